@@ -1,0 +1,1 @@
+"""Strata: sliding window, history and archives for daily OpenSearch indices."""

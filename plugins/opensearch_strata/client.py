@@ -1,0 +1,195 @@
+"""OpenSearch clients from checked settings; knows no Airflow, so tasks, triggers and the shell share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from opensearch_strata.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch, OpenSearch
+
+RETRIED_STATUSES = (502, 503, 504)
+"""Tried again by the client at once; 429 needs a pause, so it is left to the back-off of the caller."""
+
+
+class ClientSettings(BaseModel):
+    """Everything a client needs. Built by :meth:`from_url` or by the Airflow hook.
+
+    ``credentials`` is botocore's object for SigV4, such as ``session.get_credentials()`` gives: it is frozen
+    anew for each request, so credentials that refresh themselves may expire in the middle of a long run.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
+
+    url: str = Field(description="http(s)://host[:port][/prefix], without credentials.")
+    auth: Literal["none", "basic", "sigv4"] = "none"
+    username: str | None = None
+    password: SecretStr | None = None
+    credentials: Any = Field(None, repr=False, exclude=True)
+    region_name: str | None = None
+    aws_service: Literal["es", "aoss"] = "es"
+    verify_certs: bool = True
+    ssl_assert_hostname: bool = Field(True, description="False: any name in a trusted certificate will do.")
+    ca_certs: FilePath | None = Field(
+        None, description="CA bundle (PEM); None: the usual public authorities."
+    )
+    timeout: PositiveFloat = Field(
+        60.0, description="Seconds to wait for an answer, unless a call says otherwise."
+    )
+    pool_size: PositiveInt = Field(10, description="Connections kept open; as many as there are threads.")
+    max_retries: NonNegativeInt = 3
+    http_compress: bool = True
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    opaque_id: str = Field(
+        "strata", description="X-Opaque-Id: names us in the cluster's tasks and slow logs."
+    )
+
+    @classmethod
+    def from_url(cls, url: str, **settings: Any) -> Self:
+        """Settings from ``http(s)://[user:password@]host[:port][/prefix]``, as typed in a shell.
+
+        :param settings: any other field
+        :raises DefinitionError: with one sentence for each problem
+        """
+        try:
+            parts = urlsplit(url)
+            bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        except ValueError:  # whose message may repeat the password
+            raise DefinitionError("The URL of OpenSearch cannot be read; write https://host:9200.") from None
+        if parts.username is not None:
+            login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
+            settings = {"auth": "basic", **login, **settings}
+        return cls.checked(url=bare, **settings)
+
+    @classmethod
+    def checked(cls, **settings: Any) -> Self:
+        """Like the constructor, but problems are sentences without the values, which may be secret.
+
+        :raises DefinitionError: with one sentence for each problem
+        """
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            raise DefinitionError(" ".join(_sentence(problem) for problem in error.errors())) from None
+
+    @property
+    def is_serverless(self) -> bool:
+        """Whether this is OpenSearch Serverless, which offers only a part of the API."""
+        return self.auth == "sigv4" and self.aws_service == "aoss"
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_whole(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("The URL of OpenSearch must look like https://host:9200.")
+        if parts.username is not None:
+            raise ValueError("The URL of OpenSearch must not hold credentials here.")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ValueError("The port in the URL of OpenSearch must be a number up to 65535.") from None
+        if port is None:
+            default = 443 if parts.scheme == "https" else 9200
+            return urlunsplit(parts._replace(netloc=f"{parts.netloc.rstrip(':')}:{default}"))
+        return url
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        has_login = bool(self.username) or bool(self.password and self.password.get_secret_value())
+        if self.auth == "basic" and not (
+            self.username and self.password and self.password.get_secret_value()
+        ):
+            raise ValueError("Basic authentication needs both a login and a password; give both, or neither.")
+        if self.auth != "basic" and has_login:
+            raise ValueError(
+                f"A login is given, but auth is {self.auth}; remove the login or set auth to basic."
+            )
+        if self.auth == "sigv4" and not (self.credentials and self.region_name):
+            raise ValueError("SigV4 needs AWS credentials and a region; none were found, so name them.")
+        if not self.ssl_assert_hostname and self.auth == "sigv4":
+            raise ValueError("SigV4 signs the host name; remove ssl_assert_hostname.")
+        if ".aoss." in self.url and self.aws_service != "aoss":
+            raise ValueError(
+                "The host belongs to OpenSearch Serverless; set auth to sigv4 and aws_service to aoss."
+            )
+        return self
+
+
+def build_client(settings: ClientSettings) -> OpenSearch:
+    """A client for threads. Nothing is sent yet."""
+    from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
+
+    options = _options(settings)
+    if settings.auth == "sigv4":
+        options["http_auth"] = Urllib3AWSV4SignerAuth(
+            settings.credentials, settings.region_name, settings.aws_service
+        )
+    return OpenSearch(**options)
+
+
+def build_async_client(settings: ClientSettings) -> AsyncOpenSearch:
+    """A client for an event loop, to be closed by ``await client.close()``. Nothing is sent yet."""
+    from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, AWSV4SignerAsyncAuth
+
+    options = _options(settings)
+    if settings.auth == "sigv4":  # the default connection class takes basic authentication alone
+        options["connection_class"] = AsyncHttpConnection
+        options["http_auth"] = AWSV4SignerAsyncAuth(
+            settings.credentials, settings.region_name or "", settings.aws_service
+        )
+    return AsyncOpenSearch(**options)
+
+
+def _options(settings: ClientSettings) -> dict[str, Any]:
+    """Arguments that both clients share."""
+    parts = urlsplit(settings.url)
+    options: dict[str, Any] = {
+        "hosts": [{"host": parts.hostname, "port": parts.port, "url_prefix": parts.path.strip("/")}],
+        "timeout": settings.timeout,
+        "pool_maxsize": settings.pool_size,
+        "max_retries": settings.max_retries,
+        "retry_on_status": RETRIED_STATUSES,
+        # A request that was not answered in time is most likely still running: sent again, it would double
+        # the load of a cluster that is already slow. The task decides, after its back-off.
+        "retry_on_timeout": False,
+        "http_compress": settings.http_compress,
+        "headers": settings.headers,
+        "opaque_id": settings.opaque_id,
+    }
+    if settings.username and settings.password:
+        # opensearch-py encodes this as latin-1 where OpenSearch reads UTF-8.
+        pair = (settings.username, settings.password.get_secret_value())
+        options["http_auth"] = tuple(text.encode().decode("latin-1") for text in pair)
+    if parts.scheme == "https":
+        options |= {"use_ssl": True, "verify_certs": settings.verify_certs}
+        if settings.ca_certs:
+            options["ca_certs"] = str(settings.ca_certs)
+        if not settings.ssl_assert_hostname:  # the two connection classes disagree on what True means
+            options["ssl_assert_hostname"] = False
+    return options
+
+
+def _sentence(problem: Any) -> str:
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    name = ".".join(str(part) for part in problem["loc"])
+    return f"The setting {name} is wrong: {problem['msg'].rstrip('.')}."

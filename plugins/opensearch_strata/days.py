@@ -1,0 +1,46 @@
+"""Calendar days of a dataset: their borders in UTC, the window, what is complete. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+def day_bounds(day: date, time_zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """UTC start (inclusive) and end (exclusive) of a calendar day.
+
+    23 or 25 hours apart on the days on which the zone changes its clocks.
+    """
+    return (_midnight(day, time_zone), _midnight(day + timedelta(days=1), time_zone))
+
+
+def _midnight(day: date, time_zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=time_zone).astimezone(UTC)
+
+
+def day_of(moment: datetime, time_zone: ZoneInfo) -> date:
+    """The calendar day that an aware moment belongs to."""
+    return moment.astimezone(time_zone).date()
+
+
+def is_complete(day: date, now: datetime, time_zone: ZoneInfo) -> bool:
+    """True once the day's last moment has passed."""
+    return now >= day_bounds(day, time_zone)[1]
+
+
+def newest_expired(day: date, window_days: int) -> date:
+    """The newest day that has left the window when ``day`` is the newest day in it.
+
+    The window holds ``day`` and the ``window_days - 1`` days before it.
+    """
+    return day - timedelta(days=window_days)
+
+
+def months_between(first: date, last: date) -> list[date]:
+    """First days of all months that touch ``first .. last`` (both inclusive), in order."""
+    months = []
+    month = first.replace(day=1)
+    while month <= last:
+        months.append(month)
+        month = (month + timedelta(days=32)).replace(day=1)
+    return months

@@ -1,0 +1,112 @@
+"""Datasets read from their folder; every problem is a sentence that names file, key and cure."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from opensearch_strata.dataset import Dataset, overlapping
+from opensearch_strata.errors import DefinitionError
+
+
+def include_dir() -> Path:
+    """Folder of data files: ``STRATA_INCLUDE_DIR``, else ``include/`` beside ``plugins/``.
+
+    :raises DefinitionError: if it is not there
+    """
+    folder = Path(os.environ.get("STRATA_INCLUDE_DIR") or Path(__file__).parents[2] / "include")
+    if not folder.is_dir():
+        raise DefinitionError(f"No folder {folder}; set STRATA_INCLUDE_DIR to the project's include folder.")
+    return folder
+
+
+def datasets_dir() -> Path:
+    """Folder of the dataset definitions."""
+    return include_dir() / "datasets"
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a folder of datasets holds: the sound ones, and a sentence for each problem."""
+
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def get(self, name: str) -> Dataset:
+        """One dataset by name.
+
+        :raises DefinitionError: unknown or broken, with what there is
+        """
+        if name in self.datasets:
+            return self.datasets[name]
+        known = ", ".join(self.datasets) or "none"
+        own = [p for p in self.problems if f"{name}.yaml" in p]
+        raise DefinitionError(" ".join([f"No sound dataset is named {name!r}; there is: {known}.", *own]))
+
+
+def load_definitions(folder: Path) -> Definitions:
+    """Read every ``*.yaml`` of a folder. A broken file never keeps the others from loading."""
+    problems: list[str] = []
+    loaded: dict[Path, Dataset] = {}
+    if not folder.is_dir():
+        return Definitions(problems=[f"{folder}: no such folder; name the one that holds the dataset files."])
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            loaded[path] = Dataset.model_validate(_read_yaml(path))
+        except ValidationError as error:
+            problems += _sentences(path, error)
+        except DefinitionError as error:
+            problems.append(str(error))
+    clashing: set[Path] = set()
+    for one, other in combinations(loaded, 2):
+        if clash := _clash(loaded[one], loaded[other]):
+            problems.append(f"{other.name}: {clash} of {one.name}; neither is used until one is changed.")
+            clashing |= {one, other}
+    sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in clashing}
+    return Definitions(sound, problems)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise DefinitionError(f"{path.name}: cannot be read as YAML ({reason}); mend the file.") from None
+
+
+def _sentences(path: Path, error: ValidationError) -> list[str]:
+    return [f"{path.name}: {_location(item['loc'])}: {_advice(item)}." for item in error.errors()]
+
+
+def _location(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if part != "[key]") or "the file"
+
+
+def _advice(item: Any) -> str:
+    match item["type"]:
+        case "extra_forbidden":
+            return "unknown key; remove it or mend its spelling"
+        case "missing":
+            return "is missing; add it"
+        case "value_error":
+            return str(item["ctx"]["error"])
+        case "model_type" | "dict_type":
+            return "must be a mapping of keys to values; indent its keys below it"
+        case _:
+            return f"{item['msg']} (is {item['input']!r})"
+
+
+def _clash(one: Dataset, other: Dataset) -> str | None:
+    if one.name == other.name:
+        return f"name: {one.name!r} is also the name"
+    for key, mine in (("raw.index", other.raw.names), ("history.index", other.history.names)):
+        for theirs in (one.raw.names, one.history.names):
+            if overlapping(mine, theirs):
+                return f"{key}: {mine.template!r} overlaps {theirs.template!r}"
+    return None

@@ -1,0 +1,171 @@
+"""Our exceptions, what is worth another attempt, and one sentence for whatever OpenSearch answered.
+
+Imported by DAG files through :mod:`opensearch_strata.retry`, so opensearch-py is imported only when an error
+is judged.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opensearchpy.exceptions import TransportError
+    from opensearchpy.helpers.errors import BulkIndexError
+
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
+"""HTTP statuses that say "not now" rather than "no"."""
+
+_LONGEST_REASON = 400  # characters; a proxy's error page or a compiler's message can be far longer
+
+
+class StrataError(Exception):
+    """Something cannot be done. The message is whole sentences: what happened, to which thing, what to do.
+
+    Never tried again unless it is a :class:`TransientError`.
+    """
+
+
+class DefinitionError(StrataError):
+    """What a person wrote (a dataset, a connection, a parameter) cannot be used as it stands."""
+
+
+class Refused(StrataError):  # noqa: N818 - reads as what happened
+    """A rule of ours says no (poorer history, proof failed, inside the window). Nothing was changed."""
+
+
+class TransientError(StrataError):
+    """It may well work at the next attempt."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether another attempt may succeed with nothing changed by a person.
+
+    True for :class:`TransientError`, no connection, no answer in time, 429, 502, 503 and 504, and a bulk
+    request whose items were all refused with one of these. False for certificates, authentication,
+    permission, bad requests, missing indices, and for everything unknown.
+    """
+    from opensearchpy.exceptions import ConnectionError as NoConnection
+    from opensearchpy.exceptions import TransportError
+    from opensearchpy.helpers.errors import BulkIndexError
+
+    match error:
+        case TransientError():
+            return True
+        case BulkIndexError():
+            return all(item.get("status") in TRANSIENT_STATUSES for item in _bulk_items(error))
+        case NoConnection():
+            return not _is_tls_fault(error)
+        case TransportError():
+            return error.status_code in TRANSIENT_STATUSES
+    return False
+
+
+def explain(error: BaseException) -> str:
+    """One sentence on any exception: status, type, reason, causes and script line, where there are any.
+
+    Never headers or credentials, even where the server repeats them.
+    """
+    from opensearchpy.exceptions import ConnectionError as NoConnection
+    from opensearchpy.exceptions import ConnectionTimeout, TransportError
+    from opensearchpy.helpers.errors import BulkIndexError
+
+    match error:
+        case StrataError():
+            return str(error)
+        case BulkIndexError():
+            return _explain_bulk(error)
+        case ConnectionTimeout():
+            return f"OpenSearch did not answer in time ({_reason(error)})."
+        case NoConnection() if _is_tls_fault(error):
+            return f"No trusted TLS connection to OpenSearch could be made ({_reason(error)})."
+        case NoConnection():
+            return f"OpenSearch cannot be reached ({_reason(error)})."
+        case TransportError():
+            return f"OpenSearch answered {error.status_code}: {_explain_answer(error)}."
+    return f"{type(error).__name__}: {_brief(str(error)) or 'no message'}."
+
+
+def _is_tls_fault(error: TransportError) -> bool:
+    """Whether certificates or protocol do not fit, which no repetition cures.
+
+    opensearch-py reports this as ``SSLError`` from urllib3 but as a plain ``ConnectionError`` from aiohttp,
+    so the cause decides. A TLS connection that was cut off is no such fault.
+    """
+    from opensearchpy.exceptions import SSLError
+
+    cause: BaseException | None = error.info if isinstance(error.info, BaseException) else None
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, SSLError)
+
+
+def _explain_answer(error: TransportError) -> str:
+    body = _body(error)
+    causes = list(_causes(body.get("error")))
+    if not causes:  # security plugin and proxies answer in plain text, AWS with {"message": ...}
+        return _brief(str(body.get("error") or body.get("message") or body.get("Message") or error.error))
+    line = next((line for cause in causes if (line := _script_line(cause))), None)
+    return _because(causes) + (f", at script line `{_brief(line)}`" if line else "")
+
+
+def _because(causes: list[Mapping[str, Any]]) -> str:
+    return ", because ".join(f"{cause['type']} ({_brief(str(cause.get('reason')))})" for cause in causes)
+
+
+def _body(error: TransportError) -> Mapping[str, Any]:
+    """The JSON that was answered; opensearch-py's signing async connection leaves it undecoded."""
+    if isinstance(error.info, Mapping):
+        return error.info
+    try:
+        body = json.loads(error.error)
+    except (TypeError, ValueError):
+        return {}
+    return body if isinstance(body, Mapping) else {}
+
+
+def _causes(error: Any) -> Iterator[Mapping[str, Any]]:
+    """An error of the server and what is behind it, outermost first."""
+    while isinstance(error, Mapping) and "type" in error:
+        yield error
+        shards = error.get("failed_shards") or [{}]
+        roots = [root for root in error.get("root_cause") or [] if root.get("reason") != error.get("reason")]
+        error = error.get("caused_by") or shards[0].get("reason") or (roots[0] if roots else None)
+
+
+def _script_line(cause: Mapping[str, Any]) -> str | None:
+    """The line of a Painless script above the server's ``^---- HERE``."""
+    stack = cause.get("script_stack") or []
+    for line, marker in pairwise(stack):
+        if "^---- HERE" in marker:
+            return str(line)
+    return None
+
+
+def _explain_bulk(error: BulkIndexError) -> str:
+    items = _bulk_items(error)
+    first = items[0]
+    cause = _because(list(_causes(first.get("error")))) or _brief(str(first.get("error")))
+    return (
+        f"OpenSearch refused {len(items)} documents of a bulk request; the first, {first.get('_id')!r} "
+        f"for index {first.get('_index')!r}, with {first.get('status')}: {cause}."
+    )
+
+
+def _bulk_items(error: BulkIndexError) -> list[Mapping[str, Any]]:
+    return [outcome for item in error.errors for outcome in item.values()]
+
+
+def _reason(error: TransportError) -> str:
+    return _brief(str(error.error)) or type(error.info).__name__
+
+
+def _brief(text: str) -> str:
+    """The first line, shortened. After it AWS repeats the signed headers, the session token included."""
+    line = " ".join(text.strip().partition("\n")[0].split()).rstrip(".")
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"

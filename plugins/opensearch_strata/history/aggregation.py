@@ -1,0 +1,56 @@
+"""Search bodies over a raw day: the composite that makes rows, and the totals that prove them. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.scripts import condense_metric
+
+# Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
+PAGE_SIZE = 5000
+
+
+def group_sources(dataset: Dataset) -> list[dict[str, Any]]:
+    """Composite sources in key order: the groups, then the time. A missing value is a bucket of its own."""
+    terms = [{f: {"terms": {"field": f, "missing_bucket": True}}} for f in dataset.history.group_by]
+    time = {
+        "field": dataset.raw.timestamp,
+        "fixed_interval": dataset.history.bucket,
+        "time_zone": "UTC",
+        "missing_bucket": True,
+    }
+    return [*terms, {"@timestamp": {"date_histogram": time}}]
+
+
+def rows_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None) -> dict[str, Any]:
+    """One page of buckets.
+
+    :param query: which documents; ``match_all`` lets the server end later pages early
+    :param after: ``after_key`` of the page before
+    """
+    composite: dict[str, Any] = {"size": PAGE_SIZE, "sources": group_sources(dataset)}
+    if after is not None:
+        composite["after"] = after
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": query,
+        "aggs": {"rows": {"composite": composite, "aggs": {"metrics": condense_metric(dataset)}}},
+    }
+
+
+def totals_body(dataset: Dataset) -> dict[str, Any]:
+    """Totals of a whole raw day by the server's own aggregations, and its sketches as one bucket."""
+    timestamp = dataset.raw.timestamp
+    aggs: dict[str, Any] = {
+        "buckets": {"date_histogram": {"field": timestamp, "fixed_interval": dataset.history.bucket, "min_doc_count": 1}},
+        "without_time": {"missing": {"field": timestamp}},
+    }
+    for name, metric in dataset.metrics.items():
+        for stat in sorted({"min", "max", "sum", "count"}.intersection(metric.stats)):
+            kind = "value_count" if stat == "count" else stat
+            aggs[f"{name}.{stat}"] = {kind: {"field": metric.field}}
+    if dataset.sketches:
+        aggs["sketches"] = condense_metric(dataset, dataset.sketches)
+    return {"size": 0, "track_total_hits": True, "aggs": aggs}

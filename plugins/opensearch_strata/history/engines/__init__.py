@@ -1,0 +1,1 @@
+"""Two engines, one result: both write the same ``_source`` under the same ``_id``."""

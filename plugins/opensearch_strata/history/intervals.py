@@ -1,0 +1,70 @@
+"""Intervals of a question to the history: parts of a day, days and months, in the dataset's time zone. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import Refused
+
+_FORM = re.compile(r"([1-9]\d*)([mh])|1(d|M)")
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``15m``, ``1h``, ``6h``: a part of a day; ``1d``, ``1M``: a calendar day or month.
+
+    :param text: as it was written
+    :param length: None for a calendar month
+    """
+
+    text: str
+    length: timedelta | None
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read an interval.
+
+        :raises Refused: another form, or one that does not divide a day
+        """
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise Refused(f"{text!r} is no interval; write 15m, 1h, 6h, 1d or 1M (a calendar month).")
+        if match[3]:
+            return cls(text, _DAY if match[3] == "d" else None)
+        length = int(match[1]) * (timedelta(hours=1) if match[2] == "h" else timedelta(minutes=1))
+        if _DAY % length:
+            raise Refused(f"{text!r} does not divide a day; write 15m, 1h, 6h, 1d or 1M.")
+        return cls(text, length)
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse an interval whose borders would cut through the dataset's buckets.
+
+        :raises Refused: with the reason
+        """
+        bucket = dataset.history.bucket_length
+        if self.length and self.length % bucket:
+            raise Refused(f"{self.text!r} is not a multiple of the bucket {dataset.history.bucket!r} of the rows.")
+        offset = datetime(2024, 1, 1, tzinfo=dataset.zone).utcoffset() or timedelta()
+        if (self.length is None or self.length > bucket) and offset % bucket:
+            raise Refused(
+                f"Buckets of {dataset.history.bucket!r} start on UTC borders, which are no borders of a day in "
+                f"{dataset.time_zone}; ask for {dataset.history.bucket!r}, or for the whole span."
+            )
+
+    def start_of(self, moment: datetime) -> datetime:
+        """Start of the interval that holds an aware moment, in the moment's own zone.
+
+        Parts of a day are counted in elapsed time from local midnight; the last one of a day on which clocks
+        change may be shorter or longer.
+        """
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if self.length is None:
+            return midnight.replace(day=1)
+        if self.length == _DAY:
+            return midnight
+        elapsed = moment.astimezone(UTC) - midnight.astimezone(UTC)
+        return (midnight.astimezone(UTC) + elapsed // self.length * self.length).astimezone(moment.tzinfo)

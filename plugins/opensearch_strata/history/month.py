@@ -1,0 +1,91 @@
+"""The month index on the cluster: created before use, kept in step with the definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.mapping import conflicts, mapping_differences, month_body, month_mapping, month_meta
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class EnsuredMonth:
+    """What was done: ``created``, ``updated`` or ``unchanged``."""
+
+    index: str
+    action: str
+
+
+def ensure_month(
+    client: OpenSearch, dataset: Dataset, day: date, raw_types: Mapping[str, str] | None = None
+) -> EnsuredMonth:
+    """Create the month index of a day, or bring its mapping up to the definition.
+
+    Safe to call from several places at once. Only additive changes are made.
+
+    :param raw_types: mapping types of the raw day, for the group fields; else those that the dataset states
+    :raises Refused: the index has another shape than the definition, with every difference
+    """
+    index = dataset.month_index(day)
+    known = {**dataset.raw.fields, **(raw_types or {})}
+    group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
+    existing = _get(client, index)
+    action = "unchanged"
+    if existing is None:
+        action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
+        existing = _get(client, index) or {}
+    if _bring_up_to_date(client, dataset, index, existing, group_types):
+        action = "updated"
+    return EnsuredMonth(index, action)
+
+
+def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
+    from opensearchpy import NotFoundError
+
+    try:
+        found = client.indices.get(index=index)
+    except NotFoundError:
+        return None
+    if index not in found:
+        raise Refused(f"{index} is an alias of {', '.join(found)}; rows are written to an index of that name only.")
+    mappings: dict[str, Any] = found[index]["mappings"]
+    return mappings
+
+
+def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
+    """False if somebody else created it first."""
+    from opensearchpy import RequestError
+
+    try:
+        client.indices.create(index=index, body=body)
+    except RequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise
+        return False
+    return True
+
+
+def _bring_up_to_date(
+    client: OpenSearch, dataset: Dataset, index: str, existing: Mapping[str, Any], group_types: dict[str, str]
+) -> bool:
+    meta = existing.get("_meta", {}).get("strata")
+    if meta is None:
+        raise Refused(f"{index} was not created by Strata (no _meta.strata); move it away or rename history.index.")
+    wanted = month_mapping(dataset, group_types)
+    found = [*conflicts(meta, dataset), *mapping_differences(existing.get("properties", {}), wanted["properties"])]
+    if found:
+        raise Refused(
+            f"{index} was made by another definition of {dataset.name!r} and its rows cannot be mixed with new "
+            f"ones: {'; '.join(found)}. Nothing was changed. Undo the change, or give history.index a new name."
+        )
+    if meta == month_meta(dataset):
+        return False
+    client.indices.put_mapping(index=index, body={"_meta": wanted["_meta"], "properties": wanted["properties"]})
+    return True

@@ -1,0 +1,76 @@
+"""Verify a day, and mend its rows once if they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import TYPE_CHECKING
+
+from opensearch_strata.dataset import Dataset, EngineName
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.condense import condense
+from opensearch_strata.history.engines.run import OnDocuments
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
+from opensearch_strata.history.stored_rows import delete_rows
+from opensearch_strata.history.verify import Proof, verify
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+def prove(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    *,
+    engine: EngineName | None = None,
+    on_documents: OnDocuments = lambda _: None,
+) -> Proof:
+    """The proof of a day, after mending what can be mended. The last proof is returned, whatever it says.
+
+    Late documents are condensed on top of the rows. Rows that are wrong are deleted by transform id and condensed
+    once more, while the raw day is held.
+
+    :raises Refused: the rows carry more documents than the raw day holds
+    """
+    proof = verify(client, dataset, day)
+    if proof.state != "differs" or proof.raw is None:
+        return proof
+    if proof.raw.documents > proof.genuine_documents:
+        condense(client, dataset, day, engine=engine, on_documents=on_documents)
+        proof = verify(client, dataset, day)
+        if proof.state != "differs" or proof.raw is None:
+            return proof
+    if proof.raw.documents < proof.genuine_documents:
+        raise Refused(
+            f"{proof.index} holds {proof.raw.documents} documents, but its {proof.rows} rows carry "
+            f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day, or condense it with "
+            f"allow_poorer if what is left is the truth."
+        )
+    with held(client, dataset, proof.raw):
+        delete_rows(client, dataset, day)
+        condense(client, dataset, day, engine=engine, on_documents=on_documents)
+    return verify(client, dataset, day)
+
+
+@contextmanager
+def held(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Iterator[None]:
+    """Keep a raw day from being deleted while its rows are rebuilt.
+
+    ``index.blocks.read_only`` makes the server itself refuse a deletion, whoever asks for it, so no other run can
+    delete the day between the loss of its rows and their return. If this process dies meanwhile the block stays:
+    the day is then kept until somebody lifts it.
+
+    :raises Refused: the raw day is gone or another index bears its name
+    """
+    block = "index.blocks.read_only"
+    client.indices.put_settings(index=raw.index, body={block: True})
+    try:
+        now = inspect_raw_day(client, dataset, raw.day)
+        if now is None or now.uuid != raw.uuid:
+            raise Refused(f"{raw.index} was deleted or recreated while it was proven; its rows were kept as they are.")
+        yield
+    finally:
+        if "read_only" not in raw.blocked:
+            client.indices.put_settings(index=raw.index, body={block: None})

@@ -1,0 +1,90 @@
+"""A raw day as the cluster has it: there or not, how many documents, which index exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import DefinitionError, Refused
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class RawDay:
+    """One raw day that exists as an index.
+
+    :param documents: documents that searches see, after a refresh
+    :param types: field path -> mapping type
+    :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
+    """
+
+    index: str
+    day: date
+    uuid: str
+    documents: int
+    types: dict[str, str]
+    blocked: frozenset[str]
+
+
+def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
+    """The raw day, None if there is no such index.
+
+    :raises Refused: an alias or data stream stands where the index should be
+    :raises DefinitionError: its mapping does not fit the dataset
+    """
+    from opensearchpy import NotFoundError
+
+    index = dataset.raw_index(day)
+    try:
+        found: Mapping[str, Any] = client.indices.get(index=index)
+    except NotFoundError:
+        return None
+    if index not in found:
+        behind = ", ".join(sorted(found))
+        raise Refused(
+            f"{index} is an alias or data stream of {behind}, not an index; Strata proves and deletes only what "
+            f"bears its own name. Nothing was changed. Rename, or let the dataset's raw.index name the real indices."
+        )
+    body = found[index]
+    types = dict(field_types(body["mappings"].get("properties", {})))
+    if problems := dataset.type_problems(types):
+        raise DefinitionError(f"{index} does not fit dataset {dataset.name!r}: {'; '.join(problems)}.")
+    settings = body["settings"]["index"]
+    return RawDay(
+        index=index,
+        day=day,
+        uuid=settings["uuid"],
+        documents=count_documents(client, index),
+        types=types,
+        blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
+    )
+
+
+def count_documents(client: OpenSearch, index: str) -> int:
+    """Documents of an index after a refresh.
+
+    Writes that came before the call are counted; a partial answer of the shards is an error.
+    """
+    client.indices.refresh(index=index)
+    answer = client.search(index=index, body={"size": 0, "track_total_hits": True}, params=WHOLE)
+    return int(answer["hits"]["total"]["value"])
+
+
+# Half an answer would prove half a day: shards that fail are errors.
+WHOLE = {"allow_partial_search_results": "false"}
+
+
+def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """``(full field path, type)`` of all leaves of a mapping, multi-fields included."""
+    for name, body in properties.items():
+        full = f"{path}{name}"
+        if "properties" in body:
+            yield from field_types(body["properties"], f"{full}.")
+        else:
+            yield full, body.get("type", "object")
+            yield from field_types(body.get("fields", {}), f"{full}.")

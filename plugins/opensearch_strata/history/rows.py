@@ -1,0 +1,44 @@
+"""Rows: their ids and documents, the same from both engines. Pure."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+import mmh3
+
+from opensearch_strata.dataset import Dataset
+
+# Index Management's stand-in for a missing group value inside an id.
+_NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
+_SEED = 72390
+
+
+def row_id(transform_id: str, keys: list[Any]) -> str:
+    """``_id`` of a row: Index Management's ``hashToFixedSize`` of transform id and group values.
+
+    :param keys: group values in the order of the groups, the time as epoch milliseconds
+    """
+    joined = ":".join(_NULL_KEY if key is None else _java_string(key) for key in keys)
+    high, low = mmh3.hash64(f"{transform_id}#{joined}", seed=_SEED, x64arch=True, signed=False)
+    return base64.urlsafe_b64encode(struct.pack(">QQ", high, low)).rstrip(b"=").decode()
+
+
+def _java_string(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def row_of_bucket(dataset: Dataset, transform_id: str, bucket: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """``(_id, _source)`` of one composite bucket."""
+    key = bucket["key"]
+    count = bucket["doc_count"]
+    source = {
+        "transform._id": transform_id,
+        "_doc_count": count,
+        "transform._doc_count": count,
+        **key,
+        "metrics": bucket["metrics"]["value"],
+    }
+    groups = [key[field] for field in (*dataset.history.group_by, "@timestamp")]
+    return row_id(transform_id, groups), source

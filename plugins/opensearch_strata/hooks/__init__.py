@@ -1,0 +1,1 @@
+"""Connections of Airflow turned into clients."""

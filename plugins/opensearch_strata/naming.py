@@ -1,0 +1,87 @@
+"""Index names by day and month, and the ids derived from them. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+# Directives that a name may hold: fixed width, digits only, so that a name can be read back without doubt.
+DIRECTIVES = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%j": r"\d{3}"}
+
+# https://docs.opensearch.org/latest/api-reference/index-apis/create-index/#index-naming-restrictions
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class IndexTemplate:
+    """Names of a family of indices: literal text around one date.
+
+    :param template: for example ``flights-{day}``
+    :param placeholder: ``day`` or ``month``
+    :param date_format: strftime directives of the date, for example ``%Y.%m.%d``
+    """
+
+    template: str
+    placeholder: str
+    date_format: str
+
+    @cached_property
+    def _around(self) -> tuple[str, str]:
+        before, _, after = self.template.partition("{" + self.placeholder + "}")
+        return before, after
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        before, after = self._around
+        dated = re.sub(r"%.|[^%]+", lambda m: DIRECTIVES.get(m[0]) or re.escape(m[0]), self.date_format)
+        return re.compile(f"{re.escape(before)}({dated}){re.escape(after)}")
+
+    @property
+    def expression(self) -> str:
+        """Wildcard expression that lists at least all indices of the family (and may list others)."""
+        before, after = self._around
+        return f"{before}*{after}"
+
+    def name(self, day: date) -> str:
+        """Name of the index that holds ``day``."""
+        before, after = self._around
+        return f"{before}{day.strftime(self.date_format)}{after}"
+
+    def date_in(self, name: str) -> date | None:
+        """The date in an index name (the first of the month for month indices), None if it holds no date."""
+        match = self._pattern.fullmatch(name)
+        if match is None:
+            return None
+        try:
+            parsed = datetime.strptime(match[1], self.date_format).date()
+        except ValueError:  # looks like a date, is none: 2013.02.30
+            return None
+        return parsed
+
+    def problem(self, required: set[str]) -> str | None:
+        """What is wrong with the template, as a sentence; None when names can be made and read back.
+
+        :param required: sets of directives of which one must be present, for example ``{"%Y%m%d", "%Y%j"}``
+        """
+        marker = "{" + self.placeholder + "}"
+        if self.template.count(marker) != 1 or "{" in self.template.replace(marker, ""):
+            return f"{self.template!r} must hold {marker} exactly once and no other braces"
+        directives = re.findall(r"%.?", self.date_format)
+        if unknown := [d for d in directives if d not in DIRECTIVES]:
+            return f"date format {self.date_format!r} holds {unknown[0]!r}; use {', '.join(DIRECTIVES)} only"
+        if "".join(sorted(directives, key=list(DIRECTIVES).index)) not in required:
+            shown = " or ".join(sorted(required))
+            return f"date format {self.date_format!r} must hold the directives {shown}, each once"
+        if not _NAME.fullmatch(self.name(date(2024, 2, 29))):
+            return f"{self.template!r} gives {self.name(date(2024, 2, 29))!r}, which is no valid index name"
+        return None
+
+
+def transform_id(dataset: str, day: date) -> str:
+    """Deterministic id of a day's transform: the same day always writes the same rows.
+
+    Fixed width after the dataset's name, because ``_explain`` matches ids by wildcard.
+    """
+    return f"strata-{dataset}-{day:%Y.%m.%d}"

@@ -1,0 +1,173 @@
+"""What has left the window, and the proof demanded before it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.days import is_complete, newest_expired
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.raw_day import RawDay, count_documents, inspect_raw_day
+from opensearch_strata.history.stored_rows import carried
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Raw days that have left the window, oldest first.
+
+    :param indices: those that this run may delete, name -> day
+    :param postponed: those beyond ``max_deletes_per_run``
+    :param undated: names that match the raw pattern but hold no date; never touched
+    """
+
+    indices: dict[str, date] = field(default_factory=dict)
+    postponed: list[str] = field(default_factory=list)
+    undated: list[str] = field(default_factory=list)
+
+
+def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime) -> Expired:
+    """Raw days older than the window whose newest day is ``day``.
+
+    :param now: aware; a day that is not over at that moment is refused, a slip of the pen would empty the window
+    :raises Refused: ``day`` is not over yet
+    """
+    if not is_complete(day, now, dataset.zone):
+        raise Refused(
+            f"{day} is not over in {dataset.time_zone}; the window is counted from complete days only. "
+            f"Nothing was listed or deleted. Name a day before {now.astimezone(dataset.zone):%Y-%m-%d}."
+        )
+    names = dataset.raw.names
+    expression = names.expression
+    found: Mapping[str, Any] = client.indices.get(
+        index=expression, params={"expand_wildcards": "open,closed", "filter_path": "*.settings.index.uuid"}
+    )
+    dated: dict[date, str] = {}
+    undated: list[str] = []
+    for name in sorted(found):
+        if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
+            continue
+        held_day = names.date_in(name)
+        if held_day is None:
+            undated.append(name)
+        elif held_day <= newest_expired(day, dataset.raw.window_days):
+            dated[held_day] = name
+    ordered = {dated[d]: d for d in sorted(dated)}
+    most = dataset.cycle.max_deletes_per_run
+    return Expired(dict(list(ordered.items())[:most]), list(ordered)[most:], undated)
+
+
+Outcome = Literal["deleted", "dry_run", "gone"]
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What a proof said of a raw day, and what must still hold when it is deleted."""
+
+    index: str
+    day: date
+    uuid: str
+    documents: int
+
+
+def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, dry_run: bool) -> Outcome:
+    """Delete one raw day behind its proof, by exact name.
+
+    Writes are blocked first; then both counts are read again and the index must still be the one that was proven.
+    Whatever does not hold lifts the block and keeps the day.
+
+    :param day: newest day in the window
+    :raises Refused: a condition does not hold; the raw day was kept
+    """
+    raw = _still_the_same(client, dataset, proven, day)
+    if raw is None:
+        return "gone"
+    if dry_run:
+        return "dry_run"
+    block_writes(client, raw.index)
+    try:
+        _counts_still_hold(client, dataset, proven)
+        _still_the_same(client, dataset, proven, day)
+        _delete(client, raw.index)
+    except BaseException:
+        if "write" not in raw.blocked:
+            _allow_writes(client, raw.index)
+        raise
+    return "deleted"
+
+
+def _still_the_same(client: OpenSearch, dataset: Dataset, proven: Proven, day: date) -> RawDay | None:
+    if dataset.raw.names.date_in(proven.index) != proven.day or proven.index != dataset.raw_index(proven.day):
+        raise Refused(f"{proven.index!r} is not the raw day {proven.day} of {dataset.name!r}; nothing was deleted.")
+    if proven.day > newest_expired(day, dataset.raw.window_days):
+        raise Refused(
+            f"{proven.index} is inside the window of {dataset.raw.window_days} days that ends with {day}; it was kept."
+        )
+    if dataset.archive and dataset.archive.before_delete:
+        raise Refused(
+            f"{proven.index} was kept: {dataset.name!r} wants its raw days archived before they are deleted "
+            f"(archive.before_delete), and no proven archive of this day exists."
+        )
+    raw = inspect_raw_day(client, dataset, proven.day)
+    if raw and raw.uuid != proven.uuid:
+        raise Refused(
+            f"{proven.index} was recreated since it was proven (index UUID {proven.uuid}, now {raw.uuid}); it was "
+            f"kept. The next run proves the new one."
+        )
+    if raw and "read_only" in raw.blocked:
+        raise Refused(
+            f"{proven.index} is read-only: another run rebuilds its rows, or somebody holds it. It was kept. If "
+            f"nobody does, set index.blocks.read_only to null on it and run again."
+        )
+    return raw
+
+
+def _counts_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> None:
+    documents = count_documents(client, proven.index)
+    rows = carried(client, dataset, proven.day)
+    if not documents == rows.documents == proven.documents:
+        raise Refused(
+            f"{proven.index} was kept: proven with {proven.documents} documents, it holds {documents} now and its "
+            f"rows carry {rows.documents}. The next run proves it again."
+        )
+
+
+def block_writes(client: OpenSearch, index: str) -> None:
+    """Block writes to an index.
+
+    :raises Refused: the server did not do it; without one permission it answers 200 and ``acknowledged: false``
+    """
+    answer = client.indices.add_block(index=index, block="write")
+    if not (answer["acknowledged"] and answer["shards_acknowledged"]):
+        raise Refused(
+            f"{index} was kept: the server did not block writes to it ({answer}). The user needs the permission "
+            f"indices:admin/block/add* on it."
+        )
+
+
+def _allow_writes(client: OpenSearch, index: str) -> None:
+    from opensearchpy import NotFoundError
+
+    try:
+        client.indices.put_settings(index=index, body={"index.blocks.write": None})
+    except NotFoundError:  # somebody deleted it meanwhile
+        return
+
+
+def _delete(client: OpenSearch, index: str) -> None:
+    from opensearchpy import AuthorizationException, NotFoundError
+
+    try:
+        client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
+    except NotFoundError:  # another run was faster, with the same proof
+        return
+    except AuthorizationException as error:
+        if "cluster_block_exception" not in str(error.error):
+            raise
+        raise Refused(f"{index} was kept: another run holds it to rebuild its rows. Run again when it is done.") from None
