@@ -35,9 +35,7 @@ class ClientSettings(BaseModel):
     anew for each request, so credentials that refresh themselves may expire in the middle of a long run.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
 
     url: str = Field(description="http(s)://host[:port][/prefix], without credentials.")
     auth: Literal["none", "basic", "sigv4"] = "none"
@@ -48,19 +46,13 @@ class ClientSettings(BaseModel):
     aws_service: Literal["es", "aoss"] = "es"
     verify_certs: bool = True
     ssl_assert_hostname: bool = Field(True, description="False: any name in a trusted certificate will do.")
-    ca_certs: FilePath | None = Field(
-        None, description="CA bundle (PEM); None: the usual public authorities."
-    )
-    timeout: PositiveFloat = Field(
-        60.0, description="Seconds to wait for an answer, unless a call says otherwise."
-    )
+    ca_certs: FilePath | None = Field(None, description="CA bundle (PEM); None: the usual public authorities.")
+    timeout: PositiveFloat = Field(60.0, description="Seconds to wait for an answer, unless a call says otherwise.")
     pool_size: PositiveInt = Field(10, description="Connections kept open; as many as there are threads.")
     max_retries: NonNegativeInt = 3
     http_compress: bool = True
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
-    opaque_id: str = Field(
-        "strata", description="X-Opaque-Id: names us in the cluster's tasks and slow logs."
-    )
+    opaque_id: str = Field("strata", description="X-Opaque-Id: names us in the cluster's tasks and slow logs.")
 
     @classmethod
     def from_url(cls, url: str, **settings: Any) -> Self:
@@ -115,22 +107,16 @@ class ClientSettings(BaseModel):
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         has_login = bool(self.username) or bool(self.password and self.password.get_secret_value())
-        if self.auth == "basic" and not (
-            self.username and self.password and self.password.get_secret_value()
-        ):
+        if self.auth == "basic" and not (self.username and self.password and self.password.get_secret_value()):
             raise ValueError("Basic authentication needs both a login and a password; give both, or neither.")
         if self.auth != "basic" and has_login:
-            raise ValueError(
-                f"A login is given, but auth is {self.auth}; remove the login or set auth to basic."
-            )
+            raise ValueError(f"A login is given, but auth is {self.auth}; remove the login or set auth to basic.")
         if self.auth == "sigv4" and not (self.credentials and self.region_name):
             raise ValueError("SigV4 needs AWS credentials and a region; none were found, so name them.")
         if not self.ssl_assert_hostname and self.auth == "sigv4":
             raise ValueError("SigV4 signs the host name; remove ssl_assert_hostname.")
         if ".aoss." in self.url and self.aws_service != "aoss":
-            raise ValueError(
-                "The host belongs to OpenSearch Serverless; set auth to sigv4 and aws_service to aoss."
-            )
+            raise ValueError("The host belongs to OpenSearch Serverless; set auth to sigv4 and aws_service to aoss.")
         return self
 
 
@@ -140,9 +126,7 @@ def build_client(settings: ClientSettings) -> OpenSearch:
 
     options = _options(settings)
     if settings.auth == "sigv4":
-        options["http_auth"] = Urllib3AWSV4SignerAuth(
-            settings.credentials, settings.region_name, settings.aws_service
-        )
+        options["http_auth"] = Urllib3AWSV4SignerAuth(settings.credentials, settings.region_name, settings.aws_service)
     return OpenSearch(**options)
 
 

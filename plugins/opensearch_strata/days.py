@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from opensearch_strata.errors import Refused
+
 
 def day_bounds(day: date, time_zone: ZoneInfo) -> tuple[datetime, datetime]:
     """UTC start (inclusive) and end (exclusive) of a calendar day.
@@ -26,6 +28,16 @@ def day_of(moment: datetime, time_zone: ZoneInfo) -> date:
 def is_complete(day: date, now: datetime, time_zone: ZoneInfo) -> bool:
     """True once the day's last moment has passed."""
     return now >= day_bounds(day, time_zone)[1]
+
+
+def require_complete(day: date, now: datetime, time_zone: ZoneInfo) -> None:
+    """Refuse a day that is not over: half a day must not be condensed, and a slip of the pen empties the window.
+
+    :raises Refused: with the newest day that is over
+    """
+    if not is_complete(day, now, time_zone):
+        newest = day_of(now, time_zone) - timedelta(days=1)
+        raise Refused(f"{day} is not over in {time_zone.key}; nothing was done. The newest complete day is {newest}.")
 
 
 def newest_expired(day: date, window_days: int) -> date:

@@ -97,8 +97,8 @@ def _is_tls_fault(error: TransportError) -> bool:
     """
     from opensearchpy.exceptions import SSLError
 
-    cause: BaseException | None = error.info if isinstance(error.info, BaseException) else None
-    while cause is not None:
+    cause = _info(error)
+    while isinstance(cause, BaseException):
         if isinstance(cause, ssl.SSLError):
             return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
         cause = cause.__cause__ or cause.__context__
@@ -108,8 +108,9 @@ def _is_tls_fault(error: TransportError) -> bool:
 def _explain_answer(error: TransportError) -> str:
     body = _body(error)
     causes = list(_causes(body.get("error")))
-    if not causes:  # security plugin and proxies answer in plain text, AWS with {"message": ...}
-        return _brief(str(body.get("error") or body.get("message") or body.get("Message") or error.error))
+    if not causes:  # the security plugin answers in plain text, AWS with {"message": ...}, proxies in HTML
+        text = str(body.get("error") or body.get("message") or body.get("Message") or error.error)
+        return "a web page, so a proxy in between answered" if text.startswith("<") else _brief(text)
     line = next((line for cause in causes if (line := _script_line(cause))), None)
     return _because(causes) + (f", at script line `{_brief(line)}`" if line else "")
 
@@ -120,8 +121,9 @@ def _because(causes: list[Mapping[str, Any]]) -> str:
 
 def _body(error: TransportError) -> Mapping[str, Any]:
     """The JSON that was answered; opensearch-py's signing async connection leaves it undecoded."""
-    if isinstance(error.info, Mapping):
-        return error.info
+    info = _info(error)
+    if isinstance(info, Mapping):
+        return info
     try:
         body = json.loads(error.error)
     except (TypeError, ValueError):
@@ -162,7 +164,12 @@ def _bulk_items(error: BulkIndexError) -> list[Mapping[str, Any]]:
 
 
 def _reason(error: TransportError) -> str:
-    return _brief(str(error.error)) or type(error.info).__name__
+    return _brief(str(error.error)) or type(_info(error)).__name__
+
+
+def _info(error: TransportError) -> Any:
+    """What was answered, or the exception beneath; opensearch-py itself leaves it out now and then."""
+    return error.args[2] if len(error.args) > 2 else None
 
 
 def _brief(text: str) -> str:

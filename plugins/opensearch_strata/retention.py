@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import is_complete, newest_expired
+from opensearch_strata.days import newest_expired, require_complete
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.raw_day import RawDay, count_documents, inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
@@ -38,11 +38,7 @@ def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime)
     :param now: aware; a day that is not over at that moment is refused, a slip of the pen would empty the window
     :raises Refused: ``day`` is not over yet
     """
-    if not is_complete(day, now, dataset.zone):
-        raise Refused(
-            f"{day} is not over in {dataset.time_zone}; the window is counted from complete days only. "
-            f"Nothing was listed or deleted. Name a day before {now.astimezone(dataset.zone):%Y-%m-%d}."
-        )
+    require_complete(day, now, dataset.zone)
     names = dataset.raw.names
     expression = names.expression
     found: Mapping[str, Any] = client.indices.get(
@@ -170,4 +166,6 @@ def _delete(client: OpenSearch, index: str) -> None:
     except AuthorizationException as error:
         if "cluster_block_exception" not in str(error.error):
             raise
-        raise Refused(f"{index} was kept: another run holds it to rebuild its rows. Run again when it is done.") from None
+        raise Refused(
+            f"{index} was kept: another run holds it to rebuild its rows. Run again when it is done."
+        ) from None

@@ -44,7 +44,9 @@ def totals_body(dataset: Dataset) -> dict[str, Any]:
     """Totals of a whole raw day by the server's own aggregations, and its sketches as one bucket."""
     timestamp = dataset.raw.timestamp
     aggs: dict[str, Any] = {
-        "buckets": {"date_histogram": {"field": timestamp, "fixed_interval": dataset.history.bucket, "min_doc_count": 1}},
+        "buckets": {
+            "date_histogram": {"field": timestamp, "fixed_interval": dataset.history.bucket, "min_doc_count": 1}
+        },
         "without_time": {"missing": {"field": timestamp}},
     }
     for name, metric in dataset.metrics.items():

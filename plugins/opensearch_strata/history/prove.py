@@ -35,20 +35,20 @@ def prove(
     :raises Refused: the rows carry more documents than the raw day holds
     """
     proof = verify(client, dataset, day)
-    if proof.state != "differs" or proof.raw is None:
-        return proof
-    if proof.raw.documents > proof.genuine_documents:
+    raw = proof.raw
+    if raw and proof.state == "differs" and raw.documents > proof.genuine_documents:
         condense(client, dataset, day, engine=engine, on_documents=on_documents)
         proof = verify(client, dataset, day)
-        if proof.state != "differs" or proof.raw is None:
-            return proof
-    if proof.raw.documents < proof.genuine_documents:
+        raw = proof.raw
+    if raw is None or proof.state != "differs":
+        return proof
+    if raw.documents < proof.genuine_documents:
         raise Refused(
-            f"{proof.index} holds {proof.raw.documents} documents, but its {proof.rows} rows carry "
+            f"{raw.index} holds {raw.documents} documents, but its {proof.rows} rows carry "
             f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day, or condense it with "
             f"allow_poorer if what is left is the truth."
         )
-    with held(client, dataset, proof.raw):
+    with held(client, dataset, raw):
         delete_rows(client, dataset, day)
         condense(client, dataset, day, engine=engine, on_documents=on_documents)
     return verify(client, dataset, day)

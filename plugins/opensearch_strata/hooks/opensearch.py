@@ -206,13 +206,9 @@ def _url(connection: Connection, extra: dict[str, Any], auth: str) -> str:
         raise DefinitionError("It has no host; name one, such as https://search.example.com.")
     written, _, rest = connection.host.rpartition("://")
     use_ssl = _flag(extra, "use_ssl")
-    schemes = {written, str(extra.get("scheme", "")), {None: "", True: "https", False: "http"}[use_ssl]} - {
-        ""
-    }
+    schemes = {written, str(extra.get("scheme", "")), {None: "", True: "https", False: "http"}[use_ssl]} - {""}
     if len(schemes) > 1:
-        raise DefinitionError(
-            f"Host, scheme and use_ssl ask for {' and '.join(sorted(schemes))}; keep one of them."
-        )
+        raise DefinitionError(f"Host, scheme and use_ssl ask for {' and '.join(sorted(schemes))}; keep one of them.")
     scheme = schemes.pop() if schemes else ("http" if auth == "none" else "https")
     try:
         parts = urlsplit(f"{scheme}://{rest}")
@@ -222,9 +218,7 @@ def _url(connection: Connection, extra: dict[str, Any], auth: str) -> str:
     if parts.username is not None:
         raise DefinitionError("Its host holds a login; move it to the fields Login and Password.")
     if port and connection.port and port != connection.port:
-        raise DefinitionError(
-            f"The host says port {port}, the field Port {connection.port}; keep one of them."
-        )
+        raise DefinitionError(f"The host says port {port}, the field Port {connection.port}; keep one of them.")
     default = None if written == "https" else 443 if auth == "sigv4" else 9200
     port = port or connection.port or default
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

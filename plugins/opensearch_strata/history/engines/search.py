@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -80,7 +81,7 @@ def slice_queries(dataset: Dataset, first: int, last: int, parallel: int) -> lis
     without_time = {"bool": {"must_not": {"exists": {"field": timestamp}}}}
     return [
         {"bool": {"should": [opening, without_time], "minimum_should_match": 1}},
-        *(_range(timestamp, gte=low, lt=high) for low, high in zip(borders, borders[1:], strict=False)),
+        *(_range(timestamp, gte=low, lt=high) for low, high in pairwise(borders)),
         _range(timestamp, gte=borders[-1]),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
@@ -94,16 +94,16 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     start_ms = int(time.time() * 1000) + _START_DELAY_MS
     body = job_body(dataset, raw, start_ms)
     try:
-        client.transforms.put(transform_id=job_id, body=body)
+        client.plugins.transforms.put(transform_id=job_id, body=body)
     except ConflictError:
         try:
-            job = client.transforms.get(transform_id=job_id)["transform"]
+            job = client.plugins.transforms.get(transform_id=job_id)["transform"]
         except NotFoundError:
             raise TransientError(f"Transform {job_id} came and went while it was created; try again.") from None
         if job["enabled"] and job["description"] == body["transform"]["description"]:
             return int(job["schedule"]["interval"]["start_time"])
         remove(client, job_id)
-        client.transforms.put(transform_id=job_id, body=body)
+        client.plugins.transforms.put(transform_id=job_id, body=body)
     return start_ms
 
 
@@ -112,16 +112,14 @@ def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience)
     from opensearchpy import NotFoundError
 
     try:
-        job = client.transforms.get(transform_id=job_id)["transform"]
+        job = client.plugins.transforms.get(transform_id=job_id)["transform"]
     except NotFoundError:
         job = None
-    explained = client.transforms.explain(transform_id=job_id).get(job_id)
+    explained = client.plugins.transforms.explain(transform_id=job_id).get(job_id)
     return assess(job, explained, due_ms, int(time.time() * 1000), patience)
 
 
-def assess(
-    job: Mapping[str, Any] | None, explained: Any, due_ms: int, now_ms: int, patience: Patience
-) -> JobState:
+def assess(job: Mapping[str, Any] | None, explained: Any, due_ms: int, now_ms: int, patience: Patience) -> JobState:
     """State of a job from its document and its own entry of ``_explain``. Pure.
 
     ``finished`` is visible before the job is disabled, and an enabled job that failed is about to run again:
@@ -140,19 +138,20 @@ def assess(
             return JobState("stuck", f"the job was not picked up within {patience.start:.0f} s of its start time")
         return JobState("waiting")
     stats = metadata["stats"]
-    numbers: dict[str, int] = {
-        "documents": stats["documents_processed"],
-        "rows": stats["documents_indexed"],
-        "search_millis": stats["search_time_in_millis"],
-        "index_millis": stats["index_time_in_millis"],
-    }
+    seen = JobState(
+        "running",
+        documents=stats["documents_processed"],
+        rows=stats["documents_indexed"],
+        search_millis=stats["search_time_in_millis"],
+        index_millis=stats["index_time_in_millis"],
+    )
     status = metadata["status"]
     if not job["enabled"] and status in ("finished", "failed", "stopped"):
         reason = metadata.get("failure_reason") or ("the job was stopped" if status == "stopped" else "")
-        return JobState("finished" if status == "finished" else "failed", reason, **numbers)
+        return replace(seen, phase="finished" if status == "finished" else "failed", reason=reason)
     if now_ms - max(metadata["last_updated_at"], due_ms) > patience.progress * 1000:
-        return JobState("stuck", f"the job made no progress for {patience.progress:.0f} s", **numbers)
-    return JobState("running", **numbers)
+        return replace(seen, phase="stuck", reason=f"the job made no progress for {patience.progress:.0f} s")
+    return seen
 
 
 def settle(
@@ -185,7 +184,7 @@ def _start(client: OpenSearch, job_id: str) -> bool:
     from opensearchpy import NotFoundError
 
     try:
-        client.transforms.start(transform_id=job_id)
+        client.plugins.transforms.start(transform_id=job_id)
     except NotFoundError:
         return False
     return True
@@ -196,7 +195,7 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
     from opensearchpy import TransportError
 
     try:
-        client.transforms.preview(body=job_body(dataset, raw, int(time.time() * 1000)))
+        client.plugins.transforms.preview(body=job_body(dataset, raw, int(time.time() * 1000)))
     except TransportError as error:
         return error
     return None
@@ -204,7 +203,7 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
 
 def remove(client: OpenSearch, job_id: str) -> None:
     """Remove a job, running or not; one that is already gone is fine."""
-    answer = client.transforms.delete(transform_id=job_id, params={"force": "true"})
+    answer = client.plugins.transforms.delete(transform_id=job_id, params={"force": "true"})
     for item in answer["items"]:
         if item["delete"]["status"] not in (200, 404):
             raise TransientError(f"Transform {job_id} could not be removed ({item['delete']}); try again.")
@@ -215,7 +214,7 @@ def stop(client: OpenSearch, job_id: str) -> None:
     from opensearchpy import NotFoundError, RequestError
 
     try:
-        client.transforms.stop(transform_id=job_id)
+        client.plugins.transforms.stop(transform_id=job_id)
     except (NotFoundError, RequestError):
         return
 

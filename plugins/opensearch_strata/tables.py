@@ -1,0 +1,92 @@
+"""Results as tables: the same rows in a task's log, on a terminal and in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from opensearch_strata.history.coverage import DayCoverage
+    from opensearch_strata.history.engines.run import EngineRun
+    from opensearch_strata.history.verify import Proof
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; numbers are shown with thousands separators."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def rich(self) -> RichTable:
+        """The table for a rich console."""
+        from rich import box
+        from rich.table import Table as RichTable
+
+        table = RichTable(title=self.title, title_justify="left", box=box.ASCII_DOUBLE_HEAD)
+        for position, column in enumerate(self.columns):
+            numeric = any(isinstance(row[position], int | float) for row in self.rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(shown(value) for value in row))
+        return table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        out = StringIO()
+        Console(file=out, width=140, color_system=None).print(self.rich())
+        return out.getvalue().rstrip()
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "NO"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.6g}"
+    return str(value)
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them, in powers of 1024."""
+    number = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
+        number /= 1024
+    return f"{number:,.1f} TiB"
+
+
+def proof_table(proof: Proof) -> Table:
+    """Every line of a proof."""
+    rows = [(check.name, check.raw, check.history, check.holds) for check in proof.checks]
+    title = f"Proof of {proof.index}: {proof.state}, {proof.rows:,} rows, {proof.null_rows:,} without a group or time"
+    return Table(title, ("line", "raw", "history", "holds"), rows)
+
+
+def run_table(index: str, run: EngineRun) -> Table:
+    """What an engine did."""
+    columns = ("engine", "documents", "rows", "search s", "index s")
+    row = (run.engine, run.documents, run.rows, round(run.search_seconds, 2), round(run.index_seconds, 2))
+    return Table(f"Condensed {index}", columns, [row])
+
+
+def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
+    """Where each day of a dataset is."""
+    rows = [
+        (f"{d.day}", d.place, d.raw_documents, size(d.raw_bytes) if d.raw_bytes else None, d.rows, d.carried,
+         size(d.history_bytes) if d.history_bytes else None)
+        for d in days
+    ]  # fmt: skip
+    return Table(f"Days of {dataset}", ("day", "where", "raw documents", "raw", "rows", "carried", "history"), rows)
