@@ -47,7 +47,11 @@ def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
     """Every day that is raw or history, oldest first."""
     raw = _raw_days(client, dataset)
     rows = _history_days(client, dataset)
-    return [DayCoverage(day, *raw.get(day, (None, 0)), *rows.get(day, (0, 0, 0))) for day in sorted(raw.keys() | rows)]
+    days = []
+    for day in sorted(raw.keys() | rows.keys()):
+        documents, raw_bytes = raw.get(day, (None, 0))
+        days.append(DayCoverage(day, documents, raw_bytes, *rows.get(day, (0, 0, 0))))
+    return days
 
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int]]:
