@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset, EngineName
+from opensearch_strata.days import newest_expired
 from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.history.coverage import DayCoverage, coverage
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.verify import Proof, verify
 from opensearch_strata.retention import Expired, Outcome, Proven, retire
@@ -78,3 +80,75 @@ def retire_expired(
             yield Retirement(index, old, "kept", note=str(error))
         else:
             yield Retirement(index, old, outcome, proven.documents, proof.rows)
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """What a cycle found and did, for the day it was about.
+
+    :param verdict: one sentence
+    :param raw_bytes: store size of the raw day's primary shards, 0 if it is gone
+    :param history_bytes: the share of the day's rows in their month's primary shards
+    :param verified: whether this cycle proved the day
+    :param deleted: raw days that were deleted
+    :param kept: raw days that left the window and stayed -> why
+    :param uncondensed: raw days inside the window, older than the day, whose rows do not carry them
+    """
+
+    day: date
+    verdict: str
+    raw_documents: int = 0
+    rows: int = 0
+    raw_bytes: int = 0
+    history_bytes: int = 0
+    verified: bool = False
+    deleted: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    uncondensed: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a small JSON object."""
+        return {**asdict(self), "day": self.day.isoformat()}
+
+
+def report_cycle(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    *,
+    verified: bool,
+    retired: Mapping[str, str],
+    failed: Sequence[str] = (),
+) -> CycleReport:
+    """Sum up a cycle from what the cluster holds now.
+
+    :param retired: raw day that has left the window -> ``deleted``, or why it is still there
+    :param failed: names of steps that failed
+    """
+    days = {found.day: found for found in coverage(client, dataset)}
+    this = days.get(day, DayCoverage(day))
+    oldest = newest_expired(day, dataset.raw.window_days)
+    deleted = [index for index, outcome in retired.items() if outcome in ("deleted", "gone")]
+    kept = {index: outcome for index, outcome in retired.items() if index not in deleted}
+    uncondensed = [
+        dataset.raw_index(found.day)
+        for found in days.values()
+        if oldest < found.day < day and found.place in ("raw", "differs")
+    ]
+    if failed:
+        verdict = f"{day} FAILED in {', '.join(failed)}; nothing was lost, look at the log of the first of them."
+    else:
+        state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
+        verdict = f"{day} {state}; {len(deleted)} raw days deleted, {len(kept)} kept beyond the window."
+    return CycleReport(
+        day=day,
+        verdict=verdict,
+        raw_documents=this.raw_documents or 0,
+        rows=this.rows,
+        raw_bytes=this.raw_bytes,
+        history_bytes=this.history_bytes,
+        verified=verified,
+        deleted=deleted,
+        kept=kept,
+        uncondensed=uncondensed,
+    )

@@ -141,11 +141,11 @@ def _causes(error: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _script_line(cause: Mapping[str, Any]) -> str | None:
-    """The line of a Painless script above the server's ``^---- HERE``."""
+    """The line of a Painless script that the server's ``^---- HERE`` points to, in an excerpt of several."""
     stack = cause.get("script_stack") or []
-    for line, marker in pairwise(stack):
-        if "^---- HERE" in marker:
-            return str(line)
+    for excerpt, marker in pairwise(stack):
+        if (column := marker.find("^---- HERE")) >= 0:
+            return str(excerpt[excerpt.rfind("\n", 0, column) + 1 :])
     return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+    from opensearch_strata.cycle import CycleReport
     from opensearch_strata.history.coverage import DayCoverage
     from opensearch_strata.history.engines.run import EngineRun
     from opensearch_strata.history.verify import Proof
@@ -90,3 +91,17 @@ def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
         for d in days
     ]  # fmt: skip
     return Table(f"Days of {dataset}", ("day", "where", "raw documents", "raw", "rows", "carried", "history"), rows)
+
+
+def report_table(report: CycleReport) -> Table:
+    """A cycle in one row, and what it left."""
+    rows: list[tuple[str, Any]] = [
+        ("raw documents", report.raw_documents),
+        ("rows", report.rows),
+        ("raw bytes", size(report.raw_bytes)),
+        ("history bytes", size(report.history_bytes)),
+        ("verified", report.verified),
+        ("deleted", ", ".join(report.deleted) or None),
+        *((f"kept {index}", reason) for index, reason in report.kept.items()),
+    ]
+    return Table(f"Cycle of {report.day}", ("", "found"), rows)

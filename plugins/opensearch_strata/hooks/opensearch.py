@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -82,6 +83,7 @@ class OpenSearchHook(BaseHook):
     @cached_property
     def client(self) -> OpenSearch:
         """The client for tasks, one for each hook."""
+        _quieten_request_log()
         return build_client(self.settings)
 
     def get_conn(self) -> OpenSearch:
@@ -99,6 +101,7 @@ class OpenSearchHook(BaseHook):
         settings = await sync_to_async(self._settings)(connection, extra)
         if header := _basic_header(settings):
             await amask_secret(header)
+        _quieten_request_log()
         return build_async_client(settings)
 
     @property
@@ -248,6 +251,13 @@ def _aws_identity(extra: dict[str, Any]) -> dict[str, Any]:
         for secret in filter(None, [frozen.secret_key, frozen.token]):
             mask_secret(secret)
     return {"credentials": credentials, "region_name": session.region_name}
+
+
+def _quieten_request_log() -> None:
+    """opensearch-py logs every request at INFO, which buries what a task has to say; a level set stays."""
+    logger = logging.getLogger("opensearch")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
 
 
 def _basic_header(settings: ClientSettings) -> str:

@@ -1,0 +1,134 @@
+"""
+# Daily cycle
+
+Condenses one raw day into its history month, proves it, and deletes the raw days that have left the window.
+
+| step | what it changes |
+|---|---|
+| `resolve_day` | nothing; finds the day of the run |
+| `condense_day.ensure_history` | creates the month index, or adds new metrics to its mapping |
+| `condense_day.condense` | writes the day's rows; a re-run overwrites them |
+| `condense_day.verify` | nothing if the proof holds; else rebuilds the day's rows once |
+| `retention.list_expired` | nothing |
+| `retention.retire.prove` | writes rows for documents that came late |
+| `retention.retire.delete` | **deletes one raw index**, by exact name, behind its own proof |
+| `report` | nothing; one table of the run, and its verdict |
+
+## What it deletes
+
+Only raw days older than the window, at most `max_deletes_per_run` of them, each only if its rows carry every one of
+its documents at that moment. History is never deleted. A day that cannot be proven is kept and its task fails.
+
+## Run it by hand
+
+*Trigger* → `day`. **`dry_run` is on** for whatever a person starts: the day is condensed and verified, and the
+deletions are only shown. Switch it off to delete. A scheduled run always deletes what is proven.
+
+## Run a day again
+
+Clear the run (or the task) in the grid: rows have ids of their own and are overwritten, never doubled. A raw day that
+is gone, or holds fewer documents than its rows carry, is refused; `reaggregate` is the explicit word that what is
+left of it is the truth.
+
+## Days that were missed
+
+Paused days are not made up by themselves. *Trigger → Backfill* runs them one by one (choose the *end* of the last day
+as its end). Until then they stay raw: a day is condensed and proven before it is deleted in any case.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.definitions import datasets_dir, load_definitions
+from opensearch_strata.operators.condense import CondenseOperator
+from opensearch_strata.operators.ensure_history import EnsureHistoryOperator
+from opensearch_strata.operators.report import ReportOperator
+from opensearch_strata.operators.resolve_day import ResolveDayOperator
+from opensearch_strata.operators.retention import DeleteOperator, ListExpiredOperator, ProveOperator
+from opensearch_strata.operators.verify import VerifyOperator
+from opensearch_strata.retry import TRANSIENT_ONLY
+
+PARAMS = {
+    "day": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Day",
+        description="The day to condense, also the newest day of the window. Empty: the day of the run.",
+    ),
+    "dry_run": Param(
+        True,
+        type="boolean",
+        title="Dry run",
+        description="Show what would be deleted instead of deleting it. Scheduled runs are never dry.",
+    ),
+    "reaggregate": Param(
+        False,
+        type="boolean",
+        title="Reaggregate",
+        description="Build the day's rows anew even if its raw index holds fewer documents than they carry.",
+    ),
+}
+
+DEFAULT_ARGS = {
+    "retries": 4,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": TRANSIENT_ONLY,
+    "execution_timeout": timedelta(hours=6),
+}
+
+
+def daily_cycle(dataset: Dataset) -> DAG:
+    """The DAG of one dataset."""
+    with DAG(
+        dag_id=f"{dataset.name}_daily_cycle",
+        description=f"Condense, prove and retire the raw days of {dataset.name}.",
+        doc_md=__doc__,
+        # The run after a day has ended carries that day's key.
+        schedule=CronPartitionTimetable(
+            dataset.cycle.schedule, timezone=dataset.time_zone, run_offset=-1, key_format="%Y-%m-%d"
+        ),
+        start_date=datetime.combine(dataset.cycle.start_date, time.min, dataset.zone),
+        end_date=dataset.cycle.end_date
+        and datetime.combine(dataset.cycle.end_date + timedelta(days=2), time.min, dataset.zone),
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        default_args=DEFAULT_ARGS,
+        tags=["strata", dataset.name],
+    ) as dag:
+        resolve_day = ResolveDayOperator(task_id="resolve_day", dataset=dataset)
+        of_cycle = {"dataset": dataset, "cycle": resolve_day.output}
+
+        @task_group
+        def condense_day() -> None:
+            """Raw day to rows, and their proof."""
+            ensure_history = EnsureHistoryOperator(task_id="ensure_history", **of_cycle)
+            condense = CondenseOperator(task_id="condense", **of_cycle)
+            verify = VerifyOperator(task_id="verify", **of_cycle)
+            ensure_history >> condense >> verify
+
+        @task_group
+        def retention() -> None:
+            """Raw days that have left the window; waits for no condense, demands its own proof."""
+
+            @task_group
+            def retire(expired: dict[str, str]) -> None:
+                """One raw day: proof, then deletion."""
+                prove = ProveOperator(task_id="prove", expired=expired, **of_cycle)
+                DeleteOperator(task_id="delete", proven=prove.output, **of_cycle)
+
+            retire.expand(expired=ListExpiredOperator(task_id="list_expired", **of_cycle).output)
+
+        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, **of_cycle)
+        resolve_day >> [condense_day(), retention()] >> report
+    return dag
+
+
+for dataset in load_definitions(datasets_dir()).datasets.values():
+    daily_cycle(dataset)

@@ -1,0 +1,68 @@
+"""Links from a task to the indices and the job it works on; shown on the task's Details tab."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class _StoredLink(BaseOperatorLink):
+    """A URL that the task pushed before it began to work."""
+
+    xcom = ""
+
+    @classmethod
+    def persist(cls, context: Context, url: str) -> None:
+        """Remember the URL for this task instance."""
+        context["ti"].xcom_push(key=cls.xcom, value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """The URL, empty if the task has not come to it."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return str(XCom.get_value(key=self.xcom, ti_key=ti_key) or "")
+
+
+class RawIndexLink(_StoredLink):
+    """The raw day."""
+
+    name = "Raw index"
+    xcom = "raw_index_url"
+
+
+class MonthIndexLink(_StoredLink):
+    """The history month."""
+
+    name = "History month"
+    xcom = "month_index_url"
+
+
+class TransformJobLink(_StoredLink):
+    """The transform job; gone when the job is done and removed."""
+
+    name = "Transform job"
+    xcom = "transform_job_url"
+
+
+def index_url(opensearch_url: str, index: str) -> str:
+    """Page of an index: in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else the API's own answer."""
+    if dashboards := _dashboards():
+        return f"{dashboards}/app/opensearch_index_management_dashboards#/index-detail/{index}"
+    return f"{opensearch_url}/{index}?pretty"
+
+
+def transform_url(opensearch_url: str, transform_id: str) -> str:
+    """Page of a transform job, likewise."""
+    if dashboards := _dashboards():
+        return f"{dashboards}/app/opensearch_index_management_dashboards#/transform-details?id={transform_id}"
+    return f"{opensearch_url}/_plugins/_transform/{transform_id}/_explain?pretty"
+
+
+def _dashboards() -> str:
+    return os.environ.get("STRATA_DASHBOARDS_URL", "").rstrip("/")

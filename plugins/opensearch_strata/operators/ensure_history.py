@@ -1,0 +1,53 @@
+"""The month index, before anything is written to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_strata.errors import Refused
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
+from opensearch_strata.operators.base import DatasetOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class EnsureHistoryOperator(DatasetOperator):
+    """Create the month index with its explicit mapping, or bring it up to the definition.
+
+    Skips the day, with a warning, when it has no raw documents at all. Returns ``{"index", "action",
+    "raw_documents"}``.
+    """
+
+    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Ensure.
+
+        :raises Refused: another shape than the definition, a poorer raw day, or no raw day where one is required
+        """
+        from opensearch_strata.history.condense import admit
+        from opensearch_strata.history.month import ensure_month
+
+        dataset, day = self.dataset, self.day
+        raw_index, month_index = dataset.raw_index(day), dataset.month_index(day)
+        RawIndexLink.persist(context, index_url(self.hook.settings.url, raw_index))
+        MonthIndexLink.persist(context, index_url(self.hook.settings.url, month_index))
+        raw = admit(self.client, dataset, day, allow_poorer=self.cycle["reaggregate"])
+        if raw is None or raw.documents == 0:
+            self._nothing_to_condense(f"{raw_index} {'is empty' if raw else 'does not exist'}")
+        month = ensure_month(self.client, dataset, day, raw.types if raw else None)
+        documents = raw.documents if raw else 0
+        self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=documents)
+        return {"index": month.index, "action": month.action, "raw_documents": documents}
+
+    def _nothing_to_condense(self, finding: str) -> None:
+        if self.dataset.raw.required_daily:
+            raise Refused(
+                f"{finding}, and {self.dataset.name!r} requires every day (raw.required_daily). Nothing was changed. "
+                f"Look at its producers, then clear this task."
+            )
+        self.log.warning("%s: there is nothing to condense for this day; it was skipped.", finding)
+        raise AirflowSkipException(f"{finding}.")

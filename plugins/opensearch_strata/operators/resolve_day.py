@@ -1,0 +1,64 @@
+"""Which day a run is about."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from opensearch_strata.days import day_of, require_complete
+from opensearch_strata.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opensearch_strata.dataset import Dataset
+
+
+class ResolveDayOperator(BaseOperator):
+    """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
+
+    Returns ``{"day", "dry_run", "reaggregate"}``. A scheduled run is never dry: its param is only for runs that a
+    person triggers, where it is on by default.
+
+    :param dataset: the definition
+    """
+
+    ui_color = "#e5e7eb"
+
+    def __init__(self, *, dataset: Dataset, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Resolve and check.
+
+        :raises DefinitionError: an unknown param, no day, or no date
+        :raises Refused: the day is not over yet
+        """
+        params, run = context["params"], context["dag_run"]
+        if unknown := sorted(set(run.conf or {}) - set(params.dump() if hasattr(params, "dump") else params)):
+            raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; mend the spelling.")
+        day = self._day(context)
+        require_complete(day, datetime.now(UTC), self.dataset.zone)
+        scheduled = str(run.run_type) == "scheduled"
+        resolved = {
+            "day": day.isoformat(),
+            "dry_run": False if scheduled else bool(params["dry_run"]),
+            "reaggregate": bool(params["reaggregate"]),
+        }
+        self.log.info("resolved", dataset=self.dataset.name, **resolved)
+        return resolved
+
+    def _day(self, context: Context) -> date:
+        text = context["params"].get("day") or context["dag_run"].partition_key
+        if text:
+            try:
+                return date.fromisoformat(text)
+            except ValueError:
+                raise DefinitionError(f"{text!r} is no day; write it like 2013-03-02.") from None
+        start = context.get("data_interval_start")
+        if start is None:
+            raise DefinitionError("The run names no day; trigger it again with the param day, like 2013-03-02.")
+        return day_of(start, self.dataset.zone)
