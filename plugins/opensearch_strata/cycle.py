@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.days import newest_expired
 from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.history.condense import condense
 from opensearch_strata.history.coverage import DayCoverage, coverage
+from opensearch_strata.history.engines.run import OnDocuments
 from opensearch_strata.history.prove import prove
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.verify import Proof, verify
-from opensearch_strata.retention import Expired, Outcome, Proven, retire
+from opensearch_strata.retention import Expired, Outcome, Proven, list_expired, retire
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -48,12 +51,16 @@ def unproven(proof: Proof) -> str:
     """Sentence for a day whose proof does not hold."""
     match proof.state:
         case "missing":
+            if not proof.rows:
+                return f"{proof.index} does not exist, and history has no rows of it."
             return f"{proof.index} does not exist; its {proof.rows} rows of history were kept as they are."
         case "empty":
             return (
                 f"{proof.index} is empty, which proves nothing; it was kept. Delete it by hand if it was meant to be "
                 f"empty, or restore it."
             )
+    if not proof.rows:
+        return f"{proof.index} is not condensed, history has no rows of it. Nothing was deleted; condense it first."
     lines = ", ".join(check.name for check in proof.failed)
     return f"{proof.index} differs from its {proof.rows} rows in: {lines}. Nothing was deleted; see the table."
 
@@ -72,14 +79,23 @@ def retire_expired(
     Without ``apply`` nothing is changed at all: days are verified, not mended.
     """
     for index, old in expired.indices.items():
+        proof = None
         try:
             proof = prove(client, dataset, old, engine=engine) if apply else verify(client, dataset, old)
             proven = require_proven(proof)
             outcome = retire(client, dataset, proven, day, dry_run=not apply)
         except StrataError as error:
-            yield Retirement(index, old, "kept", note=str(error))
+            yield _kept(index, old, proof, str(error), mended=apply)
         else:
             yield Retirement(index, old, outcome, proven.documents, proof.rows)
+
+
+def _kept(index: str, day: date, proof: Proof | None, note: str, *, mended: bool) -> Retirement:
+    if proof is None or proof.raw is None:
+        return Retirement(index, day, "kept", note=note)
+    if not mended and proof.state == "differs" and proof.raw.documents >= proof.genuine_documents:
+        note += " A run that deletes would condense it first and prove it again."
+    return Retirement(index, day, "kept", proof.raw.documents, proof.rows, note)
 
 
 @dataclass(frozen=True)
@@ -119,11 +135,13 @@ def report_cycle(
     verified: bool,
     retired: Mapping[str, str],
     failed: Sequence[str] = (),
+    problem: str = "",
 ) -> CycleReport:
     """Sum up a cycle from what the cluster holds now.
 
     :param retired: raw day that has left the window -> ``deleted``, or why it is still there
-    :param failed: names of steps that failed
+    :param failed: names of tasks that failed
+    :param problem: why the day could not be condensed or proven, where the caller knows it
     """
     days = {found.day: found for found in coverage(client, dataset)}
     this = days.get(day, DayCoverage(day))
@@ -137,6 +155,8 @@ def report_cycle(
     ]
     if failed:
         verdict = f"{day} FAILED in {', '.join(failed)}; nothing was lost, look at the log of the first of them."
+    elif problem:
+        verdict = f"{day} is not verified: {problem}"
     else:
         state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
         verdict = f"{day} {state}; {len(deleted)} raw days deleted, {len(kept)} kept beyond the window."
@@ -152,3 +172,88 @@ def report_cycle(
         kept=kept,
         uncondensed=uncondensed,
     )
+
+
+@dataclass(frozen=True)
+class CycleRun:
+    """A whole cycle that ran in one process.
+
+    :param retirements: what became of each raw day that has left the window, oldest first
+    :param expired: what had left the window, with what must wait and what is never touched
+    :param problem: why the day could not be condensed or proven, empty if it was or has nothing to condense
+    """
+
+    report: CycleReport
+    retirements: list[Retirement]
+    expired: Expired
+    problem: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a person has to look: the day is not proven, or an expired day had to be kept."""
+        return bool(self.problem) or any(retired.outcome == "kept" for retired in self.retirements)
+
+
+def run_cycle(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    now: datetime,
+    *,
+    apply: bool,
+    engine: EngineName | None = None,
+    on_documents: OnDocuments = lambda _: None,
+    on_retired: Callable[[Retirement], None] = lambda _: None,
+) -> CycleRun:
+    """Condense a day, prove it, and retire what has left the window: the DAG's steps in one process.
+
+    A day that cannot be condensed or proven never keeps expired days from leaving, each demands its own proof.
+
+    :param now: aware; the day must be over at that moment
+    :param apply: delete what is proven; without it the deletions alone are left out
+    :param on_retired: called with each expired day when its lot is known
+    :raises Refused: the day is not over
+    """
+    expired = list_expired(client, dataset, day, now)
+    problem, verified = "", False
+    try:
+        verified = _condense_and_prove(client, dataset, day, engine, on_documents)
+    except StrataError as error:
+        problem = str(error)
+    retirements = []
+    for retired in retire_expired(client, dataset, expired, day, apply=apply, engine=engine):
+        retirements.append(retired)
+        on_retired(retired)
+    lots = {retired.index: _lot(retired) for retired in retirements}
+    report = report_cycle(client, dataset, day, verified=verified, retired=lots, problem=problem)
+    return CycleRun(report, retirements, expired, problem)
+
+
+def _condense_and_prove(
+    client: OpenSearch, dataset: Dataset, day: date, engine: EngineName | None, on_documents: OnDocuments
+) -> bool:
+    """True if the day is proven, False if there is nothing to condense."""
+    raw = inspect_raw_day(client, dataset, day)
+    if condense(client, dataset, day, engine=engine, on_documents=on_documents) is None:
+        nothing_to_condense(dataset, day, raw)
+        return False
+    require_proven(prove(client, dataset, day, engine=engine))
+    return True
+
+
+def _lot(retired: Retirement) -> str:
+    return "proven; a dry run deletes nothing" if retired.outcome == "dry_run" else retired.note or retired.outcome
+
+
+def nothing_to_condense(dataset: Dataset, day: date, raw: RawDay | None) -> str:
+    """Sentence for a day without raw documents.
+
+    :raises Refused: the dataset demands every day
+    """
+    finding = f"{dataset.raw_index(day)} {'is empty' if raw else 'does not exist'}"
+    if dataset.raw.required_daily:
+        raise Refused(
+            f"{finding}, and {dataset.name!r} requires every day (raw.required_daily). Nothing was changed; look at "
+            f"its producers and run the day again."
+        )
+    return f"{finding}; there is nothing to condense."

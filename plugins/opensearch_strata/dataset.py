@@ -172,6 +172,15 @@ class Dataset(_Strict):
             ]
         return []
 
+    @property
+    def source_fields(self) -> dict[str, str]:
+        """Every field of the raw documents that the dataset reads, by the key that names it."""
+        return {
+            "raw.timestamp": self.raw.timestamp,
+            **{f"history.group_by {field!r}": field for field in self.history.group_by},
+            **{f"metrics.{name}.field": metric.field for name, metric in self.metrics.items()},
+        }
+
     def type_problems(self, types: dict[str, str]) -> list[str]:
         """What in a raw mapping does not fit this definition, a sentence each.
 

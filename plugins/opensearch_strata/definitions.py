@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from yaml.constructor import ConstructorError
 
 from opensearch_strata.dataset import Dataset, overlapping
 from opensearch_strata.errors import DefinitionError
@@ -31,6 +35,17 @@ def datasets_dir() -> Path:
     return include_dir() / "datasets"
 
 
+def dataset_schema() -> str:
+    """JSON Schema of a definition file, for editors: the text of ``include/datasets/dataset.schema.json``."""
+    schema = Dataset.model_json_schema()
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A dataset of OpenSearch Strata",
+        "description": schema["description"],
+    }
+    return json.dumps({**head, **schema, **head}, indent=2, ensure_ascii=False)
+
+
 @dataclass(frozen=True)
 class Definitions:
     """What a folder of datasets holds: the sound ones, and a sentence for each problem."""
@@ -46,7 +61,7 @@ class Definitions:
         if name in self.datasets:
             return self.datasets[name]
         known = ", ".join(self.datasets) or "none"
-        own = [p for p in self.problems if f"{name}.yaml" in p]
+        own = [p for p in self.problems if re.search(rf"(^| ){re.escape(name)}\.yaml\b", p)]
         raise DefinitionError(" ".join([f"No sound dataset is named {name!r}; there is: {known}.", *own]))
 
 
@@ -72,10 +87,23 @@ def load_definitions(folder: Path) -> Definitions:
     return Definitions(sound, problems)
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would silently drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return yaml.load(path.read_text("utf-8"), _Loader)
+    # ValueError: what is no UTF-8, and 2013-02-30, which PyYAML takes for a date
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise DefinitionError(f"{path.name}: cannot be read as YAML ({reason}); mend the file.") from None
 

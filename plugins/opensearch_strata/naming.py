@@ -50,7 +50,10 @@ class IndexTemplate:
         return f"{before}{day.strftime(self.date_format)}{after}"
 
     def date_in(self, name: str) -> date | None:
-        """The date in an index name (the first of the month for month indices), None if it holds no date."""
+        """The date in an index name (the first of the month for month indices), None if it holds no date.
+
+        Only names that :meth:`name` gives are read, and no year before 1970: ``20121012`` is no day of 1012.
+        """
         match = self._pattern.fullmatch(name)
         if match is None:
             return None
@@ -58,7 +61,7 @@ class IndexTemplate:
             parsed = datetime.strptime(match[1], self.date_format).date()
         except ValueError:  # looks like a date, is none: 2013.02.30
             return None
-        return parsed
+        return parsed if parsed.year >= 1970 and self.name(parsed) == name else None
 
     def problem(self, required: set[str]) -> str | None:
         """What is wrong with the template, as a sentence; None when names can be made and read back.

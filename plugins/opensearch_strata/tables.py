@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from opensearch_strata.cycle import CycleReport
+    from opensearch_strata.cycle import CycleReport, Retirement
     from opensearch_strata.history.coverage import DayCoverage
     from opensearch_strata.history.engines.run import EngineRun
     from opensearch_strata.history.verify import Proof
@@ -28,13 +28,16 @@ class Table:
         """The table for a rich console."""
         from rich import box
         from rich.table import Table as RichTable
+        from rich.text import Text
 
-        table = RichTable(title=self.title, title_justify="left", box=box.ASCII_DOUBLE_HEAD)
+        # Text, because a value may hold [brackets], which rich would take for markup.
+        table = RichTable(title=Text(self.title), title_justify="left", box=box.ASCII_DOUBLE_HEAD)
         for position, column in enumerate(self.columns):
-            numeric = any(isinstance(row[position], int | float) for row in self.rows)
-            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+            values = [row[position] for row in self.rows if row[position] is not None]
+            numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+            table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
         for row in self.rows:
-            table.add_row(*(shown(value) for value in row))
+            table.add_row(*(Text(shown(value)) for value in row))
         return table
 
     def __str__(self) -> str:
@@ -55,7 +58,7 @@ def shown(value: Any) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.6g}"
+            return f"{value:,.12g}"  # two sums that differ must look different
     return str(value)
 
 
@@ -91,6 +94,14 @@ def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
         for d in days
     ]  # fmt: skip
     return Table(f"Days of {dataset}", ("day", "where", "raw documents", "raw", "rows", "carried", "history"), rows)
+
+
+def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
+    """What became of each raw day that has left the window."""
+    rows = [(r.index, f"{r.day}", r.documents, r.rows, r.outcome, r.note or None) for r in retirements]
+    return Table(
+        f"Expired raw days of {dataset}: {len(rows)}", ("index", "day", "documents", "rows", "outcome", "note"), rows
+    )
 
 
 def report_table(report: CycleReport) -> Table:

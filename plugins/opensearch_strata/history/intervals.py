@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.days import months_between
 from opensearch_strata.errors import Refused
 
 _FORM = re.compile(r"([1-9]\d*)([mh])|1(d|M)")
@@ -40,16 +41,19 @@ class Interval:
             raise Refused(f"{text!r} does not divide a day; write 15m, 1h, 6h, 1d or 1M.")
         return cls(text, length)
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, start: datetime, end: datetime) -> None:
         """Refuse an interval whose borders would cut through the dataset's buckets.
 
+        :param start: begin of the span that is asked for; the zone's offset from UTC may change within it
+        :param end: its end
         :raises Refused: with the reason
         """
         bucket = dataset.history.bucket_length
         if self.length and self.length % bucket:
             raise Refused(f"{self.text!r} is not a multiple of the bucket {dataset.history.bucket!r} of the rows.")
-        offset = datetime(2024, 1, 1, tzinfo=dataset.zone).utcoffset() or timedelta()
-        if (self.length is None or self.length > bucket) and offset % bucket:
+        months = (datetime.combine(month, time.min, UTC) for month in months_between(start.date(), end.date()))
+        offsets = {moment.astimezone(dataset.zone).utcoffset() or timedelta() for moment in (start, *months, end)}
+        if (self.length is None or self.length > bucket) and any(offset % bucket for offset in offsets):
             raise Refused(
                 f"Buckets of {dataset.history.bucket!r} start on UTC borders, which are no borders of a day in "
                 f"{dataset.time_zone}; ask for {dataset.history.bucket!r}, or for the whole span."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from opensearch_strata.dataset import Dataset
@@ -103,16 +104,28 @@ def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
     return found
 
 
-def mapping_differences(found: dict[str, Any], wanted: dict[str, Any], path: str = "") -> list[str]:
-    """Fields of a mapping's ``properties`` that exist with another type than wanted, a phrase each."""
+def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], path: str = "") -> list[str]:
+    """Fields of a mapping's ``properties`` that exist in another way than wanted, a phrase each.
+
+    Every parameter counts, not the type alone: an index template may have added a ``format`` or ``enabled: false``.
+    """
     differences = []
     for name, body in wanted.items():
-        there = found.get(name)
+        first, _, rest = name.partition(".")  # a path, written in one word, is an object in the index
+        field = {"properties": {rest: body}} if rest else body
+        there = found.get(first)
         if there is None:
             continue
-        full = f"{path}{name}"
-        if "properties" in body:
-            differences += mapping_differences(there.get("properties", {}), body["properties"], f"{full}.")
-        elif there.get("type", "object") != body["type"]:
-            differences.append(f"{full}: {there.get('type', 'object')} in the index, {body['type']} wanted")
+        full = f"{path}{first}"
+        if "properties" not in field:
+            if there != field:
+                differences.append(f"{full}: {_shown(there)} in the index, {field} wanted")
+        elif other := {key: value for key, value in there.items() if key not in ("properties", "dynamic")}:
+            differences.append(f"{full}: {other} in the index, an object wanted")
+        else:
+            differences += mapping_differences(there.get("properties", {}), field["properties"], f"{full}.")
     return differences
+
+
+def _shown(field: Mapping[str, Any]) -> str:
+    return "an object" if "properties" in field else str(field)

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors import DefinitionError, Refused, StrataError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -63,6 +63,28 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
         types=types,
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
     )
+
+
+def newest_raw_day(client: OpenSearch, dataset: Dataset) -> date | None:
+    """The newest day that has a raw index, None if no day has one."""
+    found = client.indices.get(index=dataset.raw.names.expression, params={"filter_path": "*.settings.index.uuid"})
+    return max(filter(None, map(dataset.raw.names.date_in, found)), default=None)
+
+
+def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:
+    """What in the real mapping of a raw day does not fit the dataset, a sentence each."""
+    try:
+        raw = inspect_raw_day(client, dataset, day)
+    except StrataError as error:
+        return [str(error)]
+    if raw is None:
+        return []
+    return [
+        f"{raw.index} has no field {field!r}, which {key} of dataset {dataset.name!r} names; mend the name, or wait "
+        f"for the first document that has it."
+        for key, field in dataset.source_fields.items()
+        if field not in raw.types
+    ]
 
 
 def count_documents(client: OpenSearch, index: str) -> int:

@@ -62,6 +62,11 @@ def quantile_of(stat: str) -> float | None:
     return float(match[1]) / 100 if match else None
 
 
+def is_stat(text: str) -> bool:
+    """Whether a history can be asked for this at all: ``min max sum count avg`` or a percentile."""
+    return text in _NEEDS or quantile_of(text) is not None
+
+
 def read_history(
     client: OpenSearch,
     dataset: Dataset,

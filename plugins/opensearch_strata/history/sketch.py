@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,11 +47,18 @@ class Scale:
         return key if value > 0 else -key
 
     def value_of(self, bin_: int) -> float:
-        """The value that stands for a bin: within the relative error of each value in it."""
+        """The value that stands for a bin: within the relative error of each value in it.
+
+        Only of normal doubles (from 2.2e-308 up): a subnormal has as few as one significant bit.
+        """
         if bin_ == 0:
             return 0.0
-        upper = _exp2((abs(bin_) - self.offset) / self.multiplier)
-        return math.copysign(upper * (2 / (1 + self.gamma)), bin_)
+        mantissa, exponent = _exp2((abs(bin_) - self.offset) / self.multiplier)
+        try:
+            magnitude = math.ldexp(mantissa * (2 / (1 + self.gamma)), exponent)
+        except OverflowError:  # just above the largest double, which is as close to the bin's values
+            magnitude = sys.float_info.max
+        return math.copysign(magnitude, bin_)
 
 
 @lru_cache
@@ -61,14 +69,14 @@ def scale(relative_error: float) -> Scale:
     return Scale(gamma, multiplier, math.ceil(1075 * multiplier) + 1)
 
 
-def _exp2(value: float) -> float:
-    """Inverse of the interpolated log2, by Cardano's formula."""
+def _exp2(value: float) -> tuple[float, int]:
+    """Inverse of the interpolated log2, by Cardano's formula: mantissa in 1 .. 2 and exponent."""
     exponent = math.floor(value)
     delta0 = _B * _B - 3 * _A * _C
     delta1 = 2 * _B**3 - 9 * _A * _B * _C - 27 * _A * _A * (value - exponent)
     root = math.cbrt((delta1 - math.sqrt(delta1 * delta1 - 4 * delta0**3)) / 2)
     s = -(_B + root + delta0 / root) / (3 * _A)
-    return math.ldexp(1 + s, exponent)
+    return 1 + s, exponent
 
 
 def bins_of(values: Iterable[float], relative_error: float) -> Bins:
@@ -149,6 +157,8 @@ def quantiles(
     bins: Mapping[int, int], qs: Iterable[float], relative_error: float, low: float, high: float
 ) -> dict[float, float]:
     """Values at ranks ``floor(q * (n - 1))`` of the sorted values, each within the relative error.
+
+    The bound holds for zero and for normal doubles of either sign, see :meth:`Scale.value_of`.
 
     :param qs: fractions in 0 .. 1
     :param low: smallest value, exact; the quantiles are clamped to it, so that q = 0 is exact

@@ -43,6 +43,7 @@ class CondenseOperator(DatasetOperator):
         self.deferrable = deferrable
         self.engine = engine
         self._patience = patience
+        self._documents = 0
 
     @property
     def patience(self) -> Patience:
@@ -64,26 +65,30 @@ class CondenseOperator(DatasetOperator):
         RawIndexLink.persist(context, index_url(url, dataset.raw_index(day)))
         MonthIndexLink.persist(context, index_url(url, dataset.month_index(day)))
         engine = choose_engine(self.client, dataset, self.engine)
-        if engine == "transform_job":
-            TransformJobLink.persist(context, transform_url(url, dataset.transform_id(day)))
-            if self.deferrable:
-                raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
-                if raw is None:
-                    raise Refused(f"{dataset.raw_index(day)} was deleted while the run went on; nothing was condensed.")
-                self._submit_and_defer(raw, restarts=0, passes=1)
+        by_job = engine == "transform_job"
+        TransformJobLink.persist(context, transform_url(url, dataset.transform_id(day)) if by_job else "")
+        if by_job and self.deferrable:
+            raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
+            if raw is None:
+                raise Refused(f"{dataset.raw_index(day)} was deleted while the run went on; nothing was condensed.")
+            self._submit_and_defer(raw, restarts=0, passes=1)
         run = condense(
             self.client,
             dataset,
             day,
             engine=engine,
             allow_poorer=self.cycle["reaggregate"],
-            on_documents=lambda n: (
-                self.log.info("condensing", index=dataset.raw_index(day), documents=n) if n else None
-            ),
+            on_documents=self._tell_progress,
         )
         if run is None:
             raise Refused(f"{dataset.raw_index(day)} was emptied while the run went on; nothing was condensed.")
         return self._done(run)
+
+    def _tell_progress(self, documents: int) -> None:
+        """One line for each step that did something."""
+        if documents:
+            self._documents += documents
+            self.log.info("condensing", index=self.dataset.raw_index(self.day), documents=self._documents)
 
     def _submit_and_defer(self, raw: RawDay, restarts: int, passes: int) -> NoReturn:
         from opensearch_strata.history.engines.transform_job import submit

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
 
 
+# Airflow lets unknown keys through; a misspelt dry_run must not pass for one that is left out.
+KNOWN_PARAMS = frozenset({"day", "dry_run", "reaggregate"})
+
+
 class ResolveDayOperator(BaseOperator):
     """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
 
@@ -38,7 +42,7 @@ class ResolveDayOperator(BaseOperator):
         :raises Refused: the day is not over yet
         """
         params, run = context["params"], context["dag_run"]
-        if unknown := sorted(set(run.conf or {}) - set(params.dump() if hasattr(params, "dump") else params)):
+        if unknown := sorted(set(run.conf or {}) - KNOWN_PARAMS):
             raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; mend the spelling.")
         day = self._day(context)
         require_complete(day, datetime.now(UTC), self.dataset.zone)

@@ -33,7 +33,7 @@ class TransformJobTrigger(BaseTrigger):
     def __init__(
         self, opensearch_conn_id: str, job_id: str, due_ms: int, patience: dict[str, Any], progress: dict[str, Any]
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.opensearch_conn_id = opensearch_conn_id
         self.job_id = job_id
         self.due_ms = due_ms
@@ -84,10 +84,10 @@ class TransformJobTrigger(BaseTrigger):
         from opensearchpy import NotFoundError
 
         try:
-            job = (await client.plugins.transforms.get(transform_id=self.job_id))["transform"]
+            job = (await client.plugins.transforms.get(id=self.job_id))["transform"]
         except NotFoundError:
             job = None
-        explained = (await client.plugins.transforms.explain(transform_id=self.job_id)).get(self.job_id)
+        explained = (await client.plugins.transforms.explain(id=self.job_id)).get(self.job_id)
         return assess(job, explained, self.due_ms, int(time.time() * 1000), patience)
 
     async def on_kill(self) -> None:
@@ -96,7 +96,7 @@ class TransformJobTrigger(BaseTrigger):
 
         client = await self._client()
         try:
-            await client.plugins.transforms.stop(transform_id=self.job_id)
+            await client.plugins.transforms.stop(id=self.job_id)
         except (NotFoundError, RequestError):
             self.log.info("nothing to stop", transform_id=self.job_id)
         finally:

@@ -50,7 +50,7 @@ def _has_transforms(client: OpenSearch, dataset: Dataset) -> bool:
     from opensearchpy import RequestError
 
     try:
-        client.plugins.transforms.explain(transform_id=f"strata-{dataset.name}-0000.00.00")
+        client.plugins.transforms.explain(id=f"strata-{dataset.name}-0000.00.00")
     except RequestError as error:
         if "no handler found" in str(error.info):
             return False

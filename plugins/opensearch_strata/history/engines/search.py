@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -42,8 +43,16 @@ def condense_by_search(
 ) -> EngineRun:
     """Write all rows of a raw day. Safe to repeat: the same bucket always has the same ``_id``."""
     queries = slice_queries(dataset, *_time_span(client, dataset, raw), PARALLEL)
+    given_up = Event()
     with ThreadPoolExecutor(len(queries), thread_name_prefix="condense") as pool:
-        tallies = list(pool.map(lambda query: _condense_slice(client, dataset, raw, query, on_documents), queries))
+        slices = [
+            pool.submit(_condense_slice, client, dataset, raw, query, on_documents, given_up) for query in queries
+        ]
+        try:
+            tallies = [done.result() for done in as_completed(slices)]
+        except BaseException:  # Ctrl-C or a slice that failed: the others end with their page, not with the day
+            given_up.set()
+            raise
     return EngineRun(
         engine="search",
         documents=sum(tally.documents for tally in tallies),
@@ -91,10 +100,17 @@ def _range(timestamp: str, **limits: int) -> dict[str, Any]:
 
 
 def _condense_slice(
-    client: OpenSearch, dataset: Dataset, raw: RawDay, query: dict[str, Any], on_documents: OnDocuments
+    client: OpenSearch,
+    dataset: Dataset,
+    raw: RawDay,
+    query: dict[str, Any],
+    on_documents: OnDocuments,
+    given_up: Event,
 ) -> _Tally:
     tally = _Tally()
     for buckets in _pages(client, dataset, raw, query, tally):
+        if given_up.is_set():
+            break
         started = time.perf_counter()
         _write(client, dataset, raw.day, buckets)
         tally.index_seconds += time.perf_counter() - started

@@ -29,7 +29,7 @@ class Patience:
     lock that a dead node leaves behind (30 min and a tick).
     """
 
-    start: float = 6 * 60
+    start: float = 7 * 60
     progress: float = 35 * 60
     poll: float = 5
     restarts: int = 2
@@ -94,16 +94,16 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     start_ms = int(time.time() * 1000) + _START_DELAY_MS
     body = job_body(dataset, raw, start_ms)
     try:
-        client.plugins.transforms.put(transform_id=job_id, body=body)
+        client.plugins.transforms.put(id=job_id, body=body)
     except ConflictError:
         try:
-            job = client.plugins.transforms.get(transform_id=job_id)["transform"]
+            job = client.plugins.transforms.get(id=job_id)["transform"]
         except NotFoundError:
             raise TransientError(f"Transform {job_id} came and went while it was created; try again.") from None
         if job["enabled"] and job["description"] == body["transform"]["description"]:
             return int(job["schedule"]["interval"]["start_time"])
         remove(client, job_id)
-        client.plugins.transforms.put(transform_id=job_id, body=body)
+        client.plugins.transforms.put(id=job_id, body=body)
     return start_ms
 
 
@@ -112,10 +112,10 @@ def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience)
     from opensearchpy import NotFoundError
 
     try:
-        job = client.plugins.transforms.get(transform_id=job_id)["transform"]
+        job = client.plugins.transforms.get(id=job_id)["transform"]
     except NotFoundError:
         job = None
-    explained = client.plugins.transforms.explain(transform_id=job_id).get(job_id)
+    explained = client.plugins.transforms.explain(id=job_id).get(job_id)
     return assess(job, explained, due_ms, int(time.time() * 1000), patience)
 
 
@@ -184,7 +184,7 @@ def _start(client: OpenSearch, job_id: str) -> bool:
     from opensearchpy import NotFoundError
 
     try:
-        client.plugins.transforms.start(transform_id=job_id)
+        client.plugins.transforms.start(id=job_id)
     except NotFoundError:
         return False
     return True
@@ -203,7 +203,7 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
 
 def remove(client: OpenSearch, job_id: str) -> None:
     """Remove a job, running or not; one that is already gone is fine."""
-    answer = client.plugins.transforms.delete(transform_id=job_id, params={"force": "true"})
+    answer = client.plugins.transforms.delete(id=job_id, params={"force": "true"})
     for item in answer["items"]:
         if item["delete"]["status"] not in (200, 404):
             raise TransientError(f"Transform {job_id} could not be removed ({item['delete']}); try again.")
@@ -214,7 +214,7 @@ def stop(client: OpenSearch, job_id: str) -> None:
     from opensearchpy import NotFoundError, RequestError
 
     try:
-        client.plugins.transforms.stop(transform_id=job_id)
+        client.plugins.transforms.stop(id=job_id)
     except (NotFoundError, RequestError):
         return
 
@@ -227,17 +227,25 @@ def condense_by_job(
     patience: Patience | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> EngineRun:
-    """Submit the day's job and wait for its end. Safe to repeat; attaches to a job that already runs."""
+    """Submit the day's job and wait for its end. Safe to repeat; attaches to a job that already runs.
+
+    Ctrl-C stops the job too.
+    """
     patience = patience or Patience()
+    job_id = dataset.transform_id(raw.day)
     due_ms = submit(client, dataset, raw)
     seen = restarts = 0
-    while True:
-        state = read_state(client, dataset.transform_id(raw.day), due_ms, patience)
-        on_documents(max(0, state.documents - seen))
-        seen = max(seen, state.documents)
-        if state.over:
-            if run := settle(client, dataset, raw, state, restarts, patience):
-                return run
-            restarts += 1
-            due_ms = int(time.time() * 1000)
-        sleep(patience.poll)
+    try:
+        while True:
+            state = read_state(client, job_id, due_ms, patience)
+            on_documents(max(0, state.documents - seen))
+            seen = max(seen, state.documents)
+            if state.over:
+                if run := settle(client, dataset, raw, state, restarts, patience):
+                    return run
+                restarts += 1
+                due_ms = int(time.time() * 1000)
+            sleep(patience.poll)
+    except KeyboardInterrupt:
+        stop(client, job_id)
+        raise

@@ -1,0 +1,8 @@
+"""``strata``: the services from a shell, without Airflow."""
+
+
+def main() -> None:
+    """Run the shell; the entry point of the installed command."""
+    from opensearch_strata.cli.app import app
+
+    app()

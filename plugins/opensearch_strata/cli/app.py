@@ -1,0 +1,122 @@
+"""The commands put together, and what becomes of their failures."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from opensearch_strata.cli.definitions import check
+from opensearch_strata.cli.one_day import condense, verify
+from opensearch_strata.cli.output import fail
+from opensearch_strata.cli.reading import query, status
+from opensearch_strata.cli.window import cycle, expire
+
+
+class SentencesForErrors(TyperGroup):
+    """Says every failure in a sentence on stderr; the trace only where it is asked for."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command: exit 1 when it is refused or fails, 130 on Ctrl-C; wrong use is typer's own 2."""
+        debug = bool(os.environ.get("STRATA_DEBUG"))
+        # opensearch-py logs failed requests with their trace; the sentence says what there is to say.
+        logging.getLogger("opensearch").setLevel(logging.DEBUG if debug else logging.CRITICAL)
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            fail("Interrupted. What was written so far was kept; the same command can be run again.")
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if debug:
+                logging.getLogger(__name__).exception("STRATA_DEBUG is set")
+            fail(_sentence(error))
+            raise typer.Exit(1) from error
+
+
+def _sentence(error: Exception) -> str:
+    from opensearch_strata.errors import StrataError, explain
+
+    if isinstance(error, StrataError):
+        return str(error)
+    from opensearchpy.exceptions import OpenSearchException
+
+    if isinstance(error, OpenSearchException):
+        return explain(error)
+    return f"This should not happen: {explain(error)} Run it again with STRATA_DEBUG=1 to see the trace."
+
+
+app = typer.Typer(
+    name="strata",
+    cls=SentencesForErrors,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Days are written YYYY-MM-DD, in the dataset's time zone. Exit codes: 0 done, 1 refused or failed, "
+    "2 wrong use. STRATA_DEBUG=1 shows the trace of a failure.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        typer.echo(f"strata {version('opensearch-strata')}")
+    except PackageNotFoundError:
+        typer.echo("strata, run from its source folder and not installed")
+    raise typer.Exit
+
+
+@app.callback()
+def strata(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A sliding window of raw days in OpenSearch, and everything older as a small, proven history."""
+
+
+def _examples(*lines: str) -> str:
+    return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
+
+
+LOOK, DAY, WINDOW = "Look", "One day", "The window"
+
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata check", "strata check --url https://search.example.com"),
+)(check)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata status flights", "strata status flights --json | jq '.days[-1]'"),
+)(status)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples(
+        "strata query flights --from 2013-01-01 --to 2013-01-31 --metric dep_delay --stat p50,p99",
+        "strata query flights --from 2013-01-05 --to 2013-01-05 --interval 1h --metric dep_delay --stat avg,max "
+        "--by carrier --where origin=JFK",
+    ),
+)(query)
+app.command(
+    rich_help_panel=DAY,
+    epilog=_examples("strata condense flights 2013-01-05", "strata condense flights 2013-01-05 --engine search"),
+)(condense)
+app.command(
+    rich_help_panel=DAY,
+    epilog=_examples("strata verify flights 2013-01-05", "strata verify flights 2013-01-05 --repair"),
+)(verify)
+app.command(
+    rich_help_panel=WINDOW,
+    epilog=_examples("strata expire flights --day 2013-03-04", "strata expire flights --day 2013-03-04 --apply"),
+)(expire)
+app.command(
+    rich_help_panel=WINDOW,
+    epilog=_examples("strata cycle flights 2013-03-04", "strata cycle flights 2013-03-04 --apply --json"),
+)(cycle)

@@ -1,0 +1,58 @@
+"""``strata check``: are the datasets sound, and do they fit what the producers write?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from opensearch_strata.cli.connection import connected
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetsDir, OptionalUrl
+from opensearch_strata.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.dataset import Dataset
+
+
+def check(
+    url: OptionalUrl = None, ca_certs: CaCerts = None, datasets_dir: DatasetsDir = None, as_json: AsJson = False
+) -> None:
+    """Check the dataset files, and real mappings with --url."""
+    from opensearch_strata.definitions import datasets_dir as default_dir
+    from opensearch_strata.definitions import load_definitions
+
+    folder = datasets_dir or default_dir()
+    found = load_definitions(folder)
+    problems = list(found.problems)
+    if not (found.datasets or problems):
+        problems.append(f"{folder} holds no dataset file (*.yaml); name another folder with --datasets-dir.")
+    compared: dict[str, str | None] = {}
+    if url:
+        with connected(url, ca_certs) as client:
+            for dataset in found.datasets.values():
+                compared[dataset.name], more = _compare(client, dataset)
+                problems += more
+    if as_json:
+        print_json({"datasets": list(found.datasets), "compared": compared, "problems": problems})
+    else:
+        _tell(list(found.datasets), compared, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str]]:
+    """The newest raw day, if there is one, and what of it does not fit."""
+    from opensearch_strata.history.raw_day import misfits, newest_raw_day
+
+    day = newest_raw_day(client, dataset)
+    return (dataset.raw_index(day), misfits(client, dataset, day)) if day else (None, [])
+
+
+def _tell(names: list[str], compared: dict[str, str | None], problems: list[str]) -> None:
+    for problem in problems:
+        say(problem)
+    for name, index in compared.items():
+        say(f"{name}: compared with {index}." if index else f"{name}: there is no raw day to compare with yet.")
+    say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {len(problems) or 'none'}.")

@@ -1,0 +1,153 @@
+"""Arguments and options that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+# The dataset module's EngineName, written again: importing pydantic would double the time of `strata --help`.
+EngineChoice = Literal["auto", "transform_job", "search"]
+
+_PANEL = "Connection and output"
+
+
+def read_day(text: str) -> date:
+    """A calendar day.
+
+    :raises BadParameter: not exactly YYYY-MM-DD
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or str(day) != text:  # fromisoformat also reads 20130105 and 2013-W01-6
+        raise typer.BadParameter(f"{text!r} is no day; write it like 2013-01-05.")
+    return day
+
+
+def read_moment(text: str) -> date:
+    """A day, or a date-time with or without an offset.
+
+    :returns: a plain date, or a :class:`datetime`
+    :raises BadParameter: another form
+    """
+    if len(text) <= len("2013-01-05"):
+        return read_day(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time; write 2013-01-05, 2013-01-05T06:00 or 2013-01-05T06:00Z."
+        ) from None
+
+
+def split_names(values: list[str] | None) -> list[str]:
+    """Names given one by one or with commas between them."""
+    return [name for value in values or () for name in value.split(",")]
+
+
+def split_stats(values: list[str] | None) -> list[str]:
+    """Names of statistics, each of a form that exists.
+
+    :raises BadParameter: another form
+    """
+    from opensearch_strata.history.reader import is_stat
+
+    stats = split_names(values)
+    if unknown := [stat for stat in stats if not is_stat(stat)]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of min, max, sum, count, avg or a percentile such as p99.")
+    return stats
+
+
+def check_interval(text: str | None) -> str | None:
+    """An interval as it was written, of a form that exists.
+
+    :raises BadParameter: another form
+    """
+    from opensearch_strata.errors import Refused
+    from opensearch_strata.history.intervals import Interval
+
+    try:
+        return Interval.parse(text).text if text else None
+    except Refused as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def check_where(pairs: list[str] | None) -> list[str]:
+    """Pairs FIELD=VALUE as they were written, each field once.
+
+    :raises BadParameter: another form
+    """
+    fields = [pair.partition("=")[0] for pair in pairs or ()]
+    for pair, field in zip(pairs or (), fields, strict=True):
+        if not field or "=" not in pair:
+            raise typer.BadParameter(f"{pair!r} is no FIELD=VALUE.")
+        if fields.count(field) > 1:
+            raise typer.BadParameter(f"{field!r} is named more than once; ask for each value by itself, or use --by.")
+    return list(pairs or ())
+
+
+def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Names of sound datasets, for the completion of the shell."""
+    from opensearch_strata.definitions import datasets_dir, load_definitions
+
+    folder = ctx.params.get("datasets_dir") or datasets_dir()
+    return [name for name in load_definitions(Path(folder)).datasets if name.startswith(incomplete)]
+
+
+DatasetName = Annotated[
+    str, typer.Argument(metavar="DATASET", help="Name of the dataset.", autocompletion=dataset_names)
+]
+Day = Annotated[date, typer.Argument(metavar="DAY", parser=read_day, help="The raw day, YYYY-MM-DD.")]
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar="OPENSEARCH_URL",
+        metavar="URL",
+        help="OpenSearch, like https://host:9200. A login comes from here or from OPENSEARCH_USERNAME and "
+        "OPENSEARCH_PASSWORD.",
+        rich_help_panel=_PANEL,
+    ),
+]
+OptionalUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        help="Also compare the newest raw day in this OpenSearch. OPENSEARCH_URL alone does not ask for it.",
+        rich_help_panel=_PANEL,
+    ),
+]
+CaCerts = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca-certs",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="Certificates (PEM) to trust; else the usual public authorities.",
+        rich_help_panel=_PANEL,
+    ),
+]
+DatasetsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--datasets-dir",
+        metavar="FOLDER",
+        exists=True,
+        file_okay=False,
+        help="Folder of the dataset files; else the project's include/datasets.",
+        rich_help_panel=_PANEL,
+    ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value and nothing else on stdout.", rich_help_panel=_PANEL)
+]
+Engine = Annotated[
+    EngineChoice | None,
+    typer.Option("--engine", help="What condenses: a job of Index Management or searches of ours; else the dataset's."),
+]

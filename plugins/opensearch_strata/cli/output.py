@@ -1,0 +1,99 @@
+"""What a command shows: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from opensearch_strata.history.engines.run import OnDocuments
+    from opensearch_strata.tables import Table
+
+_PLAIN_SECONDS = 10  # between two plain lines of progress
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout; indented for a person at a terminal."""
+    import orjson
+
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else None))
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout, as wide as the terminal or, in a pipe, as wide as in a task's log."""
+    if not sys.stdout.isatty():
+        typer.echo(str(table))
+        return
+    from rich.console import Console
+
+    Console().print(table.rich())
+
+
+def say(sentence: str) -> None:
+    """A result in words, on stdout."""
+    typer.echo(sentence)
+
+
+def note(sentence: str) -> None:
+    """Something beside the result, on stderr."""
+    typer.echo(sentence, err=True)
+
+
+def fail(sentence: str) -> None:
+    """Why it was refused or failed, on stderr."""
+    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {sentence}", err=True)
+
+
+@contextmanager
+def progress_of(index: str, documents: int) -> Iterator[OnDocuments]:
+    """Progress on stderr while a raw day is condensed: a bar on a terminal, a line now and then elsewhere.
+
+    :param documents: how many there are; a source that moves is condensed again and goes beyond
+    :returns: what the services call with the documents of each step, from any thread
+    """
+    if not documents:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _bar(index, documents) as on_documents:
+            yield on_documents
+    else:
+        note(f"Condensing {documents:,} documents of {index}.")
+        yield _plain_lines(index, documents)
+
+
+@contextmanager
+def _bar(index: str, documents: int) -> Iterator[OnDocuments]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("Condensing {task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} of {task.total:,} documents"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(index, total=documents)
+        yield lambda step: progress.update(task, advance=step)
+
+
+def _plain_lines(index: str, documents: int) -> OnDocuments:
+    lock = threading.Lock()
+    done, told = 0, time.monotonic()
+
+    def on_documents(step: int) -> None:
+        nonlocal done, told
+        with lock:
+            done += step
+            if time.monotonic() - told >= _PLAIN_SECONDS:
+                told = time.monotonic()
+                note(f"{index}: {done:,} of {documents:,} documents.")
+
+    return on_documents

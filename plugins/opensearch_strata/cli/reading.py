@@ -1,0 +1,201 @@
+"""``strata status`` and ``strata query``: where the days are, and what the history answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opensearch_strata.cli.connection import connected, find_dataset
+from opensearch_strata.cli.options import (
+    AsJson,
+    CaCerts,
+    DatasetName,
+    DatasetsDir,
+    Url,
+    check_interval,
+    check_where,
+    read_moment,
+    split_names,
+    split_stats,
+)
+from opensearch_strata.cli.output import note, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from opensearch_strata.dataset import Dataset
+    from opensearch_strata.history.coverage import DayCoverage
+    from opensearch_strata.tables import Table
+
+
+def status(
+    dataset: DatasetName,
+    *,
+    url: Url,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where each day is: raw, history, both, or both and at odds."""
+    from opensearch_strata.days import day_of
+    from opensearch_strata.history.coverage import coverage
+
+    definition = find_dataset(dataset, datasets_dir)
+    with connected(url, ca_certs) as client:
+        days = coverage(client, definition)
+    yesterday = day_of(datetime.now(UTC), definition.zone) - timedelta(days=1)
+    behind = [day for day in days if day.place in ("raw", "differs") and day.day < yesterday]
+    if as_json:
+        records = [_day_json(day) for day in days]
+        print_json({"dataset": dataset, "days": records, "uncondensed": [day.day for day in behind]})
+        return
+    from opensearch_strata.tables import coverage_table
+
+    print_table(coverage_table(dataset, days))
+    say(_behind(dataset, behind))
+
+
+def _day_json(day: DayCoverage) -> dict[str, Any]:
+    return {
+        "day": day.day,
+        "place": day.place,
+        "raw_documents": day.raw_documents,
+        "raw_bytes": day.raw_bytes,
+        "rows": day.rows,
+        "carried": day.carried,
+        "history_bytes": day.history_bytes,
+    }
+
+
+def _behind(dataset: str, behind: Sequence[DayCoverage]) -> str:
+    if not behind:
+        return "Every raw day before yesterday is condensed, and its rows count the same documents."
+    first = behind[0]
+    cure = (
+        f"strata condense {dataset} {first.day}"
+        if first.place == "raw"
+        else f"strata verify {dataset} {first.day} --repair"
+    )
+    span = f"{first.day}" if len(behind) == 1 else f"{len(behind)} days from {first.day} to {behind[-1].day}"
+    return f"Not condensed, or at odds with their rows: {span}. Begin with: {cure}"
+
+
+def query(
+    dataset: DatasetName,
+    *,
+    start: Annotated[
+        date,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            parser=read_moment,
+            help="Begin: a day, or a date-time such as 2013-01-05T06:00, in the dataset's time zone unless it has an "
+            "offset. A row counts by the start of its bucket.",
+        ),
+    ],
+    end: Annotated[
+        date,
+        typer.Option(
+            "--to",
+            metavar="TIME",
+            parser=read_moment,
+            help="End: a day is included as a whole, a date-time is exclusive.",
+        ),
+    ],
+    metric: Annotated[str, typer.Option("--metric", metavar="METRIC", help="One metric of the dataset.")],
+    stat: Annotated[
+        list[str],
+        typer.Option(
+            "--stat",
+            metavar="STAT,...",
+            callback=split_stats,
+            help="min, max, sum, count, avg and percentiles such as p50 or p99.9.",
+        ),
+    ],
+    url: Url,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            "--interval",
+            metavar="LENGTH",
+            callback=check_interval,
+            help="Length of a record: 15m, 1h, 6h, 1d or 1M; else the whole span in one.",
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option("--by", metavar="FIELD", callback=split_names, help="Keep the values of a group field apart."),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="FIELD=VALUE", callback=check_where, help="Only this value of a group field."),
+    ] = None,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the history for statistics and quantiles of a metric."""
+    from opensearch_strata.history.coverage import coverage
+    from opensearch_strata.history.intervals import Interval
+    from opensearch_strata.history.reader import read_history
+
+    definition = find_dataset(dataset, datasets_dir)
+    with connected(url, ca_certs) as client:
+        records = read_history(
+            client,
+            definition,
+            _begin(start, definition.zone),
+            _end(end, definition.zone),
+            metric=metric,
+            stats=stat,
+            interval=Interval.parse(interval) if interval else None,
+            by=by or (),
+            where=dict(pair.split("=", 1) for pair in where or ()),
+        )
+        if not records:
+            note(_nothing(dataset, coverage(client, definition)))
+    if as_json:
+        print_json(records)
+    else:
+        print_table(_answer_table(definition, metric, records, [*(by or ()), *stat]))
+
+
+def _begin(moment: date, zone: ZoneInfo) -> datetime:
+    from opensearch_strata.days import day_bounds
+
+    if isinstance(moment, datetime):
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return day_bounds(moment, zone)[0]
+
+
+def _end(moment: date, zone: ZoneInfo) -> datetime:
+    from opensearch_strata.days import day_bounds
+
+    return _begin(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
+
+
+def _answer_table(dataset: Dataset, metric: str, records: Sequence[dict[str, Any]], names: Sequence[str]) -> Table:
+    from opensearch_strata.tables import Table
+
+    unit = dataset.metrics[metric].unit
+    rows = [
+        (record["time"].isoformat(" ", "minutes"), *(_rounded(name, record[name]) for name in names))
+        for record in records
+    ]
+    return Table(f"{metric} of {dataset.name}{f' in {unit}' if unit else ''}", ("time", *names), rows)
+
+
+def _rounded(name: str, value: Any) -> Any:
+    """Averages and quantiles to six digits: more would be noise beside a quantile's relative error."""
+    is_plain = name in ("min", "max", "sum", "count")
+    return value if is_plain or not isinstance(value, float) else float(f"{value:.6g}")
+
+
+def _nothing(dataset: str, days: Sequence[DayCoverage]) -> str:
+    held = [day.day for day in days if day.rows]
+    if not held:
+        return f"The history of {dataset} holds no day yet; condense one first: strata condense {dataset} DAY"
+    return f"Nothing was found. The history of {dataset} holds {len(held)} days from {held[0]} to {held[-1]}."

@@ -1,0 +1,128 @@
+"""DAGs run in-process: a fresh DagBag for each run, because params leak between two runs of one DAG object."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from opensearch_strata.dataset import Dataset
+
+from local.airflow_database import empty_database
+from local.places import PROJECT
+from tests.airflow_home import HOME
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """The metadata database of the tests' Airflow."""
+    shutil.copy(empty_database(), HOME / "airflow.db")
+
+
+@pytest.fixture
+def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An include folder with the real scripts and no datasets."""
+    (tmp_path / "painless").symlink_to(PROJECT / "include" / "painless")
+    (tmp_path / "datasets").mkdir()
+    monkeypatch.setenv("STRATA_INCLUDE_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def define(include: Path) -> Callable[[Dataset], None]:
+    """Write a dataset's file."""
+
+    def write(dataset: Dataset) -> None:
+        text = yaml.safe_dump(json.loads(dataset.model_dump_json(exclude_none=True)))
+        (include / "datasets" / f"{dataset.name}.yaml").write_text(text)
+
+    return write
+
+
+@pytest.fixture
+def connection(opensearch_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Point ``opensearch_default`` somewhere; at the shared node to begin with."""
+
+    def point_at(url: str) -> None:
+        parts = urlsplit(url)
+        fields = {"conn_type": "opensearch", "host": parts.hostname, "port": parts.port, "extra": {"use_ssl": False}}
+        monkeypatch.setenv("AIRFLOW_CONN_OPENSEARCH_DEFAULT", json.dumps(fields))
+
+    point_at(opensearch_url)
+    return point_at
+
+
+class Run:
+    """A finished DAG run.
+
+    :param state: of the run
+    :param tasks: task id, with ``[n]`` when mapped -> state
+    """
+
+    def __init__(self, dag_run: Any) -> None:
+        instances = {f"{ti.task_id}[{ti.map_index}]" if ti.map_index >= 0 else ti.task_id: ti
+                     for ti in dag_run.get_task_instances()}  # fmt: skip
+        self.state = str(dag_run.state)
+        self.tasks = {task: str(ti.state) for task, ti in instances.items()}
+        self._instances = instances
+
+    def result(self, task: str) -> Any:
+        """What a task returned."""
+        from airflow.models.xcom import XComModel
+
+        ti = self._instances[task]
+        rows = XComModel.get_many(
+            run_id=ti.run_id, dag_ids=ti.dag_id, task_ids=ti.task_id, map_indexes=ti.map_index, key="return_value"
+        )
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            found = session.execute(rows).scalars().first()
+        return json.loads(found.value) if isinstance(found.value, str) else found.value
+
+    def tries(self, task: str) -> int:
+        """How often a task was tried."""
+        return int(self._instances[task].try_number)
+
+
+RunDag = Callable[..., Run]
+
+
+def load_bag(file: str = "") -> Any:
+    """A fresh DagBag of the project's dags folder or of one file in it."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(PROJECT / "dags" / file, bundle_name="tests", bundle_path=PROJECT / "dags")
+
+
+@pytest.fixture
+def run_dag(airflow_database: None, connection: Callable[[str], None]) -> RunDag:
+    """Run the daily cycle of a dataset in-process, with the given params.
+
+    ``change`` may adjust the operators of the DAG before it runs.
+    """
+
+    def run(dataset: Dataset, change: Callable[[Any], None] = lambda _: None, **conf: Any) -> Run:
+        from airflow.dag_processing.dagbag import sync_bag_to_db
+        from airflow.models.dagbundle import DagBundleModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            if session.get(DagBundleModel, "tests") is None:
+                session.add(DagBundleModel(name="tests"))
+        bag = load_bag("daily_cycle.py")
+        assert not bag.import_errors
+        sync_bag_to_db(bag, "tests", None)
+        dag = bag.dags[f"{dataset.name}_daily_cycle"]
+        for task in dag.tasks:
+            task.retry_delay = timedelta(seconds=0.1)  # dag.test() really waits
+        change(dag)
+        return Run(dag.test(run_conf=conf, logical_date=None))
+
+    return run
