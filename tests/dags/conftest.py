@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from opensearch_strata.dataset import Dataset
 
 from local.airflow_database import empty_database
 from local.places import PROJECT
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.engines import transform_job
 from tests.airflow_home import HOME
+from tests.transform_api import TransformApi
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +58,17 @@ def connection(opensearch_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     point_at(opensearch_url)
     return point_at
+
+
+@pytest.fixture
+def api(
+    opensearch_url: str, connection: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TransformApi]:
+    """The connection leads to a node with the transform API, whose minutes are short."""
+    monkeypatch.setattr(transform_job, "_START_DELAY_MS", 200)
+    with TransformApi(opensearch_url, minute=0.5) as api:
+        connection(api.url)
+        yield api
 
 
 class Run:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
-from opensearch_strata.dataset import Dataset
 
+from opensearch_strata.dataset import Dataset
 from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, Stream

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.engines import transform_job
 from opensearch_strata.history.engines.transform_job import Patience
 from opensearch_strata.history.scripts import condense_metric
 from opensearch_strata.triggers.transform_job import TransformJobTrigger
-
 from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, Stream
 from tests.transform_api import TransformApi
 
 CONDENSE = "condense_day.condense"
-
-
-@pytest.fixture
-def api(
-    opensearch_url: str, connection: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TransformApi]:
-    """The connection leads to a node with the transform API, whose minutes are short."""
-    monkeypatch.setattr(transform_job, "_START_DELAY_MS", 200)
-    with TransformApi(opensearch_url, minute=0.5) as api:
-        connection(api.url)
-        yield api
 
 
 @pytest.fixture
