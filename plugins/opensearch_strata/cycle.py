@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.days import newest_expired
-from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors import Refused, StrataError, explain
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.coverage import DayCoverage, coverage
 from opensearch_strata.history.engines.run import OnDocuments
@@ -78,23 +78,28 @@ def retire_expired(
 
     Without ``apply`` nothing is changed at all: days are verified, not mended.
     """
+    from opensearchpy import OpenSearchException
+
     for index, old in expired.indices.items():
         proof = None
         try:
             proof = prove(client, dataset, old, engine=engine) if apply else verify(client, dataset, old)
             proven = require_proven(proof)
             outcome = retire(client, dataset, proven, day, dry_run=not apply)
-        except StrataError as error:
-            yield _kept(index, old, proof, str(error), mended=apply)
+        except (StrataError, OpenSearchException) as error:
+            yield _kept(index, old, proof, explain(error), mended=apply)
         else:
             yield Retirement(index, old, outcome, proven.documents, proof.rows)
+
+
+WOULD_MEND = "A run that deletes would condense it first and prove it again."
 
 
 def _kept(index: str, day: date, proof: Proof | None, note: str, *, mended: bool) -> Retirement:
     if proof is None or proof.raw is None:
         return Retirement(index, day, "kept", note=note)
-    if not mended and proof.state == "differs" and proof.raw.documents >= proof.genuine_documents:
-        note += " A run that deletes would condense it first and prove it again."
+    if not mended and proof.mendable:
+        note += f" {WOULD_MEND}"
     return Retirement(index, day, "kept", proof.raw.documents, proof.rows, note)
 
 
@@ -214,12 +219,14 @@ def run_cycle(
     :param on_retired: called with each expired day when its lot is known
     :raises Refused: the day is not over
     """
+    from opensearchpy import OpenSearchException
+
     expired = list_expired(client, dataset, day, now)
     problem, verified = "", False
     try:
         verified = _condense_and_prove(client, dataset, day, engine, on_documents)
-    except StrataError as error:
-        problem = str(error)
+    except (StrataError, OpenSearchException) as error:
+        problem = explain(error)
     retirements = []
     for retired in retire_expired(client, dataset, expired, day, apply=apply, engine=engine):
         retirements.append(retired)

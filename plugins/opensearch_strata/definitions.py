@@ -71,6 +71,7 @@ def load_definitions(folder: Path) -> Definitions:
     loaded: dict[Path, Dataset] = {}
     if not folder.is_dir():
         return Definitions(problems=[f"{folder}: no such folder; name the one that holds the dataset files."])
+    problems += [f"{path.name}: is not read; rename it to {path.stem}.yaml." for path in sorted(folder.glob("*.yml"))]
     for path in sorted(folder.glob("*.yaml")):
         try:
             loaded[path] = Dataset.model_validate(_read_yaml(path))

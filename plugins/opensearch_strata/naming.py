@@ -88,3 +88,8 @@ def transform_id(dataset: str, day: date) -> str:
     Fixed width after the dataset's name, because ``_explain`` matches ids by wildcard.
     """
     return f"strata-{dataset}-{day:%Y.%m.%d}"
+
+
+def day_of_transform(dataset: str, identity: str) -> date | None:
+    """The day whose rows bear this transform id, None if it is no id of the dataset."""
+    return IndexTemplate(f"strata-{dataset}-{{day}}", "day", "%Y.%m.%d").date_in(identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import newest_expired, require_complete
-from opensearch_strata.errors import Refused
+from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.raw_day import RawDay, count_documents, inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
 
@@ -81,18 +82,24 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, d
     :param day: newest day in the window
     :raises Refused: a condition does not hold; the raw day was kept
     """
+    from opensearchpy import NotFoundError
+
     raw = _still_the_same(client, dataset, proven, day)
     if raw is None:
         return "gone"
     if dry_run:
         return "dry_run"
-    block_writes(client, raw.index)
+    blocked = False
     try:
+        blocked = block_writes(client, raw.index)
         _counts_still_hold(client, dataset, proven)
-        _still_the_same(client, dataset, proven, day)
+        if _still_the_same(client, dataset, proven, day) is None:
+            return "gone"
         _delete(client, raw.index)
+    except NotFoundError:  # another run was faster, with the same proof
+        return "gone"
     except BaseException:
-        if "write" not in raw.blocked:
+        if blocked:
             _allow_writes(client, raw.index)
         raise
     return "deleted"
@@ -134,38 +141,44 @@ def _counts_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> 
         )
 
 
-def block_writes(client: OpenSearch, index: str) -> None:
-    """Block writes to an index.
+def block_writes(client: OpenSearch, index: str) -> bool:
+    """Block writes to an index; False if they were blocked before, so that the block is not ours to lift.
 
     :raises Refused: the server did not do it; without one permission it answers 200 and ``acknowledged: false``
     """
     answer = client.indices.add_block(index=index, block="write")
-    if not (answer["acknowledged"] and answer["shards_acknowledged"]):
-        raise Refused(
-            f"{index} was kept: the server did not block writes to it ({answer}). The user needs the permission "
-            f"indices:admin/block/add* on it."
-        )
+    if answer["acknowledged"] and answer["shards_acknowledged"]:
+        return True
+    if answer["indices"]:  # set, but some shard may still be writing
+        _allow_writes(client, index)
+    else:  # nothing to do, or nothing done
+        settings = client.indices.get_settings(index=index)[index]["settings"]["index"]
+        if settings.get("blocks", {}).get("write") == "true":
+            return False
+    raise Refused(
+        f"{index} was kept: the server did not block writes to it ({answer}). The user needs the permission "
+        f"indices:admin/block/add* on it."
+    )
 
 
 def _allow_writes(client: OpenSearch, index: str) -> None:
-    from opensearchpy import NotFoundError
+    from opensearchpy import AuthorizationException, NotFoundError
 
-    try:
+    # Somebody deleted it meanwhile, or holds it read-only, which forbids this too: the next run finds it blocked.
+    with suppress(NotFoundError, AuthorizationException):
         client.indices.put_settings(index=index, body={"index.blocks.write": None})
-    except NotFoundError:  # somebody deleted it meanwhile
-        return
 
 
 def _delete(client: OpenSearch, index: str) -> None:
-    from opensearchpy import AuthorizationException, NotFoundError
+    from opensearchpy import AuthorizationException
 
     try:
-        client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
-    except NotFoundError:  # another run was faster, with the same proof
-        return
+        answer = client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
     except AuthorizationException as error:
         if "cluster_block_exception" not in str(error.error):
             raise
         raise Refused(
             f"{index} was kept: another run holds it to rebuild its rows. Run again when it is done."
         ) from None
+    if not answer["acknowledged"]:
+        raise TransientError(f"The server did not confirm that it deleted {index} ({answer}); run again to see.")

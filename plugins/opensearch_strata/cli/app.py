@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -21,9 +21,6 @@ class SentencesForErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command: exit 1 when it is refused or fails, 130 on Ctrl-C; wrong use is typer's own 2."""
-        debug = bool(os.environ.get("STRATA_DEBUG"))
-        # opensearch-py logs failed requests with their trace; the sentence says what there is to say.
-        logging.getLogger("opensearch").setLevel(logging.DEBUG if debug else logging.CRITICAL)
         try:
             return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
@@ -32,8 +29,8 @@ class SentencesForErrors(TyperGroup):
             fail("Interrupted. What was written so far was kept; the same command can be run again.")
             raise typer.Exit(130) from None
         except Exception as error:
-            if debug:
-                logging.getLogger(__name__).exception("STRATA_DEBUG is set")
+            if os.environ.get("STRATA_DEBUG"):
+                traceback.print_exception(error)
             fail(_sentence(error))
             raise typer.Exit(1) from error
 

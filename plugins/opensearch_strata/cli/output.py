@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -86,14 +86,14 @@ def _bar(index: str, documents: int) -> Iterator[OnDocuments]:
 
 def _plain_lines(index: str, documents: int) -> OnDocuments:
     lock = threading.Lock()
-    done, told = 0, time.monotonic()
+    done, told = 0, monotonic()
 
     def on_documents(step: int) -> None:
         nonlocal done, told
         with lock:
             done += step
-            if time.monotonic() - told >= _PLAIN_SECONDS:
-                told = time.monotonic()
+            if monotonic() - told >= _PLAIN_SECONDS:
+                told = monotonic()
                 note(f"{index}: {done:,} of {documents:,} documents.")
 
     return on_documents

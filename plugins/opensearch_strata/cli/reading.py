@@ -147,8 +147,8 @@ def query(
         records = read_history(
             client,
             definition,
-            _begin(start, definition.zone),
-            _end(end, definition.zone),
+            begin_of(start, definition.zone),
+            end_of(end, definition.zone),
             metric=metric,
             stats=stat,
             interval=Interval.parse(interval) if interval else None,
@@ -163,7 +163,8 @@ def query(
         print_table(_answer_table(definition, metric, records, [*(by or ()), *stat]))
 
 
-def _begin(moment: date, zone: ZoneInfo) -> datetime:
+def begin_of(moment: date, zone: ZoneInfo) -> datetime:
+    """Begin of a span: the first moment of a day, or the date-time itself."""
     from opensearch_strata.days import day_bounds
 
     if isinstance(moment, datetime):
@@ -171,10 +172,11 @@ def _begin(moment: date, zone: ZoneInfo) -> datetime:
     return day_bounds(moment, zone)[0]
 
 
-def _end(moment: date, zone: ZoneInfo) -> datetime:
+def end_of(moment: date, zone: ZoneInfo) -> datetime:
+    """Exclusive end of a span: a day is in it as a whole."""
     from opensearch_strata.days import day_bounds
 
-    return _begin(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
+    return begin_of(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
 
 
 def _answer_table(dataset: Dataset, metric: str, records: Sequence[dict[str, Any]], names: Sequence[str]) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.dataset import Dataset, Metric
 from opensearch_strata.history.scripts import condense_metric
 
 # Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
@@ -40,6 +40,12 @@ def rows_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | N
     }
 
 
+def compared_stats(metric: Metric) -> list[str]:
+    """Statistics of a raw day that its proof needs: those that rows keep, and the extremes that scale a sum."""
+    extremes = {"min", "max"} if "sum" in metric.stats else set()
+    return sorted({*metric.stats, *extremes} - {"avg"})
+
+
 def totals_body(dataset: Dataset) -> dict[str, Any]:
     """Totals of a whole raw day by the server's own aggregations, and its sketches as one bucket."""
     timestamp = dataset.raw.timestamp
@@ -50,7 +56,7 @@ def totals_body(dataset: Dataset) -> dict[str, Any]:
         "without_time": {"missing": {"field": timestamp}},
     }
     for name, metric in dataset.metrics.items():
-        for stat in sorted({"min", "max", "sum", "count"}.intersection(metric.stats)):
+        for stat in compared_stats(metric):
             kind = "value_count" if stat == "count" else stat
             aggs[f"{name}.{stat}"] = {kind: {"field": metric.field}}
     if dataset.sketches:

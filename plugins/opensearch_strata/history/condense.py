@@ -10,7 +10,12 @@ from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments, choose_engine
 from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import RawDay, count_documents, inspect_raw_day
+from opensearch_strata.history.raw_day import (
+    RawDay,
+    count_documents,
+    fields_with_several_values,
+    inspect_raw_day,
+)
 from opensearch_strata.history.stored_rows import Carried, carried, delete_rows, genuine_documents
 
 if TYPE_CHECKING:
@@ -25,9 +30,16 @@ def admit(client: OpenSearch, dataset: Dataset, day: date, allow_poorer: bool = 
     An empty raw day without rows is returned as it is.
 
     :param allow_poorer: a person's explicit word that the raw day is right and its rows are not; they are deleted
-    :raises Refused: the raw day is gone or holds fewer documents than its rows carry
+    :raises Refused: the raw day is gone or holds fewer documents than its rows carry, or has documents that no row
+        can carry
     """
     raw = inspect_raw_day(client, dataset, day)
+    if raw and (fields := fields_with_several_values(client, dataset, raw)):
+        raise Refused(
+            f"{raw.index} has documents with several values of {', '.join(fields)}, by which {dataset.name!r} makes "
+            f"rows: such a document would count once for each. Nothing was written. Let its producers send one "
+            f"value, or group by another field."
+        )
     there = carried(client, dataset, day)
     documents = raw.documents if raw else 0
     if there.documents <= documents:
@@ -99,6 +111,5 @@ def still_moving(raw: RawDay) -> str:
     """Sentence for a source that never stood still."""
     return (
         f"{raw.index} did not come to rest in {MAX_PASSES} passes (now {raw.documents} documents); its rows are "
-        f"not complete. Run it again when its producers are done; if the count does not move, a group field of it "
-        f"holds several values in one document, which a row cannot carry."
+        f"not complete. Run it again when its producers are done."
     )

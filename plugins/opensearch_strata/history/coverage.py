@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.raw_day import WHOLE
+from opensearch_strata.naming import day_of_transform
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -55,13 +56,28 @@ def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
 
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int]]:
-    found = _sizes(client, dataset.raw.names.expression)
-    days = {dataset.raw.names.date_in(name): size for name, size in found.items()}
-    return {day: size for day, size in days.items() if day}
+    """Day -> (documents, bytes)."""
+    names = dataset.raw.names
+    sizes = _sizes(client, names.expression)
+    documents = _documents(client, names.expression)
+    return {day: (documents.get(name, 0), size) for name, (_, size) in sizes.items() if (day := names.date_in(name))}
+
+
+def _documents(client: OpenSearch, expression: str) -> dict[str, int]:
+    """Index name -> documents as searches count them: statistics count nested objects too."""
+    indices = {"field": "_index"}
+    aggs = {"indices": {"terms": {**indices, "size": 10_000}, "aggs": {"documents": {"value_count": indices}}}}
+    answer = client.search(index=expression, body={"size": 0, "aggs": aggs}, params=WHOLE)
+    found = answer["aggregations"]["indices"]["buckets"] if "aggregations" in answer else []
+    return {bucket["key"]: bucket["documents"]["value"] for bucket in found}
 
 
 def _sizes(client: OpenSearch, expression: str) -> dict[str, tuple[int, int]]:
-    """Index name -> (documents, bytes) of its primary shards."""
+    """Index name -> (Lucene documents, bytes) of its primary shards, after a refresh.
+
+    A shard that nobody searches is not refreshed by itself, and statistics are no search.
+    """
+    client.indices.refresh(index=expression, params={"expand_wildcards": "open"})
     stats = client.indices.stats(index=expression, metric="docs,store", params={"expand_wildcards": "open"})
     return {
         name: (body["primaries"]["docs"]["count"], body["primaries"]["store"]["size_in_bytes"])
@@ -72,13 +88,11 @@ def _sizes(client: OpenSearch, expression: str) -> dict[str, tuple[int, int]]:
 def _history_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int, int]]:
     """Day -> (rows, documents they carry, their bytes)."""
     days: dict[date, tuple[int, int, int]] = {}
-    prefix = f"strata-{dataset.name}-"
     for index, (total, size) in _sizes(client, dataset.history.names.expression).items():
         if dataset.history.names.date_in(index) is None or not total:
             continue
         for bucket in _transforms(client, index):
-            if bucket["key"].startswith(prefix):
-                day = datetime.strptime(bucket["key"].removeprefix(prefix), "%Y.%m.%d").date()
+            if day := day_of_transform(dataset.name, bucket["key"]):
                 rows = bucket["rows"]["value"]
                 days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
     return days

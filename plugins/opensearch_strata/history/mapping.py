@@ -26,6 +26,9 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
             "index.number_of_shards": dataset.history.shards,
             "index.number_of_replicas": dataset.history.replicas,
             "index.codec": dataset.history.codec,
+            # A producer's index template may match this name too, and must not change the rows.
+            "index.default_pipeline": "_none",
+            "index.final_pipeline": "_none",
         },
         "mappings": month_mapping(dataset, group_types),
     }
@@ -39,6 +42,8 @@ def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, An
     }
     return {
         "dynamic": "false",
+        "_source": {"enabled": True},
+        "_routing": {"required": False},
         "_meta": {"strata": month_meta(dataset)},
         "properties": {
             **{field: {"type": group_types[field]} for field in dataset.history.group_by},

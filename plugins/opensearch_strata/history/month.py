@@ -8,8 +8,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import Refused
+from opensearch_strata.errors import Refused, explain
 from opensearch_strata.history.mapping import conflicts, mapping_differences, month_body, month_mapping, month_meta
+from opensearch_strata.history.raw_day import field_types
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -34,9 +35,10 @@ def ensure_month(
     :raises Refused: the index has another shape than the definition, with every difference
     """
     index = dataset.month_index(day)
-    known = {**dataset.raw.fields, **(raw_types or {})}
-    group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
     existing = _get(client, index)
+    there = dict(field_types(existing.get("properties", {}))) if existing else {}
+    known = {**there, **dataset.raw.fields, **(raw_types or {})}
+    group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
     action = "unchanged"
     if existing is None:
         action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
@@ -60,15 +62,21 @@ def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
 
 
 def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
-    """False if somebody else created it first."""
+    """False if somebody else created it first.
+
+    :raises Refused: the server rejects it
+    """
     from opensearchpy import RequestError
 
     try:
         client.indices.create(index=index, body=body)
     except RequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise
-        return False
+        if error.error == "resource_already_exists_exception":
+            return False
+        raise Refused(
+            f"{index} could not be created. {explain(error)} If an index template matches this name, let its "
+            f"pattern leave the name out, or give history.index another one."
+        ) from None
     return True
 
 
@@ -82,8 +90,9 @@ def _bring_up_to_date(
     found = [*conflicts(meta, dataset), *mapping_differences(existing.get("properties", {}), wanted["properties"])]
     if found:
         raise Refused(
-            f"{index} was made by another definition of {dataset.name!r} and its rows cannot be mixed with new "
-            f"ones: {'; '.join(found)}. Nothing was changed. Undo the change, or give history.index a new name."
+            f"{index} was made by another definition of {dataset.name!r}, or shaped by an index template that "
+            f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
+            f"Undo the change, or give history.index a new name."
         )
     if meta == month_meta(dataset):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,7 @@ def held(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Iterator[None]:
 
     :raises Refused: the raw day is gone or another index bears its name
     """
-    block = "index.blocks.read_only"
-    client.indices.put_settings(index=raw.index, body={block: True})
+    _set_read_only(client, raw.index, True)
     try:
         now = inspect_raw_day(client, dataset, raw.day)
         if now is None or now.uuid != raw.uuid:
@@ -73,4 +72,12 @@ def held(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Iterator[None]:
         yield
     finally:
         if "read_only" not in raw.blocked:
-            client.indices.put_settings(index=raw.index, body={block: None})
+            _set_read_only(client, raw.index, None)
+
+
+def _set_read_only(client: OpenSearch, index: str, on: bool | None) -> None:
+    from opensearchpy import NotFoundError
+
+    # Alone in its request: beside any other setting the server refuses to lift it.
+    with suppress(NotFoundError):
+        client.indices.put_settings(index=index, body={"index.blocks.read_only": on})

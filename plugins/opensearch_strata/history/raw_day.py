@@ -34,7 +34,7 @@ class RawDay:
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
     """The raw day, None if there is no such index.
 
-    :raises Refused: an alias or data stream stands where the index should be
+    :raises Refused: an alias or data stream stands where the index should be, or it is closed
     :raises DefinitionError: its mapping does not fit the dataset
     """
     from opensearchpy import NotFoundError
@@ -55,6 +55,8 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
     if problems := dataset.type_problems(types):
         raise DefinitionError(f"{index} does not fit dataset {dataset.name!r}: {'; '.join(problems)}.")
     settings = body["settings"]["index"]
+    if settings.get("verified_before_close") == "true":
+        raise Refused(f"{index} is closed, so its documents cannot be read; it was kept. Open it, or leave it.")
     return RawDay(
         index=index,
         day=day,
@@ -85,6 +87,17 @@ def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:
         for key, field in dataset.source_fields.items()
         if field not in raw.types
     ]
+
+
+def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[str]:
+    """Fields that name a row, groups and time, of which some document holds more than one value."""
+    fields = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]
+    aggs: dict[str, Any] = {}
+    for field in fields:
+        aggs[f"values {field}"] = {"value_count": {"field": field}}
+        aggs[f"documents {field}"] = {"filter": {"exists": {"field": field}}}
+    found = client.search(index=raw.index, body={"size": 0, "aggs": aggs}, params=WHOLE)["aggregations"]
+    return [field for field in fields if found[f"values {field}"]["value"] > found[f"documents {field}"]["doc_count"]]
 
 
 def count_documents(client: OpenSearch, index: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 _NEEDS = {"min": {"min"}, "max": {"max"}, "sum": {"sum"}, "count": {"count"}, "avg": {"sum", "count"}}
+_QUANTILE_NEEDS = {"min", "max", "sketch"}
 
 Record = dict[str, Any]
 
@@ -93,27 +94,49 @@ def read_history(
     """
     _check_question(dataset, start, end, metric, stats, [*by, *(where or {})])
     if interval:
-        interval.check(dataset)
+        interval.check(dataset, start, end)
     query = _query(start, end, where or {})
+    needed = set().union(*(_NEEDS.get(stat, _QUANTILE_NEEDS) for stat in stats))
+    # Times are kept apart in UTC: of two hours that have one name when clocks go back, datetime makes one.
     cells: dict[tuple[Any, ...], _Cell] = {}
     for index in _months(client, dataset, start, end, metric):
         for hit in stream_hits(client, index, query):
-            value = hit["_source"]["metrics"].get(metric)
+            row = hit["_source"]
+            value = row["metrics"].get(metric)
             if value is None:
                 continue
-            bucket = datetime.fromtimestamp(hit["_source"]["@timestamp"] / 1000, dataset.zone)
-            time = interval.start_of(bucket) if interval else start.astimezone(dataset.zone)
-            key = (time, *(hit["_source"].get(name) for name in by))
+            if missing := needed - value.keys():
+                raise Refused(_lacking(row["transform._id"], metric, missing))
+            time = _time_of(row["@timestamp"], dataset, interval) if interval else start.astimezone(UTC)
+            key = (time, *(row.get(name) for name in by))
             cells.setdefault(key, _Cell()).add(value)
     relative_error = dataset.sketches.get(metric)
     return [
-        {**dict(zip(("time", *by), key, strict=True)), **cells[key].answer(stats, relative_error)}
+        {
+            "time": key[0].astimezone(dataset.zone),
+            **dict(zip(by, key[1:], strict=True)),
+            **cells[key].answer(stats, relative_error),
+        }
         for key in sorted(cells, key=lambda key: (key[0], *((v is not None, str(v)) for v in key[1:])))
     ]
 
 
+def _time_of(bucket_ms: int, dataset: Dataset, interval: Interval) -> datetime:
+    bucket = datetime.fromtimestamp(bucket_ms / 1000, UTC)
+    if interval.length == dataset.history.bucket_length:
+        return bucket
+    return interval.start_of(bucket.astimezone(dataset.zone)).astimezone(UTC)
+
+
+def _lacking(transform_id: str, metric: str, missing: Iterable[str]) -> str:
+    return (
+        f"Rows of {transform_id} carry no {', '.join(sorted(missing))} of {metric!r}: they were condensed before the "
+        f"definition asked for it. Condense that day again if it is still raw, or ask for later days."
+    )
+
+
 def _check_question(
-    dataset: Dataset, start: datetime, end: datetime, metric: str, stats: Iterable[str], groups: Iterable[str]
+    dataset: Dataset, start: datetime, end: datetime, metric: str, stats: Sequence[str], groups: Iterable[str]
 ) -> None:
     if start >= end:
         raise Refused(f"The span from {start} to {end} is empty; let it end after it starts.")
@@ -123,6 +146,8 @@ def _check_question(
         if group not in dataset.history.group_by:
             known = ", ".join(dataset.history.group_by)
             raise Refused(f"Rows of {dataset.name!r} are not grouped by {group!r}; they are by {known}.")
+        if group in ("time", *stats):
+            raise Refused(f"A record cannot hold the group {group!r} beside what bears the same name; ask without it.")
     kept = set(dataset.metrics[metric].stats)
     for stat in stats:
         if quantile_of(stat) is not None:

@@ -64,7 +64,8 @@ class Scale:
 @lru_cache
 def scale(relative_error: float) -> Scale:
     """The scale of a relative error in 0.001 .. 0.05."""
-    gamma = (1 + relative_error) / (1 - relative_error)
+    inner = relative_error * (1 - 1e-9)  # room for rounding, so that the stated error holds to the last bit
+    gamma = (1 + inner) / (1 - inner)
     multiplier = 1 / (math.log(gamma) * _C)
     return Scale(gamma, multiplier, math.ceil(1075 * multiplier) + 1)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import TransientError
-from opensearch_strata.history.aggregation import totals_body
+from opensearch_strata.history.aggregation import compared_stats, totals_body
 from opensearch_strata.history.raw_day import WHOLE, RawDay, count_documents, inspect_raw_day
 from opensearch_strata.history.sketch import Bins, merge_into, unpack
 from opensearch_strata.history.stored_rows import carried, is_stray, stream_rows
@@ -55,6 +55,11 @@ class Proof:
         """The lines that do not hold."""
         return [check for check in self.checks if not check.holds]
 
+    @property
+    def mendable(self) -> bool:
+        """True for rows that differ from a raw day which holds all that they carry: condensing cures it."""
+        return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
+
 
 @dataclass
 class Totals:
@@ -67,7 +72,9 @@ class Totals:
     rows: int = 0
     null_rows: int = 0
     strays: int = 0
+    unreadable: int = 0
     genuine_documents: int = 0
+    doc_count: int = 0
 
 
 def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
@@ -99,8 +106,7 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
     for name, metric in dataset.metrics.items():
         count = found[f"{name}.count"]["value"]
         if count:
-            wanted = [stat for stat in metric.stats if stat != "avg"]
-            totals.stats[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in wanted}
+            totals.stats[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in compared_stats(metric)}
     for name, value in (found["sketches"]["value"] if dataset.sketches else {}).items():
         totals.sketches[name] = unpack(value["sketch"])
     for bucket in found["buckets"]["buckets"]:
@@ -116,21 +122,27 @@ def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
         return totals
     sums: dict[str, list[float]] = {}
     for hit in stream_rows(client, dataset, day):
-        source = hit["_source"]
-        documents = source["transform._doc_count"]
-        stray = is_stray(dataset, day, hit)
         totals.rows += 1
+        stray = is_stray(dataset, day, hit)
         totals.strays += stray
-        totals.documents += documents
-        totals.genuine_documents += 0 if stray else documents
-        totals.buckets[source.get("@timestamp")] += documents
-        keys = (*dataset.history.group_by, "@timestamp")
-        totals.null_rows += any(source.get(key) is None for key in keys)
-        for name, value in source["metrics"].items():
-            _add_metric(totals, sums, name, value)
+        try:
+            _add_row(totals, sums, dataset, hit["_source"], stray)
+        except (KeyError, TypeError, ValueError):  # written by somebody else, or damaged
+            totals.unreadable += 1
     for name, parts in sums.items():
         totals.stats[name]["sum"] = math.fsum(parts)
     return totals
+
+
+def _add_row(totals: Totals, sums: dict[str, list[float]], dataset: Dataset, row: dict[str, Any], stray: bool) -> None:
+    documents = row["transform._doc_count"]
+    totals.documents += documents
+    totals.genuine_documents += 0 if stray else documents
+    totals.buckets[row.get("@timestamp")] += documents
+    totals.null_rows += any(row.get(key) is None for key in (*dataset.history.group_by, "@timestamp"))
+    totals.doc_count += row["_doc_count"]
+    for name, value in row["metrics"].items():
+        _add_metric(totals, sums, name, value)
 
 
 def _add_metric(totals: Totals, sums: dict[str, list[float]], name: str, value: dict[str, Any]) -> None:
@@ -150,7 +162,9 @@ def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
     moved = {key for key in raw.buckets | history.buckets if raw.buckets[key] != history.buckets[key]}
     checks = [
         Check("documents", raw.documents, history.documents, raw.documents == history.documents),
+        Check("documents by _doc_count", raw.documents, history.doc_count, raw.documents == history.doc_count),
         Check("rows under foreign ids", 0, history.strays, history.strays == 0),
+        Check("rows that cannot be read", 0, history.unreadable, history.unreadable == 0),
         Check("time buckets that differ", 0, len(moved), not moved),
     ]
     for name, metric in dataset.metrics.items():

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_strata.errors import Refused
 from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
 from opensearch_strata.operators.base import DatasetOperator
 
@@ -28,6 +27,7 @@ class EnsureHistoryOperator(DatasetOperator):
 
         :raises Refused: another shape than the definition, a poorer raw day, or no raw day where one is required
         """
+        from opensearch_strata.cycle import nothing_to_condense
         from opensearch_strata.history.condense import admit
         from opensearch_strata.history.month import ensure_month
 
@@ -37,17 +37,9 @@ class EnsureHistoryOperator(DatasetOperator):
         MonthIndexLink.persist(context, index_url(self.hook.settings.url, month_index))
         raw = admit(self.client, dataset, day, allow_poorer=self.cycle["reaggregate"])
         if raw is None or raw.documents == 0:
-            self._nothing_to_condense(f"{raw_index} {'is empty' if raw else 'does not exist'}")
-        month = ensure_month(self.client, dataset, day, raw.types if raw else None)
-        documents = raw.documents if raw else 0
-        self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=documents)
-        return {"index": month.index, "action": month.action, "raw_documents": documents}
-
-    def _nothing_to_condense(self, finding: str) -> None:
-        if self.dataset.raw.required_daily:
-            raise Refused(
-                f"{finding}, and {self.dataset.name!r} requires every day (raw.required_daily). Nothing was changed. "
-                f"Look at its producers, then clear this task."
-            )
-        self.log.warning("%s: there is nothing to condense for this day; it was skipped.", finding)
-        raise AirflowSkipException(f"{finding}.")
+            finding = nothing_to_condense(dataset, day, raw)
+            self.log.warning("%s", finding)
+            raise AirflowSkipException(finding)
+        month = ensure_month(self.client, dataset, day, raw.types)
+        self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=raw.documents)
+        return {"index": month.index, "action": month.action, "raw_documents": raw.documents}

@@ -38,7 +38,7 @@ class ListExpiredOperator(DatasetOperator):
 class ProveOperator(DatasetOperator):
     """Demand the proof of one expired raw day, mending its rows where late documents came.
 
-    A dry run only verifies. Returns ``{"index", "day", "uuid", "documents", "rows"}``.
+    A dry run only verifies, and skips a day that would have to be mended. Returns ``{"index", "day", "uuid", "documents", "rows"}``.
 
     :param expired: ``{"index", "day"}``
     """
@@ -55,7 +55,7 @@ class ProveOperator(DatasetOperator):
 
         :raises Refused: it differs, with the table in the log; the raw day is kept
         """
-        from opensearch_strata.cycle import require_proven, unproven
+        from opensearch_strata.cycle import WOULD_MEND, require_proven, unproven
         from opensearch_strata.history.prove import prove
         from opensearch_strata.history.verify import verify
 
@@ -68,6 +68,9 @@ class ProveOperator(DatasetOperator):
             self.log.warning("%s", unproven(proof))
             raise AirflowSkipException(unproven(proof))
         self.log.info("%s", proof_table(proof))
+        if self.cycle["dry_run"] and proof.mendable:
+            self.log.warning("%s %s", unproven(proof), WOULD_MEND)
+            raise AirflowSkipException(f"{proof.index}: {WOULD_MEND}")
         proven = require_proven(proof)
         self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
         return {

@@ -15,7 +15,7 @@ import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import is_transient
+from opensearch_strata.errors import Refused, explain, is_transient
 from opensearch_strata.history.aggregation import rows_body
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments
 from opensearch_strata.history.raw_day import WHOLE, RawDay
@@ -138,7 +138,10 @@ def _pages(
 
 
 def _write(client: OpenSearch, dataset: Dataset, day: date, buckets: list[dict[str, Any]]) -> None:
-    """Bulk-write rows; items refused with 429 or 503 are sent again, rows being idempotent."""
+    """Bulk-write rows; items refused with 429 or 503 are sent again, rows being idempotent.
+
+    :raises Refused: the month index cannot take a row
+    """
     from opensearchpy.helpers.errors import BulkIndexError
 
     transform_id = dataset.transform_id(day)
@@ -162,4 +165,7 @@ def _write(client: OpenSearch, dataset: Dataset, day: date, buckets: list[dict[s
             )
             if answer["errors"]:
                 refused = [item for item in answer["items"] if "error" in item["index"]]
-                raise BulkIndexError(f"{len(refused)} rows were refused", refused)
+                error = BulkIndexError(f"{len(refused)} rows were refused", refused)
+                if is_transient(error):
+                    raise error
+                raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")

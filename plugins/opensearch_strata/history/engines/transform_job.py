@@ -40,7 +40,10 @@ Phase = Literal["waiting", "running", "finished", "failed", "stuck"]
 
 @dataclass(frozen=True)
 class JobState:
-    """What ``_explain`` and the job document say together."""
+    """What ``_explain`` and the job document say together.
+
+    :param resumable: the job failed by itself; one that somebody stopped or deleted is not started again
+    """
 
     phase: Phase
     reason: str = ""
@@ -48,6 +51,7 @@ class JobState:
     rows: int = 0
     search_millis: int = 0
     index_millis: int = 0
+    resumable: bool = False
 
     @property
     def over(self) -> bool:
@@ -87,9 +91,15 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     """Create the day's job, or attach to it if it already runs for the same definition and index.
 
     :returns: when it is due to start, epoch milliseconds
+    :raises Refused: a group field or the time is missing in the mapping of the raw day
     """
     from opensearchpy import ConflictError, NotFoundError
 
+    if absent := [f for f in (*dataset.history.group_by, dataset.raw.timestamp) if f not in raw.types]:
+        raise Refused(
+            f"{raw.index} has no field {', '.join(absent)}, and a transform job takes no index without its group "
+            f"fields. Nothing was written. Condense this day with engine search, to which they are missing values."
+        )
     job_id = dataset.transform_id(raw.day)
     start_ms = int(time.time() * 1000) + _START_DELAY_MS
     body = job_body(dataset, raw, start_ms)
@@ -148,7 +158,8 @@ def assess(job: Mapping[str, Any] | None, explained: Any, due_ms: int, now_ms: i
     status = metadata["status"]
     if not job["enabled"] and status in ("finished", "failed", "stopped"):
         reason = metadata.get("failure_reason") or ("the job was stopped" if status == "stopped" else "")
-        return replace(seen, phase="finished" if status == "finished" else "failed", reason=reason)
+        phase: Phase = "finished" if status == "finished" else "failed"
+        return replace(seen, phase=phase, reason=reason, resumable=status == "failed")
     if now_ms - max(metadata["last_updated_at"], due_ms) > patience.progress * 1000:
         return replace(seen, phase="stuck", reason=f"the job made no progress for {patience.progress:.0f} s")
     return seen
@@ -160,15 +171,19 @@ def settle(
     """End a job that is over: its run if it finished, None if it was started again where it stopped.
 
     :raises Refused: it failed for a reason that no repetition cures; the root cause is in the message
-    :raises TransientError: it failed or hung and has no restarts left
+    :raises TransientError: it hung, was stopped or deleted, or failed and has no restarts left
     """
     job_id = dataset.transform_id(raw.day)
     if state.phase == "finished":
         remove(client, job_id)
         seconds = (state.search_millis / 1000, state.index_millis / 1000)
         return EngineRun("transform_job", state.documents, state.rows, *seconds)
-    cause = _root_cause(client, dataset, raw)
     sentence = f"Transform {job_id} {state.phase}: {state.reason}."
+    if state.phase == "failed" and not state.resumable:
+        # Started again, a stopped job would wait out the lock of its old run (30 min); without the job it is gone.
+        remove(client, job_id)
+        raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
+    cause = _root_cause(client, dataset, raw)
     if cause is not None and not is_transient(cause):
         remove(client, job_id)
         raise Refused(f"{sentence} {explain(cause)} Rows written so far were kept; the next run overwrites them.")

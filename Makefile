@@ -1,0 +1,39 @@
+# Python 3.11 or newer is all this needs: no Java, no Maven, no Docker. Another Python: make PYTHON=python3.13 run
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run up down test lint lock clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup:  ## Create .venv from the locks (every other target does it first)
+	@$(PYTHON) local/bootstrap.py
+
+run: setup  ## Condense, prove and retire real days through a real scheduler, print a report, stop
+	@$(BIN)/python -m local run
+
+up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the background, print the URLs
+	@$(BIN)/python -m local up
+
+down: setup  ## Stop what `make up` started; its data stays
+	@$(BIN)/python -m local down
+
+test: setup  ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: setup  ## Check style, types and the dependency rule
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: setup  ## Compile the locks anew from requirements*.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
+
+clean:  ## Stop everything and remove all that was made here, .venv included
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi
+	@rm -rf .venv .stack build dist plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,95 @@
+"""`python -m local`: what the Makefile's targets run, once .venv is there."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+import sys
+
+import typer
+from opensearchpy import OpenSearch
+from rich.console import Console
+
+from local.demo import FIRST, LAST, run_demo
+from local.errors import StackError
+from local.flights import flights_dataset, load_flights
+from local.places import STACK, server_folder
+from local.ports import Ports
+from local.stack import Stack
+from opensearch_strata.errors import StrataError
+
+USUAL_PORTS = Ports(opensearch=9200, aws=5000, airflow=8080)
+"""What `up` takes where they are free, so that bookmarks and shell histories work."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+log = logging.getLogger("local")
+
+
+@app.command()
+def run() -> None:
+    """Run the daily cycle on real data in a fresh stack, print the report, stop."""
+    run_demo(Console(width=None if sys.stdout.isatty() else 130))
+
+
+@app.command()
+def up() -> None:
+    """Start a stack that stays, with the sample data, and print its URLs."""
+    if stack := Stack.running("up"):
+        log.info("The stack is up already.")
+    else:
+        stack = Stack("up", USUAL_PORTS)
+        try:
+            stack.launch(detached=True)
+            stack.wait_until_ready()
+            _load_sample_data(OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=2))
+        except BaseException:
+            stack.stop()
+            raise
+    log.info("Airflow      %s (no login, this machine only)", stack.airflow_url)
+    log.info("OpenSearch   %s", stack.opensearch_url)
+    log.info("S3 and SQS   %s", stack.aws_url)
+    log.info("Logs         %s", stack.logs)
+    log.info("Stop it with `make down`.")
+
+
+def _load_sample_data(client: OpenSearch) -> None:
+    dataset = flights_dataset()
+    if not client.indices.get(index=f"{dataset.raw.names.expression},{dataset.history.names.expression}"):
+        counts = load_flights(client, FIRST, LAST)
+        log.info("%s flights of %s days loaded", f"{sum(counts.values()):,}", len(counts))
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started, or an interrupted `run` left; data is kept."""
+    for name in ("up", "run"):
+        Stack(name).stop()
+    log.info("The stack is down.")
+
+
+@app.command()
+def clean() -> None:
+    """Stop everything and remove all that the stack wrote."""
+    for pids in STACK.glob("*/pids"):
+        Stack(pids.parent.name).stop()
+    for folder in {STACK, server_folder()}:
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Runs a command; what goes wrong is a sentence, SIGTERM and Ctrl-C end in order."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("opensearch").setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app(standalone_mode=False)
+    except (StackError, StrataError) as error:
+        sys.exit(str(error))
+    except typer.Abort:
+        log.info("Interrupted; what was started has been stopped.")
+        sys.exit(128 + signal.SIGINT)
+
+
+if __name__ == "__main__":
+    main()

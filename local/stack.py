@@ -1,0 +1,195 @@
+"""The whole embedded stack, OpenSearch, S3 and SQS (moto) and Airflow: for `make run`, `make up` and system tests."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from types import TracebackType
+
+import psutil
+import requests
+
+from local.airflow_database import empty_database
+from local.distribution import opensearch_home
+from local.errors import StackError
+from local.node_log import failure_reason
+from local.places import PROJECT, STACK, server_folder
+from local.ports import Ports
+from local.processes import PATIENCE, die_with_parent, end, session_of
+from local.readiness import (
+    HEALTH_OF_AIRFLOW,
+    HEALTH_OF_OPENSEARCH,
+    NotReadyError,
+    all_parts_healthy,
+    answered,
+    wait_until_ready,
+)
+from local.supervisor import OWN_LOG
+
+READY_WITHIN = 180
+"""Seconds after which a service that neither answers nor dies is given up."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of the stack's three services as seen from outside."""
+
+    title: str
+    url: str
+    health: str
+    ready: Callable[[requests.Response], bool] = answered
+
+
+class Stack:
+    """One running stack, with everything it writes in `.stack/<name>/`.
+
+    >>> with Stack("test") as stack:
+    ...     client = OpenSearch(stack.opensearch_url)
+
+    Ports are those of $STRATA_*_PORT, else the `preferred` ones where they are free, else any free ones. Stacks of
+    different names run side by side.
+    """
+
+    def __init__(self, name: str, preferred: Ports | None = None) -> None:
+        self.name = name
+        self.folder = STACK / name
+        self.logs = self.folder / "logs"
+        self.ports = Ports(0, 0, 0)
+        self._preferred = preferred
+        self._pids = self.folder / "pids"
+        self._node_folder = server_folder() / name / "opensearch"
+
+    @classmethod
+    def running(cls, name: str) -> Stack | None:
+        """The stack of that name if it is up, else None."""
+        stack = cls(name)
+        if session_of(stack._pids / OWN_LOG).leader is None:
+            return None
+        stack.ports = Ports(**json.loads((stack.folder / "ports.json").read_text()))
+        return stack
+
+    @property
+    def opensearch_url(self) -> str:
+        """Where OpenSearch answers."""
+        return f"http://127.0.0.1:{self.ports.opensearch}"
+
+    @property
+    def aws_url(self) -> str:
+        """Endpoint of S3 and SQS."""
+        return f"http://127.0.0.1:{self.ports.aws}"
+
+    @property
+    def airflow_url(self) -> str:
+        """Airflow's UI and REST API."""
+        return f"http://127.0.0.1:{self.ports.airflow}"
+
+    def __enter__(self) -> Stack:
+        self.launch()
+        self.wait_until_ready()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def launch(self, detached: bool = False) -> None:
+        """Starts all services and returns before they are ready. Raises StackError.
+
+        Unless `detached`, they end with this process, however it ends. What is left of an earlier stack of this name
+        is stopped first.
+        """
+        self.stop()
+        self.ports = Ports.choose(self._preferred)
+        self._lay_out()
+        ports = [f"--{service}={port}" for service, port in asdict(self.ports).items()]
+        folders = [f"--folder={self.folder}", f"--node-folder={self._node_folder}"]
+        with (self.logs / f"{OWN_LOG}.log").open("ab") as output:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "local.supervisor", *folders, *ports],
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=None if detached else die_with_parent,
+            )
+        (self._pids / OWN_LOG).write_text(str(supervisor.pid))
+        (self.folder / "ports.json").write_text(json.dumps(asdict(self.ports)))
+        self._supervisor = supervisor
+        self._launched = time.monotonic()
+
+    def _lay_out(self) -> None:
+        with ThreadPoolExecutor() as pool:  # both take seconds, the first time
+            home, database = pool.submit(opensearch_home), pool.submit(empty_database)
+            home.result()
+            airflow = self.folder / "airflow"
+            airflow.mkdir(parents=True, exist_ok=True)
+            if not (airflow / "airflow.db").exists():
+                shutil.copyfile(database.result(), airflow / "airflow.db")
+        for folder in (self.logs, self._pids):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+
+    def wait_until_ready(self, *names: str) -> None:
+        """Waits for the services of those names (all when none is given).
+
+        When one does not get ready, all are stopped, and StackError names the culprit.
+        """
+        services = {
+            "opensearch": Service("OpenSearch", self.opensearch_url, HEALTH_OF_OPENSEARCH),
+            "aws": Service("S3 and SQS", self.aws_url, "/moto-api/"),
+            "airflow": Service("Airflow", self.airflow_url, HEALTH_OF_AIRFLOW, all_parts_healthy),
+        }
+        with ThreadPoolExecutor() as pool:
+            waits = [pool.submit(self._wait, services[name]) for name in names or services]
+            try:
+                for wait in waits:
+                    wait.result()
+            except BaseException:
+                self.stop()  # lets the other waits end too
+                raise
+
+    def _wait(self, service: Service) -> None:
+        try:
+            wait_until_ready(service.url + service.health, self._is_running, READY_WITHIN, service.ready)
+        except NotReadyError as error:
+            raise StackError(self._culprit() or f"{service.title} {error}. Logs: {self.logs}") from error
+        log.info("%-11s ready after %2.0f s  %s", service.title, time.monotonic() - self._launched, service.url)
+
+    def _is_running(self) -> bool:
+        return self._supervisor.poll() is None
+
+    def _culprit(self) -> str | None:
+        """A sentence about the process that ended first, which made honcho end the others."""
+        own = self.logs / f"{OWN_LOG}.log"
+        if not (found := re.search(r"^(\S+) stopped \(rc=", own.read_text(), re.MULTILINE)):
+            return None
+        log_file = self.logs / f"{found[1]}.log"
+        lines = log_file.read_text(errors="replace").splitlines() if log_file.exists() else []
+        return f"{found[1]} died while starting: {failure_reason(lines)}. Its log: {log_file}"
+
+    def stop(self) -> None:
+        """Stops all services, data kept. Does nothing when none runs."""
+        supervisor = session_of(self._pids / OWN_LOG)
+        if supervisor.leader is not None:
+            supervisor.leader.terminate()
+            psutil.wait_procs(supervisor.members, timeout=PATIENCE)
+        # What the supervisor did not end, or left when it was killed itself.
+        end([process for pid_file in self._pids.glob("*") for process in session_of(pid_file).members])
+
+    def remove(self) -> None:
+        """Stops all services and removes what they wrote."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self._node_folder.parent, ignore_errors=True)

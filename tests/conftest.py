@@ -1,0 +1,62 @@
+"""The OpenSearch node that all tests share, and datasets that belong to one test each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from opensearch_strata.client import ClientSettings, build_client
+from opensearchpy import OpenSearch
+
+from local.opensearch import EmbeddedOpenSearch
+from tests import airflow_home  # noqa: F401 - before anything imports Airflow
+from tests.streams import Stream, StreamFactory, dataset_of
+
+# The machine may be busy with other tests: how long an example takes says nothing about the code.
+settings.register_profile("strata", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("strata")
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> Iterator[str]:
+    """URL of a real OpenSearch: ``OPENSEARCH_URL`` if it is set, else a node of our own on a free port."""
+    if url := os.environ.get("OPENSEARCH_URL"):
+        yield url
+        return
+    with EmbeddedOpenSearch() as node:
+        yield node.url
+
+
+@pytest.fixture(scope="session")
+def client(opensearch_url: str) -> Iterator[OpenSearch]:
+    """A client as the project builds it."""
+    connection = build_client(ClientSettings.from_url(opensearch_url))
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def make_stream(client: OpenSearch) -> Iterator[StreamFactory]:
+    """Make a :class:`Stream` of a dataset with names of its own; its indices are deleted at the end.
+
+    Keyword arguments replace top-level keys of the definition, see :func:`tests.streams.dataset_of`.
+    """
+    made: list[Stream] = []
+
+    def make(types: dict[str, str] | None = None, shards: int = 1, **definition: Any) -> Stream:
+        stream = Stream(client, dataset_of(f"t{uuid4().hex[:12]}", **definition), types, shards)
+        made.append(stream)
+        return stream
+
+    yield make
+    for stream in made:
+        stream.remove()
+
+
+@pytest.fixture
+def stream(make_stream: StreamFactory) -> Stream:
+    """A stream with nothing in it yet."""
+    return make_stream()

@@ -1,0 +1,82 @@
+"""The shell as a process of its own: on a terminal, and interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import pytest
+from opensearchpy import NotFoundError, OpenSearch, RequestError
+
+from tests.shell import Shell
+from tests.streams import DAY
+from tests.transform_api import TransformApi
+
+
+def test_progress_on_a_terminal_is_a_bar(shell: Shell) -> None:
+    stream = shell.stream()
+    stream.fill(count=240)
+    ours, theirs = pty.openpty()
+    process = shell.start(f"condense {stream.dataset.name} {DAY} --json", stdout=subprocess.PIPE, stderr=theirs)
+    value, _ = process.communicate(timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert process.returncode == 0, shown
+    assert json.loads(value)["documents"] == 240
+    assert f"Condensing {stream.dataset.raw_index(DAY)}" in shown
+    assert "240 of 240 documents" in shown
+
+
+def test_ctrl_c_ends_our_searches_with_the_page_they_are_at(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = shell.stream()
+    name = stream.dataset.name
+    stream.fill(count=240)
+
+    first = iter([True])
+
+    def interrupted(_: int) -> None:
+        if next(first, False):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("opensearch_strata.history.aggregation.PAGE_SIZE", 5)
+    monkeypatch.setattr("opensearch_strata.cli.output._plain_lines", lambda *_: interrupted)
+    result = shell.run(f"condense {name} {DAY}", 130)
+    assert "Interrupted. What was written so far was kept" in result.stderr
+    assert 0 < len(stream.rows()) < 36  # half of them, one of two slices
+    monkeypatch.undo()
+    shell.run(f"condense {name} {DAY}")
+    assert len(stream.rows()) > 60
+    shell.run(f"verify {name} {DAY}")
+
+
+def test_ctrl_c_stops_the_job_too(shell: Shell) -> None:
+    stream = shell.stream()
+    job = stream.dataset.transform_id(DAY)
+    stream.fill(count=240)
+    with TransformApi(shell.url, minute=60.0) as api:
+        line = f"condense {stream.dataset.name} {DAY} --engine auto"
+        process = shell.start(line, api.url, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with OpenSearch(api.url) as watcher:
+            await_job(watcher, job)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+            assert process.returncode == 130
+            assert "Interrupted." in told
+            assert watcher.plugins.transforms.get(id=job)["transform"]["enabled"] is False
+
+
+def await_job(client: OpenSearch, job: str) -> None:
+    """Wait until a transform job was put."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(NotFoundError, RequestError):  # a node that never had a job says 400
+            client.plugins.transforms.get(id=job)
+            return
+        time.sleep(0.05)
+    pytest.fail(f"{job} was never put")

@@ -1,0 +1,91 @@
+"""Where each day is: raw, history, both, or two counts that differ."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from opensearch_strata.history.coverage import DayCoverage, coverage
+from tests.mutations import drop_a_row
+from tests.streams import DAY, Stream, StreamFactory, measurements
+
+
+def places(stream: Stream) -> dict[int, str]:
+    """Days since DAY -> where that day is."""
+    return {(found.day - DAY).days: found.place for found in coverage(stream.client, stream.dataset)}
+
+
+def covered(stream: Stream, day: date = DAY) -> DayCoverage:
+    (found,) = (found for found in coverage(stream.client, stream.dataset) if found.day == day)
+    return found
+
+
+def test_each_day_has_its_place(stream: Stream) -> None:
+    for offset in (0, 1, 2, 30):
+        stream.condensed(DAY + timedelta(days=offset), count=30)
+    stream.fill(DAY + timedelta(days=3), count=10)
+    stream.create(DAY + timedelta(days=4))
+    stream.write(measurements(DAY, count=1, seed=3), DAY + timedelta(days=1))
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY + timedelta(days=2)))
+    stream.create(index=f"{stream.dataset.name}-backup")
+    assert places(stream) == {
+        **{0: "raw and history", 1: "differs", 2: "history", 3: "raw", 4: "raw"},
+        30: "raw and history",
+    }
+    assert list(places(stream)) == sorted(places(stream))
+
+
+def test_numbers_of_a_day(stream: Stream) -> None:
+    stream.condensed(count=60)
+    found = covered(stream)
+    assert (found.raw_documents, found.carried, found.rows) == (60, 60, len(stream.rows()))
+    assert found.raw_bytes > 0
+    assert found.history_bytes > 0
+
+
+def test_bytes_of_a_month_are_shared_out_by_rows(stream: Stream) -> None:
+    stream.condensed(DAY, count=60)
+    stream.condensed(DAY + timedelta(days=1), count=6)
+    index = stream.dataset.month_index(DAY)
+    stats = stream.client.indices.stats(index=index)["indices"][index]["primaries"]
+    shares = [found.history_bytes for found in coverage(stream.client, stream.dataset)]
+    assert shares[0] > shares[1] > 0
+    assert stats["store"]["size_in_bytes"] - 2 <= sum(shares) <= stats["store"]["size_in_bytes"]
+
+
+def test_rows_that_were_lost_differ(stream: Stream) -> None:
+    stream.condensed(count=30)
+    drop_a_row(stream)
+    assert places(stream) == {0: "differs"}
+
+
+def test_an_emptied_raw_day_differs_from_its_rows(stream: Stream) -> None:
+    stream.condensed(count=30)
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
+    stream.create()
+    found = covered(stream)
+    assert (found.place, found.raw_documents, found.carried) == ("differs", 0, 30)
+
+
+def test_nested_objects_are_no_documents(make_stream: StreamFactory) -> None:
+    types = {"@timestamp": "date", "device": "keyword", "parts": {"type": "nested"}}
+    stream = make_stream(types)
+    stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "parts": [{"n": 1}, {"n": 2}]}] * 5)
+    stream.condense()
+    assert (covered(stream).raw_documents, covered(stream).place) == (5, "raw and history")
+
+
+def test_rows_of_somebody_else_are_no_day(stream: Stream) -> None:
+    stream.condensed(count=30)
+    row = next(iter(stream.rows().values()))
+    for foreign in (f"strata-{stream.dataset.name}-by-hand", "strata-other-2024.05.01", "rollup"):
+        stream.put_row(foreign, {**row, "transform._id": foreign})
+    assert list(places(stream)) == [0]
+
+
+def test_closed_days_and_empty_clusters(make_stream: StreamFactory) -> None:
+    stream = make_stream()
+    assert coverage(stream.client, stream.dataset) == []
+    stream.fill(count=10)
+    stream.client.indices.close(index=stream.dataset.raw_index(DAY))
+    stream.fill(DAY + timedelta(days=1), count=10)
+    assert places(stream) == {1: "raw"}

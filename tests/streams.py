@@ -1,0 +1,176 @@
+"""Datasets for tests: their definition, their documents, and their indices on the shared node."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import orjson
+from opensearchpy import NotFoundError, OpenSearch
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.days import day_bounds
+from opensearch_strata.history.condense import condense
+from opensearch_strata.history.engines.run import EngineRun
+
+DAY = date(2024, 5, 6)
+"""The day of tests to which the day does not matter."""
+
+TYPES = {"@timestamp": "date", "device": "keyword", "site": "keyword", "temperature": "double", "load": "short"}
+
+Document = dict[str, Any]
+
+
+def definition_of(name: str, **parts: Any) -> dict[str, Any]:
+    """A definition as its YAML file would say it, with two groups and two metrics.
+
+    :param parts: replace top-level keys; those of ``raw``, ``history`` and ``cycle`` one by one
+    """
+    definition: dict[str, Any] = {
+        "name": name,
+        "raw": {"index": f"{name}-{{day}}"},
+        "history": {"index": f"{name}-history-{{month}}", "group_by": ["device", "site"], "replicas": 0},
+        "metrics": {
+            "temperature": {
+                "field": "temperature",
+                "stats": ["min", "max", "sum", "count", "avg"],
+                "distribution": {"relative_error": 0.01},
+            },
+            "load": {"field": "load", "stats": ["sum", "count"]},
+        },
+        "cycle": {"start_date": date(2024, 1, 1)},
+    }
+    for key, value in parts.items():
+        definition[key] = {**definition[key], **value} if key in ("raw", "history", "cycle") else value
+    return definition
+
+
+def dataset_of(name: str, **parts: Any) -> Dataset:
+    """A dataset, see :func:`definition_of`."""
+    return Dataset.model_validate(definition_of(name, **parts))
+
+
+def measurements(day: date = DAY, count: int = 240, seed: int = 0, devices: int = 3) -> list[Document]:
+    """Documents spread over a UTC day: negative, zero and missing values, devices without a site."""
+    rng = random.Random(f"{day} {seed}")
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    documents = []
+    for number in range(count):
+        moment = start + timedelta(seconds=86_400 * number // count, milliseconds=rng.randrange(1000))
+        device = rng.randrange(devices)
+        document: Document = {"@timestamp": moment.isoformat(), "device": f"d{device}"}
+        if device:
+            document["site"] = "north" if device % 2 else "south"
+        if rng.random() < 0.9:
+            document["temperature"] = 0.0 if rng.random() < 0.05 else rng.lognormvariate(1, 2) - 3
+        if rng.random() < 0.5:
+            document["load"] = rng.randrange(-50, 100)
+        documents.append(document)
+    return documents
+
+
+class Stream:
+    """A dataset on the node.
+
+    :param types: mapping of its raw days, :data:`TYPES` by default
+    :param shards: primary shards of a raw day
+    """
+
+    def __init__(
+        self, client: OpenSearch, dataset: Dataset, types: dict[str, Any] | None = None, shards: int = 1
+    ) -> None:
+        self.client = client
+        self.dataset = dataset
+        self.types = types or TYPES
+        self.shards = shards
+
+    def create(self, day: date = DAY, index: str | None = None) -> str:
+        """Create a raw day as its producers would, with an explicit mapping; returns its name."""
+        name = index or self.dataset.raw_index(day)
+        properties = {field: {"type": kind} if isinstance(kind, str) else kind for field, kind in self.types.items()}
+        settings = {"index.number_of_shards": self.shards, "index.number_of_replicas": 0}
+        self.client.indices.create(index=name, body={"settings": settings, "mappings": {"properties": properties}})
+        return name
+
+    def write(self, documents: Iterable[Document], day: date = DAY) -> None:
+        """Add documents to a raw day that may exist already; searches see them."""
+        name = self.dataset.raw_index(day)
+        if not self.client.indices.exists(index=name):
+            self.create(day)
+        self._bulk(name, [line for document in documents for line in ({"index": {}}, document)])
+
+    def fill(self, day: date = DAY, count: int = 240, seed: int = 0) -> list[Document]:
+        """Write :func:`measurements` of a day and return them."""
+        documents = measurements(day, count, seed)
+        self.write(documents, day)
+        return documents
+
+    def condensed(self, day: date = DAY, count: int = 240) -> list[Document]:
+        """Write measurements of a day and condense it."""
+        documents = self.fill(day, count)
+        self.condense(day)
+        return documents
+
+    def condense(self, day: date = DAY, **options: Any) -> EngineRun | None:
+        """Condense a day with the engine that every node has; searches see the rows."""
+        run = condense(self.client, self.dataset, day, **{"engine": "search", **options})
+        self.client.indices.refresh(index=self.dataset.month_index(day), params={"ignore_unavailable": "true"})
+        return run
+
+    def rows(self, day: date = DAY) -> dict[str, dict[str, Any]]:
+        """All rows of a day's month, ``_id`` -> ``_source``."""
+        month = self.dataset.month_index(day)
+        with suppress(NotFoundError):
+            self.client.indices.refresh(index=month)
+            hits = self.client.search(index=month, body={"size": 10_000})["hits"]["hits"]
+            return {hit["_id"]: hit["_source"] for hit in hits}
+        return {}
+
+    def put_row(self, identity: str, source: dict[str, Any], day: date = DAY) -> None:
+        """Write a row as somebody else might."""
+        self._bulk(self.dataset.month_index(day), [{"index": {"_id": identity}}, source])
+
+    def drop_row(self, identity: str, day: date = DAY) -> None:
+        """Delete a row as somebody else might."""
+        self.client.delete(index=self.dataset.month_index(day), id=identity, params={"refresh": "true"})
+
+    def exists(self, day: date = DAY) -> bool:
+        """Whether the raw day is there."""
+        return bool(self.client.indices.exists(index=self.dataset.raw_index(day)))
+
+    def blocks(self, day: date = DAY) -> set[str]:
+        """Blocks that are set on the raw day."""
+        name = self.dataset.raw_index(day)
+        settings = self.client.indices.get_settings(index=name)[name]["settings"]["index"]
+        return {block for block, on in settings.get("blocks", {}).items() if on == "true"}
+
+    def set_block(self, block: str, on: bool | None, day: date = DAY) -> None:
+        """Set (True) or lift (None) a block of the raw day."""
+        self.client.indices.put_settings(index=self.dataset.raw_index(day), body={f"index.blocks.{block}": on})
+
+    def local_documents(self, documents: Iterable[Document], day: date) -> list[Document]:
+        """Those of the documents that belong to a day in the dataset's time zone."""
+        start, end = day_bounds(day, self.dataset.zone)
+        return [d for d in documents if start <= datetime.fromisoformat(d["@timestamp"]) < end]
+
+    def remove(self) -> None:
+        """Delete every index of the dataset, by exact name."""
+        names = list(
+            self.client.indices.get(index=f"{self.dataset.name}-*", params={"expand_wildcards": "open,closed"})
+        )
+        if names:
+            joined = ",".join(names)
+            self.client.indices.put_settings(index=joined, body={"index.blocks.read_only": None})
+            self.client.indices.delete(index=joined)
+
+    def _bulk(self, index: str, lines: list[dict[str, Any]]) -> None:
+        body = b"\n".join([*(orjson.dumps(line) for line in lines), b""])
+        answer = self.client.bulk(body=body, index=index, params={"refresh": "true"})
+        assert not answer["errors"], answer["items"][:3]
+
+
+StreamFactory = Callable[..., Stream]
+"""The fixture ``make_stream``."""

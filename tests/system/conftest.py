@@ -1,0 +1,97 @@
+"""A whole stack: OpenSearch, Airflow's real scheduler, and the dataset files that the tests need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import yaml
+from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.dataset import Dataset
+from opensearchpy import OpenSearch
+
+from local.airflow_api import AirflowApi
+from local.flights import flights_dataset, load_flights
+from local.places import PROJECT
+from local.stack import Stack
+from tests.streams import Stream, definition_of
+
+FLIGHTS = "flights_daily_cycle"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The stack while the tests run.
+
+    :param ticking: a dataset whose schedule comes due while the tests run
+    """
+
+    stack: Stack
+    airflow: AirflowApi
+    client: OpenSearch
+    flights: Dataset
+    ticking: Stream
+
+    def run(self, dag_id: str, **conf: object) -> tuple[str, str]:
+        """Trigger a run by hand and wait for its end: run id and state."""
+        run_id = self.airflow.trigger(dag_id, None, conf)
+        return run_id, self.airflow.wait_for_run(dag_id, run_id)
+
+    def raw_days(self) -> set[date]:
+        """Days of flights that are still raw."""
+        names = self.flights.raw.names
+        return {day for name in self.client.indices.get(index=names.expression) if (day := names.date_in(name))}
+
+    def rows(self, day: date) -> dict[str, object]:
+        """Rows of a day of flights."""
+        return {
+            identity: row
+            for identity, row in Stream(self.client, self.flights).rows(day).items()
+            if row["transform._id"] == self.flights.transform_id(day)
+        }
+
+
+def _ticking() -> Dataset:
+    """A dataset whose cron comes due in a minute or two, once."""
+    due = datetime.now(UTC) + timedelta(seconds=100)
+    cycle = {"start_date": due.date() - timedelta(days=7), "schedule": f"{due.minute} {due.hour} * * *"}
+    definition = definition_of("ticking", raw={"window_days": 1}, cycle=cycle, engine="search")
+    return Dataset.model_validate(definition)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The stack, with six days of flights, one broken dataset file and one dataset that comes due soon."""
+    include: Path = tmp_path_factory.mktemp("include")
+    (include / "painless").symlink_to(PROJECT / "include" / "painless")
+    (include / "datasets").mkdir()
+    text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
+    (include / "datasets" / "flights.yaml").write_text(text)
+    (include / "datasets" / "broken.yaml").write_text(text.replace("name: flights", "name: broken\nspeed: fast"))
+    stack = Stack("test")
+    stack.remove()
+    with patch.dict(os.environ, {"STRATA_INCLUDE_DIR": str(include)}):
+        ticking = _ticking()
+        (include / "datasets" / "ticking.yaml").write_text(yaml.safe_dump(ticking.model_dump(mode="json")))
+        with stack, build_client(ClientSettings.from_url(stack.opensearch_url)) as client:
+            airflow = AirflowApi(stack.airflow_url)
+            stream = Stream(client, ticking)
+            _load(stream, client)
+            for dag_id in ("ticking_daily_cycle", FLIGHTS):
+                airflow.wait_for_dag(dag_id)
+                airflow.unpause(dag_id)
+            yield Running(stack, airflow, client, flights_dataset(), stream)
+    stack.remove()
+
+
+def _load(ticking: Stream, client: OpenSearch) -> None:
+    today = datetime.now(UTC).date()
+    for ago in (1, 2, 3):
+        ticking.fill(today - timedelta(days=ago))
+    load_flights(client, date(2013, 1, 1), date(2013, 1, 2))
+    load_flights(client, date(2013, 3, 1), date(2013, 3, 4))

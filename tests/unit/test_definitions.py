@@ -1,0 +1,254 @@
+"""Every rule of a definition: the sentence names the file, the key and the cure, and spoils no other file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from opensearch_strata.definitions import dataset_schema, datasets_dir, include_dir, load_definitions
+from opensearch_strata.errors import DefinitionError
+
+from tests.streams import definition_of
+
+Definition = dict[str, Any]
+
+SUM_ONLY = {"field": "load", "stats": ["sum", "count"]}
+
+
+def save(folder: Path, definition: Any, file: str = "broken.yaml") -> None:
+    (folder / file).write_text(yaml.safe_dump(definition), "utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one sound dataset."""
+    save(tmp_path, definition_of("sound"), "sound.yaml")
+    return tmp_path
+
+
+def problem_of(folder: Path) -> str:
+    """The one problem that was found beside the sound dataset, which loads all the same."""
+    found = load_definitions(folder)
+    assert list(found.datasets) == ["sound"]
+    assert len(found.problems) == 1, found.problems
+    return found.problems[0]
+
+
+def changed(path: str, value: Any) -> Definition:
+    """A definition with one key set; None removes it."""
+    definition = definition_of("broken")
+    *parents, key = path.split(".")
+    place = definition
+    for parent in parents:
+        place = place[parent]
+    if value is None:
+        del place[key]
+    else:
+        place[key] = value
+    return definition
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        ("windw", 3, "windw: unknown key; remove it or mend its spelling"),
+        ("raw.window", 3, "raw.window: unknown key"),
+        ("metrics.load.unti", "h", "metrics.load.unti: unknown key"),
+        ("raw", None, "raw: is missing; add it"),
+        ("raw.index", None, "raw.index: is missing; add it"),
+        ("cycle.start_date", None, "cycle.start_date: is missing"),
+        ("metrics.load.field", None, "metrics.load.field: is missing"),
+        ("raw", "flights", "raw: must be a mapping of keys to values; indent its keys below it"),
+        ("metrics", ["load"], "metrics: must be a mapping"),
+        ("raw.window_days", 0, "raw.window_days: Input should be greater than or equal to 1 (is 0)"),
+        ("raw.window_days", "sixty", "raw.window_days: Input should be a valid integer"),
+        ("cycle.max_deletes_per_run", 0, "cycle.max_deletes_per_run: Input should be greater than or equal to 1"),
+        ("cycle.start_date", "soon", "cycle.start_date: Input should be a valid date"),
+        ("name", "Broken", "name: String should match pattern"),
+        ("name", "bro-ken", "name: String should match pattern"),
+        ("time_zone", "CEST", "time_zone: 'CEST' is no time zone of the IANA database; write it like Europe/Berlin"),
+        ("raw.index", "broken", "raw: 'broken' must hold {day} exactly once"),
+        ("raw.day_format", "%Y.%m", "raw: date format '%Y.%m' must hold the directives %Y%j or %Y%m%d"),
+        ("raw.timestamp", "@time stamp", "raw.timestamp: String should match pattern"),
+        ("history.index", "broken-{day}", "history: 'broken-{day}' must hold {month} exactly once"),
+        ("history.month_format", "%Y.%m.%d", "history: date format '%Y.%m.%d' must hold the directives %Y%m"),
+        ("history.bucket", "1x", "history: '1x' is no interval; write it like 15m, 1h or 1d"),
+        ("history.bucket", "7h", "history: bucket '7h' does not divide a day; use 15m, 1h, 6h or 1d"),
+        ("history.bucket", "2d", "history: bucket '2d' does not divide a day"),
+        ("history.bucket", "0h", "history: '0h' is no interval"),
+        ("history.group_by", [], "history.group_by: List should have at least 1 item"),
+        ("history.group_by", ["device", "device"], "history: group_by names a field twice; name each once"),
+        ("history.group_by", ["_doc_count"], "group_by holds ['_doc_count'], which is a field of every row"),
+        ("history.codec", "lz5", "history.codec: Input should be 'default', 'best_compression', 'zstd'"),
+        ("metrics", {}, "metrics: Dictionary should have at least 1 item"),
+        ("metrics", {"Load": SUM_ONLY}, "metrics.Load: String should match pattern"),
+        ("metrics.load.stats", ["sum", "median"], "metrics.load.stats.1: Input should be 'min', 'max'"),
+        ("metrics.load.stats", ["sum", "count", "sum"], "metrics.load: stats names one twice; name each once"),
+        ("metrics.load.stats", ["sum"], "metrics.load: stats must hold count: the proof before a deletion counts"),
+        ("metrics.load.stats", ["count", "avg"], "metrics.load: stats holds avg without sum; add sum"),
+        ("metrics.load.distribution", {"relative_error": 0.01}, "metrics.load: a distribution needs min and max"),
+        ("metrics.temperature.distribution.relative_error", 0.5, "relative_error: Input should be less than or equal"),
+        ("metrics.temperature.distribution", {}, "metrics.temperature.distribution.relative_error: is missing"),
+        ("engine", "spark", "engine: Input should be 'auto', 'transform_job' or 'search'"),
+        ("archive", {"prefix": "x/"}, "archive.bucket: is missing; add it"),
+        (
+            "raw.fields",
+            {"load": "text"},
+            "the file: metrics.load.field: field 'load' is text, it must be a number (byte, double,",
+        ),
+        ("raw.fields", {"load": "text"}, "name another field or a multi-field such as load.keyword"),
+        ("raw.fields", {"device": "text"}, "history.group_by 'device': field 'device' is text, it must be a keyword"),
+        ("raw.fields", {"@timestamp": "date_nanos"}, "raw.timestamp: field '@timestamp' is date_nanos, it must be a"),
+        (
+            "history.index",
+            "broken-{month}.01",
+            "raw.index 'broken-{day}' also matches history.index 'broken-{month}.01' (both can be 'broken-2024.01.01')",
+        ),
+    ],
+)
+def test_a_rule_says_what_is_wrong(folder: Path, path: str, value: Any, sentence: str) -> None:
+    save(folder, changed(path, value))
+    problem = problem_of(folder)
+    assert problem.startswith("broken.yaml: ")
+    assert sentence in problem
+    assert problem.endswith(".")
+
+
+def test_each_problem_of_a_file_is_told(folder: Path) -> None:
+    save(folder, {**changed("raw.window_days", 0), "engine": "spark"})
+    assert len(load_definitions(folder).problems) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name: [unclosed",
+        b"name: \xff\xfe",
+        b"name: x\n\tindented: by a tab",
+        b"start: 2013-02-30",  # which PyYAML takes for a date
+        b"{[list]: as a key}",
+        b"!!python/object:os.system {}",
+        b"a: &a [*a, *b]",
+        b"name: a\nname: b",
+        b"x: " + b"[" * 5000,
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told(folder: Path, content: bytes) -> None:
+    (folder / "broken.yaml").write_bytes(content)
+    problem = problem_of(folder)
+    assert problem.startswith("broken.yaml: cannot be read as YAML (")
+    assert problem.endswith("); mend the file.")
+
+
+@pytest.mark.parametrize("content", ["", "# nothing yet", "just text", "- a\n- list", "42"])
+def test_a_file_that_is_no_mapping_is_told(folder: Path, content: str) -> None:
+    (folder / "broken.yaml").write_text(content)
+    assert problem_of(folder) == (
+        "broken.yaml: the file: must be a mapping of keys to values; indent its keys below it."
+    )
+
+
+def test_a_folder_in_place_of_a_file_is_told(folder: Path) -> None:
+    (folder / "broken.yaml").mkdir()
+    assert problem_of(folder).startswith("broken.yaml: cannot be read as YAML (")
+
+
+def test_two_datasets_with_one_name_are_both_left_out(folder: Path) -> None:
+    save(folder, definition_of("twin"), "a.yaml")
+    other = {**definition_of("other"), "name": "twin"}
+    save(folder, other, "b.yaml")
+    problem = problem_of(folder)
+    assert problem == "b.yaml: name: 'twin' is also the name of a.yaml; neither is used until one is changed."
+
+
+@pytest.mark.parametrize(
+    ("raw", "history", "key"),
+    [
+        ({"index": "one-{day}"}, {}, "raw.index"),
+        ({"index": "{day}", "day_format": "one-%Y.%m.%d"}, {}, "raw.index"),
+        ({}, {"index": "one-history-{month}"}, "history.index"),
+        ({}, {"index": "one-{month}", "month_format": "%Y.%m.01"}, "history.index"),
+    ],
+)
+def test_names_that_overlap_across_datasets(folder: Path, raw: Definition, history: Definition, key: str) -> None:
+    save(folder, definition_of("one"), "a.yaml")
+    save(folder, definition_of("two", raw=raw, history=history), "b.yaml")
+    problem = problem_of(folder)
+    assert problem.startswith(f"b.yaml: {key}: ")
+    assert "of a.yaml; neither is used" in problem
+
+
+def test_names_that_only_look_alike_do_not_overlap(folder: Path) -> None:
+    save(folder, definition_of("a", raw={"index": "logs-{day}"}), "a.yaml")
+    save(folder, definition_of("b", raw={"index": "logs-app-{day}"}), "b.yaml")
+    save(folder, definition_of("c", raw={"index": "logs-{day}", "day_format": "%Y%m%d"}), "c.yaml")
+    found = load_definitions(folder)
+    assert found.problems == []
+    assert list(found.datasets) == ["a", "b", "c", "sound"]
+
+
+def test_an_unknown_name_is_told_with_the_problems_of_its_file(folder: Path) -> None:
+    save(folder, changed("engine", "spark"))
+    found = load_definitions(folder)
+    assert found.get("sound").name == "sound"
+    with pytest.raises(DefinitionError, match=r"is named 'broken'; there is: sound\. broken.yaml"):
+        found.get("broken")
+    with pytest.raises(DefinitionError, match=r"named 'roken'; there is: sound\.$"):
+        found.get("roken")
+
+
+def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
+    assert "no such folder; name the one" in load_definitions(tmp_path / "none").problems[0]
+
+
+def test_include_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRATA_INCLUDE_DIR", "/nowhere")
+    with pytest.raises(DefinitionError, match=r"No folder /nowhere; set STRATA_INCLUDE_DIR"):
+        include_dir()
+
+
+SHIPPED = sorted(datasets_dir().glob("*.yaml"))
+
+
+def test_shipped_definitions_are_sound() -> None:
+    found = load_definitions(datasets_dir())
+    assert found.problems == []
+    assert list(found.datasets) == ["flights", "telemetry"]
+    assert len(found.datasets["telemetry"].metrics) == 10
+
+
+def test_the_schema_is_current() -> None:
+    assert (datasets_dir() / "dataset.schema.json").read_text("utf-8") == dataset_schema() + "\n", "run `make schema`"
+
+
+def test_the_schema_is_a_schema() -> None:
+    schema = json.loads(dataset_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"]
+    assert schema["description"]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_definitions_fit_the_schema(path: Path) -> None:
+    validator(path).validate(as_json(path))
+    assert path.read_text("utf-8").startswith("# yaml-language-server: $schema=dataset.schema.json\n")
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("spoilt", [{"windw": 1}, {"engine": "spark"}, {"raw": {"index": "x"}, "history": None}])
+def test_the_schema_refuses_what_the_models_refuse(path: Path, spoilt: Definition) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validator(path).validate({**as_json(path), **spoilt})
+
+
+def validator(path: Path) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(json.loads((path.parent / "dataset.schema.json").read_text("utf-8")))
+
+
+def as_json(path: Path) -> Definition:
+    """A YAML file as an editor sees it: dates are text."""
+    return dict(json.loads(json.dumps(yaml.safe_load(path.read_text("utf-8")), default=str)))

@@ -1,0 +1,76 @@
+"""What the documents show is run, and what they point at exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from opensearch_strata.cli.app import app
+from opensearch_strata.dataset import Dataset
+from typer.main import get_command
+
+from local.places import PROJECT
+
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^ *(?:[$] )?(strata [a-z].*)$|`(strata [a-z][^`]*)`", re.MULTILINE)
+TARGET = re.compile(r"`make ([a-z]+)`|^ +make ([a-z]+)", re.MULTILINE)
+
+
+def blocks(language: str, info: str = "") -> list[str]:
+    """Fenced blocks of a language in all pages."""
+    found = [match for page in PAGES for match in BLOCK.finditer(page.read_text())]
+    return [match[3] for match in found if match[1] == language and info in match[2]]
+
+
+def test_every_python_example_runs() -> None:
+    examples = blocks("python")
+    assert examples
+    for example in examples:
+        exec(compile(example, "example", "exec"), {})
+
+
+def test_every_dataset_example_is_valid() -> None:
+    examples = blocks("yaml", "dataset")
+    assert examples
+    for example in examples:
+        Dataset.model_validate(yaml.safe_load(example))
+
+
+def test_every_key_of_a_dataset_is_in_its_reference() -> None:
+    reference = (PROJECT / "docs" / "datasets.md").read_text()
+    for key in Dataset.model_fields:
+        assert f"`{key}" in reference or f"`{key}." in reference, key
+    for part in ("raw", "history", "cycle"):
+        annotation = Dataset.model_fields[part].annotation
+        assert annotation
+        for key in annotation.model_fields:
+            assert f"{part}.{key}`" in reference, f"{part}.{key}"
+
+
+def test_every_command_shown_is_one_that_the_shell_takes() -> None:
+    texts = [next(filter(None, match)) for page in PAGES for match in COMMAND.findall(page.read_text())]
+    assert texts
+    commands = get_command(app).commands
+    for text in texts:
+        words = [word for word in shlex.split(text.replace("…", "X"))[1:] if word not in ("DATASET", "DAY")]
+        known = {option for parameter in commands[words[0]].params for option in parameter.opts}
+        for option in (word for word in words if word.startswith("--")):
+            assert option in known, f"{text}: {option}"
+
+
+def test_every_target_shown_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    shown = {next(filter(None, match)) for page in PAGES for match in TARGET.findall(page.read_text())}
+    assert shown
+    assert shown <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
