@@ -41,6 +41,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
+
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.definitions import datasets_dir, load_definitions
 from opensearch_strata.operators.condense import CondenseOperator
@@ -99,18 +100,18 @@ def daily_cycle(dataset: Dataset) -> DAG:
         catchup=False,
         max_active_runs=1,
         params=PARAMS,
+        render_template_as_native_obj=True,
         default_args=DEFAULT_ARGS,
         tags=["strata", dataset.name],
     ) as dag:
         resolve_day = ResolveDayOperator(task_id="resolve_day", dataset=dataset)
-        of_cycle = {"dataset": dataset, "cycle": resolve_day.output}
 
         @task_group
         def condense_day() -> None:
             """Raw day to rows, and their proof."""
-            ensure_history = EnsureHistoryOperator(task_id="ensure_history", **of_cycle)
-            condense = CondenseOperator(task_id="condense", **of_cycle)
-            verify = VerifyOperator(task_id="verify", **of_cycle)
+            ensure_history = EnsureHistoryOperator(task_id="ensure_history", dataset=dataset)
+            condense = CondenseOperator(task_id="condense", dataset=dataset)
+            verify = VerifyOperator(task_id="verify", dataset=dataset)
             ensure_history >> condense >> verify
 
         @task_group
@@ -120,12 +121,12 @@ def daily_cycle(dataset: Dataset) -> DAG:
             @task_group
             def retire(expired: dict[str, str]) -> None:
                 """One raw day: proof, then deletion."""
-                prove = ProveOperator(task_id="prove", expired=expired, **of_cycle)
-                DeleteOperator(task_id="delete", proven=prove.output, **of_cycle)
+                prove = ProveOperator(task_id="prove", expired=expired, dataset=dataset)
+                DeleteOperator(task_id="delete", proven=prove.output, dataset=dataset)
 
-            retire.expand(expired=ListExpiredOperator(task_id="list_expired", **of_cycle).output)
+            retire.expand(expired=ListExpiredOperator(task_id="list_expired", dataset=dataset).output)
 
-        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, **of_cycle)
+        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset)
         resolve_day >> [condense_day(), retention()] >> report
     return dag
 

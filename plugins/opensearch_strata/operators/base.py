@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from opensearch_strata.hooks.opensearch import OpenSearchHook
 
 
+# A template, not an XComArg: that would draw an edge from resolve_day to every task of the graph.
+_RESOLVED = "{{ ti.xcom_pull(task_ids='resolve_day') }}"
+
+
 class DatasetOperator(BaseOperator):
     """Works on one dataset and the day of a cycle.
 
     :param dataset: the definition
-    :param cycle: what :class:`ResolveDayOperator` returned: ``{"day": "2013-03-02", "dry_run": bool,
-        "reaggregate": bool}``
+    :param cycle: what the task ``resolve_day`` returned: ``{"day": "2013-03-02", "dry_run": bool,
+        "reaggregate": bool}``; the DAG renders templates as native objects
     """
 
     template_fields: Sequence[str] = ("cycle",)
     ui_color = "#dbeafe"
 
-    def __init__(self, *, dataset: Dataset, cycle: Any, **kwargs: Any) -> None:
+    def __init__(self, *, dataset: Dataset, cycle: Any = _RESOLVED, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
         self.cycle = cycle

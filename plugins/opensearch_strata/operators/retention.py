@@ -38,7 +38,8 @@ class ListExpiredOperator(DatasetOperator):
 class ProveOperator(DatasetOperator):
     """Demand the proof of one expired raw day, mending its rows where late documents came.
 
-    A dry run only verifies, and skips a day that would have to be mended. Returns ``{"index", "day", "uuid", "documents", "rows"}``.
+    A dry run only verifies, and skips a day that would have to be mended. Returns ``{"index", "day", "uuid",
+    "documents", "rows"}``.
 
     :param expired: ``{"index", "day"}``
     """
