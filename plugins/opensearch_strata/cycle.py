@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 
+Lot = Outcome | Literal["kept"]
+
+
 @dataclass(frozen=True)
 class Retirement:
     """What became of one raw day that has left the window.
@@ -31,7 +34,7 @@ class Retirement:
 
     index: str
     day: date
-    outcome: Outcome | Literal["kept"]
+    outcome: Lot
     documents: int = 0
     rows: int = 0
     note: str = ""
@@ -84,10 +87,13 @@ def retire_expired(
         proof = None
         try:
             proof = prove(client, dataset, old, engine=engine) if apply else verify(client, dataset, old)
+            if not apply and proof.mendable:
+                yield _described(index, old, "dry_run", proof, WOULD_MEND)
+                continue
             proven = require_proven(proof)
             outcome = retire(client, dataset, proven, day, dry_run=not apply)
         except (StrataError, OpenSearchException) as error:
-            yield _kept(index, old, proof, explain(error), mended=apply)
+            yield _described(index, old, "kept", proof, explain(error))
         else:
             yield Retirement(index, old, outcome, proven.documents, proof.rows)
 
@@ -95,12 +101,9 @@ def retire_expired(
 WOULD_MEND = "A run that deletes would condense it first and prove it again."
 
 
-def _kept(index: str, day: date, proof: Proof | None, note: str, *, mended: bool) -> Retirement:
-    if proof is None or proof.raw is None:
-        return Retirement(index, day, "kept", note=note)
-    if not mended and proof.mendable:
-        note += f" {WOULD_MEND}"
-    return Retirement(index, day, "kept", proof.raw.documents, proof.rows, note)
+def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: str) -> Retirement:
+    documents = proof.raw.documents if proof and proof.raw else 0
+    return Retirement(index, day, outcome, documents, proof.rows if proof else 0, note)
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,8 @@ def _condense_and_prove(
 
 
 def _lot(retired: Retirement) -> str:
-    return "proven; a dry run deletes nothing" if retired.outcome == "dry_run" else retired.note or retired.outcome
+    proven = "proven; a dry run deletes nothing" if retired.outcome == "dry_run" else retired.outcome
+    return retired.note or proven
 
 
 def nothing_to_condense(dataset: Dataset, day: date, raw: RawDay | None) -> str:

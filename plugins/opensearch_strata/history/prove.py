@@ -62,17 +62,26 @@ def held(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Iterator[None]:
     delete the day between the loss of its rows and their return. If this process dies meanwhile the block stays:
     the day is then kept until somebody lifts it.
 
-    :raises Refused: the raw day is gone or another index bears its name
+    :raises Refused: the raw day is held already, gone, or another index bears its name
     """
+    if "read_only" in _unchanged(client, dataset, raw).blocked:
+        raise Refused(
+            f"{raw.index} is read-only: another run rebuilds its rows, or somebody holds it. Its rows were kept as "
+            f"they are. If nobody does, set index.blocks.read_only to null on it and run again."
+        )
     _set_read_only(client, raw.index, True)
     try:
-        now = inspect_raw_day(client, dataset, raw.day)
-        if now is None or now.uuid != raw.uuid:
-            raise Refused(f"{raw.index} was deleted or recreated while it was proven; its rows were kept as they are.")
+        _unchanged(client, dataset, raw)
         yield
     finally:
-        if "read_only" not in raw.blocked:
-            _set_read_only(client, raw.index, None)
+        _set_read_only(client, raw.index, None)
+
+
+def _unchanged(client: OpenSearch, dataset: Dataset, raw: RawDay) -> RawDay:
+    now = inspect_raw_day(client, dataset, raw.day)
+    if now is None or now.uuid != raw.uuid:
+        raise Refused(f"{raw.index} was deleted or recreated while it was proven; its rows were kept as they are.")
+    return now
 
 
 def _set_read_only(client: OpenSearch, index: str, on: bool | None) -> None:

@@ -19,10 +19,14 @@ _PAGE = 2000
 
 @dataclass(frozen=True)
 class Carried:
-    """What a day's rows carry: how many rows, for how many raw documents."""
+    """What a day's rows carry: how many rows, for how many raw documents.
+
+    :param version: sum of the rows' sequence numbers; another one means that some row was written since
+    """
 
     rows: int
     documents: int
+    version: int = 0
 
 
 def _of_day(dataset: Dataset, day: date) -> dict[str, Any]:
@@ -42,10 +46,14 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
         "size": 0,
         "track_total_hits": True,
         "query": _of_day(dataset, day),
-        "aggs": {"documents": {"sum": {"field": "transform._doc_count"}}},
+        "aggs": {
+            "documents": {"sum": {"field": "transform._doc_count"}},
+            "version": {"sum": {"field": "_seq_no"}},
+        },
     }
     answer = client.search(index=index, body=body, params=WHOLE)
-    return Carried(answer["hits"]["total"]["value"], int(answer["aggregations"]["documents"]["value"]))
+    sums = answer["aggregations"]
+    return Carried(answer["hits"]["total"]["value"], int(sums["documents"]["value"]), int(sums["version"]["value"]))
 
 
 def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[dict[str, Any]]:

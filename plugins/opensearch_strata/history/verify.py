@@ -18,6 +18,8 @@ from opensearch_strata.history.stored_rows import carried, is_stray, stream_rows
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+_READS = 5
+
 State = Literal["verified", "differs", "missing", "empty"]
 
 
@@ -117,9 +119,22 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
 
 
 def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
+    """Totals of rows that nobody wrote meanwhile; another run may be condensing the same day."""
+    before = carried(client, dataset, day)
+    for _ in range(_READS):
+        totals = _read_rows(client, dataset, day) if before.rows else Totals()
+        after = carried(client, dataset, day)
+        if after == before:
+            return totals
+        before = after
+    raise TransientError(
+        f"The rows of {dataset.raw_index(day)} were written while they were read, {_READS} times; verify it again when "
+        f"the other run is done."
+    )
+
+
+def _read_rows(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
     totals = Totals()
-    if not carried(client, dataset, day).rows:
-        return totals
     sums: dict[str, list[float]] = {}
     for hit in stream_rows(client, dataset, day):
         totals.rows += 1
