@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import shutil
 import signal
 import sys
 
-import typer
 from opensearchpy import OpenSearch
 from rich.console import Console
 
@@ -22,17 +22,14 @@ from opensearch_strata.errors import StrataError
 USUAL_PORTS = Ports(opensearch=9200, aws=5000, airflow=8080)
 """What `up` takes where they are free, so that bookmarks and shell histories work."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 log = logging.getLogger("local")
 
 
-@app.command()
 def run() -> None:
     """Run the daily cycle on real data in a fresh stack, print the report, stop."""
     run_demo(Console(width=None if sys.stdout.isatty() else 130))
 
 
-@app.command()
 def up() -> None:
     """Start a stack that stays, with the sample data, and print its URLs."""
     if stack := Stack.running("up"):
@@ -60,15 +57,13 @@ def _load_sample_data(client: OpenSearch) -> None:
         log.info("%s flights of %s days loaded", f"{sum(counts.values()):,}", len(counts))
 
 
-@app.command()
 def down() -> None:
-    """Stop what `up` started, or an interrupted `run` left; data is kept."""
+    """Stop what `up` started, and a `run` that is going on; data is kept."""
     for name in ("up", "run"):
         Stack(name).stop()
     log.info("The stack is down.")
 
 
-@app.command()
 def clean() -> None:
     """Stop everything and remove all that the stack wrote."""
     for pids in STACK.glob("*/pids"):
@@ -78,15 +73,21 @@ def clean() -> None:
 
 
 def main() -> None:
-    """Runs a command; what goes wrong is a sentence, SIGTERM and Ctrl-C end in order."""
+    """Runs a command. What goes wrong is told in a sentence; Ctrl-C and SIGTERM stop what was started."""
+    commands = {command.__name__: command for command in (run, up, down, clean)}
+    parser = argparse.ArgumentParser(prog="python -m local", description="The embedded stack.")
+    actions = parser.add_subparsers(dest="command", required=True)
+    for name, command in commands.items():
+        actions.add_parser(name, help=command.__doc__)
+    chosen = parser.parse_args().command
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("opensearch").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        app(standalone_mode=False)
+        commands[chosen]()
     except (StackError, StrataError) as error:
         sys.exit(str(error))
-    except typer.Abort:
+    except KeyboardInterrupt:
         log.info("Interrupted; what was started has been stopped.")
         sys.exit(128 + signal.SIGINT)
 

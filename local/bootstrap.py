@@ -104,9 +104,9 @@ def set_up() -> None:
 
 
 def works(python: Path) -> bool:
-    """True when the environment's Python starts."""
+    """True when the environment's Python starts and has pip: it was not interrupted while it was made."""
     try:
-        return subprocess.call([str(python), "-c", ""], stderr=subprocess.DEVNULL) == 0
+        return subprocess.call([str(python), "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
     except OSError:
         return False
 
@@ -122,13 +122,15 @@ def locked(package: str) -> str:
 
 def run(command: "list[str]", purpose: str, environment: "dict[str, str] | None" = None) -> None:
     """Runs a step with its output in the log; raises SetupError with the cure when it fails."""
-    with LOG.open("a") as output:
-        code = subprocess.call(command, cwd=str(PROJECT), env=environment, stdout=output, stderr=output)
-    if code != 0:
-        written = LOG.read_text(errors="replace")
-        cures = [cure for pattern, cure in CURES if re.search(pattern, written)]
-        cure = cures[0] if cures else "its last words: {}".format((written.split("\n")[-2:] or [""])[0].strip())
-        raise SetupError(f"{purpose} failed: {cure}. Full output: {LOG}")
+    with LOG.open("a+", errors="replace") as output:
+        before = output.tell()
+        if subprocess.call(command, cwd=str(PROJECT), env=environment, stdout=output, stderr=output) == 0:
+            return
+        output.seek(before)
+        written = output.read()
+    cures = [cure for pattern, cure in CURES if re.search(pattern, written)]
+    last = (written.strip().splitlines() or ["nothing"])[-1]
+    raise SetupError(f"{purpose} failed: {cures[0] if cures else f'its last words: {last}'}. Full output: {LOG}")
 
 
 def index_of_pip() -> "dict[str, str]":

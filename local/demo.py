@@ -45,6 +45,8 @@ def run_demo(console: Console) -> None:
     Raises StackError when a run fails, when anything but the expired days was deleted, or when a quantile is further
     from the exact one than the definition allows.
     """
+    if Stack.running("run"):
+        raise StackError("A `make run` of this checkout is going on already. Wait for it, or end it with `make down`.")
     stack = Stack("run")
     stack.remove()
     try:

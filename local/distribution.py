@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local.errors import StackError
 from local.maven import NotInRegistryError, Registry
-from local.places import cache_folder, server_folder
+from local.places import STACK, cache_folder, server_folder
 
 VERSION = "3.4.0"
 PLUGIN_VERSION = f"{VERSION}.0"
@@ -78,6 +78,10 @@ MODULES = (
 
 def opensearch_home() -> Path:
     """Path of a laid-out home, made when there is none yet for this version and set of plugins. Raises StackError."""
+    if server_folder() != STACK:
+        log.info(
+            "User nobody, who runs OpenSearch for root, may not enter %s: it is kept in %s.", STACK, server_folder()
+        )
     registry = Registry(cache_folder() / "maven")
     plugins = plugin_zips(registry)
     fingerprint = hashlib.sha256(repr((LAYOUT, MODULES)).encode())

@@ -31,7 +31,7 @@ class VerifiedDownloads(PythonResolver):
 
     def __init__(self) -> None:
         super().__init__()
-        retry = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+        retry = Retry(total=4, connect=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
         self._session = requests.Session()
         self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=THREADS))
 

@@ -1,4 +1,4 @@
-"""Why an OpenSearch node died, from what it wrote."""
+"""Why a service died, from what it wrote."""
 
 from __future__ import annotations
 
@@ -6,23 +6,21 @@ import re
 from collections.abc import Iterable
 
 TELLING = (
-    re.compile(r"(?P<reason>There is insufficient memory for the Java Runtime Environment.*)"),
-    re.compile(r"(?P<reason>Could not reserve enough space .*)"),
-    re.compile(r"Likely root cause: (?:[\w$]+\.)*(?P<reason>.+)"),
-    re.compile(r"Caused by: (?:[\w$]+\.)*(?P<reason>.+)"),
-    re.compile(
-        re.compile(r'^(?:Exception in thread "\S+" )?(?:[\w$]+\.)+(?P<reason>\w+(?:Exception|Error): .+)'),
-    ),
-    re.compile(r"^(?:Error|ERROR): (?P<reason>.+)"),
+    # OpenSearch sums up: a bare headline, and below it the exception in one line.
+    re.compile(r"^uncaught exception in thread \[main\]\n(?:[\w$]+\.)*(?P<reason>.+)", re.MULTILINE),
+    # Java before OpenSearch has begun.
+    re.compile(r"^(?:# )?(?P<reason>There is insufficient memory for the Java Runtime Environment)", re.MULTILINE),
+    re.compile(r"^(?P<reason>(?:Invalid|Unrecognized|Too small|Initial heap size) .+)", re.MULTILINE),
+    # The last exception, of Java or Python.
+    re.compile(r"(?s:.*)^(?:Caused by: )?(?:[\w$]+\.)*(?P<reason>[A-Z]\w*(?:Exception|Error): .+)", re.MULTILINE),
 )
-"""Most telling first; of several lines of one kind the last is nearest to the root."""
+"""Most telling first."""
 
 
 def failure_reason(lines: Iterable[str]) -> str:
-    """The line of a node's log that says why it died, without Java class names; the last line if none says so."""
+    """The line of a log that says why its process died, without package names; the last line if none says so."""
     written = [line.strip() for line in lines if line.strip()]
     for pattern in TELLING:
-        for line in reversed(written):
-            if found := pattern.search(line):
-                return found["reason"].rstrip(".")
-    return written[-1] if written else "it wrote nothing"
+        if found := pattern.search("\n".join(written)):
+            return found["reason"].rstrip(".; ")
+    return written[-1].rstrip(".") if written else "it wrote nothing"

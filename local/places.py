@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import stat
 from pathlib import Path
@@ -13,8 +12,6 @@ from local.errors import StackError
 PROJECT = Path(__file__).resolve().parents[1]
 STACK = PROJECT / ".stack"
 """All that the stack writes into the project: servers, data, logs. Git ignores it, `make clean` removes it."""
-
-log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:

@@ -66,6 +66,8 @@ class Stack:
         self.logs = self.folder / "logs"
         self.ports = Ports(0, 0, 0)
         self._preferred = preferred
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._launched = 0.0
         self._pids = self.folder / "pids"
         self._node_folder = server_folder() / name / "opensearch"
 
@@ -115,7 +117,7 @@ class Stack:
         ports = [f"--{service}={port}" for service, port in asdict(self.ports).items()]
         folders = [f"--folder={self.folder}", f"--node-folder={self._node_folder}"]
         with (self.logs / f"{OWN_LOG}.log").open("ab") as output:
-            supervisor = subprocess.Popen(
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "local.supervisor", *folders, *ports],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -124,9 +126,8 @@ class Stack:
                 start_new_session=True,
                 preexec_fn=None if detached else die_with_parent,
             )
-        (self._pids / OWN_LOG).write_text(str(supervisor.pid))
+        (self._pids / OWN_LOG).write_text(str(self._supervisor.pid))
         (self.folder / "ports.json").write_text(json.dumps(asdict(self.ports)))
-        self._supervisor = supervisor
         self._launched = time.monotonic()
 
     def _lay_out(self) -> None:
@@ -137,6 +138,8 @@ class Stack:
             airflow.mkdir(parents=True, exist_ok=True)
             if not (airflow / "airflow.db").exists():
                 shutil.copyfile(database.result(), airflow / "airflow.db")
+        self._node_folder.parent.mkdir(parents=True, exist_ok=True)
+        self._node_folder.parent.chmod(0o755)  # the node's user must pass
         for folder in (self.logs, self._pids):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -168,7 +171,7 @@ class Stack:
         log.info("%-11s ready after %2.0f s  %s", service.title, time.monotonic() - self._launched, service.url)
 
     def _is_running(self) -> bool:
-        return self._supervisor.poll() is None
+        return self._supervisor is not None and self._supervisor.poll() is None
 
     def _culprit(self) -> str | None:
         """A sentence about the process that ended first, which made honcho end the others."""
@@ -187,6 +190,9 @@ class Stack:
             psutil.wait_procs(supervisor.members, timeout=PATIENCE)
         # What the supervisor did not end, or left when it was killed itself.
         end([process for pid_file in self._pids.glob("*") for process in session_of(pid_file).members])
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            self._supervisor.wait()
 
     def remove(self) -> None:
         """Stops all services and removes what they wrote."""

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
-from opensearch_strata.client import ClientSettings, build_client
 from opensearchpy import OpenSearch
 
 from local.opensearch import EmbeddedOpenSearch
+from opensearch_strata.client import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow
-from tests.streams import Stream, StreamFactory, dataset_of
+from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
 
 # The machine may be busy with other tests: how long an example takes says nothing about the code.
 settings.register_profile("strata", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("strata")
+
 
 @pytest.fixture(scope="session")
 def opensearch_url() -> Iterator[str]:
@@ -38,22 +40,20 @@ def client(opensearch_url: str) -> Iterator[OpenSearch]:
     connection.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_stream(client: OpenSearch) -> Iterator[StreamFactory]:
-    """Make a :class:`Stream` of a dataset with names of its own; its indices are deleted at the end.
+    """Make a :class:`Stream` of a dataset with names of its own; its indices are deleted after the module.
 
     Keyword arguments replace top-level keys of the definition, see :func:`tests.streams.dataset_of`.
     """
-    made: list[Stream] = []
+    module = f"t{uuid4().hex[:8]}"
+    numbers = count(100)  # of one width: the names of one dataset must not be the beginning of another's
 
-    def make(types: dict[str, str] | None = None, shards: int = 1, **definition: Any) -> Stream:
-        stream = Stream(client, dataset_of(f"t{uuid4().hex[:12]}", **definition), types, shards)
-        made.append(stream)
-        return stream
+    def make(types: dict[str, Any] | None = None, shards: int = 1, **definition: Any) -> Stream:
+        return Stream(client, dataset_of(f"{module}n{next(numbers)}", **definition), types, shards)
 
     yield make
-    for stream in made:
-        stream.remove()
+    delete_indices(client, f"{module}n*")
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import orjson
 from opensearchpy import NotFoundError, OpenSearch
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import day_bounds
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import EngineRun
+from opensearch_strata.history.verify import verify
 
 DAY = date(2024, 5, 6)
 """The day of tests to which the day does not matter."""
@@ -151,25 +151,27 @@ class Stream:
         """Set (True) or lift (None) a block of the raw day."""
         self.client.indices.put_settings(index=self.dataset.raw_index(day), body={f"index.blocks.{block}": on})
 
-    def local_documents(self, documents: Iterable[Document], day: date) -> list[Document]:
-        """Those of the documents that belong to a day in the dataset's time zone."""
-        start, end = day_bounds(day, self.dataset.zone)
-        return [d for d in documents if start <= datetime.fromisoformat(d["@timestamp"]) < end]
-
-    def remove(self) -> None:
-        """Delete every index of the dataset, by exact name."""
-        names = list(
-            self.client.indices.get(index=f"{self.dataset.name}-*", params={"expand_wildcards": "open,closed"})
-        )
-        if names:
-            joined = ",".join(names)
-            self.client.indices.put_settings(index=joined, body={"index.blocks.read_only": None})
-            self.client.indices.delete(index=joined)
-
     def _bulk(self, index: str, lines: list[dict[str, Any]]) -> None:
         body = b"\n".join([*(orjson.dumps(line) for line in lines), b""])
         answer = self.client.bulk(body=body, index=index, params={"refresh": "true"})
         assert not answer["errors"], answer["items"][:3]
+
+
+def assert_verified(stream: Stream, day: date = DAY) -> None:
+    """The day's rows carry every document of it."""
+    proof = verify(stream.client, stream.dataset, day)
+    assert proof.failed == []
+    assert proof.state == "verified"
+
+
+def delete_indices(client: OpenSearch, expression: str) -> None:
+    """Delete the indices that an expression finds, each by its exact name."""
+    everything = {"expand_wildcards": "open,closed"}
+    names = list(client.indices.get(index=expression, params={**everything, "filter_path": "*.settings.index.uuid"}))
+    for batch in (names[start : start + 50] for start in range(0, len(names), 50)):  # a request's line has 4 KiB
+        joined = ",".join(batch)
+        client.indices.put_settings(index=joined, body={"index.blocks.read_only": None}, params=everything)
+        client.indices.delete(index=joined)
 
 
 StreamFactory = Callable[..., Stream]

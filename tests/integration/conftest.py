@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from opensearchpy import OpenSearch
 
-from tests.conftest import StreamFactory
+from opensearch_strata.history.engines import transform_job
 from tests.shell import Shell
+from tests.streams import StreamFactory
+from tests.transform_api import TransformApi
 
 
 @pytest.fixture
@@ -17,3 +21,25 @@ def shell(opensearch_url: str, make_stream: StreamFactory, tmp_path: Path) -> It
     made = Shell(opensearch_url, make_stream, tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def api(opensearch_url: str) -> Iterator[TransformApi]:
+    """The double of the transform API; a minute of a job's schedule lasts half a second."""
+    with TransformApi(opensearch_url, minute=0.5) as double:
+        yield double
+
+
+@pytest.fixture
+def cluster(api: TransformApi) -> Iterator[OpenSearch]:
+    """A client of a cluster that has Index Management, as far as it can tell."""
+    with OpenSearch(api.url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def quick_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs start at once, are polled often, and have several pages."""
+    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.02))
+    monkeypatch.setattr(transform_job, "_START_DELAY_MS", 50)
+    monkeypatch.setattr(transform_job, "PAGE_SIZE", 20)

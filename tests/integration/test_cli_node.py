@@ -149,7 +149,7 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
     stream.fill(late, count=5, seed=9)
 
     dry = shell.json(f"expire {name} --day {DAY}", 1)
-    assert [day["outcome"] for day in dry["expired"]] == ["kept", "kept"]
+    assert [day["outcome"] for day in dry["expired"]] == ["kept", "dry_run"]
     assert "would condense it first" not in dry["expired"][0]["note"]
     assert "would condense it first" in dry["expired"][1]["note"]
 

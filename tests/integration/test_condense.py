@@ -8,20 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history.condense import admit
+from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines import search
 from opensearch_strata.history.raw_day import inspect_raw_day
 from opensearch_strata.history.sketch import bins_of, pack
 from opensearch_strata.history.verify import verify
-from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
-
-
-def assert_verified(stream: Stream) -> None:
-    proof = verify(stream.client, stream.dataset, DAY)
-    assert proof.failed == []
-    assert proof.state == "verified"
+from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, measurements
+from tests.transform_api import TransformApi
 
 
 def key_of(document: Document) -> tuple[str | None, str | None, int]:
@@ -93,6 +89,15 @@ def test_a_day_without_any_time(stream: Stream) -> None:
     stream.condense()
     (row,) = stream.rows().values()
     assert (row["@timestamp"], row["_doc_count"]) == (None, 3)
+    assert_verified(stream)
+
+
+def test_times_in_a_format_of_the_producers(make_stream: StreamFactory) -> None:
+    stream = make_stream({**TYPES, "@timestamp": {"type": "date", "format": "epoch_second"}})
+    noon = 1_714_996_800
+    stream.write([{"@timestamp": noon + 600 * n, "device": "d", "temperature": n} for n in range(12)])
+    stream.condense()
+    assert sorted(row["@timestamp"] for row in stream.rows().values()) == [noon * 1000, (noon + 3600) * 1000]
     assert_verified(stream)
 
 
@@ -219,47 +224,6 @@ def test_an_alias_in_place_of_the_day_is_refused(stream: Stream) -> None:
         stream.condense()
 
 
-def test_a_raw_day_that_is_gone_never_empties_its_rows(stream: Stream) -> None:
-    stream.condensed()
-    before = stream.rows()
-    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
-    for allow_poorer in (False, True):
-        with pytest.raises(Refused, match=r"is gone \(0 documents\), but its \d+ rows .* carry 240 documents"):
-            stream.condense(allow_poorer=allow_poorer)
-    assert stream.rows() == before
-
-
-@pytest.mark.parametrize("left", [0, 100])
-def test_a_raw_day_with_fewer_documents_is_refused(stream: Stream, left: int) -> None:
-    stream.condensed()
-    before = stream.rows()
-    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
-    stream.create()
-    stream.write(measurements(count=left)) if left else None
-    with pytest.raises(Refused, match=rf"holds {left} documents, but its \d+ rows in .* carry 240.*allow_poorer"):
-        stream.condense()
-    assert stream.rows() == before
-
-
-def test_a_person_may_say_that_less_is_the_truth(stream: Stream) -> None:
-    stream.condensed()
-    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
-    stream.write(measurements(count=100, seed=1))
-    run = stream.condense(allow_poorer=True)
-    assert run is not None
-    assert run.documents == 100
-    assert_verified(stream)
-
-
-def test_rows_under_foreign_ids_do_not_make_a_day_poorer(stream: Stream) -> None:
-    stream.condensed()
-    row = next(iter(stream.rows().values()))
-    stream.put_row("by-hand", row)
-    raw = admit(stream.client, stream.dataset, DAY)
-    assert raw is not None
-    assert raw.documents == 240
-
-
 def test_late_documents_are_condensed_on_top(stream: Stream) -> None:
     stream.condensed()
     stream.write(measurements(count=30, seed=9))
@@ -287,6 +251,16 @@ def test_a_source_that_never_rests_is_tried_again_later(stream: Stream) -> None:
     stream.fill(count=40)
     with pytest.raises(TransientError, match=r"did not come to rest in 3 passes \(now \d+ documents\)"):
         stream.condense(on_documents=lambda _: stream.write(measurements(count=1)))
+
+
+def test_rows_that_a_busy_cluster_refuses_are_sent_again(stream: Stream, opensearch_url: str) -> None:
+    stream.fill()
+    with TransformApi(opensearch_url) as api, OpenSearch(api.url) as busy:
+        api.faults.refuse(2, 429, path="_bulk")
+        run = condense(busy, stream.dataset, DAY, engine="search")
+    assert run is not None
+    assert run.documents == 240
+    assert_verified(stream)
 
 
 def test_an_inspected_day(stream: Stream) -> None:

@@ -20,7 +20,7 @@ from opensearch_strata.history.rows import row_of_bucket
 from opensearch_strata.history.verify import Proof, verify
 from opensearch_strata.retention import Expired, Proven, retire
 from opensearch_strata.tables import proof_table
-from tests.mutations import MUTATIONS, set_value
+from tests.mutations import MUTATIONS, drop_a_row, set_value
 from tests.streams import DAY, Stream, StreamFactory, measurements
 
 PROJECT = Path(__file__).parents[2]
@@ -152,12 +152,20 @@ def test_a_held_day_cannot_be_deleted_by_anybody(condensed: Stream) -> None:
     assert condensed.exists()
 
 
-def test_somebody_elses_hold_stays(condensed: Stream) -> None:
-    condensed.set_block("read_only", on=True)
-    MUTATIONS["drop a row"][0](condensed)
+def test_a_day_that_is_held_is_not_rebuilt_by_a_second_run(condensed: Stream) -> None:
+    """It would lose the hold when the first run lets go, with its own rebuild half done."""
+    drop_a_row(condensed)
+    wrong = condensed.rows()
+    first, second = raw_of(condensed), raw_of(condensed)
+    with held(condensed.client, condensed.dataset, first):
+        with (
+            pytest.raises(Refused, match="is read-only: another run rebuilds its rows, or somebody holds it"),
+            held(condensed.client, condensed.dataset, second),
+        ):
+            pytest.fail("the rows would have been deleted")
+        assert condensed.blocks() == {"read_only"}
+    assert condensed.rows() == wrong
     assert proof_of(condensed).state == "verified"
-    assert condensed.blocks() == {"read_only"}
-    condensed.set_block("read_only", on=None)
 
 
 def test_a_failing_rebuild_lets_go(condensed: Stream) -> None:
@@ -238,6 +246,6 @@ def test_a_dry_run_mends_nothing(stream: Stream, client: OpenSearch) -> None:
     MUTATIONS["drop a row"][0](stream)
     before = stream.rows()
     expired = Expired({stream.dataset.raw_index(DAY): DAY})
-    (kept,) = retire_expired(client, stream.dataset, expired, LONG_AFTER, apply=False)
-    assert (kept.outcome, stream.rows(), stream.blocks()) == ("kept", before, set())
+    (shown,) = retire_expired(client, stream.dataset, expired, LONG_AFTER, apply=False)
+    assert (shown.outcome, stream.rows(), stream.blocks()) == ("dry_run", before, set())
     assert verify(client, stream.dataset, DAY).state == "differs"

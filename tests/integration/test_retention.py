@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from threading import Barrier
 from typing import Any
 
@@ -15,75 +15,13 @@ from opensearch_strata.cycle import require_proven
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify import verify
-from opensearch_strata.retention import Expired, Proven, list_expired, retire
+from opensearch_strata.retention import Proven, retire
 from tests.mutations import drop_a_row
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 
-NOW = datetime(2024, 12, 1, tzinfo=UTC)
 WINDOW = {"window_days": 3}
 LEFT = DAY + timedelta(days=3)
 """The newest day of the first window that no longer holds DAY."""
-
-
-@pytest.fixture(scope="module")
-def many(make_stream: StreamFactory) -> Stream:
-    """Eight raw days around DAY, one of them closed, and indices that only look like raw days."""
-    stream = make_stream(raw=WINDOW)
-    for offset in range(-5, 3):
-        stream.create(DAY + timedelta(days=offset))
-    name = stream.dataset.name
-    for other in ("backup", "2024.13.01", "2024.05", "history-2024.04", "real"):
-        stream.create(index=f"{name}-{other}")
-    stream.client.indices.put_alias(index=f"{name}-real", name=f"{name}-2024.01.01")
-    stream.client.indices.close(index=stream.dataset.raw_index(DAY - timedelta(days=4)))
-    return stream
-
-
-def expired_of(stream: Stream, day: date, most: int = 7) -> Expired:
-    dataset = dataset_of(stream.dataset.name, raw=WINDOW, cycle={"max_deletes_per_run": most})
-    return list_expired(stream.client, dataset, day, NOW)
-
-
-def offsets(stream: Stream, day: date) -> list[int]:
-    expired = expired_of(stream, day).indices
-    assert [stream.dataset.raw_index(held) for held in expired.values()] == list(expired)
-    return [(held - DAY).days for held in expired.values()]
-
-
-def test_the_window_ends_with_its_day(many: Stream) -> None:
-    assert offsets(many, DAY) == [-5, -4, -3]  # three days stay: -2, -1, 0
-    assert offsets(many, DAY + timedelta(days=1)) == [-5, -4, -3, -2]
-    assert offsets(many, DAY - timedelta(days=3)) == []
-
-
-def test_days_that_were_missed_leave_with_the_next_run(many: Stream) -> None:
-    assert offsets(many, DAY + timedelta(days=3)) == [-5, -4, -3, -2, -1, 0]
-
-
-def test_only_so_many_in_a_run_oldest_first(many: Stream) -> None:
-    expired = expired_of(many, DAY, most=2)
-    raw = many.dataset.raw_index
-    assert list(expired.indices) == [raw(DAY - timedelta(days=5)), raw(DAY - timedelta(days=4))]
-    assert expired.postponed == [raw(DAY - timedelta(days=3))]
-
-
-def test_what_holds_no_date_is_named_and_never_listed(many: Stream) -> None:
-    expired = expired_of(many, DAY + timedelta(days=200))
-    undated = [f"{many.dataset.name}-{other}" for other in ("2024.05", "2024.13.01", "backup", "real")]
-    assert expired.undated == undated
-    listed = [*expired.indices, *expired.postponed, *expired.undated]
-    assert f"{many.dataset.name}-history-2024.04" not in listed
-    assert f"{many.dataset.name}-2024.01.01" not in listed  # an alias
-
-
-def test_nothing_is_listed_where_nothing_is(client: OpenSearch) -> None:
-    assert list_expired(client, dataset_of("tnothing"), DAY, NOW) == Expired()
-
-
-@pytest.mark.parametrize("now", [datetime(2024, 5, 6, 23, 59, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC)])
-def test_a_day_that_is_not_over_is_refused(many: Stream, now: datetime) -> None:
-    with pytest.raises(Refused, match="2024-05-06 is not over in UTC; nothing was done"):
-        list_expired(many.client, many.dataset, DAY, now)
 
 
 @pytest.fixture

@@ -66,10 +66,10 @@ def test_a_cleared_run_does_its_work_again(running: Running) -> None:
 def test_cycles_started_at_once_leave_one_truth(running: Running) -> None:
     day = date(2013, 3, 4)
     strata = Path(sys.executable).parent / "strata"
-    command = [strata, "cycle", "flights", str(day), "--url", running.stack.opensearch_url]
+    command = [strata, "cycle", "flights", str(day), "--apply", "--url", running.stack.opensearch_url]
     with ThreadPoolExecutor() as pool:
         shell = pool.submit(subprocess.run, command, capture_output=True, text=True)
-        runs = list(pool.map(lambda _: running.run(FLIGHTS, day=str(day)), range(2)))
+        runs = list(pool.map(lambda _: running.run(FLIGHTS, day=str(day), dry_run=False), range(2)))
         assert shell.result().returncode == 0, shell.result().stderr
     assert [state for _, state in runs] == ["success", "success"]
     spans = sorted(
@@ -78,6 +78,8 @@ def test_cycles_started_at_once_leave_one_truth(running: Running) -> None:
         if (found := running.airflow.call("GET", f"dags/{FLIGHTS}/dagRuns/{run_id}").json())
     )
     assert spans[0][1] <= spans[1][0], "two runs of one DAG overlapped"
+    assert running.raw_days() == {date(2013, 3, number) for number in range(1, 5)}
+    assert sum(row["transform._doc_count"] for row in running.rows(date(2013, 1, 2)).values()) == 943
     documents = running.client.count(index=running.flights.raw_index(day))["count"]
     assert sum(row["transform._doc_count"] for row in running.rows(day).values()) == documents
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opensearch_strata.history.aggregation import rows_body, totals_body
 from opensearch_strata.history.engines.search import slice_queries
 from opensearch_strata.history.scripts import condense_metric
-
 from tests.streams import dataset_of, definition_of
 
 DATASET = dataset_of("t")

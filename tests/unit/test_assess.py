@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opensearch_strata.history.engines.transform_job import JobState, Patience, assess
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "transform-api"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from opensearch_strata.dataset import NUMERIC_TYPES, Dataset, overlapping
 from opensearch_strata.naming import IndexTemplate
-
 from tests.streams import TYPES, dataset_of, definition_of
 
 TEMPERATURE: dict[str, Any] = definition_of("t")["metrics"]["temperature"]

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opensearch_strata.days import day_bounds, day_of
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.intervals import Interval
-
 from tests.streams import dataset_of
 
 NEW_YORK = ZoneInfo("America/New_York")

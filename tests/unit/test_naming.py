@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opensearch_strata.naming import IndexTemplate, day_of_transform, transform_id
 
 DAY_FORMATS = ["%Y.%m.%d", "%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y.%j", "%Y%j", "y%Y.m%m.d%d", "%m%d%Y"]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from opensearch_strata.history.rows import row_id, row_of_bucket
 from opensearch_strata.history.stored_rows import is_stray
-
 from tests.streams import DAY, dataset_of
 
 RECORDING = Path(__file__).parents[1] / "recordings" / "transform-api" / "success.json"

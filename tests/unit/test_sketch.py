@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from opensearch_strata.history.sketch import Bins, bins_of, merge_into, pack, quantiles, scale, unpack
 
 SMALLEST_NORMAL = sys.float_info.min

@@ -6,11 +6,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+
 from opensearch_strata.history.coverage import DayCoverage
 from opensearch_strata.history.engines.run import EngineRun
 from opensearch_strata.history.verify import Check, Proof
 from opensearch_strata.tables import Table, coverage_table, proof_table, run_table, shown, size
-
 from tests.streams import DAY
 
 

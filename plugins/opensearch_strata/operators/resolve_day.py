@@ -46,7 +46,7 @@ class ResolveDayOperator(BaseOperator):
             raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; mend the spelling.")
         day = self._day(context)
         require_complete(day, datetime.now(UTC), self.dataset.zone)
-        scheduled = str(run.run_type) == "scheduled"
+        scheduled = run.run_type == "scheduled"
         resolved = {
             "day": day.isoformat(),
             "dry_run": False if scheduled else bool(params["dry_run"]),
