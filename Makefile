@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint lock clean
+.PHONY: help setup run up down test lint schema lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+schema: setup  ## Write the JSON Schema of dataset files anew from the models
+	@$(BIN)/python -c "from opensearch_strata.definitions import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json
 
 lock: setup  ## Compile the locks anew from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock

@@ -31,8 +31,8 @@ def stream(make_stream: StreamFactory, define: Callable[[Dataset], None]) -> Str
 
 
 def hurry(dag: Any) -> None:
-    """Poll often and lose patience soon."""
-    dag.get_task(CONDENSE)._patience = Patience(start=2, progress=2, poll=0.1)
+    """Poll often."""
+    dag.get_task(CONDENSE)._patience = Patience(start=30, progress=30, poll=0.1)
 
 
 def without_deferral(dag: Any) -> None:
@@ -102,7 +102,11 @@ def test_a_job_that_fails_for_good_fails_its_task_at_once(
 
 def test_a_job_that_hangs_is_given_up_and_tried_again(api: TransformApi, stream: Stream, run_dag: RunDag) -> None:
     api.faults.hang_run(after_pages=0)
-    run = run_dag(stream.dataset, hurry, day=str(DAY))
+
+    def impatient(dag: Any) -> None:
+        dag.get_task(CONDENSE)._patience = Patience(start=30, progress=3, poll=0.1)
+
+    run = run_dag(stream.dataset, impatient, day=str(DAY))
     assert run.state == "success"
     assert run.tries(CONDENSE) == 2
 

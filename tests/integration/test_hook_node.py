@@ -6,9 +6,10 @@ import asyncio
 import json
 
 import pytest
+from opensearchpy.exceptions import TransportError
+
 from opensearch_strata.errors import explain, is_transient
 from opensearch_strata.hooks.opensearch import OpenSearchHook
-from opensearchpy.exceptions import TransportError
 
 
 @pytest.fixture

@@ -163,10 +163,11 @@ def test_recording_is_the_original(name: str) -> None:
 def test_before_the_first_job(node: OpenSearch, opensearch_url: str) -> None:
     with TransformApi(opensearch_url) as double:
         send = Replay(double.url, {"exchanges": []}).send
-        for method in ("GET", "DELETE"):
-            status, answer = send(method, "/_plugins/_transform/none")
-            assert status == 400
-            assert "Cluster missing system index .opendistro-ism-config" in answer["error"]["reason"]
+        status, answer = send("GET", "/_plugins/_transform/none")
+        assert (status, answer["error"]["type"]) == (404, "index_not_found_exception")
+        status, answer = send("DELETE", "/_plugins/_transform/none")
+        assert status == 400
+        assert "Cluster missing system index .opendistro-ism-config" in answer["error"]["reason"]
         explained = send("GET", "/_plugins/_transform/none/_explain")
         assert explained == (200, {"none": "Failed to search transform metadata"})
 

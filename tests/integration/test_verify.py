@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,29 @@ def test_a_day_that_moves_while_it_is_read_proves_nothing(day: Stream, monkeypat
 
     monkeypatch.setattr(verify_module, "count_documents", producer_was_here)
     with pytest.raises(TransientError, match=r"changed while it was read \(240 documents before, 241 after\)"):
+        proof_of(day)
+
+
+def rewriting(stream: Stream, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Let another run write the day's first row again while the rows are read, so many times."""
+    real, left = verify_module.stream_rows, iter(range(times))
+
+    def read(*day: Any) -> Iterator[dict[str, Any]]:
+        yield from real(*day)
+        if next(left, None) is not None:
+            stream.put_row(*next(iter(stream.rows().items())))
+
+    monkeypatch.setattr(verify_module, "stream_rows", read)
+
+
+def test_rows_that_another_run_writes_meanwhile_are_read_again(day: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewriting(day, monkeypatch, times=2)
+    assert proof_of(day).state == "verified"
+
+
+def test_rows_that_never_stand_still_prove_nothing(day: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewriting(day, monkeypatch, times=99)
+    with pytest.raises(TransientError, match="were written while they were read, 5 times; verify it again"):
         proof_of(day)
 
 

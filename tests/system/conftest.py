@@ -11,14 +11,14 @@ from unittest.mock import patch
 
 import pytest
 import yaml
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
 from opensearchpy import OpenSearch
 
 from local.airflow_api import AirflowApi
 from local.flights import flights_dataset, load_flights
 from local.places import PROJECT
 from local.stack import Stack
+from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.dataset import Dataset
 from tests.streams import Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"

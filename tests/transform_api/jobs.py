@@ -96,9 +96,10 @@ class JobStore:
         """Find a job.
 
         Raises:
-            ApiError: 404, or 400 while there is no config index.
+            ApiError: 404, whether the job or the whole config index is missing.
         """
-        self._require_index()
+        if not self.exists:
+            raise ApiError(404, f"no such index [{CONFIG_INDEX}]", "index_not_found_exception", index=CONFIG_INDEX)
         with self._guard:
             if job_id not in self._jobs:
                 raise ApiError(404, "Transform not found")
@@ -146,7 +147,8 @@ class JobStore:
         Raises:
             ApiError: 409, a job is enabled and `force` was not set; 400 while there is no config index.
         """
-        self._require_index()
+        if not self.exists:
+            raise ApiError(400, f"Cluster missing system index {CONFIG_INDEX}, cannot execute the request")
         with self._guard:
             enabled = [i for i in ids if i in self._jobs and self._jobs[i].document["enabled"]]
             if enabled and not force:
@@ -222,10 +224,6 @@ class JobStore:
     def _refresh_when_due(self) -> None:
         if self._unseen_since is not None and time.monotonic() - self._unseen_since >= self.refresh_interval:
             self.refresh()
-
-    def _require_index(self) -> None:
-        if not self.exists:
-            raise ApiError(400, f"Cluster missing system index {CONFIG_INDEX}, cannot execute the request")
 
     def _delete(self, job_id: str) -> dict[str, Any]:
         job = self._jobs.pop(job_id, None)

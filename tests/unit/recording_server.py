@@ -85,7 +85,7 @@ def serving(*answers: Answer, certificate: Path | None = None) -> Iterator[Recor
 
         do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815 - names that http.server calls
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - signature of http.server
+        def log_message(self, format: str, *args: Any) -> None:
             """Keep quiet."""
 
     class Server(ThreadingHTTPServer):

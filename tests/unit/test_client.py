@@ -11,12 +11,12 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from opensearch_strata.client import ClientSettings, build_async_client, build_client
-from opensearch_strata.errors import DefinitionError
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 from pydantic import ValidationError
 
+from opensearch_strata.client import ClientSettings, build_async_client, build_client
+from opensearch_strata.errors import DefinitionError
 from tests.unit.recording_server import Answer, RecordingServer, Sent, self_signed, serving
 
 PASSWORD = "correct horse/battery"

@@ -8,14 +8,14 @@ import ssl
 from typing import Any
 
 import pytest
-from opensearch_strata.client import ClientSettings, build_async_client, build_client
-from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError, explain, is_transient
 from opensearchpy import helpers
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
 from opensearchpy.helpers.errors import BulkIndexError
 
 from local.ports import free_port
+from opensearch_strata.client import ClientSettings, build_async_client, build_client
+from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError, explain, is_transient
 from tests.unit.recording_server import Answer, self_signed, serving
 
 SCRIPT_FAILED = {

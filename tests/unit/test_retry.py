@@ -16,8 +16,6 @@ import structlog
 from airflow.sdk import DAG, BaseOperator, RetryPolicy
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowTaskTimeout, TaskDeferralError
 from airflow.sdk.execution_time import task_runner
-from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.retry import TRANSIENT_ONLY
 from opensearchpy.exceptions import (
     AuthenticationException,
     AuthorizationException,
@@ -28,6 +26,9 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
+
+from opensearch_strata.errors import DefinitionError, Refused, TransientError
+from opensearch_strata.retry import TRANSIENT_ONLY
 
 
 def fate_of(error: BaseException, retries_left: bool = True) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.engines.run import EngineRun, OnDocuments, choose_engine
+from opensearch_strata.history.engines.run import Engine, EngineRun, OnDocuments, choose_engine
 from opensearch_strata.history.engines.search import condense_by_search
+from opensearch_strata.history.engines.transform_job import condense_by_job
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import (
     RawDay,
@@ -83,17 +84,26 @@ def condense(
     :raises Refused: history would become poorer
     :raises TransientError: the raw day was still moving after three passes
     """
-    from opensearch_strata.history.engines.transform_job import condense_by_job
-
     raw = admit(client, dataset, day, allow_poorer)
     if raw is None or raw.documents == 0:
         return None
     ensure_month(client, dataset, day, raw.types)
-    run_engine = condense_by_job if choose_engine(client, dataset, engine) == "transform_job" else condense_by_search
+    return condense_admitted(client, dataset, raw, choose_engine(client, dataset, raw, engine), on_documents)
+
+
+def condense_admitted(
+    client: OpenSearch, dataset: Dataset, raw: RawDay, engine: Engine, on_documents: OnDocuments
+) -> EngineRun:
+    """Condense a raw day that was admitted, as often as it moves meanwhile.
+
+    :raises TransientError: it was still moving after three passes
+    """
+    run_engine = condense_by_job if engine == "transform_job" else condense_by_search
     for _ in range(MAX_PASSES):
         run = run_engine(client, dataset, raw, on_documents)
         after = settled(client, raw, run)
         if after is None:
+            client.indices.refresh(index=dataset.month_index(raw.day))  # whoever asks next sees the rows
             return run
         raw = after
     raise TransientError(still_moving(raw))
@@ -111,5 +121,6 @@ def still_moving(raw: RawDay) -> str:
     """Sentence for a source that never stood still."""
     return (
         f"{raw.index} did not come to rest in {MAX_PASSES} passes (now {raw.documents} documents); its rows are "
-        f"not complete. Run it again when its producers are done."
+        f"not complete. Run it again when its producers are done. (Documents with a _doc_count of their own, which "
+        f"count more than once, would look the same.)"
     )

@@ -89,6 +89,11 @@ def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:
     ]
 
 
+def absent_key_fields(dataset: Dataset, raw: RawDay) -> list[str]:
+    """Fields that name a row, groups and time, which the raw day's mapping lacks: no document of it has them."""
+    return [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field not in raw.types]
+
+
 def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[str]:
     """Fields that name a row, groups and time, of which some document holds more than one value."""
     fields = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]

@@ -58,31 +58,23 @@ class CondenseOperator(DatasetOperator):
         :raises Refused: history would become poorer, or the job failed for good
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.history.condense import admit, condense
+        from opensearch_strata.history.condense import admit, condense_admitted
         from opensearch_strata.history.engines.run import choose_engine
 
         dataset, day, url = self.dataset, self.day, self.hook.settings.url
         RawIndexLink.persist(context, index_url(url, dataset.raw_index(day)))
         MonthIndexLink.persist(context, index_url(url, dataset.month_index(day)))
-        engine = choose_engine(self.client, dataset, self.engine)
+        raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
+        if raw is None or raw.documents == 0:
+            raise Refused(
+                f"{dataset.raw_index(day)} was deleted or emptied while the run went on; nothing was condensed."
+            )
+        engine = choose_engine(self.client, dataset, raw, self.engine)
         by_job = engine == "transform_job"
         TransformJobLink.persist(context, transform_url(url, dataset.transform_id(day)) if by_job else "")
         if by_job and self.deferrable:
-            raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
-            if raw is None:
-                raise Refused(f"{dataset.raw_index(day)} was deleted while the run went on; nothing was condensed.")
             self._submit_and_defer(raw, restarts=0, passes=1)
-        run = condense(
-            self.client,
-            dataset,
-            day,
-            engine=engine,
-            allow_poorer=self.cycle["reaggregate"],
-            on_documents=self._tell_progress,
-        )
-        if run is None:
-            raise Refused(f"{dataset.raw_index(day)} was emptied while the run went on; nothing was condensed.")
-        return self._done(run)
+        return self._done(condense_admitted(self.client, dataset, raw, engine, self._tell_progress))
 
     def _tell_progress(self, documents: int) -> None:
         """One line for each step that did something."""

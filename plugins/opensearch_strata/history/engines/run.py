@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from opensearch_strata.dataset import Dataset, EngineName
+from opensearch_strata.history.raw_day import RawDay, absent_key_fields
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -34,15 +35,18 @@ class EngineRun:
     index_seconds: float
 
 
-def choose_engine(client: OpenSearch, dataset: Dataset, wanted: EngineName | None = None) -> Engine:
+def choose_engine(client: OpenSearch, dataset: Dataset, raw: RawDay, wanted: EngineName | None = None) -> Engine:
     """The engine to use: what is wanted, else what the dataset says; ``auto`` asks the cluster.
 
+    :param raw: the day; a transform job takes no index whose mapping lacks a group field, so ``auto`` searches it
     :param wanted: overrides the dataset's engine
     """
     name = wanted or dataset.engine
     if name != "auto":
         return name
-    return "transform_job" if _has_transforms(client, dataset) else "search"
+    if absent_key_fields(dataset, raw) or not _has_transforms(client, dataset):
+        return "search"
+    return "transform_job"
 
 
 def _has_transforms(client: OpenSearch, dataset: Dataset) -> bool:

@@ -11,7 +11,7 @@ from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError, explain, is_transient
 from opensearch_strata.history.aggregation import PAGE_SIZE
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments
-from opensearch_strata.history.raw_day import RawDay
+from opensearch_strata.history.raw_day import RawDay, absent_key_fields
 from opensearch_strata.history.scripts import condense_metric
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     """
     from opensearchpy import ConflictError, NotFoundError
 
-    if absent := [f for f in (*dataset.history.group_by, dataset.raw.timestamp) if f not in raw.types]:
+    if absent := absent_key_fields(dataset, raw):
         raise Refused(
             f"{raw.index} has no field {', '.join(absent)}, and a transform job takes no index without its group "
             f"fields. Nothing was written. Condense this day with engine search, to which they are missing values."

@@ -1,0 +1,115 @@
+"""The engine ``transform_job`` writes what the engine ``search`` writes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.history.condense import condense
+from opensearch_strata.history.engines import transform_job
+from opensearch_strata.history.engines.run import choose_engine
+from opensearch_strata.history.engines.transform_job import Patience
+from opensearch_strata.history.stored_rows import delete_rows
+from tests.jobs import assert_exact, condense_day, raw_of
+from tests.streams import DAY, Stream, StreamFactory, measurements
+from tests.transform_api import TransformApi
+
+pytestmark = pytest.mark.usefixtures("quick_jobs")
+DOCUMENTS = 120
+
+
+@pytest.fixture
+def filled(stream: Stream) -> Stream:
+    """A raw day that is not condensed yet."""
+    stream.fill(count=DOCUMENTS)
+    return stream
+
+
+def assert_engines_agree(cluster: OpenSearch, stream: Stream) -> None:
+    """Both engines write the same ids and the same ``_source``."""
+    stream.write([{"device": "d1", "temperature": 1.0}, {"load": 3}, {}])  # no time, no group, no metric
+    by_search = condense(cluster, stream.dataset, DAY, engine="search")
+    rows = stream.rows()
+    delete_rows(cluster, stream.dataset, DAY)
+    by_job = condense_day(cluster, stream)
+    assert stream.rows() == rows
+    assert by_search is not None
+    assert (by_job.documents, by_job.rows) == (by_search.documents, by_search.rows)
+    assert_exact(cluster, stream, DOCUMENTS + 3)
+
+
+def test_both_engines_write_the_same_rows(cluster: OpenSearch, filled: Stream) -> None:
+    assert_engines_agree(cluster, filled)
+
+
+def test_both_engines_write_the_same_ids_for_groups_of_every_type(
+    cluster: OpenSearch, make_stream: StreamFactory
+) -> None:
+    types = {"@timestamp": "date", "ip": "ip", "on": "boolean", "number": "long", "temperature": "double"}
+    stream = make_stream(types, history={"group_by": ["ip", "on", "number"]})
+    base = {"@timestamp": DAY.isoformat(), "temperature": 1.0}
+    stream.write([base, *({**base, "ip": "::1", "on": on, "number": n} for on in (True, False) for n in (-1, 2**60))])
+    condense(cluster, stream.dataset, DAY, engine="search")
+    rows = stream.rows()
+    delete_rows(cluster, stream.dataset, DAY)
+    condense_day(cluster, stream)
+    assert stream.rows() == rows
+    assert len(rows) == 5
+
+
+@pytest.mark.index_management
+def test_both_engines_write_the_same_rows_on_the_real_plugin(
+    opensearch_url: str, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with OpenSearch(opensearch_url) as real:
+        if choose_engine(real, filled.dataset, raw_of(real, filled)) != "transform_job":
+            pytest.skip("this cluster has no Index Management plugin; set OPENSEARCH_URL to one that has")
+        monkeypatch.setattr(transform_job, "Patience", partial(Patience, poll=1))
+        monkeypatch.setattr(transform_job, "_START_DELAY_MS", 3000)
+        assert_engines_agree(real, filled)
+
+
+def test_auto_asks_the_cluster(cluster: OpenSearch, filled: Stream) -> None:
+    raw = raw_of(cluster, filled)
+    assert choose_engine(cluster, filled.dataset, raw) == "transform_job"
+    assert choose_engine(cluster, filled.dataset, raw, "search") == "search"
+    run = condense(cluster, filled.dataset, DAY)
+    assert run is not None
+    assert run.engine == "transform_job"
+    assert choose_engine(cluster, filled.dataset, raw) == "transform_job"  # now that it has a system index
+
+
+def test_auto_searches_where_there_is_no_plugin(client: OpenSearch, filled: Stream) -> None:
+    if any("index-management" in plugin["component"] for plugin in client.cat.plugins(format="json")):
+        pytest.skip("this cluster has the Index Management plugin")
+    assert choose_engine(client, filled.dataset, raw_of(client, filled)) == "search"
+
+
+def test_auto_searches_a_day_that_a_job_would_not_take(cluster: OpenSearch, make_stream: StreamFactory) -> None:
+    stream = make_stream({"@timestamp": "date", "device": "keyword"})
+    stream.write([{"@timestamp": DAY.isoformat(), "device": "d"}])
+    run = condense(cluster, stream.dataset, DAY)
+    assert run is not None
+    assert (run.engine, run.documents) == ("search", 1)
+    assert_exact(cluster, stream, 1)
+
+
+def test_progress_is_told_once_per_document(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.page_delay = 0.05
+    seen: list[int] = []
+    run = condense_day(cluster, filled, on_documents=seen.append)
+    assert sum(seen) == run.documents == DOCUMENTS
+    assert len([documents for documents in seen if documents]) > 1
+
+
+def test_a_source_that_moves_is_condensed_again(cluster: OpenSearch, filled: Stream) -> None:
+    late = [measurements(count=10, seed=1)]
+
+    def producer(documents: int) -> None:
+        if documents and late:
+            filled.write(late.pop())
+
+    assert condense_day(cluster, filled, on_documents=producer).documents == DOCUMENTS + 10
+    assert_exact(cluster, filled, DOCUMENTS + 10)

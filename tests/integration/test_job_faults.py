@@ -1,0 +1,207 @@
+"""Transform jobs that fail, hang, are stopped, deleted or left over: no row is lost, no job stays."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from opensearchpy import OpenSearch, TransportError
+
+from opensearch_strata.errors import Refused, TransientError, is_transient
+from opensearch_strata.history.engines import transform_job
+from opensearch_strata.history.engines.transform_job import Patience, condense_by_job, submit
+from opensearch_strata.history.prove import prove
+from opensearch_strata.history.verify import verify
+from tests.jobs import assert_exact, condense_day, job, raw_of, state, wait_until_over
+from tests.streams import DAY, Stream, StreamFactory, measurements
+from tests.transform_api import TransformApi
+
+pytestmark = pytest.mark.usefixtures("quick_jobs")
+DOCUMENTS = 120
+
+
+@pytest.fixture
+def filled(stream: Stream) -> Stream:
+    """A raw day that is not condensed yet."""
+    stream.fill(count=DOCUMENTS)
+    return stream
+
+
+def test_a_transient_failure_goes_on_where_it_stopped(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.fail_runs(2, after_pages=1)
+    run = condense_day(cluster, filled)
+    assert run.documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_failures_without_end_are_given_up(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.fail_runs(9)
+    sentence = r"failed: Failed validation .*jvm usage threshold.* started again 2 times\. Its preview shows nothing"
+    with pytest.raises(TransientError, match=sentence):
+        condense_day(cluster, filled)
+    assert job(cluster, filled) is None
+
+
+def test_a_script_that_fails_is_refused_with_its_line(
+    cluster: OpenSearch, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = {
+        "scripted_metric": {
+            "init_script": "state.n = 0L",
+            "map_script": "state.n += doc['nope'].value",
+            "combine_script": "return state.n",
+            "reduce_script": "return 0L",
+        }
+    }
+    monkeypatch.setattr(transform_job, "condense_metric", lambda _: broken)
+    sentence = r"failed: Failed to search data in source indices\. OpenSearch answered 400: .*line `state.n \+= doc"
+    with pytest.raises(Refused, match=sentence):
+        condense_day(cluster, filled)
+    assert job(cluster, filled) is None
+
+
+def test_a_day_whose_mapping_the_plugin_does_not_take_is_refused(
+    cluster: OpenSearch, make_stream: StreamFactory
+) -> None:
+    stream = make_stream({"@timestamp": "date", "device": "keyword"})
+    stream.write([{"@timestamp": DAY.isoformat(), "device": "d"}])
+    with pytest.raises(Refused, match=r"has no field site, and a transform job takes no index without its group"):
+        condense_day(cluster, stream)
+
+
+def test_a_job_that_is_never_picked_up_is_given_up(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.pick_up_jobs = False
+    impatient = Patience(start=1, poll=0.02)
+    with pytest.raises(TransientError, match=r"stuck: the job was not picked up within 1 s of its start time"):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), patience=impatient)
+    assert job(cluster, filled) is None
+
+
+def test_a_job_that_falls_silent_is_given_up_and_done_again(
+    cluster: OpenSearch, api: TransformApi, filled: Stream
+) -> None:
+    api.faults.hang_run(after_pages=1)
+    impatient = Patience(progress=1, poll=0.02)
+    with pytest.raises(TransientError, match=r"stuck: the job made no progress for 1 s"):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), patience=impatient)
+    assert job(cluster, filled) is None
+    assert 0 < len(filled.rows()) < DOCUMENTS
+    assert condense_day(cluster, filled).documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_a_job_of_ours_that_runs_is_joined(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    raw = raw_of(cluster, filled)
+    due = submit(cluster, filled.dataset, raw)
+    time.sleep(0.01)
+    assert submit(cluster, filled.dataset, raw) == due
+    assert condense_by_job(cluster, filled.dataset, raw).documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_a_job_for_another_index_is_replaced(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.pick_up_jobs = False
+    due = submit(cluster, filled.dataset, raw_of(cluster, filled))
+    filled.client.indices.delete(index=filled.dataset.raw_index(DAY))
+    filled.fill(count=30)
+    time.sleep(0.01)
+    assert submit(cluster, filled.dataset, raw_of(cluster, filled)) > due
+
+
+def test_a_leftover_job_is_replaced(cluster: OpenSearch, filled: Stream) -> None:
+    due = submit(cluster, filled.dataset, raw_of(cluster, filled))
+    wait_until_over(cluster, filled)  # its task was lost here
+    filled.write(measurements(count=10, seed=3))
+    assert submit(cluster, filled.dataset, raw_of(cluster, filled)) > due
+    assert condense_day(cluster, filled).documents == DOCUMENTS + 10
+    assert_exact(cluster, filled, DOCUMENTS + 10)
+
+
+def test_a_job_that_somebody_deletes_is_told(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.pick_up_jobs = False
+
+    def somebody(_: float) -> None:
+        cluster.plugins.transforms.delete(id=filled.dataset.transform_id(DAY), params={"force": "true"})
+
+    with pytest.raises(TransientError, match="failed: the job was deleted by somebody else while it ran"):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), sleep=somebody)
+
+
+def test_a_job_that_somebody_stops_is_told(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.page_delay = 0.1
+
+    def somebody(_: float) -> None:
+        if state(cluster, filled).documents:
+            transform_job.stop(cluster, filled.dataset.transform_id(DAY))
+
+    with pytest.raises(TransientError, match=r"failed: the job was stopped\. Rows written so far were kept"):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), sleep=somebody)
+    assert condense_day(cluster, filled).documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_finished_is_not_over_while_the_job_is_enabled(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.faults.disable_delay = 0.3
+    enabled: list[bool] = []
+    real = transform_job.remove
+
+    def remove(connection: OpenSearch, job_id: str) -> None:
+        found = job(cluster, filled)
+        assert found is not None
+        enabled.append(found["enabled"])
+        real(connection, job_id)
+
+    monkeypatch.setattr(transform_job, "remove", remove)
+    condense_day(cluster, filled)
+    assert enabled == [False]
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_an_interrupt_stops_the_job(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    api.faults.pick_up_jobs = False
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), sleep=interrupt)
+    found = job(cluster, filled)
+    assert found is not None
+    assert found["enabled"] is False
+
+
+def test_a_poll_that_fails_leaves_the_job_for_the_next_attempt(
+    cluster: OpenSearch, api: TransformApi, filled: Stream
+) -> None:
+    raw = raw_of(cluster, filled)
+    api.faults.refuse(1, 429, path="/_explain")
+    with pytest.raises(TransportError) as busy:
+        condense_by_job(cluster, filled.dataset, raw)
+    assert is_transient(busy.value)
+    assert condense_by_job(cluster, filled.dataset, raw).documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+@pytest.mark.parametrize("fault", ["lose_row", "double_row"])
+def test_rows_that_the_cluster_gets_wrong_are_mended(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, fault: str
+) -> None:
+    getattr(api.faults, fault)()
+    condense_day(cluster, filled)
+    assert verify(cluster, filled.dataset, DAY).state == "differs"
+    assert prove(cluster, filled.dataset, DAY, engine="transform_job").state == "verified"
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_rows_that_the_cluster_always_gets_wrong_are_never_verified(
+    cluster: OpenSearch, api: TransformApi, filled: Stream
+) -> None:
+    for _ in range(4):
+        api.faults.lose_row()
+    condense_day(cluster, filled)
+    proof = prove(cluster, filled.dataset, DAY, engine="transform_job")
+    assert proof.state == "differs"
+    assert "documents" in [check.name for check in proof.failed]
+    assert filled.blocks() == set()

@@ -1,0 +1,55 @@
+"""What a person sees in Airflow's UI, in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.system.conftest import FLIGHTS, Running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# Root needs --no-sandbox; the others keep the browser from calling home.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page of a headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 900})
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield page
+        browser.close()
+
+
+def test_the_graph_of_a_run_shows_its_two_branches(page: Page, running: Running) -> None:
+    run_id, _ = running.run(FLIGHTS, day="2013-03-03")
+    page.goto(f"{running.stack.airflow_url}/dags/{FLIGHTS}/runs/{quote(run_id)}")
+    page.get_by_label("Show Graph (Press g)").click()
+    page.get_by_label("Expand all task groups").click()
+    for name in ("resolve_day", "ensure_history", "condense", "verify", "list_expired", "prove", "delete", "report"):
+        expect(page.get_by_text(name, exact=False).first).to_be_visible()
+
+
+def test_the_docs_of_the_dag_say_what_it_deletes(page: Page, running: Running) -> None:
+    page.goto(f"{running.stack.airflow_url}/dags/{FLIGHTS}")
+    page.get_by_label("Dag Docs").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name="What it deletes")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="Run a day again")).to_be_visible()
+
+
+def test_the_form_is_dry_to_begin_with(page: Page, running: Running) -> None:
+    page.goto(f"{running.stack.airflow_url}/dags/{FLIGHTS}")
+    page.get_by_label("Trigger Dag").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Show what would be deleted instead of deleting it.")).to_be_visible()
+    expect(dialog.locator("input[name=element_dry_run], #element_dry_run").first).to_be_checked()
