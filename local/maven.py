@@ -33,7 +33,8 @@ class VerifiedDownloads(PythonResolver):
         super().__init__()
         retry = Retry(total=4, connect=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
         self._session = requests.Session()
-        self._session.mount("https://", HTTPAdapter(max_retries=retry, pool_maxsize=THREADS))
+        for scheme in ("https://", "http://"):  # a mirror in a company's network may speak plain HTTP
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=THREADS))
 
     def download(self, artifact: Artifact) -> Path:
         repository = artifact.context.remote_repos["registry"]

@@ -32,6 +32,11 @@ def others_may_read(path: Path) -> bool:
     return enterable and bool(path.stat().st_mode & stat.S_IROTH)
 
 
+def digest(path: Path) -> str:
+    """A short name for a path."""
+    return hashlib.sha256(bytes(path)).hexdigest()[:12]
+
+
 def server_folder() -> Path:
     """Folder for what the OpenSearch server reads and writes.
 
@@ -41,7 +46,7 @@ def server_folder() -> Path:
     STACK.mkdir(parents=True, exist_ok=True)
     if not running_as_root() or others_may_read(STACK):
         return STACK
-    elsewhere = Path("/var/tmp") / f"strata-{hashlib.sha256(bytes(PROJECT)).hexdigest()[:12]}"
+    elsewhere = Path("/var/tmp") / f"strata-{digest(PROJECT)}"
     elsewhere.mkdir(mode=0o755, exist_ok=True)
     found = elsewhere.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():

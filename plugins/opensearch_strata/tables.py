@@ -54,7 +54,7 @@ def shown(value: Any) -> str:
         case None:
             return "-"
         case bool():
-            return "yes" if value else "NO"
+            return "yes" if value else "no"
         case int():
             return f"{value:,}"
         case float():
@@ -74,7 +74,7 @@ def size(count: int) -> str:
 
 def proof_table(proof: Proof) -> Table:
     """Every line of a proof."""
-    rows = [(check.name, check.raw, check.history, check.holds) for check in proof.checks]
+    rows = [(c.name, c.raw, c.history, "yes" if c.holds else "NO") for c in proof.checks]
     title = f"Proof of {proof.index}: {proof.state}, {proof.rows:,} rows, {proof.null_rows:,} without a group or time"
     return Table(title, ("line", "raw", "history", "holds"), rows)
 

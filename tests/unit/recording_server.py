@@ -128,8 +128,6 @@ def self_signed(folder: Path, name: str = "localhost") -> Path:
     path = folder / f"{name}.pem"
     path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     path.with_suffix(".key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path

@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
 from opensearch_strata.operators.base import DatasetOperator
+from opensearch_strata.tables import Table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,5 +42,7 @@ class EnsureHistoryOperator(DatasetOperator):
             self.log.warning("%s", finding)
             raise AirflowSkipException(finding)
         month = ensure_month(self.client, dataset, day, raw.types)
+        row = (month.index, month.action, raw_index, raw.documents)
+        self.log.info("%s", Table(f"Month of {day}", ("month", "action", "raw day", "documents"), [row]))
         self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=raw.documents)
         return {"index": month.index, "action": month.action, "raw_documents": raw.documents}

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from opensearch_strata.days import day_of, require_complete
 from opensearch_strata.errors import DefinitionError
+from opensearch_strata.tables import Table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,6 +53,8 @@ class ResolveDayOperator(BaseOperator):
             "dry_run": False if scheduled else bool(params["dry_run"]),
             "reaggregate": bool(params["reaggregate"]),
         }
+        row = (self.dataset.name, run.run_type.value, *resolved.values())
+        self.log.info("%s", Table("What this run is about", ("dataset", "run", *resolved), [row]))
         self.log.info("resolved", dataset=self.dataset.name, **resolved)
         return resolved
 
