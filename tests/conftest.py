@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -22,13 +25,25 @@ settings.register_profile("strata", deadline=None, suppress_health_check=[Health
 settings.load_profile("strata")
 
 
+# The quick first, and no Airflow idles beside them.
+ORDER = ["unit", "integration", "dags", "system"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the kinds of tests one after the other."""
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(Path(__file__).parent).parts[0]))
+
+
 @pytest.fixture(scope="session")
 def opensearch_url() -> Iterator[str]:
     """URL of a real OpenSearch: ``OPENSEARCH_URL`` if it is set, else a node of our own on a free port."""
     if url := os.environ.get("OPENSEARCH_URL"):
         yield url
         return
-    with EmbeddedOpenSearch() as node:
+    with ExitStack() as until_the_end:
+        # Java's first compiler alone: a node that lives for minutes does not earn back the work of the second.
+        with patch.dict(os.environ, {"OPENSEARCH_JAVA_OPTS": "-XX:TieredStopAtLevel=1"}):
+            node = until_the_end.enter_context(EmbeddedOpenSearch())
         yield node.url
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +65,8 @@ def connection(opensearch_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable
 def api(
     opensearch_url: str, connection: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TransformApi]:
-    """The connection leads to a node with the transform API, whose minutes are short."""
+    """The connection leads to a node with the transform API, whose minutes are short and whose jobs start soon."""
+    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.1))
     monkeypatch.setattr(transform_job, "_START_DELAY_MS", 200)
     with TransformApi(opensearch_url, minute=0.5) as api:
         connection(api.url)

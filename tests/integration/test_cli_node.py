@@ -83,7 +83,7 @@ def test_verify_fails_with_the_table_until_it_is_repaired(shell: Shell) -> None:
     stream.drop_row(next(iter(stream.rows())))
     failed = shell.run(f"verify {name} {DAY}", 1)
     assert "differs" in failed.stdout.splitlines()[0]
-    assert "NO |" in failed.stdout
+    assert "| NO " in failed.stdout
     assert f"{stream.dataset.raw_index(DAY)} differs from its" in failed.stderr
     proof = shell.json(f"verify {name} {DAY}", 1)
     assert (proof["state"], proof["verified"], proof["documents"]) == ("differs", False, 100)

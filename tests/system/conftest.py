@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -42,6 +44,16 @@ class Running:
         run_id = self.airflow.trigger(dag_id, None, conf)
         return run_id, self.airflow.wait_for_run(dag_id, run_id)
 
+    def run_of(self, dag_id: str, partition_key: str, within: float = 200) -> str:
+        """Id of the run of a partition, once the scheduler has made it."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            for found in self.airflow.call("GET", f"dags/{dag_id}/dagRuns").json()["dag_runs"]:
+                if found["partition_key"] == partition_key:
+                    return str(found["dag_run_id"])
+            time.sleep(1)
+        raise AssertionError(f"the scheduler made no run of {dag_id} for {partition_key} within {within:.0f} s")
+
     def raw_days(self) -> set[date]:
         """Days of flights that are still raw."""
         names = self.flights.raw.names
@@ -73,19 +85,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
     (include / "datasets" / "flights.yaml").write_text(text)
     (include / "datasets" / "broken.yaml").write_text(text.replace("name: flights", "name: broken\nspeed: fast"))
+    ticking = _ticking()
+    (include / "datasets" / "ticking.yaml").write_text(yaml.safe_dump(ticking.model_dump(mode="json")))
     stack = Stack("test")
     stack.remove()
-    with patch.dict(os.environ, {"STRATA_INCLUDE_DIR": str(include)}):
-        ticking = _ticking()
-        (include / "datasets" / "ticking.yaml").write_text(yaml.safe_dump(ticking.model_dump(mode="json")))
-        with stack, build_client(ClientSettings.from_url(stack.opensearch_url)) as client:
-            airflow = AirflowApi(stack.airflow_url)
-            stream = Stream(client, ticking)
-            _load(stream, client)
-            for dag_id in ("ticking_daily_cycle", FLIGHTS):
-                airflow.wait_for_dag(dag_id)
-                airflow.unpause(dag_id)
-            yield Running(stack, airflow, client, flights_dataset(), stream)
+    with ExitStack() as until_the_end:
+        # Only the stack's processes see the folder; this process keeps its own.
+        with patch.dict(os.environ, {"STRATA_INCLUDE_DIR": str(include)}):
+            until_the_end.enter_context(stack)
+        client = until_the_end.enter_context(build_client(ClientSettings.from_url(stack.opensearch_url)))
+        airflow = AirflowApi(stack.airflow_url)
+        stream = Stream(client, ticking)
+        _load(stream, client)
+        for dag_id in ("ticking_daily_cycle", FLIGHTS):
+            airflow.wait_for_dag(dag_id)
+            airflow.unpause(dag_id)
+        yield Running(stack, airflow, client, flights_dataset(), stream)
     stack.remove()
 
 

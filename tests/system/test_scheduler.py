@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 from tests.system.conftest import FLIGHTS, Running
@@ -30,7 +29,7 @@ def test_a_backfilled_day_is_condensed_and_the_oldest_day_deleted(running: Runni
         "dag_run_conf": {"dry_run": False},
     }
     running.airflow.call("POST", "backfills", json=body)
-    run_id = _run_of(running, FLIGHTS, "2013-03-02")
+    run_id = running.run_of(FLIGHTS, "2013-03-02")
     assert running.airflow.wait_for_run(FLIGHTS, run_id) == "success"
     report = running.airflow.return_value(FLIGHTS, run_id, "report")
     assert report["verified"]
@@ -95,28 +94,3 @@ def test_a_task_links_to_its_indices_and_tells_its_verdict_last(running: Running
     assert "Proof of flights-2013.03.03: verified" in events[-2]
     assert "dep_delay sketch bins that differ" in events[-2]
     assert events[-1] == "verified"
-
-
-def test_a_scheduled_run_is_about_yesterday_and_deletes_what_is_proven(running: Running) -> None:
-    dag_id = "ticking_daily_cycle"
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    run_id = _run_of(running, dag_id, str(yesterday))
-    assert running.airflow.wait_for_run(dag_id, run_id) == "success"
-    assert running.airflow.call("GET", f"dags/{dag_id}/dagRuns/{run_id}").json()["run_type"] == "scheduled"
-    stream = running.ticking
-    left = [stream.exists(yesterday - timedelta(days=ago)) for ago in range(3)]
-    assert left == [True, False, False]
-    report = running.airflow.return_value(dag_id, run_id, "report")
-    assert report["day"] == str(yesterday)
-    assert report["verified"]
-
-
-def _run_of(running: Running, dag_id: str, partition_key: str, within: float = 200) -> str:
-    """Id of the run of a partition, once the scheduler has made it."""
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        for found in running.airflow.call("GET", f"dags/{dag_id}/dagRuns").json()["dag_runs"]:
-            if found["partition_key"] == partition_key:
-                return str(found["dag_run_id"])
-        time.sleep(1)
-    raise AssertionError(f"the scheduler made no run of {dag_id} for {partition_key} within {within:.0f} s")
