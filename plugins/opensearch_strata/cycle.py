@@ -167,7 +167,8 @@ def report_cycle(
         verdict = f"{day} is not verified: {problem}"
     else:
         state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
-        verdict = f"{day} {state}; {len(deleted)} raw days deleted, {len(kept)} kept beyond the window."
+        days_deleted = f"{len(deleted)} raw day{'' if len(deleted) == 1 else 's'} deleted"
+        verdict = f"{day} {state}; {days_deleted}, {len(kept)} kept beyond the window."
     return CycleReport(
         day=day,
         verdict=verdict,
