@@ -7,7 +7,9 @@ from typing import get_args
 
 import pytest
 import typer
+from typer.main import get_command
 
+from opensearch_strata.cli.app import app
 from opensearch_strata.cli.options import EngineChoice, read_day, read_moment
 from opensearch_strata.cli.reading import begin_of, end_of
 from opensearch_strata.dataset import EngineName
@@ -53,3 +55,9 @@ def test_a_span_is_read_in_the_zone_of_the_dataset() -> None:
 
 def test_every_engine_can_be_chosen() -> None:
     assert get_args(EngineChoice) == get_args(EngineName)
+
+
+@pytest.mark.parametrize("name", ["check", "condense", "verify", "expire", "cycle", "status", "query"])
+def test_every_command_takes_the_common_options(name: str) -> None:
+    options = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
+    assert {"--datasets-dir", "--url", "--engine", "--json"} <= options

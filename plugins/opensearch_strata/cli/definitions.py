@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from opensearch_strata.cli.connection import connected
-from opensearch_strata.cli.options import AsJson, CaCerts, DatasetsDir, OptionalUrl
+from opensearch_strata.cli.options import AnyEngine, AsJson, CaCerts, DatasetsDir, OptionalUrl
 from opensearch_strata.cli.output import print_json, say
 
 if TYPE_CHECKING:
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def check(
-    url: OptionalUrl = None, ca_certs: CaCerts = None, datasets_dir: DatasetsDir = None, as_json: AsJson = False
+    url: OptionalUrl = None,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+    _engine: AnyEngine = None,
 ) -> None:
     """Check the dataset files, and real mappings with --url."""
     from opensearch_strata.definitions import datasets_dir as default_dir

@@ -151,3 +151,6 @@ Engine = Annotated[
     EngineChoice | None,
     typer.Option("--engine", help="What condenses: a job of Index Management or searches of ours; else the dataset's."),
 ]
+
+# Every command takes --engine, so that a script can give all of them the same options; these condense nothing.
+AnyEngine = Annotated[EngineChoice | None, typer.Option("--engine", hidden=True)]

@@ -10,6 +10,7 @@ import typer
 
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import (
+    AnyEngine,
     AsJson,
     CaCerts,
     DatasetName,
@@ -38,6 +39,7 @@ def status(
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
+    _engine: AnyEngine = None,
 ) -> None:
     """Show where each day is: raw, history, both, or both and at odds."""
     from opensearch_strata.days import day_of
@@ -136,6 +138,7 @@ def query(
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
+    _engine: AnyEngine = None,
 ) -> None:
     """Ask the history for statistics and quantiles of a metric."""
     from opensearch_strata.history.coverage import coverage
