@@ -152,6 +152,9 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
     assert [day["outcome"] for day in dry["expired"]] == ["kept", "dry_run"]
     assert "would condense it first" not in dry["expired"][0]["note"]
     assert "would condense it first" in dry["expired"][1]["note"]
+    told = shell.run(f"expire {name} --day {DAY}", 1).stderr
+    assert f"{raw_index(late)}: A run that deletes would condense it first" in told
+    assert "would be deleted" not in told
 
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)
     assert f"{raw_index(lost)}: kept.\n{raw_index(late)}: deleted.\n" in result.stderr

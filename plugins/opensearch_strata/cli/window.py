@@ -60,8 +60,8 @@ def expire(
 
 
 def _tell_retired(retired: Retirement) -> None:
-    verdict = "proven; would be deleted" if retired.outcome == "dry_run" else retired.outcome
-    note(f"{retired.index}: {verdict}.")
+    shown = retired.note or "proven; would be deleted."
+    note(f"{retired.index}: {shown if retired.outcome == 'dry_run' else f'{retired.outcome}.'}")
 
 
 def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], expired: Expired, apply: bool) -> None:
