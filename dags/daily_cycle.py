@@ -88,7 +88,7 @@ def daily_cycle(dataset: Dataset) -> DAG:
     """The DAG of one dataset."""
     with DAG(
         dag_id=f"{dataset.name}_daily_cycle",
-        description=f"Condense, prove and retire the raw days of {dataset.name}.",
+        description=dataset.description or f"Condense, prove and retire the raw days of {dataset.name}.",
         doc_md=__doc__,
         # The run after a day has ended carries that day's key.
         schedule=CronPartitionTimetable(

@@ -15,6 +15,9 @@ from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.verify import verify
 from tests.streams import DAY, Stream
 
+DOCUMENTS = 120
+"""How many documents the raw day of the fixture ``filled`` has."""
+
 
 def condense_day(cluster: OpenSearch, stream: Stream, **options: Any) -> EngineRun:
     run = condense(cluster, stream.dataset, DAY, engine="transform_job", **options)

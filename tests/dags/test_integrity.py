@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.places import PROJECT
+from opensearch_strata.definitions import datasets_dir, load_definitions
 from tests.dags.conftest import load_bag
 
 HEAVY = {"opensearchpy", "pandas", "boto3", "rich", "mmh3", "typer"}
@@ -33,6 +34,12 @@ def test_a_dag_keeps_the_house_rules(dag_id: str) -> None:
     for task in dag.tasks:
         assert task.retry_policy is not None, task.task_id
         assert task.execution_timeout is not None, task.task_id
+
+
+def test_a_dag_is_described_as_its_dataset_is() -> None:
+    described = load_definitions(datasets_dir()).get("telemetry").description
+    assert described
+    assert load_bag().dags["telemetry_daily_cycle"].description == described
 
 
 def test_the_graph_is_the_one_of_the_design() -> None:

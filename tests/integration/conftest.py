@@ -10,8 +10,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.history.engines import transform_job
+from tests.jobs import DOCUMENTS
 from tests.shell import Shell
-from tests.streams import StreamFactory
+from tests.streams import Stream, StreamFactory
 from tests.transform_api import TransformApi
 
 
@@ -43,3 +44,10 @@ def quick_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.02))
     monkeypatch.setattr(transform_job, "_START_DELAY_MS", 50)
     monkeypatch.setattr(transform_job, "PAGE_SIZE", 20)
+
+
+@pytest.fixture
+def filled(stream: Stream) -> Stream:
+    """A raw day of ``DOCUMENTS`` documents that is not condensed yet."""
+    stream.fill(count=DOCUMENTS)
+    return stream

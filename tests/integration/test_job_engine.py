@@ -12,19 +12,11 @@ from opensearch_strata.history.engines import transform_job
 from opensearch_strata.history.engines.run import choose_engine
 from opensearch_strata.history.engines.transform_job import Patience
 from opensearch_strata.history.stored_rows import delete_rows
-from tests.jobs import assert_exact, condense_day, raw_of
+from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi
 
 pytestmark = pytest.mark.usefixtures("quick_jobs")
-DOCUMENTS = 120
-
-
-@pytest.fixture
-def filled(stream: Stream) -> Stream:
-    """A raw day that is not condensed yet."""
-    stream.fill(count=DOCUMENTS)
-    return stream
 
 
 def assert_engines_agree(cluster: OpenSearch, stream: Stream) -> None:

@@ -12,19 +12,11 @@ from opensearch_strata.history.engines import transform_job
 from opensearch_strata.history.engines.transform_job import Patience, condense_by_job, submit
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.verify import verify
-from tests.jobs import assert_exact, condense_day, job, raw_of, state, wait_until_over
+from tests.jobs import DOCUMENTS, assert_exact, condense_day, job, raw_of, state, wait_until_over
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi
 
 pytestmark = pytest.mark.usefixtures("quick_jobs")
-DOCUMENTS = 120
-
-
-@pytest.fixture
-def filled(stream: Stream) -> Stream:
-    """A raw day that is not condensed yet."""
-    stream.fill(count=DOCUMENTS)
-    return stream
 
 
 def test_a_transient_failure_goes_on_where_it_stopped(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:

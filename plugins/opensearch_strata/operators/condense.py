@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, TransformJobLink, index_url, transform_url
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, TransformJobLink, transform_url
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import run_table
 
@@ -61,9 +61,8 @@ class CondenseOperator(DatasetOperator):
         from opensearch_strata.history.condense import admit, condense_admitted
         from opensearch_strata.history.engines.run import choose_engine
 
-        dataset, day, url = self.dataset, self.day, self.hook.settings.url
-        RawIndexLink.persist(context, index_url(url, dataset.raw_index(day)))
-        MonthIndexLink.persist(context, index_url(url, dataset.month_index(day)))
+        dataset, day = self.dataset, self.day
+        self.link_indices(context, day)
         raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
         if raw is None or raw.documents == 0:
             raise Refused(
@@ -71,7 +70,9 @@ class CondenseOperator(DatasetOperator):
             )
         engine = choose_engine(self.client, dataset, raw, self.engine)
         by_job = engine == "transform_job"
-        TransformJobLink.persist(context, transform_url(url, dataset.transform_id(day)) if by_job else "")
+        TransformJobLink.persist(
+            context, transform_url(self.hook.settings.url, dataset.transform_id(day)) if by_job else ""
+        )
         if by_job and self.deferrable:
             self._submit_and_defer(raw, restarts=0, passes=1)
         return self._done(condense_admitted(self.client, dataset, raw, engine, self._tell_progress))

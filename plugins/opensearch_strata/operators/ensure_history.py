@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
+from opensearch_strata.links import MonthIndexLink, RawIndexLink
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import Table
 
@@ -33,9 +33,8 @@ class EnsureHistoryOperator(DatasetOperator):
         from opensearch_strata.history.month import ensure_month
 
         dataset, day = self.dataset, self.day
-        raw_index, month_index = dataset.raw_index(day), dataset.month_index(day)
-        RawIndexLink.persist(context, index_url(self.hook.settings.url, raw_index))
-        MonthIndexLink.persist(context, index_url(self.hook.settings.url, month_index))
+        raw_index = dataset.raw_index(day)
+        self.link_indices(context, day)
         raw = admit(self.client, dataset, day, allow_poorer=self.cycle["reaggregate"])
         if raw is None or raw.documents == 0:
             finding = nothing_to_condense(dataset, day, raw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
+from opensearch_strata.links import MonthIndexLink, RawIndexLink
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import proof_table
 
@@ -28,9 +28,8 @@ class VerifyOperator(DatasetOperator):
         from opensearch_strata.cycle import require_proven
         from opensearch_strata.history.prove import prove
 
-        dataset, day, url = self.dataset, self.day, self.hook.settings.url
-        RawIndexLink.persist(context, index_url(url, dataset.raw_index(day)))
-        MonthIndexLink.persist(context, index_url(url, dataset.month_index(day)))
+        dataset, day = self.dataset, self.day
+        self.link_indices(context, day)
         proof = prove(self.client, dataset, day)
         self.log.info("%s", proof_table(proof))
         proven = require_proven(proof)
