@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint schema lock clean
+.PHONY: help setup run up down test lint bench-history schema lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
 
 setup:  ## Create .venv from the locks (every other target does it first)
 	@$(PYTHON) local/bootstrap.py
@@ -28,6 +28,9 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (20 minutes; ARGS="--help")
+	@$(BIN)/python -m benchmarks.history $(ARGS)
 
 schema: setup  ## Write the JSON Schema of dataset files anew from the models
 	@$(BIN)/python -c "from opensearch_strata.definitions import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json

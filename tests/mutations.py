@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -76,9 +77,9 @@ def change_sketch(change: Callable[[dict[int, int]], None]) -> Callable[[Stream]
     def mutate(stream: Stream) -> None:
         identity, row = rows_with(stream, "temperature")[0]
         metric = row["metrics"]["temperature"]
-        bins = unpack(metric["sketch"])
+        bins, step = unpack(metric["sketch"])
         change(bins)
-        metric["sketch"] = pack(bins)
+        metric["sketch"] = pack(bins, step)
         stream.put_row(identity, row)
 
     return mutate
@@ -95,7 +96,7 @@ def move_one_bin(bins: dict[int, int]) -> None:
 
 def cut_a_sketch_short(stream: Stream) -> None:
     identity, row = rows_with(stream, "temperature")[0]
-    row["metrics"]["temperature"]["sketch"] = row["metrics"]["temperature"]["sketch"][:1]
+    row["metrics"]["temperature"]["sketch"] = base64.b64encode(b"\x81").decode()
     stream.put_row(identity, row)
 
 
@@ -131,5 +132,5 @@ MUTATIONS: dict[str, tuple[Callable[[Stream], None], set[str]]] = {
     ),
     "change _doc_count": (set_value("_doc_count", change=lambda n: n + 1), {"documents by _doc_count"}),
     "cut a sketch short": (cut_a_sketch_short, {"rows that cannot be read", "temperature sketch count"}),
-    "forget the metrics": (forget_the_metrics, {"rows that cannot be read", "temperature count"}),
+    "forget the metrics": (forget_the_metrics, {"temperature count", "temperature sketch count"}),
 }

@@ -14,6 +14,8 @@ from opensearchpy import NotFoundError, OpenSearch
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import EngineRun
+from opensearch_strata.history.raw_day import field_types
+from opensearch_strata.history.stored_rows import NO_TIME
 from opensearch_strata.history.verify import verify
 
 DAY = date(2024, 5, 6)
@@ -121,12 +123,13 @@ class Stream:
         return run
 
     def rows(self, day: date = DAY) -> dict[str, dict[str, Any]]:
-        """All rows of a day's month, ``_id`` -> ``_source``."""
+        """All rows of a day's month, ``_id`` -> what was written, read back from doc values."""
         month = self.dataset.month_index(day)
         with suppress(NotFoundError):
             self.client.indices.refresh(index=month)
-            hits = self.client.search(index=month, body={"size": 10_000})["hits"]["hits"]
-            return {hit["_id"]: hit["_source"] for hit in hits}
+            body = {"size": 10_000, "docvalue_fields": row_fields(self.client, month), "sort": ["@timestamp"]}
+            hits = self.client.search(index=month, body=body)["hits"]["hits"]
+            return {hit["_id"]: document_of(self.dataset, hit) for hit in hits}
         return {}
 
     def put_row(self, identity: str, source: dict[str, Any], day: date = DAY) -> None:
@@ -155,6 +158,33 @@ class Stream:
         body = b"\n".join([*(orjson.dumps(line) for line in lines), b""])
         answer = self.client.bulk(body=body, index=index, params={"refresh": "true"})
         assert not answer["errors"], answer["items"][:3]
+
+
+def row_fields(client: OpenSearch, month: str) -> list[Any]:
+    """Every field of a month's rows, for ``docvalue_fields``."""
+    mapping = client.indices.get_mapping(index=month)[month]["mappings"]["properties"]
+    return [name for name, _ in field_types(mapping) if name != "@timestamp"]
+
+
+def document_of(dataset: Dataset, hit: dict[str, Any]) -> dict[str, Any]:
+    """A row as an engine writes it, from the doc values and the time by which it is sorted."""
+    (time,) = hit["sort"]
+    document: dict[str, Any] = {**dict.fromkeys(dataset.history.group_by), "metrics": {}}
+    document["@timestamp"] = None if time == NO_TIME else time
+    for path, (value, *_) in sorted(hit.get("fields", {}).items()):
+        if not path.startswith("metrics."):
+            document[path] = value
+            continue
+        _, name, leaf = path.split(".")
+        decimals = dataset.decimals(name) if name in dataset.metrics else None
+        if decimals is not None and leaf in ("min", "max", "sum"):
+            value = round(value, decimals)
+        if leaf == "sketch":
+            value += "=" * (-len(value) % 4)
+        document["metrics"].setdefault(name, {})[leaf] = value
+    if "transform._doc_count" in document:  # _doc_count itself is for aggregations only; verify reads it there
+        document["_doc_count"] = document["transform._doc_count"]
+    return document
 
 
 def assert_verified(stream: Stream, day: date = DAY) -> None:

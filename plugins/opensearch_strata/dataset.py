@@ -20,6 +20,7 @@ FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$")]
 NUMERIC_TYPES = frozenset(
     {"byte", "short", "integer", "long", "unsigned_long", "half_float", "float", "double", "scaled_float"}
 )
+WHOLE_TYPES = frozenset({"byte", "short", "integer"})
 GROUP_TYPES = frozenset({"keyword", "boolean", "ip", "byte", "short", "integer", "long"})
 ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics"})
 
@@ -105,6 +106,9 @@ class Metric(_Strict):
     stats: list[Stat] = Field(min_length=1)
     distribution: Distribution | None = None
     unit: str | None = Field(None, description="Unit of the values, shown beside them.")
+    decimals: int | None = Field(
+        None, ge=0, le=9, description="Decimals that the values have; they are rounded to them before anything else."
+    )
 
     @model_validator(mode="after")
     def _stats_are_provable(self) -> Metric:
@@ -196,6 +200,17 @@ class Dataset(_Strict):
             f"name another field or a multi-field such as {field}.keyword"
             for key, field, allowed, cure in wanted
             if field in types and types[field] not in allowed
+        ] + self._lost_decimals(types)
+
+    def _lost_decimals(self, types: dict[str, str]) -> list[str]:
+        """Fields that the definition takes for whole numbers and the mapping does not."""
+        return [
+            f"metrics.{name}.field: raw.fields says that {metric.field!r} is {self.raw.fields[metric.field]}, it is "
+            f"{types[metric.field]}, and history would lose its decimals; correct raw.fields, or state decimals"
+            for name, metric in self.metrics.items()
+            if metric.decimals is None
+            and self.decimals(name) == 0
+            and types.get(metric.field) in NUMERIC_TYPES - WHOLE_TYPES
         ]
 
     @property
@@ -220,6 +235,13 @@ class Dataset(_Strict):
         """Metric name -> relative error, of the metrics with a distribution."""
         return {n: m.distribution.relative_error for n, m in self.metrics.items() if m.distribution}
 
+    def decimals(self, metric: str) -> int | None:
+        """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded."""
+        stated = self.metrics[metric].decimals
+        if stated is None and self.raw.fields.get(self.metrics[metric].field) in WHOLE_TYPES:
+            return 0
+        return stated
+
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides what a row holds; equal fingerprints write equal rows."""
@@ -227,7 +249,9 @@ class Dataset(_Strict):
             "bucket": self.history.bucket,
             "group_by": self.history.group_by,
             "timestamp": self.raw.timestamp,
-            "metrics": {n: [m.field, sorted(m.stats), self.sketches.get(n)] for n, m in self.metrics.items()},
+            "metrics": {
+                n: [m.field, sorted(m.stats), self.sketches.get(n), self.decimals(n)] for n, m in self.metrics.items()
+            },
         }
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -56,3 +56,8 @@ def months_between(first: date, last: date) -> list[date]:
         months.append(month)
         month = (month + timedelta(days=32)).replace(day=1)
     return months
+
+
+def last_of_month(day: date) -> date:
+    """The last day of the month of ``day``."""
+    return (day.replace(day=1) + timedelta(days=32)).replace(day=1) - timedelta(days=1)

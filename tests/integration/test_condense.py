@@ -39,7 +39,7 @@ def test_rows_are_what_python_makes_of_the_documents(stream: Stream) -> None:
         assert (found["count"], found["min"], found["max"]) == (len(values), min(values), max(values))
         assert found["sum"] == pytest.approx(math.fsum(values), rel=1e-15, abs=1e-15)
         assert found["avg"] == found["sum"] / found["count"]
-        assert found["sketch"] == pack(bins_of(values, 0.01))
+        assert found["sketch"] == pack(bins_of(values, 10), 10)
     assert_verified(stream)
 
 
@@ -195,7 +195,7 @@ def test_fields_of_a_wrong_type_are_refused_one_by_one(make_stream: StreamFactor
 def test_values_whose_sum_is_no_number_are_refused(make_stream: StreamFactory) -> None:
     stream = make_stream()
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "temperature": 1.7e308}] * 2)
-    with pytest.raises(Refused, match=r"metrics\.temperature\.sum.*only finite values.*the next run overwrites them"):
+    with pytest.raises(Refused, match=r"'temperature' in one bucket add up to more than a number can hold"):
         stream.condense()
 
 

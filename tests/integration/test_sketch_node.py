@@ -1,124 +1,399 @@
-"""Painless and Python are twins: the same values give the same bytes, on any number of segments and shards."""
+"""Painless and Python are twins: the same values give the same bytes, from raw documents and from rows of history."""
 
 from __future__ import annotations
 
+import base64
 import math
 import random
 import struct
 import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opensearchpy import OpenSearch, RequestError
 
-from opensearch_strata.history.aggregation import rows_body
-from opensearch_strata.history.sketch import bins_of, pack, scale
-from tests.streams import DAY, Document, StreamFactory, dataset_of
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.aggregation import recall_body, rows_body
+from opensearch_strata.history.scripts import condense_metric, recall_metric
+from opensearch_strata.history.sketch import bin_of, bins_of, pack, step_of, unpack, value_of
+from opensearch_strata.history.totals import row_of_states
+from tests.streams import DAY, Document, Stream, StreamFactory, assert_verified, dataset_of
 
-ERRORS = {"fine": 0.001, "usual": 0.01, "coarse": 0.05}
-METRICS = {
-    **{
-        name: {"field": "v", "stats": ["min", "max", "count"], "distribution": {"relative_error": error}}
-        for name, error in ERRORS.items()
-    },
-    "total": {"field": "w", "stats": ["sum", "count", "avg"]},
+ALL = ["min", "max", "sum", "count", "avg"]
+
+
+def metric(field: str, relative_error: float, **more: Any) -> dict[str, Any]:
+    return {"field": field, "stats": ALL, "distribution": {"relative_error": relative_error}, **more}
+
+
+METRICS: dict[str, Any] = {
+    "fine": metric("v", 0.001),
+    "usual": metric("v", 0.01),
+    "wide": metric("v", 0.02),
+    "coarse": metric("v", 0.05),
+    "rounded": metric("r", 0.01, decimals=2),
+    "whole": metric("w", 0.02),
+    "plain": {"field": "w", "stats": ["sum", "count"]},
+    "empty": metric("never", 0.01),
+    "unmapped": metric("nowhere", 0.01),
 }
-TYPES = {"@timestamp": "date", "device": "keyword", "v": "double", "w": "double"}
-NEXT_TO_POWERS = [
-    near
-    for power in range(-600, 600, 7)
-    for gamma in [scale(0.01).gamma]
-    for x in [gamma**power]
-    for near in (math.nextafter(x, 0), x, math.nextafter(x, math.inf))
-]
+DEFINITION: dict[str, Any] = {"metrics": METRICS, "raw": {"fields": {"w": "short"}}}
+TYPES = {
+    **{"@timestamp": "date", "device": "keyword", "v": "double", "r": "double", "w": "short", "never": "double"},
+}
+START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+
+Values = list[float]
+Key = tuple[str, int]
+"""Device and hour."""
 
 
-def random_double(rng: random.Random) -> float:
-    """Any finite double: 64 random bits."""
+# What the documents hold
+
+
+def any_double(rng: random.Random) -> float:
+    """64 random bits."""
     while True:
         (value,) = struct.unpack("<d", rng.randbytes(8))
-        if math.isfinite(value):
+        if abs(value) <= 1e300:  # a NaN is not
             return float(value)
 
 
-def cases() -> dict[str, list[list[float]]]:
-    """Name -> values of each of its documents."""
+def at_borders(step: int, rng: random.Random) -> Values:
+    """Doubles on both sides of a bin's borders."""
+    upper = value_of(rng.randrange(100, 700_000) // step + 1, step) * (1 + math.exp(0.002 * step)) / 2
+    near = [upper * (1 + ulps * 2.0**-52) for ulps in range(-6, 7)]
+    return [value for value in near if abs(value) <= 1e300]
+
+
+KINDS: dict[str, Callable[[random.Random], float]] = {
+    "near normal": lambda rng: rng.gauss(20, 5),
+    "heavy tailed": lambda rng: rng.lognormvariate(0, 4),
+    "below zero": lambda rng: -rng.lognormvariate(1, 1),
+    "any double": any_double,
+    "subnormal": lambda rng: rng.choice((1, -1)) * rng.randrange(1, 2 ** rng.randrange(1, 53)) * 5e-324,
+    "powers of two": lambda rng: rng.choice((1, -1)) * 2.0 ** rng.randrange(-1074, 996),
+    "borders": lambda rng: rng.choice((1, -1)) * rng.choice(at_borders(rng.choice((1, 10, 20, 50)), rng)),
+    "zeros": lambda rng: rng.choice((0.0, -0.0)),
+    "whole": lambda rng: float(rng.randrange(-1000, 1000)),
+    "one value": lambda rng: 5.0,
+}
+# The rows of a bucket double up to 64 and are added up when these are full.
+SIZES = [1, 2, 7, 8, 9, 16, 17, 63, 64, 65, 66, 127, 128, 129, 300]
+
+
+def documents_of(rng: random.Random, draw: Callable[[random.Random], float], size: int) -> list[Document]:
+    """Documents with one value in most, none in some, several in others."""
+    found = []
+    for _ in range(size):
+        number = rng.choices((1, 0, rng.randrange(2, 10)), (0.9, 0.05, 0.05))[0]
+        document: Document = {"v": [draw(rng) for _ in range(number)]}
+        if rng.random() < 0.8:
+            document["r"] = rng.choice((rng.gauss(0, 30), rng.lognormvariate(0, 8), rng.randrange(-200, 200) * 0.005))
+        if rng.random() < 0.3:
+            document["w"] = rng.randrange(-32_768, 32_768)
+        found.append(document)
+    return found
+
+
+def cases() -> dict[Key, list[Document]]:
+    """Three hours of a device for each kind of values and each size, and cases that are easily overlooked."""
     rng = random.Random(7)
-    powers = [2.0**n for n in range(-1074, 1024, 3)]
-    return {
-        "one": [[3.7]],
-        "zeros": [[0.0], [-0.0], [0.0, -0.0]],
-        "subnormals": [[sign * n * 5e-324] for n in (1, 2, 3, 1000, 2**40, 2**52 - 1) for sign in (1, -1)],
-        "extremes": [[sys.float_info.max], [-sys.float_info.max], [sys.float_info.min], [-sys.float_info.min]],
-        "powers of two": [[x] for x in powers] + [[-x] for x in powers],
-        "powers of gamma": [[x] for x in NEXT_TO_POWERS],
-        "negative": [[-rng.lognormvariate(0, 3)] for _ in range(300)],
-        "any double": [[random_double(rng)] for _ in range(1600)],
-        "all in one bin": [[5.0]] * 700,
-        "512": [[rng.gauss(0, 10)] for _ in range(512)],
-        "513": [[rng.gauss(0, 10)] for _ in range(513)],
-        "1025": [[rng.lognormvariate(0, 1)] for _ in range(1025)],
-        "1600 in wide bins": [[rng.lognormvariate(0, 5)] for _ in range(1600)],
-        "several in a document": [[rng.gauss(0, 1) for _ in range(rng.randrange(1, 9))] for _ in range(200)],
-        "900 in a document": [[rng.expovariate(1) for _ in range(900)], [1.0]],
-    }
+    found: dict[Key, list[Document]] = {}
+    for kind, draw in KINDS.items():
+        for size in SIZES:
+            for hour in range(3):
+                documents = documents_of(rng, draw, size if hour == 0 else rng.randrange(1, 12))
+                found[f"{kind} {size}", hour] = documents
+    limits = [sys.float_info.max, -sys.float_info.max, sys.float_info.min, -sys.float_info.min, 5e-324, -5e-324]
+    found["limits", 0] = [{"v": limit} for limit in limits]
+    found["900 in a document", 0] = [{"v": [rng.expovariate(1) for _ in range(900)]}, {"v": 1.0}]
+    found["5000", 0] = [{"v": rng.lognormvariate(0, 3)} for _ in range(5000)]
+    found["nothing", 0] = [{}] * 70
+    return found
 
 
 CASES = cases()
 
 
-@pytest.fixture(scope="module", params=[(1, 1), (2, 5)], ids=["one segment", "two shards of many segments"])
-def rows(request: pytest.FixtureRequest, client: OpenSearch, make_stream: StreamFactory) -> dict[str, Any]:
-    """Case -> metrics of its row, as the node computes them."""
-    shards, batches = request.param
-    stream = make_stream(TYPES, shards, metrics=METRICS, history={"group_by": ["device"]})
+# What Python says of them
+
+
+def values_of(dataset: Dataset, name: str, documents: Iterable[Document]) -> Values:
+    """A metric's values as they are counted: rounded to its decimals."""
+    values: Values = []
+    for document in documents:
+        found = document.get(dataset.metrics[name].field, [])
+        values += found if isinstance(found, list) else [found]
+    decimals = dataset.decimals(name)
+    return values if decimals is None else [round(x * 10.0**decimals) / 10.0**decimals for x in values]
+
+
+def assert_is(found: dict[str, Any] | None, values: Values, dataset: Dataset, name: str, step: int = 0) -> None:
+    """What a script says of a metric is what Python computes.
+
+    :param step: of the sketch, if not the metric's own
+    """
+    if not values:
+        assert found is None
+        return
+    assert found is not None
+    stats = {"count": len(values), "min": min(values), "max": max(values)}
+    assert {stat: found[stat] for stat in stats if stat in found} == {s: v for s, v in stats.items() if s in found}
+    assert set(found) - {"sketch"} == set(dataset.metrics[name].stats)
+    if dataset.decimals(name) is None:
+        lost = 1e-25 * math.fsum(abs(x) / 2**10 for x in values) * 2**10  # of what cancels
+        assert found["sum"] == pytest.approx(math.fsum(values), rel=1e-12, abs=lost)
+    else:
+        factor = 10.0 ** (dataset.decimals(name) or 0)
+        assert found["sum"] == sum(round(x * factor) for x in values) / factor
+    if "avg" in found:
+        assert found["avg"] == found["sum"] / found["count"]
+    if name in dataset.sketches:
+        assert found["sketch"] == pack(bins_of(values, at := step or step_of(dataset.sketches[name])), at)
+    else:
+        assert "sketch" not in found
+
+
+# Raw documents on the node, in several layouts
+
+
+@dataclass(frozen=True)
+class Layout:
+    shards: int
+    segments: int
+
+    def settings(self) -> dict[str, Any]:
+        """Each slice of segments has a state of its own, which is merged with the others."""
+        if self.segments == 1:
+            return {"index.search.concurrent_segment_search.mode": "none"}
+        slices = {"index.search.concurrent.max_slice_count": self.segments}
+        return {"index.search.concurrent_segment_search.mode": "all", **slices}
+
+
+LAYOUTS = {"one segment": Layout(1, 1), "several segments": Layout(1, 4), "three shards": Layout(3, 3)}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All cases in a raw day and its history."""
+
+    stream: Stream
+    layout: Layout
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.stream.dataset
+
+    def buckets(self, finished: bool) -> dict[Key, Any]:
+        """What the script says of each row."""
+        body = rows_body(self.dataset, {"match_all": {}}, None, finished=finished)
+        answer = self.stream.client.search(index=self.dataset.raw_index(DAY), body=body)
+        return {
+            (bucket["key"]["device"], (bucket["key"]["@timestamp"] - int(START.timestamp()) * 1000) // 3_600_000): (
+                bucket["metrics"]["value"]
+            )
+            for bucket in answer["aggregations"]["rows"]["buckets"]
+        }
+
+    def recalled(self, relative_errors: dict[str, float]) -> dict[str, dict[str, Any]]:
+        """What the rows of each device's hours come to."""
+        names = list(relative_errors)
+        terms = {"terms": {"field": "device", "size": 1000}}
+        body = {"size": 0, "aggs": {"d": {**terms, "aggs": {"m": recall_metric(self.dataset, names, relative_errors)}}}}
+        answer = self.stream.client.search(index=self.dataset.month_index(DAY), body=body)
+        return {
+            bucket["key"]: row_of_states(self.dataset, names, bucket["m"]["value"])
+            for bucket in answer["aggregations"]["d"]["buckets"]
+        }
+
+
+def sent(key: Key, document: Document) -> Document:
+    return {"@timestamp": (START + timedelta(hours=key[1])).isoformat(), "device": key[0], **document}
+
+
+@pytest.fixture(scope="module", params=LAYOUTS.values(), ids=LAYOUTS)
+def loaded(request: pytest.FixtureRequest, client: OpenSearch, make_stream: StreamFactory) -> Loaded:
+    layout: Layout = request.param
+    stream = make_stream(TYPES, layout.shards, history={"group_by": ["device"], "shards": layout.shards}, **DEFINITION)
     index = stream.create()
-    # Each slice of segments has a state of its own, which the reduce script has to merge.
-    client.indices.put_settings(
-        index=index, body={"index.search.concurrent_segment_search.mode": "all" if batches > 1 else "none"}
-    )
-    documents: list[Document] = [
-        {"@timestamp": DAY.isoformat(), "device": name, "v": values} for name, case in CASES.items() for values in case
-    ]
+    client.indices.put_settings(index=index, body={**layout.settings(), "index.merge.policy.segments_per_tier": 20})
+    documents = [sent(key, document) for key, case in CASES.items() for document in case]
     random.Random(1).shuffle(documents)
-    for batch in range(batches):
-        stream.write(documents[batch::batches])
-    answer = client.search(index=index, body=rows_body(stream.dataset, {"match_all": {}}, None))
-    buckets = answer["aggregations"]["rows"]["buckets"]
-    return {bucket["key"]["device"]: bucket["metrics"]["value"] for bucket in buckets}
+    for part in range(layout.segments):
+        stream.write(documents[part :: layout.segments])
+    stream.condense()
+    return Loaded(stream, layout)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_bytes_are_those_of_python(rows: dict[str, Any], case: str) -> None:
-    values = [value for document in CASES[case] for value in document]
-    for metric, error in ERRORS.items():
-        found = rows[case][metric]
-        assert found["sketch"] == pack(bins_of(values, error))
-        assert (found["count"], found["min"], found["max"]) == (len(values), min(values), max(values))
+def test_bytes_are_those_of_python(loaded: Loaded) -> None:
+    buckets = loaded.buckets(finished=False)
+    assert buckets.keys() == CASES.keys()
+    assert sum(len(values_of(loaded.dataset, "fine", case)) for case in CASES.values()) > 20_000
+    assert (max(map(len, buckets.values())) > 1) == (loaded.layout.segments > 1)  # states to merge
+    for key, states in buckets.items():
+        row = row_of_states(loaded.dataset, list(METRICS), states)
+        for name in METRICS:
+            assert_is(row.get(name), values_of(loaded.dataset, name, CASES[key]), loaded.dataset, name)
 
 
-def test_the_absent_metric_is_left_out(rows: dict[str, Any]) -> None:
-    assert all("total" not in metrics for metrics in rows.values())
+def test_what_the_node_reduces_is_what_python_reduces(loaded: Loaded) -> None:
+    states = loaded.buckets(finished=False)
+    for key, row in loaded.buckets(finished=True).items():
+        ours = row_of_states(loaded.dataset, list(METRICS), states[key])
+        assert list(row) == list(ours)
+        for name in row:
+            assert list(row[name]) == list(ours[name])
+            assert_is(row[name], values_of(loaded.dataset, name, CASES[key]), loaded.dataset, name)
 
 
-def test_sums_carry_the_digits_that_additions_drop(client: OpenSearch, make_stream: StreamFactory) -> None:
+@pytest.mark.parametrize(
+    "relative_errors",
+    [
+        {name: METRICS[name]["distribution"]["relative_error"] for name in METRICS if name != "plain"},
+        {"fine": 0.003, "usual": 0.02, "wide": 0.04, "rounded": 0.05, "whole": 0.02},
+        {"fine": 0.05, "usual": 0.05},
+    ],
+    ids=["at their own error", "at multiples", "at the largest"],
+)
+def test_rows_merge_to_the_sketch_of_the_whole(loaded: Loaded, relative_errors: dict[str, float]) -> None:
+    devices: dict[str, list[Document]] = defaultdict(list)
+    for (device, _), case in CASES.items():
+        devices[device] += case
+    found = loaded.recalled(relative_errors)
+    assert found.keys() == devices.keys()
+    for device, row in found.items():
+        for name, error in relative_errors.items():
+            values = values_of(loaded.dataset, name, devices[device])
+            assert_is(row.get(name), values, loaded.dataset, name, step_of(error))
+
+
+def test_the_rows_are_proven(loaded: Loaded) -> None:
+    assert_verified(loaded.stream)
+
+
+# Values that hypothesis finds, and makes small when they fail
+
+magnitudes = st.one_of(
+    st.floats(5e-324, 1e300),
+    st.floats(5e-324, sys.float_info.min),
+    st.integers(-1074, 996).map(lambda power: 2.0**power),
+    st.integers(1, 2**53).map(float),
+    st.tuples(st.sampled_from([1, 10, 20, 50]), st.integers(0, 2**32)).map(
+        lambda drawn: random.Random(drawn[1]).choice(at_borders(drawn[0], random.Random(drawn[1])))
+    ),
+)
+doubles = st.one_of(magnitudes, magnitudes.map(lambda x: -x), st.sampled_from([0.0, -0.0]))
+some_documents = st.lists(st.fixed_dictionaries({"v": st.lists(doubles, max_size=4)}), min_size=1, max_size=80)
+
+
+@pytest.fixture(scope="module")
+def spare(make_stream: StreamFactory) -> Stream:
+    """A stream whose documents are told apart by their device."""
+    stream = make_stream(TYPES, 2, history={"group_by": ["device"]}, **DEFINITION)
+    stream.create()
+    return stream
+
+
+NUMBERS = count()
+
+
+@given(some_documents)
+@settings(max_examples=40)
+def test_any_values_give_the_bytes_of_python(spare: Stream, documents: list[Document]) -> None:
+    device = f"d{next(NUMBERS)}"
+    spare.write([sent((device, 0), document) for document in documents])
+    aggs = {kind: condense_metric(spare.dataset, finished=kind == "finished") for kind in ("finished", "states")}
+    body = {"size": 0, "query": {"term": {"device": device}}, "aggs": aggs}
+    found = spare.client.search(index=spare.dataset.raw_index(DAY), body=body)["aggregations"]
+    ours = row_of_states(spare.dataset, list(METRICS), found["states"]["value"])
+    for name in ("fine", "usual", "wide", "coarse"):
+        values = values_of(spare.dataset, name, documents)
+        assert_is(ours.get(name), values, spare.dataset, name)
+        assert_is(found["finished"]["value"].get(name), values, spare.dataset, name)
+
+
+def test_the_values_at_borders_are_at_borders() -> None:
+    rng = random.Random(2)
+    straddling = [len({bin_of(x, step) for x in at_borders(step, rng)}) for step in (1, 10, 20, 50) for _ in range(50)]
+    assert straddling.count(2) > 0.9 * len(straddling)
+
+
+# Rows of several errors, and rows that are none
+
+
+def test_rows_of_two_errors_merge_at_the_coarser_one(make_stream: StreamFactory) -> None:
+    rng = random.Random(5)
+    one = make_stream(TYPES, metrics={"m": metric("v", 0.01)}, history={"group_by": ["device"]})
+    parts = {"metrics": {"m": metric("v", 0.02)}, "history": {"group_by": ["device"]}}
+    other = Stream(one.client, dataset_of(one.dataset.name, **parts), TYPES)
+    values = [[rng.gauss(0, 9) for _ in range(200)] for _ in range(2)]
+    for stream, day, sample in zip((one, other), (DAY, DAY + timedelta(days=1)), values, strict=True):
+        stream.write([{"@timestamp": day.isoformat(), "device": "d", "v": value} for value in sample], day)
+        stream.condense(day)
+
+    def recall(error: float) -> dict[str, Any]:
+        aggs = {"m": recall_metric(other.dataset, ["m"], {"m": error})}
+        answer = one.client.search(index=one.dataset.month_index(DAY), body={"size": 0, "aggs": aggs})
+        return row_of_states(other.dataset, ["m"], answer["aggregations"]["m"]["value"])["m"]
+
+    for error in (0.02, 0.04):
+        assert_is(recall(error), values[0] + values[1], other.dataset, "m", step_of(error))
+    with pytest.raises(RequestError, match="A sketch of step 20 cannot be read in steps of 10"):
+        recall(0.01)
+    with pytest.raises(RequestError, match="A sketch of step [12]0 cannot be read in steps of 5"):
+        recall(0.005)
+
+
+def test_damaged_rows_are_refused_or_read_differently(make_stream: StreamFactory) -> None:
+    """Whatever the bytes, the node answers soon, and with an error of the request at worst."""
+    rng = random.Random(11)
+    stream = make_stream(TYPES, metrics={"m": metric("v", 0.01)}, history={"group_by": ["device"]})
+    stream.write([sent(("d", 0), {"v": rng.gauss(0, 9)}) for _ in range(40)])
+    stream.condense()
+    ((_, row),) = stream.rows().items()
+    bins, step = unpack(row["metrics"]["m"]["sketch"])
+    refused = 0
+    for _ in range(60):
+        data = bytearray(base64.b64decode(row["metrics"]["m"]["sketch"]))
+        data[rng.randrange(3)] = rng.randrange(256)
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        stream.put_row("damaged", {"metrics": {"m": {"count": 40, "sketch": base64.b64encode(data).decode()}}})
+        body = recall_body(stream.dataset, {"ids": {"values": ["damaged"]}})
+        try:
+            answer = stream.client.search(index=stream.dataset.month_index(DAY), body=body, params={"timeout": "10s"})
+            row_of_states(stream.dataset, ["m"], answer["aggregations"]["totals"]["value"])
+        except RequestError:
+            refused += 1
+    assert refused > 10
+
+
+# Sums
+
+
+def test_sums_carry_the_digits_that_additions_drop(make_stream: StreamFactory) -> None:
     rng = random.Random(3)
     sums = {
         "cancelling": [1e16, 1.0, -1e16] * 40,
         "tenths": [0.1] * 1000,
         "wide": [rng.lognormvariate(0, 20) * rng.choice((1, -1)) for _ in range(500)],
     }
-    stream = make_stream(TYPES, 2, metrics=METRICS, history={"group_by": ["device"]})
-    documents = [{"@timestamp": DAY.isoformat(), "device": name, "w": w} for name in sums for w in sums[name]]
+    stream = make_stream(TYPES, 2, history={"group_by": ["device"]}, **DEFINITION)
+    documents = [sent((name, 0), {"v": value}) for name, values in sums.items() for value in values]
     for batch in range(3):
         stream.write(documents[batch::3])
-    body = rows_body(stream.dataset, {"match_all": {}}, None)
-    answer = client.search(index=stream.dataset.raw_index(DAY), body=body)
-    for bucket in answer["aggregations"]["rows"]["buckets"]:
-        values = sums[bucket["key"]["device"]]
-        total = bucket["metrics"]["value"]["total"]
-        assert total["sum"] == pytest.approx(math.fsum(values), rel=1e-15)
-        assert total["avg"] == total["sum"] / total["count"]
+    for key, row in Loaded(stream, Layout(2, 3)).buckets(finished=True).items():
+        assert row["usual"]["sum"] == pytest.approx(math.fsum(sums[key[0]]), rel=1e-15)
+
+
+# Speed
 
 
 def compilations(client: OpenSearch) -> int:
@@ -129,16 +404,14 @@ def compilations(client: OpenSearch) -> int:
 def test_scripts_are_compiled_once_for_all_datasets_and_days(client: OpenSearch, make_stream: StreamFactory) -> None:
     def search_once(metrics: dict[str, Any]) -> int:
         stream = make_stream(TYPES, metrics=metrics, history={"group_by": ["device"]})
-        stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "v": 1.0}])
+        stream.write([sent(("d", 0), {"v": 1.0})])
         before = compilations(client)
-        body = rows_body(dataset_of("any", metrics=metrics), {"match_all": {}}, None)
-        client.search(index=stream.dataset.raw_index(DAY), body=body)
+        for finished in (False, True):
+            body = rows_body(stream.dataset, {"match_all": {}}, None, finished=finished)
+            client.search(index=stream.dataset.raw_index(DAY), body=body)
         return compilations(client) - before
 
     search_once(METRICS)  # may be the first on this node
     # Other tests compile scripts of theirs on the same node: they can add to a count, but never hide ours.
-    attempts = (
-        search_once({"m": {**METRICS["usual"], "distribution": {"relative_error": e}}})
-        for e in (0.02, 0.03, 0.04, 0.05)
-    )
+    attempts = (search_once({"m": metric("v", error)}) for error in (0.02, 0.03, 0.04, 0.05))
     assert any(compiled == 0 for compiled in attempts)

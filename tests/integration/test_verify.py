@@ -10,6 +10,7 @@ import pytest
 
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history import verify as verify_module
+from opensearch_strata.history.stored_rows import StoredRow
 from opensearch_strata.history.verify import Proof, Totals, compare, verify
 from tests.mutations import MUTATIONS, set_value
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, dataset_of, measurements
@@ -127,7 +128,7 @@ def rewriting(stream: Stream, monkeypatch: pytest.MonkeyPatch, times: int) -> No
     """Let another run write the day's first row again while the rows are read, so many times."""
     real, left = verify_module.stream_rows, iter(range(times))
 
-    def read(*day: Any) -> Iterator[dict[str, Any]]:
+    def read(*day: Any) -> Iterator[StoredRow]:
         yield from real(*day)
         if next(left, None) is not None:
             stream.put_row(*next(iter(stream.rows().items())))
@@ -181,6 +182,6 @@ def test_sums_that_cancel_out_are_equal(make_stream: StreamFactory) -> None:
 )
 def test_what_is_the_same_sum(raw: dict[str, float], history: dict[str, float], holds: bool) -> None:
     dataset = dataset_of("t", metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
-    sides = [Totals(stats={"load": stats} if stats else {}) for stats in (raw, history)]
+    sides = [Totals(**{side: {"load": stats} if stats else {}}) for side, stats in (("server", raw), ("metrics", history))]
     checks = {check.name: check.holds for check in compare(dataset, *sides)}
     assert checks["load sum"] == holds

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.mapping import conflicts, mapping_differences, month_body, month_mapping, month_meta
+from opensearch_strata.history.mapping import conflicts, grown_meta, mapping_differences, month_body, month_mapping, month_meta
 from tests.streams import dataset_of, definition_of
 
 GROUPS = {"device": "keyword", "site": "integer"}
@@ -33,9 +33,30 @@ def test_every_field_is_explicit() -> None:
         "sum": number,
         "avg": number,
         "count": {"type": "long", "index": False},
-        "sketch": {"type": "keyword", "index": False, "doc_values": False},
+        "sketch": {"type": "binary", "doc_values": True},
     }
+    assert mapping["_source"] == {"enabled": False}
     assert set(PROPERTIES["metrics"]["properties"]["load"]["properties"]) == {"sum", "count"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "decimals", "extreme", "sum_"),
+    [
+        ("double", None, {"type": "double"}, {"type": "double"}),
+        ("float", None, {"type": "float"}, {"type": "double"}),
+        ("float", 2, *[{"type": "scaled_float", "scaling_factor": 100.0}] * 2),
+        ("short", None, *[{"type": "scaled_float", "scaling_factor": 1.0}] * 2),
+        ("long", None, {"type": "double"}, {"type": "double"}),
+    ],
+)
+def test_numbers_take_as_few_bytes_as_hold_them(
+    kind: str, decimals: int | None, extreme: dict[str, Any], sum_: dict[str, Any]
+) -> None:
+    dataset = dataset_of("t", raw={"fields": {"temperature": kind}}, metrics=changed("temperature", decimals=decimals))
+    leaves = month_mapping(dataset, GROUPS)["properties"]["metrics"]["properties"]["temperature"]["properties"]
+    assert leaves["min"] == leaves["max"] == {**extreme, "index": False}
+    assert leaves["sum"] == {**sum_, "index": False}
+    assert leaves["avg"] == {"type": "double", "index": False}
 
 
 def test_settings_are_those_of_the_dataset() -> None:
@@ -50,8 +71,18 @@ def test_meta_holds_what_a_reader_needs() -> None:
     dataset = dataset_of("t")
     meta = month_meta(dataset)
     assert meta["fingerprint"] == dataset.fingerprint
-    assert meta["metrics"]["temperature"]["relative_error"] == 0.01
-    assert meta["metrics"]["load"] == {"field": "load", "stats": ["count", "sum"], "relative_error": None}
+    assert meta["metrics"]["temperature"]["relative_errors"] == [0.01]
+    assert meta["metrics"]["load"] == {"field": "load", "stats": ["count", "sum"], "relative_errors": []}
+
+
+def test_meta_grows_and_forgets_neither_marks_nor_errors() -> None:
+    before = {**month_meta(dataset_of("t")), "verified": {"2024-05-06": {"documents": 3}}}
+    metrics = {**changed("temperature", distribution={"relative_error": 0.02}), "power": METRICS["load"]}
+    grown = grown_meta(before, dataset_of("t", metrics=metrics))
+    assert grown["verified"] == before["verified"]
+    assert grown["metrics"]["temperature"]["relative_errors"] == [0.01, 0.02]
+    assert set(grown["metrics"]) == {"temperature", "load", "power"}
+    assert grown["fingerprint"] == dataset_of("t", metrics=metrics).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -62,6 +93,7 @@ def test_meta_holds_what_a_reader_needs() -> None:
         changed("load", stats=["min", "max", "sum", "count"]),
         changed("load", stats=["min", "max", "count", "sum"], distribution={"relative_error": 0.02}),
         changed("load", unit="W"),
+        changed("temperature", distribution={"relative_error": 0.02}),
     ],
 )
 def test_additions_are_no_conflict(metrics: dict[str, Any]) -> None:
@@ -78,12 +110,8 @@ def test_additions_are_no_conflict(metrics: dict[str, Any]) -> None:
         ({"metrics": changed("load", field="l")}, "metrics.load.field: 'load' in the index, 'l' in the definition"),
         ({"metrics": changed("load", stats=["count"])}, "metrics.load.stats: the index has ['sum'], the definition"),
         (
-            {"metrics": changed("temperature", distribution={"relative_error": 0.02})},
-            "metrics.temperature.distribution.relative_error: 0.01 in the index, 0.02 in the definition",
-        ),
-        (
             {"metrics": changed("temperature", distribution=None)},
-            "metrics.temperature.distribution.relative_error: 0.01 in the index, None in the definition",
+            "metrics.temperature.distribution: in the index, not in the definition",
         ),
     ],
 )
@@ -94,8 +122,8 @@ def test_conflicts_are_told(parts: dict[str, Any], phrase: str) -> None:
 
 
 def test_a_month_of_another_dataset_or_sketch_is_a_conflict() -> None:
-    meta = {**month_meta(dataset_of("t")), "sketch_version": 2}
-    assert conflicts(meta, dataset_of("t")) == ["sketch_version: 2 in the index, 1 in the definition"]
+    meta = {**month_meta(dataset_of("t")), "sketch_version": 1}
+    assert conflicts(meta, dataset_of("t")) == ["sketch_version: 1 in the index, 2 in the definition"]
     found = conflicts(month_meta(dataset_of("u")), dataset_of("t"))
     assert found == ["dataset: 'u' in the index, 't' in the definition"]
 
@@ -127,7 +155,7 @@ def test_fields_that_are_not_there_yet_can_be_added() -> None:
     ("path", "changes", "phrase"),
     [
         ("device", {"type": "text"}, "device: {'type': 'text'} in the index, {'type': 'keyword'} wanted"),
-        ("@timestamp", {"type": "long"}, "@timestamp: {'type': 'long'} in the index"),
+        ("@timestamp", {"type": "long"}, "@timestamp: {'type': 'long', 'format'"),
         ("@timestamp", {"format": "epoch_second"}, "@timestamp: {'type': 'date', 'format': 'epoch_second'} in the"),
         ("site", {"null_value": 3}, "site: {'type': 'integer', 'null_value': 3} in the index"),
         ("metrics", {"enabled": False}, "metrics: {'enabled': False} in the index"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from opensearch_strata.history.rows import row_id, row_of_bucket
-from opensearch_strata.history.stored_rows import is_stray
+from opensearch_strata.history.stored_rows import StoredRow, is_stray
 from tests.streams import DAY, dataset_of
 
 RECORDING = Path(__file__).parents[1] / "recordings" / "transform-api" / "success.json"
@@ -45,7 +45,8 @@ def test_every_key_and_the_transform_decide_the_id() -> None:
 
 
 def bucket() -> dict[str, Any]:
-    return {"key": KEY, "doc_count": 7, "metrics": {"value": {"load": {"sum": 3.0, "count": 2}}}}
+    temperature, load = [0.0, 0.0, "Infinity", "-Infinity"], [3.0, 0.0, 1.0, 2.0]
+    return {"key": KEY, "doc_count": 7, "metrics": {"value": [[[*temperature, *load], [0, 2], [None, None]]]}}
 
 
 def test_row_of_a_bucket() -> None:
@@ -62,13 +63,17 @@ def test_row_of_a_bucket() -> None:
     }
 
 
+def stored(identity: str, source: dict[str, Any]) -> StoredRow:
+    return StoredRow(identity, [source[field] for field in ("device", "site", "@timestamp")], 7)
+
+
 def test_a_row_is_no_stray_under_its_own_id() -> None:
     identity, source = row_of_bucket(DATASET, TRANSFORM, bucket())
-    assert not is_stray(DATASET, DAY, {"_id": identity, "_source": source})
+    assert not is_stray(DATASET, DAY, stored(identity, source))
 
 
 @pytest.mark.parametrize("change", [{"device": "d2"}, {"site": "x"}, {"@timestamp": 0}, {"device": None}])
 def test_a_row_whose_keys_were_changed_is_a_stray(change: dict[str, Any]) -> None:
     identity, source = row_of_bucket(DATASET, TRANSFORM, bucket())
-    assert is_stray(DATASET, DAY, {"_id": identity, "_source": {**source, **change}})
-    assert is_stray(DATASET, DAY, {"_id": "by-hand", "_source": source})
+    assert is_stray(DATASET, DAY, stored(identity, {**source, **change}))
+    assert is_stray(DATASET, DAY, stored("by-hand", source))

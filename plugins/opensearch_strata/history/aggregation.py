@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opensearch_strata.dataset import Dataset, Metric
-from opensearch_strata.history.scripts import condense_metric
+from opensearch_strata.history.scripts import condense_metric, recall_metric
 
 # Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
 PAGE_SIZE = 5000
@@ -23,7 +23,9 @@ def group_sources(dataset: Dataset) -> list[dict[str, Any]]:
     return [*terms, {"@timestamp": {"date_histogram": time}}]
 
 
-def rows_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None) -> dict[str, Any]:
+def rows_body(
+    dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None, *, finished: bool = False
+) -> dict[str, Any]:
     """One page of buckets.
 
     :param query: which documents; ``match_all`` lets the server end later pages early
@@ -36,7 +38,7 @@ def rows_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | N
         "size": 0,
         "track_total_hits": False,
         "query": query,
-        "aggs": {"rows": {"composite": composite, "aggs": {"metrics": condense_metric(dataset)}}},
+        "aggs": {"rows": {"composite": composite, "aggs": {"metrics": condense_metric(dataset, finished=finished)}}},
     }
 
 
@@ -46,8 +48,14 @@ def compared_stats(metric: Metric) -> list[str]:
     return sorted({*metric.stats, *extremes} - {"avg"})
 
 
+def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
+    """Totals of the rows of history that a query finds, as one bucket."""
+    metric = recall_metric(dataset, list(dataset.metrics), dict(dataset.sketches))
+    return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"totals": metric}}
+
+
 def totals_body(dataset: Dataset) -> dict[str, Any]:
-    """Totals of a whole raw day by the server's own aggregations, and its sketches as one bucket."""
+    """Totals of a whole raw day twice: by the server's own aggregations, and by the script, as one bucket."""
     timestamp = dataset.raw.timestamp
     aggs: dict[str, Any] = {
         "buckets": {
@@ -59,6 +67,5 @@ def totals_body(dataset: Dataset) -> dict[str, Any]:
         for stat in compared_stats(metric):
             kind = "value_count" if stat == "count" else stat
             aggs[f"{name}.{stat}"] = {kind: {"field": metric.field}}
-    if dataset.sketches:
-        aggs["sketches"] = condense_metric(dataset, dataset.sketches)
+    aggs["totals"] = condense_metric(dataset, finished=False)
     return {"size": 0, "track_total_hits": True, "aggs": aggs}

@@ -58,17 +58,3 @@ class Interval:
                 f"Buckets of {dataset.history.bucket!r} start on UTC borders, which are no borders of a day in "
                 f"{dataset.time_zone}; ask for {dataset.history.bucket!r}, or for the whole span."
             )
-
-    def start_of(self, moment: datetime) -> datetime:
-        """Start of the interval that holds an aware moment, in the moment's own zone.
-
-        Parts of a day are counted in elapsed time from local midnight; the last one of a day on which clocks
-        change may be shorter or longer.
-        """
-        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        if self.length is None:
-            return midnight.replace(day=1)
-        if self.length == _DAY:
-            return midnight
-        elapsed = moment.astimezone(UTC) - midnight.astimezone(UTC)
-        return (midnight.astimezone(UTC) + elapsed // self.length * self.length).astimezone(moment.tzinfo)

@@ -8,12 +8,12 @@ from typing import Any
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.sketch import VERSION
 
-_STAT_TYPES: dict[str, dict[str, Any]] = {
-    "count": {"type": "long", "index": False},
-    # Stays in _source alone: neither searched nor sorted.
-    "sketch": {"type": "keyword", "index": False, "doc_values": False},
-}
+# Doc values alone: they are what aggregations and scripts read, and the smallest form of a number.
+_COUNT: dict[str, Any] = {"type": "long", "index": False}
+_SKETCH: dict[str, Any] = {"type": "binary", "doc_values": True}
 _NUMBER: dict[str, Any] = {"type": "double", "index": False}
+_SINGLE: dict[str, Any] = {"type": "float", "index": False}
+_SINGLE_TYPES = frozenset({"float", "half_float"})
 
 
 def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
             "index.number_of_shards": dataset.history.shards,
             "index.number_of_replicas": dataset.history.replicas,
             "index.codec": dataset.history.codec,
+            "index.max_docvalue_fields_search": 10_000,
             # A producer's index template may match this name too, and must not change the rows.
             "index.default_pipeline": "_none",
             "index.final_pipeline": "_none",
@@ -37,19 +38,21 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
 def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
     """Mapping of a month index, with what made it in ``_meta``."""
     metrics = {
-        name: {"properties": {leaf: _STAT_TYPES.get(leaf, _NUMBER) for leaf in _leaves(dataset, name)}}
+        name: {"properties": {leaf: _leaf(dataset, name, leaf) for leaf in _leaves(dataset, name)}}
         for name in dataset.metrics
     }
     return {
         "dynamic": "false",
-        "_source": {"enabled": True},
+        # All of a row is in its doc values. Half a source would be worse than none: reindexing it would lose the rest.
+        "_source": {"enabled": False},
         "_routing": {"required": False},
         "_meta": {"strata": month_meta(dataset)},
         "properties": {
             **{field: {"type": group_types[field]} for field in dataset.history.group_by},
-            "@timestamp": {"type": "date"},
+            # Both engines write milliseconds; by the default format, -3600000 would be a year.
+            "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
             # Both engines write these flat dotted names; OpenSearch reads them as an object.
-            "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": {"type": "long"}}},
+            "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
             "metrics": {"properties": metrics},
         },
     }
@@ -68,11 +71,38 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
             name: {
                 "field": metric.field,
                 "stats": sorted(metric.stats),
-                "relative_error": dataset.sketches.get(name),
+                "relative_errors": [dataset.sketches[name]] if name in dataset.sketches else [],
             }
             for name, metric in dataset.metrics.items()
         },
     }
+
+
+def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
+    """``_meta.strata`` of an existing month, brought up to the definition.
+
+    Kept are the marks of verified days, and the relative errors of sketches that older rows may still have.
+
+    :param meta: what the index has
+    """
+    wanted = month_meta(dataset)
+    for name, metric in wanted["metrics"].items():
+        before = meta.get("metrics", {}).get(name, {}).get("relative_errors", [])
+        metric["relative_errors"] = sorted({*before, *metric["relative_errors"]})
+    return {**meta, **wanted}
+
+
+def _leaf(dataset: Dataset, metric: str, leaf: str) -> dict[str, Any]:
+    """Mapping of one number of a row: as few bytes as hold it exactly."""
+    if leaf == "count":
+        return _COUNT
+    if leaf == "sketch":
+        return _SKETCH
+    decimals = dataset.decimals(metric)
+    if decimals is not None and leaf != "avg":
+        return {"type": "scaled_float", "index": False, "scaling_factor": 10.0**decimals}
+    is_single = dataset.raw.fields.get(dataset.metrics[metric].field) in _SINGLE_TYPES
+    return _SINGLE if is_single and leaf in ("min", "max") else _NUMBER
 
 
 def _leaves(dataset: Dataset, metric: str) -> list[str]:
@@ -82,7 +112,8 @@ def _leaves(dataset: Dataset, metric: str) -> list[str]:
 def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
     """Differences between an existing month and a definition that rows of one index cannot bear.
 
-    More metrics and more statistics are additive: older rows simply lack them.
+    More metrics and more statistics are additive: older rows simply lack them. Every sketch says its own step, so
+    that a new relative error is no conflict either.
 
     :param meta: ``_meta.strata`` of the existing index
     """
@@ -101,11 +132,8 @@ def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
             found.append(f"metrics.{name}.field: {old['field']!r} in the index, {new['field']!r} in the definition")
         if lost := sorted(set(old["stats"]) - set(new["stats"])):
             found.append(f"metrics.{name}.stats: the index has {lost}, the definition lacks them")
-        if old["relative_error"] not in (None, new["relative_error"]):
-            found.append(
-                f"metrics.{name}.distribution.relative_error: {old['relative_error']} in the index, "
-                f"{new['relative_error']} in the definition"
-            )
+        if old["relative_errors"] and not new["relative_errors"]:
+            found.append(f"metrics.{name}.distribution: in the index, not in the definition")
     return found
 
 

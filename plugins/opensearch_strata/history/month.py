@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, explain
-from opensearch_strata.history.mapping import conflicts, mapping_differences, month_body, month_mapping, month_meta
+from opensearch_strata.history.mapping import conflicts, grown_meta, mapping_differences, month_body, month_mapping
 from opensearch_strata.history.raw_day import field_types
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _bring_up_to_date(
             f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
             f"Undo the change, or give history.index a new name."
         )
-    if meta == month_meta(dataset):
+    grown = grown_meta(meta, dataset)
+    if meta == grown:
         return False
-    client.indices.put_mapping(index=index, body={"_meta": wanted["_meta"], "properties": wanted["properties"]})
+    client.indices.put_mapping(index=index, body={"_meta": {"strata": grown}, "properties": wanted["properties"]})
     return True

@@ -9,6 +9,7 @@ from typing import Any
 import mmh3
 
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.totals import row_of_states
 
 # Index Management's stand-in for a missing group value inside an id.
 _NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
@@ -30,7 +31,10 @@ def _java_string(key: Any) -> str:
 
 
 def row_of_bucket(dataset: Dataset, transform_id: str, bucket: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """``(_id, _source)`` of one composite bucket."""
+    """``(_id, document)`` of one composite bucket.
+
+    :param bucket: of :func:`opensearch_strata.history.aggregation.rows_body`, unfinished
+    """
     key = bucket["key"]
     count = bucket["doc_count"]
     source = {
@@ -38,7 +42,7 @@ def row_of_bucket(dataset: Dataset, transform_id: str, bucket: dict[str, Any]) -
         "_doc_count": count,
         "transform._doc_count": count,
         **key,
-        "metrics": bucket["metrics"]["value"],
+        "metrics": row_of_states(dataset, list(dataset.metrics), bucket["metrics"]["value"]),
     }
     groups = [key[field] for field in (*dataset.history.group_by, "@timestamp")]
     return row_id(transform_id, groups), source

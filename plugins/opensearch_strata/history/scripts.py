@@ -1,55 +1,116 @@
-"""The scripted_metric that computes all statistics of a row in one pass. Reads ``include/painless/`` once."""
+"""The scripted_metrics that compute all statistics of a bucket in one pass. Reads ``include/painless/`` once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.definitions import include_dir
 from opensearch_strata.errors import DefinitionError
-from opensearch_strata.history.sketch import scale
+from opensearch_strata.history.sketch import step_of
+from opensearch_strata.history.totals import numbers_and_words
+
+Body = dict[str, Any]
+
+# Functions that each script needs, in the files of their names.
+_INIT = ("begin",)
+_ADD = ("sketch_count", "sketch_wire", "totals", "rows")
+_REDUCE = ("sketch_wire", "totals", "row")
+_ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 
 
-def condense_metric(dataset: Dataset, metrics: Iterable[str] | None = None) -> dict[str, Any]:
-    """Aggregation that returns ``{metric: {min, max, sum, count, avg?, sketch?}}`` of each bucket.
+def condense_metric(dataset: Dataset, names: Sequence[str] | None = None, *, finished: bool = True) -> Body:
+    """Aggregation over raw documents: the statistics of every metric in a bucket.
 
-    The text is constant and all that differs is in ``params``: a script is compiled once per node, whatever
-    the dataset. A metric without values in a bucket is left out.
+    The text is constant and all that differs is in ``params``: a script is compiled once per node, whatever the
+    dataset. A metric without values in a bucket is left out.
 
-    :param metrics: names of the metrics wanted; all by default
+    :param names: metrics wanted, all by default
+    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it; else
+        the states of the shards, for :func:`opensearch_strata.history.totals.row_of_states`. The server sends the
+        text of the reduce script along with every single bucket, so the shorter is the faster.
     """
-    names = list(dataset.metrics if metrics is None else metrics)
-    scales = [scale(dataset.sketches[name]) if name in dataset.sketches else None for name in names]
+    numbers, words = numbers_and_words(dataset, list(dataset.metrics) if names is None else names)
     params = {
-        "names": names,
-        "fields": [dataset.metrics[name].field for name in names],
-        "stats": [list(dataset.metrics[name].stats) for name in names],
-        # 0 = no sketch: the server cannot copy params that hold null.
-        "multipliers": [s.multiplier if s else 0.0 for s in scales],
-        "offsets": [s.offset if s else 0 for s in scales],
+        **_params(dataset, numbers),
+        "fields": [dataset.metrics[name].field for name in numbers],
+        "stats": [list(dataset.metrics[name].stats) for name in numbers],
     }
-    functions = _text("sketch")
+    if words:
+        limits = [dataset.top_values[name] for name in words]
+        fields = [dataset.metrics[name].field for name in words]
+        params["tops"] = {"names": words, "limits": limits, "fields": fields}
+    return _metric(params, "condense", finished)
+
+
+def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mapping[str, float]) -> Body:
+    """Aggregation over rows of history: the same statistics, merged; always the states of the shards.
+
+    :param names: metrics wanted
+    :param relative_errors: by metric, to read its sketches at: their own, or one of a multiple of their step
+    """
+    numbers, words = numbers_and_words(dataset, names)
+    leaves = ("count", "min", "max", "sum", "sketch")
+    params = {
+        **_params(dataset, numbers, relative_errors),
+        "fields": [[f"metrics.{name}.{leaf}" for leaf in leaves] for name in numbers],
+    }
+    if words:
+        params["tops"] = {"names": words, "fields": [[f"metrics.{n}.count", f"metrics.{n}.top"] for n in words]}
+    return _metric(params, "recall", finished=False)
+
+
+def _params(
+    dataset: Dataset, names: Sequence[str], relative_errors: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    errors = dataset.sketches if relative_errors is None else relative_errors
+    decimals = [dataset.decimals(name) for name in names]
+    return {
+        "names": list(names),
+        # 0 = no sketch, no decimals stated: the server cannot copy params that hold null.
+        "steps": [step_of(error) if (error := errors.get(name)) else 0 for name in names],
+        "factors": [0.0 if places is None else 10.0**places for places in decimals],
+    }
+
+
+def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
+    # A dataset without top values has scripts without them: their text and their work are no cost to it.
+    if "tops" in params:
+        init = _script(*_INIT, f"{kind}_init", "top_values_init")
+        add = _script(*_ADD, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map")
+        reduce = _script(*_REDUCE, "top_values", "top_values_write", "top_values_reduce")
+    else:
+        init = _script(*_INIT, f"{kind}_init")
+        add = _script(*_ADD, f"{kind}_map")
+        reduce = _script(*_REDUCE, "condense_reduce")
     return {
         "scripted_metric": {
             "params": params,
-            "init_script": _script(_text("condense_init")),
-            "map_script": _script(functions + _text("condense_map")),
-            "combine_script": _script(functions + _text("condense_combine")),
-            "reduce_script": _script(functions + _text("condense_reduce")),
+            "init_script": init,
+            "map_script": add,
+            "combine_script": _script(*_ADD, f"{kind}_combine"),
+            "reduce_script": reduce if finished else _painless("return states"),
         }
     }
 
 
-def _script(source: str) -> dict[str, str]:
+def _painless(source: str) -> Body:
     return {"lang": "painless", "source": source}
 
 
 @cache
+def _script(*names: str) -> Body:
+    return _painless("\n".join(_text(name) for name in names))
+
+
+@cache
 def _text(name: str) -> str:
+    """A script without its comments and indentation, which would travel with every bucket."""
     path = include_dir() / "painless" / f"{name}.painless"
     try:
-        return path.read_text("utf-8")
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
     except OSError as error:
         raise DefinitionError(f"The script {path} cannot be read ({error.strerror}); restore it.") from None
+    return "\n".join(line for line in lines if line and not line.startswith("//"))

@@ -16,20 +16,39 @@ if TYPE_CHECKING:
 
 _PAGE = 2000
 
+NO_TIME = 2**63 - 1
+"""What stands for a missing time where hits are sorted by it."""
+
 
 @dataclass(frozen=True)
 class Carried:
     """What a day's rows carry: how many rows, for how many raw documents.
 
+    :param doc_count: the same documents as aggregations count them, by the rows' ``_doc_count``
     :param version: sum of the rows' sequence numbers; another one means that some row was written since
     """
 
     rows: int
     documents: int
+    doc_count: int = 0
     version: int = 0
 
 
-def _of_day(dataset: Dataset, day: date) -> dict[str, Any]:
+@dataclass(frozen=True)
+class StoredRow:
+    """What names a row, without its metrics.
+
+    :param keys: group values in the order of the groups, then the time as epoch milliseconds; None where missing
+    :param documents: raw documents it stands for, None if somebody wrote a row that does not say it
+    """
+
+    identity: str
+    keys: list[Any]
+    documents: int | None
+
+
+def of_day(dataset: Dataset, day: date) -> dict[str, Any]:
+    """Query for the rows of a day."""
     return {"term": {"transform._id": dataset.transform_id(day)}}
 
 
@@ -45,53 +64,63 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
     body = {
         "size": 0,
         "track_total_hits": True,
-        "query": _of_day(dataset, day),
+        "query": of_day(dataset, day),
         "aggs": {
             "documents": {"sum": {"field": "transform._doc_count"}},
             "version": {"sum": {"field": "_seq_no"}},
+            "day": {"terms": {"field": "transform._id", "size": 1}},
         },
     }
     answer = client.search(index=index, body=body, params=WHOLE)
     sums = answer["aggregations"]
-    return Carried(answer["hits"]["total"]["value"], int(sums["documents"]["value"]), int(sums["version"]["value"]))
+    return Carried(
+        rows=answer["hits"]["total"]["value"],
+        documents=int(sums["documents"]["value"]),
+        doc_count=sum(bucket["doc_count"] for bucket in sums["day"]["buckets"]),
+        version=int(sums["version"]["value"]),
+    )
 
 
-def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[dict[str, Any]]:
-    """Every row of a day as a search hit, after a refresh."""
-    index = dataset.month_index(day)
-    client.indices.refresh(index=index)
-    return stream_hits(client, index, _of_day(dataset, day))
-
-
-def stream_hits(client: OpenSearch, index: str, query: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every hit of a query on one index, in pages, bounded in memory.
+def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[StoredRow]:
+    """Every row of a day after a refresh, in pages, bounded in memory.
 
     Shard by shard in order of sequence number, which is unique there: no hit is lost or seen twice at a page's
     border, and no scroll or point-in-time permission is needed.
     """
+    index = dataset.month_index(day)
+    client.indices.refresh(index=index)
+    fields = [*dataset.history.group_by, "transform._doc_count"]
+    # The time as a sort value, because that is the plain number: as text, times before 1970 come out wrong.
+    order = [{"_seq_no": "asc"}, {"@timestamp": "asc"}]
     shards = int(client.indices.get_settings(index=index)[index]["settings"]["index"]["number_of_shards"])
     for shard in range(shards):
-        body: dict[str, Any] = {"size": _PAGE, "query": query, "sort": [{"_seq_no": "asc"}]}
+        body = {"size": _PAGE, "query": of_day(dataset, day), "sort": order, "docvalue_fields": fields}
         while True:
             params = {**WHOLE, "preference": f"_shards:{shard}"}
             hits = client.search(index=index, body=body, params=params)["hits"]["hits"]
-            yield from hits
+            yield from (_stored_row(dataset, hit) for hit in hits)
             if len(hits) < _PAGE:
                 break
             body["search_after"] = hits[-1]["sort"]
 
 
-def is_stray(dataset: Dataset, day: date, hit: dict[str, Any]) -> bool:
+def _stored_row(dataset: Dataset, hit: dict[str, Any]) -> StoredRow:
+    fields = hit.get("fields", {})
+    groups = [fields.get(name, [None])[0] for name in dataset.history.group_by]
+    time = hit["sort"][1]
+    documents = fields.get("transform._doc_count", [None])[0]
+    return StoredRow(hit["_id"], [*groups, None if time == NO_TIME else time], documents)
+
+
+def is_stray(dataset: Dataset, day: date, row: StoredRow) -> bool:
     """True for a row whose ``_id`` is not the one that a transform gives to its keys."""
-    source = hit["_source"]
-    keys = [source.get(field) for field in (*dataset.history.group_by, "@timestamp")]
-    return bool(hit["_id"] != row_id(dataset.transform_id(day), keys))
+    return row.identity != row_id(dataset.transform_id(day), row.keys)
 
 
 def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
     """Documents that the day's rows carry, rows under foreign ids left out."""
     rows = stream_rows(client, dataset, day)
-    return sum(hit["_source"]["transform._doc_count"] for hit in rows if not is_stray(dataset, day, hit))
+    return sum(row.documents or 0 for row in rows if not is_stray(dataset, day, row))
 
 
 def delete_rows(client: OpenSearch, dataset: Dataset, day: date) -> int:
@@ -99,6 +128,6 @@ def delete_rows(client: OpenSearch, dataset: Dataset, day: date) -> int:
     index = dataset.month_index(day)
     client.indices.refresh(index=index)
     answer = client.delete_by_query(
-        index=index, body={"query": _of_day(dataset, day)}, params={"refresh": "true", "conflicts": "abort"}
+        index=index, body={"query": of_day(dataset, day)}, params={"refresh": "true", "conflicts": "abort"}
     )
     return int(answer["deleted"])

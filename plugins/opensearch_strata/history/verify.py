@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import TransientError
-from opensearch_strata.history.aggregation import compared_stats, totals_body
+from opensearch_strata.history.aggregation import compared_stats, recall_body, totals_body
 from opensearch_strata.history.raw_day import WHOLE, RawDay, count_documents, inspect_raw_day
-from opensearch_strata.history.sketch import Bins, merge_into, unpack
-from opensearch_strata.history.stored_rows import carried, is_stray, stream_rows
+from opensearch_strata.history.sketch import Bins, unpack
+from opensearch_strata.history.stored_rows import Carried, StoredRow, carried, is_stray, of_day, stream_rows
+from opensearch_strata.history.totals import row_of_states
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -65,11 +67,15 @@ class Proof:
 
 @dataclass
 class Totals:
-    """Sums over a whole day, from one of the two sides."""
+    """Sums over a whole day, from one of the two sides.
+
+    :param metrics: what the script says of each metric, see :func:`row_of_states`
+    :param server: what the server's own aggregations say of each metric; of the raw day only
+    """
 
     documents: int = 0
-    stats: dict[str, dict[str, float]] = field(default_factory=dict)
-    sketches: dict[str, Bins] = field(default_factory=dict)
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    server: dict[str, dict[str, float]] = field(default_factory=dict)
     buckets: Counter[int | None] = field(default_factory=Counter)
     rows: int = 0
     null_rows: int = 0
@@ -106,11 +112,9 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
     found = answer["aggregations"]
     totals = Totals(documents=answer["hits"]["total"]["value"])
     for name, metric in dataset.metrics.items():
-        count = found[f"{name}.count"]["value"]
-        if count:
-            totals.stats[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in compared_stats(metric)}
-    for name, value in (found["sketches"]["value"] if dataset.sketches else {}).items():
-        totals.sketches[name] = unpack(value["sketch"])
+        if found[f"{name}.count"]["value"]:
+            totals.server[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in compared_stats(metric)}
+    totals.metrics = row_of_states(dataset, list(dataset.metrics), found["totals"]["value"])
     for bucket in found["buckets"]["buckets"]:
         totals.buckets[bucket["key"]] = bucket["doc_count"]
     if without_time := found["without_time"]["doc_count"]:
@@ -122,7 +126,7 @@ def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
     """Totals of rows that nobody wrote meanwhile; another run may be condensing the same day."""
     before = carried(client, dataset, day)
     for _ in range(_READS):
-        totals = _read_rows(client, dataset, day) if before.rows else Totals()
+        totals = _read_rows(client, dataset, day, before) if before.rows else Totals()
         after = carried(client, dataset, day)
         if after == before:
             return totals
@@ -133,43 +137,36 @@ def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
     )
 
 
-def _read_rows(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
-    totals = Totals()
-    sums: dict[str, list[float]] = {}
-    for hit in stream_rows(client, dataset, day):
-        totals.rows += 1
-        stray = is_stray(dataset, day, hit)
-        totals.strays += stray
-        try:
-            _add_row(totals, sums, dataset, hit["_source"], stray)
-        except (KeyError, TypeError, ValueError):  # written by somebody else, or damaged
-            totals.unreadable += 1
-    for name, parts in sums.items():
-        totals.stats[name]["sum"] = math.fsum(parts)
+def _read_rows(client: OpenSearch, dataset: Dataset, day: date, there: Carried) -> Totals:
+    from opensearchpy import RequestError
+
+    totals = Totals(doc_count=there.doc_count)
+    for row in stream_rows(client, dataset, day):
+        _add_row(totals, row, is_stray(dataset, day, row))
+    try:
+        totals.metrics = _recall(client, dataset, day)
+    except (RequestError, ValueError):  # a sketch that is none: written by somebody else, or damaged
+        totals.unreadable = totals.unreadable or totals.rows
     return totals
 
 
-def _add_row(totals: Totals, sums: dict[str, list[float]], dataset: Dataset, row: dict[str, Any], stray: bool) -> None:
-    documents = row["transform._doc_count"]
-    totals.documents += documents
-    totals.genuine_documents += 0 if stray else documents
-    totals.buckets[row.get("@timestamp")] += documents
-    totals.null_rows += any(row.get(key) is None for key in (*dataset.history.group_by, "@timestamp"))
-    totals.doc_count += row["_doc_count"]
-    for name, value in row["metrics"].items():
-        _add_metric(totals, sums, name, value)
+def _add_row(totals: Totals, row: StoredRow, stray: bool) -> None:
+    totals.rows += 1
+    totals.strays += stray
+    if row.documents is None:
+        totals.unreadable += 1
+        return
+    totals.documents += row.documents
+    totals.genuine_documents += 0 if stray else row.documents
+    totals.buckets[row.keys[-1]] += row.documents
+    totals.null_rows += None in row.keys
 
 
-def _add_metric(totals: Totals, sums: dict[str, list[float]], name: str, value: dict[str, Any]) -> None:
-    stats = totals.stats.setdefault(name, {"count": 0})
-    stats["count"] += value["count"]
-    for stat, better in (("min", min), ("max", max)):
-        if stat in value:
-            stats[stat] = better(stats.get(stat, value[stat]), value[stat])
-    if "sum" in value:
-        sums.setdefault(name, []).append(value["sum"])
-    if "sketch" in value:
-        merge_into(totals.sketches.setdefault(name, {}), unpack(value["sketch"]))
+def _recall(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, dict[str, Any]]:
+    """All rows of the day merged into one by the server, as readers get them."""
+    body = recall_body(dataset, of_day(dataset, day))
+    answer = client.search(index=dataset.month_index(day), body=body, params=WHOLE)
+    return row_of_states(dataset, list(dataset.metrics), answer["aggregations"]["totals"]["value"])
 
 
 def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
@@ -182,24 +179,44 @@ def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
         Check("rows that cannot be read", 0, history.unreadable, history.unreadable == 0),
         Check("time buckets that differ", 0, len(moved), not moved),
     ]
-    for name, metric in dataset.metrics.items():
-        left, right = raw.stats.get(name, {}), history.stats.get(name, {})
-        for stat in (s for s in ("count", "min", "max", "sum") if s in metric.stats):
-            one, other = left.get(stat, 0), right.get(stat, 0)
-            same = _same_sum(left, right) if stat == "sum" else one == other
-            checks.append(Check(f"{name} {stat}", one, other, same))
-        if name in dataset.sketches:
-            bins, merged = raw.sketches.get(name, {}), history.sketches.get(name, {})
-            counted = sum(merged.values())
-            count = left.get("count", 0)
-            checks.append(Check(f"{name} sketch count", count, counted, count == counted))
-            differing = sum(1 for b in bins.keys() | merged.keys() if bins.get(b) != merged.get(b))
-            checks.append(Check(f"{name} sketch bins that differ", 0, differing, differing == 0))
+    for name in dataset.metrics:
+        checks += _metric_checks(dataset, name, raw, history)
     return checks
 
 
-def _same_sum(left: dict[str, float], right: dict[str, float]) -> bool:
-    """Equal within 1e-9, relative to the sum or, where values cancel out, to the largest value."""
-    one, other = left.get("sum", 0.0), right.get("sum", 0.0)
-    largest = max((abs(left.get(stat, 0.0)) for stat in ("min", "max")), default=0.0)
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9 * largest)
+def _metric_checks(dataset: Dataset, name: str, raw: Totals, history: Totals) -> Iterator[Check]:
+    """The server's own count and extremes, its sum, and the script's sum and distribution, against the rows."""
+    server, script, rows = (side.get(name, {}) for side in (raw.server, raw.metrics, history.metrics))
+    stats = dataset.metrics[name].stats
+    decimals = dataset.decimals(name)
+    for stat in (s for s in ("count", "min", "max") if s in stats):
+        one, other = _rounded(server.get(stat, 0), decimals), rows.get(stat, 0)
+        yield Check(f"{name} {stat}", one, other, one == other)
+    if "sum" in stats:
+        one, other = server.get("sum", 0.0), rows.get("sum", 0.0)
+        largest = max(abs(server.get(stat, 0.0)) for stat in ("min", "max"))
+        slack = 0.0 if decimals is None else server.get("count", 0) * 0.5 / 10.0**decimals
+        yield Check(f"{name} sum", one, other, _same(one, other, 1e-9 * largest + slack))
+        if decimals is not None:
+            exact = script.get("sum", 0.0)
+            yield Check(f"{name} sum of rounded values", exact, other, _same(exact, other, 0.0))
+    if name in dataset.sketches:
+        bins, merged = _bins(script), _bins(rows)
+        count, counted = server.get("count", 0), sum(merged.values())
+        yield Check(f"{name} sketch count", count, counted, count == counted)
+        differing = sum(1 for b in bins.keys() | merged.keys() if bins.get(b) != merged.get(b))
+        yield Check(f"{name} sketch bins that differ", 0, differing, differing == 0)
+
+
+def _rounded(value: float, decimals: int | None) -> float:
+    """A value as the scripts round it."""
+    return value if decimals is None else round(value * 10.0**decimals) / 10.0**decimals
+
+
+def _bins(metric: dict[str, Any]) -> Bins:
+    return unpack(metric["sketch"])[0] if "sketch" in metric else {}
+
+
+def _same(one: float, other: float, slack: float) -> bool:
+    """Equal within 1e-9, relative to the sum, or within what rounding and cancelling values may leave."""
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=slack)

@@ -1,0 +1,135 @@
+"""What the measurements must reach and what they go for: one table, and the reasons where they fall short. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Verdict = Literal["go for", "must", "no"]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One line of the table.
+
+    :param form: how a figure is written, ``{}`` for the number
+    :param sign: 1 if more is better, -1 if less is
+    :param go_for: None where nothing beyond `must` is asked
+    """
+
+    measure: str
+    against: str
+    form: str
+    sign: Literal[1, -1]
+    must: float
+    go_for: float | None = None
+
+    def written(self, figure: float | None) -> str:
+        """A figure in the form of this goal, with as many decimals as tell it from its borders."""
+        return "" if figure is None else self.form.format(f"{figure:.2f}" if abs(figure) < 10 else f"{figure:.0f}")
+
+    def border(self, figure: float | None) -> str:
+        """`must` or `go_for`, with the side on which the figure has to be."""
+        return "" if figure is None else f"{'>=' if self.sign > 0 else '<='} {self.form.format(f'{figure:g}')}"
+
+
+GOALS = {
+    "standard": Goal(
+        "search time of the condense aggregation: 11 metrics, statistics and 1 % sketches",
+        "44 standard aggregations (min, max, sum, value_count) over the same composite, page 5,000",
+        "{} x",
+        -1,
+        1.15,
+        1.0,
+    ),
+    "first": Goal(
+        "the same",
+        "what people write first: (hour, device), page 1,000, range query, 33 standard aggregations and 11 scripted "
+        "HashMap distributions",
+        "{} x faster",
+        1,
+        4,
+        6,
+    ),
+    "whole": Goal(
+        "whole condense: indexing of rows, engine `search`, parallel hours",
+        "its own search time, serial",
+        "{} x",
+        -1,
+        1.5,
+        1.2,
+    ),
+    "eleven": Goal(
+        "bytes of a raw day : bytes of its rows, all 11 metrics sketched", "raw day, default codec", "{}:1", 1, 100, 140
+    ),
+    "three": Goal("the same, 3 of 11 sketched", "raw day, default codec", "{}:1", 1, 160, 220),
+    "error": Goal(
+        "largest error of p50, p90, p99, p99.9 of any devices and span, from merged sketches",
+        "exact values",
+        "{} %",
+        -1,
+        1.0,
+    ),
+    "all devices": Goal(
+        "hourly p50, p90, p99 of all devices over all days, from the history",
+        "`percentiles` of the raw days",
+        "{} x faster",
+        1,
+        5,
+        20,
+    ),
+    "one device": Goal("the same of one device", "`percentiles` of the raw days", "{} x faster", 1, 10, 40),
+    "memory": Goal("peak memory of a process that streams many devices, hourly by device", "", "{} MB", -1, 500),
+}
+
+REASONS: dict[str, str] = {}
+"""Why a `go for` is out of reach, by goal; shown where a run falls short of it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found for a goal.
+
+    :param figure: compared with the goal's borders
+    :param ours: as it was measured, in words
+    :param peer: the other side, empty where there is none
+    """
+
+    key: str
+    figure: float
+    ours: str
+    peer: str
+
+    @property
+    def goal(self) -> Goal:
+        """The goal."""
+        return GOALS[self.key]
+
+    @property
+    def reached(self) -> Verdict:
+        """The farther of the two borders that was reached."""
+        goal = self.goal
+        if goal.sign * self.figure < goal.sign * goal.must:
+            return "no"
+        return "must" if goal.go_for is not None and goal.sign * self.figure < goal.sign * goal.go_for else "go for"
+
+    @property
+    def reason(self) -> str | None:
+        """Why it falls short of `go_for`; None if it does not."""
+        return None if self.reached == "go for" else REASONS.get(self.key, "no reason is known yet")
+
+    def record(self) -> dict[str, Any]:
+        """The line for a machine."""
+        goal = self.goal
+        return {
+            "key": self.key,
+            "measure": goal.measure,
+            "against": goal.against,
+            "ours": self.ours,
+            "peer": self.peer,
+            "figure": self.figure,
+            "must": goal.must,
+            "go_for": goal.go_for,
+            "reached": self.reached,
+            "reason": self.reason,
+        }

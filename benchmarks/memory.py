@@ -1,0 +1,130 @@
+"""Peak memory of a process that reads a long history of many devices, page by page.
+
+Run as a program, it reads the definition from stdin and tells what it read as JSON:
+``python -m benchmarks.memory URL BEGIN END``.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import cycle, islice
+from typing import Any
+
+import orjson
+
+from benchmarks.condensing import pages
+from benchmarks.sizes import row_bodies
+from benchmarks.telemetry import device_name
+from benchmarks.workload import BenchmarkError, Workload, write
+from local.places import PROJECT
+from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.aggregation import rows_body
+from opensearch_strata.history.month import ensure_month
+from opensearch_strata.history.rows import row_id, row_of_bucket
+from opensearch_strata.reader import read_pages
+from opensearch_strata.tables import Table
+
+METRIC = "latency"
+STATS = ("count", "avg", "p50", "p99")
+HOURS = (12, 48)
+"""Two lengths of the same history."""
+
+DOCUMENTS_PER_DEVICE = 100
+"""So that a workload of 1,000,000 documents has a history of 10,000 devices beside it."""
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """One process that read a history and kept nothing of it."""
+
+    devices: int
+    hours: int
+    rows: int
+    seconds: float
+    peak_bytes: int
+
+
+def measure_memory(workload: Workload, url: str, say: Callable[[str], None]) -> list[Streamed]:
+    """Write a history without raw days, then read it in processes of their own, a short span and a long one."""
+    fleet = workload.variant("fleet").model_copy(update={"raw": _no_raw(workload)})
+    devices = max(1, workload.documents // DOCUMENTS_PER_DEVICE)
+    say(f"{devices * HOURS[-1]:,} rows of {devices:,} devices")
+    day = workload.days[0]
+    ensure_month(workload.client, fleet, day)
+    index = fleet.month_index(day)
+    write(workload.client, index, row_bodies(_rows(workload, fleet, devices)))
+    workload.client.indices.refresh(index=index)
+    found = []
+    for hours in HOURS:
+        say(f"{hours} hours in a process of its own")
+        begin = workload.span[0]
+        found.append(Streamed(devices, hours, **_in_own_process(fleet, url, begin, begin + timedelta(hours=hours))))
+    return found
+
+
+def memory_table(streamed: Sequence[Streamed]) -> Table:
+    """Two spans of the same history: more rows, and no more memory."""
+    rows = [
+        (f"{one.hours} h of {one.devices:,} devices", one.rows, round(one.seconds, 1), round(one.peak_bytes / MEGABYTE))
+        for one in streamed
+    ]
+    return Table("Streaming a history, hourly by device", ("span", "rows", "seconds", "peak MB"), rows)
+
+
+def _no_raw(workload: Workload) -> Any:
+    """Raw days of another name, so that there are none."""
+    raw = workload.dataset.raw
+    return raw.model_copy(update={"index": f"{workload.prefix}-gone-{{day}}"})
+
+
+def _rows(workload: Workload, fleet: Dataset, devices: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Hours of many devices, with the statistics of real rows dealt out to them in turn."""
+    found = pages(workload, fleet, workload.dataset.raw_index(workload.days[0]), rows_body, {"match_all": {}})
+    sample = [row_of_bucket(fleet, "", bucket)[1] for bucket in islice(next(found), 2000)]
+    rows = cycle(sample)
+    begin = int(workload.span[0].timestamp() * 1000)
+    for hour in range(HOURS[-1]):
+        moment = begin + hour * 3_600_000
+        transform_id = fleet.transform_id((workload.span[0] + timedelta(hours=hour)).date())
+        for device in range(devices):
+            keys = {"device": device_name(device), "@timestamp": moment}
+            yield row_id(transform_id, list(keys.values())), {**next(rows), **keys, "transform._id": transform_id}
+
+
+def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.memory", url, begin.isoformat(), end.isoformat()]
+    definition = fleet.model_dump_json().encode()
+    done = subprocess.run(command, input=definition, capture_output=True, cwd=PROJECT, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"The process that reads the history failed: {done.stderr.decode()[-2000:]}")
+    found: dict[str, Any] = orjson.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    """Streams the history and tells rows, seconds and peak memory."""
+    url, begin, end = sys.argv[1], datetime.fromisoformat(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
+    fleet = Dataset.model_validate_json(sys.stdin.buffer.read())
+    client = build_client(ClientSettings.from_url(url))
+    began = time.perf_counter()
+    rows = sum(
+        len(page)
+        for page in read_pages(client, fleet, begin, end, metrics=[METRIC], stats=STATS, interval="1h", by=["device"])
+    )
+    seconds = time.perf_counter() - began
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = kibibytes * (1 if sys.platform == "darwin" else 1024)
+    sys.stdout.buffer.write(orjson.dumps({"rows": rows, "seconds": seconds, "peak_bytes": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Seconds of several things, measured side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to time.
+
+    :param prepare: done before each run, outside of the time
+    """
+
+    run: Callable[[], object]
+    prepare: Callable[[], object] = lambda: None
+
+
+@dataclass
+class Samples:
+    """Seconds of one task, a place for each round.
+
+    :param whole: as the caller waits
+    :param answers: of these, spent in requests (those that run at the same time are added up)
+    """
+
+    whole: list[float] = field(default_factory=list)
+    answers: list[float] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """Median of what the caller waits."""
+        return median(self.whole)
+
+    @property
+    def answer_seconds(self) -> float:
+        """Median of the time in requests."""
+        return median(self.answers)
+
+
+def timed(
+    client: OpenSearch, tasks: Mapping[str, Task], rounds: int, on_round: Callable[[str], None] = lambda _: None
+) -> dict[str, Samples]:
+    """Run all tasks once to warm up, then `rounds` times in turn, so that a slow moment of the machine hits all alike.
+
+    :param client: the one that the tasks use
+    :param on_round: told in words what comes next
+    """
+    samples = {name: Samples() for name in tasks}
+    for number in range(rounds + 1):
+        for name, task in tasks.items():
+            on_round(f"{name}, {f'round {number} of {rounds}' if number else 'warm-up'}")
+            task.prepare()
+            with _requests(client) as answers:
+                began = time.perf_counter()
+                task.run()
+                took = time.perf_counter() - began
+            if number:
+                samples[name].whole.append(took)
+                samples[name].answers.append(sum(answers))
+    return samples
+
+
+@contextmanager
+def _requests(client: OpenSearch) -> Iterator[list[float]]:
+    """Seconds of every request that a client makes meanwhile."""
+    seconds: list[float] = []
+    transport: Any = client.transport
+    perform = transport.perform_request
+
+    def timed_request(*args: Any, **options: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return perform(*args, **options)
+        finally:
+            seconds.append(time.perf_counter() - began)
+
+    transport.perform_request = timed_request
+    try:
+        yield seconds
+    finally:
+        del transport.perform_request

@@ -1,0 +1,71 @@
+"""Marks of verified days in the month index: which raw days a reader may take from history.
+
+A mark is a note beside the rows, ``_meta.strata.verified.<day>`` of the month's mapping. It holds as long as raw day,
+number of its documents and definition are those of the proof. A mark that is lost costs time, because raw is read; so
+marks are never locked, and are forgotten before rows are touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.raw_day import RawDay
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What was proven of a day.
+
+    :param documents: raw documents at the time of the proof
+    :param uuid: of the raw index
+    :param fingerprint: of the definition
+    """
+
+    documents: int
+    uuid: str
+    fingerprint: str
+
+
+def mark_of(dataset: Dataset, raw: RawDay) -> Mark:
+    """The mark that a proof of this raw day leaves."""
+    return Mark(raw.documents, raw.uuid, dataset.fingerprint)
+
+
+def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
+    """Every mark of a month.
+
+    :param meta: ``_meta.strata`` of the month index
+    """
+    return {
+        date.fromisoformat(day): Mark(mark["documents"], mark["uuid"], mark["fingerprint"])
+        for day, mark in meta.get("verified", {}).items()
+    }
+
+
+def remember(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
+    """Mark a day whose proof holds."""
+    _update(client, dataset, raw.day, mark_of(dataset, raw))
+
+
+def forget(client: OpenSearch, dataset: Dataset, day: date) -> None:
+    """Take the mark of a day away."""
+    _update(client, dataset, day, None)
+
+
+def _update(client: OpenSearch, dataset: Dataset, day: date, mark: Mark | None) -> None:
+    """Read, change, write: the server replaces ``_meta`` as a whole."""
+    index = dataset.month_index(day)
+    meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
+    strata = meta.get("strata", {})
+    before = strata.get("verified", {})
+    after = {**before, f"{day}": asdict(mark)} if mark else {d: m for d, m in before.items() if d != f"{day}"}
+    if after != before:
+        body = {"_meta": {**meta, "strata": {**strata, "verified": after}}}
+        client.indices.put_mapping(index=index, body=body)

@@ -1,0 +1,1 @@
+"""One answer from two sources: raw days and their history."""

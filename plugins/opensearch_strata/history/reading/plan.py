@@ -1,0 +1,169 @@
+"""Which source answers which part of a question. Pure: decided from what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from opensearch_strata.dataset import Dataset, Distribution
+from opensearch_strata.days import day_of
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.marks import Mark, marks_in
+from opensearch_strata.history.reading.question import Question, moment_of
+from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource, Sources
+from opensearch_strata.history.sketch import VERSION, step_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events.
+
+    :param raw: days to read from raw: they are there and not verified
+    :param verified: days that are raw, but read from history, for whole buckets
+    :param months: history months; rows of the days in ``raw`` are left out
+    :param steps: metric -> step of the sketches to merge; empty where no percentile is asked for
+    """
+
+    question: Question
+    raw: Sequence[RawSource]
+    verified: Sequence[RawSource]
+    months: Sequence[MonthSource]
+    steps: Mapping[str, int]
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset as the scripts must see it: the metrics asked for, with sketches of the steps to merge."""
+        metrics = {}
+        for name in self.question.metrics:
+            step = self.steps.get(name)
+            distribution = Distribution(relative_error=step / 1000) if step else None
+            metrics[name] = self.question.dataset.metrics[name].model_copy(update={"distribution": distribution})
+        return self.question.dataset.model_copy(update={"metrics": metrics})
+
+    @property
+    def contents(self) -> list[Contents]:
+        """What is in each index."""
+        return [source.contents for source in (*self.raw, *self.verified, *self.months)]
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Earliest and latest event of all, epoch milliseconds; crossed if there is none."""
+        return _ends(self.contents)
+
+    def marks(self) -> dict[str, Any]:
+        """The marks that this plan trusts, by raw index."""
+        return {source.index: _mark(self.question.dataset, source) for source in self.verified}
+
+
+def make_plan(question: Question, sources: Sources) -> Plan:
+    """Decide where each raw day is read from.
+
+    :raises Refused: nothing of the span is known, an index that may hold a part of it cannot be read, or its sketches
+        cannot be merged
+    """
+    _refuse_unreadable(question, sources)
+    _refuse_unknown(question, sources)
+    marks = {day: mark for month in sources.months for day, mark in marks_in(month.meta).items()}
+    there = [source for source in sources.raw if source.contents.documents]
+    verified = [source for source in there if marks.get(source.day) == _mark(question.dataset, source)]
+    raw = [source for source in there if source not in verified]
+    months = [month for month in sources.months if month.contents.touches(question.start, question.end)]
+    for month in months:
+        _refuse_foreign(question, month)
+    return Plan(question, raw, verified, months, _steps(question, months))
+
+
+def _mark(dataset: Dataset, source: RawSource) -> Mark:
+    return Mark(source.contents.documents, source.uuid, dataset.fingerprint)
+
+
+def _refuse_unreadable(question: Question, sources: Sources) -> None:
+    """Late events of the span may lie in any raw day from its first one on."""
+    first = day_of(moment_of(question.start), question.dataset.zone)
+    for day, sentence in sources.unreadable:
+        if day >= first:
+            raise Refused(f"{sentence} It may hold events from {first} on.")
+
+
+def _refuse_unknown(question: Question, sources: Sources) -> None:
+    dataset = question.dataset
+    first, last = _ends(source.contents for source in (*sources.raw, *sources.months))
+    if first > last:
+        raise Refused(
+            f"Nothing is known of {dataset.name!r} yet: there is no event in {dataset.raw.index} nor in "
+            f"{dataset.history.index}."
+        )
+    if not Contents(0, first, last).touches(question.start, question.end):
+        raise Refused(
+            f"Nothing is known of {dataset.name!r} from {_local(question, question.start)} to "
+            f"{_local(question, question.end)}. Its events are from {_local(question, first)} to "
+            f"{_local(question, last)}; {_extent(sources)}."
+        )
+
+
+def _extent(sources: Sources) -> str:
+    raw = [source.day for source in sources.raw]
+    months = [f"{source.month:%Y-%m}" for source in sources.months]
+    return (
+        f"raw are {f'{len(raw)} days from {raw[0]} to {raw[-1]}' if raw else 'no days'}, "
+        f"history are {f'{len(months)} months from {months[0]} to {months[-1]}' if months else 'no months'}"
+    )
+
+
+def _local(question: Question, ms: int) -> str:
+    moment: datetime = moment_of(ms).astimezone(question.dataset.zone)
+    return moment.isoformat(" ", "minutes")
+
+
+def _refuse_foreign(question: Question, month: MonthSource) -> None:
+    dataset = question.dataset
+    if not month.meta:
+        raise Refused(
+            f"{month.index} was not created by Strata (no _meta.strata), so its rows cannot be read. Move it away, or "
+            f"ask for other months."
+        )
+    for key, wanted in (("dataset", dataset.name), ("bucket", dataset.history.bucket), ("sketch_version", VERSION)):
+        if month.meta.get(key) != wanted:
+            raise Refused(
+                f"{month.index} holds rows of {key} {month.meta.get(key)!r}, the definition of {dataset.name!r} says "
+                f"{wanted!r}; they cannot be read by it. Ask for other months, or undo the change."
+            )
+    for group in (*question.by, *question.where):
+        if group not in month.meta["group_by"]:
+            raise Refused(
+                f"Rows of {month.index} are not grouped by {group!r}: they were condensed before the definition asked "
+                f"for it. Ask for other months, or without it."
+            )
+
+
+def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
+    """Metric -> the coarsest step of its sketches; raw days are condensed at it."""
+    steps = {}
+    for metric in question.metrics if question.quantiles else ():
+        errors = {month.index: _relative_errors(month, metric) for month in months}
+        found = {step_of(error) for listed in errors.values() for error in listed}
+        step = max(found, default=step_of(question.dataset.sketches[metric]))
+        if any(step % other for other in found):
+            listed = "; ".join(
+                f"{index}: {', '.join(map(str, listed))}" for index, listed in errors.items() if listed
+            )
+            raise Refused(
+                f"The sketches of {metric!r} have relative errors of which the largest is no multiple of each other "
+                f"({listed}), so they cannot be merged. Ask for these months one by one, or for min, max, sum, count "
+                f"and avg."
+            )
+        steps[metric] = step
+    return steps
+
+
+def _relative_errors(month: MonthSource, metric: str) -> list[float]:
+    errors: list[float] = month.meta.get("metrics", {}).get(metric, {}).get("relative_errors", [])
+    return errors
+
+
+def _ends(contents: Iterable[Contents]) -> tuple[int, int]:
+    known = [(found.first, found.last) for found in contents if found.first is not None and found.last is not None]
+    return min((first for first, _ in known), default=1), max((last for _, last in known), default=0)

@@ -1,0 +1,157 @@
+"""The cells of an answer: one per time and group, merged from raw days and rows of history, in order, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from ipaddress import ip_address
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.errors import TransientError
+from opensearch_strata.history.aggregation import PAGE_SIZE
+from opensearch_strata.history.raw_day import WHOLE
+from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body, raw_query, rows_query
+from opensearch_strata.history.reading.plan import Plan
+from opensearch_strata.history.reading.prepare import lost_marks, prepare
+from opensearch_strata.history.reading.question import Question
+from opensearch_strata.history.reading.walk import Pace, Stretch, stretches
+from opensearch_strata.history.totals import State, row_of_states
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+OnProgress = Callable[[float], None]
+"""Called with the share of the span that is read, 0 .. 1."""
+
+# Indices in one search: neither its request line (4 KiB at most) nor the time to its answer grows with the window.
+_INDICES = 8
+# Buckets held at once, over all searches of a stretch.
+_HELD = 2 * PAGE_SIZE
+_LEAST_PAGE = 1000
+
+# Milliseconds that a search for many records may cover, with raw days in it and without.
+_LONGEST_RAW, _LONGEST_HISTORY = 86_400_000, 31 * 86_400_000
+# Raw days that may be deleted under a single stretch; more of them at once is no retention.
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was found of one time and group.
+
+    :param time: epoch milliseconds
+    :param groups: value of each field that is kept apart, None where documents lack it
+    :param row: metric -> its statistics, see :func:`row_of_states`; never empty
+    :param source: ``raw``, ``history`` or ``both``
+    """
+
+    time: int
+    groups: tuple[Any, ...]
+    row: dict[str, dict[str, Any]]
+    source: str
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """One bucket of one search.
+
+    :param order: what sorts buckets as the server does
+    :param key: as the server wrote it; empty if nothing is kept apart
+    """
+
+    order: tuple[Any, ...]
+    key: Body
+    side: Side
+    states: list[State | None]
+
+
+class Recall:
+    """An answer that is being read.
+
+    :param plan: see :func:`opensearch_strata.history.reading.prepare.prepare`
+    """
+
+    def __init__(self, client: OpenSearch, plan: Plan) -> None:
+        self._client = client
+        self._plan = plan
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return self._plan.question
+
+    def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell]:
+        """Every cell that has a value, in the order of time and groups; a missing group value comes first.
+
+        Held in memory are some pages of buckets, whatever the span. A raw day that is deleted meanwhile is read on
+        from its history.
+
+        :raises TransientError: rows were rebuilt while they were read
+        """
+        start, end = self.question.start, self.question.end
+        longest = _LONGEST_RAW if self._plan.raw else _LONGEST_HISTORY
+        pace: Pace | None = None
+        for piece in stretches(self.question, *self._plan.ends):
+            pace = pace or Pace(longest // (piece.unit or longest))
+            rest: Stretch | None = piece
+            while rest:
+                part, rest = rest.cut(pace.units)
+                found = 0
+                for cell in self._cells_of(part):
+                    found += 1
+                    yield cell
+                pace.learn(part.units, found)
+                on_progress((part.end - start) / (end - start))
+        if lost := lost_marks(self._client, self._plan):
+            raise TransientError(
+                f"The rows of {', '.join(lost)} were rebuilt, or their raw days changed, while they were read, so what "
+                f"was read of them may be incomplete. Ask again."
+            )
+
+    def _cells_of(self, part: Stretch) -> Iterator[Cell]:
+        """Cells of a stretch; begun again behind the last one if a raw day is deleted meanwhile."""
+        from opensearchpy import NotFoundError
+
+        after: Body | None = None
+        for _ in range(_TRIES):
+            try:
+                for _, same in groupby(merge(*self._searches(part, after), key=_order_of), key=_order_of):
+                    buckets = list(same)
+                    after = buckets[0].key
+                    if cell := self._cell(part, buckets):
+                        yield cell
+            except NotFoundError:  # retention deletes nothing that history does not hold
+                self._plan = prepare(self._client, self.question)
+            else:
+                return
+        raise TransientError(f"Indices of {self.question.dataset.name!r} went one by one while they were read; ask again.")
+
+    def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
+        states = [state for bucket in buckets for state in bucket.states]
+        row = row_of_states(self._plan.dataset, self.question.metrics, states)
+        if not row:
+            return None
+        sides = {bucket.side for bucket in buckets if any(any(state[1]) for state in bucket.states if state)}
+        key = buckets[0].key
+        groups = tuple(key[group] for group in self.question.by)
+        time = key[TIME] if part.time is None else part.time
+        return Cell(time, groups, row, sides.pop() if len(sides) == 1 else "both")
+
+    def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
+        """Streams of buckets, each in order, that together hold every document of a stretch once."""
+        plan = self._plan
+        spans = [(part.start, part.end)]
+        whole = _clipped([self.question.whole_buckets], part)
+        partial = _clipped(self.question.partial_buckets, part)
+        wanted: list[tuple[Side, Body, list[str]]] = []
+        wanted += (
+            ("history", rows_query(plan, whole, without=plan.excluded), names)
+            for names in _batches(month.index for month in plan.months if month.contents.touches_any(whole))
+        )
+        for days, asked in ((plan.raw, spans), (plan.verified, partial)):
+            for names in _batches(day.index for day in days if day.contents.touches_any(asked)):
+                wanted.append(("raw", raw_query(plan, asked), names))
+        size = max(_LEAST_PAGE, min(PAGE_SIZE, _HELD // max(len(wanted), 1)))
+        return [self._buckets(side, names, query, part, after, size) for side, query, names in wanted]

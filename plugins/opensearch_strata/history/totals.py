@@ -1,0 +1,81 @@
+"""What the scripts say of a bucket: states of its shards, merged into statistics. Pure; the twin of
+``include/painless/condense_reduce.painless``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.sketch import merge_into, pack, unpack
+
+State = tuple[list[Any], list[int], list[str | None]]
+"""Of one shard or slice: for each metric sum, what its additions dropped, min and max side by side; the number of
+values; the sketch."""
+
+
+def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State]) -> dict[str, dict[str, Any]]:
+    """``{metric: {min, max, sum, count, avg?, sketch?}}``; a metric without values is left out.
+
+    :param names: the metrics, in the order that the script was given
+    """
+    row = {}
+    seen = [state for state in states if state is not None]
+    for place, name in enumerate(names):
+        sums, count, sketch = _merged(seen, place)
+        if count:
+            row[name] = _metric(dataset, name, sums, count, sketch)
+    return row
+
+
+def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: str | None) -> dict[str, Any]:
+    metric = dataset.metrics[name]
+    total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)
+    if "sum" in metric.stats and not math.isfinite(total):  # JSON has no infinity; the server writes it as a word
+        raise Refused(
+            f"The values of {metric.field!r} in one bucket add up to more than a number can hold, so metric {name!r} of "
+            f"{dataset.name!r} has no sum there. Nothing of this bucket was written; mend the documents, or leave the "
+            f"sum out of the metric's stats."
+        )
+    values = {"min": sums[2], "max": sums[3], "sum": total, "avg": total / count}
+    row: dict[str, Any] = {stat: value for stat, value in values.items() if stat in metric.stats}
+    row["count"] = count
+    if sketch:
+        row["sketch"] = sketch
+    return row
+
+
+def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, str | None]:
+    if len(states) == 1:  # by far the commonest: one shard, one slice
+        sums, counts, sketches = states[0]
+        return sums[4 * place : 4 * place + 4], counts[place], sketches[place]
+    total, count, texts = [0.0, 0.0, float("inf"), float("-inf")], 0, []
+    for sums, counts, sketches in states:
+        if not counts[place]:  # its extremes are infinite, which JSON writes as words
+            continue
+        part = sums[4 * place : 4 * place + 4]
+        _add_to(total, float(part[0]))
+        _add_to(total, float(part[1]))
+        total[2:] = min(total[2], part[2]), max(total[3], part[3])
+        count += counts[place]
+        if text := sketches[place]:
+            texts.append(text)
+    return total, count, _merged_sketches(texts)
+
+
+def _add_to(total: list[float], x: float) -> None:
+    """Neumaier's sum."""
+    grown = total[0] + x
+    total[1] += (total[0] - grown) + x if abs(total[0]) >= abs(x) else (x - grown) + total[0]
+    total[0] = grown
+
+
+def _merged_sketches(texts: list[str]) -> str | None:
+    if len(texts) < 2:
+        return texts[0] if texts else None
+    bins, step = unpack(texts[0])
+    for text in texts[1:]:
+        merge_into(bins, unpack(text)[0])
+    return pack(bins, step)
