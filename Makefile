@@ -29,7 +29,7 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (20 minutes; ARGS="--help")
+bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (15 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
 
 schema: setup  ## Write the JSON Schema of dataset files anew from the models

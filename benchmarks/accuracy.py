@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from benchmarks.workload import RELATIVE_ERROR, Workload
 from opensearch_strata.history.scripts import recall_metric
 from opensearch_strata.history.sketch import quantiles, unpack
 from opensearch_strata.history.totals import row_of_states
+from opensearch_strata.tables import Table
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 KINDS = ("one device, one hour", "one device, any span", "all devices, one hour", "some devices, any span")
@@ -67,6 +68,17 @@ def ask_history(workload: Workload, count: int) -> list[Answer]:
             exactly = float(values[math.floor(q * (values.size - 1))])
             answers.append(Answer(question, q, values.size, found[q], exactly))
     return answers
+
+
+def accuracy_table(answers: Sequence[Answer]) -> Table:
+    """The largest error by kind of question."""
+    rows = []
+    for kind in dict.fromkeys(answer.question.kind for answer in answers):
+        of_kind = [answer for answer in answers if answer.question.kind == kind]
+        most = max(answer.values for answer in of_kind)
+        rows.append((kind, len(of_kind), most, round(100 * max(answer.error for answer in of_kind), 5)))
+    columns = ("quantiles of", "how many", "largest number of values", "largest error, %")
+    return Table("p50, p90, p99 and p99.9 from history against exact values", columns, rows)
 
 
 def questions(workload: Workload, count: int) -> Iterator[Question]:

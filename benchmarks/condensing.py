@@ -75,7 +75,7 @@ def condense_table(samples: dict[str, Samples]) -> Table:
         (name, round(found.seconds, 2), ", ".join(f"{seconds:.2f}" for seconds in found.whole))
         for name, found in samples.items()
     ]
-    rows.append(("Index rollup, no distributions, search and writing *", INDEX_ROLLUP["seconds"], None))
+    rows.append(("Index rollup, no distributions, search and writing †", INDEX_ROLLUP["seconds"], None))
     return Table("Condensing one day", ("what", "median s", "rounds"), rows)
 
 

@@ -12,13 +12,15 @@ Verdict = Literal["go for", "must", "no"]
 class Goal:
     """One line of the table.
 
+    :param measure: a few words for the table
+    :param meaning: what is compared with what
     :param form: how a figure is written, ``{}`` for the number
     :param sign: 1 if more is better, -1 if less is
     :param go_for: None where nothing beyond `must` is asked
     """
 
     measure: str
-    against: str
+    meaning: str
     form: str
     sign: Literal[1, -1]
     must: float
@@ -35,51 +37,66 @@ class Goal:
 
 GOALS = {
     "standard": Goal(
-        "search time of the condense aggregation: 11 metrics, statistics and 1 % sketches",
-        "44 standard aggregations (min, max, sum, value_count) over the same composite, page 5,000",
+        "condense aggregation : 44 standard aggregations",
+        "search time for 11 metrics with statistics and 1 % sketches, against min, max, sum and value_count of the "
+        "same metrics over the same composite, page 5,000",
         "{} x",
         -1,
         1.15,
         1.0,
     ),
     "first": Goal(
-        "the same",
-        "what people write first: (hour, device), page 1,000, range query, 33 standard aggregations and 11 scripted "
-        "HashMap distributions",
+        "what people write first : condense aggregation",
+        "the same search, against (hour, device), page 1,000, a range query, 33 standard aggregations and 11 scripted "
+        "HashMap distributions of whole numbers",
         "{} x faster",
         1,
         4,
         6,
     ),
     "whole": Goal(
-        "whole condense: indexing of rows, engine `search`, parallel hours",
-        "its own search time, serial",
+        "whole condense : its search alone",
+        "engine `search` with its hours in parallel and its rows written, against its aggregation over the whole day",
         "{} x",
         -1,
         1.5,
         1.2,
     ),
     "eleven": Goal(
-        "bytes of a raw day : bytes of its rows, all 11 metrics sketched", "raw day, default codec", "{}:1", 1, 100, 140
+        "raw day : its rows, all 11 metrics sketched",
+        "bytes in the store, merged; raw with the default codec",
+        "{}:1",
+        1,
+        100,
+        140,
     ),
-    "three": Goal("the same, 3 of 11 sketched", "raw day, default codec", "{}:1", 1, 160, 220),
+    "three": Goal("raw day : its rows, 3 of 11 sketched", "as in the system that Strata replaces", "{}:1", 1, 160, 220),
     "error": Goal(
-        "largest error of p50, p90, p99, p99.9 of any devices and span, from merged sketches",
-        "exact values",
+        "largest error of a quantile",
+        "p50, p90, p99 and p99.9 of any devices and any span, from merged sketches, against exact values",
         "{} %",
         -1,
         1.0,
     ),
     "all devices": Goal(
-        "hourly p50, p90, p99 of all devices over all days, from the history",
-        "`percentiles` of the raw days",
+        "raw : history, hourly percentiles of all devices",
+        "p50, p90 and p99 of one metric over all days, by the reader, against the `percentiles` aggregation",
         "{} x faster",
         1,
         5,
         20,
     ),
-    "one device": Goal("the same of one device", "`percentiles` of the raw days", "{} x faster", 1, 10, 40),
-    "memory": Goal("peak memory of a process that streams many devices, hourly by device", "", "{} MB", -1, 500),
+    "one device": Goal(
+        "raw : history, hourly percentiles of one device",
+        "the same with one device asked for",
+        "{} x faster",
+        1,
+        10,
+        40,
+    ),
+    "memory": Goal(
+        "peak memory of streaming", "a process that reads the rows of many devices, hourly by device", "{} MB", -1, 500
+    ),
 }
 
 REASONS: dict[str, str] = {}
@@ -124,7 +141,7 @@ class Result:
         return {
             "key": self.key,
             "measure": goal.measure,
-            "against": goal.against,
+            "meaning": goal.meaning,
             "ours": self.ours,
             "peer": self.peer,
             "figure": self.figure,

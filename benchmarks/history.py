@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.accuracy import Answer, ask_history
+from benchmarks.accuracy import Answer, accuracy_table, ask_history
 from benchmarks.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
 from benchmarks.goals import Result
 from benchmarks.memory import MEGABYTE, Streamed, measure_memory, memory_table
@@ -38,11 +38,13 @@ NOTES = (
     "A month index keeps no `_source`. OpenSearch holds a hidden copy of it back for recoveries until the retention "
     "lease has moved on (30 s) and a merge rewrites the segment, so rows are written in two segments at least and "
     "merged after a wait. Measured at once they look twice their size; in service, merges do it in the background.",
-    "* Index rollup (Index Management) is no part of this run: 13.5 MB and 3.3 s for min, max, sum, avg and "
+    "† Index rollup (Index Management) is no part of this run: 13.5 MB and 3.3 s for min, max, sum, avg and "
     "value_count of the same day without any distribution, measured before on this machine class with the real plugin.",
     "Bytes of a part of a row: what the merged index shrinks by when rows lack the part. Neighbours compress each "
     "other, so the parts are near, not exact.",
     "Exact quantiles are computed from the generator's numbers, at rank floor(q * (n - 1)) of the sorted values.",
+    "History is read as users read it, by `opensearch_strata.reader.read`: which days are proven is looked up, "
+    "sketches become quantiles, a DataFrame is made. The raw side is the server's bare answer.",
 )
 
 log = logging.getLogger("benchmarks")
@@ -111,22 +113,35 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
     sizes = measure_sizes(workload, log.info)
     streamed = measure_memory(workload, url, log.info)
     return Report(
-        command=shlex.join(["python", "-m", "benchmarks.history", *sys.argv[1:]]),
+        command=_command(options),
         machine=machine_of(workload.client),
         workload={
             "raw days": len(workload.days),
             "documents a day": sizes.raw_documents,
             "bytes a document in the store": round(sizes.raw_bytes / sizes.raw_documents),
             "rounds": options.rounds,
+            "seconds before merges": options.settle,
             "seed": workload.seed,
         },
         results=_results(condensing, reading, sizes, answers, streamed),
         samples={**condensing, **reading},
         sizes=sizes,
         answers=answers,
-        tables=[condense_table(condensing), reading_table(reading), *sizes.tables(), memory_table(streamed)],
+        tables=[
+            condense_table(condensing),
+            *sizes.tables(),
+            accuracy_table(answers),
+            reading_table(reading),
+            memory_table(streamed),
+        ],
         notes=NOTES,
     )
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command line, without a URL that may hold a password."""
+    shown = ["URL" if part == options.url else part for part in sys.argv[1:] if not part.startswith("--url=")]
+    return shlex.join(["python", "-m", "benchmarks.history", *shown])
 
 
 def _results(
@@ -148,7 +163,7 @@ def _results(
     for key, variant in (("eleven", ELEVEN_SKETCHED), ("three", THREE_SKETCHED)):
         rows = f"{sizes.variants[variant].bytes / MEGABYTE:.2f} MB"
         found.append(Result(key, sizes.ratio(variant), rows, f"{sizes.raw_bytes / MEGABYTE:.1f} MB"))
-    found.append(Result("error", 100 * worst, f"{worst:.4%} of {len(answers):,}", "exact"))
+    found.append(Result("error", 100 * worst, f"{100 * worst:.5f} %", f"{len(answers):,} exact values"))
     for key, question in (("all devices", ALL_DEVICES), ("one device", ONE_DEVICE)):
         history, raw = reading[from_history(question)].seconds, reading[from_raw(question)].seconds
         found.append(Result(key, raw / history, f"{1000 * history:.0f} ms", f"{1000 * raw:.0f} ms"))

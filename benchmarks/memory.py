@@ -1,7 +1,7 @@
 """Peak memory of a process that reads a long history of many devices, page by page.
 
-Run as a program, it reads the definition from stdin and tells what it read as JSON:
-``python -m benchmarks.memory URL BEGIN END``.
+Run as a program, ``python -m benchmarks.memory``, it takes URL, definition and span as JSON from stdin, where no list
+of processes shows a password, and tells what it read as JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from opensearch_strata.tables import Table
 
 METRIC = "latency"
 STATS = ("count", "avg", "p50", "p99")
-HOURS = (12, 48)
+HOURS = (6, 24)
 """Two lengths of the same history."""
 
 DOCUMENTS_PER_DEVICE = 100
@@ -101,9 +101,9 @@ def _rows(workload: Workload, fleet: Dataset, devices: int) -> Iterator[tuple[st
 
 
 def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.memory", url, begin.isoformat(), end.isoformat()]
-    definition = fleet.model_dump_json().encode()
-    done = subprocess.run(command, input=definition, capture_output=True, cwd=PROJECT, check=False)
+    task = orjson.dumps({"url": url, "definition": fleet.model_dump(mode="json"), "begin": begin, "end": end})
+    command = [sys.executable, "-m", "benchmarks.memory"]
+    done = subprocess.run(command, input=task, capture_output=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise BenchmarkError(f"The process that reads the history failed: {done.stderr.decode()[-2000:]}")
     found: dict[str, Any] = orjson.loads(done.stdout)
@@ -112,9 +112,10 @@ def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) ->
 
 def main() -> None:
     """Streams the history and tells rows, seconds and peak memory."""
-    url, begin, end = sys.argv[1], datetime.fromisoformat(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
-    fleet = Dataset.model_validate_json(sys.stdin.buffer.read())
-    client = build_client(ClientSettings.from_url(url))
+    task = orjson.loads(sys.stdin.buffer.read())
+    fleet = Dataset.model_validate(task["definition"])
+    begin, end = datetime.fromisoformat(task["begin"]), datetime.fromisoformat(task["end"])
+    client = build_client(ClientSettings.from_url(task["url"]))
     began = time.perf_counter()
     rows = sum(
         len(page)

@@ -12,7 +12,7 @@ from benchmarks.condensing import UNCACHED
 from benchmarks.peers import hourly_percentiles_body, percentiles_by_device_body
 from benchmarks.telemetry import SENSORS, device_name, devices_of
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import Workload
+from benchmarks.workload import BenchmarkError, Workload
 from opensearch_strata.reader import read
 from opensearch_strata.tables import Table
 
@@ -27,7 +27,11 @@ MAX_BUCKETS = 65_535
 
 
 def read_seconds(workload: Workload, rounds: int, on_round: Callable[[str], None]) -> dict[str, Samples]:
-    """Hourly p50, p90 and p99 over all days, each question to the history and to the raw days."""
+    """Hourly p50, p90 and p99 over all days, each question to the history and to the raw days.
+
+    :raises BenchmarkError: the reader does not take the days from the history
+    """
+    _check_source(workload)
     device = device_name(devices_of(workload.documents) // 2)
     everything = list(SENSORS)
     tasks = {
@@ -77,6 +81,16 @@ def reading_table(samples: dict[str, Samples]) -> Table:
         )
     columns = ("hourly p50, p90, p99", "history s", "of it in requests", "raw s", "faster", "faster, requests alone")
     return Table("Reading", columns, rows)
+
+
+def _check_source(workload: Workload) -> None:
+    begin, end = workload.span
+    frame = read(workload.client, workload.dataset, begin, end, metrics=[METRIC], stats=["count"], interval="1h")
+    if set(frame["source"]) != {"history"} or len(frame) != 24 * len(workload.days):
+        raise BenchmarkError(
+            f"The reader gave {len(frame)} hours from {', '.join(sorted(set(frame['source'])))}, not every hour from "
+            f"history, although each day is proven. There is nothing to compare."
+        )
 
 
 def _both(

@@ -18,6 +18,7 @@ from benchmarks.timing import Samples
 from opensearch_strata.tables import Table, shown
 
 _PACKAGES = ("opensearch-py", "pandas", "numpy", "orjson")
+_ANSWERS_KEPT = 100
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Report:
         return Table("History, measured", ("measure", "ours", "peer", "ratio", "must", "go for", "reached"), rows)
 
     def json(self) -> bytes:
-        """Every sample, size and answer."""
+        """Every sample and size, and the answers that are farthest from the truth."""
         record = {
             "command": self.command,
             "machine": self.machine,
@@ -64,7 +65,7 @@ class Report:
             "results": [result.record() for result in self.results],
             "samples": {name: asdict(samples) for name, samples in self.samples.items()},
             "sizes": asdict(self.sizes),
-            "answers": [{**asdict(answer.question), **_figures(answer)} for answer in self.answers],
+            "largest_errors": [_answer_record(answer) for answer in _worst_first(self.answers)[:_ANSWERS_KEPT]],
             "tables": [asdict(table) for table in self.tables],
             "notes": self.notes,
         }
@@ -73,15 +74,15 @@ class Report:
     def markdown(self) -> str:
         """The tables, and the reasons where a `go for` was not reached."""
         short = [f"- **{result.goal.measure}**: {result.reason}" for result in self.results if result.reason]
-        peers = [f"- {result.goal.measure}: against {result.goal.against}" for result in self.results if result.peer]
+        meanings = [f"- **{result.goal.measure}**: {result.goal.meaning}" for result in self.results]
         parts = [
             "# History: what it costs, takes and answers",
             f"Written by `{self.command}`. All samples are in the JSON file beside this one.",
             _words(self.machine),
             _words(self.workload),
             _markdown(self.goals_table()),
-            "Medians of the rounds; all searches uncached, one client for both sides. The peers:",
-            "\n".join(peers),
+            "Medians of the rounds; all searches uncached, one client for both sides.",
+            "\n".join(meanings),
             *(["Short of the `go for`, and why:", "\n".join(short)] if short else []),
             *(f"## {table.title}\n\n{_markdown(table)}" for table in self.tables),
             "## Notes",
@@ -90,11 +91,20 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
 
-def _figures(answer: Answer) -> dict[str, Any]:
+def _worst_first(answers: Sequence[Answer]) -> list[Answer]:
+    return sorted(answers, key=lambda answer: answer.error, reverse=True)
+
+
+def _answer_record(answer: Answer) -> dict[str, Any]:
+    question = answer.question
     return {
-        "devices": len(answer.question.devices),
-        "quantile": answer.quantile,
+        "kind": question.kind,
+        "metric": question.metric,
+        "devices": len(question.devices),
+        "first_hour": question.hours[0],
+        "hours": question.hours[1] - question.hours[0],
         "values": answer.values,
+        "quantile": answer.quantile,
         "found": answer.found,
         "exact": answer.exact,
         "error": answer.error,

@@ -15,6 +15,7 @@ from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.aggregation import rows_body
 from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.mapping import month_body
+from opensearch_strata.history.marks import remember
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.rows import row_of_bucket
 from opensearch_strata.history.verify import verify
@@ -31,6 +32,7 @@ NONE_SKETCHED = "no metric sketched"
 FILE_KINDS = {
     "fdt": "stored fields",
     "dvd": "doc values",
+    "dvm": "doc values, tables of values",
     "tim": "terms",
     "doc": "postings",
     "kdd": "points",
@@ -84,16 +86,16 @@ class Sizes:
                 (name, size.rows, size.bytes, round(size.bytes / size.rows), f"{self.ratio(name):.1f}:1")
                 for name, size in self.variants.items()
             ),
-            ("Index rollup, no distributions *", None, INDEX_ROLLUP["bytes"], None, f"{rollup:.1f}:1"),
+            ("Index rollup, no distributions †", None, INDEX_ROLLUP["bytes"], None, f"{rollup:.1f}:1"),
             ("all days as condensed", month.rows, month.bytes, round(month.bytes / month.rows), None),
         ]
         files = [(kind, count, round(count / eleven.rows, 1)) for kind, count in eleven.files.items()]
         return [
             Table("Store size, merged", ("what", "documents", "bytes", "bytes each", "raw : rows"), variants),
-            Table(f"Where the bytes go, {ELEVEN_SKETCHED}: files", ("kind", "bytes", "bytes a row"), files),
+            Table("Bytes of the rows of one day by kind of file", ("kind of file", "bytes", "bytes a row"), files),
             Table(
-                f"Where the bytes go, {ELEVEN_SKETCHED}: parts of a row",
-                ("part", "bytes a row"),
+                "Bytes of the rows of one day by part of a row",
+                ("part of a row", "bytes a row"),
                 [(part, round(count, 1)) for part, count in self.fields.items()],
             ),
         ]
@@ -139,10 +141,12 @@ def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
     for day in workload.days:
         say(f"condensing and proving {dataset.raw_index(day)}")
         ensure_month(client, dataset, day)
-        condense_by_search(client, dataset, raw_day(workload, dataset, day))
+        raw = raw_day(workload, dataset, day)
+        condense_by_search(client, dataset, raw)
         client.indices.refresh(index=dataset.month_index(day))
         if failed := verify(client, dataset, day).failed:
             raise BenchmarkError(f"The rows of {dataset.raw_index(day)} are not proven: {failed}. Look into it first.")
+        remember(client, dataset, raw)
     say(f"waiting {workload.settle:.0f} s, then merging")
     workload.merge({dataset.month_index(day) for day in workload.days}, workload.settle)
 

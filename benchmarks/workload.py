@@ -20,6 +20,9 @@ FIRST_DAY = date(2026, 5, 4)
 RELATIVE_ERROR = 0.01
 SENDERS = 2
 
+SIZES_OLD = 11
+"""Seconds after which no server tells a store size that it computed before a merge."""
+
 
 class BenchmarkError(StrataError):
     """The benchmark cannot go on; the message is the sentence to show."""
@@ -109,6 +112,7 @@ class Workload:
         self.client.indices.forcemerge(index=joined, params={"max_num_segments": 1, "request_timeout": 3600})
         self.client.indices.flush(index=joined)
         self.client.indices.refresh(index=joined)
+        time.sleep(min(settle, SIZES_OLD))
 
     def bytes_of(self, index: str) -> int:
         """Store size of an index's primaries."""

@@ -30,6 +30,12 @@ Clear the run (or the task) in the grid: rows have ids of their own and are over
 is gone, or holds fewer documents than its rows carry, is refused; `reaggregate` is the explicit word that what is
 left of it is the truth.
 
+## After a change of the definition
+
+New metrics and statistics are added by the next run; older rows lack them. To have them in days that are still raw, or
+to let a metric mean something else, run those days with `reaggregate`: *Trigger → Backfill* over the window, or in one
+go `strata reaggregate DATASET --from DAY --to DAY`. Days whose raw index is gone keep the rows they have.
+
 ## Days that were missed
 
 Paused days are not made up by themselves. *Trigger → Backfill* runs them one by one (choose the *end* of the last day
@@ -70,7 +76,8 @@ PARAMS = {
         False,
         type="boolean",
         title="Reaggregate",
-        description="Build the day's rows anew even if its raw index holds fewer documents than they carry.",
+        description="Build the day's rows anew after its metrics were defined otherwise, or even if its raw index "
+        "holds fewer documents than they carry.",
     ),
 }
 

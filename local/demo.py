@@ -18,7 +18,7 @@ from local.errors import StackError
 from local.flights import exact_quantiles, flights_dataset, load_flights
 from local.report import Comparison, print_comparisons, print_cycles
 from local.stack import Stack
-from opensearch_strata.history.reader import read_history
+from opensearch_strata.reader import read
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
 CYCLES = (date(2013, 3, 2), date(2013, 3, 3), date(2013, 3, 4))
@@ -111,9 +111,13 @@ def history_quantiles(client: OpenSearch, day: date, qs: Sequence[float]) -> dic
     """Quantiles of METRIC on one day per carrier, from the rows alone: {carrier: {q: value}}."""
     zone = flights_dataset().zone
     start, end = (datetime.combine(d, time.min, zone) for d in (day, day + timedelta(days=1)))
-    names = [QUANTILES[q] for q in qs]
-    records = read_history(client, flights_dataset(), start, end, metric=METRIC, stats=names, by=["carrier"])
-    return {record["carrier"]: {q: record[QUANTILES[q]] for q in qs} for record in records}
+    names = {q: f"{METRIC}.{QUANTILES[q]}" for q in qs}
+    stats = [QUANTILES[q] for q in qs]
+    frame = read(client, flights_dataset(), start, end, metrics=[METRIC], stats=stats, by=["carrier"])
+    if set(frame["source"]) != {"history"}:
+        raise StackError(f"The quantiles of {day} were to come from the history alone, but raw documents were read.")
+    by_carrier = frame.set_index("carrier")
+    return {carrier: {q: by_carrier[name][carrier] for q, name in names.items()} for carrier in by_carrier.index}
 
 
 def _compare(client: OpenSearch, day: date) -> Comparison:

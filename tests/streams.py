@@ -179,7 +179,7 @@ def document_of(dataset: Dataset, hit: dict[str, Any]) -> dict[str, Any]:
         decimals = dataset.decimals(name) if name in dataset.metrics else None
         if decimals is not None and leaf in ("min", "max", "sum"):
             value = round(value, decimals)
-        if leaf == "sketch":
+        if leaf in ("sketch", "top"):
             value += "=" * (-len(value) % 4)
         document["metrics"].setdefault(name, {})[leaf] = value
     if "transform._doc_count" in document:  # _doc_count itself is for aggregations only; verify reads it there

@@ -11,17 +11,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from opensearch_strata.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.naming import IndexTemplate, transform_id
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$")]
 
-NUMERIC_TYPES = frozenset(
-    {"byte", "short", "integer", "long", "unsigned_long", "half_float", "float", "double", "scaled_float"}
-)
-WHOLE_TYPES = frozenset({"byte", "short", "integer"})
-GROUP_TYPES = frozenset({"keyword", "boolean", "ip", "byte", "short", "integer", "long"})
 ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics"})
 
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
@@ -94,13 +90,28 @@ class History(_Strict):
 
 
 class Distribution(_Strict):
-    """A mergeable sketch of a metric's values."""
+    """How a metric's values are spread: a mergeable sketch of numbers, or counts of the most frequent values."""
 
-    relative_error: float = Field(ge=0.001, le=0.05, description="Largest error of a quantile, relative.")
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["relative_error"]}, {"required": ["top_values"]}]}
+    )
+
+    relative_error: float | None = Field(
+        None, ge=0.001, le=0.05, description="Of a number: largest error of a quantile, relative."
+    )
+    top_values: int | None = Field(
+        None, ge=1, le=20, description="Of a keyword: how many of its most frequent values a row counts one by one."
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Distribution:
+        if (self.relative_error is None) == (self.top_values is None):
+            raise ValueError("holds either relative_error (of a number) or top_values (of a keyword); state one")
+        return self
 
 
 class Metric(_Strict):
-    """One number of the raw documents and what is kept of it."""
+    """One field of the raw documents and what is kept of it."""
 
     field: FieldPath
     stats: list[Stat] = Field(min_length=1)
@@ -119,8 +130,19 @@ class Metric(_Strict):
             raise ValueError("stats must hold count: the proof before a deletion counts with it")
         if "avg" in stats and "sum" not in stats:
             raise ValueError("stats holds avg without sum; add sum, so that averages can be merged")
-        if self.distribution and not {"min", "max"} <= stats:
+        if self.distribution and self.distribution.relative_error and not {"min", "max"} <= stats:
             raise ValueError("a distribution needs min and max in stats: its quantiles end there")
+        return self
+
+    @model_validator(mode="after")
+    def _top_values_are_counted_only(self) -> Metric:
+        if self.distribution is None or self.distribution.top_values is None:
+            return self
+        if self.stats != ["count"]:
+            raise ValueError("a metric with top_values is counted, not measured; its stats are [count] alone")
+        for key in ("decimals", "unit"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"a metric with top_values counts names, which have no {key}; remove {key}")
         return self
 
 
@@ -190,28 +212,19 @@ class Dataset(_Strict):
 
         :param types: field path -> mapping type; a field that is not in it is not judged
         """
-        wanted: list[tuple[str, str, frozenset[str], str]] = [
-            ("raw.timestamp", self.raw.timestamp, frozenset({"date"}), "a date"),
-            *((f"history.group_by {f!r}", f, GROUP_TYPES, "a keyword") for f in self.history.group_by),
-            *((f"metrics.{n}.field", m.field, NUMERIC_TYPES, "a number") for n, m in self.metrics.items()),
+        parts: dict[str, Part] = {n: "keyword" if n in self.top_values else "number" for n in self.metrics}
+        wanted: list[tuple[str, str, Part]] = [
+            ("raw.timestamp", self.raw.timestamp, "date"),
+            *((f"history.group_by {field!r}", field, "keyword") for field in self.history.group_by),
+            *((f"metrics.{name}.field", metric.field, parts[name]) for name, metric in self.metrics.items()),
         ]
-        return [
-            f"{key}: field {field!r} is {types[field]}, it must be {cure} ({', '.join(sorted(allowed))}); "
-            f"name another field or a multi-field such as {field}.keyword"
-            for key, field, allowed, cure in wanted
-            if field in types and types[field] not in allowed
-        ] + self._lost_decimals(types)
-
-    def _lost_decimals(self, types: dict[str, str]) -> list[str]:
-        """Fields that the definition takes for whole numbers and the mapping does not."""
-        return [
-            f"metrics.{name}.field: raw.fields says that {metric.field!r} is {self.raw.fields[metric.field]}, it is "
-            f"{types[metric.field]}, and history would lose its decimals; correct raw.fields, or state decimals"
+        found = [(key, misfit(field, types[field], part)) for key, field, part in wanted if field in types]
+        found += [
+            (f"metrics.{name}.field", loss(metric.field, self.raw.fields[metric.field], types[metric.field]))
             for name, metric in self.metrics.items()
-            if metric.decimals is None
-            and self.decimals(name) == 0
-            and types.get(metric.field) in NUMERIC_TYPES - WHOLE_TYPES
+            if parts[name] == "number" and metric.decimals is None and metric.field in self.raw.fields.keys() & types
         ]
+        return [f"{key}: {problem}" for key, problem in found if problem]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -232,12 +245,22 @@ class Dataset(_Strict):
 
     @property
     def sketches(self) -> dict[str, float]:
-        """Metric name -> relative error, of the metrics with a distribution."""
-        return {n: m.distribution.relative_error for n, m in self.metrics.items() if m.distribution}
+        """Metric name -> relative error, of the metrics with a sketch."""
+        stated = {n: m.distribution.relative_error for n, m in self.metrics.items() if m.distribution}
+        return {name: error for name, error in stated.items() if error is not None}
+
+    @property
+    def top_values(self) -> dict[str, int]:
+        """Metric name -> how many values a row counts one by one, of the metrics whose values are counted."""
+        stated = {n: m.distribution.top_values for n, m in self.metrics.items() if m.distribution}
+        return {name: limit for name, limit in stated.items() if limit is not None}
 
     def decimals(self, metric: str) -> int | None:
         """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded."""
         stated = self.metrics[metric].decimals
+        distribution = self.metrics[metric].distribution
+        if distribution and distribution.top_values:
+            return None
         if stated is None and self.raw.fields.get(self.metrics[metric].field) in WHOLE_TYPES:
             return 0
         return stated
@@ -250,7 +273,8 @@ class Dataset(_Strict):
             "group_by": self.history.group_by,
             "timestamp": self.raw.timestamp,
             "metrics": {
-                n: [m.field, sorted(m.stats), self.sketches.get(n), self.decimals(n)] for n, m in self.metrics.items()
+                n: [m.field, sorted(m.stats), self.sketches.get(n), self.top_values.get(n), self.decimals(n)]
+                for n, m in self.metrics.items()
             },
         }
         return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opensearch_strata.cycle import CycleReport, Retirement
     from opensearch_strata.history.coverage import DayCoverage
     from opensearch_strata.history.engines.run import EngineRun
+    from opensearch_strata.history.reaggregate import Rebuilt
     from opensearch_strata.history.verify import Proof
 
 
@@ -102,6 +103,12 @@ def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
     return Table(
         f"Expired raw days of {dataset}: {len(rows)}", ("index", "day", "documents", "rows", "outcome", "note"), rows
     )
+
+
+def rebuilt_table(dataset: str, days: Sequence[Rebuilt]) -> Table:
+    """What became of each day that was to be made anew."""
+    rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
+    return Table(f"Reaggregation of {dataset}", ("day", "outcome", "documents", "rows", "note"), rows)
 
 
 def report_table(report: CycleReport) -> Table:

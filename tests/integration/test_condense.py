@@ -13,6 +13,8 @@ from opensearchpy import OpenSearch
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines import search
+from opensearch_strata.history.engines.search import condense_by_search
+from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import inspect_raw_day
 from opensearch_strata.history.sketch import bins_of, pack
 from opensearch_strata.history.verify import verify
@@ -259,6 +261,18 @@ def test_rows_that_a_busy_cluster_refuses_are_sent_again(stream: Stream, opensea
         api.faults.refuse(2, 429, path="_bulk")
         run = condense(busy, stream.dataset, DAY, engine="search")
     assert run is not None
+    assert run.documents == 240
+    assert_verified(stream)
+
+
+def test_searches_that_a_busy_cluster_refuses_are_asked_again(stream: Stream, opensearch_url: str) -> None:
+    stream.fill()
+    raw = inspect_raw_day(stream.client, stream.dataset, DAY)
+    assert raw is not None
+    ensure_month(stream.client, stream.dataset, DAY)
+    with TransformApi(opensearch_url) as api, OpenSearch(api.url) as busy:
+        api.faults.refuse(3, 429, path="_search")
+        run = condense_by_search(busy, stream.dataset, raw)
     assert run.documents == 240
     assert_verified(stream)
 

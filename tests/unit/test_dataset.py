@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.dataset import NUMERIC_TYPES, Dataset, overlapping
+from opensearch_strata.dataset import Dataset, overlapping
+from opensearch_strata.field_types import NUMERIC_TYPES
 from opensearch_strata.naming import IndexTemplate
 from tests.streams import TYPES, dataset_of, definition_of
 

@@ -100,7 +100,7 @@ def changed(path: str, value: Any) -> Definition:
             {"load": "text"},
             "the file: metrics.load.field: field 'load' is text, it must be a number (byte, double,",
         ),
-        ("raw.fields", {"load": "text"}, "name another field or a multi-field such as load.keyword"),
+        ("raw.fields", {"load": "text"}, "name a numeric field, or a multi-field such as load.keyword and count it"),
         ("raw.fields", {"device": "text"}, "history.group_by 'device': field 'device' is text, it must be a keyword"),
         ("raw.fields", {"@timestamp": "date_nanos"}, "raw.timestamp: field '@timestamp' is date_nanos, it must be a"),
         (

@@ -13,6 +13,7 @@ from opensearch_strata.cli.definitions import check
 from opensearch_strata.cli.one_day import condense, verify
 from opensearch_strata.cli.output import fail
 from opensearch_strata.cli.reading import query, status
+from opensearch_strata.cli.rebuilding import reaggregate
 from opensearch_strata.cli.window import cycle, expire
 
 
@@ -109,6 +110,10 @@ app.command(
     rich_help_panel=DAY,
     epilog=_examples("strata verify flights 2013-01-05", "strata verify flights 2013-01-05 --repair"),
 )(verify)
+app.command(
+    rich_help_panel=WINDOW,
+    epilog=_examples("strata reaggregate flights --from 2013-01-01 --to 2013-03-04"),
+)(reaggregate)
 app.command(
     rich_help_panel=WINDOW,
     epilog=_examples("strata expire flights --day 2013-03-04", "strata expire flights --day 2013-03-04 --apply"),

@@ -10,9 +10,12 @@ import typer
 
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Day, Engine, Url
-from opensearch_strata.cli.output import fail, print_json, print_table, progress_of, say
+from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say
 
 if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.dataset import Dataset
     from opensearch_strata.history.engines.run import EngineRun
     from opensearch_strata.history.raw_day import RawDay
     from opensearch_strata.history.verify import Proof
@@ -89,7 +92,8 @@ def verify(
 ) -> None:
     """Prove that the rows of a day carry every raw document.
 
-    Changes nothing without --repair. The exit code is 0 only if every line of the proof holds.
+    Changes no row without --repair; a day that is verified is marked, so that it is read from history from then on.
+    The exit code is 0 only if every line of the proof holds.
     """
     from opensearch_strata.cycle import unproven
     from opensearch_strata.days import require_complete
@@ -106,6 +110,7 @@ def verify(
                 proof = prove(client, definition, day, engine=engine, on_documents=on_documents)
         else:
             proof = verify_day(client, definition, day)
+            _mark(client, definition, proof)
     if as_json:
         print_json({"dataset": dataset, **_proof_json(proof)})
     elif proof.checks:
@@ -117,6 +122,21 @@ def verify(
         raise typer.Exit(1)
     if not as_json:
         say(f"{proof.index} is verified: {proof.rows:,} rows carry all its documents.")
+
+
+def _mark(client: OpenSearch, dataset: Dataset, proof: Proof) -> None:
+    """Mark a verified day for readers; who may only look has proven it all the same."""
+    from opensearchpy import AuthorizationException
+
+    from opensearch_strata.errors import explain
+    from opensearch_strata.history.marks import remember
+
+    if proof.state != "verified" or proof.raw is None:
+        return
+    try:
+        remember(client, dataset, proof.raw)
+    except AuthorizationException as error:
+        note(f"{proof.index} could not be marked as verified, so it is read from raw as before. {explain(error)}")
 
 
 def _proof_json(proof: Proof) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def split_stats(values: list[str] | None) -> list[str]:
 
     :raises BadParameter: another form
     """
-    from opensearch_strata.history.reader import is_stat
+    from opensearch_strata.history.reading.question import is_stat
 
     stats = split_names(values)
     if unknown := [stat for stat in stats if not is_stat(stat)]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,27 @@ def print_json(value: Any) -> None:
     import orjson
 
     typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else None))
+
+
+@contextmanager
+def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
+    """One JSON array on stdout, written as its items come; left open, and so no JSON, if they end with an error.
+
+    :returns: what takes the next items
+    """
+    import orjson
+
+    option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else None
+    before = "["
+
+    def add(items: Sequence[Any]) -> None:
+        nonlocal before
+        if items:
+            typer.echo(before + orjson.dumps(items, option=option)[1:-1].decode(), nl=False)
+            before = ","
+
+    yield add
+    typer.echo("[]" if before == "[" else "]")
 
 
 def print_table(table: Table) -> None:
@@ -97,3 +119,46 @@ def _plain_lines(index: str, documents: int) -> OnDocuments:
                 note(f"{index}: {done:,} of {documents:,} documents.")
 
     return on_documents
+
+
+@dataclass(frozen=True)
+class ShareShown:
+    """Progress of something whose share is known.
+
+    :param show: takes the share that is done, 0 .. 1
+    :param clear: takes the bar away before results are printed on the same terminal
+    """
+
+    show: Callable[[float], None]
+    clear: Callable[[], None]
+
+
+@contextmanager
+def progress_through(what: str) -> Iterator[ShareShown]:
+    """Progress on stderr while something is read: a bar on a terminal, a line now and then elsewhere."""
+    if not sys.stderr.isatty():
+        yield ShareShown(_plain_shares(what), lambda: None)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("Reading {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    # Not redirected: results go to stdout by themselves, which may be a pipe.
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as progress:
+        task = progress.add_task(what, total=1.0)
+        clear = progress.stop if sys.stdout.isatty() else lambda: None
+        yield ShareShown(lambda share: progress.update(task, completed=share), clear)
+
+
+def _plain_shares(what: str) -> Callable[[float], None]:
+    told = monotonic()
+
+    def show(share: float) -> None:
+        nonlocal told
+        if monotonic() - told >= _PLAIN_SECONDS:
+            told = monotonic()
+            note(f"{what}: {share:.0%} is read.")
+
+    return show

@@ -1,8 +1,8 @@
-"""``strata status`` and ``strata query``: where the days are, and what the history answers."""
+"""``strata status`` and ``strata query``: where the days are, and what they answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,14 +22,16 @@ from opensearch_strata.cli.options import (
     split_names,
     split_stats,
 )
-from opensearch_strata.cli.output import note, print_json, print_table, say
+from opensearch_strata.cli.output import json_list, note, print_json, print_table, progress_through, say
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    import pandas as pd
+
+    from opensearch_strata.cli.output import ShareShown
     from opensearch_strata.dataset import Dataset
     from opensearch_strata.history.coverage import DayCoverage
-    from opensearch_strata.tables import Table
 
 
 def status(
@@ -95,7 +97,7 @@ def query(
             metavar="TIME",
             parser=read_moment,
             help="Begin: a day, or a date-time such as 2013-01-05T06:00, in the dataset's time zone unless it has an "
-            "offset. A row counts by the start of its bucket.",
+            "offset. A bucket that is cut is read from raw documents.",
         ),
     ],
     end: Annotated[
@@ -107,7 +109,10 @@ def query(
             help="End: a day is included as a whole, a date-time is exclusive.",
         ),
     ],
-    metric: Annotated[str, typer.Option("--metric", metavar="METRIC", help="One metric of the dataset.")],
+    metric: Annotated[
+        list[str],
+        typer.Option("--metric", metavar="METRIC,...", callback=split_names, help="Metrics of the dataset."),
+    ],
     stat: Annotated[
         list[str],
         typer.Option(
@@ -140,30 +145,67 @@ def query(
     as_json: AsJson = False,
     _engine: AnyEngine = None,
 ) -> None:
-    """Ask the history for statistics and quantiles of a metric."""
-    from opensearch_strata.history.coverage import coverage
-    from opensearch_strata.history.intervals import Interval
-    from opensearch_strata.history.reader import read_history
+    """Ask for statistics and quantiles, of raw days and history alike.
+
+    The last column says where a record comes from. A raw day is read from history once it is condensed and verified.
+    """
+    from opensearch_strata.reader import read_pages
 
     definition = find_dataset(dataset, datasets_dir)
-    with connected(url, ca_certs) as client:
-        records = read_history(
+    with connected(url, ca_certs) as client, progress_through(dataset) as progress:
+        pages = read_pages(
             client,
             definition,
             begin_of(start, definition.zone),
             end_of(end, definition.zone),
-            metric=metric,
+            metrics=metric,
             stats=stat,
-            interval=Interval.parse(interval) if interval else None,
+            interval=interval,
             by=by or (),
             where=dict(pair.split("=", 1) for pair in where or ()),
+            on_progress=progress.show,
         )
-        if not records:
-            note(_nothing(dataset, coverage(client, definition)))
-    if as_json:
-        print_json(records)
-    else:
-        print_table(_answer_table(definition, metric, records, [*(by or ()), *stat]))
+        shown = _print_json_pages(pages, progress) if as_json else _print_tables(definition, metric, pages, progress)
+    if not shown:
+        note("Nothing was found: there are events around this span, but none of what is asked for in it.")
+
+
+def _print_json_pages(pages: Iterable[pd.DataFrame], progress: ShareShown) -> int:
+    shown = 0
+    with json_list() as add:
+        for page in pages:
+            progress.clear()
+            add([dict(zip(("time", *page.columns), record, strict=True)) for record in _records(page)])
+            shown += len(page)
+    return shown
+
+
+def _print_tables(dataset: Dataset, metrics: Sequence[str], pages: Iterable[pd.DataFrame], progress: ShareShown) -> int:
+    from opensearch_strata.tables import Table
+
+    title = f"{', '.join(metrics)} of {dataset.name}"
+    shown = 0
+    for page in pages:
+        progress.clear()
+        columns = ("time", *(_with_unit(dataset, str(column)) for column in page.columns))
+        rows = [(time.isoformat(" ", "minutes"), *map(_rounded, page.columns, rest)) for time, *rest in _records(page)]
+        print_table(Table(title if not shown else f"{title}, continued", columns, rows))
+        shown += len(page)
+    return shown
+
+
+def _records(page: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """Time and values of each record; None for what is missing."""
+    columns = [page.index.to_pydatetime()]
+    columns += [page[name].astype(object).where(page[name].notna(), None) for name in page.columns]
+    return list(zip(*columns, strict=True))
+
+
+def _with_unit(dataset: Dataset, column: str) -> str:
+    """A column's name with its unit; counts have none."""
+    metric, _, stat = column.rpartition(".")
+    unit = dataset.metrics[metric].unit if metric in dataset.metrics and stat != "count" else None
+    return f"{column} [{unit}]" if unit else column
 
 
 def begin_of(moment: date, zone: ZoneInfo) -> datetime:
@@ -182,25 +224,7 @@ def end_of(moment: date, zone: ZoneInfo) -> datetime:
     return begin_of(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
 
 
-def _answer_table(dataset: Dataset, metric: str, records: Sequence[dict[str, Any]], names: Sequence[str]) -> Table:
-    from opensearch_strata.tables import Table
-
-    unit = dataset.metrics[metric].unit
-    rows = [
-        (record["time"].isoformat(" ", "minutes"), *(_rounded(name, record[name]) for name in names))
-        for record in records
-    ]
-    return Table(f"{metric} of {dataset.name}{f' in {unit}' if unit else ''}", ("time", *names), rows)
-
-
-def _rounded(name: str, value: Any) -> Any:
+def _rounded(column: str, value: Any) -> Any:
     """Averages and quantiles to six digits: more would be noise beside a quantile's relative error."""
-    is_plain = name in ("min", "max", "sum", "count")
+    is_plain = column.endswith((".min", ".max", ".sum", ".count"))
     return value if is_plain or not isinstance(value, float) else float(f"{value:.6g}")
-
-
-def _nothing(dataset: str, days: Sequence[DayCoverage]) -> str:
-    held = [day.day for day in days if day.rows]
-    if not held:
-        return f"The history of {dataset} holds no day yet; condense one first: strata condense {dataset} DAY"
-    return f"Nothing was found. The history of {dataset} holds {len(held)} days from {held[0]} to {held[-1]}."

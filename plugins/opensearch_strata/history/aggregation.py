@@ -6,9 +6,14 @@ from typing import Any
 
 from opensearch_strata.dataset import Dataset, Metric
 from opensearch_strata.history.scripts import condense_metric, recall_metric
+from opensearch_strata.history.top_values import LIMIT
+from opensearch_strata.history.totals import numbers_and_words
 
 # Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
 PAGE_SIZE = 5000
+
+# As many values as rows can list, from so many of each shard that their counts are exact in all but extreme cases.
+_MOST_FREQUENT = {"size": LIMIT, "shard_size": 10 * LIMIT, "show_term_doc_count_error": True}
 
 
 def group_sources(dataset: Dataset) -> list[dict[str, Any]]:
@@ -55,7 +60,10 @@ def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
 
 
 def totals_body(dataset: Dataset) -> dict[str, Any]:
-    """Totals of a whole raw day twice: by the server's own aggregations, and by the script, as one bucket."""
+    """Totals of a whole raw day twice: by the server's own aggregations, and by the script, as one bucket.
+
+    Values that are counted come from the server alone, whose terms aggregation says the same.
+    """
     timestamp = dataset.raw.timestamp
     aggs: dict[str, Any] = {
         "buckets": {
@@ -63,9 +71,13 @@ def totals_body(dataset: Dataset) -> dict[str, Any]:
         },
         "without_time": {"missing": {"field": timestamp}},
     }
-    for name, metric in dataset.metrics.items():
+    numbers, words = numbers_and_words(dataset, list(dataset.metrics))
+    for name in numbers:
+        metric = dataset.metrics[name]
         for stat in compared_stats(metric):
             kind = "value_count" if stat == "count" else stat
             aggs[f"{name}.{stat}"] = {kind: {"field": metric.field}}
-    aggs["totals"] = condense_metric(dataset, finished=False)
+    for name in words:
+        aggs[f"{name}.values"] = {"terms": {"field": dataset.metrics[name].field, **_MOST_FREQUENT}}
+    aggs["totals"] = condense_metric(dataset, numbers, finished=False)
     return {"size": 0, "track_total_hits": True, "aggs": aggs}

@@ -75,11 +75,13 @@ def condense(
     *,
     engine: EngineName | None = None,
     allow_poorer: bool = False,
+    redefine: bool = False,
     on_documents: OnDocuments = lambda _: None,
 ) -> EngineRun | None:
     """Condense a raw day into its month; None if it is missing or empty. Safe to repeat.
 
     :param engine: overrides the dataset's engine
+    :param redefine: the month may hold rows by a definition whose metrics meant something else
     :param on_documents: called with the number of documents of each step
     :raises Refused: history would become poorer
     :raises TransientError: the raw day was still moving after three passes
@@ -87,7 +89,7 @@ def condense(
     raw = admit(client, dataset, day, allow_poorer)
     if raw is None or raw.documents == 0:
         return None
-    ensure_month(client, dataset, day, raw.types)
+    ensure_month(client, dataset, day, raw.types, redefine=redefine)
     return condense_admitted(client, dataset, raw, choose_engine(client, dataset, raw, engine), on_documents)
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.field_types import SINGLE_TYPES
 from opensearch_strata.history.sketch import VERSION
 
 # Doc values alone: they are what aggregations and scripts read, and the smallest form of a number.
 _COUNT: dict[str, Any] = {"type": "long", "index": False}
-_SKETCH: dict[str, Any] = {"type": "binary", "doc_values": True}
+_DISTRIBUTION: dict[str, Any] = {"type": "binary", "doc_values": True}
 _NUMBER: dict[str, Any] = {"type": "double", "index": False}
 _SINGLE: dict[str, Any] = {"type": "float", "index": False}
-_SINGLE_TYPES = frozenset({"float", "half_float"})
 
 
 def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
                 "field": metric.field,
                 "stats": sorted(metric.stats),
                 "relative_errors": [dataset.sketches[name]] if name in dataset.sketches else [],
+                **({"top_values": dataset.top_values[name]} if name in dataset.top_values else {}),
             }
             for name, metric in dataset.metrics.items()
         },
@@ -96,26 +97,28 @@ def _leaf(dataset: Dataset, metric: str, leaf: str) -> dict[str, Any]:
     """Mapping of one number of a row: as few bytes as hold it exactly."""
     if leaf == "count":
         return _COUNT
-    if leaf == "sketch":
-        return _SKETCH
+    if leaf in ("sketch", "top"):
+        return _DISTRIBUTION
     decimals = dataset.decimals(metric)
     if decimals is not None and leaf != "avg":
         return {"type": "scaled_float", "index": False, "scaling_factor": 10.0**decimals}
-    is_single = dataset.raw.fields.get(dataset.metrics[metric].field) in _SINGLE_TYPES
+    is_single = dataset.raw.fields.get(dataset.metrics[metric].field) in SINGLE_TYPES
     return _SINGLE if is_single and leaf in ("min", "max") else _NUMBER
 
 
 def _leaves(dataset: Dataset, metric: str) -> list[str]:
-    return [*sorted(dataset.metrics[metric].stats), *(["sketch"] if metric in dataset.sketches else [])]
+    distribution = ["sketch"] if metric in dataset.sketches else ["top"] if metric in dataset.top_values else []
+    return [*sorted(dataset.metrics[metric].stats), *distribution]
 
 
-def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
+def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False) -> list[str]:
     """Differences between an existing month and a definition that rows of one index cannot bear.
 
-    More metrics and more statistics are additive: older rows simply lack them. Every sketch says its own step, so
-    that a new relative error is no conflict either.
+    More metrics and more statistics are additive: older rows simply lack them. Every sketch says its own step, and
+    top values their own number and bound, so that new ones of either are no conflict.
 
     :param meta: ``_meta.strata`` of the existing index
+    :param redefine: metrics may change their meaning; a person says that the days are condensed anew
     """
     wanted = month_meta(dataset)
     found = [
@@ -123,6 +126,8 @@ def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
         for key in ("dataset", "bucket", "group_by", "timestamp", "sketch_version")
         if meta.get(key) != wanted[key]
     ]
+    if redefine or meta.get("fingerprint") == dataset.fingerprint:
+        return found
     for name, old in meta.get("metrics", {}).items():
         new = wanted["metrics"].get(name)
         if new is None:
@@ -132,7 +137,7 @@ def conflicts(meta: dict[str, Any], dataset: Dataset) -> list[str]:
             found.append(f"metrics.{name}.field: {old['field']!r} in the index, {new['field']!r} in the definition")
         if lost := sorted(set(old["stats"]) - set(new["stats"])):
             found.append(f"metrics.{name}.stats: the index has {lost}, the definition lacks them")
-        if old["relative_errors"] and not new["relative_errors"]:
+        if (old["relative_errors"] and not new["relative_errors"]) or ("top_values" in old and "top_values" not in new):
             found.append(f"metrics.{name}.distribution: in the index, not in the definition")
     return found
 

@@ -25,13 +25,19 @@ class EnsuredMonth:
 
 
 def ensure_month(
-    client: OpenSearch, dataset: Dataset, day: date, raw_types: Mapping[str, str] | None = None
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    raw_types: Mapping[str, str] | None = None,
+    *,
+    redefine: bool = False,
 ) -> EnsuredMonth:
     """Create the month index of a day, or bring its mapping up to the definition.
 
     Safe to call from several places at once. Only additive changes are made.
 
     :param raw_types: mapping types of the raw day, for the group fields; else those that the dataset states
+    :param redefine: take over a definition whose metrics mean something else; the caller condenses the days anew
     :raises Refused: the index has another shape than the definition, with every difference
     """
     index = dataset.month_index(day)
@@ -43,7 +49,7 @@ def ensure_month(
     if existing is None:
         action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
         existing = _get(client, index) or {}
-    if _bring_up_to_date(client, dataset, index, existing, group_types):
+    if _bring_up_to_date(client, dataset, index, existing, group_types, redefine):
         action = "updated"
     return EnsuredMonth(index, action)
 
@@ -81,18 +87,25 @@ def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
 
 
 def _bring_up_to_date(
-    client: OpenSearch, dataset: Dataset, index: str, existing: Mapping[str, Any], group_types: dict[str, str]
+    client: OpenSearch,
+    dataset: Dataset,
+    index: str,
+    existing: Mapping[str, Any],
+    group_types: dict[str, str],
+    redefine: bool,
 ) -> bool:
     meta = existing.get("_meta", {}).get("strata")
     if meta is None:
         raise Refused(f"{index} was not created by Strata (no _meta.strata); move it away or rename history.index.")
     wanted = month_mapping(dataset, group_types)
-    found = [*conflicts(meta, dataset), *mapping_differences(existing.get("properties", {}), wanted["properties"])]
+    differences = mapping_differences(existing.get("properties", {}), wanted["properties"])
+    found = [*conflicts(meta, dataset, redefine=redefine), *differences]
     if found:
         raise Refused(
             f"{index} was made by another definition of {dataset.name!r}, or shaped by an index template that "
             f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
-            f"Undo the change, or give history.index a new name."
+            f"Undo the change, rebuild the days that are still raw (strata reaggregate) if only metrics changed, or give "
+            f"history.index a new name."
         )
     grown = grown_meta(meta, dataset)
     if meta == grown:

@@ -11,6 +11,7 @@ from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import OnDocuments
+from opensearch_strata.history.marks import remember
 from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.stored_rows import delete_rows
 from opensearch_strata.history.verify import Proof, verify
@@ -30,10 +31,19 @@ def prove(
     """The proof of a day, after mending what can be mended. The last proof is returned, whatever it says.
 
     Late documents are condensed on top of the rows. Rows that are wrong are deleted by transform id and condensed
-    once more, while the raw day is held.
+    once more, while the raw day is held. A day that is verified is marked as such, for readers.
 
     :raises Refused: the rows carry more documents than the raw day holds
     """
+    proof = _mended(client, dataset, day, engine, on_documents)
+    if proof.state == "verified" and proof.raw:
+        remember(client, dataset, proof.raw)
+    return proof
+
+
+def _mended(
+    client: OpenSearch, dataset: Dataset, day: date, engine: EngineName | None, on_documents: OnDocuments
+) -> Proof:
     proof = verify(client, dataset, day)
     raw = proof.raw
     if raw and proof.state == "differs" and raw.documents > proof.genuine_documents:

@@ -28,9 +28,9 @@ def condense_metric(dataset: Dataset, names: Sequence[str] | None = None, *, fin
     dataset. A metric without values in a bucket is left out.
 
     :param names: metrics wanted, all by default
-    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it; else
-        the states of the shards, for :func:`opensearch_strata.history.totals.row_of_states`. The server sends the
-        text of the reduce script along with every single bucket, so the shorter is the faster.
+    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it;
+        else the states of the shards, for :func:`opensearch_strata.history.totals.row_of_states`. The server sends
+        the text of the reduce script along with every single bucket, so the shorter is the faster.
     """
     numbers, words = numbers_and_words(dataset, list(dataset.metrics) if names is None else names)
     params = {
@@ -58,7 +58,7 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
         "fields": [[f"metrics.{name}.{leaf}" for leaf in leaves] for name in numbers],
     }
     if words:
-        params["tops"] = {"names": words, "fields": [[f"metrics.{n}.count", f"metrics.{n}.top"] for n in words]}
+        params["tops"] = {"names": words, "fields": [f"metrics.{n}.{leaf}" for n in words for leaf in ("count", "top")]}
     return _metric(params, "recall", finished=False)
 
 
@@ -80,7 +80,7 @@ def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
     if "tops" in params:
         init = _script(*_INIT, f"{kind}_init", "top_values_init")
         add = _script(*_ADD, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map")
-        reduce = _script(*_REDUCE, "top_values", "top_values_write", "top_values_reduce")
+        reduce = _script(*_REDUCE, "top_values_write", "top_values_reduce")
     else:
         init = _script(*_INIT, f"{kind}_init")
         add = _script(*_ADD, f"{kind}_map")

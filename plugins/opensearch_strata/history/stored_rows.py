@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.marks import forget
 from opensearch_strata.history.raw_day import WHOLE
 from opensearch_strata.history.rows import row_id
 
@@ -124,10 +125,12 @@ def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
 
 
 def delete_rows(client: OpenSearch, dataset: Dataset, day: date) -> int:
-    """Delete a day's rows by transform id; returns how many."""
+    """Delete a day's rows by transform id, its mark first; returns how many."""
     index = dataset.month_index(day)
     client.indices.refresh(index=index)
+    forget(client, dataset, day)
     answer = client.delete_by_query(
         index=index, body={"query": of_day(dataset, day)}, params={"refresh": "true", "conflicts": "abort"}
     )
+    forget(client, dataset, day)  # again: another day's mark, written meanwhile, may have brought it back
     return int(answer["deleted"])

@@ -1,4 +1,4 @@
-"""The most frequent values of a field, with a stated bound. Pure; the twin of ``include/painless/top_values*.painless``.
+"""The most frequent values of a field, with a stated bound. Pure; the twin of ``include/painless/top_values*``.
 
 Counters after Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), merged as by
 Agarwal et al. ("Mergeable summaries", PODS 2012): adding up is free of order, what was not kept is in the bound.
@@ -71,39 +71,23 @@ class Counts:
 
     @classmethod
     def of_states(cls, states: Sequence[State]) -> Self:
-        """The states of shards or slices, added up."""
+        """The states of shards or slices, added up: all that they hold, so that their order does not matter."""
         counts = cls()
-        for state in states:
-            counts.add(cls(*state[0], cells=state[1]))
+        for (count, told, bound), cells in states:
+            counts._join(cls(count, told, bound, cells))
         return counts
-
-    def tally(self, value: str, low: int = 1, spared: int = 0) -> None:
-        """Count a value. One more than :data:`LIMIT`: the least count is taken from all, and added to the bound."""
-        cell = self.cells.get(value)
-        if cell:
-            cell[0] += low
-            cell[1] += spared
-            return
-        self.cells[value] = [low, spared]
-        if len(self.cells) <= LIMIT:
-            return
-        least = min(cell[0] for cell in self.cells.values())
-        self.bound += least
-        self.cells = {value: [low - least, spared] for value, (low, spared) in self.cells.items() if low > least}
 
     def see(self, value: str) -> None:
         """Count one occurrence."""
         self.count += 1
         self.told += 1
-        self.tally(value)
+        self._tally(value, 1, 0)
+        self._shrink()
 
     def add(self, other: Counts) -> None:
-        """Add what was counted elsewhere: of other documents."""
-        self.count += other.count
-        self.told += other.told
-        self.bound += other.bound
-        for value, (low, spared) in other.cells.items():
-            self.tally(value, low, spared)
+        """Add what was counted elsewhere, of other documents; keeps :data:`LIMIT` values."""
+        self._join(other)
+        self._shrink()
 
     def add_row(self, count: int, top: Top | None) -> None:
         """Add a row of history.
@@ -116,14 +100,31 @@ class Counts:
         self.told += top.count
         self.bound += top.bound
         for value, low, high in top.listed:
-            self.tally(value, low, top.bound - (high - low))
+            self._tally(value, low, top.bound - (high - low))
+            self._shrink()
+
+    def _join(self, other: Counts) -> None:
+        self.count += other.count
+        self.told += other.told
+        self.bound += other.bound
+        for value, (low, spared) in other.cells.items():
+            self._tally(value, low, spared)
+
+    def _tally(self, value: str, low: int, spared: int) -> None:
+        cell = self.cells.setdefault(value, [0, 0])
+        cell[0] += low
+        cell[1] += spared
+
+    def _shrink(self) -> None:
+        """Take the count of the first value too many from all of them, and add it to the bound."""
+        if len(self.cells) <= LIMIT:
+            return
+        least = sorted((low for low, _ in self.cells.values()), reverse=True)[LIMIT]
+        self.bound += least
+        self.cells = {value: [low - least, spared] for value, (low, spared) in self.cells.items() if low > least}
 
     def top(self, limit: int = LIMIT) -> Top:
-        """The ``limit`` values that were counted most often.
-
-        Not more than ``bound`` is missed by any value, and ``bound`` is at most ``count / (top_values + 1)`` and a
-        five-hundredth of ``count``, as long as every row of those added has a distribution.
-        """
+        """The ``limit`` values that were counted most often; what is cut off goes into rest and bound."""
         bound = self.bound + self.count - self.told
         ordered = sorted(self.cells.items(), key=lambda item: (-item[1][0], item[0].encode("utf-16-be")))
         kept, cut = ordered[:limit], ordered[limit:]
@@ -170,9 +171,13 @@ def _unescaped(text: str) -> str:
     return text.replace("%3B", ";").replace("%25", "%")
 
 
+NO_TERMS: Mapping[str, Any] = {"buckets": [], "sum_other_doc_count": 0, "doc_count_error_upper_bound": 0}
+"""What a ``terms`` aggregation says of no documents."""
+
+
 def occurrences(terms: Mapping[str, Any]) -> int:
     """All that a ``terms`` aggregation saw: documents of each value, added up; exact, whatever it left out."""
-    return sum(bucket["doc_count"] for bucket in terms["buckets"]) + int(terms["sum_other_doc_count"])
+    return sum(int(bucket["doc_count"]) for bucket in terms["buckets"]) + int(terms["sum_other_doc_count"])
 
 
 def contradictions(counts: Counts, terms: Mapping[str, Any]) -> list[str]:

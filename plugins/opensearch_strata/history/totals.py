@@ -1,5 +1,5 @@
 """What the scripts say of a bucket: states of its shards, merged into statistics. Pure; the twin of
-``include/painless/condense_reduce.painless``."""
+``include/painless/row.painless`` and ``top_values_write.painless``."""
 
 from __future__ import annotations
 
@@ -9,25 +9,50 @@ from typing import Any
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused
+from opensearch_strata.history import top_values
 from opensearch_strata.history.sketch import merge_into, pack, unpack
+from opensearch_strata.history.top_values import Counts
 
-State = tuple[list[Any], list[int], list[str | None]]
+State = Sequence[Any]
 """Of one shard or slice: for each metric sum, what its additions dropped, min and max side by side; the number of
-values; the sketch."""
+values; the sketch. Then, if there are any, the state of each metric with top values, see
+:data:`opensearch_strata.history.top_values.State`.
+"""
 
 
-def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State]) -> dict[str, dict[str, Any]]:
-    """``{metric: {min, max, sum, count, avg?, sketch?}}``; a metric without values is left out.
+def numbers_and_words(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Metrics in the two orders that the scripts keep: those that measure, and those whose values are counted."""
+    counted = dataset.top_values
+    return [name for name in names if name not in counted], [name for name in names if name in counted]
+
+
+def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, dict[str, Any]]:
+    """``{metric: {min, max, sum, count, avg?, sketch?, top?}}``; a metric without values is left out.
 
     :param names: the metrics, in the order that the script was given
     """
     row = {}
     seen = [state for state in states if state is not None]
-    for place, name in enumerate(names):
+    numbers, words = numbers_and_words(dataset, names)
+    for place, name in enumerate(numbers):
         sums, count, sketch = _merged(seen, place)
         if count:
             row[name] = _metric(dataset, name, sums, count, sketch)
+    if words:
+        for name, counts in counts_of_states(dataset, names, seen).items():
+            row[name] = {"count": counts.count, "top": top_values.pack(counts.top(dataset.top_values[name]))}
     return row
+
+
+def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, Counts]:
+    """The counted values of each metric with top values, not yet cut to a row's; a metric without values is left out.
+
+    :param names: the metrics, in the order that the script was given
+    """
+    seen = [state for state in states if state is not None]
+    _, words = numbers_and_words(dataset, names)
+    found = {name: Counts.of_states([state[3][place] for state in seen]) for place, name in enumerate(words)}
+    return {name: counts for name, counts in found.items() if counts.count or counts.told}
 
 
 def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: str | None) -> dict[str, Any]:
@@ -49,15 +74,15 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: 
 
 def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, str | None]:
     if len(states) == 1:  # by far the commonest: one shard, one slice
-        sums, counts, sketches = states[0]
+        sums, counts, sketches, *_ = states[0]
         return sums[4 * place : 4 * place + 4], counts[place], sketches[place]
     total, count, texts = [0.0, 0.0, float("inf"), float("-inf")], 0, []
-    for sums, counts, sketches in states:
-        if not counts[place]:  # its extremes are infinite, which JSON writes as words
+    for sums, counts, sketches, *_ in states:
+        if not counts[place]:
             continue
-        part = sums[4 * place : 4 * place + 4]
-        _add_to(total, float(part[0]))
-        _add_to(total, float(part[1]))
+        part = [float(x) for x in sums[4 * place : 4 * place + 4]]  # what is infinite comes as a word
+        _add_to(total, part[0])
+        _add_to(total, part[1])
         total[2:] = min(total[2], part[2]), max(total[3], part[3])
         count += counts[place]
         if text := sketches[place]:

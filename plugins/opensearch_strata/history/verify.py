@@ -15,7 +15,8 @@ from opensearch_strata.history.aggregation import compared_stats, recall_body, t
 from opensearch_strata.history.raw_day import WHOLE, RawDay, count_documents, inspect_raw_day
 from opensearch_strata.history.sketch import Bins, unpack
 from opensearch_strata.history.stored_rows import Carried, StoredRow, carried, is_stray, of_day, stream_rows
-from opensearch_strata.history.totals import row_of_states
+from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
+from opensearch_strata.history.totals import counts_of_states, numbers_and_words, row_of_states
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -69,13 +70,17 @@ class Proof:
 class Totals:
     """Sums over a whole day, from one of the two sides.
 
-    :param metrics: what the script says of each metric, see :func:`row_of_states`
-    :param server: what the server's own aggregations say of each metric; of the raw day only
+    :param metrics: what the script says of each metric, see :func:`row_of_states`; none with top values
+    :param server: what the server's own aggregations say of each of them; of the raw day only
+    :param terms: the server's own counts of the values of each metric with top values; of the raw day only
+    :param counts: what the rows say of the same
     """
 
     documents: int = 0
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     server: dict[str, dict[str, float]] = field(default_factory=dict)
+    terms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
     buckets: Counter[int | None] = field(default_factory=Counter)
     rows: int = 0
     null_rows: int = 0
@@ -111,10 +116,13 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
     answer = client.search(index=raw.index, body=totals_body(dataset), params=WHOLE)
     found = answer["aggregations"]
     totals = Totals(documents=answer["hits"]["total"]["value"])
-    for name, metric in dataset.metrics.items():
+    numbers, words = numbers_and_words(dataset, list(dataset.metrics))
+    for name in numbers:
         if found[f"{name}.count"]["value"]:
-            totals.server[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in compared_stats(metric)}
-    totals.metrics = row_of_states(dataset, list(dataset.metrics), found["totals"]["value"])
+            stats = compared_stats(dataset.metrics[name])
+            totals.server[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in stats}
+    totals.terms = {name: found[f"{name}.values"] for name in words}
+    totals.metrics = row_of_states(dataset, numbers, found["totals"]["value"])
     for bucket in found["buckets"]["buckets"]:
         totals.buckets[bucket["key"]] = bucket["doc_count"]
     if without_time := found["without_time"]["doc_count"]:
@@ -144,7 +152,7 @@ def _read_rows(client: OpenSearch, dataset: Dataset, day: date, there: Carried) 
     for row in stream_rows(client, dataset, day):
         _add_row(totals, row, is_stray(dataset, day, row))
     try:
-        totals.metrics = _recall(client, dataset, day)
+        totals.metrics, totals.counts = _recall(client, dataset, day)
     except (RequestError, ValueError):  # a sketch that is none: written by somebody else, or damaged
         totals.unreadable = totals.unreadable or totals.rows
     return totals
@@ -162,11 +170,12 @@ def _add_row(totals: Totals, row: StoredRow, stray: bool) -> None:
     totals.null_rows += None in row.keys
 
 
-def _recall(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, dict[str, Any]]:
+def _recall(client: OpenSearch, dataset: Dataset, day: date) -> tuple[dict[str, dict[str, Any]], dict[str, Counts]]:
     """All rows of the day merged into one by the server, as readers get them."""
     body = recall_body(dataset, of_day(dataset, day))
     answer = client.search(index=dataset.month_index(day), body=body, params=WHOLE)
-    return row_of_states(dataset, list(dataset.metrics), answer["aggregations"]["totals"]["value"])
+    names, states = list(dataset.metrics), answer["aggregations"]["totals"]["value"]
+    return row_of_states(dataset, names, states), counts_of_states(dataset, names, states)
 
 
 def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
@@ -180,7 +189,7 @@ def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
         Check("time buckets that differ", 0, len(moved), not moved),
     ]
     for name in dataset.metrics:
-        checks += _metric_checks(dataset, name, raw, history)
+        checks += (_counted_checks if name in dataset.top_values else _metric_checks)(dataset, name, raw, history)
     return checks
 
 
@@ -206,6 +215,16 @@ def _metric_checks(dataset: Dataset, name: str, raw: Totals, history: Totals) ->
         yield Check(f"{name} sketch count", count, counted, count == counted)
         differing = sum(1 for b in bins.keys() | merged.keys() if bins.get(b) != merged.get(b))
         yield Check(f"{name} sketch bins that differ", 0, differing, differing == 0)
+
+
+def _counted_checks(_: Dataset, name: str, raw: Totals, history: Totals) -> Iterator[Check]:
+    """The server's own count of values, and of each of the most frequent ones, against the rows."""
+    terms, counts = raw.terms.get(name, NO_TERMS), history.counts.get(name, Counts())
+    count = occurrences(terms)
+    yield Check(f"{name} count", count, counts.count, count == counts.count)
+    yield Check(f"{name} counted values", count, counts.told, count == counts.told)
+    wrong = contradictions(counts, terms)
+    yield Check(f"{name} values that differ", 0, len(wrong), not wrong)
 
 
 def _rounded(value: float, decimals: int | None) -> float:

@@ -40,7 +40,7 @@ class EnsureHistoryOperator(DatasetOperator):
             finding = nothing_to_condense(dataset, day, raw)
             self.log.warning("%s", finding)
             raise AirflowSkipException(finding)
-        month = ensure_month(self.client, dataset, day, raw.types)
+        month = ensure_month(self.client, dataset, day, raw.types, redefine=self.cycle["reaggregate"])
         row = (month.index, month.action, raw_index, raw.documents)
         self.log.info("%s", Table(f"Month of {day}", ("month", "action", "raw day", "documents"), [row]))
         self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=raw.documents)

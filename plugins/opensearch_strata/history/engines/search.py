@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 # As many searches at once as keep a small node busy and leave a large one to its other users.
 PARALLEL = 2
 
+# A node that is out of memory or threads for a moment is asked again.
+_PATIENTLY = Retrying(
+    retry=retry_if_exception(is_transient),
+    wait=wait_random_exponential(multiplier=0.5, max=30),
+    stop=stop_after_attempt(7),
+    reraise=True,
+)
+
 _MATCH_ALL: dict[str, Any] = {"match_all": {}}
 
 
@@ -66,7 +74,8 @@ def _time_span(client: OpenSearch, dataset: Dataset, raw: RawDay) -> tuple[int, 
     """First and last event time in epoch milliseconds; zeros if no document has one."""
     timestamp = {"field": dataset.raw.timestamp}
     aggs = {"first": {"min": timestamp}, "last": {"max": timestamp}}
-    found = client.search(index=raw.index, body={"size": 0, "aggs": aggs}, params=WHOLE)["aggregations"]
+    answer = _PATIENTLY(client.search, index=raw.index, body={"size": 0, "aggs": aggs}, params=WHOLE)
+    found = answer["aggregations"]
     return int(found["first"]["value"] or 0), int(found["last"]["value"] or 0)
 
 
@@ -127,7 +136,8 @@ def _pages(
     after = None
     while True:
         started = time.perf_counter()
-        answer = client.search(index=raw.index, body=rows_body(dataset, query, after), params=WHOLE)
+        body = rows_body(dataset, query, after)
+        answer = _PATIENTLY(client.search, index=raw.index, body=body, params=WHOLE)
         tally.search_seconds += time.perf_counter() - started
         page = answer["aggregations"]["rows"]
         if page["buckets"]:
@@ -138,34 +148,27 @@ def _pages(
 
 
 def _write(client: OpenSearch, dataset: Dataset, day: date, buckets: list[dict[str, Any]]) -> None:
-    """Bulk-write rows; items refused with 429 or 503 are sent again, rows being idempotent.
+    """Bulk-write rows; what is refused with 429 or 503 is sent again, rows being idempotent.
 
     :raises Refused: the month index cannot take a row
     """
-    from opensearchpy.helpers.errors import BulkIndexError
-
     transform_id = dataset.transform_id(day)
     lines = []
     for bucket in buckets:
         identity, source = row_of_bucket(dataset, transform_id, bucket)
         lines += [orjson.dumps({"index": {"_id": identity}}), orjson.dumps(source)]
-    body = b"\n".join([*lines, b""])
-    attempts = Retrying(
-        retry=retry_if_exception(is_transient),
-        wait=wait_random_exponential(multiplier=0.5, max=30),
-        stop=stop_after_attempt(7),
-        reraise=True,
-    )
-    for attempt in attempts:
-        with attempt:
-            answer = client.bulk(
-                body=body,
-                index=dataset.month_index(day),
-                params={"filter_path": "errors,items.*.error,items.*.status,items.*._id,items.*._index"},
-            )
-            if answer["errors"]:
-                refused = [item for item in answer["items"] if "error" in item["index"]]
-                error = BulkIndexError(f"{len(refused)} rows were refused", refused)
-                if is_transient(error):
-                    raise error
-                raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")
+    _PATIENTLY(_bulk, client, dataset.month_index(day), b"\n".join([*lines, b""]))
+
+
+def _bulk(client: OpenSearch, index: str, body: bytes) -> None:
+    from opensearchpy.helpers.errors import BulkIndexError
+
+    kept = {"filter_path": "errors,items.*.error,items.*.status,items.*._id,items.*._index"}
+    answer = client.bulk(body=body, index=index, params=kept)
+    if not answer["errors"]:
+        return
+    refused = [item for item in answer["items"] if "error" in item["index"]]
+    error = BulkIndexError(f"{len(refused)} rows were refused", refused)
+    if is_transient(error):
+        raise error
+    raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")

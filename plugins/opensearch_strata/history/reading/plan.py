@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from opensearch_strata.dataset import Dataset, Distribution
 from opensearch_strata.days import day_of
@@ -24,7 +23,8 @@ class Plan:
     :param raw: days to read from raw: they are there and not verified
     :param verified: days that are raw, but read from history, for whole buckets
     :param months: history months; rows of the days in ``raw`` are left out
-    :param steps: metric -> step of the sketches to merge; empty where no percentile is asked for
+    :param steps: metric -> step of the sketches to merge; empty if no percentile is asked for
+    :param types: field path -> mapping type, of groups
     """
 
     question: Question
@@ -32,6 +32,7 @@ class Plan:
     verified: Sequence[RawSource]
     months: Sequence[MonthSource]
     steps: Mapping[str, int]
+    types: Mapping[str, str]
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -44,18 +45,22 @@ class Plan:
         return self.question.dataset.model_copy(update={"metrics": metrics})
 
     @property
-    def contents(self) -> list[Contents]:
-        """What is in each index."""
-        return [source.contents for source in (*self.raw, *self.verified, *self.months)]
+    def ends(self) -> tuple[int, int]:
+        """Earliest and latest event of all, epoch milliseconds."""
+        return _ends([*self.raw, *self.verified, *self.months])
 
     @property
-    def ends(self) -> tuple[int, int]:
-        """Earliest and latest event of all, epoch milliseconds; crossed if there is none."""
-        return _ends(self.contents)
+    def excluded(self) -> list[str]:
+        """Transform ids of the days that are read from raw."""
+        return self.ids(self.raw)
 
-    def marks(self) -> dict[str, Any]:
-        """The marks that this plan trusts, by raw index."""
-        return {source.index: _mark(self.question.dataset, source) for source in self.verified}
+    def ids(self, days: Iterable[RawSource]) -> list[str]:
+        """Transform ids of raw days, by which rows know theirs."""
+        return [self.question.dataset.transform_id(source.day) for source in days]
+
+    def mark(self, source: RawSource) -> Mark:
+        """The mark that says that history stands for a raw day as it was found."""
+        return _mark(self.question.dataset, source)
 
 
 def make_plan(question: Question, sources: Sources) -> Plan:
@@ -73,7 +78,8 @@ def make_plan(question: Question, sources: Sources) -> Plan:
     months = [month for month in sources.months if month.contents.touches(question.start, question.end)]
     for month in months:
         _refuse_foreign(question, month)
-    return Plan(question, raw, verified, months, _steps(question, months))
+    types = {**question.dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
+    return Plan(question, raw, verified, months, _steps(question, months), types)
 
 
 def _mark(dataset: Dataset, source: RawSource) -> Mark:
@@ -90,7 +96,7 @@ def _refuse_unreadable(question: Question, sources: Sources) -> None:
 
 def _refuse_unknown(question: Question, sources: Sources) -> None:
     dataset = question.dataset
-    first, last = _ends(source.contents for source in (*sources.raw, *sources.months))
+    first, last = _ends([*sources.raw, *sources.months])
     if first > last:
         raise Refused(
             f"Nothing is known of {dataset.name!r} yet: there is no event in {dataset.raw.index} nor in "
@@ -147,9 +153,7 @@ def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
         found = {step_of(error) for listed in errors.values() for error in listed}
         step = max(found, default=step_of(question.dataset.sketches[metric]))
         if any(step % other for other in found):
-            listed = "; ".join(
-                f"{index}: {', '.join(map(str, listed))}" for index, listed in errors.items() if listed
-            )
+            listed = "; ".join(f"{index}: {', '.join(map(str, listed))}" for index, listed in errors.items() if listed)
             raise Refused(
                 f"The sketches of {metric!r} have relative errors of which the largest is no multiple of each other "
                 f"({listed}), so they cannot be merged. Ask for these months one by one, or for min, max, sum, count "
@@ -164,6 +168,8 @@ def _relative_errors(month: MonthSource, metric: str) -> list[float]:
     return errors
 
 
-def _ends(contents: Iterable[Contents]) -> tuple[int, int]:
-    known = [(found.first, found.last) for found in contents if found.first is not None and found.last is not None]
-    return min((first for first, _ in known), default=1), max((last for _, last in known), default=0)
+def _ends(sources: Sequence[RawSource | MonthSource]) -> tuple[int, int]:
+    """Earliest and latest event; crossed if there is none."""
+    firsts = [source.contents.first for source in sources if source.contents.first is not None]
+    lasts = [source.contents.last for source in sources if source.contents.last is not None]
+    return min(firsts, default=1), max(lasts, default=0)

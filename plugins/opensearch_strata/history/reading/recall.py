@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from ipaddress import ip_address
@@ -15,7 +15,6 @@ from opensearch_strata.history.raw_day import WHOLE
 from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body, raw_query, rows_query
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.prepare import lost_marks, prepare
-from opensearch_strata.history.reading.question import Question
 from opensearch_strata.history.reading.walk import Pace, Stretch, stretches
 from opensearch_strata.history.totals import State, row_of_states
 
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
 OnProgress = Callable[[float], None]
 """Called with the share of the span that is read, 0 .. 1."""
 
-# Indices in one search: neither its request line (4 KiB at most) nor the time to its answer grows with the window.
+# Characters of index names in one search: its request line may have 4 KiB.
+_LINE = 3000
+# Indices in a search for more than a day: the time to its answer must not grow with the window.
 _INDICES = 8
 # Buckets held at once, over all searches of a stretch.
 _HELD = 2 * PAGE_SIZE
@@ -64,7 +65,7 @@ class _Bucket:
     order: tuple[Any, ...]
     key: Body
     side: Side
-    states: list[State | None]
+    states: list[State]
 
 
 class Recall:
@@ -75,12 +76,7 @@ class Recall:
 
     def __init__(self, client: OpenSearch, plan: Plan) -> None:
         self._client = client
-        self._plan = plan
-
-    @property
-    def question(self) -> Question:
-        """What is asked."""
-        return self._plan.question
+        self.plan = plan
 
     def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell]:
         """Every cell that has a value, in the order of time and groups; a missing group value comes first.
@@ -90,10 +86,10 @@ class Recall:
 
         :raises TransientError: rows were rebuilt while they were read
         """
-        start, end = self.question.start, self.question.end
-        longest = _LONGEST_RAW if self._plan.raw else _LONGEST_HISTORY
+        start, end = self.plan.question.start, self.plan.question.end
+        longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
         pace: Pace | None = None
-        for piece in stretches(self.question, *self._plan.ends):
+        for piece in stretches(self.plan.question, *self.plan.ends):
             pace = pace or Pace(longest // (piece.unit or longest))
             rest: Stretch | None = piece
             while rest:
@@ -104,7 +100,7 @@ class Recall:
                     yield cell
                 pace.learn(part.units, found)
                 on_progress((part.end - start) / (end - start))
-        if lost := lost_marks(self._client, self._plan):
+        if lost := lost_marks(self._client, self.plan):
             raise TransientError(
                 f"The rows of {', '.join(lost)} were rebuilt, or their raw days changed, while they were read, so what "
                 f"was read of them may be incomplete. Ask again."
@@ -123,35 +119,88 @@ class Recall:
                     if cell := self._cell(part, buckets):
                         yield cell
             except NotFoundError:  # retention deletes nothing that history does not hold
-                self._plan = prepare(self._client, self.question)
+                self.plan = prepare(self._client, self.plan.question)
             else:
                 return
-        raise TransientError(f"Indices of {self.question.dataset.name!r} went one by one while they were read; ask again.")
+        name = self.plan.question.dataset.name
+        raise TransientError(f"Indices of {name!r} went one by one while they were read. Ask again.")
 
     def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
-        states = [state for bucket in buckets for state in bucket.states]
-        row = row_of_states(self._plan.dataset, self.question.metrics, states)
+        row = self._row(buckets)
         if not row:
             return None
-        sides = {bucket.side for bucket in buckets if any(any(state[1]) for state in bucket.states if state)}
+        sides = {bucket.side for bucket in buckets if len(buckets) == 1 or self._row([bucket])}
         key = buckets[0].key
-        groups = tuple(key[group] for group in self.question.by)
+        groups = tuple(key[group] for group in self.plan.question.by)
         time = key[TIME] if part.time is None else part.time
         return Cell(time, groups, row, sides.pop() if len(sides) == 1 else "both")
 
+    def _row(self, buckets: Iterable[_Bucket]) -> dict[str, dict[str, Any]]:
+        states = [state for bucket in buckets for state in bucket.states]
+        return row_of_states(self.plan.dataset, self.plan.question.metrics, states)
+
     def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
         """Streams of buckets, each in order, that together hold every document of a stretch once."""
-        plan = self._plan
+        plan = self.plan
         spans = [(part.start, part.end)]
-        whole = _clipped([self.question.whole_buckets], part)
-        partial = _clipped(self.question.partial_buckets, part)
-        wanted: list[tuple[Side, Body, list[str]]] = []
+        whole = _clipped([self.plan.question.whole_buckets], part)
+        partial = _clipped(self.plan.question.partial_buckets, part)
+        wanted: list[tuple[Side, Body, Sequence[str]]] = []
         wanted += (
             ("history", rows_query(plan, whole, without=plan.excluded), names)
-            for names in _batches(month.index for month in plan.months if month.contents.touches_any(whole))
+            for names in _batches(part, [month.index for month in plan.months if month.contents.touches_any(whole)])
         )
         for days, asked in ((plan.raw, spans), (plan.verified, partial)):
-            for names in _batches(day.index for day in days if day.contents.touches_any(asked)):
+            for names in _batches(part, [day.index for day in days if day.contents.touches_any(asked)]):
                 wanted.append(("raw", raw_query(plan, asked), names))
         size = max(_LEAST_PAGE, min(PAGE_SIZE, _HELD // max(len(wanted), 1)))
         return [self._buckets(side, names, query, part, after, size) for side, query, names in wanted]
+
+    def _buckets(
+        self, side: Side, indices: Sequence[str], query: Body, part: Stretch, after: Body | None, size: int
+    ) -> Iterator[_Bucket]:
+        plan = self.plan
+        while True:
+            body = page_body(plan, side, query, part, after, size)
+            found = self._client.search(index=",".join(indices), body=body, params=WHOLE)["aggregations"]
+            if "page" not in found:  # nothing is kept apart
+                yield _Bucket((), {}, side, found["metrics"]["value"])
+                return
+            buckets = found["page"]["buckets"]
+            for bucket in buckets:
+                key = bucket["key"]
+                yield _Bucket(_order(plan, key), key, side, bucket["metrics"]["value"])
+            if len(buckets) < size:
+                return
+            after = buckets[-1]["key"]
+
+
+def _order_of(bucket: _Bucket) -> tuple[Any, ...]:
+    return bucket.order
+
+
+def _order(plan: Plan, key: Body) -> tuple[Any, ...]:
+    """What sorts keys as the server does: nothing first, texts by code point, addresses by their bytes."""
+    return tuple(
+        (False,) if value is None else (True, _address(value) if plan.types.get(name) == "ip" else value)
+        for name, value in key.items()
+    )
+
+
+def _address(text: str) -> bytes:
+    """An address as Lucene keeps it: 16 bytes, IPv4 within IPv6."""
+    packed = ip_address(text).packed
+    return packed if len(packed) == 16 else b"\0" * 10 + b"\xff" * 2 + packed
+
+
+def _clipped(spans: Iterable[tuple[int, int]], part: Stretch) -> list[tuple[int, int]]:
+    """What of some spans lies in a stretch."""
+    clipped = ((max(start, part.start), min(end, part.end)) for start, end in spans)
+    return [(start, end) for start, end in clipped if start < end]
+
+
+def _batches(part: Stretch, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    most = _LINE // (1 + max(map(len, names), default=0))
+    if part.end - part.start > _LONGEST_RAW:
+        most = min(most, _INDICES)
+    return (names[first : first + most] for first in range(0, len(names), most))

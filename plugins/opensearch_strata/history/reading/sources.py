@@ -34,7 +34,13 @@ class Contents:
 
     def touches(self, start: int, end: int) -> bool:
         """Whether an event may lie in a span. A late one lies in the raw day of its arrival, so names do not tell."""
-        return self.first is not None and self.last is not None and self.first < end and self.last >= start
+        return self.touches_any([(start, end)])
+
+    def touches_any(self, spans: Iterable[tuple[int, int]]) -> bool:
+        """Whether an event may lie in one of several spans."""
+        if self.first is None or self.last is None:
+            return False
+        return any(start < end and self.first < end and self.last >= start for start, end in spans)
 
 
 @dataclass(frozen=True)

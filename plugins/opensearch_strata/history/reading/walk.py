@@ -61,11 +61,10 @@ def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
     elif interval.length is None:
         yield from _between(dataset, start, end, _months(dataset, start, end))
     else:
+        unit = interval.length // timedelta(milliseconds=1)
         for day in _between(dataset, start, end, _days(dataset, start, end)):
-            if interval.length == _DAY:
-                yield day
-            else:  # parts of a day are counted in elapsed time from local midnight
-                yield Stretch(day.start, day.end, unit=interval.length // timedelta(milliseconds=1), origin=day.time or 0)
+            # Parts of a day are counted in elapsed time from local midnight.
+            yield day if interval.length == _DAY else replace(day, time=None, unit=unit, origin=day.time or 0)
 
 
 def _between(dataset: Dataset, start: int, end: int, begins: Iterable[date]) -> Iterator[Stretch]:

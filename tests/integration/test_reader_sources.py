@@ -1,0 +1,255 @@
+"""Which source a day is read from, and that no document is lost or counted twice when that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history import prove as proving
+from opensearch_strata.history.marks import forget, marks_in, remember
+from opensearch_strata.history.prove import prove
+from opensearch_strata.history.raw_day import inspect_raw_day
+from opensearch_strata.reader import read
+from tests.mutations import change_a_sum
+from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of
+
+NEXT = DAY + timedelta(days=1)
+START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+def ask(stream: Stream, start: datetime = START, end: datetime = START + 48 * HOUR, **question: Any) -> pd.DataFrame:
+    asked = {"client": stream.client, "metrics": ["load"], "stats": ["sum", "count"], **question}
+    return read(dataset=stream.dataset, start=start, end=end, **asked)
+
+
+def sources(stream: Stream, **question: Any) -> list[str]:
+    return list(ask(stream, interval="1d", **question)["source"])
+
+
+def proven(stream: Stream, day: date = DAY, count: int = 100) -> None:
+    stream.condensed(day, count=count)
+    assert prove(stream.client, stream.dataset, day).state == "verified"
+
+
+def delete(stream: Stream, day: date = DAY) -> None:
+    stream.client.indices.delete(index=stream.dataset.raw_index(day))
+
+
+def meta(stream: Stream) -> dict[str, Any]:
+    index = stream.dataset.month_index(DAY)
+    found: dict[str, Any] = stream.client.indices.get_mapping(index=index)[index]["mappings"]["_meta"]
+    return found
+
+
+def test_a_verified_day_is_read_from_history_until_it_grows(stream: Stream) -> None:
+    stream.condensed(count=100)
+    stream.fill(NEXT, count=100)
+    before = ask(stream)
+    assert sources(stream) == ["raw", "raw"]  # condensed, but nobody has proven it
+    prove(stream.client, stream.dataset, DAY)
+    assert sources(stream) == ["history", "raw"]
+    assert ask(stream)["load.sum"].tolist() == before["load.sum"].tolist()
+    stream.write([{"@timestamp": START.isoformat(), "device": "d9", "load": 10_000}])
+    assert sources(stream) == ["raw", "raw"]
+    assert ask(stream)["load.sum"].tolist() == [before["load.sum"].iloc[0] + 10_000]
+    prove(stream.client, stream.dataset, DAY)
+    assert sources(stream) == ["history", "raw"]
+    assert ask(stream)["load.sum"].tolist() == [before["load.sum"].iloc[0] + 10_000]
+
+
+def test_a_mark_is_of_one_index_and_one_definition(stream: Stream) -> None:
+    proven(stream, count=20)
+    metrics = {**definition_of("t")["metrics"], "heat": {"field": "temperature", "stats": ["count"]}}
+    richer = Stream(stream.client, dataset_of(stream.dataset.name, metrics=metrics))
+    assert (sources(stream), sources(richer)) == (["history"], ["raw"])
+    delete(stream)
+    stream.fill(DAY, count=20)  # as many documents under the same name
+    assert sources(stream) == ["raw"]
+
+
+def test_marks_are_one_note_of_several_in_the_mapping(stream: Stream) -> None:
+    proven(stream, count=20)
+    proven(stream, NEXT, count=20)
+    index = stream.dataset.month_index(DAY)
+    stream.client.indices.put_mapping(index=index, body={"_meta": {**meta(stream), "owner": "somebody"}})
+    before = meta(stream)
+    raw = inspect_raw_day(stream.client, stream.dataset, DAY)
+    assert raw
+    mark = {"documents": 20, "uuid": raw.uuid, "fingerprint": stream.dataset.fingerprint}
+    assert before["strata"]["verified"][f"{DAY}"] == mark
+    forget(stream.client, stream.dataset, DAY)
+    after = meta(stream)
+    assert set(marks_in(after["strata"])) == {NEXT}
+    assert after["owner"] == "somebody"
+    assert {**after["strata"], "verified": 0} == {**before["strata"], "verified": 0}
+    remember(stream.client, stream.dataset, raw)
+    assert meta(stream)["strata"] == before["strata"]
+    proven(stream, NEXT + timedelta(days=1), count=20)  # ensures the month once more
+    assert set(marks_in(meta(stream)["strata"])) == {DAY, NEXT, NEXT + timedelta(days=1)}
+
+
+def test_rows_that_are_rebuilt_are_not_read(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven(stream)
+    expected = ask(stream)
+    seen = []
+    condense = proving.condense
+
+    def look_first(*args: Any, **options: Any) -> Any:
+        assert not stream.rows()
+        seen.append(ask(stream))
+        return condense(*args, **options)
+
+    change_a_sum(stream)
+    assert ask(stream)["load.sum"].iloc[0] == expected["load.sum"].iloc[0] + 1  # the mark says what was proven then
+    monkeypatch.setattr(proving, "condense", look_first)
+    prove(stream.client, stream.dataset, DAY)
+    assert [frame["source"].tolist() for frame in seen] == [["raw"]]
+    assert seen[0]["load.sum"].tolist() == ask(stream)["load.sum"].tolist() == expected["load.sum"].tolist()
+    assert sources(stream) == ["history"]
+
+
+def test_an_empty_raw_day_hides_no_history(stream: Stream) -> None:
+    proven(stream)
+    before = ask(stream)
+    delete(stream)
+    stream.create()
+    assert sources(stream) == ["history"]
+    assert ask(stream)["load.sum"].tolist() == before["load.sum"].tolist()
+
+
+@pytest.fixture
+def late(stream: Stream) -> Stream:
+    """A day in history, the next one raw with two documents of the day before and one of the last month."""
+    stream.condensed(count=48)
+    delete(stream)
+    stream.fill(NEXT, count=48)
+    moments = (START + 5 * HOUR, START + 23 * HOUR, datetime(2024, 4, 2, 3, tzinfo=UTC))
+    stream.write([{"@timestamp": moment.isoformat(), "device": "late", "load": 1000} for moment in moments], NEXT)
+    return stream
+
+
+def test_late_documents_are_found_wherever_they_lie(late: Stream) -> None:
+    hours = ask(late, interval="1h")
+    both = hours[hours["source"] == "both"]
+    assert [time.hour for time in both.index] == [5, 23]
+    april = ask(late, datetime(2024, 4, 1, tzinfo=UTC), datetime(2024, 5, 1, tzinfo=UTC))
+    assert (april["load.sum"].tolist(), april["source"].tolist()) == ([1000.0], ["raw"])
+    before = ask(late, interval="1d", by=["device"])
+    proven(late, NEXT + timedelta(days=1), count=3)
+    late.condense(NEXT)
+    delete(late, NEXT)
+    after = ask(late, interval="1d", by=["device"])
+    assert set(after["source"]) == {"history"}
+    pd.testing.assert_frame_equal(after.drop(columns="source"), before.drop(columns="source"))
+
+
+CUTS = [
+    (START + 30 * MINUTE, START + 48 * HOUR),
+    (START, START + 47 * HOUR + 59 * MINUTE),
+    (START + 5 * HOUR + MINUTE, START + 30 * HOUR + 15 * MINUTE),
+    (START + 5 * HOUR + 10 * MINUTE, START + 5 * HOUR + 50 * MINUTE),
+    (START + 5 * HOUR, START + 5 * HOUR + 1 * MINUTE),
+]
+
+
+@pytest.mark.parametrize("interval", [None, "1h", "6h", "1d"])
+def test_buckets_that_are_cut_come_from_raw_documents(make_stream: StreamFactory, interval: str | None) -> None:
+    stream = make_stream()
+    for day in (DAY, NEXT):
+        stream.condensed(day, count=600)
+    raw = [ask(stream, *cut, interval=interval, by=["device"]) for cut in CUTS]
+    for day in (DAY, NEXT):
+        prove(stream.client, stream.dataset, day)
+    for cut, expected in zip(CUTS, raw, strict=True):
+        found = ask(stream, *cut, interval=interval, by=["device"])
+        pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
+        assert set(expected["source"]) == {"raw"}
+    in_a_bucket = ask(stream, *CUTS[3], interval=interval)
+    assert set(in_a_bucket["source"]) == {"raw"}
+    if interval == "1h":
+        hours = ask(stream, *CUTS[2], interval="1h")
+        assert hours["source"].tolist() == ["raw", *["history"] * 24, "raw"]
+    if interval is None:
+        assert ask(stream, *CUTS[2])["source"].tolist() == ["both"]
+
+
+def test_a_bucket_without_its_raw_documents_cannot_be_cut(stream: Stream) -> None:
+    for day in (DAY, NEXT):
+        proven(stream, day, count=240)
+    delete(stream)
+    begin = START + 5 * HOUR + 10 * MINUTE
+    times = r"2024-05-06T05:00:00\+00:00 to 2024-05-06T06:00:00\+00:00"
+    with pytest.raises(Refused, match=rf"rows from {times} cannot be cut at 2024-05-06T05:10:00\+00:00.*Let the span"):
+        ask(stream, begin)
+    with pytest.raises(Refused, match=rf"rows from {times} cannot be cut at 2024-05-06T05:10:00\+00:00"):
+        ask(stream, START, begin)
+    with pytest.raises(Refused, match=rf"rows from {times} cannot be cut at 2024-05-06T05:10:00\+00:00"):
+        ask(stream, begin, begin + MINUTE)
+    assert ask(stream, START + 5 * HOUR, START + 47 * HOUR + 30 * MINUTE)["source"].tolist() == ["both"]
+    assert ask(stream, begin, where={"device": "d99"}).empty  # nothing that is asked for is cut
+
+
+class Interrupted:
+    """A client to which something happens after its n-th search for a page."""
+
+    def __init__(self, client: OpenSearch, after: int, happening: Callable[[], object]) -> None:
+        self._client = client
+        self._left = after
+        self._happening = happening
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def search(self, **request: Any) -> Any:
+        answer = self._client.search(**request)
+        if "page" in request["body"].get("aggs", {}):
+            self._left -= 1
+            if self._left == 0:
+                self._happening()
+        return answer
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_raw_day_that_goes_meanwhile_is_read_on_from_history(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    monkeypatch.setattr("opensearch_strata.history.reading.recall.PAGE_SIZE", 5)
+    monkeypatch.setattr("opensearch_strata.history.reading.recall._LEAST_PAGE", 5)
+    for day in (DAY, NEXT):
+        stream.condensed(day, count=240)
+    question: dict[str, Any] = {"interval": "1h", "by": ["device"], "stats": ["min"], "metrics": ["temperature"]}
+    expected = ask(stream, **question)
+    gone = Interrupted(stream.client, after, partial(delete, stream))
+    found = ask(stream, client=gone, **question)
+    assert not stream.exists()
+    pd.testing.assert_frame_equal(found.drop(columns="source"), expected.drop(columns="source"))
+    assert "history" in set(found["source"])
+
+
+def test_rows_that_are_rebuilt_meanwhile_are_an_error_and_not_an_answer(stream: Stream) -> None:
+    proven(stream)
+    lost = Interrupted(stream.client, 1, lambda: forget(stream.client, stream.dataset, DAY))
+    with pytest.raises(TransientError, match=f"rows of {stream.dataset.raw_index(DAY)} were rebuilt"):
+        ask(stream, interval="1h", client=lost)
+
+
+def test_more_raw_days_than_one_request_can_name(make_stream: StreamFactory) -> None:
+    """Clocks that are wrong: every raw day may hold events of any day."""
+    stream = make_stream()
+    name = f"{stream.dataset.name}-{'x' * 90}"
+    stream.dataset = dataset_of(stream.dataset.name, raw={"index": f"{name}-{{day}}"})
+    for day in (DAY + timedelta(days=number) for number in range(40)):
+        times = (START, START + timedelta(days=30))
+        stream.write([{"@timestamp": time.isoformat(), "device": "d", "load": 1} for time in times], day)
+    end = START + timedelta(days=50)
+    assert ask(stream, end=end, interval="1h")["load.count"].tolist() == [40, 40]
+    assert ask(stream, end=end, interval="1d", by=["device"])["load.count"].tolist() == [40, 40]
+    assert ask(stream, end=end, by=["device"])["load.count"].tolist() == [80]

@@ -1,0 +1,111 @@
+"""The states of shards and slices become the row that the whole would have given."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.sketch import bins_of, pack
+from opensearch_strata.history.totals import State, row_of_states
+from tests.doubles import LARGEST
+from tests.streams import dataset_of
+
+ALL = ["min", "max", "sum", "count", "avg"]
+DATASET = dataset_of(
+    "t",
+    metrics={
+        "full": {"field": "f", "stats": ALL, "distribution": {"relative_error": 0.02}},
+        "lean": {"field": "f", "stats": ["sum", "count"]},
+        "counted": {"field": "f", "stats": ["count"]},
+        "cents": {"field": "c", "stats": ALL, "decimals": 2, "distribution": {"relative_error": 0.01}},
+    },
+)
+NAMES = list(DATASET.metrics)
+
+values = st.one_of(st.floats(-1e6, 1e6), st.floats(-1e300, 1e300), st.integers(-50, 50).map(float))
+parts = st.lists(st.lists(values, max_size=8), min_size=1, max_size=5)
+
+
+def state_of(numbers: list[float], cents: list[int]) -> State:
+    """What a shard sends of these values, as its JSON is read: what is infinite is a word."""
+    sums: list[float] = []
+    for name in NAMES:
+        found: list[float] = [cent / 100 for cent in cents] if name == "cents" else numbers
+        total = math.fsum(cents if name == "cents" else numbers)
+        sums += [total, 0.0, min(found, default=math.inf), max(found, default=-math.inf)]
+    sketches = [
+        pack(bins_of(numbers, 20), 20) if numbers else None,
+        *(None, None),
+        pack(bins_of([cent / 100 for cent in cents], 10), 10) if cents else None,
+    ]
+    return as_answered([sums, [len(numbers)] * 3 + [len(cents)], sketches])
+
+
+def as_answered(state: Any) -> State:
+    answered: State = json.loads(json.dumps(state), parse_constant=str)
+    return answered
+
+
+@given(parts, st.lists(st.integers(-(10**9), 10**9), max_size=8))
+@example([[1.0], []], [])
+@example([[], []], [3])
+@example([[-0.0], [0.0]], [0])
+def test_states_merge_to_the_row_of_the_whole(parts: list[list[float]], cents: list[int]) -> None:
+    states = [state_of(numbers, cents if place == 0 else []) for place, numbers in enumerate(parts)]
+    row = row_of_states(DATASET, NAMES, [None, *states, None])
+    numbers = [number for part in parts for number in part]
+    assert set(row) == {name for name in NAMES if (cents if name == "cents" else numbers)}
+    if numbers:
+        total = pytest.approx(math.fsum(numbers), rel=1e-12, abs=1e-25 * math.fsum(map(abs, numbers)))
+        assert row["full"]["sum"] == row["lean"]["sum"] == total
+        assert row["full"] == {
+            **{"min": min(numbers), "max": max(numbers), "sum": row["full"]["sum"]},
+            **{"avg": row["full"]["sum"] / len(numbers), "count": len(numbers)},
+            "sketch": pack(bins_of(numbers, 20), 20),
+        }
+        assert row["lean"] == {"sum": row["full"]["sum"], "count": len(numbers)}
+        assert row["counted"] == {"count": len(numbers)}
+    if cents:
+        assert row["cents"]["sum"] == sum(cents) / 100
+        assert (row["cents"]["min"], row["cents"]["max"]) == (min(cents) / 100, max(cents) / 100)
+
+
+@given(st.permutations([[1e16], [1.0], [-1e16], [0.25], [], [1e-9]]))
+def test_sums_do_not_depend_on_the_order_of_the_states(parts: list[list[float]]) -> None:
+    states = [state_of(numbers, []) for numbers in parts]
+    assert row_of_states(DATASET, NAMES, states)["lean"]["sum"] == 1.25 + 1e-9
+
+
+def test_what_additions_dropped_counts() -> None:
+    large = [[1e16, 1.5, -1.0, 1e16] * 4, [3] * 4, [None] * 4]
+    opposite = [[-1e16, 0.0, -1e16, 1.0] * 4, [2] * 4, [None] * 4]
+    assert row_of_states(DATASET, ["lean"], [large]) == {"lean": {"sum": 1e16 + 2, "count": 3}}
+    assert row_of_states(DATASET, ["lean"], [large, opposite]) == {"lean": {"sum": 1.5, "count": 5}}
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert row_of_states(DATASET, NAMES, []) == {}
+    assert row_of_states(DATASET, NAMES, [None]) == {}
+    assert row_of_states(DATASET, NAMES, [state_of([], [])]) == {}
+
+
+def test_metrics_come_in_the_order_that_the_script_was_given() -> None:
+    state = as_answered([[5.0, 0.0, 5.0, 5.0, 700.0, 0.0, 7.0, 7.0], [1, 1], [None, None]])
+    row = row_of_states(DATASET, ["lean", "cents"], [state])
+    assert (row["lean"]["sum"], row["cents"]["sum"]) == (5.0, 7.0)
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_a_sum_beyond_all_doubles_is_refused_where_it_is_wanted(shards: int) -> None:
+    overflown = as_answered([[math.inf, math.nan, -1.0, LARGEST] * 4, [2] * 4, [None] * 4])
+    assert overflown[0][:2] == ["Infinity", "NaN"]
+    states = [overflown] * shards
+    assert row_of_states(DATASET, ["counted"], states) == {"counted": {"count": 2 * shards}}
+    with pytest.raises(Refused, match=r"'f' .* add up to more than a number can hold, so metric 'lean' of 't'"):
+        row_of_states(DATASET, ["lean"], states)
