@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint bench-history schema lock clean
+.PHONY: help setup run up down test lint picture bench-history schema lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ lint: setup  ## Check style, types and the dependency rule
 
 bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (15 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
+
+picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and read back
+	@$(BIN)/python -m local.delays
 
 schema: setup  ## Write the JSON Schema of dataset files anew from the models
 	@$(BIN)/python -c "from opensearch_strata.definitions import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json

@@ -56,6 +56,7 @@ def draw(frame: pd.DataFrame, target: Path) -> None:
     axes.set_ylabel(f"delay in {frame.attrs['units'][METRIC]}, symmetric log scale")
     axes.set_yscale("symlog", linthresh=10)
     axes.set_yticks([-10, 0, 10, 30, 100, 300], labels=["-10", "0", "10", "30", "100", "300"])
+    axes.set_ylim(-10, 1200)
     axes.set_xlim(frame.index[0], frame.index[-1])
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", ncols=4, frameon=False)

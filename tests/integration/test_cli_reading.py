@@ -1,12 +1,15 @@
-"""The shell on a real node: where the days are, what the history answers, what does not fit."""
+"""The shell on a real node: where the days are, what they answer, what does not fit."""
 
 from __future__ import annotations
 
 import math
 from datetime import timedelta
 
+import pytest
+from opensearchpy import AuthorizationException
+
 from tests.shell import Shell, days_before
-from tests.streams import DAY
+from tests.streams import DAY, definition_of
 
 
 def test_status_names_what_is_behind_and_the_command_that_cures_it(shell: Shell) -> None:
@@ -27,38 +30,71 @@ def test_status_names_what_is_behind_and_the_command_that_cures_it(shell: Shell)
     assert shell.run(f"status {name}").stdout.splitlines()[-1].startswith("Every raw day before yesterday is condensed")
 
 
-def test_query_answers_from_the_history(shell: Shell) -> None:
+def test_query_answers_from_raw_days_and_from_history(shell: Shell) -> None:
     stream = shell.stream()
     name = stream.dataset.name
     documents = stream.condensed(count=240)
-    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
     asked = f"query {name} --from {DAY} --to {DAY} --metric temperature --stat p50,p99.9,avg --stat min,max,sum,count"
+    (raw,) = shell.json(asked)
+    shell.run(f"verify {name} {DAY}")
+    (verified,) = shell.json(asked)
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
     (whole,) = shell.json(asked)
+    assert [record.pop("source") for record in (raw, verified, whole)] == ["raw", "history", "history"]
+    assert raw == verified == whole
+    assert list(whole) == [
+        "time",
+        *(f"temperature.{stat}" for stat in ["p50", "p99.9", "avg", "min", "max", "sum", "count"]),
+    ]
+    assert whole.pop("time") == f"{DAY}T00:00:00+00:00"
+    found = {column.removeprefix("temperature."): value for column, value in whole.items()}
     values = sorted(d["temperature"] for d in documents if "temperature" in d)
-    assert list(whole) == ["time", "p50", "p99.9", "avg", "min", "max", "sum", "count"]
-    assert whole["time"] == f"{DAY}T00:00:00+00:00"
-    assert (whole["min"], whole["max"], whole["count"]) == (values[0], values[-1], len(values))
-    assert math.isclose(whole["sum"], math.fsum(values), rel_tol=1e-12)
-    assert math.isclose(whole["avg"], math.fsum(values) / len(values), rel_tol=1e-12)
+    assert (found["min"], found["max"], found["count"]) == (values[0], values[-1], len(values))
+    assert math.isclose(found["sum"], math.fsum(values), rel_tol=1e-12)
+    assert math.isclose(found["avg"], math.fsum(values) / len(values), rel_tol=1e-12)
     for stat, q in (("p50", 0.5), ("p99.9", 0.999)):
-        assert math.isclose(whole[stat], values[math.floor(q * (len(values) - 1))], rel_tol=0.01)
+        assert math.isclose(found[stat], values[math.floor(q * (len(values) - 1))], rel_tol=0.01)
 
-    records = shell.json(f"query {name} --from {DAY} --to {DAY} --interval 1h --metric load --stat count --by device")
-    expected: dict[tuple[str, str], int] = {}
-    for document in documents:
-        if "load" in document:
-            key = (document["@timestamp"][:13], document["device"])
-            expected[key] = expected.get(key, 0) + 1
-    assert {(r["time"][:13], r["device"]): r["count"] for r in records} == expected
-    assert list(records[0]) == ["time", "device", "count"]
 
-    by_site = shell.json(f"query {name} --from {DAY} --to {DAY} --metric load --stat count --by site --where device=d0")
+def test_query_keeps_groups_and_metrics_apart(shell: Shell) -> None:
+    metrics = definition_of("t")["metrics"]
+    stream = shell.stream(metrics={**metrics, "temperature": {**metrics["temperature"], "unit": "°C"}})
+    name = stream.dataset.name
+    documents = stream.fill(count=240)
+    span = f"--from {DAY} --to {DAY}"
+    records = shell.json(f"query {name} {span} --interval 1h --metric load,temperature --stat count --by device")
+    for metric in ("load", "temperature"):
+        expected: dict[tuple[str, str], int] = {}
+        for document in documents:
+            if metric in document:
+                key = (document["@timestamp"][:13], document["device"])
+                expected[key] = expected.get(key, 0) + 1
+        counts = {(r["time"][:13], r["device"]): r[f"{metric}.count"] for r in records if r[f"{metric}.count"]}
+        assert counts == expected
+    assert list(records[0]) == ["time", "device", "load.count", "temperature.count", "source"]
+
+    by_site = shell.json(f"query {name} {span} --metric load --stat count --by site --where device=d0")
     assert [r["site"] for r in by_site] == [None]
-    refused = shell.run(f"query {name} --from {DAY} --to {DAY} --metric load --stat p50", 1)
+    refused = shell.run(f"query {name} {span} --metric load --stat p50", 1)
     assert (refused.stdout, refused.stderr[:33]) == ("", "Error: 'load' carries no distribu")
-    table = shell.run(f"query {name} --from {DAY} --to {DAY} --metric temperature --stat avg --by site")
-    assert table.stdout.startswith(f"temperature of {name}")
-    assert f"| {DAY} 00:00+00:00 | north |" in table.stdout
+    table = shell.run(f"query {name} {span} --metric temperature,load --stat avg,count --by site").stdout
+    assert table.startswith(f"temperature, load of {name}")
+    head = " ".join(table.splitlines()[2].replace("|", " ").split())
+    assert head == "time site temperature.avg [°C] temperature.count load.avg load.count source"
+    assert f"| {DAY} 00:00+00:00 | north |" in table
+    assert f"| {DAY} 00:00+00:00 | -     |" in table
+
+
+def test_pages_make_one_json_value_and_several_tables(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opensearch_strata.history.reading.frame.PAGE_RECORDS", 5)
+    stream = shell.stream()
+    name = stream.dataset.name
+    stream.fill(count=240)
+    asked = f"query {name} --from {DAY} --to {DAY} --interval 2h --metric load --stat sum"
+    assert len(shell.json(asked)) == 12
+    table = shell.run(asked).stdout
+    assert (table.count(f"load of {name}"), table.count(f"load of {name}, continued")) == (3, 2)
+    assert table.count(f"| {DAY} ") == 12
 
 
 def test_a_day_is_queried_whole_and_a_time_is_exclusive(shell: Shell) -> None:
@@ -68,7 +104,7 @@ def test_a_day_is_queried_whole_and_a_time_is_exclusive(shell: Shell) -> None:
 
     def counted(start: str, end: str) -> int:
         asked = f"query {name} --from {start} --to {end} --metric load --stat count"
-        return sum(record["count"] for record in shell.json(asked))
+        return sum(record["load.count"] for record in shell.json(asked))
 
     def expected(start: str, end: str) -> int:
         """Documents with a load, of hours in UTC."""
@@ -81,19 +117,35 @@ def test_a_day_is_queried_whole_and_a_time_is_exclusive(shell: Shell) -> None:
     assert record["time"] == f"{DAY}T00:00:00-04:00"
 
 
-def test_a_query_that_finds_nothing_says_what_there_is(shell: Shell) -> None:
+def test_a_query_that_finds_nothing_says_why(shell: Shell) -> None:
     stream = shell.stream()
     name = stream.dataset.name
     asked = f"query {name} --from 2020-01-01 --to 2020-01-31 --metric load --stat sum"
-    empty = shell.run(f"{asked} --json")
-    assert (empty.stdout, empty.stderr) == (
-        "[]\n",
-        f"The history of {name} holds no day yet; condense one first: strata condense {name} DAY\n",
-    )
+    assert f"Nothing is known of {name!r} yet" in shell.run(asked, 1).stderr
     stream.condensed(count=20)
-    found = shell.run(asked)
-    assert found.stderr == f"Nothing was found. The history of {name} holds 1 days from {DAY} to {DAY}.\n"
-    assert "| time | sum |" in found.stdout
+    assert f"Nothing is known of {name!r} from 2020-01-01 00:00+00:00" in shell.run(asked, 1).stderr
+    found = shell.run(f"query {name} --from {DAY} --to {DAY} --metric load --stat sum --where device=d99 --json")
+    assert (found.stdout, found.stderr[:18]) == ("[]\n", "Nothing was found:")
+
+
+def test_verify_marks_where_it_may(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = shell.stream()
+    name = stream.dataset.name
+    stream.condensed(count=20)
+    forbidden = AuthorizationException(403, "security_exception", {"error": {"type": "security_exception"}})
+
+    def refuse(*_: object) -> None:
+        raise forbidden
+
+    with monkeypatch.context() as patched:
+        patched.setattr("opensearch_strata.history.marks.remember", refuse)
+        told = shell.run(f"verify {name} {DAY}")
+    assert "is verified" in told.stdout
+    assert f"{stream.dataset.raw_index(DAY)} could not be marked as verified" in told.stderr
+    asked = f"query {name} --from {DAY} --to {DAY} --metric load --stat sum"
+    assert shell.json(asked)[0]["source"] == "raw"
+    assert shell.run(f"verify {name} {DAY}").stderr == ""
+    assert shell.json(asked)[0]["source"] == "history"
 
 
 def test_check_compares_the_newest_raw_day(shell: Shell) -> None:

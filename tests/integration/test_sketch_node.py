@@ -7,7 +7,7 @@ import math
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -24,7 +24,8 @@ from opensearch_strata.history.aggregation import recall_body, rows_body
 from opensearch_strata.history.scripts import condense_metric, recall_metric
 from opensearch_strata.history.sketch import bins_of, pack, step_of
 from opensearch_strata.history.totals import row_of_states
-from tests.doubles import LARGEST, SMALLEST, SMALLEST_NORMAL, double_of, upper_border
+from tests.sketch_cases import AT_BORDERS, Key, Values, cases
+from tests.sketches import LARGEST, SMALLEST, SMALLEST_NORMAL
 from tests.streams import DAY, Document, Stream, StreamFactory, assert_verified, dataset_of
 
 ALL = ["min", "max", "sum", "count", "avg"]
@@ -50,81 +51,6 @@ TYPES = {
     **{"@timestamp": "date", "device": "keyword", "v": "double", "r": "double", "w": "short", "never": "double"},
 }
 START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
-
-Values = list[float]
-Key = tuple[str, int]
-"""Device and hour."""
-
-
-# What the documents hold
-
-
-def any_double(rng: random.Random) -> float:
-    """64 random bits."""
-    while True:
-        value = double_of(rng.getrandbits(64))
-        if abs(value) <= 1e300:  # a NaN is not
-            return value
-
-
-def at_borders() -> Values:
-    """The last double of a bin and the first of the next, for bins of every magnitude."""
-    rng = random.Random(2)
-    found = []
-    for step in (1, 10, 20, 50):
-        for _ in range(150):
-            upper = upper_border(rng.randrange(100, 720_000) // step + 1, step)
-            found += [upper, math.nextafter(upper, math.inf)]
-    return found
-
-
-AT_BORDERS = at_borders()
-
-
-KINDS: dict[str, Callable[[random.Random], float]] = {
-    "near normal": lambda rng: rng.gauss(20, 5),
-    "heavy tailed": lambda rng: rng.lognormvariate(0, 4),
-    "below zero": lambda rng: -rng.lognormvariate(1, 1),
-    "any double": any_double,
-    "subnormal": lambda rng: rng.choice((1, -1)) * rng.randrange(1, 2 ** rng.randrange(1, 53)) * SMALLEST,
-    "powers of two": lambda rng: rng.choice((1, -1)) * 2.0 ** rng.randrange(-1074, 996),
-    "borders": lambda rng: rng.choice((1, -1)) * rng.choice(AT_BORDERS),
-    "zeros": lambda rng: rng.choice((0.0, -0.0)),
-    "whole": lambda rng: float(rng.randrange(-1000, 1000)),
-    "one value": lambda rng: 5.0,
-}
-# The rows of a bucket double up to 64 and are added up when these are full.
-SIZES = [1, 2, 7, 8, 9, 16, 17, 63, 64, 65, 66, 127, 128, 129, 300]
-
-
-def documents_of(rng: random.Random, draw: Callable[[random.Random], float], size: int) -> list[Document]:
-    """Documents with one value in most, none in some, several in others."""
-    found = []
-    for _ in range(size):
-        number = rng.choices((1, 0, rng.randrange(2, 10)), (0.9, 0.05, 0.05))[0]
-        document: Document = {"v": [draw(rng) for _ in range(number)]}
-        if rng.random() < 0.8:
-            document["r"] = rng.choice((rng.gauss(0, 30), rng.lognormvariate(0, 8), rng.randrange(-200, 200) * 0.005))
-        if rng.random() < 0.3:
-            document["w"] = rng.randrange(-32_768, 32_768)
-        found.append(document)
-    return found
-
-
-def cases() -> dict[Key, list[Document]]:
-    """Three hours of a device for each kind of values and each size, and cases that are easily overlooked."""
-    rng = random.Random(7)
-    found: dict[Key, list[Document]] = {}
-    for kind, draw in KINDS.items():
-        for size in SIZES:
-            for hour in range(3):
-                documents = documents_of(rng, draw, size if hour == 0 else rng.randrange(1, 12))
-                found[f"{kind} {size}", hour] = documents
-    found["900 in a document", 0] = [{"v": [rng.expovariate(1) for _ in range(900)]}, {"v": 1.0}]
-    found["6000", 0] = [{"v": rng.lognormvariate(0, 3)} for _ in range(6000)]
-    found["nothing", 0] = [{}] * 70
-    return found
-
 
 CASES = cases()
 
@@ -397,6 +323,13 @@ def test_sums_carry_the_digits_that_additions_drop(make_stream: StreamFactory) -
             row = value if finished else row_of_states(stream.dataset, list(METRICS), value)
             assert row["usual"]["sum"] == pytest.approx(math.fsum(cases[device]), rel=1e-15)
             assert_is(row["fine"], cases[device], stream.dataset, "fine")
+
+
+def test_sums_of_rows_carry_them_too(make_stream: StreamFactory) -> None:
+    stream = make_stream(TYPES, history={"group_by": ["device"]}, **DEFINITION)
+    stream.write([sent(("d", hour), {"v": value}) for hour, value in enumerate((1e16, 1.0, -1e16, 0.25))])
+    stream.condense()
+    assert Loaded(stream, Layout(1, 1)).recalled({"usual": 0.01})["d"]["usual"]["sum"] == 1.25
 
 
 # Speed

@@ -12,6 +12,7 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.history.intervals import Interval
 from tests.streams import dataset_of
 
+
 @pytest.mark.parametrize("text", ["", "h", "0h", "1.5h", "2d", "3M", "1w", "1H", "60s", " 1h", "1h "])
 def test_other_forms_are_refused(text: str) -> None:
     with pytest.raises(Refused, match="is no interval; write 15m, 1h, 6h, 1d or 1M"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.sketch import bins_of, pack
 from opensearch_strata.history.totals import State, row_of_states
-from tests.doubles import LARGEST
+from tests.sketches import LARGEST
 from tests.streams import dataset_of
 
 ALL = ["min", "max", "sum", "count", "avg"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,7 +51,7 @@ def test_a_moment_lies_in_one_stretch_and_its_record(start: datetime, zone: str,
     moment = start + place * timedelta(days=39)
     found = walk(zone, start, end, interval)
     assert (found[0].start, found[-1].end) == (milliseconds(start), milliseconds(end))
-    assert all(one.end == after.start for one, after in zip(found, found[1:], strict=False))
+    assert all(one.end == after.start for one, after in pairwise(found))
     (stretch,) = [s for s in found if s.start <= milliseconds(moment) < s.end]
     begin = begin_of_record(moment_of(milliseconds(moment)), ZoneInfo(zone), interval)
     assert moment_of(record_in(stretch, milliseconds(moment))) == begin
@@ -121,7 +122,7 @@ def test_cuts_lose_nothing_and_lie_on_the_borders_of_records(
 
 
 def test_the_pace_is_about_a_page_a_search() -> None:
-    """A year of 10,000 devices by the hour: the first search finds out, and no later one needs more than three pages."""
+    """Of 10,000 devices an hour at a time; where there is little, as much as there may be."""
     pace = Pace(most=24 * 31)
     asked = []
     for _ in range(5):
@@ -132,7 +133,7 @@ def test_the_pace_is_about_a_page_a_search() -> None:
         asked.append(pace.units)
         pace.learn(pace.units, 20 * pace.units)
     assert asked[-1] == PAGE_SIZE * 4 // 5 // 20
-    assert all(later <= 4 * sooner for sooner, later in zip(asked, asked[1:], strict=False))
+    assert all(later <= 4 * sooner for sooner, later in pairwise(asked))
     for _ in range(9):
         pace.learn(pace.units, 0)
     assert pace.units == 24 * 31

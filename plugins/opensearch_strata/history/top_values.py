@@ -130,8 +130,8 @@ class Counts:
         kept, cut = ordered[:limit], ordered[limit:]
         rest = self.count - sum(low for _, (low, _) in kept)
         unlisted = max([bound, *(low + bound - spared for _, (low, spared) in cut)])
-        listed = (Listed(value, low, low + min(bound - spared, rest)) for value, (low, spared) in kept)
-        return Top(tuple(listed), rest, min(unlisted, rest))
+        listed = (Listed(value, low, low + bound - spared) for value, (low, spared) in kept)
+        return Top(tuple(listed), rest, unlisted)
 
 
 def pack(top: Top) -> str:

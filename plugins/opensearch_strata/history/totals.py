@@ -33,12 +33,13 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
     """
     row = {}
     seen = [state for state in states if state is not None]
-    numbers, words = numbers_and_words(dataset, names)
+    with_words = any(len(state) > 3 for state in seen)  # asked of the states, quicker than of the definition
+    numbers = numbers_and_words(dataset, names)[0] if with_words else names
     for place, name in enumerate(numbers):
         sums, count, sketch = _merged(seen, place)
         if count:
             row[name] = _metric(dataset, name, sums, count, sketch)
-    if words:
+    if with_words:
         for name, counts in counts_of_states(dataset, names, seen).items():
             row[name] = {"count": counts.count, "top": top_values.pack(counts.top(dataset.top_values[name]))}
     return row

@@ -111,11 +111,11 @@ def _refuse_unknown(question: Question, sources: Sources) -> None:
 
 
 def _extent(sources: Sources) -> str:
-    raw = [source.day for source in sources.raw]
+    raw = [f"{source.day}" for source in sources.raw]
     months = [f"{source.month:%Y-%m}" for source in sources.months]
-    return (
-        f"raw are {f'{len(raw)} days from {raw[0]} to {raw[-1]}' if raw else 'no days'}, "
-        f"history are {f'{len(months)} months from {months[0]} to {months[-1]}' if months else 'no months'}"
+    return " and ".join(
+        f"its {what} are {found[0]} to {found[-1]}" if found else f"it has no {what}"
+        for what, found in (("raw days", raw), ("months of history", months))
     )
 
 
@@ -149,15 +149,14 @@ def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
     """Metric -> the coarsest step of its sketches; raw days are condensed at it."""
     steps = {}
     for metric in question.metrics if question.quantiles else ():
-        errors = {month.index: _relative_errors(month, metric) for month in months}
-        found = {step_of(error) for listed in errors.values() for error in listed}
+        stated = {month.index: _relative_errors(month, metric) for month in months}
+        found = {step_of(error) for errors in stated.values() for error in errors}
         step = max(found, default=step_of(question.dataset.sketches[metric]))
         if any(step % other for other in found):
-            listed = "; ".join(f"{index}: {', '.join(map(str, listed))}" for index, listed in errors.items() if listed)
+            listed = "; ".join(f"{index}: {', '.join(map(str, errors))}" for index, errors in stated.items() if errors)
             raise Refused(
-                f"The sketches of {metric!r} have relative errors of which the largest is no multiple of each other "
-                f"({listed}), so they cannot be merged. Ask for these months one by one, or for min, max, sum, count "
-                f"and avg."
+                f"The sketches of {metric!r} cannot be merged: the largest of their relative errors is no multiple of "
+                f"the others ({listed}). Ask for these months one by one, or for min, max, sum, count and avg."
             )
         steps[metric] = step
     return steps

@@ -87,7 +87,7 @@ def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
         for metric in question.metrics:
             if days := [bucket["key"] for bucket in found[metric]["days"]["buckets"]]:
                 raise Refused(
-                    f"Rows of {', '.join(days)} in {month.index} lack {' or '.join(question.leaves)} of {metric!r}: "
-                    f"they were condensed before the definition asked for it. Condense these days again if they are "
-                    f"still raw, or ask for later days."
+                    f"Rows of {', '.join(days)} in {month.index} lack the {' or the '.join(question.leaves)} of "
+                    f"{metric!r}: they were condensed before the definition asked for it. Condense these days again if "
+                    f"they are still raw, or ask for later days."
                 )

@@ -1,0 +1,122 @@
+"""How much is held and looked at while a long answer is read; a server that only counts stands in for the real one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from opensearch_strata.history.reading import recall, walk
+from opensearch_strata.history.reading.frame import pages
+from opensearch_strata.history.reading.plan import Plan
+from opensearch_strata.history.reading.question import Question, milliseconds
+from opensearch_strata.history.reading.recall import Cell, Recall
+from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource
+from tests.streams import dataset_of
+
+HOUR = 3_600_000
+START = datetime(2024, 3, 1, tzinfo=UTC)
+DAYS, PAGE = 20, 50
+
+
+class Bucket(dict[str, Any]):
+    """A bucket that can be watched."""
+
+
+class CountingServer:
+    """Holds a document of every device in every hour, on both sides.
+
+    :param devices: how many there are
+    """
+
+    def __init__(self, devices: int) -> None:
+        self.devices = [f"d{number:05}" for number in range(devices)]
+        self.alive: weakref.WeakSet[Bucket] = weakref.WeakSet()
+        self.most_alive = 0
+        self.looked_at = 0
+        self.searches = 0
+
+    def search(self, index: str, body: dict[str, Any], params: Any) -> dict[str, Any]:
+        self.searches += 1
+        self.most_alive = max(self.most_alive, len(self.alive))
+        (span,) = body["query"]["bool"]["filter"][0]["range"].values()
+        first, last = -(-span["gte"] // HOUR), -(-span["lt"] // HOUR)
+        self.looked_at += (last - first) * len(self.devices)
+        composite = body["aggs"]["page"]["composite"]
+        after = composite.get("after", {"time": first * HOUR, "device": ""})
+        buckets = []
+        for hour in range(max(first, after["time"] // HOUR), last):
+            for device in self.devices:
+                if (hour * HOUR, device) > (after["time"], after["device"]) and len(buckets) < composite["size"]:
+                    states = [[[1.0, 0.0, 1.0, 1.0], [1], [None]]]
+                    buckets.append(Bucket(key={"time": hour * HOUR, "device": device}, metrics={"value": states}))
+        self.alive.update(buckets)
+        return {"aggregations": {"page": {"buckets": buckets}}}
+
+
+Bucket.__hash__ = object.__hash__  # type: ignore[assignment]
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "PAGE_SIZE", PAGE)
+    monkeypatch.setattr(recall, "_LEAST_PAGE", PAGE)
+    monkeypatch.setattr(walk, "PAGE_SIZE", PAGE)
+
+
+def plan_of(days: int, *, with_raw: bool) -> Plan:
+    dataset = dataset_of("t", metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
+    end = START + timedelta(days=days)
+    question = Question.checked(dataset, START, end, metrics=["load"], stats=["sum"], interval="1h", by=["device"])
+    contents = Contents(1, milliseconds(START), milliseconds(end) - 1)
+    raw = [RawSource("t-2024.03.01", date(2024, 3, 1), "u", contents)] if with_raw else []
+    return Plan(question, raw, [], [MonthSource("t-history-2024.03", date(2024, 3, 1), {}, {}, contents)], {}, {})
+
+
+def read_all(server: CountingServer, plan: Plan) -> Iterator[Cell]:
+    return Recall(server, plan).cells()  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("with_raw", [True, False])
+@pytest.mark.parametrize("devices", [1, 20, 120])
+def test_a_long_answer_is_held_page_by_page_and_looked_at_about_once(with_raw: bool, devices: int) -> None:
+    server, sides = CountingServer(devices), 1 + with_raw
+    count = sum(1 for _ in read_all(server, plan_of(DAYS, with_raw=with_raw)))
+    documents = DAYS * 24 * devices
+    assert count == documents
+    assert server.most_alive <= 3 * PAGE * sides
+    pages_of_an_hour = -(-devices // PAGE)
+    assert server.looked_at <= (1 + pages_of_an_hour) * documents * sides
+    assert server.searches <= sides * (20 + DAYS + 2.5 * documents / PAGE)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_both_sides_are_one_cell_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = list(read_all(CountingServer(3), plan_of(2, with_raw=True)))
+    keys = [(cell.time, cell.groups) for cell in cells]
+    assert keys == sorted(keys)
+    assert {cell.source for cell in cells} == {"both"}
+    assert {cell.row["load"]["count"] for cell in cells} == {2}
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_progress_goes_forward_to_the_end() -> None:
+    shares: list[float] = []
+    cells = Recall(CountingServer(2), plan_of(3, with_raw=False)).cells(shares.append)  # type: ignore[arg-type]
+    assert len(list(cells)) == 3 * 24 * 2
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_frames_come_before_everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opensearch_strata.history.reading.frame.PAGE_RECORDS", 60)
+    server, plan = CountingServer(10), plan_of(DAYS, with_raw=False)
+    frames = pages(plan, read_all(server, plan))
+    assert len(next(frames)) == 60
+    assert server.searches < 10
+    assert sum(map(len, frames)) == DAYS * 240 - 60
