@@ -33,6 +33,27 @@ def test_progress_on_a_terminal_is_a_bar(shell: Shell) -> None:
     assert "240 of 240 documents" in shown
 
 
+def test_a_query_shows_a_bar_beside_what_it_prints(shell: Shell) -> None:
+    stream = shell.stream()
+    stream.fill(count=240)
+    name = stream.dataset.name
+    asked = f"query {name} --from {DAY} --to {DAY} --interval 1h --metric load --stat count"
+    ours, theirs = pty.openpty()
+    process = shell.start(f"{asked} --json", stdout=subprocess.PIPE, stderr=theirs)
+    value, _ = process.communicate(timeout=60)
+    shown = os.read(ours, 65_536).decode()
+    assert process.returncode == 0, shown
+    assert sum(record["load.count"] for record in json.loads(value)) > 100
+    assert f"Reading {name}" in shown
+    assert "100%" in shown
+    process = shell.start(asked, stdout=theirs, stderr=theirs)
+    process.communicate(timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert f"Reading {name}" not in shown[shown.index(f"load of {name}") :]  # taken away before the table
+
+
 def test_ctrl_c_ends_our_searches_with_the_page_they_are_at(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = shell.stream()
     name = stream.dataset.name

@@ -13,6 +13,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.history.sketch import bins_of, pack
+from opensearch_strata.history.verify import verify
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Stream, StreamFactory, assert_verified, definition_of
 
@@ -146,6 +147,17 @@ def test_stated_decimals_say_what_is_kept(make_stream: StreamFactory) -> None:
         **{"min": 0.0, "max": 7.0, "sum": 9.9, "count": 5, "avg": 9.9 / 5},
         "sketch": pack(bins_of(rounded, 10), 10),
     }
+
+
+def test_values_too_large_for_their_decimals_are_never_proven(make_stream: StreamFactory) -> None:
+    """Rows keep 63 bits of them; the server would cut off the rest in silence."""
+    load = {"field": "load", "stats": ALL, "decimals": 2}
+    stream = make_stream({**TYPES, "load": "double"}, metrics={"load": load})
+    stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "load": value} for value in (9.3e16, 2.0)])
+    stream.condense()
+    proof = verify(stream.client, stream.dataset, DAY)
+    assert proof.state == "differs"
+    assert {"load max", "load sum"} <= {check.name for check in proof.failed}
 
 
 # What is not finite

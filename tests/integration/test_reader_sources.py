@@ -99,8 +99,16 @@ def test_marks_are_one_note_of_several_in_the_mapping(stream: Stream) -> None:
 def test_rows_that_are_rebuilt_are_not_read(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     proven(stream)
     expected = ask(stream)
-    seen = []
-    condense = proving.condense
+    seen, marked = [], []
+    condense, deleting = proving.condense, stream.client.delete_by_query
+    raw = inspect_raw_day(stream.client, stream.dataset, DAY)
+    assert raw
+
+    def watch(**request: Any) -> Any:
+        marked.append(set(marks_in(meta(stream)["strata"])))
+        answer = deleting(**request)
+        remember(stream.client, stream.dataset, raw)  # as another run may, which marks another day of the month
+        return answer
 
     def look_first(*args: Any, **options: Any) -> Any:
         assert not stream.rows()
@@ -110,7 +118,9 @@ def test_rows_that_are_rebuilt_are_not_read(stream: Stream, monkeypatch: pytest.
     change_a_sum(stream)
     assert ask(stream)["load.sum"].iloc[0] == expected["load.sum"].iloc[0] + 1  # the mark says what was proven then
     monkeypatch.setattr(proving, "condense", look_first)
+    monkeypatch.setattr(stream.client, "delete_by_query", watch)
     prove(stream.client, stream.dataset, DAY)
+    assert marked == [set()]
     assert [frame["source"].tolist() for frame in seen] == [["raw"]]
     assert seen[0]["load.sum"].tolist() == ask(stream)["load.sum"].tolist() == expected["load.sum"].tolist()
     assert sources(stream) == ["history"]
@@ -221,8 +231,8 @@ class Interrupted:
 def test_a_raw_day_that_goes_meanwhile_is_read_on_from_history(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.history.reading.recall.PAGE_SIZE", 5)
-    monkeypatch.setattr("opensearch_strata.history.reading.recall._LEAST_PAGE", 5)
+    monkeypatch.setattr("opensearch_strata.history.reading.recall.PAGE_SIZE", 2)
+    monkeypatch.setattr("opensearch_strata.history.reading.recall._LEAST_PAGE", 2)
     for day in (DAY, NEXT):
         stream.condensed(day, count=240)
     question: dict[str, Any] = {"interval": "1h", "by": ["device"], "stats": ["min"], "metrics": ["temperature"]}

@@ -182,6 +182,6 @@ def test_sums_that_cancel_out_are_equal(make_stream: StreamFactory) -> None:
 )
 def test_what_is_the_same_sum(raw: dict[str, float], history: dict[str, float], holds: bool) -> None:
     dataset = dataset_of("t", metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
-    sides = [Totals(**{side: {"load": stats} if stats else {}}) for side, stats in (("server", raw), ("metrics", history))]
-    checks = {check.name: check.holds for check in compare(dataset, *sides)}
+    raw_side, rows = ({"load": stats} if stats else {} for stats in (raw, history))
+    checks = {check.name: check.holds for check in compare(dataset, Totals(server=raw_side), Totals(metrics=rows))}
     assert checks["load sum"] == holds

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.mapping import conflicts, grown_meta, mapping_differences, month_body, month_mapping, month_meta
+from opensearch_strata.history.mapping import (
+    conflicts,
+    grown_meta,
+    mapping_differences,
+    month_body,
+    month_mapping,
+    month_meta,
+)
 from tests.streams import dataset_of, definition_of
 
 GROUPS = {"device": "keyword", "site": "integer"}

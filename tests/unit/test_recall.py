@@ -37,16 +37,18 @@ class CountingServer:
         self.alive: weakref.WeakSet[Bucket] = weakref.WeakSet()
         self.most_alive = 0
         self.looked_at = 0
-        self.searches = 0
+        self.longest = self.largest = self.searches = 0
 
     def search(self, index: str, body: dict[str, Any], params: Any) -> dict[str, Any]:
         self.searches += 1
         self.most_alive = max(self.most_alive, len(self.alive))
         (span,) = body["query"]["bool"]["filter"][0]["range"].values()
+        self.longest = max(self.longest, span["lt"] - span["gte"])
         first, last = -(-span["gte"] // HOUR), -(-span["lt"] // HOUR)
         self.looked_at += (last - first) * len(self.devices)
         composite = body["aggs"]["page"]["composite"]
         after = composite.get("after", {"time": first * HOUR, "device": ""})
+        self.largest = max(self.largest, composite["size"])
         buckets = []
         for hour in range(max(first, after["time"] // HOUR), last):
             for device in self.devices:
@@ -89,9 +91,11 @@ def test_a_long_answer_is_held_page_by_page_and_looked_at_about_once(with_raw: b
     documents = DAYS * 24 * devices
     assert count == documents
     assert server.most_alive <= 3 * PAGE * sides
+    assert server.largest == PAGE
+    assert server.longest <= (24 if with_raw else DAYS * 24) * HOUR
     pages_of_an_hour = -(-devices // PAGE)
     assert server.looked_at <= (1 + pages_of_an_hour) * documents * sides
-    assert server.searches <= sides * (20 + DAYS + 2.5 * documents / PAGE)
+    assert server.searches <= sides * 1.5 * max(DAYS, documents / PAGE + 10)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -109,6 +113,7 @@ def test_progress_goes_forward_to_the_end() -> None:
     cells = Recall(CountingServer(2), plan_of(3, with_raw=False)).cells(shares.append)  # type: ignore[arg-type]
     assert len(list(cells)) == 3 * 24 * 2
     assert shares == sorted(shares)
+    assert shares[0] < 0.1
     assert shares[-1] == 1.0
 
 

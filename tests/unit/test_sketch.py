@@ -55,6 +55,13 @@ def test_a_bin_stands_within_the_error_of_its_values(step: int, value: float) ->
     assert_within(value_of(bin_of(value, step), step), value, step / 1000)
 
 
+@pytest.mark.parametrize("step", range(1, 51))
+def test_the_largest_doubles_are_within_the_error(step: int) -> None:
+    """Some bins end beyond all doubles, and so may the value that stands for them."""
+    for value in (LARGEST, LARGEST * (1 - step / 1000), -LARGEST):
+        assert_within(value_of(bin_of(value, step), step), value, step / 1000)
+
+
 @given(steps, st.integers(1, 734_400))
 @settings(max_examples=60)
 def test_a_bin_stands_within_the_error_of_both_its_borders(step: int, key: int) -> None:

@@ -75,6 +75,14 @@ def wire(*numbers: int) -> str:
     return base64.b64encode(bytes(numbers)).decode()
 
 
+def begun(folded: int) -> str:
+    """A sketch of step 10 of one value in a bin, whose number is one less than it says."""
+    out = BitWriter(b"\x80")
+    out.varint(folded + 1)
+    out.rice(0, 0)
+    return wire(*out.finished())
+
+
 def coded(*numbers: int) -> str:
     """A sketch of step 10 from 1.0 on, with these codes."""
     out = BitWriter(b"\x80\x01")
@@ -101,8 +109,12 @@ def coded(*numbers: int) -> str:
         (wire(0xC0, 0, 1, 0x7F), "damaged"),  # step 0
         (wire(0xC0, 0, 0, 0x7F), "damaged"),
         (wire(0xC0, 51, 1, 0x7F), "damaged"),
-        (wire(0x80, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F, 0x7F), "damaged"),  # beyond the largest double
-        (wire(0x80, *([0xFF] * 8), 0x0F, 0x7F), "damaged"),  # below the smallest
+        (wire(0x80, 1, 0x7F, 0xFF), "cut off"),  # more than filling
+        (begun(2 * (73_441 - 37_600) << 1), "damaged"),  # beyond the largest double
+        (begun(2 * (73_441 - 37_600) << 1 | 1), "damaged"),  # below the most negative
+        (begun((2 * 37_600 - 1) << 1), "damaged"),  # bin 0 in another way
+        (begun((2 * 37_610 - 1) << 1 | 1), "damaged"),  # a bin below 0 that is called positive
+        (begun(2**62), "damaged"),
         (coded(0, 2**28, 0), "damaged"),  # a gap that leads beyond the largest double
         (coded(0, 0, 2**63 - 1), "damaged"),  # 2**63 values
         (wire(0x80, *([0xFF] * 1_000_000)), "cut off"),

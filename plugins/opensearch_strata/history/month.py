@@ -104,8 +104,8 @@ def _bring_up_to_date(
         raise Refused(
             f"{index} was made by another definition of {dataset.name!r}, or shaped by an index template that "
             f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
-            f"Undo the change, rebuild the days that are still raw (strata reaggregate) if only metrics changed, or give "
-            f"history.index a new name."
+            f"Undo the change; or, if only metrics changed, rebuild the days that are still raw (strata reaggregate); "
+            f"or give history.index a new name."
         )
     grown = grown_meta(meta, dataset)
     if meta == grown:

@@ -61,9 +61,9 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: 
     total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)
     if "sum" in metric.stats and not math.isfinite(total):  # JSON has no infinity; the server writes it as a word
         raise Refused(
-            f"The values of {metric.field!r} in one bucket add up to more than a number can hold, so metric {name!r} of "
-            f"{dataset.name!r} has no sum there. Nothing of this bucket was written; mend the documents, or leave the "
-            f"sum out of the metric's stats."
+            f"The values of {metric.field!r} in one bucket add up to more than a number can hold, so metric {name!r} "
+            f"of {dataset.name!r} has no sum there. Nothing of this bucket was written; mend the documents, or leave "
+            f"the sum out of the metric's stats."
         )
     values = {"min": sums[2], "max": sums[3], "sum": total, "avg": total / count}
     row: dict[str, Any] = {stat: value for stat, value in values.items() if stat in metric.stats}

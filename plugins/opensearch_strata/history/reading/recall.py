@@ -100,6 +100,7 @@ class Recall:
                     yield cell
                 pace.learn(part.units, found)
                 on_progress((part.end - start) / (end - start))
+        on_progress(1.0)
         if lost := lost_marks(self._client, self.plan):
             raise TransientError(
                 f"The rows of {', '.join(lost)} were rebuilt, or their raw days changed, while they were read, so what "
