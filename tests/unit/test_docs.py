@@ -17,13 +17,13 @@ from opensearch_strata.dataset import Dataset
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^ *(?:[$] )?(strata [a-z].*)$|`(strata [a-z][^`]*)`", re.MULTILINE)
-TARGET = re.compile(r"`make ([a-z]+)`|^ +make ([a-z]+)", re.MULTILINE)
+TARGET = re.compile(r"`make ([a-z-]+)`|^ +make ([a-z-]+)", re.MULTILINE)
 
 
 def blocks(language: str, info: str = "") -> list[str]:
     """Fenced blocks of a language in all pages."""
     found = [match for page in PAGES for match in BLOCK.finditer(page.read_text())]
-    return [match[3] for match in found if match[1] == language and info in match[2]]
+    return [match[3] for match in found if match[1] == language and match[2].strip() == info]
 
 
 def test_every_python_example_runs() -> None:
@@ -63,7 +63,7 @@ def test_every_command_shown_is_one_that_the_shell_takes() -> None:
 
 
 def test_every_target_shown_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     shown = {next(filter(None, match)) for page in PAGES for match in TARGET.findall(page.read_text())}
     assert shown
     assert shown <= targets
