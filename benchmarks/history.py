@@ -29,11 +29,11 @@ from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import StrataError
 
 RESULTS = Path(__file__).parent / "results"
-HEAP = "1500m"
+HEAP = "4g"
 MOST_DAYS = 28
 
 NOTES = (
-    "One shard, no replica; raw days with the default codec, history with best_compression; both merged to one "
+    "One shard, no replica; the default codec; raw days and history merged to one "
     "segment. Sizes are those of the primaries' store.",
     "A month index keeps no `_source`. OpenSearch holds a hidden copy of it back for recoveries until the retention "
     "lease has moved on (30 s) and a merge rewrites the segment, so rows are written in two segments at least and "
@@ -43,8 +43,8 @@ NOTES = (
     "Bytes of a part of a row: what the merged index shrinks by when rows lack the part. Neighbours compress each "
     "other, so the parts are near, not exact.",
     "Exact quantiles are computed from the generator's numbers, at rank floor(q * (n - 1)) of the sorted values.",
-    "History is read as users read it, by `opensearch_strata.reader.read`: which days are proven is looked up, "
-    "sketches become quantiles, a DataFrame is made. The raw side is the server's bare answer.",
+    "Both sides of a question to history and raw are one search whose answer becomes quantiles. `read()` beside them "
+    "is what a user calls: it also looks up which days are proven, and makes a DataFrame.",
 )
 
 log = logging.getLogger("benchmarks")

@@ -50,6 +50,11 @@ class Workload:
         return self.variant("history")
 
     @property
+    def month_indices(self) -> list[str]:
+        """The history months of the days."""
+        return sorted({self.dataset.month_index(day) for day in self.days})
+
+    @property
     def span(self) -> tuple[datetime, datetime]:
         """Begin and exclusive end of the raw days."""
         begin = datetime.combine(self.days[0], time_of_day.min, UTC)

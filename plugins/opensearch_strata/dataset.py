@@ -61,7 +61,9 @@ class History(_Strict):
     group_by: list[FieldPath] = Field(min_length=1, description="Fields that name a row beside its time.")
     shards: int = Field(1, ge=1)
     replicas: int = Field(1, ge=0)
-    codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = "best_compression"
+    codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
+        "default", description="Codec of stored fields: of the ids alone, which no codec makes smaller."
+    )
 
     @property
     def names(self) -> IndexTemplate:

@@ -46,7 +46,9 @@ def read(
     :param start: aware, inclusive. A bucket that start or end cuts is read from raw documents
     :param end: aware, exclusive
     :param stats: ``min max sum count avg``, or percentiles such as ``p50`` and ``p99.9``: within the relative error of
-        the exact value at rank ``floor(q * (n - 1))``
+        the exact value at rank ``floor(q * (n - 1))``. Of a metric with ``top_values``: ``count`` and ``top``, a
+        dictionary of ``values`` (value -> least and most that it occurred, most frequent first), the ``rest`` and the
+        ``bound`` that no other value exceeds
     :param interval: length of a record: ``15m``, ``1h``, ``6h``: parts of a day; ``1d``, ``1M``: calendar days and
         months of the dataset's time zone; None: the whole span
     :param by: fields of ``group_by`` to keep apart

@@ -47,7 +47,7 @@ def test_created_with_the_explicit_mapping(stream: Stream) -> None:
     index = stream.dataset.month_index(DAY)
     settings = stream.client.indices.get_settings(index=index)[index]["settings"]["index"]
     assert (settings["codec"], settings["number_of_shards"], settings["number_of_replicas"]) == (
-        *("best_compression", "1", "0"),
+        *("default", "1", "0"),
     )
 
 

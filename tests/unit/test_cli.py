@@ -30,7 +30,7 @@ from tests.shell import ENVIRONMENT, PLUGINS, start
 from tests.streams import definition_of
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["check", "status", "query", "condense", "verify", "expire", "cycle"]
+COMMANDS = ["check", "status", "query", "condense", "verify", "reaggregate", "expire", "cycle"]
 NOWHERE = "http://127.0.0.1:1"
 QUERY = "query t --from 2024-05-01 --to 2024-05-02 --metric load --stat sum --url http://127.0.0.1:1"
 LOGIN = {"OPENSEARCH_USERNAME": "ada", "OPENSEARCH_PASSWORD": "correct-horse"}
@@ -74,7 +74,7 @@ def test_each_command_has_help_with_examples_and_the_shared_options(command: str
     shown = flat(result.stdout)
     assert f"Examples strata {command}" in shown
     assert all(option in shown for option in ("--url", "--ca-certs", "--datasets-dir", "--json"))
-    assert ("--engine" in shown) == (command in ("condense", "verify", "expire", "cycle"))
+    assert ("--engine" in shown) == (command in ("condense", "verify", "reaggregate", "expire", "cycle"))
 
 
 def test_help_says_which_end_is_exclusive(runner: CliRunner) -> None:

@@ -32,7 +32,7 @@ def checked(
         ({"by": ["carrier"]}, "are not grouped by 'carrier'; they are by device, site"),
         ({"where": {"carrier": "B6"}}, "are not grouped by 'carrier'"),
         ({"by": ["source"], "parts": SOURCE_GROUP}, "A frame cannot hold the group 'source' beside"),
-        ({"stats": ["median"]}, "'median' is no statistic; ask for min, max, sum, count, avg or a percentile"),
+        ({"stats": ["median"]}, "'median' is no statistic; ask for min, max, sum, count, avg, top or a percentile"),
         ({"stats": ["p101"]}, "'p101' is no statistic"),
         ({"stats": ["p50"], "metrics": ["load"]}, "'load' carries no distribution, so no p50; it has count, sum"),
         ({"stats": ["max"], "metrics": ["temperature", "load"]}, "'load' carries no max; it has count, sum"),

@@ -58,7 +58,9 @@ def split_stats(values: list[str] | None) -> list[str]:
 
     stats = split_names(values)
     if unknown := [stat for stat in stats if not is_stat(stat)]:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of min, max, sum, count, avg or a percentile such as p99.")
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is none of min, max, sum, count, avg, top or a percentile such as p99."
+        )
     return stats
 
 

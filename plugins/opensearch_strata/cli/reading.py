@@ -119,7 +119,7 @@ def query(
             "--stat",
             metavar="STAT,...",
             callback=split_stats,
-            help="min, max, sum, count, avg and percentiles such as p50 or p99.9.",
+            help="min, max, sum, count, avg, percentiles such as p50 or p99.9, and top of a metric with top_values.",
         ),
     ],
     url: Url,
@@ -188,7 +188,7 @@ def _print_tables(dataset: Dataset, metrics: Sequence[str], pages: Iterable[pd.D
     for page in pages:
         progress.clear()
         columns = ("time", *(_with_unit(dataset, str(column)) for column in page.columns))
-        rows = [(time.isoformat(" ", "minutes"), *map(_rounded, page.columns, rest)) for time, *rest in _records(page)]
+        rows = [(time.isoformat(" ", "minutes"), *map(_shown, page.columns, rest)) for time, *rest in _records(page)]
         print_table(Table(title if not shown else f"{title}, continued", columns, rows))
         shown += len(page)
     return shown
@@ -224,7 +224,12 @@ def end_of(moment: date, zone: ZoneInfo) -> datetime:
     return begin_of(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
 
 
-def _rounded(column: str, value: Any) -> Any:
+def _shown(column: str, value: Any) -> Any:
     """Averages and quantiles to six digits: more would be noise beside a quantile's relative error."""
+    if isinstance(value, dict):
+        values = [
+            f"{name}: {low:,}{f' to {high:,}' if high > low else ''}" for name, (low, high) in value["values"].items()
+        ]
+        return ", ".join([*values, *([f"others: {value['rest']:,}"] if value["rest"] else [])])
     is_plain = column.endswith((".min", ".max", ".sum", ".count"))
     return value if is_plain or not isinstance(value, float) else float(f"{value:.6g}")

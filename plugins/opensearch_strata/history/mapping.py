@@ -63,6 +63,7 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
     return {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
+        "fingerprints": [dataset.fingerprint],
         "bucket": dataset.history.bucket,
         "group_by": dataset.history.group_by,
         "timestamp": dataset.raw.timestamp,
@@ -82,7 +83,7 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
 def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     """``_meta.strata`` of an existing month, brought up to the definition.
 
-    Kept are the marks of verified days, and the relative errors of sketches that older rows may still have.
+    Kept are the marks of verified days, and the definitions and relative errors that older rows may still have.
 
     :param meta: what the index has
     """
@@ -90,6 +91,7 @@ def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     for name, metric in wanted["metrics"].items():
         before = meta.get("metrics", {}).get(name, {}).get("relative_errors", [])
         metric["relative_errors"] = sorted({*before, *metric["relative_errors"]})
+    wanted["fingerprints"] = sorted({*meta.get("fingerprints", []), dataset.fingerprint})
     return {**meta, **wanted}
 
 

@@ -17,6 +17,7 @@ Body = dict[str, Any]
 # Functions that each script needs, in the files of their names.
 _INIT = ("begin",)
 _ADD = ("sketch_count", "sketch_wire", "totals", "rows")
+_GATHER = ("sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 
@@ -52,14 +53,19 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     :param relative_errors: by metric, to read its sketches at: their own, or one of a multiple of their step
     """
     numbers, words = numbers_and_words(dataset, names)
-    leaves = ("count", "min", "max", "sum", "sketch")
     params = {
         **_params(dataset, numbers, relative_errors),
-        "fields": [[f"metrics.{name}.{leaf}" for leaf in leaves] for name in numbers],
+        "fields": [_leaf(dataset, name, leaf) for name in numbers for leaf in ("count", "min", "max", "sum", "sketch")],
     }
     if words:
         params["tops"] = {"names": words, "fields": [f"metrics.{n}.{leaf}" for n in words for leaf in ("count", "top")]}
     return _metric(params, "recall", finished=False)
+
+
+def _leaf(dataset: Dataset, name: str, leaf: str) -> str:
+    """Field of a row; empty for a statistic that the dataset does not ask for, to read as little as is needed."""
+    wanted = leaf in ("count", "sketch") or leaf in dataset.metrics[name].stats
+    return f"metrics.{name}.{leaf}" if wanted else ""
 
 
 def _params(
@@ -76,22 +82,22 @@ def _params(
 
 
 def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
+    add = _ADD if kind == "condense" else _GATHER
+    init: list[str] = [*_INIT, f"{kind}_init"]
+    each: list[str] = [*add, f"{kind}_map"]
+    reduce: list[str] = [*_REDUCE, "condense_reduce"]
     # A dataset without top values has scripts without them: their text and their work are no cost to it.
     if "tops" in params:
-        init = _script(*_INIT, f"{kind}_init", "top_values_init")
-        add = _script(*_ADD, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map")
-        reduce = _script(*_REDUCE, "top_values_write", "top_values_reduce")
-    else:
-        init = _script(*_INIT, f"{kind}_init")
-        add = _script(*_ADD, f"{kind}_map")
-        reduce = _script(*_REDUCE, "condense_reduce")
+        init = [*init, "top_values_init"]
+        each = [*add, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map"]
+        reduce = [*_REDUCE, "top_values_write", "top_values_reduce"]
     return {
         "scripted_metric": {
             "params": params,
-            "init_script": init,
-            "map_script": add,
-            "combine_script": _script(*_ADD, f"{kind}_combine"),
-            "reduce_script": reduce if finished else _painless("return states"),
+            "init_script": _script(*init),
+            "map_script": _script(*each),
+            "combine_script": _script(*add, f"{kind}_combine"),
+            "reduce_script": _script(*reduce) if finished else _painless("return states"),
         }
     }
 
@@ -100,7 +106,6 @@ def _painless(source: str) -> Body:
     return {"lang": "painless", "source": source}
 
 
-@cache
 def _script(*names: str) -> Body:
     return _painless("\n".join(_text(name) for name in names))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.recall import Cell
 from opensearch_strata.history.sketch import quantiles, unpack
+from opensearch_strata.history.top_values import unpack as unpack_top
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def frame_of(plan: Plan, cells: Sequence[Cell]) -> pd.DataFrame:
         found = [_stats(plan, metric, cell) for cell in cells]
         for stat in question.stats:
             values = [stats.get(stat) for stats in found]
-            columns[f"{metric}.{stat}"] = pd.array(values, dtype="Int64") if stat == "count" else _floats(values)
+            columns[f"{metric}.{stat}"] = _column(stat, values)
     columns["source"] = pd.Categorical([cell.source for cell in cells], categories=SOURCES)
     frame = pd.DataFrame(columns, index=_times(plan, [cell.time for cell in cells]))
     frame.attrs = {
@@ -83,10 +84,19 @@ def _group(values: Sequence[Any], kind: str) -> Any:
     return pd.Categorical(values, categories=pd.Index(sorted(known), dtype="str"))
 
 
-def _floats(values: Sequence[float | None]) -> Any:
+def _column(stat: str, values: Sequence[Any]) -> Any:
     import numpy as np
+    import pandas as pd
 
-    return np.array(values, dtype="float64")
+    if stat == "count":
+        return pd.array(values, dtype="Int64")
+    return pd.Series(values, dtype="object").array if stat == "top" else np.array(values, dtype="float64")
+
+
+def _top(text: str) -> dict[str, Any]:
+    top = unpack_top(text)
+    values = {value: [low, high] for value, low, high in top.listed}
+    return {"values": values, "rest": top.rest, "bound": top.bound}
 
 
 def _stats(plan: Plan, metric: str, cell: Cell) -> dict[str, Any]:
@@ -94,6 +104,8 @@ def _stats(plan: Plan, metric: str, cell: Cell) -> dict[str, Any]:
     row = cell.row.get(metric)
     if row is None:
         return {}
+    if "top" in row:
+        return {"count": row["count"], "top": _top(row["top"])}
     stats = {**row, "avg": row["sum"] / row["count"]} if "sum" in row else dict(row)
     if wanted := plan.question.quantiles:
         bins, step = unpack(row["sketch"])

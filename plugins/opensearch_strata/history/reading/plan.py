@@ -39,9 +39,13 @@ class Plan:
         """The dataset as the scripts must see it: the metrics asked for, with sketches of the steps to merge."""
         metrics = {}
         for name in self.question.metrics:
+            metrics[name] = self.question.dataset.metrics[name]
+            if name in self.question.dataset.top_values:
+                continue
             step = self.steps.get(name)
             distribution = Distribution(relative_error=step / 1000) if step else None
-            metrics[name] = self.question.dataset.metrics[name].model_copy(update={"distribution": distribution})
+            stats = [stat for stat in metrics[name].stats if stat in ("count", *self.question.leaves)]
+            metrics[name] = metrics[name].model_copy(update={"distribution": distribution, "stats": stats})
         return self.question.dataset.model_copy(update={"metrics": metrics})
 
     @property

@@ -81,7 +81,7 @@ def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
         return
     body = lacking_body(plan, spans, question.leaves, without=plan.excluded)
     for month in plan.months:
-        if not month.contents.touches_any(spans):
+        if not month.contents.touches_any(spans) or month.meta.get("fingerprints") == [question.dataset.fingerprint]:
             continue
         found = client.search(index=month.index, body=body, params=WHOLE)["aggregations"]
         for metric in question.metrics:

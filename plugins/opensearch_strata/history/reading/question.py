@@ -13,7 +13,7 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.history.intervals import Interval
 
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
-_NEEDS = {"min": {"min"}, "max": {"max"}, "sum": {"sum"}, "count": {"count"}, "avg": {"sum", "count"}}
+_NEEDS = {"min": {"min"}, "max": {"max"}, "sum": {"sum"}, "count": {"count"}, "avg": {"sum", "count"}, "top": {"top"}}
 _QUANTILE_NEEDS = {"min", "max", "sketch"}
 _OWN_COLUMNS = ("time", "source")
 
@@ -28,7 +28,7 @@ def quantile_of(stat: str) -> float | None:
 
 
 def is_stat(text: str) -> bool:
-    """Whether a history can be asked for this at all: ``min max sum count avg`` or a percentile."""
+    """Whether a history can be asked for this at all: ``min max sum count avg top`` or a percentile."""
     return text in _NEEDS or quantile_of(text) is not None
 
 
@@ -146,7 +146,7 @@ def _check_stats(dataset: Dataset, metrics: Sequence[str], stats: Sequence[str])
         if not is_stat(stat):
             raise Refused(f"{stat!r} is no statistic; ask for {', '.join(_NEEDS)} or a percentile such as p99.")
     for metric in metrics:
-        kept = set(dataset.metrics[metric].stats)
+        kept = {*dataset.metrics[metric].stats, *(["top"] if metric in dataset.top_values else [])}
         shown = ", ".join(sorted(kept))
         for stat in stats:
             if stat not in _NEEDS and metric not in dataset.sketches:

@@ -90,7 +90,7 @@ class Recall:
         longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
         pace: Pace | None = None
         for piece in stretches(self.plan.question, *self.plan.ends):
-            pace = pace or Pace(longest // (piece.unit or longest))
+            pace = pace or Pace(longest // (piece.unit or longest), 1 if self.plan.question.by else PAGE_SIZE)
             rest: Stretch | None = piece
             while rest:
                 part, rest = rest.cut(pace.units)

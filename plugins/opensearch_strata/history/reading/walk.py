@@ -95,11 +95,12 @@ class Pace:
     all searches together cost what one look at every document costs.
 
     :param most: units beyond which a search is not grown, whatever it finds: its answer must come in time
+    :param first: units of the first search; where no groups are kept apart, units are records
     """
 
-    def __init__(self, most: int) -> None:
-        self.units = 1
+    def __init__(self, most: int, first: int = 1) -> None:
         self._most = max(most, 1)
+        self.units = min(first, self._most)
 
     def learn(self, units: int, buckets: int) -> None:
         """Take notice of what a search of so many units found."""
