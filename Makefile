@@ -29,7 +29,7 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (15 minutes; ARGS="--help")
+bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
 
 picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and read back

@@ -103,8 +103,8 @@ GOALS = {
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
-    "standard": "Runs differ by a tenth to a fifth: 0.97 x and 1.17 x in two runs of one afternoon. What it costs is "
-    "not the arithmetic but that the server opens eleven fields anew for each bucket.",
+    "standard": "Runs differ by a tenth to a fifth of this figure. What it costs is not the arithmetic but that the "
+    "server opens eleven fields anew for each bucket.",
     "all devices": "Every sketch of every row is decoded, 30 to 60 codes each, on one core: history is one shard. The "
     "raw days are three shards, which two cores read at once, and `percentiles` does little more than read a column. "
     "Rows of coarser groups beside those of each device would be read instead of merged.",

@@ -33,9 +33,9 @@ class Mark:
     fingerprint: str
 
 
-def mark_of(dataset: Dataset, raw: RawDay) -> Mark:
-    """The mark that a proof of this raw day leaves."""
-    return Mark(raw.documents, raw.uuid, dataset.fingerprint)
+def mark_of(dataset: Dataset, documents: int, uuid: str) -> Mark:
+    """The mark that a proof of such a raw day leaves."""
+    return Mark(documents, uuid, dataset.fingerprint)
 
 
 def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
@@ -51,7 +51,7 @@ def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
 
 def remember(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
     """Mark a day whose proof holds."""
-    _update(client, dataset, raw.day, mark_of(dataset, raw))
+    _update(client, dataset, raw.day, mark_of(dataset, raw.documents, raw.uuid))
 
 
 def forget(client: OpenSearch, dataset: Dataset, day: date) -> None:

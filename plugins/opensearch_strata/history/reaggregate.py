@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -43,7 +43,6 @@ def reaggregate(
     last: date,
     *,
     engine: EngineName | None = None,
-    on_day: Callable[[date], None] = lambda _: None,
 ) -> Iterator[Rebuilt]:
     """Condense and prove every day of a span anew, into the months where its rows are.
 
@@ -52,7 +51,6 @@ def reaggregate(
 
     :param first: first day, inclusive
     :param last: last day, inclusive
-    :param on_day: called before each day
     :raises Refused: the span is empty
     """
     from opensearchpy import OpenSearchException
@@ -61,7 +59,6 @@ def reaggregate(
         raise Refused(f"The span from {first} to {last} is empty; let it end on the day on which it starts, or later.")
     for ordinal in range((last - first).days + 1):
         day = first + timedelta(days=ordinal)
-        on_day(day)
         try:
             yield _rebuild(client, dataset, day, engine)
         except (StrataError, OpenSearchException) as error:

@@ -15,9 +15,9 @@ from opensearch_strata.history.totals import numbers_and_words
 Body = dict[str, Any]
 
 # Functions that each script needs, in the files of their names.
-_INIT = ("begin",)
-_ADD = ("sketch_count", "sketch_wire", "totals", "rows")
-_GATHER = ("sketch_wire", "totals", "gather")
+_INIT = ("fields", "begin")
+_ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
+_GATHER = ("fields", "sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 

@@ -175,7 +175,8 @@ def _recall(client: OpenSearch, dataset: Dataset, day: date) -> tuple[dict[str, 
     body = recall_body(dataset, of_day(dataset, day))
     answer = client.search(index=dataset.month_index(day), body=body, params=WHOLE)
     names, states = list(dataset.metrics), answer["aggregations"]["totals"]["value"]
-    return row_of_states(dataset, names, states), counts_of_states(dataset, names, states)
+    numbers, _ = numbers_and_words(dataset, names)
+    return row_of_states(dataset, numbers, states), counts_of_states(dataset, names, states)
 
 
 def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from opensearch_strata.dataset import Dataset, Distribution
 from opensearch_strata.days import day_of
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.marks import Mark, marks_in
+from opensearch_strata.history.marks import Mark, mark_of, marks_in
 from opensearch_strata.history.reading.question import Question, moment_of
 from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource, Sources
 from opensearch_strata.history.sketch import VERSION, step_of
@@ -64,7 +64,7 @@ class Plan:
 
     def mark(self, source: RawSource) -> Mark:
         """The mark that says that history stands for a raw day as it was found."""
-        return _mark(self.question.dataset, source)
+        return mark_of(self.question.dataset, source.contents.documents, source.uuid)
 
 
 def make_plan(question: Question, sources: Sources) -> Plan:
@@ -77,17 +77,14 @@ def make_plan(question: Question, sources: Sources) -> Plan:
     _refuse_unknown(question, sources)
     marks = {day: mark for month in sources.months for day, mark in marks_in(month.meta).items()}
     there = [source for source in sources.raw if source.contents.documents]
-    verified = [source for source in there if marks.get(source.day) == _mark(question.dataset, source)]
+    dataset = question.dataset
+    verified = [s for s in there if marks.get(s.day) == mark_of(dataset, s.contents.documents, s.uuid)]
     raw = [source for source in there if source not in verified]
     months = [month for month in sources.months if month.contents.touches(question.start, question.end)]
     for month in months:
         _refuse_foreign(question, month)
-    types = {**question.dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
+    types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
     return Plan(question, raw, verified, months, _steps(question, months), types)
-
-
-def _mark(dataset: Dataset, source: RawSource) -> Mark:
-    return Mark(source.contents.documents, source.uuid, dataset.fingerprint)
 
 
 def _refuse_unreadable(question: Question, sources: Sources) -> None:
