@@ -14,8 +14,8 @@ from benchmarks.condensing import UNCACHED
 from benchmarks.telemetry import PER_HOUR, SENSORS, Numbers, device_name, devices_of, rounds
 from benchmarks.workload import RELATIVE_ERROR, Workload
 from opensearch_strata.history.scripts import recall_metric
-from opensearch_strata.history.sketch import quantiles, unpack
-from opensearch_strata.history.totals import row_of_states
+from opensearch_strata.history.sketch import quantiles, step_of
+from opensearch_strata.history.totals import merged_of_states
 from opensearch_strata.tables import Table
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -128,9 +128,8 @@ def _quantiles(workload: Workload, question: Question) -> dict[float, float]:
     body: dict[str, Any] = {"size": 0, "track_total_hits": False, "query": query, "aggs": {"totals": recall}}
     index = dataset.month_index(workload.days[0])
     states = workload.client.search(index=index, body=body, params=UNCACHED)["aggregations"]["totals"]["value"]
-    merged = row_of_states(dataset, names, states)[question.metric]
-    bins, step = unpack(merged["sketch"])
-    return quantiles(bins, QUANTILES, step, merged["min"], merged["max"])
+    merged = merged_of_states(dataset, names, states)[question.metric]
+    return quantiles(merged["bins"], QUANTILES, step_of(RELATIVE_ERROR), merged["min"], merged["max"])
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -12,10 +12,10 @@ from benchmarks.condensing import UNCACHED
 from benchmarks.peers import hourly_percentiles_body, percentiles_by_device_body
 from benchmarks.telemetry import SENSORS, device_name, devices_of
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import BenchmarkError, Workload
+from benchmarks.workload import RELATIVE_ERROR, BenchmarkError, Workload
 from opensearch_strata.history.scripts import recall_metric
-from opensearch_strata.history.sketch import quantiles, unpack
-from opensearch_strata.history.totals import row_of_states
+from opensearch_strata.history.sketch import quantiles, step_of
+from opensearch_strata.history.totals import merged_of_states
 from opensearch_strata.reader import read
 from opensearch_strata.tables import Table
 
@@ -136,9 +136,8 @@ def _ask_history(
     answer = workload.client.search(index=",".join(workload.month_indices), body=body, params=UNCACHED)
     found = []
     for bucket in answer["aggregations"]["hours"]["buckets"]:
-        for row in row_of_states(dataset, metrics, bucket["metrics"]["value"]).values():
-            bins, step = unpack(row["sketch"])
-            found.append(quantiles(bins, QUANTILES, step, row["min"], row["max"]))
+        for row in merged_of_states(dataset, metrics, bucket["metrics"]["value"]).values():
+            found.append(quantiles(row["bins"], QUANTILES, step_of(RELATIVE_ERROR), row["min"], row["max"]))
     return found
 
 

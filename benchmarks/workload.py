@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from functools import cached_property
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -44,7 +45,7 @@ class Workload:
     seed: int
     settle: float
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         """Every metric with a 1 % sketch and its decimals stated."""
         return self.variant("history")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import math
 from typing import Any
 
 import pytest
@@ -127,6 +128,13 @@ def test_client_names_itself_and_packs_what_it_sends(asynchronous: bool) -> None
     assert sent.headers["x-opaque-id"] == "strata"
     scheme, encoded = sent.headers["authorization"].split()
     assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", "ada:pässwörd-ł")
+
+
+@both_clients
+@pytest.mark.parametrize("value", [math.inf, "\ud800", 2**64 - 1], ids=["no number", "half a pair", "unsigned_long"])
+def test_answers_that_are_hardly_json_are_read(value: Any, asynchronous: bool) -> None:
+    with serving(Answer(200, {"tagline": value})) as server:
+        assert ask(ClientSettings.from_url(server.url), asynchronous) == {"tagline": value}
 
 
 @both_clients

@@ -12,7 +12,7 @@ from opensearch_strata.history.reading.frame import frame_of, joined, pages
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.question import Question, milliseconds
 from opensearch_strata.history.reading.recall import Cell
-from opensearch_strata.history.sketch import bins_of, pack
+from opensearch_strata.history.sketch import bins_of
 from tests.streams import dataset_of, definition_of
 
 START = datetime(2024, 3, 10, 5, tzinfo=UTC)  # midnight in New York
@@ -52,7 +52,7 @@ def test_types_do_not_depend_on_what_a_page_holds() -> None:
 def test_percentiles_come_from_the_bins_and_end_at_the_extremes() -> None:
     plan = plan_of(["p0", "p50", "p100"], "temperature", "°C")
     values = [-3.0, 0.0, 7.25]
-    row = {"min": -3.0, "max": 7.25, "sum": 4.25, "count": 3, "sketch": pack(bins_of(values, 10), 10)}
+    row = {"min": -3.0, "max": 7.25, "sum": 4.25, "count": 3, "bins": bins_of(values, 10)}
     frame = frame_of(plan, [Cell(milliseconds(START), ("a", None, 1, None), {"temperature": row}, "history")])
     assert frame.filter(like="temperature.").iloc[0].tolist() == values
     assert frame.attrs == {"dataset": "t", "units": {"temperature": "°C"}, "relative_errors": {"temperature": 0.01}}

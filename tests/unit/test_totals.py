@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.sketch import bins_of, pack
-from opensearch_strata.history.totals import State, row_of_states
+from opensearch_strata.history.totals import State, merged_of_states, row_of_states
 from tests.sketches import LARGEST
 from tests.streams import dataset_of
 
@@ -74,6 +75,29 @@ def test_states_merge_to_the_row_of_the_whole(parts: list[list[float]], cents: l
     if cents:
         assert row["cents"]["sum"] == sum(cents) / 100
         assert (row["cents"]["min"], row["cents"]["max"]) == (min(cents) / 100, max(cents) / 100)
+
+
+@given(parts, st.sets(st.integers(0, 4)))
+def test_sketches_of_rows_and_of_documents_merge_alike(parts: list[list[float]], of_rows: set[int]) -> None:
+    states = [state_of(numbers, []) for numbers in parts]
+    for place in of_rows & set(range(len(parts))):
+        if parts[place]:
+            states[place][2][0] = as_merged_rows(parts[place])
+    numbers = [number for part in parts for number in part]
+    wire, plain = (of_states(DATASET, ["full"], states).get("full") for of_states in (row_of_states, merged_of_states))
+    if numbers:
+        assert wire and plain
+        assert plain.pop("bins") == bins_of(numbers, 20)
+        assert wire.pop("sketch") == pack(bins_of(numbers, 20), 20)
+    assert wire == plain
+
+
+def as_merged_rows(numbers: list[float]) -> list[Any]:
+    """A sketch as ``recall_combine.painless`` sends it."""
+    bins = bins_of(numbers, 20)
+    ordered = sorted(bins)
+    distances = [after - before for before, after in pairwise([0, *ordered])]
+    return [20, distances, [bins[index] for index in ordered]]
 
 
 @given(st.permutations([[1e16], [1.0], [-1e16], [0.25], [], [1e-9]]))

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.history import top_values
-from opensearch_strata.history.sketch import merge_into, pack, unpack
+from opensearch_strata.history.sketch import Bins, merge_into, pack, unpack
 from opensearch_strata.history.top_values import Counts
 
 State = Sequence[Any]
@@ -18,6 +19,10 @@ State = Sequence[Any]
 values; the sketch. Then, if there are any, the state of each metric with top values, see
 :data:`opensearch_strata.history.top_values.State`.
 """
+
+
+Sketch = str | list[Any]
+"""In a state: the wire form or, of merged rows, step, bins and counts; each bin as its distance from the one before."""
 
 
 def numbers_and_words(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -31,14 +36,39 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
 
     :param names: the metrics, in the order that the script was given
     """
+    return _row(dataset, names, states, "sketch", _wire_form)
+
+
+def merged_of_states(
+    dataset: Dataset, names: Sequence[str], states: Sequence[State | None]
+) -> dict[str, dict[str, Any]]:
+    """What :func:`row_of_states` gives, with ``bins`` (counts per bin) instead of the sketch: for those who read it.
+
+    :param names: the metrics, in the order that the script was given
+    """
+    return _row(dataset, names, states, "bins", _bins)
+
+
+def _row(
+    dataset: Dataset,
+    names: Sequence[str],
+    states: Sequence[State | None],
+    key: str,
+    form: Callable[[Sequence[Sketch]], str | Bins],
+) -> dict[str, dict[str, Any]]:
+    """
+    :param key: under which the merged sketch comes, in that form
+    """
     row = {}
     seen = [state for state in states if state is not None]
     with_words = any(len(state) > 3 for state in seen)  # asked of the states, quicker than of the definition
     numbers = numbers_and_words(dataset, names)[0] if with_words else names
     for place, name in enumerate(numbers):
-        sums, count, sketch = _merged(seen, place)
+        sums, count, sketches = _merged(seen, place)
         if count:
-            row[name] = _metric(dataset, name, sums, count, sketch)
+            row[name] = _metric(dataset, name, sums, count)
+            if sketches:
+                row[name][key] = form(sketches)
     if with_words:
         for name, counts in counts_of_states(dataset, names, seen).items():
             row[name] = {"count": counts.count, "top": top_values.pack(counts.top(dataset.top_values[name]))}
@@ -56,7 +86,7 @@ def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[St
     return {name: counts for name, counts in found.items() if counts.count or counts.told}
 
 
-def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: str | None) -> dict[str, Any]:
+def _metric(dataset: Dataset, name: str, sums: list[float], count: int) -> dict[str, Any]:
     metric = dataset.metrics[name]
     total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)
     if "sum" in metric.stats and not math.isfinite(total):  # JSON has no infinity; the server writes it as a word
@@ -68,16 +98,14 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int, sketch: 
     values = {"min": sums[2], "max": sums[3], "sum": total, "avg": total / count}
     row: dict[str, Any] = {stat: value for stat, value in values.items() if stat in metric.stats}
     row["count"] = count
-    if sketch:
-        row["sketch"] = sketch
     return row
 
 
-def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, str | None]:
+def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, list[Sketch]]:
     if len(states) == 1:  # by far the commonest: one shard, one slice
         sums, counts, sketches, *_ = states[0]
-        return sums[4 * place : 4 * place + 4], counts[place], sketches[place]
-    total, count, texts = [0.0, 0.0, float("inf"), float("-inf")], 0, []
+        return sums[4 * place : 4 * place + 4], counts[place], [sketch] if (sketch := sketches[place]) else []
+    total, count, found = [0.0, 0.0, float("inf"), float("-inf")], 0, []
     for sums, counts, sketches, *_ in states:
         if not counts[place]:
             continue
@@ -86,9 +114,9 @@ def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, str 
         _add_to(total, part[1])
         total[2:] = min(total[2], part[2]), max(total[3], part[3])
         count += counts[place]
-        if text := sketches[place]:
-            texts.append(text)
-    return total, count, _merged_sketches(texts)
+        if sketch := sketches[place]:
+            found.append(sketch)
+    return total, count, found
 
 
 def _add_to(total: list[float], x: float) -> None:
@@ -98,10 +126,22 @@ def _add_to(total: list[float], x: float) -> None:
     total[0] = grown
 
 
-def _merged_sketches(texts: list[str]) -> str | None:
-    if len(texts) < 2:
-        return texts[0] if texts else None
-    bins, step = unpack(texts[0])
-    for text in texts[1:]:
-        merge_into(bins, unpack(text)[0])
-    return pack(bins, step)
+def _wire_form(sketches: Sequence[Sketch]) -> str:
+    first = sketches[0]
+    if len(sketches) == 1 and isinstance(first, str):
+        return first
+    step = unpack(first)[1] if isinstance(first, str) else first[0]
+    return pack(_bins(sketches), step)
+
+
+def _bins(sketches: Sequence[Sketch]) -> Bins:
+    merged: Bins = {}
+    for sketch in sketches:
+        bins = (
+            unpack(sketch)[0] if isinstance(sketch, str) else dict(zip(accumulate(sketch[1]), sketch[2], strict=True))
+        )
+        if merged:
+            merge_into(merged, bins)
+        else:
+            merged = bins
+    return merged

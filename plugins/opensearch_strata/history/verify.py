@@ -13,10 +13,10 @@ from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import compared_stats, recall_body, totals_body
 from opensearch_strata.history.raw_day import WHOLE, RawDay, count_documents, inspect_raw_day
-from opensearch_strata.history.sketch import Bins, unpack
+from opensearch_strata.history.sketch import Bins
 from opensearch_strata.history.stored_rows import Carried, StoredRow, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
-from opensearch_strata.history.totals import counts_of_states, numbers_and_words, row_of_states
+from opensearch_strata.history.totals import counts_of_states, merged_of_states, numbers_and_words
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -70,7 +70,7 @@ class Proof:
 class Totals:
     """Sums over a whole day, from one of the two sides.
 
-    :param metrics: what the script says of each metric, see :func:`row_of_states`; none with top values
+    :param metrics: what the script says of each metric, see :func:`merged_of_states`; none with top values
     :param server: what the server's own aggregations say of each of them; of the raw day only
     :param terms: the server's own counts of the values of each metric with top values; of the raw day only
     :param counts: what the rows say of the same
@@ -122,7 +122,7 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
             stats = compared_stats(dataset.metrics[name])
             totals.server[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in stats}
     totals.terms = {name: found[f"{name}.values"] for name in words}
-    totals.metrics = row_of_states(dataset, numbers, found["totals"]["value"])
+    totals.metrics = merged_of_states(dataset, numbers, found["totals"]["value"])
     for bucket in found["buckets"]["buckets"]:
         totals.buckets[bucket["key"]] = bucket["doc_count"]
     if without_time := found["without_time"]["doc_count"]:
@@ -176,7 +176,7 @@ def _recall(client: OpenSearch, dataset: Dataset, day: date) -> tuple[dict[str, 
     answer = client.search(index=dataset.month_index(day), body=body, params=WHOLE)
     names, states = list(dataset.metrics), answer["aggregations"]["totals"]["value"]
     numbers, _ = numbers_and_words(dataset, names)
-    return row_of_states(dataset, numbers, states), counts_of_states(dataset, names, states)
+    return merged_of_states(dataset, numbers, states), counts_of_states(dataset, names, states)
 
 
 def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
@@ -234,7 +234,8 @@ def _rounded(value: float, decimals: int | None) -> float:
 
 
 def _bins(metric: dict[str, Any]) -> Bins:
-    return unpack(metric["sketch"])[0] if "sketch" in metric else {}
+    bins: Bins = metric.get("bins", {})
+    return bins
 
 
 def _same(one: float, other: float, slack: float) -> bool:

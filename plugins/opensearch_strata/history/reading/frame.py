@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.recall import Cell
-from opensearch_strata.history.sketch import quantiles, unpack
+from opensearch_strata.history.sketch import quantiles
 from opensearch_strata.history.top_values import unpack as unpack_top
 
 if TYPE_CHECKING:
@@ -108,7 +108,6 @@ def _stats(plan: Plan, metric: str, cell: Cell) -> dict[str, Any]:
         return {"count": row["count"], "top": _top(row["top"])}
     stats = {**row, "avg": row["sum"] / row["count"]} if "sum" in row else dict(row)
     if wanted := plan.question.quantiles:
-        bins, step = unpack(row["sketch"])
-        found = quantiles(bins, wanted.values(), step, row["min"], row["max"])
+        found = quantiles(row["bins"], wanted.values(), plan.steps[metric], row["min"], row["max"])
         stats |= {stat: found[q] for stat, q in wanted.items()}
     return stats

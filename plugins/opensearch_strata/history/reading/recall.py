@@ -16,7 +16,7 @@ from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.prepare import lost_marks, prepare
 from opensearch_strata.history.reading.walk import Pace, Stretch, stretches
-from opensearch_strata.history.totals import State, row_of_states
+from opensearch_strata.history.totals import State, merged_of_states
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -44,7 +44,7 @@ class Cell:
 
     :param time: epoch milliseconds
     :param groups: value of each field that is kept apart, None where documents lack it
-    :param row: metric -> its statistics, see :func:`row_of_states`; never empty
+    :param row: metric -> its statistics, see :func:`merged_of_states`; never empty
     :param source: ``raw``, ``history`` or ``both``
     """
 
@@ -138,7 +138,7 @@ class Recall:
 
     def _row(self, buckets: Iterable[_Bucket]) -> dict[str, dict[str, Any]]:
         states = [state for bucket in buckets for state in bucket.states]
-        return row_of_states(self.plan.dataset, self.plan.question.metrics, states)
+        return merged_of_states(self.plan.dataset, self.plan.question.metrics, states)
 
     def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
         """Streams of buckets, each in order, that together hold every document of a stretch once."""
