@@ -105,11 +105,13 @@ REASONS: dict[str, str] = {
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
     "standard": "Runs differ by a tenth to a fifth of this figure. What it costs is not the arithmetic but that the "
     "server opens eleven fields anew for each bucket.",
-    "all devices": "Every sketch of every row is decoded, 30 to 60 codes each, on one core: history is one shard. The "
-    "raw days are three shards, which two cores read at once, and `percentiles` does little more than read a column. "
-    "Rows of coarser groups beside those of each device would be read instead of merged.",
-    "one device": "The floor of any search over HTTP is the line *a search that finds nothing* below; the raw side of "
-    "one device is only some times that. The factor grows with the documents behind a row.",
+    "all devices": "Every sketch of every row is decoded, 30 to 60 codes each, on one core: history is one shard, and "
+    "two searches of half the span each are hardly quicker. The raw days are three shards, which two cores read at "
+    "once. With eleven metrics the factor is twice this one. Rows of coarser groups beside those of each device would "
+    "be read instead of merged.",
+    "one device": "No history can reach it: the raw side of one device takes little more than twice *a search that "
+    "finds nothing*, the line below, which any answer over HTTP costs. The factor grows with the documents behind a "
+    "row.",
 }
 """Why a `go for` is out of reach, by goal; shown where a run falls short of it."""
 

@@ -86,7 +86,8 @@ def test_sketches_of_rows_and_of_documents_merge_alike(parts: list[list[float]],
     numbers = [number for part in parts for number in part]
     wire, plain = (of_states(DATASET, ["full"], states).get("full") for of_states in (row_of_states, merged_of_states))
     if numbers:
-        assert wire and plain
+        assert wire
+        assert plain
         assert plain.pop("bins") == bins_of(numbers, 20)
         assert wire.pop("sketch") == pack(bins_of(numbers, 20), 20)
     assert wire == plain
