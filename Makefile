@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint picture bench-history schema lock clean
+.PHONY: help setup run up down test lint picture bench-history bench-backfill schema lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
 
 setup:  ## Create .venv from the locks (every other target does it first)
 	@$(PYTHON) local/bootstrap.py
@@ -31,6 +31,9 @@ lint: setup  ## Check style, types and the dependency rule
 
 bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
+
+bench-backfill: setup  ## Measure S3 into OpenSearch against the server's ceiling and peers (40 minutes; ARGS="--help")
+	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and read back
 	@$(BIN)/python -m local.delays

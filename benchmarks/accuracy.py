@@ -19,6 +19,7 @@ from opensearch_strata.history.totals import merged_of_states
 from opensearch_strata.tables import Table
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
+_KEPT = 100
 KINDS = ("one device, one hour", "one device, any span", "all devices, one hour", "some devices, any span")
 
 
@@ -79,6 +80,27 @@ def accuracy_table(answers: Sequence[Answer]) -> Table:
         rows.append((kind, len(of_kind), most, round(100 * max(answer.error for answer in of_kind), 5)))
     columns = ("quantiles of", "how many", "largest number of values", "largest error, %")
     return Table("p50, p90, p99 and p99.9 from history against exact values", columns, rows)
+
+
+def largest_errors(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """The answers that are farthest from the truth, for a machine."""
+    return [_record(answer) for answer in sorted(answers, key=lambda answer: answer.error, reverse=True)[:_KEPT]]
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    question = answer.question
+    return {
+        "kind": question.kind,
+        "metric": question.metric,
+        "devices": len(question.devices),
+        "first_hour": question.hours[0],
+        "hours": question.hours[1] - question.hours[0],
+        "values": answer.values,
+        "quantile": answer.quantile,
+        "found": answer.found,
+        "exact": answer.exact,
+        "error": answer.error,
+    }
 
 
 def questions(workload: Workload, count: int) -> Iterator[Question]:

@@ -100,6 +100,47 @@ GOALS = {
     ),
 }
 
+BACKFILL_GOALS = {
+    "ceiling small": Goal(
+        "backfill : prebuilt bodies, 0.5 KB",
+        "documents a second from S3 into the index, against the same documents as bulk bodies that were built before "
+        "and are pushed as bytes, as many at once: what the server can take; messages of 0.5 KB",
+        "{} x",
+        1,
+        0.8,
+        0.9,
+    ),
+    "ceiling large": Goal("backfill : prebuilt bodies, 1.3 KB", "the same, messages of 1.3 KB", "{} x", 1, 0.8, 0.9),
+    "peer small": Goal(
+        "backfill : parallel_bulk, 0.5 KB",
+        "the same documents under the same ids by opensearch-py's `parallel_bulk` with 4 threads, json, gzip and re",
+        "{} x",
+        1,
+        2.2,
+        3,
+    ),
+    "peer large": Goal("backfill : parallel_bulk, 1.3 KB", "the same, messages of 1.3 KB", "{} x", 1, 2.2, 3),
+    "decode": Goal(
+        "decode and parse, MySQL general log",
+        "one process, from the object's bytes to the document's bytes with its id, messages of 0.5 KB",
+        "{} k events/s",
+        1,
+        200,
+        400,
+    ),
+    "worker memory": Goal(
+        "peak memory of a worker", "a process that loads an archive, decoded size beside it", "{} MB", -1, 300, 150
+    ),
+    "second run": Goal(
+        "first run : second run",
+        "plan and load of the smaller messages, against plan and load of the same range once more",
+        "{} x faster",
+        1,
+        50,
+    ),
+}
+"""Of `make bench-backfill`."""
+
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
@@ -133,7 +174,7 @@ class Result:
     @property
     def goal(self) -> Goal:
         """The goal."""
-        return GOALS[self.key]
+        return (GOALS | BACKFILL_GOALS)[self.key]
 
     @property
     def reached(self) -> Verdict:

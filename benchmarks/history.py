@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import shlex
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
-
-from benchmarks.accuracy import Answer, accuracy_table, ask_history
+from benchmarks.accuracy import Answer, accuracy_table, ask_history, largest_errors
 from benchmarks.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
 from benchmarks.goals import Result
 from benchmarks.memory import MEGABYTE, Streamed, measure_memory, memory_table
 from benchmarks.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
 from benchmarks.report import Report, machine_of
+from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
 from benchmarks.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
 from benchmarks.timing import Samples
-from benchmarks.workload import FIRST_DAY, BenchmarkError, Workload
-from local.errors import StackError
-from local.opensearch import EmbeddedOpenSearch
+from benchmarks.workload import FIRST_DAY, Workload
 from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.errors import StrataError
 
 RESULTS = Path(__file__).parent / "results"
-HEAP = "4g"
 MOST_DAYS = 28
 
 NOTES = (
@@ -46,8 +37,6 @@ NOTES = (
     "Both sides of a question to history and raw are one search whose answer becomes quantiles. `read()` beside them "
     "is what a user calls: it also looks up which days are proven, and makes a DataFrame.",
 )
-
-log = logging.getLogger("benchmarks")
 
 
 def arguments() -> argparse.Namespace:
@@ -77,29 +66,15 @@ def run(options: argparse.Namespace) -> Report:
 
     :raises BenchmarkError: the cluster holds indices of these names, or refused documents
     """
-    with _node(options.url) as url:
+    with node_at(options.url) as url:
         client = build_client(ClientSettings.from_url(url, timeout=600, opaque_id="strata-benchmark"))
         days = tuple(FIRST_DAY + timedelta(days=number) for number in range(options.days))
         workload = Workload(client, options.prefix, options.documents, days, options.seed, options.settle)
-        if there := workload.leftovers():
-            raise BenchmarkError(
-                f"The cluster holds {', '.join(there)}, which this benchmark would overwrite; nothing was changed. "
-                f"Delete them if an earlier run left them, or choose another --prefix."
-            )
+        refuse_leftovers(workload.leftovers())
         try:
             return _measure(workload, url, options)
         finally:
             workload.remove()
-
-
-@contextmanager
-def _node(url: str | None) -> Iterator[str]:
-    if url is not None:
-        yield url
-        return
-    log.info("Starting OpenSearch with a heap of %s", HEAP)
-    with EmbeddedOpenSearch(heap=HEAP) as node:
-        yield node.url
 
 
 def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Report:
@@ -113,7 +88,9 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
     sizes = measure_sizes(workload, log.info)
     streamed = measure_memory(workload, url, log.info)
     return Report(
-        command=_command(options),
+        title="History: what it costs, takes and answers",
+        method="Medians of the rounds; all searches uncached, one client for both sides.",
+        command=command_line("benchmarks.history", options.url),
         machine=machine_of(workload.client),
         workload={
             "raw days": len(workload.days),
@@ -125,8 +102,7 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
         },
         results=_results(condensing, reading, sizes, answers, streamed),
         samples={**condensing, **reading},
-        sizes=sizes,
-        answers=answers,
+        details={"sizes": asdict(sizes), "largest_errors": largest_errors(answers)},
         tables=[
             condense_table(condensing),
             *sizes.tables(),
@@ -136,12 +112,6 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
         ],
         notes=NOTES,
     )
-
-
-def _command(options: argparse.Namespace) -> str:
-    """The command line, without a URL that may hold a password."""
-    shown = ["URL" if part == options.url else part for part in sys.argv[1:] if not part.startswith("--url=")]
-    return shlex.join(["python", "-m", "benchmarks.history", *shown])
 
 
 def _results(
@@ -173,24 +143,8 @@ def _results(
 
 
 def main() -> None:
-    """Measures, prints the table and writes both files. What goes wrong is told in a sentence."""
-    options = arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    logging.getLogger("opensearch").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        report = run(options)
-    except (StackError, StrataError) as error:
-        sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
-    for path, content in ((options.json, report.json()), (options.markdown, report.markdown().encode())):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    for table in (report.goals_table(), *report.tables):
-        console.print(table.rich())
-    console.print(f"Written: {options.json} and {options.markdown}")
+    """Measures, prints the table and writes both files."""
+    serve(arguments(), run)
 
 
 if __name__ == "__main__":

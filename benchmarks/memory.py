@@ -123,10 +123,10 @@ def main() -> None:
         for page in read_pages(client, fleet, begin, end, metrics=[METRIC], stats=STATS, interval="1h", by=["device"])
     )
     seconds = time.perf_counter() - began
-    sys.stdout.buffer.write(orjson.dumps({"rows": rows, "seconds": seconds, "peak_bytes": _peak_bytes()}))
+    sys.stdout.buffer.write(orjson.dumps({"rows": rows, "seconds": seconds, "peak_bytes": peak_bytes()}))
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Peak of this program's own memory: Linux lets `ru_maxrss` begin with what the parent had when it forked."""
     status = Path("/proc/self/status")
     if status.exists():

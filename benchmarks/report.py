@@ -11,34 +11,34 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from benchmarks.accuracy import Answer
 from benchmarks.goals import Result
-from benchmarks.sizes import Sizes
 from benchmarks.timing import Samples
 from opensearch_strata.tables import Table, shown
 
 _PACKAGES = ("opensearch-py", "pandas", "numpy", "orjson")
-_ANSWERS_KEPT = 100
 
 
 @dataclass(frozen=True)
 class Report:
     """Everything that a run found.
 
+    :param title: of the page
+    :param method: how the figures came about, a sentence or two
     :param command: repeats the run
     :param workload: what was loaded, in words and numbers
-    :param answers: of the questions about accuracy
+    :param details: more for machines, by the keys of the JSON file
     """
 
+    title: str
+    method: str
     command: str
     machine: Mapping[str, Any]
     workload: Mapping[str, Any]
     results: Sequence[Result]
     samples: Mapping[str, Samples]
-    sizes: Sizes
-    answers: Sequence[Answer]
     tables: Sequence[Table]
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def goals_table(self) -> Table:
         """Each goal, what was found, and whether that is enough."""
@@ -54,18 +54,17 @@ class Report:
             )
             for result in self.results
         ]
-        return Table("History, measured", ("measure", "ours", "peer", "ratio", "must", "go for", "reached"), rows)
+        return Table("Measured", ("measure", "ours", "peer", "ratio", "must", "go for", "reached"), rows)
 
     def json(self) -> bytes:
-        """Every sample and size, and the answers that are farthest from the truth."""
+        """Every sample, table and detail."""
         record = {
             "command": self.command,
             "machine": self.machine,
             "workload": self.workload,
             "results": [result.record() for result in self.results],
             "samples": {name: asdict(samples) for name, samples in self.samples.items()},
-            "sizes": asdict(self.sizes),
-            "largest_errors": [_answer_record(answer) for answer in _worst_first(self.answers)[:_ANSWERS_KEPT]],
+            **self.details,
             "tables": [asdict(table) for table in self.tables],
             "notes": self.notes,
         }
@@ -76,12 +75,12 @@ class Report:
         short = [f"- **{result.goal.measure}**: {result.reason}" for result in self.results if result.reason]
         meanings = [f"- **{result.goal.measure}**: {result.goal.meaning}" for result in self.results]
         parts = [
-            "# History: what it costs, takes and answers",
+            f"# {self.title}",
             f"Written by `{self.command}`. All samples are in the JSON file beside this one.",
             _words(self.machine),
             _words(self.workload),
             _markdown(self.goals_table()),
-            "Medians of the rounds; all searches uncached, one client for both sides.",
+            self.method,
             "\n".join(meanings),
             *(["Short of the `go for`, and why:", "\n".join(short)] if short else []),
             *(f"## {table.title}\n\n{_markdown(table)}" for table in self.tables),
@@ -89,26 +88,6 @@ class Report:
             "\n".join(f"- {note}" for note in self.notes),
         ]
         return "\n\n".join(parts) + "\n"
-
-
-def _worst_first(answers: Sequence[Answer]) -> list[Answer]:
-    return sorted(answers, key=lambda answer: answer.error, reverse=True)
-
-
-def _answer_record(answer: Answer) -> dict[str, Any]:
-    question = answer.question
-    return {
-        "kind": question.kind,
-        "metric": question.metric,
-        "devices": len(question.devices),
-        "first_hour": question.hours[0],
-        "hours": question.hours[1] - question.hours[0],
-        "values": answer.values,
-        "quantile": answer.quantile,
-        "found": answer.found,
-        "exact": answer.exact,
-        "error": answer.error,
-    }
 
 
 def machine_of(client: OpenSearch) -> dict[str, Any]:

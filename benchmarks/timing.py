@@ -17,10 +17,12 @@ class Task:
     """Something to time.
 
     :param prepare: done before each run, outside of the time
+    :param warm_up: run instead of `run` before the first round
     """
 
     run: Callable[[], object]
     prepare: Callable[[], object] = lambda: None
+    warm_up: Callable[[], object] | None = None
 
 
 @dataclass
@@ -60,7 +62,7 @@ def timed(
             task.prepare()
             with _requests(client) as answers:
                 began = time.perf_counter()
-                task.run()
+                (task.run if number else task.warm_up or task.run)()
                 took = time.perf_counter() - began
             if number:
                 samples[name].whole.append(took)

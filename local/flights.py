@@ -24,6 +24,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from local.errors import StackError
+from opensearch_strata.archive.raw_mapping import METADATA
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.definitions import datasets_dir, load_definitions
 
@@ -64,15 +65,19 @@ def flights_dataset() -> Dataset:
 
 
 def index_template() -> dict[str, Any]:
-    """Composable template of the raw days: the fields of the definition and nothing else, no replica."""
+    """Composable template of the raw days: the fields of the definition, those of their archive, no replica."""
     raw = flights_dataset().raw
+    archive = {"properties": {name: {"type": "keyword"} for name in METADATA}}
     return {
         "index_patterns": [raw.index.format(day="2*")],
         "template": {
             "settings": {"number_of_shards": 1, "number_of_replicas": 0},
             "mappings": {
                 "dynamic": "strict",
-                "properties": {name: {"type": kind} for name, kind in raw.fields.items()},
+                "properties": {
+                    **{name: {"type": kind} for name, kind in raw.fields.items()},
+                    str(flights_dataset().intake.metadata): archive,
+                },
             },
         },
     }

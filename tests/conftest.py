@@ -13,9 +13,11 @@ from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
+from moto.server import ThreadedMotoServer
 from opensearchpy import OpenSearch
 
 from local.opensearch import EmbeddedOpenSearch
+from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.client import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
@@ -26,7 +28,7 @@ settings.load_profile("strata")
 
 
 # The quick first, and no Airflow idles beside them.
-ORDER = ["unit", "integration", "dags", "system"]
+ORDER = ["unit", "integration", "faults", "dags", "system"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +55,37 @@ def client(opensearch_url: str) -> Iterator[OpenSearch]:
     connection = build_client(ClientSettings.from_url(opensearch_url))
     yield connection
     connection.close()
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """URL of an S3 that all tests share; any login will do."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(s3_url: str) -> Iterator[Any]:
+    """A client as the shell builds it."""
+    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    with patch.dict(os.environ, {**login, "AWS_ENDPOINT_URL": s3_url}):
+        connection = build_s3()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> Iterator[str]:
+    """An empty bucket of one test."""
+    name = f"t{uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    yield name
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=name):
+        if there := [{"Key": found["Key"]} for found in page.get("Contents", [])]:
+            s3.delete_objects(Bucket=name, Delete={"Objects": there})
+    s3.delete_bucket(Bucket=name)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opensearch_strata.field_types import WHOLE_TYPES, Part, loss, misfit
+from opensearch_strata.intake import Intake
 from opensearch_strata.naming import IndexTemplate, transform_id
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
@@ -176,6 +177,7 @@ class Dataset(_Strict):
     history: History
     metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Metric] = Field(min_length=1)
     archive: Archive | None = None
+    intake: Intake = Field(default_factory=Intake, description="How archives in S3 are read.")
     cycle: Cycle
     engine: EngineName = "auto"
 

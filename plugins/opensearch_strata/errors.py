@@ -1,7 +1,7 @@
-"""Our exceptions, what is worth another attempt, and one sentence for whatever OpenSearch answered.
+"""Our exceptions, what is worth another attempt, and one sentence for whatever OpenSearch or AWS answered.
 
-Imported by DAG files through :mod:`opensearch_strata.retry`, so opensearch-py is imported only when an error
-is judged.
+Imported by DAG files through :mod:`opensearch_strata.retry`, so opensearch-py and botocore are imported only when
+an error is judged.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import ssl
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+from opensearch_strata import aws_errors
 
 if TYPE_CHECKING:
     from opensearchpy.exceptions import TransportError
@@ -45,8 +47,8 @@ def is_transient(error: BaseException) -> bool:
     """Whether another attempt may succeed with nothing changed by a person.
 
     True for :class:`TransientError`, no connection, no answer in time, 429, 502, 503 and 504, and a bulk
-    request whose items were all refused with one of these. False for certificates, authentication,
-    permission, bad requests, missing indices, and for everything unknown.
+    request whose items were all refused with one of these; of AWS see :func:`aws_errors.is_transient`. False for
+    certificates, authentication, permission, bad requests, missing indices, and for everything unknown.
     """
     from opensearchpy.exceptions import ConnectionError as NoConnection
     from opensearchpy.exceptions import TransportError
@@ -61,7 +63,7 @@ def is_transient(error: BaseException) -> bool:
             return not _is_tls_fault(error)
         case TransportError():
             return error.status_code in TRANSIENT_STATUSES
-    return False
+    return aws_errors.is_transient(error)
 
 
 def explain(error: BaseException) -> str:
@@ -86,7 +88,7 @@ def explain(error: BaseException) -> str:
             return f"OpenSearch cannot be reached ({_reason(error)})."
         case TransportError():
             return f"OpenSearch answered {error.status_code}: {_explain_answer(error)}."
-    return f"{type(error).__name__}: {_brief(str(error)) or 'no message'}."
+    return aws_errors.explain(error) or f"{type(error).__name__}: {_brief(str(error)) or 'no message'}."
 
 
 def _is_tls_fault(error: TransportError) -> bool:

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.archive.keys import REASONS
+
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+    from opensearch_strata.archive.listing import Amount
+    from opensearch_strata.archive.plan import Plan
+    from opensearch_strata.archive.prove import BackfillProof
+    from opensearch_strata.archive.redrive import Redriven
+    from opensearch_strata.backfill.settle import Settled
     from opensearch_strata.cycle import CycleReport, Retirement
     from opensearch_strata.history.coverage import DayCoverage
     from opensearch_strata.history.engines.run import EngineRun
@@ -123,3 +130,76 @@ def report_table(report: CycleReport) -> Table:
         *((f"kept {index}", reason) for index, reason in report.kept.items()),
     ]
     return Table(f"Cycle of {report.day}", ("", "found"), rows)
+
+
+def plan_table(plan: Plan) -> Table:
+    """What a load will do, and what it will take."""
+    amount, estimate, sample = plan.amount, plan.estimate, plan.sample
+    rows: list[tuple[str, Any]] = [
+        ("source", plan.source_url),
+        ("to load", _objects(amount)),
+        ("loaded already", _objects(plan.left_out)),
+        *(("lost documents, is loaded again", index) for index in plan.poorer_days),
+        *((f"not loaded: {REASONS[reason]}", _objects(apart)) for reason, apart in plan.set_apart.items()),
+        ("batches", len(plan.batches)),
+    ]
+    if estimate and sample:
+        rate = "measured in earlier loads" if estimate.measured else "assumed, nothing was loaded before"
+        free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
+        rows += [
+            ("looked into", f"{sample.objects} objects: {', '.join(sorted(sample.kinds))}"),
+            ("documents, about", estimate.documents),
+            ("bytes of documents, about", size(estimate.document_bytes)),
+            ("events of other days, about", estimate.filtered),
+            ("dead letters, about", estimate.dead),
+            *([("first problem", sample.problem)] if sample.problem else []),
+            ("minutes, about", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
+            ("disk of OpenSearch, about", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
+        ]
+    return Table(f"Plan {plan.plan_id} for {plan.dataset_name}, {plan.first} .. {plan.last}", ("", "found"), rows)
+
+
+def settled_table(dataset: str, days: Sequence[Settled]) -> Table:
+    """What became of each day after a backfill."""
+    rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
+    return Table(f"Days of {dataset}, settled", ("day", "outcome", "documents", "rows", "note"), rows)
+
+
+def redriven_table(dataset: str, sums: Redriven) -> Table:
+    """What became of dead letters."""
+    rows: list[tuple[str, Any]] = [
+        ("files", sums.files),
+        ("dead letters", sums.letters),
+        ("can be loaded now", sums.documents),
+        ("created", sums.created),
+        ("already there", sums.existed),
+        ("are no events", sums.dropped),
+        *((f"still dead, {reason}", count) for reason, count in sums.still_dead.items()),
+        *((f"the first, {reason}", sentence) for reason, sentence in sums.first.items()),
+        *(("damaged", sentence) for sentence in sums.damage),
+    ]
+    return Table(f"Dead letters of {dataset}", ("", "found"), rows)
+
+
+def _objects(amount: Amount) -> str:
+    return f"{amount.objects:,} objects, {size(amount.size)}"
+
+
+def backfill_days_table(proof: BackfillProof) -> Table:
+    """Every raw day of a backfill against the ledger."""
+    columns = ("index", "created", "already there", "created by all", "documents", "of others", "verdict")
+    rows = [(d.index, d.created, d.existed, d.by_all, d.documents, d.others, d.verdict) for d in proof.days]
+    return Table(f"Raw days of the backfill: {len(rows)}", columns, rows)
+
+
+def backfill_proof_table(proof: BackfillProof) -> Table:
+    """Every line of a backfill's proof."""
+    rows = [(c.name, c.wanted, c.found, "yes" if c.holds else "NO") for c in proof.checks]
+    verdict = "holds" if proof.holds else "does not hold"
+    return Table(f"Proof of the backfill: {verdict}", ("line", "wanted", "found", "holds"), rows)
+
+
+def backfill_problems_table(proof: BackfillProof) -> Table:
+    """The first of all that the proof found wrong, one by one."""
+    rows = [(check.name, named) for check in proof.failed for named in check.named]
+    return Table("What the proof found", ("what", "which"), rows)

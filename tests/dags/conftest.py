@@ -101,6 +101,10 @@ class Run:
             found = session.execute(rows).scalars().first()
         return json.loads(found.value) if isinstance(found.value, str) else found.value
 
+    def label(self, task: str) -> str:
+        """What the grid calls a mapped task."""
+        return str(self._instances[task].rendered_map_index)
+
     def tries(self, task: str) -> int:
         """How often a task was tried."""
         return int(self._instances[task].try_number)
@@ -108,12 +112,37 @@ class Run:
 
 RunDag = Callable[..., Run]
 
+AT_ONCE = timedelta(seconds=0.1)
+"""Retry delay: dag.test() really waits."""
+
 
 def load_bag(file: str = "") -> Any:
     """A fresh DagBag of the project's dags folder or of one file in it."""
     from airflow.dag_processing.dagbag import DagBag
 
     return DagBag(PROJECT / "dags" / file, bundle_name="tests", bundle_path=PROJECT / "dags")
+
+
+def run_in_process(file: str, dag_id: str, change: Callable[[Any], None], conf: dict[str, Any]) -> Run:
+    """Run a DAG of one file of the dags folder, whose operators ``change`` may adjust before."""
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        if session.get(DagBundleModel, "tests") is None:
+            session.add(DagBundleModel(name="tests"))
+    bag = load_bag(file)
+    assert not bag.import_errors
+    sync_bag_to_db(bag, "tests", None)
+    dag = bag.dags[dag_id]
+    for task in dag.tasks:
+        if task.is_mapped:
+            task.partial_kwargs["retry_delay"] = AT_ONCE
+        else:
+            task.retry_delay = AT_ONCE
+    change(dag)
+    return Run(dag.test(run_conf=conf, logical_date=None))
 
 
 @pytest.fixture
@@ -124,20 +153,24 @@ def run_dag(airflow_database: None, connection: Callable[[str], None]) -> RunDag
     """
 
     def run(dataset: Dataset, change: Callable[[Any], None] = lambda _: None, **conf: Any) -> Run:
-        from airflow.dag_processing.dagbag import sync_bag_to_db
-        from airflow.models.dagbundle import DagBundleModel
-        from airflow.utils.session import create_session
+        return run_in_process("daily_cycle.py", f"{dataset.name}_daily_cycle", change, conf)
 
-        with create_session() as session:
-            if session.get(DagBundleModel, "tests") is None:
-                session.add(DagBundleModel(name="tests"))
-        bag = load_bag("daily_cycle.py")
-        assert not bag.import_errors
-        sync_bag_to_db(bag, "tests", None)
-        dag = bag.dags[f"{dataset.name}_daily_cycle"]
-        for task in dag.tasks:
-            task.retry_delay = timedelta(seconds=0.1)  # dag.test() really waits
-        change(dag)
-        return Run(dag.test(run_conf=conf, logical_date=None))
+    return run
+
+
+@pytest.fixture
+def aws_connection(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point ``aws_default`` at the S3 of the tests."""
+    extra = {"endpoint_url": s3_url, "region_name": "us-east-1"}
+    fields = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(fields))
+
+
+@pytest.fixture
+def run_backfill(airflow_database: None, connection: Callable[[str], None], aws_connection: None) -> RunDag:
+    """Run ``archive_backfill`` in-process for a dataset, with the given params, likewise."""
+
+    def run(dataset: Dataset, change: Callable[[Any], None] = lambda _: None, **conf: Any) -> Run:
+        return run_in_process("archive_backfill.py", "archive_backfill", change, {"dataset": dataset.name, **conf})
 
     return run

@@ -9,11 +9,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from opensearch_strata.cli.archives import backfill
 from opensearch_strata.cli.definitions import check
 from opensearch_strata.cli.one_day import condense, verify
 from opensearch_strata.cli.output import fail
+from opensearch_strata.cli.parsing import parse
 from opensearch_strata.cli.reading import query, status
 from opensearch_strata.cli.rebuilding import reaggregate
+from opensearch_strata.cli.redriving import redrive
 from opensearch_strata.cli.window import cycle, expire
 
 
@@ -84,7 +87,7 @@ def _examples(*lines: str) -> str:
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
 
 
-LOOK, DAY, WINDOW = "Look", "One day", "The window"
+LOOK, DAY, WINDOW, ARCHIVES = "Look", "One day", "The window", "Archives"
 
 app.command(
     rich_help_panel=LOOK,
@@ -102,6 +105,10 @@ app.command(
         "--by carrier --where origin=JFK",
     ),
 )(query)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata parse object.gz", "aws s3 cp s3://logs/2013/01/05/object - | strata parse - --stats"),
+)(parse)
 app.command(
     rich_help_panel=DAY,
     epilog=_examples("strata condense flights 2013-01-05", "strata condense flights 2013-01-05 --engine search"),
@@ -122,3 +129,15 @@ app.command(
     rich_help_panel=WINDOW,
     epilog=_examples("strata cycle flights 2013-03-04", "strata cycle flights 2013-03-04 --apply --json"),
 )(cycle)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples(
+        "strata backfill flights --from 2013-01-01 --to 2013-01-31",
+        "strata backfill flights --source s3://logs/firehose/ --from 2013-01-01 --to 2013-01-31 --apply --parallel 4",
+        "strata backfill flights --from 2012-01-01 --to 2012-01-31 --apply --then condense_and_drop",
+    ),
+)(backfill)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples("strata redrive flights", "strata redrive flights --apply"),
+)(redrive)

@@ -1,0 +1,76 @@
+"""What every benchmark does around its measurements: a node, a command line, files with the report."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+
+from benchmarks.report import Report
+from benchmarks.workload import BenchmarkError
+from local.errors import StackError
+from local.opensearch import EmbeddedOpenSearch
+from opensearch_strata.errors import StrataError
+
+HEAP = "4g"
+
+log = logging.getLogger("benchmarks")
+
+
+@contextmanager
+def node_at(url: str | None) -> Iterator[str]:
+    """URL of a cluster: the one given, else of a node that lives as long as the block."""
+    if url is not None:
+        yield url
+        return
+    log.info("Starting OpenSearch with a heap of %s", HEAP)
+    with EmbeddedOpenSearch(heap=HEAP) as node:
+        yield node.url
+
+
+def refuse_leftovers(there: Sequence[str]) -> None:
+    """Go no further where indices of somebody else have our names.
+
+    :raises BenchmarkError: if there are any
+    """
+    if there:
+        raise BenchmarkError(
+            f"The cluster holds {', '.join(there)}, which this benchmark would overwrite; nothing was changed. "
+            f"Delete them if an earlier run left them, or choose another --prefix."
+        )
+
+
+def command_line(module: str, url: str | None) -> str:
+    """The command that runs, without a URL that may hold a password."""
+    shown = ["URL" if part == url else part for part in sys.argv[1:] if not part.startswith("--url=")]
+    return shlex.join(["python", "-m", module, *shown])
+
+
+def serve(options: argparse.Namespace, run: Callable[[argparse.Namespace], Report]) -> None:
+    """Measure, print the tables and write both files. What goes wrong is told in a sentence.
+
+    :param options: with the paths ``json`` and ``markdown``
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("opensearch", "opensearch_strata", "botocore"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        report = run(options)
+    except (StackError, StrataError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    for path, content in ((options.json, report.json()), (options.markdown, report.markdown().encode())):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    for table in (report.goals_table(), *report.tables):
+        console.print(table.rich())
+    console.print(f"Written: {options.json} and {options.markdown}")

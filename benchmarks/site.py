@@ -1,0 +1,106 @@
+"""Where archives lie and where they are loaded to, and the load that is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from opensearchpy import OpenSearch
+
+from benchmarks.emulated_s3 import BUCKET, s3_at
+from benchmarks.log_archive import SPAN, LogArchive
+from benchmarks.workload import BenchmarkError
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.load import BatchResult, load_batch
+from opensearch_strata.archive.loading_settings import prepare, restore
+from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.plan import Plan, make_plan
+from opensearch_strata.client import ClientSettings, build_client
+
+DEAD_LETTERS = f"s3://{BUCKET}/dead-letters/"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster and an S3.
+
+    :param url: of the cluster
+    :param prefix: how the names of all indices begin
+    """
+
+    client: OpenSearch
+    url: str
+    s3: Any
+    prefix: str
+
+    @classmethod
+    def at(cls, url: str, s3_url: str, prefix: str) -> Site:
+        """The site with clients as a worker has them; bodies are not compressed on a way as short as this."""
+        settings = ClientSettings.from_url(url, timeout=600, http_compress=False, opaque_id="strata-benchmark")
+        return cls(build_client(settings), url, s3_at(s3_url), prefix)
+
+    def ledger(self, archive: LogArchive) -> Ledger:
+        """A ledger apart from that of the cluster."""
+        return Ledger(self.client, archive.dataset.name, index=f"{self.prefix}-ledger")
+
+    def backfill(self, archive: LogArchive, batches: Iterable[Sequence[Listed]]) -> int:
+        """Load batches one after the other as `strata backfill` does; how many documents were created."""
+        ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
+        prepare(self.client, ledger, archive.dataset, [archive.day], owner)
+        try:
+            return sum(self.load(archive, batch).counts.created for batch in batches)
+        finally:
+            restore(self.client, ledger, owner)
+
+    def load(self, archive: LogArchive, objects: Sequence[Listed]) -> BatchResult:
+        """Load objects as one worker does."""
+        ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
+        return load_batch(self.client, self.s3, archive.dataset, objects, ledger, owner, SPAN, DEAD_LETTERS)
+
+    def plan(self, archive: LogArchive) -> Plan:
+        """Plan all events of an archive."""
+        day = archive.day
+        return make_plan(self.s3, self.client, archive.dataset, archive.source, day, day, self.ledger(archive))
+
+    def empty(self, archive: LogArchive, refresh_interval: str | None = None) -> None:
+        """An empty raw day, and a ledger that knows nothing."""
+        for index in (archive.index, f"{self.prefix}-ledger"):
+            self.client.indices.delete(index=index, params={"ignore_unavailable": "true"})
+        self.ledger(archive).ensure()
+        settings = {"index.refresh_interval": refresh_interval} if refresh_interval else {}
+        self.client.indices.create(index=archive.index, body={"settings": settings})
+
+    def check(self, archive: LogArchive) -> None:
+        """Count what the raw day holds.
+
+        :raises BenchmarkError: it is not every event
+        """
+        self.client.indices.refresh(index=archive.index)
+        require(self.client.count(index=archive.index)["count"], archive)
+
+    def leftovers(self) -> list[str]:
+        """Indices whose names begin like ours."""
+        return sorted(
+            self.client.indices.get(index=f"{self.prefix}-*", params={"filter_path": "*.settings.index.uuid"})
+        )
+
+    def remove(self) -> None:
+        """Delete every index and template of ours, each by its name."""
+        for index in self.leftovers():
+            self.client.indices.delete(index=index)
+        for template in (self.prefix, f"{self.prefix}-ledger"):
+            self.client.indices.delete_index_template(name=template, ignore=404)
+
+
+def require(found: int, archive: LogArchive) -> None:
+    """Stop a run whose figures would mean nothing.
+
+    :raises BenchmarkError: there are not as many documents as events
+    """
+    if found != archive.stream.events:
+        raise BenchmarkError(
+            f"{found:,} documents in {archive.index} where {archive.stream.events:,} events are in {archive.source}: "
+            f"the sides do not do the same work, so nothing was measured."
+        )

@@ -1,0 +1,161 @@
+"""The flights of 2013 as an archive in S3: what a CloudWatch Logs subscription through Firehose would have left there.
+
+Every airport logs its flights to a log stream of its own and reports the last six hours at once, so objects lie under
+the hour of the report, not of the flight. Two Firehose streams write beside each other: EWR and JFK as they come
+(multi-member gzip), LGA with S3 compression GZIP (gzip of multi-member gzip, `.gz`). As in life,
+
+- 2 % of the flights are reported late, 6 or 12 hours after the others;
+- about one of the other envelopes in a hundred arrives a second time, with the next report: delivery is at-least-once;
+- the first object of a day begins with a CONTROL_MESSAGE;
+- one object lies under `processing-failed/`. Its envelope was sent again and is in the data too, so an archive is whole
+  without it, and replaying it adds nothing.
+
+Everything follows from the row numbers of the CSV: the same days give the same bytes under the same keys.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from local.cloudwatch import GZIP_LEVEL, control_record, data_record, failed_record, log_event, object_key
+from local.flights import flights
+
+LOG_GROUP = "/flights/nyc"
+STREAMS = {"EWR": "flights-nyc", "JFK": "flights-nyc", "LGA": "flights-lga"}
+"""Firehose stream that takes an airport's events."""
+GZIPPED = "flights-lga"
+"""The stream whose S3 compression is GZIP."""
+FAILED = "flights-nyc"
+"""The stream that left an error object."""
+
+HOUR = 3_600_000
+REPORT = 6 * HOUR
+LATE_ONE_IN = 50
+LATEST = 2
+"""Reports by which a late flight comes later, at most."""
+TWICE_ONE_IN = 100
+SENDERS = 4
+
+
+@dataclass(frozen=True)
+class Written:
+    """What there is in S3.
+
+    :param events: distinct ones, late ones included
+    :param duplicates: events that were delivered a second time
+    :param bytes: of all objects
+    """
+
+    objects: int
+    events: int
+    late: int
+    control: int
+    duplicates: int
+    bytes: int
+
+
+class _Batch(NamedTuple):
+    """Events that travel in one envelope."""
+
+    report: int
+    origin: str
+    hour: int
+
+
+@dataclass
+class _Arrivals:
+    """Firehose records by stream and report, and what they hold."""
+
+    records: defaultdict[tuple[str, int], list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    events: int = 0
+    late: int = 0
+    control: int = 0
+    duplicates: int = 0
+
+
+def write_flights(s3: Any, bucket: str, prefix: str, first: date, last: date) -> Written:
+    """Writes the flights of those days, both included, to a bucket that exists. What is there already is overwritten.
+
+    Late flights of the last day lie under the day after. `s3` is a boto3 client, `prefix` ends with a slash.
+    """
+    arrivals = _arrivals(first, last)
+
+    def put(named: tuple[str, bytes]) -> int:
+        key, body = named
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return len(body)
+
+    with ThreadPoolExecutor(SENDERS) as pool:
+        sizes = list(pool.map(put, _objects(prefix, arrivals.records)))
+    return Written(len(sizes), arrivals.events, arrivals.late, arrivals.control, arrivals.duplicates, sum(sizes))
+
+
+def _arrivals(first: date, last: date) -> _Arrivals:
+    arrivals = _Arrivals()
+    batches: defaultdict[_Batch, list[dict[str, Any]]] = defaultdict(list)
+    for _, number, document in flights(first, last):
+        moment = int(datetime.fromisoformat(document.pop("@timestamp")).timestamp() * 1000)
+        behind = 1 + _number("report", number) % LATEST if _chance("late", number, LATE_ONE_IN) else 0
+        batch = _Batch(moment // REPORT + behind, document["origin"], moment // HOUR)
+        batches[batch].append(log_event(number, moment, orjson.dumps(document).decode()))
+        arrivals.events += 1
+        arrivals.late += bool(behind)
+    for batch, events in sorted(batches.items()):
+        record = data_record(LOG_GROUP, batch.origin, events)
+        stream = STREAMS[batch.origin]
+        arrivals.records[stream, batch.report].append(record)
+        on_time = batch.report == batch.hour * HOUR // REPORT
+        if on_time and _chance("twice", batch, TWICE_ONE_IN):
+            arrivals.records[stream, batch.report + 1].append(record)
+            arrivals.duplicates += len(events)
+    _add_control_messages(arrivals)
+    return arrivals
+
+
+def _add_control_messages(arrivals: _Arrivals) -> None:
+    days = set()
+    for stream, report in sorted(arrivals.records):
+        arrived = _arrival(stream, report)
+        if (stream, arrived.date()) not in days:
+            days.add((stream, arrived.date()))
+            arrivals.records[stream, report].insert(0, control_record(int(arrived.timestamp() * 1000)))
+            arrivals.control += 1
+
+
+def _objects(prefix: str, records: dict[tuple[str, int], list[bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Key and body of every object."""
+    for (stream, report), members in records.items():
+        body = b"".join(members)
+        arrived = _arrival(stream, report)
+        if stream == GZIPPED:
+            yield object_key(prefix, stream, arrived, ".gz"), gzip.compress(body, GZIP_LEVEL, mtime=0)
+        else:
+            yield object_key(prefix, stream, arrived), body
+    if reports := [report for stream, report in records if stream == FAILED]:
+        arrived = _arrival(FAILED, min(reports))
+        line = failed_record(records[FAILED, min(reports)][-1], FAILED, arrived)
+        yield object_key(f"{prefix}processing-failed/", FAILED, arrived), line
+
+
+def _arrival(stream: str, report: int) -> datetime:
+    """When a report arrived: in the quarter of an hour after the hours that it is about."""
+    seconds = (report + 1) * REPORT // 1000 + _number(stream, report) % 900
+    return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
+
+
+def _chance(what: str, of: object, one_in: int) -> bool:
+    return _number(what, of) % one_in == 0
+
+
+def _number(what: str, of: object) -> int:
+    """As good as random, and the same in every run."""
+    return int.from_bytes(blake2b(f"{what} {of}".encode(), digest_size=6).digest())

@@ -1,0 +1,44 @@
+"""Objects opened before they are needed, so that small ones do not wait for S3 one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+
+
+def opened_ahead(
+    things: Iterable[Thing], blocks_of: Callable[[Thing], Iterator[bytes]], ahead: int = 3
+) -> Iterator[tuple[Thing, Iterator[bytes]]]:
+    """Each thing with its blocks, in order; the first block of the next few is fetched meanwhile.
+
+    What fails at the first block is raised where the blocks are read, not here.
+
+    :param ahead: so many are open beside the one that is read
+    """
+    waiting: deque[tuple[Thing, Iterator[bytes], Future[bytes]]] = deque()
+    with ThreadPoolExecutor(ahead, thread_name_prefix="open") as pool:
+        try:
+            for thing in things:
+                blocks = blocks_of(thing)
+                waiting.append((thing, blocks, pool.submit(next, blocks, b"")))
+                if len(waiting) > ahead:
+                    yield _opened(*waiting.popleft())
+            while waiting:
+                yield _opened(*waiting.popleft())
+        finally:
+            for _, _, first in waiting:
+                first.cancel()
+
+
+def _opened(thing: Thing, blocks: Iterator[bytes], first: Future[bytes]) -> tuple[Thing, Iterator[bytes]]:
+    return thing, _continued(blocks, first)
+
+
+def _continued(blocks: Iterator[bytes], first: Future[bytes]) -> Iterator[bytes]:
+    if block := first.result():
+        yield block
+        yield from blocks

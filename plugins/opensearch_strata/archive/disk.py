@@ -1,0 +1,79 @@
+"""How much more the data nodes may hold, and how often they hold it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.dataset import Dataset
+
+_SETTINGS = "cluster.routing.allocation.disk"
+_UNITS = {"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
+_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?b)")
+
+
+def free_below_watermark(client: OpenSearch) -> int | None:
+    """Bytes that the data nodes take before the high disk watermark, beyond which the cluster moves shards away.
+
+    :returns: None where the cluster does not tell: Serverless has no nodes, and a role may be kept from asking
+    """
+    from opensearchpy.exceptions import AuthorizationException, NotFoundError
+
+    try:
+        nodes = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})["nodes"]
+        watermark = _watermark(client.cluster.get_settings(params={"include_defaults": True, "flat_settings": True}))
+    except (AuthorizationException, NotFoundError):
+        return None
+    disks = [node["fs"]["total"] for node in nodes.values() if "data" in node["roles"]]
+    free = [int(disk["available_in_bytes"]) - kept_free(watermark, disk["total_in_bytes"]) for disk in disks]
+    return sum(max(0, room) for room in free)
+
+
+def kept_free(watermark: str, total: int) -> int:
+    """Bytes of a disk that stay free by a watermark: the share that may be used (90%, 0.9), or what stays (10gb)."""
+    if match := _BYTES.fullmatch(watermark.lower()):
+        return int(float(match["number"]) * _UNITS[match["unit"]])
+    share = float(watermark.rstrip("%")) / (100 if watermark.endswith("%") else 1)
+    return round(total * (1 - share))
+
+
+def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
+    """How often a raw day will be held: once and its replicas, as existing raw days have them or the template says.
+
+    :param raw_index: the name of a raw day that is to come, by which the template is found
+    """
+    nodes = int(client.cluster.health(params={"filter_path": "number_of_data_nodes"})["number_of_data_nodes"])
+    names = dataset.raw.names
+    found = client.indices.get_settings(
+        index=names.expression, params={"flat_settings": True, "ignore_unavailable": True, "expand_wildcards": "all"}
+    )
+    days = [index["settings"] for name, index in found.items() if names.date_in(name)]
+    settings = days or [_template(client, raw_index)]
+    return 1 + min(max(0, nodes - 1), max(_replicas(one, nodes) for one in settings))
+
+
+def _template(client: OpenSearch, index: str) -> Mapping[str, Any]:
+    answer = client.transport.perform_request("POST", f"/_index_template/_simulate_index/{index}")
+    settings = answer.get("template", {}).get("settings", {}).get("index", {})
+    return {f"index.{name}": value for name, value in settings.items()}
+
+
+def _replicas(settings: Mapping[str, Any], nodes: int) -> int:
+    """Replicas of an index; where they follow the nodes (``0-1``, ``0-all``), as many as these allow."""
+    expand = str(settings.get("index.auto_expand_replicas", "false"))
+    if expand != "false":
+        most = expand.partition("-")[2]
+        return nodes if most == "all" else int(most)
+    return int(settings.get("index.number_of_replicas", 1))
+
+
+def _watermark(answer: Mapping[str, Any]) -> str:
+    """The high watermark; a cluster that watches none may fill its disks."""
+    known = {**answer.get("defaults", {}), **answer.get("persistent", {}), **answer.get("transient", {})}
+    if str(known.get(f"{_SETTINGS}.threshold_enabled", "true")) == "false":
+        return "100%"
+    return str(known.get(f"{_SETTINGS}.watermark.high", "90%"))

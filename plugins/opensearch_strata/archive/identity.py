@@ -1,0 +1,75 @@
+"""The ``_id`` of a loaded document: the same event gets the same one, however often and wherever it was delivered.
+
+Nothing about arrival, notification, attempt or version of an object enters it. Pure.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+from collections.abc import Callable
+from hashlib import blake2b
+
+from opensearch_strata.archive.events import Origin, Place
+
+_HASH_BYTES = 14
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def document_id(stamp: bytes, digest: bytes) -> str:
+    """24 characters: base64url of the event's second (4 bytes, the highest first) and of a hash (14 bytes).
+
+    OpenSearch keeps such an id as these 18 bytes (``Uid.encodeId``), so events that are neighbours in time are
+    neighbours where it looks for an id before it creates a document.
+    """
+    return b2a_base64(stamp + digest, newline=False).translate(_URL_SAFE).decode("ascii")
+
+
+def hash_of_events(origin: Origin) -> Callable[[str], bytes]:
+    """What makes the hash of CloudWatch's event ids in a log stream; the same in any object of any bucket."""
+    stream = blake2b(_apart(*origin), digest_size=_HASH_BYTES, person=b"event")
+
+    def hash_of(event_id: str) -> bytes:
+        state = stream.copy()
+        state.update(event_id.encode("utf-8", "surrogatepass"))
+        return state.digest()
+
+    return hash_of
+
+
+class RecordHashes:
+    """Hashes of the records of one object, whose events have no id: of the bytes, and which time they occur.
+
+    So identical records stay distinct, and an object that is written again under its key with records added keeps
+    the ids of those that it had, wherever they now are.
+
+    Occurrences are counted for ``section`` distinct records at a time, to hold no more than about 75 MB; then
+    counting begins anew, and the section's number enters the hash. Only in an object of more distinct records, that
+    is written again with records moved across the border of two sections, these get other ids and so are there twice.
+    """
+
+    def __init__(self, place: Place, section: int = 1_000_000) -> None:
+        self._object = blake2b(_apart(place.bucket, place.key), digest_size=32, person=b"record")
+        self._most = section
+        self._section = 0
+        self._seen: dict[int, int] = {}
+
+    def hash_of(self, record: bytes) -> bytes:
+        """The hash of the next record; to be asked for each of the object, in their order."""
+        state = self._object.copy()
+        state.update(record)
+        digest = state.digest()
+        # 56 bits: two records that share them by chance still have different hashes, as their bytes differ.
+        short = int.from_bytes(digest[:7], "big")
+        occurrence = self._seen.get(short, 0)
+        if not occurrence and len(self._seen) >= self._most:
+            self._section += 1
+            self._seen.clear()
+        self._seen[short] = occurrence + 1
+        which = self._section.to_bytes(8, "big") + occurrence.to_bytes(8, "big")
+        return blake2b(digest + which, digest_size=_HASH_BYTES, person=b"occurrence").digest()
+
+
+def _apart(*parts: str) -> bytes:
+    """Texts one after the other, each with its length, so that no two lists of them are the same bytes."""
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -1,0 +1,156 @@
+"""One object after the other into bodies, which small objects share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.layers import TooLarge
+from opensearch_strata.archive.ledger_rows import Counts, Span
+from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.shape import Document, Shaper
+from opensearch_strata.archive.tally import Portion, Tally
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.limits import Limits
+    from opensearch_strata.dataset import Dataset
+
+_JUDGED_FROM = 1000  # events after which an object of too many dead letters is left before its end
+_JUDGED_EVERY = 100  # dead letters
+
+
+class Poisoned(Exception):  # noqa: N818 - reads as what is so
+    """The object is not worth reading on; a sentence says why."""
+
+
+class TakenOver(Exception):  # noqa: N818
+    """Somebody else loads the object by now."""
+
+
+class Ingest:
+    """Reads objects in one thread.
+
+    :param span: event times that are wanted, epoch milliseconds
+    :param send: takes a body that is full, and may keep us waiting
+    :param on_cut: called when a body has gone, and nothing of the next one is there yet
+    :param ids: whether documents bear ids of ours
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        span: Span,
+        limits: Limits,
+        send: Callable[[Body[Portion]], None],
+        on_cut: Callable[[], None],
+        ids: bool,
+    ) -> None:
+        self._dataset = dataset
+        self._span = span
+        self._limits = limits
+        self._send = send
+        self._on_cut = on_cut
+        self._body: Body[Portion] = Body(ids)
+        self.bytes_in = 0
+        self.events = 0
+
+    def take(self, tally: Tally, blocks: Iterator[bytes]) -> str:
+        """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
+        those of the next object: see :meth:`flush`.
+
+        :returns: what was damaged, a sentence, or an empty text
+        :raises Poisoned: it holds nothing, or too much that cannot be loaded
+        :raises TakenOver: it is not ours any more
+        :raises StrataError: it cannot be read
+        """
+        intake = self._dataset.intake
+        reading = Reading(self._watched(tally, blocks), intake.format, begins_of(intake, tally.place.key))
+        started = time.monotonic()
+        try:
+            self._load(tally, reading)
+        except TooLarge as error:
+            raise Poisoned(f"{error}") from error
+        finally:
+            tally.format, tally.layers = reading.format, tuple(reading.layers)
+            tally.seconds = time.monotonic() - started
+            tally.end()
+        return reading.damage or ""
+
+    def flush(self) -> None:
+        """Send what is there."""
+        if self._body:
+            body, self._body = self._body, Body(self._body.ids)
+            self._send(body)
+
+    def _load(self, tally: Tally, reading: Reading) -> None:
+        shaped_by = Shaper(self._dataset, tally.place, self._span).shaped
+        resume, last, broken = tally.row.resume, -1, 0
+        portion: Portion | None = None
+        for item in reading:
+            shaped = shaped_by(item)  # also of what is loaded: what comes later may depend on it
+            record = item.record
+            if record < resume:
+                continue
+            if portion is None or self._body.is_full(self._limits.body_bytes, at_border=record != last):
+                portion = self._next_portion(tally, reading, record)
+            portion.last = last = record
+            portion.read += 1
+            self.events += 1
+            if isinstance(shaped, Document):
+                portion.waiting += 1
+                self._body.add(shaped, portion)
+            elif shaped is None:
+                portion.filtered += 1
+            else:
+                portion.dead += 1
+                broken += shaped.reason == "broken"
+                tally.bury(shaped)
+                if portion.dead % _JUDGED_EVERY == 0:
+                    self._require_worth(tally)
+        if broken and broken == tally.counts.read:
+            raise Poisoned(f"Nothing in {tally.place} can be read ({reading.format}).")
+
+    def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
+        """What the body takes of the object; if the body is full, of the next body."""
+        tally.format, tally.layers = reading.format, tuple(reading.layers)
+        is_full = self._body.is_full(self._limits.body_bytes, at_border=True)
+        if is_full:
+            self.flush()
+            self._require_worth(tally)
+        portion = tally.begin(record)
+        if is_full:
+            self._on_cut()
+        return portion
+
+    def _require_worth(self, tally: Tally) -> None:
+        counts = tally.counts
+        if counts.read >= _JUDGED_FROM and (
+            problem := too_many_dead(self._dataset.intake.most_dead, tally.place, counts)
+        ):
+            raise Poisoned(problem)
+
+    def _watched(self, tally: Tally, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """The blocks, counted, for as long as the object is ours."""
+        for block in blocks:
+            if tally.is_lost:
+                raise TakenOver
+            tally.bytes_in += len(block)
+            self.bytes_in += len(block)
+            yield block
+
+
+def too_many_dead(most_dead: float, place: Place, counts: Counts) -> str:
+    """Why an object belongs in quarantine, a sentence; empty if it does not.
+
+    :param most_dead: share of its events
+    """
+    if counts.dead <= most_dead * counts.read:
+        return ""
+    return (
+        f"{counts.dead:,} of {counts.read:,} events of {place} cannot be loaded, more than the share of {most_dead:g} "
+        "that the dataset allows (intake.most_dead). What could be is loaded."
+    )

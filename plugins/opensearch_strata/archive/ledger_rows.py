@@ -1,0 +1,221 @@
+"""What the ledger knows of an object, and how it is written down. Pure.
+
+A row is one version of an object: the same key with another eTag has a row of its own, and the old one stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.errors import TransientError
+
+State = Literal["running", "done", "quarantined", "failed"]
+"""A running row whose lease has expired is free; ``done`` holds for a range of event times."""
+
+Span = tuple[int, int]
+"""Range of event times in epoch milliseconds: from the first one on, before the second."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Events of an object: every one that was read ends in exactly one of the other numbers.
+
+    :param existed: documents that were already there under the same id
+    :param filtered: outside of the range, or no events (control messages)
+    :param dead: written as dead letters
+    """
+
+    read: int = 0
+    created: int = 0
+    existed: int = 0
+    filtered: int = 0
+    dead: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.read + other.read,
+            self.created + other.created,
+            self.existed + other.existed,
+            self.filtered + other.filtered,
+            self.dead + other.dead,
+        )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether no event is unaccounted for."""
+        return self.read == self.created + self.existed + self.filtered + self.dead
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One version of an object and how far it is loaded.
+
+    Counts, ``days``, ``there`` and ``samples`` are about the records below ``resume`` while the row is running, and
+    about the whole object when it is done. An attempt that was interrupted is thus continued without counting twice;
+    documents that it had created beyond ``resume`` are counted as already there by the next one.
+
+    :param size: bytes in S3
+    :param span: event times that the row is about
+    :param owner: who loads it, a name that no two loaders share
+    :param lease_until: epoch milliseconds; from then on anybody may take over
+    :param attempt: from 1 on; every claim adds one
+    :param days: raw index -> documents created in it
+    :param there: raw index -> documents that were already there; together with ``days`` it names every raw day that
+        has documents of the object
+    :param samples: ``index/id`` of some documents, to be looked up by the proof
+    :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
+        them in this format
+    :param bytes_in: bytes read from S3
+    :param error: why it failed or is in quarantine, a sentence
+    :param seq_no: of the document that holds the row, as is ``primary_term``; None for a row not written yet
+    """
+
+    place: Place
+    size: int
+    span: Span
+    state: State = "running"
+    owner: str = ""
+    lease_until: int = 0
+    attempt: int = 1
+    counts: Counts = Counts()
+    days: Mapping[str, int] = field(default_factory=dict)
+    there: Mapping[str, int] = field(default_factory=dict)
+    samples: tuple[str, ...] = ()
+    resume: int = 0
+    format: str = ""
+    layers: tuple[str, ...] = ()
+    bytes_in: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    seq_no: int | None = None
+    primary_term: int | None = None
+
+    def covers(self, span: Span) -> bool:
+        """Whether the row is about all of a range."""
+        return self.span[0] <= span[0] and span[1] <= self.span[1]
+
+    def is_done_for(self, span: Span) -> bool:
+        """Whether nothing is left to load of a range."""
+        return self.state == "done" and self.covers(span)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What became of objects that somebody wanted to load.
+
+    :param claimed: theirs now, each with the position to start from
+    :param busy: being loaded by others
+    :param done: loaded before
+    """
+
+    claimed: list[ObjectRow] = field(default_factory=list)
+    busy: list[ObjectRow] = field(default_factory=list)
+    done: list[ObjectRow] = field(default_factory=list)
+
+
+class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
+    """Somebody else took objects over, because their lease had expired.
+
+    :param lost: the rows as they were to be written; nothing of them was
+    :param held: the other rows of the same call, which were written
+    """
+
+    def __init__(self, message: str, lost: list[ObjectRow], held: list[ObjectRow]) -> None:
+        super().__init__(message)
+        self.lost = lost
+        self.held = held
+
+
+def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
+    """The row as its next attempt begins.
+
+    One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on.
+    """
+    if row.state not in ("running", "failed") or row.span != span:
+        row = ObjectRow(
+            row.place, row.size, span, attempt=row.attempt, seq_no=row.seq_no, primary_term=row.primary_term
+        )
+    return replace(row, state="running", attempt=row.attempt + 1, error="")
+
+
+def row_id(dataset: str, place: Place) -> str:
+    """The ``_id`` of an object's row, short whatever the key (an ``_id`` has 512 bytes, a key up to 1,024)."""
+    # The key comes last: of the four it alone may hold the separator.
+    return _hashed("object", dataset, place.bucket, place.etag, place.key)
+
+
+def batch_id(dataset: str, plan_id: str, number: int) -> str:
+    """The ``_id`` of a batch of a plan."""
+    return _hashed("batch", dataset, str(number), plan_id)
+
+
+def settings_id(dataset: str, index: str) -> str:
+    """The ``_id`` of what is written down of a raw index while it is loaded."""
+    return _hashed("settings", dataset, index)
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
+    """The document of a row, as :data:`~opensearch_strata.archive.ledger_mapping.PROPERTIES` maps it."""
+    return {
+        "kind": "object",
+        "dataset": dataset,
+        "bucket": row.place.bucket,
+        "key": row.place.key,
+        "etag": row.place.etag,
+        "size": row.size,
+        "span_start": row.span[0],
+        "span_end": row.span[1],
+        "state": row.state,
+        "owner": row.owner,
+        "lease_until": row.lease_until,
+        "attempt": row.attempt,
+        "read": row.counts.read,
+        "created": row.counts.created,
+        "existed": row.counts.existed,
+        "filtered": row.counts.filtered,
+        "dead": row.counts.dead,
+        "days": [
+            {"index": index, "created": row.days.get(index, 0), "existed": row.there.get(index, 0)}
+            for index in sorted(row.days.keys() | row.there.keys())
+        ],
+        "samples": list(row.samples),
+        "resume": row.resume,
+        "format": row.format,
+        "layers": list(row.layers),
+        "bytes_in": row.bytes_in,
+        "seconds": row.seconds,
+        "error": row.error,
+    }
+
+
+def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectRow:
+    """The row that :func:`source_of` wrote down."""
+    return ObjectRow(
+        place=Place(source["bucket"], source["key"], source["etag"]),
+        size=source["size"],
+        span=(source["span_start"], source["span_end"]),
+        state=source["state"],
+        owner=source["owner"],
+        lease_until=source["lease_until"],
+        attempt=source["attempt"],
+        counts=Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"]),
+        days={day["index"]: day["created"] for day in source["days"] if day["created"]},
+        there={day["index"]: day["existed"] for day in source["days"] if day["existed"]},
+        samples=tuple(source["samples"]),
+        resume=source["resume"],
+        format=source["format"],
+        layers=tuple(source["layers"]),
+        bytes_in=source["bytes_in"],
+        seconds=source["seconds"],
+        error=source["error"],
+        seq_no=seq_no,
+        primary_term=primary_term,
+    )

@@ -1,0 +1,134 @@
+"""Which objects of a source may hold the events of a time: listed page by page, what is not to be loaded counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
+from opensearch_strata.archive.objects import Listed
+from opensearch_strata.errors import Refused, TransientError, explain, is_transient
+from opensearch_strata.intake import length_of, split_s3_url
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from opensearch_strata.intake import Intake
+
+_ERROR_LAYOUT = Layout("%Y/%m/%d/%H/")  # of error prefixes without one of their own
+_MOST_FOLDERS = 10_000  # looked through for error prefixes; beyond them, folders are no sign of anything
+_IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class Amount(NamedTuple):
+    """So many objects of so many bytes."""
+
+    objects: int = 0
+    size: int = 0
+
+    def plus(self, size: int) -> Amount:
+        """With one object more."""
+        return Amount(self.objects + 1, self.size + size)
+
+
+class Listing:
+    """The objects of a source that may hold events of a time, in the order of their keys per prefix.
+
+    An event of time t may be in objects that arrived from ``t - early`` to ``t + late``; where keys hold no time
+    (``layout: null``), the time of the last change stands for the arrival.
+
+    :param start: of the events, epoch milliseconds
+    :param end: exclusive
+    :param dead_letters_url: the prefix that takes our dead letters, which may lie in the source
+    """
+
+    def __init__(
+        self, s3: BaseClient, source_url: str, intake: Intake, start: int, end: int, dead_letters_url: str
+    ) -> None:
+        self._s3 = s3
+        self._bucket, self._prefix = split_s3_url(source_url)
+        bucket, prefix = split_s3_url(dead_letters_url)
+        self._dead_letters = prefix if bucket == self._bucket and not self._prefix.startswith(prefix) else None
+        self._layout = Layout(intake.layout) if intake.layout else None
+        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
+        self._arrived = (start - early, end + late)
+        self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
+        """What is listed, each with all that is beneath it."""
+        self.apart: dict[Reason, Amount] = {}
+        """What was listed and is not to be loaded; complete once all was listed."""
+
+    def __iter__(self) -> Iterator[Listed]:
+        """The objects to load, lazily.
+
+        :raises Refused: S3 does not allow it, or there is no such bucket
+        :raises TransientError: S3 does not answer
+        """
+        for prefix in self.prefixes:
+            for found in self._objects(prefix):
+                if reason := self._reason(found):
+                    self._set_apart(reason, found["Size"])
+                else:
+                    yield self._listed(found)
+        if self._layout:
+            self._count_errors()
+
+    def arrival(self, key: str, modified: int) -> Arrival:
+        """When an object arrived.
+
+        :param modified: time of its last change, epoch milliseconds, which counts if the key says nothing
+        """
+        by_key = arrival_of(self._layout, key.removeprefix(self._prefix)) if self._layout else None
+        return by_key or Arrival(modified, modified + 1000)  # S3 knows whole seconds
+
+    def _texts(self, layout: Layout | None) -> list[str]:
+        return layout.prefixes(*self._arrived) if layout else [""]
+
+    def _reason(self, found: dict[str, Any]) -> Reason | None:
+        key, size = found["Key"], found["Size"]
+        if self._dead_letters is not None and key.startswith(self._dead_letters):
+            return "dead_letters"
+        if reason := reason_apart(key.removeprefix(self._prefix), size):
+            return reason
+        if not self.arrival(key, _milliseconds(found)).meets(*self._arrived):
+            return "other_time"
+        restored = found.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
+        return "in_glacier" if found.get("StorageClass") in _IN_GLACIER and not restored else None
+
+    def _listed(self, found: dict[str, Any]) -> Listed:
+        place = Place(self._bucket, found["Key"], found["ETag"].strip('"'))
+        return Listed(place, found["Size"], _milliseconds(found))
+
+    def _set_apart(self, reason: Reason, size: int) -> None:
+        self.apart[reason] = self.apart.get(reason, Amount()).plus(size)
+
+    def _count_errors(self) -> None:
+        """Error prefixes lie beside the years, where no listing by time comes along."""
+        for folder in self._folders():
+            if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
+                for text in self._texts(_ERROR_LAYOUT):
+                    for found in self._objects(folder + text):
+                        self._set_apart("errors", found["Size"])
+
+    def _folders(self) -> Iterator[str]:
+        options = {"Prefix": self._prefix, "Delimiter": "/", "PaginationConfig": {"MaxItems": _MOST_FOLDERS}}
+        for page in self._pages(self._prefix, options):
+            yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
+
+    def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
+        for page in self._pages(prefix, {"Prefix": prefix, "OptionalObjectAttributes": ["RestoreStatus"]}):
+            yield from page.get("Contents", [])
+
+    def _pages(self, prefix: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield from self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **options)
+        except (BotoCoreError, ClientError) as error:
+            sentence = f"s3://{self._bucket}/{prefix} cannot be listed. {explain(error)}"
+            raise (TransientError if is_transient(error) else Refused)(sentence) from error
+
+
+def _milliseconds(found: dict[str, Any]) -> int:
+    return int(found["LastModified"].timestamp() * 1000)

@@ -1,0 +1,258 @@
+"""Objects of an archive into raw days: claimed, read, sent, accounted for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.ahead import opened_ahead
+from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.dead_letters import DeadLetterFile
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ingest import Ingest, Poisoned, TakenOver, too_many_dead
+from opensearch_strata.archive.leases import Leases, Outcome
+from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, Span, State
+from opensearch_strata.archive.limits import Limits
+from opensearch_strata.archive.objects import Listed, open_object
+from opensearch_strata.archive.progress import Meter, Progress
+from opensearch_strata.archive.sender import Sender
+from opensearch_strata.archive.tally import Portion, Tally, credit
+from opensearch_strata.errors import Refused, StrataError, TransientError, is_transient
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.ledger import Ledger
+    from opensearch_strata.dataset import Dataset
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 50  # objects claimed at once
+_CHUNK_BYTES = 256_000_000  # or so many bytes of them
+_POLLS = 10  # looks at objects that somebody else loads, for each renewal of a lease
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """How a batch is loaded.
+
+    :param in_flight: most bulk requests at once
+    :param body_bytes: most bytes in one of them, uncompressed; domains and Serverless take 10 MB or more
+    :param patience: seconds that OpenSearch may be away, or refuse, before the batch fails
+    :param renew_every: seconds between checkpoints, each of which renews the leases
+    :param progress_every: seconds between reports on how far it is
+    :param ids: False for time series collections of OpenSearch Serverless, which take none. Then there is one request
+        at a time and a checkpoint after each, and what a request has brought in twice stays twice: one that was not
+        answered, and the last one before a crash
+    """
+
+    in_flight: int = 3
+    body_bytes: int = 9_000_000
+    patience: float = 1800
+    renew_every: float = 20
+    progress_every: float = 10
+    ids: bool = True
+
+
+@dataclass
+class BatchResult:
+    """What became of a batch.
+
+    :param rows: objects that this batch was at: done, quarantined or failed
+    :param skipped: objects that were loaded before, or meanwhile by somebody else
+    :param failures: why objects failed
+    """
+
+    rows: list[ObjectRow] = field(default_factory=list)
+    skipped: list[ObjectRow] = field(default_factory=list)
+    failures: list[StrataError] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """Sums over the objects that this batch was at."""
+        return sum((row.counts for row in self.rows), Counts())
+
+    def in_state(self, state: str) -> list[ObjectRow]:
+        """The rows of a state."""
+        return [row for row in self.rows if row.state == state]
+
+    def require_success(self) -> None:
+        """Raise if an object failed; all others are loaded by then.
+
+        :raises TransientError: another attempt may load all that failed
+        :raises Refused: at least one will fail again
+        """
+        if not self.failures:
+            return
+        named = " ".join(str(failure) for failure in self.failures[:_NAMED])
+        more = f" {len(self.failures) - _NAMED} more: see the ledger." if len(self.failures) > _NAMED else ""
+        kind = TransientError if all(map(is_transient, self.failures)) else Refused
+        raise kind(f"{len(self.failures)} of {len(self.rows)} objects failed, all others are loaded. {named}{more}")
+
+
+def load_batch(
+    client: OpenSearch,
+    s3: BaseClient,
+    dataset: Dataset,
+    objects: Sequence[Listed],
+    ledger: Ledger,
+    owner: str,
+    span: Span,
+    dead_letters_url: str,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    settings: LoadSettings = LoadSettings(),
+) -> BatchResult:
+    """Load objects, each once, whoever else is at them. An object that fails or is in quarantine stops no other one.
+
+    Objects that somebody else is loading are waited for, and taken over if their lease expires.
+
+    :param owner: a name that no two loads share; part of the rows in the ledger
+    :param span: event times to load, epoch milliseconds
+    :param dead_letters_url: s3://bucket/prefix/ for what cannot be loaded
+    :param on_progress: called now and then, between two bodies or objects, and at the end
+    :raises TransientError: OpenSearch or the ledger could not be used for too long; what was loaded is kept
+    :raises Refused: OpenSearch forbids it
+    """
+    meter = Meter(len(objects), sum(listed.size for listed in objects), on_progress, settings.progress_every)
+    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings)
+    return load.run({listed.place: listed.size for listed in objects})
+
+
+Objects = dict[Place, int]
+"""Objects and their sizes in bytes."""
+
+
+class _Load:
+    """One batch."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        s3: BaseClient,
+        dataset: Dataset,
+        ledger: Ledger,
+        owner: str,
+        span: Span,
+        dead_letters_url: str,
+        meter: Meter,
+        settings: LoadSettings,
+    ) -> None:
+        self._s3, self._dataset, self._ledger = s3, dataset, ledger
+        self._owner, self._span, self._dead_letters_url = owner, span, dead_letters_url
+        self._ids = settings.ids
+        self._poll = settings.renew_every / _POLLS
+        self._meter = meter
+        self._result = BatchResult()
+        self._read: list[Outcome] = []  # of objects that are read, but not all accounted for
+        self._failures: dict[Place, StrataError] = {}
+        self._lost: Objects = {}
+        limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
+        self._leases = Leases(ledger, settings.renew_every)
+        self._sender = Sender(client, credit, limits, settings.patience)
+        self._ingest = Ingest(dataset, span, limits, self._send, self._on_cut, settings.ids)
+
+    def run(self, objects: Objects) -> BatchResult:
+        """Load all, first what is free."""
+        with self._leases, self._sender:
+            busy: Objects = {}
+            for chunk in _chunks(objects):
+                busy |= self._load_free(chunk)
+            busy |= self._complete()
+            if busy:
+                _log.info("%d objects are being loaded by somebody else; waiting for them.", len(busy))
+            while busy:
+                time.sleep(self._poll)
+                busy = self._load_free(busy) | self._complete()
+        self._result.seconds = self._tick(at_end=True)
+        return self._result
+
+    def _load_free(self, objects: Objects) -> Objects:
+        """Load what nobody else is loading; returns the rest."""
+        claims = self._ledger.claim(objects.items(), self._span, self._owner)
+        self._result.skipped += claims.done
+        self._meter.leave_out(len(claims.done), sum(row.size for row in claims.done))
+        tallies = [self._tally(row) for row in claims.claimed]
+        self._leases.hold(tallies)
+        for tally, blocks in opened_ahead(tallies, self._blocks):
+            self._load_object(tally, blocks)
+            self._finish_settled()
+            self._tick()
+        return {row.place: row.size for row in claims.busy}
+
+    def _load_object(self, tally: Tally, blocks: Iterator[bytes]) -> None:
+        state: State = "done"
+        error = ""
+        try:
+            error = self._ingest.take(tally, blocks)
+        except TakenOver:
+            pass  # found again by the tally's mark
+        except Poisoned as poison:
+            state, error = "quarantined", str(poison)
+        except StrataError as failure:
+            state, error = "failed", str(failure)
+            self._failures[tally.place] = failure
+        self._read.append(Outcome(tally, state, error))
+
+    def _complete(self) -> Objects:
+        """Account for everything that is read; returns what somebody else has taken over meanwhile."""
+        self._ingest.flush()
+        self._sender.drain()
+        self._finish_settled()
+        lost, self._lost = self._lost, {}
+        return lost
+
+    def _finish_settled(self) -> None:
+        ready = [outcome for outcome in self._read if outcome.tally.is_settled]
+        self._read = [outcome for outcome in self._read if not outcome.tally.is_settled]
+        for row in self._leases.finish([self._judged(outcome) for outcome in ready]):
+            self._result.rows.append(row)
+            if row.state == "failed":
+                self._result.failures.append(self._failures.get(row.place) or Refused(row.error))
+            if row.error:
+                _log.warning("%s is %s. %s", row.place, row.state, row.error)
+        self._lost |= {tally.place: tally.row.size for tally, *_ in ready if tally.is_lost}
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        if outcome.state == "done":
+            most_dead = self._dataset.intake.most_dead
+            if problem := too_many_dead(most_dead, outcome.tally.place, outcome.tally.counts):
+                return Outcome(outcome.tally, "quarantined", problem)
+        return outcome
+
+    def _tally(self, row: ObjectRow) -> Tally:
+        return Tally(row, DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place))
+
+    def _blocks(self, tally: Tally) -> Iterator[bytes]:
+        return open_object(self._s3, tally.place, tally.row.size)
+
+    def _send(self, body: Body[Portion]) -> None:
+        self._sender.send(body)
+        if not self._ids:
+            self._sender.drain()
+
+    def _on_cut(self) -> None:
+        if not self._ids:  # what is not written down now would be there twice after a crash
+            self._finish_settled()
+            self._leases.checkpoint()
+        self._tick()
+
+    def _tick(self, at_end: bool = False) -> float:
+        return self._meter.tick(len(self._result.rows), self._ingest.bytes_in, self._ingest.events, at_end)
+
+
+def _chunks(objects: Objects) -> Iterator[Objects]:
+    """Objects in the order given, as many as are claimed at once."""
+    chunk: Objects = {}
+    for place, size in objects.items():
+        chunk[place] = size
+        if len(chunk) == _CHUNK or sum(chunk.values()) >= _CHUNK_BYTES:
+            yield chunk
+            chunk = {}
+    if chunk:
+        yield chunk

@@ -1,0 +1,55 @@
+"""Access logs of API Gateway in the two formats of its documentation, CLF and JSON; others are the user's own.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.plain import json_fields
+from opensearch_strata.archive.times import epoch_ms, read_time
+
+# REST APIs have no space before the quote, HTTP APIs have one.
+_CLF = re.compile(
+    r'(?P<ip>\S+) (?P<caller>\S+) (?P<user>\S+) \[(?P<requestTime>[^\]]+)\] ?"(?P<httpMethod>\S+) '
+    r'(?P<resourcePath>.*?) (?P<protocol>\S+)" (?P<status>\d{3}|-) (?P<responseLength>\d+|-) (?P<requestId>\S+)'
+    r"(?: (?P<extendedRequestId>\S+))?"
+)
+_NUMBERS = ("status", "responseLength")
+
+
+def api_gateway(_: ZoneInfo) -> Parser:
+    """Fields as AWS names them in its JSON format; those without a value (``-``) are left out."""
+
+    def parse(message: Message) -> Parsed:
+        if isinstance(message, str) and not message.startswith("{"):
+            line = _CLF.fullmatch(message.strip())
+            if line is None:
+                raise Unreadable("is neither a line of the common log format nor a JSON object")
+            return _tidy(line.groupdict())
+        return _tidy(json_fields(message))
+
+    return parse
+
+
+def _tidy(fields: dict[str, Any]) -> Parsed:
+    present = {name: value for name, value in fields.items() if value is not None and value != "-"}
+    for name in _NUMBERS:
+        if isinstance(value := present.get(name), str) and value.isdecimal():
+            present[name] = int(value)
+    return Parsed(present, _when(present))
+
+
+def _when(fields: dict[str, Any]) -> int | None:
+    time = read_time(fields.get("requestTimeEpoch"))
+    if time is not None:
+        return time
+    try:
+        return epoch_ms(datetime.strptime(str(fields.get("requestTime")), "%d/%b/%Y:%H:%M:%S %z"))
+    except ValueError:
+        return None

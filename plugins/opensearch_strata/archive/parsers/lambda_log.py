@@ -1,0 +1,70 @@
+"""Logs of AWS Lambda functions, as text and as JSON.
+
+Text: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html. JSON:
+https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html; both give the same fields.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.plain import json_fields
+from opensearch_strata.archive.times import read_time
+
+_PLATFORM = re.compile(r"(START|END|REPORT) RequestId: ")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_MEASURED = re.compile(r"(\d+(?:\.\d+)?) (ms|MB)")
+
+
+def lambda_log(_: ZoneInfo) -> Parser:
+    """Fields ``type`` (``platform.report``), ``request_id``, ``duration_ms``, ``memory_size_mb``, ...
+
+    Of a line of the function's own: its JSON fields with ``request_id``, or ``message``.
+    """
+
+    def parse(message: Message) -> Parsed:
+        if isinstance(message, str):
+            if line := _PLATFORM.match(message):
+                return Parsed({"type": f"platform.{line[1].lower()}", **_read_line(message[len(line[1]) + 1 :])}, None)
+            if not message.startswith("{"):
+                return Parsed({"message": message.rstrip("\n")}, None)
+        try:
+            return _read_json(json_fields(message))
+        except Unreadable:
+            return Parsed({"message": message}, None)
+
+    return parse
+
+
+def _read_line(text: str) -> dict[str, Any]:
+    """The ``Name: value`` parts of a line; START and END have them between spaces, REPORT between tabs."""
+    fields: dict[str, Any] = {}
+    for part in re.split(r"[\t\n]+| (?=Version: )", text.replace("XRAY ", "")):
+        name, _, value = part.strip().partition(": ")
+        name = _snake(name.replace(" ", ""))
+        if measured := _MEASURED.fullmatch(value):
+            name = f"{name}_{measured[2].lower()}"
+            fields[name] = float(measured[1]) if measured[2] == "ms" else int(measured[1])
+        elif value:
+            fields[name] = value == "true" if name == "sampled" else value
+    return fields
+
+
+def _read_json(fields: dict[str, Any]) -> Parsed:
+    kind, record = fields.get("type"), fields.get("record")
+    if isinstance(kind, str) and kind.startswith("platform.") and isinstance(record, dict):
+        metrics = record.get("metrics")
+        flat = {**record, **metrics} if isinstance(metrics, dict) else record
+        named = {_snake(name): value for name, value in flat.items() if value is not metrics or metrics is None}
+        return Parsed({"type": kind, **named}, read_time(fields.get("time")))
+    if "requestId" in fields:
+        fields["request_id"] = fields.pop("requestId")
+    return Parsed(fields, read_time(fields.get("timestamp")))
+
+
+def _snake(name: str) -> str:
+    """``billedDurationMs`` and ``BilledDuration`` as ``billed_duration_ms`` and ``billed_duration``."""
+    return _CAPITAL.sub("_", name.replace("MB", "Mb")).lower()

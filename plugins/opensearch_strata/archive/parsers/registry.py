@@ -1,0 +1,77 @@
+"""Parsers by name, and which one reads which log. To add one: a module like those here, a line in each table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.events import NOWHERE, Origin
+from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
+from opensearch_strata.archive.parsers.api_gateway import api_gateway
+from opensearch_strata.archive.parsers.lambda_log import lambda_log
+from opensearch_strata.archive.parsers.parsed import Parser
+from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
+from opensearch_strata.archive.parsers.vpc_flow import vpc_flow
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from opensearch_strata.intake import Intake, ParserName
+
+PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
+    "mysql_general": mysql_general.mysql_general,
+    "mysql_slow": mysql_slow.mysql_slow,
+    "mysql_error": mysql_error.mysql_error,
+    "mysql_audit": mysql_audit.mysql_audit,
+    "lambda": lambda_log,
+    "vpc_flow": vpc_flow,
+    "api_gateway": api_gateway,
+    "json": json_message,
+    "raw": raw_message,
+    "auto": auto_message,
+}
+"""Name -> makes the parser of one log stream of an object; takes the zone of times that name none."""
+
+REMEMBERING: frozenset[ParserName] = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
+"""Parsers that must see each message, since what they read from one depends on those before."""
+
+_BEGINS: Mapping[ParserName, Callable[[str], bool]] = {
+    "mysql_general": mysql_general.begins,
+    "mysql_slow": mysql_slow.begins,
+    "mysql_error": mysql_error.begins,
+    "mysql_audit": mysql_audit.begins,
+}
+
+# Log groups that AWS names, and keys and groups whose names say what they hold.
+_WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
+    ("/aws/rds/*/general", "mysql_general"),
+    ("/aws/rds/*/slowquery", "mysql_slow"),
+    ("/aws/rds/*/error", "mysql_error"),
+    ("/aws/rds/*/audit", "mysql_audit"),
+    ("/aws/lambda/*", "lambda"),
+    ("*vpcflowlogs*", "vpc_flow"),
+    ("*vpc-flow-log*", "vpc_flow"),
+    ("/aws/apigateway/*", "api_gateway"),
+    ("/aws/api-gateway/*", "api_gateway"),
+    ("*api-gateway-access-logs*", "api_gateway"),
+)
+
+
+def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
+    """The parser of a log: by the dataset's patterns, else its parser, else what the log's name says.
+
+    :param key: of the object; counts where there is no log group
+    :returns: ``auto`` if each message is to be looked at by itself
+    """
+    name = origin.log_group or key
+    stated = (parser for pattern, parser in intake.parsers.items() if fnmatchcase(name, pattern))
+    parser = next(stated, intake.parser)
+    if parser != "auto":
+        return parser
+    return next((known for pattern, known in _WELL_KNOWN if fnmatchcase(name.lower(), pattern)), "auto")
+
+
+def begins_of(intake: Intake, key: str) -> Callable[[str], bool] | None:
+    """What says whether a line of a plain text object begins an entry; None: every line is one."""
+    return _BEGINS.get(parser_name(intake, NOWHERE, key))

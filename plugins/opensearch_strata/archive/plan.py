@@ -1,0 +1,263 @@
+"""What a load will do: the objects that may hold events of some days and are not loaded yet, in batches.
+
+A batch is a run of neighbouring keys. So its events are of neighbouring times: it writes to few raw days, and its ids,
+which begin with the time, are looked up where those of the event before were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from opensearch_strata.archive.disk import copies, free_below_watermark
+from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
+from opensearch_strata.archive.keys import REASONS, Reason
+from opensearch_strata.archive.letters import dead_letters_url
+from opensearch_strata.archive.listing import Amount, Listing
+from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.sampling import Sample, sample
+from opensearch_strata.days import day_bounds
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.intake import split_s3_url
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.ledger import Ledger
+    from opensearch_strata.archive.ledger_rows import ObjectRow, Span
+    from opensearch_strata.dataset import Dataset
+
+_ASKED_AT_ONCE = 1000  # rows of the ledger
+_OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
+
+
+@dataclass(frozen=True)
+class PlanLimits:
+    """How a plan is cut.
+
+    :param batches: at most so many, as Airflow maps 1,024 tasks (``core.max_map_length``)
+    :param batch_bytes: a batch has at least about so many bytes, so that its work outweighs the start of a task
+    :param objects: at most so many, which are held in memory
+    """
+
+    batches: int = 1024
+    batch_bytes: int = 64 << 20
+    objects: int = 500_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Objects that one task loads.
+
+    :param number: from 0 on
+    :param arrived: when the first and the last of them did, epoch milliseconds
+    """
+
+    number: int
+    objects: tuple[Listed, ...]
+    arrived: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes in S3."""
+        return sum(listed.size for listed in self.objects)
+
+    @property
+    def label(self) -> str:
+        """For a person: when its objects arrived, how many they are, how large."""
+        first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in self.arrived)
+        return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {_shown(Amount(len(self.objects), self.size))}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load will do.
+
+    :param plan_id: later plans have greater ones
+    :param span: event times that are loaded
+    :param prefixes: what was listed
+    :param left_out: objects that the ledger has as loaded
+    :param poorer_days: raw days that lost documents since they were loaded, whose objects are loaded again
+    :param set_apart: objects that were listed and are not to be loaded, by reason
+    :param sample: what a few of the objects hold; None without any
+    :param estimate: likewise
+    """
+
+    plan_id: str
+    dataset_name: str
+    source_url: str
+    first: date
+    last: date
+    span: Span
+    dead_letters_url: str
+    prefixes: Sequence[str]
+    batches: Sequence[Batch]
+    left_out: Amount
+    poorer_days: Sequence[str]
+    set_apart: dict[Reason, Amount]
+    sample: Sample | None
+    estimate: Estimate | None
+
+    @property
+    def amount(self) -> Amount:
+        """The objects to load."""
+        return Amount(sum(len(batch.objects) for batch in self.batches), sum(batch.size for batch in self.batches))
+
+    @property
+    def verdict(self) -> str:
+        """What there is to do, in a sentence or two."""
+        days = f"{self.first}" if self.first == self.last else f"{self.first} .. {self.last}"
+        if self.batches:
+            return f"To load for {days}: {_shown(self.amount)}, in {len(self.batches):,} batches."
+        if self.left_out.objects:
+            return f"All {self.left_out.objects:,} objects that may hold events of {days} are loaded already."
+        apart = "; ".join(f"{REASONS[reason]}: {amount.objects:,}" for reason, amount in self.set_apart.items())
+        return (
+            f"There are no objects to load for {days}. Listed: {_listed(self.source_url, self.prefixes)}. Set apart: "
+            f"{apart or 'none'}. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
+        )
+
+
+def make_plan(
+    s3: BaseClient,
+    client: OpenSearch,
+    dataset: Dataset,
+    source_url: str,
+    first: date,
+    last: date,
+    ledger: Ledger,
+    limits: PlanLimits = PlanLimits(),
+    poorer_days: Sequence[str] = (),
+) -> Plan:
+    """List, leave out what is loaded, look into a few objects, ask the cluster for room. Changes nothing.
+
+    :param source_url: s3://bucket/prefix/ of the objects
+    :param first: first day of the events, in the dataset's zone
+    :param last: last day, inclusive
+    :param poorer_days: raw days that lost documents since they were loaded; what went into them is loaded again
+    :raises DefinitionError: the source or the days cannot be used
+    :raises Refused: S3 does not allow it, or there are too many objects for one plan
+    :raises TransientError: S3 or OpenSearch does not answer
+    """
+    if last < first:
+        raise DefinitionError(f"The last day, {last}, is before the first, {first}; swap them.")
+    try:
+        letters = dead_letters_url(dataset.intake, source_url)
+    except ValueError as error:
+        raise DefinitionError(f"{error}.") from None
+    span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
+    listing = Listing(s3, source_url, dataset.intake, *span, letters)
+    found = _not_loaded(listing, ledger, _NotLoaded(span, poorer_days), limits)
+    looked = sample(s3, dataset, found.objects, span) if found.objects else None
+    return Plan(
+        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
+        dataset_name=dataset.name,
+        source_url=source_url,
+        first=first,
+        last=last,
+        span=span,
+        dead_letters_url=letters,
+        prefixes=listing.prefixes,
+        batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
+        left_out=found.left_out,
+        poorer_days=poorer_days,
+        set_apart=listing.apart,
+        sample=looked,
+        estimate=estimate(looked, found.size, found.rate, _room(client, dataset, last)) if looked else None,
+    )
+
+
+def runs(objects: Sequence[Listed], limits: PlanLimits) -> list[list[Listed]]:
+    """Objects in runs of neighbours with about as many bytes each; no run is off by more than its largest object."""
+    costs = [listed.size + _OBJECT_COST for listed in objects]
+    total = sum(costs)
+    number = min(limits.batches, max(1, round(total / limits.batch_bytes)))
+    found: dict[int, list[Listed]] = {}
+    before = 0
+    for listed, cost in zip(objects, costs, strict=True):
+        found.setdefault((2 * before + cost) * number // (2 * total), []).append(listed)
+        before += cost
+    return list(found.values())
+
+
+@dataclass
+class _NotLoaded:
+    """What is left of a listing, and what earlier loads tell.
+
+    :param span: event times that are to be loaded
+    :param poorer_days: objects with documents in these are not loaded, whatever the ledger says
+    :param read: events that they read
+    :param seconds: that they took
+    """
+
+    span: Span
+    poorer_days: Collection[str]
+    objects: list[Listed] = field(default_factory=list)
+    size: int = 0
+    left_out: Amount = field(default_factory=Amount)
+    read: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Events a second of earlier loads."""
+        return rate_of(self.read, self.seconds)
+
+    def add(self, listed: Listed, row: ObjectRow | None) -> None:
+        """An object, and what the ledger has on it."""
+        if row:
+            self.read += row.counts.read
+            self.seconds += row.seconds
+        if row and row.is_done_for(self.span) and (row.days.keys() | row.there.keys()).isdisjoint(self.poorer_days):
+            self.left_out = self.left_out.plus(listed.size)
+        else:
+            self.objects.append(listed)
+            self.size += listed.size
+
+
+def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: PlanLimits) -> _NotLoaded:
+    for page in _pages(listing):
+        rows = ledger.rows(listed.place for listed in page)
+        for listed in page:
+            found.add(listed, rows.get(listed.place))
+        if len(found.objects) > limits.objects:
+            raise Refused(
+                f"There are more than {limits.objects:,} objects to load, which is too many for one plan. Nothing was "
+                f"loaded; take a range that ends before {found.objects[-1].place}, and the rest with the next plan."
+            )
+    return found
+
+
+def _pages(listing: Iterable[Listed]) -> Iterator[list[Listed]]:
+    objects = iter(listing)
+    while page := list(islice(objects, _ASKED_AT_ONCE)):
+        yield page
+
+
+def _batch(listing: Listing, number: int, objects: list[Listed]) -> Batch:
+    arrivals = [listing.arrival(listed.place.key, listed.modified).start for listed in objects]
+    return Batch(number, tuple(objects), (min(arrivals), max(arrivals)))
+
+
+def _room(client: OpenSearch, dataset: Dataset, last: date) -> Room:
+    free = free_below_watermark(client)
+    return Room(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _shown(amount: Amount) -> str:
+    return f"{amount.objects:,} objects, {amount.size / 2**20:,.1f} MiB"
+
+
+def _listed(source_url: str, prefixes: Sequence[str]) -> str:
+    bucket, _ = split_s3_url(source_url)
+    urls = [f"s3://{bucket}/{prefix}" for prefix in prefixes]
+    return f"{urls[0]} .. {urls[-1]} ({len(urls)} prefixes)" if len(urls) > 2 else " and ".join(urls)

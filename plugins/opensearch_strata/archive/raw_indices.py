@@ -1,0 +1,167 @@
+"""Raw days as indices of the server: made, mapped, and their settings read and written, many in a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from opensearch_strata.errors import Refused, TransientError, explain, is_transient
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+Settings = Mapping[str, str | None]
+"""Setting -> value as the server shows it; None: not set, so that the server's default counts."""
+
+_LINE = 3000  # characters of names in a request's line, which has 4 KiB
+_THOSE_THERE = {"ignore_unavailable": "true"}
+
+_PATIENTLY = Retrying(
+    retry=retry_if_exception(is_transient),
+    wait=wait_random_exponential(multiplier=0.5, max=10),
+    stop=stop_after_attempt(6),
+    reraise=True,
+)
+
+
+def writable(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
+    """Name -> mappings and flat settings, of those that are there.
+
+    :raises Refused: one is read-only, write-blocked, closed or no index
+    :raises TransientError: one is blocked because a disk is full
+    """
+    found = _found(client, names)
+    for name, body in found.items():
+        settings = body["settings"]
+        if name not in names:
+            raise Refused(
+                f"{', '.join(body['aliases'])} is an alias of {name}, not an index, so nothing is loaded into it. "
+                f"Nothing was changed. Rename, or let the dataset's raw.index name the real indices."
+            )
+        if settings.get("index.verified_before_close") == "true":
+            raise Refused(f"{name} is closed, so nothing can be loaded into it. Nothing was changed. Open it first.")
+        for block in ("read_only", "write"):
+            if settings.get(f"index.blocks.{block}") == "true":
+                raise Refused(
+                    f"{name} is {'read-only' if block == 'read_only' else 'write-blocked'}: another run rebuilds its "
+                    f"rows, or somebody holds it. Nothing was changed. If nobody does, set index.blocks.{block} to "
+                    f"null on it and run again."
+                )
+        if settings.get("index.blocks.read_only_allow_delete") == "true":
+            raise TransientError(
+                f"{name} takes no documents because a disk of the cluster is full. Nothing was changed. OpenSearch "
+                f"lifts the block by itself when there is room again; make room, then run again."
+            )
+    return found
+
+
+def create(client: OpenSearch, name: str) -> None:
+    """Create an index as the templates that match its name say; fine if somebody else does so at the same time.
+
+    :raises Refused: the server rejects it
+    """
+    from opensearchpy import RequestError
+
+    try:
+        client.indices.create(index=name)
+    except RequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise Refused(
+                f"{name} could not be created. {explain(error)} Nothing was loaded into it. Mend the index template "
+                f"that matches this name, if there is one."
+            ) from error
+
+
+def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> None:
+    """Add fields to mappings.
+
+    :param missing: name -> field path -> mapping
+    :raises Refused: the server rejects a field
+    """
+    from opensearchpy import RequestError
+
+    for properties, names in _alike({name: fields for name, fields in missing.items() if fields}):
+        for part in _parts(names):
+            try:
+                client.indices.put_mapping(index=",".join(part), body={"properties": properties})
+            except RequestError as error:
+                raise Refused(
+                    f"The fields of the dataset cannot be mapped in {part[0]} and {len(part) - 1} more: "
+                    f"{explain(error)} Nothing was loaded. Mend raw.fields of the dataset, or let an index template "
+                    f"map the field."
+                ) from error
+
+
+def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -> dict[str, Settings]:
+    """Name -> what is set of these settings, of indices that are there."""
+    wanted = list(keys)
+    return {
+        name: {key: body["settings"].get(key) for key in wanted} for name, body in _found(client, list(names)).items()
+    }
+
+
+def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> set[str]:
+    """Change settings, of indices that are there.
+
+    :param wanted: name -> settings
+    :returns: names of those that are read-only
+    """
+    blocked: set[str] = set()
+    for settings, names in _alike(wanted):
+        for part in _parts(names):
+            if not _put(client, part, settings):
+                blocked.update(name for name in part if len(part) == 1 or not _put(client, [name], settings))
+    return blocked
+
+
+def refresh(client: OpenSearch, names: Sequence[str]) -> None:
+    """Let searches see what was written, in indices that are there."""
+    for part in _parts(names):
+        _PATIENTLY(client.indices.refresh, index=",".join(part), params=_THOSE_THERE)
+
+
+def _found(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in _parts(names):
+        params = {**_THOSE_THERE, "flat_settings": "true"}
+        found |= _PATIENTLY(client.indices.get, index=",".join(part), params=params)
+    return found
+
+
+def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> bool:
+    from opensearchpy import AuthorizationException
+
+    try:
+        _PATIENTLY(client.indices.put_settings, index=",".join(names), body=settings, params=_THOSE_THERE)
+    except AuthorizationException as error:
+        if error.error != "cluster_block_exception":
+            raise
+        return False
+    return True
+
+
+def _alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+    """Equal bodies and the names that share them."""
+
+    def key(name: str) -> bytes:
+        return orjson.dumps(bodies[name], option=orjson.OPT_SORT_KEYS)
+
+    for _, names in groupby(sorted(bodies, key=key), key=key):
+        same = list(names)
+        yield bodies[same[0]], same
+
+
+def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+    """Names that fit into the line of a request each."""
+    part: list[str] = []
+    for name in names:
+        if part and sum(map(len, part)) + len(part) + len(name) > _LINE:
+            yield part
+            part = []
+        part.append(name)
+    if part:
+        yield part

@@ -1,0 +1,77 @@
+"""An object in S3 as events: layers off, format found, record by record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.formats import FORMATS, detected, lines
+from opensearch_strata.archive.layers import LIMITS, Damaged, Limits, decoded
+from opensearch_strata.archive.manifest import Archived, verified
+from opensearch_strata.archive.source import KEPT, Source
+
+_HEAD = 2**16
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Reading:
+    """The events of one object, to be iterated once.
+
+    What is wrong with the object's end never costs what is before it: everything complete is given, then one
+    :class:`Broken`, and ``damage`` says what happened.
+
+    :param blocks: of the object as it lies in S3, of any size
+    :param format: a name of ``FORMATS``, or auto: the content decides
+    :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
+    :param limits: of what it may unpack to
+    :param archived: what a manifest says of the object; None if there is no manifest
+    """
+
+    def __init__(
+        self,
+        blocks: Iterable[bytes],
+        format: str = "auto",
+        begins: Callable[[str], bool] | None = None,
+        limits: Limits = LIMITS,
+        archived: Archived | None = None,
+    ) -> None:
+        self.layers: list[str] = []
+        self.format = "" if format == "auto" else format
+        self.damage: str | None = None
+        self._begins = begins
+        content = decoded(blocks, limits, self.layers)
+        self._content = Source(verified(content, archived) if archived else content)
+
+    def __iter__(self) -> Iterator[Event | Broken]:
+        """Every event and every record that is none, in the order of the object.
+
+        :raises TooLarge: the object unpacks to more than its limits allow
+        """
+        last = -1
+        try:
+            for item in self._items():
+                last = item.record
+                yield item
+        except Damaged as damage:
+            self.damage = str(damage)
+            yield Broken(last + 1, f"The object ends too early: {damage}", damage.tail)
+
+    def _items(self) -> Iterator[Event | Broken]:
+        content = self._content
+        if content.head(3) == _BYTE_ORDER_MARK:
+            content.exactly(3)
+        head = content.head(_HEAD)
+        if not head:
+            if content.damage:
+                raise content.damage
+            return iter(())
+        self.format = self.format or detected(head) or ""
+        if not self.format:
+            return self._unknown(head)
+        if self.format == "lines" and self._begins:
+            return lines.entries(content.rest(), self._begins)
+        return FORMATS[self.format].events(content.rest())
+
+    def _unknown(self, head: bytes) -> Iterator[Broken]:
+        self.damage = "The content is of no known format, nor is it text."
+        yield Broken(0, self.damage, head[:KEPT])

@@ -1,0 +1,197 @@
+"""Dead letters loaded again, once what was wrong is mended: the mapping, the parser, the dataset.
+
+A letter bears its id, so what is already there stays as it is. What can still not be loaded stays in its file with
+one attempt more; a file without letters goes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.dead_letters import StoredLetters, read_dead_letters
+from opensearch_strata.archive.delivery import Resolved
+from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.letters import DeadLetter, dead_letters_url
+from opensearch_strata.archive.limits import Limits
+from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.loading_settings import ensure_raw_days
+from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.sender import Sender
+from opensearch_strata.archive.shape import Dead, Document, Shaper
+from opensearch_strata.errors import DefinitionError
+from opensearch_strata.intake import split_s3_url
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.dataset import Dataset
+
+
+@dataclass
+class Redriven:
+    """What became of dead letters.
+
+    :param files: how many there were, each of one object version
+    :param letters: how many records they held
+    :param documents: letters that can be sent by now; a dry run goes no further
+    :param created: documents that were created
+    :param existed: documents that were already there under the same id
+    :param dropped: letters that turned out to be no event, like the banner of a log file
+    :param still_dead: letters that cannot be loaded yet, by reason
+    :param first: reason -> object and sentence of the first of them
+    :param damage: what could not be read of the files, a sentence each; it is left there
+    """
+
+    files: int = 0
+    letters: int = 0
+    documents: int = 0
+    created: int = 0
+    existed: int = 0
+    dropped: int = 0
+    still_dead: Counter[str] = field(default_factory=Counter)
+    first: dict[str, str] = field(default_factory=dict)
+    damage: list[str] = field(default_factory=list)
+
+    @property
+    def loaded(self) -> int:
+        """Letters that are documents now."""
+        return self.created + self.existed
+
+
+def dead_letters_of(dataset: Dataset, url: str | None = None) -> str:
+    """The prefix of a dataset's dead letters, as s3://bucket/prefix/.
+
+    :param url: another one than the definition says
+    :raises DefinitionError: it is no S3 URL, or nothing says where they are
+    """
+    intake = dataset.intake
+    try:
+        if url is not None:
+            bucket, prefix = split_s3_url(url if url.endswith("/") else f"{url}/")
+            return f"s3://{bucket}/{prefix}"
+        if stated := intake.source or intake.dead_letters:
+            return dead_letters_url(intake, stated)
+    except ValueError as error:
+        raise DefinitionError(f"{error}.") from None
+    raise DefinitionError(
+        f"Dataset {dataset.name!r} does not say where its dead letters are. Name the prefix, s3://bucket/prefix/, or "
+        f"state it as intake.dead_letters."
+    )
+
+
+def redrive(
+    s3: BaseClient,
+    client: OpenSearch,
+    dataset: Dataset,
+    dead_letters_url: str,
+    *,
+    apply: bool,
+    settings: LoadSettings,
+    on_progress: Callable[[Redriven], None] = lambda _: None,
+) -> Redriven:
+    """Load the dead letters of a dataset again, of whatever day; without ``apply``, only look whether they can be.
+
+    :param dead_letters_url: s3://bucket/prefix/ of all dead letters
+    :param on_progress: called after each file with the sums so far
+    :raises Refused: S3 or OpenSearch does not allow it; files that were done by then are
+    :raises TransientError: S3 or OpenSearch does not answer, or a load added letters meanwhile; safe to repeat
+    """
+    sums = Redriven()
+    for stored in read_dead_letters(s3, dead_letters_url, dataset.name):
+        _File(client, dataset, stored, sums).run(settings, apply)
+        sums.files += 1
+        sums.damage += stored.damage
+        on_progress(sums)
+    return sums
+
+
+_Record = tuple[int, int]  # record and ordinal, which name a letter within its file
+
+
+class _File:
+    """The letters of one object version."""
+
+    def __init__(self, client: OpenSearch, dataset: Dataset, stored: StoredLetters, sums: Redriven) -> None:
+        self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
+        self._still_dead: dict[_Record, tuple[str, str]] = {}
+        self._ready: set[str] = set()
+        self._lock = RLock()  # documents are resolved in the threads that send them
+
+    def run(self, settings: LoadSettings, apply: bool) -> None:
+        """Send what can be sent, keep the rest."""
+        if not apply:
+            for _ in self._documents():
+                pass
+            return
+        limits = Limits(settings.in_flight, settings.body_bytes)
+        with Sender(self._client, self._resolve, limits, settings.patience) as sender:
+            body: Body[DeadLetter] = Body()
+            for document, letter in self._documents():
+                self._make_ready(document)
+                body.add(document, letter)
+                if body.is_full(limits.body_bytes, at_border=True):
+                    sender.send(body)
+                    body = Body()
+            if body:
+                sender.send(body)
+            sender.drain()
+        self._stored.keep(self._kept())
+
+    def _documents(self) -> Iterator[tuple[Document, DeadLetter]]:
+        shaper: Shaper | None = None
+        for letter in self._stored:
+            self._sums.letters += 1
+            # One for all: records that are the same and have no ids yet are told apart by their number.
+            shaper = shaper or Shaper(self._dataset, letter.place)
+            shaped = _shaped(self._dataset, shaper, letter)
+            if isinstance(shaped, Document):
+                self._sums.documents += 1
+                yield shaped, letter
+            elif isinstance(shaped, Dead):
+                self._bury(letter, shaped.reason, shaped.detail)
+            else:
+                self._sums.dropped += 1
+
+    def _make_ready(self, document: Document) -> None:
+        """A raw day that a bulk request creates would be mapped by guessing."""
+        if document.index not in self._ready:
+            ensure_raw_days(self._client, self._dataset, [document.index])
+            self._ready.add(document.index)
+
+    def _resolve(self, resolved: Resolved[DeadLetter]) -> None:
+        with self._lock:
+            self._sums.created += len(resolved.created)
+            self._sums.existed += len(resolved.existed)
+            for position, why in resolved.rejected.items():
+                self._bury(resolved.body.owners[position], "rejected", why)
+
+    def _bury(self, letter: DeadLetter, reason: str, detail: str) -> None:
+        with self._lock:
+            self._still_dead[letter.record, letter.ordinal] = reason, detail
+            self._sums.still_dead[reason] += 1
+            self._sums.first.setdefault(reason, f"{letter.place}, record {letter.record}: {detail}")
+
+    def _kept(self) -> Iterator[DeadLetter]:
+        for letter in self._stored:
+            if fault := self._still_dead.get((letter.record, letter.ordinal)):
+                yield letter.again(*fault)
+
+
+def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | Dead | None:
+    """What becomes of a letter by the dataset as it is now; None if it is no event."""
+    reading = Reading([letter.raw], letter.format or "auto", begins_of(dataset.intake, letter.place.key))
+    items = list(reading)
+    if len(items) != 1:
+        item: Event | Broken = Broken(letter.record, f"Its bytes hold {len(items)} events, not one.", letter.raw)
+    else:
+        item = items[0]._replace(record=letter.record)
+    if isinstance(item, Event):
+        item = item._replace(ordinal=letter.ordinal)
+    return shaper.shaped(item, letter.id)

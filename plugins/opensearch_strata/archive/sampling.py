@@ -1,0 +1,111 @@
+"""A look into a few objects of a plan: what they hold, and how much of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.layers import TooLarge
+from opensearch_strata.archive.objects import Listed, ObjectChanged, ObjectGone, open_object
+from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.shape import Dead, Document, Shaper
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from opensearch_strata.dataset import Dataset
+
+OBJECTS = 5
+"""How many objects are looked into."""
+
+_ENOUGH = 1 << 20  # bytes of documents and dead letters of an object
+_PIECE = 8 << 10  # so little is read at once that what was read is what was decoded, nearly
+
+
+@dataclass
+class Sample:
+    """What was found in the beginnings of some objects.
+
+    :param packed: bytes of the objects that were decoded, as they lie in S3
+    :param document_bytes: bytes of the documents, as they will be sent
+    :param filtered: events of other days
+    :param dead: records that will be dead letters
+    :param problem: the first thing that will go wrong, a sentence; empty if nothing does
+    :param kinds: format and layers -> objects
+    """
+
+    objects: int = 0
+    packed: int = 0
+    documents: int = 0
+    document_bytes: int = 0
+    filtered: int = 0
+    dead: int = 0
+    problem: str = ""
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tuple[int, int]) -> Sample:
+    """Decode the beginnings of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
+
+    :raises Refused: S3 will not hand an object out
+    :raises TransientError: S3 does not answer
+    """
+    found = Sample()
+    for listed in spread(objects):
+        try:
+            _look_into(found, s3, dataset, listed, span)
+        except (ObjectGone, ObjectChanged, TooLarge) as error:  # as the load will say, of this object alone
+            found.problem = found.problem or str(error)
+    return found
+
+
+def spread(objects: Sequence[Listed]) -> list[Listed]:
+    """Up to :data:`OBJECTS` objects: those in which the middles of as many equal parts of all bytes lie."""
+    ends = list(accumulate(listed.size for listed in objects))
+    middles = [ends[-1] * (2 * part + 1) / (2 * OBJECTS) for part in range(OBJECTS)] if ends else []
+    return [objects[position] for position in sorted({bisect_right(ends, middle) for middle in middles})]
+
+
+def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, span: tuple[int, int]) -> None:
+    shaper = Shaper(dataset, listed.place, span)
+    pieces = _Pieces(open_object(s3, listed.place, listed.size))
+    reading = Reading(pieces, dataset.intake.format, begins_of(dataset.intake, listed.place.key))
+    seen = 0
+    for item in reading:
+        match shaper.shaped(item):
+            case Document() as document:
+                found.documents += 1
+                found.document_bytes += len(document.source)
+                seen += len(document.source)
+            case Dead() as dead:
+                found.dead += 1
+                found.problem = found.problem or f"{listed.place}, record {dead.record}: {dead.detail}"
+                seen += len(dead.raw)
+            case None:
+                found.filtered += 1
+                seen += len(item.raw) or 256
+        if seen >= _ENOUGH:
+            break
+    found.objects += 1
+    found.packed += pieces.size
+    found.kinds[" in ".join([reading.format or "unknown", *reversed(reading.layers)])] += 1
+
+
+class _Pieces:
+    """Blocks cut into small pieces, which are counted as they are taken."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = blocks
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            for start in range(0, len(block), _PIECE):
+                piece = block[start : start + _PIECE]
+                self.size += len(piece)
+                yield piece

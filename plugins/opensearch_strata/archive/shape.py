@@ -1,0 +1,208 @@
+"""From what an object holds to documents of the raw days. Pure, and where a loader spends its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
+from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove
+from opensearch_strata.archive.formats import strata
+from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
+from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.registry import PARSERS, REMEMBERING, parser_name
+from opensearch_strata.archive.times import MILLIS, OutOfCalendar, Second, Seconds, read_time
+
+if TYPE_CHECKING:
+    from opensearch_strata.dataset import Dataset
+
+
+class Document(NamedTuple):
+    """A document as it is to be created.
+
+    :param source: JSON
+    :param day: of the raw day that takes it
+    :param event: what it was made of
+    """
+
+    index: str  # type: ignore[assignment]  # nobody looks for values in a document by tuple's method
+    id: str
+    source: bytes
+    day: date
+    event: Event
+
+
+class Dead(NamedTuple):
+    """A record that cannot become a document.
+
+    :param reason: ``broken``, ``unparsed``, ``no_time``, ``bad_value`` or, by OpenSearch, ``rejected``
+    :param detail: a sentence
+    :param raw: read again in the same format, it is the same record
+    :param index: the raw day that it belongs to, empty if unknown
+    :param id: the one that its document has, empty if unknown
+    """
+
+    reason: str
+    detail: str
+    record: int
+    ordinal: int
+    raw: bytes
+    index: str  # type: ignore[assignment]
+    id: str
+
+
+class _NoTime(ValueError):  # noqa: N818 - reads as what is missing
+    pass
+
+
+_REASONS: dict[type[Exception], str] = {
+    Unreadable: "unparsed",
+    _NoTime: "no_time",
+    BadValue: "bad_value",
+    OutOfCalendar: "bad_value",
+}
+_FAULTS = tuple(_REASONS)
+_EVER = (-(2**63), 2**63)
+
+
+class _Stream(NamedTuple):
+    """What the events of one log stream share."""
+
+    origin: Origin
+    parser: str
+    parse: Parser
+    remembers: bool
+    hash_of: Callable[[str], bytes]
+    metadata: dict[str, str]
+
+
+class Shaper:
+    """Shapes what one object holds: a function of the object and the dataset alone, so a second run gives the same.
+
+    To be given everything that is read of the object, in its order, even what a resumed load has behind it:
+    identical records are counted, and parsers remember.
+
+    :param span: epoch milliseconds, start inclusive, end exclusive; None: all
+    """
+
+    def __init__(self, dataset: Dataset, place: Place, span: tuple[int, int] | None = None) -> None:
+        self._dataset = dataset
+        self._place = place
+        self._start, self._end = span or _EVER
+        self._timestamp = dataset.raw.timestamp
+        self._is_nested = "." in self._timestamp
+        self._metadata = dataset.intake.metadata
+        self._rules = FieldRules(dataset.intake)
+        self._renames, self._changes = self._rules.renames, self._rules.changes
+        self._seconds = Seconds(dataset)
+        self._hash_of_record = RecordHashes(place).hash_of
+        self._streams: dict[Origin, _Stream] = {}
+        self._stream = self._stream_of(NOWHERE)
+
+    def shaped(self, item: Event | Broken, fixed_id: str = "") -> Document | Dead | None:
+        """What becomes of an item; None: outside of the span, or part of the log but no event (a file's banner).
+
+        :param fixed_id: the id that the record's dead letter has; empty: the one that it has by itself
+        """
+        if isinstance(item, Broken):
+            return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
+        if item.document_id and isinstance(item.message, dict):
+            return self._restored(item, item.message)
+        record, ordinal, message, _, time, event_id, origin, own_id = item
+        stream = self._stream
+        if origin is not stream.origin and origin != stream.origin:
+            stream = self._stream = self._stream_of(origin)
+        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw_of(item))
+        outside = time is not None and not self._start <= time < self._end
+        if outside and not stream.remembers:
+            return None
+        try:
+            try:
+                parsed = stream.parse(message)
+            except Unreadable as error:
+                parsed = self._unparsed(message, stream, error)
+            if parsed is None or outside:
+                return None
+            fields, stated = parsed
+            if self._renames:
+                self._rules.rename(fields)
+            if time is None:
+                time = self._stated(fields) if stated is None else stated
+                if not self._start <= time < self._end:
+                    return None
+            text, stamp, day, index = self._seconds[time // 1000]
+            if self._changes:
+                self._rules.change(fields)
+            if self._is_nested:
+                remove(fields, self._timestamp)
+            fields[self._timestamp] = text + MILLIS[time % 1000]
+            if self._metadata:
+                metadata = fields[self._metadata] = stream.metadata  # filled anew by each event
+                if event_id:
+                    metadata["event_id"] = event_id
+                else:
+                    metadata.pop("event_id", None)
+                metadata["position"] = f"{record}:{ordinal}"
+            source = dumped(fields)
+        except _FAULTS as fault:
+            return None if outside else self._dead(item, fault, time, digest, fixed_id or own_id)
+        return Document(index, fixed_id or own_id or document_id(stamp, digest), source, day, item)
+
+    def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
+        """A document of an archive of our own, byte for byte as it was if it lies there as we write it."""
+        time = None
+        before, after = strata.line(event.document_id, b"")[:-2], b"}"
+        try:
+            time = self._stated(source)
+            if not self._start <= time < self._end:
+                return None
+            second = self._seconds[time // 1000]
+            line = event.raw
+            is_ours = line.startswith(before) and line.endswith(after) and b"\n" not in line
+            exact = line[len(before) : -len(after)] if is_ours else dumped(source)
+            return Document(second.index, event.document_id, exact, second.day, event)
+        except _FAULTS as fault:
+            return self._dead(event, fault, time, b"", event.document_id)
+
+    def _unparsed(self, message: str | Fields, stream: _Stream, error: Unreadable) -> Parsed:
+        """What the dataset wants of a message that cannot be read."""
+        problem = f"The parser {stream.parser} cannot read the message: it {error}."
+        if self._dataset.intake.unparsed == "dead_letter":
+            raise Unreadable(problem) from None
+        return Parsed({"message": as_text(message), "parse_error": problem}, None)
+
+    def _stated(self, fields: Fields) -> int:
+        """The time that a field named like the dataset's timestamp says."""
+        found = find(fields, self._timestamp)
+        time = read_time(found[0][found[1]]) if found else None
+        if time is None:
+            said = "says no time either" if found else "is not there"
+            raise _NoTime(f"Nothing says when it happened: the field {self._timestamp!r} {said}.")
+        return time
+
+    def _dead(self, event: Event, fault: Exception, time: int | None, digest: bytes, known_id: str) -> Dead:
+        second: Second | None = None
+        if time is not None:
+            with suppress(OutOfCalendar):
+                second = self._seconds[time // 1000]
+        if second and not known_id:
+            known_id = document_id(second.stamp, digest)
+        index = second.index if second else ""
+        reason = _REASONS[type(fault)]
+        return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
+
+    def _stream_of(self, origin: Origin) -> _Stream:
+        known = self._streams.get(origin)
+        if known is None:
+            name = parser_name(self._dataset.intake, origin, self._place.key)
+            known = self._streams[origin] = _Stream(
+                origin,
+                parser=name,
+                parse=PARSERS[name](self._dataset.zone),
+                remembers=name in REMEMBERING,
+                hash_of=hash_of_events(origin),
+                metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},
+            )
+        return known

@@ -1,0 +1,115 @@
+"""What a backfill will do, and the little that its later steps must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.loading_settings import restore_abandoned
+from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
+from opensearch_strata.archive.raw_indices import refresh
+from opensearch_strata.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class PlanRef:
+    """A plan whose batches are in the ledger; small enough to be handed from task to task.
+
+    :param span: event times that are loaded, epoch milliseconds; the end is exclusive
+    :param dead_letters: s3://bucket/prefix/ for what cannot be loaded
+    :param batches: how many there are, numbered from 0 on
+    """
+
+    plan_id: str
+    source: str
+    first: date
+    last: date
+    span: tuple[int, int]
+    dead_letters: str
+    batches: int
+
+    @property
+    def days(self) -> list[date]:
+        """The days whose events are loaded."""
+        return days_between(self.first, self.last)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as a small JSON object."""
+        return {**asdict(self), "first": f"{self.first}", "last": f"{self.last}", "span": list(self.span)}
+
+    @classmethod
+    def of_json(cls, value: Mapping[str, Any]) -> Self:
+        """What :meth:`as_json` gave."""
+        first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
+        start, end = value["span"]
+        return cls(**{**value, "first": first, "last": last, "span": (start, end)})
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days from the first to the last, both included."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def plan_backfill(
+    s3: BaseClient,
+    client: OpenSearch,
+    dataset: Dataset,
+    source: str | None,
+    first: date,
+    last: date,
+    *,
+    most_batches: int = 1024,
+    serverless: bool = False,
+) -> Plan:
+    """Find the objects that may hold events of some days and are not loaded yet. Changes nothing, but that settings
+    which a killed load left behind are given back.
+
+    Objects whose documents are gone, because their raw day was deleted meanwhile, are loaded again.
+
+    :param source: s3://bucket/prefix/; None: the dataset's own
+    :param first: in the dataset's time zone
+    :param last: inclusive
+    :raises DefinitionError: there is no source, or the days or the URL cannot be used
+    :raises Refused: S3 does not allow it, or there are too many objects
+    :raises TransientError: S3 or OpenSearch does not answer
+    """
+    url = source or dataset.intake.source
+    if url is None:
+        raise DefinitionError(
+            f"Dataset {dataset.name!r} names no archive. Name one, s3://bucket/prefix/, or state it as intake.source."
+        )
+    ledger = Ledger(client, dataset.name, serverless=serverless)
+    restore_abandoned(client, ledger)
+    poorer = poorer_days(client, ledger, dataset, days_between(first, last))
+    return make_plan(s3, client, dataset, url, first, last, ledger, PlanLimits(batches=most_batches), poorer)
+
+
+def poorer_days(client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> list[str]:
+    """Raw days that hold fewer documents than loads created in them: deleted since, or made anew.
+
+    One that only has documents which were there before it was loaded must hold something at least.
+    """
+    names = {dataset.raw_index(day) for day in days}
+    created = {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
+    if not ledger.index.serverless:
+        refresh(client, list(created))
+    held = zip(created, _documents(client, list(created)), strict=True)
+    return [name for name, documents in held if documents is None or documents < max(created[name], 1)]
+
+
+def _documents(client: OpenSearch, names: Sequence[str]) -> list[int | None]:
+    """How many documents searches see in each index; None of one that is not there."""
+    if not names:
+        return []
+    lines = [line for name in names for line in ({"index": name}, {"size": 0, "track_total_hits": True})]
+    answers = client.msearch(body=lines, params={"filter_path": "responses.hits.total.value,responses.status"})
+    return [answer["hits"]["total"]["value"] if "hits" in answer else None for answer in answers["responses"]]

@@ -1,0 +1,190 @@
+"""``strata backfill``: archives in S3 back to raw days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from opensearch_strata.cli.connection import connected, find_dataset
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url, read_day
+from opensearch_strata.cli.output import fail, note, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.plan import Plan
+    from opensearch_strata.archive.prove import BackfillProof
+    from opensearch_strata.backfill.plans import PlanRef
+    from opensearch_strata.backfill.settle import Settled
+    from opensearch_strata.dataset import Dataset
+
+# Then of backfill.settle, written again: importing it would double the time of `strata --help`.
+ThenChoice = Literal["keep", "condense", "condense_and_drop"]
+
+
+def backfill(
+    dataset: DatasetName,
+    *,
+    first: Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")],
+    last: Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")],
+    url: Url,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects; else the dataset's."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it the plan is only shown.")] = False,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Processes that load at once.")] = 1,
+    then: Annotated[
+        ThenChoice,
+        typer.Option("--then", help="What becomes of the days: kept raw, condensed, or condensed and dropped again."),
+    ] = "keep",
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load log archives from S3 into raw days; dry without --apply.
+
+    What is loaded is left out, so that an interrupted run goes on where it stood and a second one has nothing to do.
+    The exit code is 0 only if everything is proven to be there. S3 is reached as the AWS CLI does it: AWS_PROFILE,
+    AWS_ENDPOINT_URL and so on.
+    """
+    from opensearch_strata.archive.objects import build_s3
+    from opensearch_strata.backfill.plans import days_between, plan_backfill
+    from opensearch_strata.backfill.settle import require_settleable, settle_days
+
+    definition = find_dataset(dataset, datasets_dir)
+    require_settleable(definition, last, then, datetime.now(UTC))
+    with connected(url, ca_certs) as client:
+        plan = plan_backfill(build_s3(), client, definition, source, first, last)
+        if not as_json:
+            _tell_plan(plan)
+        if not (plan.batches or plan.left_out.objects):
+            fail(plan.verdict)
+            raise typer.Exit(1)
+        proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply and plan.batches else None
+        settled: list[Settled] = []
+        if apply and then != "keep" and (proof is None or proof.holds):
+            for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
+                note(f"{day.day}: {day.outcome}. {day.note}".rstrip())
+                settled.append(day)
+    if as_json:
+        print_json({"dataset": dataset, "applied": apply, **_json(plan, proof, settled)})
+    else:
+        _tell_result(dataset, plan, proof, settled, apply)
+    _exit_unless_sound(proof, settled)
+
+
+def _loaded(
+    client: OpenSearch, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
+) -> BackfillProof:
+    """Load a plan and prove it."""
+    import socket
+    from uuid import uuid4
+
+    from opensearch_strata.backfill.steps import forget, prove_plan, write_plan
+    from opensearch_strata.cli.load_progress import progress_of_load
+    from opensearch_strata.cli.loading import Job, load_batches
+
+    ref = write_plan(client, definition, plan)
+    owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
+    try:
+        with _prepared(client, definition, ref, owner), progress_of_load(definition.name, *plan.amount) as on_progress:
+            for failure in load_batches(Job(*cluster, definition, ref, owner), parallel, on_progress):
+                note(failure)
+        return prove_plan(client, definition, ref)
+    finally:
+        forget(client, definition, ref)
+
+
+@contextmanager
+def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str) -> Iterator[None]:
+    """Set the raw days up for loading and give them back, whatever happens in between."""
+    from opensearchpy import OpenSearchException
+
+    from opensearch_strata.backfill.steps import end, prepare
+    from opensearch_strata.errors import StrataError, explain
+
+    created: list[str] = []
+    try:
+        created += prepare(client, definition, ref, owner)
+        yield
+    except BaseException:
+        try:
+            end(client, definition, owner, created=created)
+        except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
+            note(f"The settings of the raw days are given back by the next run. {explain(error)}")
+        raise
+    if removed := end(client, definition, owner, created=created):
+        note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
+
+
+def _tell_plan(plan: Plan) -> None:
+    from opensearch_strata.tables import plan_table
+
+    print_table(plan_table(plan))
+    if plan.batches or plan.left_out.objects:
+        say(plan.verdict)
+
+
+def _tell_result(
+    dataset: str, plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled], apply: bool
+) -> None:
+    from opensearch_strata.backfill.steps import verdict
+    from opensearch_strata.tables import backfill_days_table, backfill_proof_table, settled_table
+
+    if proof:
+        print_table(backfill_days_table(proof))
+        print_table(backfill_proof_table(proof))
+        if proof.counts.dead:
+            say(
+                f"{proof.counts.dead:,} records could not be loaded. They lie in {plan.dead_letters_url}, each with its "
+                f"reason; `strata redrive {dataset}` loads them again once that is mended."
+            )
+    if settled:
+        print_table(settled_table(dataset, settled))
+    if proof and proof.holds:
+        say(verdict(proof))
+    if plan.batches and not apply:
+        if plan.estimate and plan.estimate.refusal:
+            note(f"With --apply it would be refused. {plan.estimate.refusal}")
+        say("Nothing was loaded; add --apply to load it.")
+
+
+def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) -> None:
+    from opensearch_strata.backfill.steps import verdict
+
+    if proof and not proof.holds:
+        fail(verdict(proof))
+        raise typer.Exit(1)
+    if failed := [f"{day.day}" for day in settled if day.outcome == "failed"]:
+        fail(f"Loaded and proven, but not settled, see above: {', '.join(failed)}. These days stay raw.")
+        raise typer.Exit(1)
+
+
+def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -> dict[str, Any]:
+    from opensearch_strata.backfill.steps import verdict
+
+    return {
+        "source": plan.source_url,
+        "from": plan.first,
+        "to": plan.last,
+        "plan": {
+            "batches": len(plan.batches),
+            "to_load": plan.amount._asdict(),
+            "loaded_already": plan.left_out._asdict(),
+            "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
+            "poorer_days": list(plan.poorer_days),
+            "estimate": plan.estimate and {**asdict(plan.estimate), "refusal": plan.estimate.refusal},
+        },
+        "dead_letters": plan.dead_letters_url,
+        "proof": proof and {**asdict(proof), "holds": proof.holds},
+        "settled": [asdict(day) for day in settled],
+        "verdict": verdict(proof) if proof else plan.verdict,
+    }

@@ -1,0 +1,84 @@
+"""How far a backfill is, shown in a shell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from opensearch_strata.archive.progress import Progress
+from opensearch_strata.cli.output import note
+
+_PLAIN_SECONDS = 10  # between two plain lines of progress
+
+OnProgress = Callable[[int, Progress], None]
+"""Called with the number of a batch and how far it is."""
+
+
+@contextmanager
+def progress_of_load(name: str, objects: int, size: int) -> Iterator[OnProgress]:
+    """Progress on stderr: a bar on a terminal, a line now and then elsewhere.
+
+    :param objects: of all batches
+    :param size: bytes of them in S3
+    """
+    sums = _Sums(objects, size)
+    if sys.stderr.isatty():
+        with _bar(name, sums) as on_progress:
+            yield on_progress
+    else:
+        note(f"Loading {objects:,} objects, {size / 1e6:,.1f} MB.")
+        yield _plain_lines(name, sums)
+
+
+def _plain_lines(name: str, sums: _Sums) -> OnProgress:
+    told = time.monotonic()
+
+    def on_progress(number: int, progress: Progress) -> None:
+        nonlocal told
+        whole = sums.add(number, progress)
+        if time.monotonic() - told >= _PLAIN_SECONDS:
+            told = time.monotonic()
+            note(f"{name}: {whole}.")
+
+    return on_progress
+
+
+class _Sums:
+    """Batches summed up to one."""
+
+    def __init__(self, objects: int, size: int) -> None:
+        self._objects, self._size = objects, size
+        self._started = time.monotonic()
+        self._batches: dict[int, Progress] = {}
+
+    def add(self, number: int, progress: Progress) -> Progress:
+        """How far all batches are, with the news of one."""
+        self._batches[number] = progress
+        batches = self._batches.values()
+        return Progress(
+            objects_done=sum(batch.objects_done for batch in batches),
+            objects=self._objects,
+            bytes_read=sum(batch.bytes_read for batch in batches),
+            bytes=self._size,
+            events=sum(batch.events for batch in batches),
+            seconds=time.monotonic() - self._started,
+        )
+
+
+@contextmanager
+def _bar(name: str, sums: _Sums) -> Iterator[OnProgress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (TextColumn(f"Loading {name}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def on_progress(number: int, progress: Progress) -> None:
+            whole = sums.add(number, progress)
+            bar.update(task, description=f"{whole}", completed=whole.bytes_read / max(1, whole.bytes))
+
+        yield on_progress

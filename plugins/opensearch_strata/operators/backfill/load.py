@@ -1,0 +1,70 @@
+"""One batch of objects into raw days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.operators.backfill.base import PlannedOperator, owner
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opensearch_strata.archive.progress import Progress
+
+
+class LoadOperator(PlannedOperator):
+    """Load a batch. Safe to repeat: objects that are loaded are left out, the others go on where they stood.
+
+    Returns ``{"objects", "skipped", "read", "created", "existed", "filtered", "dead", "seconds"}``.
+
+    :param batch: ``{"number", "label"}``, one of those that ``plan`` returned
+    """
+
+    template_fields: Sequence[str] = ("form", "plan", "batch")
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+        self._is_loading = False
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load.
+
+        :raises Refused: at least one object failed for good, or OpenSearch forbids it; all others are loaded
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.archive.load import LoadSettings
+        from opensearch_strata.backfill.steps import load
+
+        self._is_loading = True
+        try:
+            result = load(
+                self.s3, self.client, self.dataset, self.ref, self.batch["number"], owner(context),
+                on_progress=self._tell, settings=LoadSettings(in_flight=self.asked.bulks_in_flight),
+                serverless=self.serverless,
+            )  # fmt: skip
+        finally:
+            self._is_loading = False
+        result.require_success()
+        counts = result.counts
+        self.log.info("loaded", objects=len(result.rows), created=counts.created, existed=counts.existed)
+        return {
+            "objects": len(result.rows),
+            "skipped": len(result.skipped),
+            "read": counts.read,
+            "created": counts.created,
+            "existed": counts.existed,
+            "filtered": counts.filtered,
+            "dead": counts.dead,
+            "seconds": round(result.seconds, 1),
+        }
+
+    def _tell(self, progress: Progress) -> None:
+        self.log.info("%s", progress)
+
+    def on_kill(self) -> None:
+        """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back."""
+        # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
+        if self._is_loading:
+            raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")

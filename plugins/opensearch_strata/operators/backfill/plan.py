@@ -1,0 +1,53 @@
+"""Which objects are to be loaded, in which batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.operators.backfill.base import FormOperator
+from opensearch_strata.tables import plan_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanOperator(FormOperator):
+    """Plan, and write the batches down unless the run is dry.
+
+    Returns the batches to load, ``[{"number", "label"}, ...]``, none in a dry run. Leaves the :class:`PlanRef` as JSON
+    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict"}`` under ``planned``.
+    """
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Plan.
+
+        :raises DefinitionError: source or days cannot be used
+        :raises Refused: S3 does not allow it, or it would not fit on the disk
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.backfill.plans import plan_backfill
+        from opensearch_strata.backfill.steps import write_plan
+
+        asked, ti = self.asked, context["ti"]
+        plan = plan_backfill(
+            self.s3, self.client, self.dataset, asked.source, *asked.days,
+            most_batches=asked.most_batches, serverless=self.serverless,
+        )  # fmt: skip
+        self.log.info("%s", plan_table(plan))
+        planned = {
+            "objects": plan.amount.objects,
+            "bytes": plan.amount.size,
+            "batches": len(plan.batches),
+            "verdict": plan.verdict,
+        }
+        ti.xcom_push(key="planned", value=planned)
+        self.log.info("%s", plan.verdict)
+        if asked.dry_run:
+            if plan.estimate and plan.estimate.refusal:
+                self.log.warning("%s", plan.estimate.refusal)
+            self.log.info("Dry run: nothing was loaded. Untick dry_run to load it.")
+            return []
+        ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)
+        ti.xcom_push(key="plan", value=ref.as_json())
+        self.log.info("planned", plan=ref.plan_id, source=ref.source, batches=ref.batches)
+        return [{"number": batch.number, "label": batch.label} for batch in plan.batches]

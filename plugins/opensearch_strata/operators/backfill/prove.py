@@ -1,0 +1,38 @@
+"""Whether everything that was to be loaded is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opensearch_strata.errors import Refused
+from opensearch_strata.operators.backfill.base import PlannedOperator
+from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ProveOperator(PlannedOperator):
+    """Count events against documents, per object and per day.
+
+    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "verdict"}``
+    under the XCom key ``proof``.
+    """
+
+    def execute(self, context: Context) -> list[str]:
+        """Prove.
+
+        :raises Refused: something is missing; the table says what
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.backfill.steps import prove_plan, verdict
+
+        proof = prove_plan(self.client, self.dataset, self.ref, serverless=self.serverless)
+        self.log.info("%s", backfill_proof_table(proof))
+        self.log.info("%s", backfill_days_table(proof))
+        context["ti"].xcom_push(key="proof", value={"holds": proof.holds, "verdict": verdict(proof)})
+        if not proof.holds:
+            self.log.info("%s", backfill_problems_table(proof))
+            raise Refused(verdict(proof))
+        self.log.info("%s", verdict(proof))
+        return [] if self.asked.then == "keep" else [f"{day}" for day in self.ref.days]

@@ -1,0 +1,64 @@
+"""Raw days are set up for loading, and given back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_strata.operators.backfill.base import PlannedOperator, owner
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_PREPARED = "{{ ti.xcom_pull(task_ids='prepare') }}"
+
+
+class PrepareOperator(PlannedOperator):
+    """Create raw days that are missing, switch refresh and replicas off; safe to repeat. Returns ``{"created"}``.
+
+    A dry run is skipped, and with it all that would load.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Prepare.
+
+        :raises Refused: a raw day is read-only, write-blocked or closed; nothing was set
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.backfill.steps import prepare
+
+        if self.asked.dry_run:
+            raise AirflowSkipException("A dry run loads nothing.")
+        created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
+        self.log.info("prepared", days=len(self.ref.days), created=len(created))
+        return {"created": created}
+
+
+class RestoreOperator(PlannedOperator):
+    """Give back what was set for loading, whatever became of the loads. Raw days that remained empty go again.
+
+    Returns ``{"removed"}``.
+
+    :param prepared: what ``prepare`` returned
+    """
+
+    template_fields: Sequence[str] = ("form", "plan", "prepared")
+
+    def __init__(self, *, prepared: Any = _PREPARED, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prepared = prepared
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Restore.
+
+        :raises Refused: the settings of a day cannot be given back now; the next run does it
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.backfill.steps import end
+
+        created = self.prepared["created"]
+        removed = end(self.client, self.dataset, owner(context), created=created, serverless=self.serverless)
+        self.log.info("restored", days=len(self.ref.days), removed=len(removed))
+        return {"removed": removed}

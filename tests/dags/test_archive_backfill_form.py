@@ -1,0 +1,93 @@
+"""The form of ``archive_backfill`` and its graph: what holds before a run begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensearch_strata.errors import DefinitionError
+from opensearch_strata.operators.backfill.form import MOST_MAPPED, BackfillForm
+from tests.dags.conftest import load_bag
+
+SECTIONS = {
+    "What": {"dataset", "source", "then", "redrive"},
+    "When": {"from_day", "to_day"},
+    "Limits": {"dry_run", "most_batches", "bulks_in_flight"},
+}
+
+
+@pytest.fixture(scope="module")
+def dag() -> Any:
+    """The DAG with the project's own datasets."""
+    bag = load_bag("archive_backfill.py")
+    assert bag.import_errors == {}
+    return bag.dags["archive_backfill"]
+
+
+def test_every_param_is_described_and_has_its_section(dag: Any) -> None:
+    schemas = {name: dag.params.get_param(name) for name in dag.params}
+    assert {name for names in SECTIONS.values() for name in names} == set(schemas)
+    for section, names in SECTIONS.items():
+        for name in names:
+            assert schemas[name].schema["section"] == section
+            assert schemas[name].schema["title"]
+            assert schemas[name].description.endswith("."), name
+
+
+def test_the_form_offers_what_the_model_takes_with_the_same_defaults(dag: Any) -> None:
+    assert set(dag.params) == set(BackfillForm.model_fields)
+    for name, field in BackfillForm.model_fields.items():
+        if not field.is_required():
+            assert dag.params[name] == field.default, name
+    assert dag.params["dry_run"] is True
+    assert dag.params.get_param("dataset").schema["enum"] == ["flights", "telemetry"]
+    assert dag.params.get_param("most_batches").schema["maximum"] == MOST_MAPPED
+
+
+def test_the_dag_keeps_the_house_rules(dag: Any) -> None:
+    assert dag.schedule is None
+    assert not dag.catchup
+    assert dag.max_active_runs > 1
+    assert "strata" in dag.tags
+    for promise in ("What", "dry_run", "condense_and_drop", "Cancel, clear, run again", "redrive", '"dry_run": false'):
+        assert promise in dag.doc_md
+    for task in dag.tasks:
+        assert task.retry_policy is not None, task.task_id
+        assert task.execution_timeout is not None, task.task_id
+
+
+def test_every_step_of_the_graph_is_in_the_doc(dag: Any) -> None:
+    assert all(f"| `{task.task_id}` |" in dag.doc_md for task in dag.tasks)
+
+
+def test_the_graph_is_the_one_of_the_design(dag: Any) -> None:
+    downstream = {task.task_id: set(task.downstream_task_ids) for task in dag.tasks}
+    assert downstream == {
+        "read_form": {"plan", "redrive"},
+        "plan": {"prepare", "load"},
+        "prepare": {"load", "restore"},
+        "load": {"restore"},
+        "restore": {"prove"},
+        "prove": {"settle"},
+        "settle": {"report"},
+        "redrive": {"report"},
+        "report": set(),
+    }
+    assert dag.get_task("prepare").is_setup
+    assert dag.get_task("restore").is_teardown
+
+
+def test_without_a_sound_dataset_the_dag_is_there_and_says_why_nothing_can_be_chosen(include: Path) -> None:
+    (include / "datasets" / "broken.yaml").write_text("name: broken")
+    bag = load_bag("archive_backfill.py")
+    assert bag.import_errors == {}
+    assert "enum" not in bag.dags["archive_backfill"].params.get_param("dataset").schema
+
+
+def test_the_form_says_all_that_is_wrong_at_once() -> None:
+    with pytest.raises(DefinitionError) as error:
+        BackfillForm.checked({"dataset": "x", "bulks_in_flight": 9, "most": 1, "dry_run": "perhaps"})
+    for part in ("bulks_in_flight: Input should be less than or equal to 8 (is 9).", "most: this DAG", "dry_run: "):
+        assert part in str(error.value)

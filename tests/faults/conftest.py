@@ -1,0 +1,47 @@
+"""What the tests of faults share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.archive import delivery
+from opensearch_strata.client import ClientSettings, build_client
+from tests.faults.archives import INTAKE, Archive
+from tests.faults.proxy import FaultyProxy
+from tests.streams import StreamFactory
+
+
+@pytest.fixture
+def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Archive:
+    """An archive with nothing in it yet, and its raw day."""
+    stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
+    stream.create()
+    return Archive(s3, bucket, stream)
+
+
+@pytest.fixture
+def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
+    """OpenSearch, behind whatever a test puts in between."""
+    with FaultyProxy(opensearch_url) as between:
+        yield between
+
+
+@pytest.fixture
+def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
+    """A client as the project builds it, through the proxy."""
+    with build_client(ClientSettings.from_url(proxy.url, timeout=20)) as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits of milliseconds, not seconds."""
+    monkeypatch.setattr(delivery, "_BACK_OFF", lambda state: 0.005)
+    monkeypatch.setattr(delivery, "_UNTIL_LIFTED", lambda state: 0.05)
+
+
+MakeObject = Callable[[list[int]], bytes]

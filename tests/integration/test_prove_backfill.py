@@ -1,0 +1,272 @@
+"""The proof of a backfill on a real node: it holds for what is there, and every kind of loss breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.archive import prove as prove_module
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
+from opensearch_strata.archive.prove import BackfillProof, Check, DayProof, prove
+from opensearch_strata.errors import TransientError
+from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+from tests.ledgers import ledger_index, place
+from tests.streams import DAY, Stream
+
+NEXT = DAY + timedelta(days=1)
+SPAN = (1_000, 2_000)
+
+
+@pytest.fixture(scope="module")
+def ledger_name(client: OpenSearch) -> Iterator[str]:
+    with ledger_index(client) as name:
+        Ledger(client, "none", index=name).ensure()
+        yield name
+
+
+@pytest.fixture
+def ledger(client: OpenSearch, stream: Stream, ledger_name: str) -> Ledger:
+    return Ledger(client, stream.dataset.name, index=ledger_name)
+
+
+def ids(number: int, day: date, count: int) -> list[str]:
+    return [f"{number}/{day:%d}/{position}" for position in range(count)]
+
+
+def write(stream: Stream, number: int, created: dict[date, int]) -> None:
+    """Documents of an object, under ids that hold slashes."""
+    for day, count in created.items():
+        lines = [line for one in ids(number, day, count) for line in ({"create": {"_id": one}}, {"device": "d"})]
+        assert not stream.client.bulk(index=stream.dataset.raw_index(day), body=lines)["errors"]
+
+
+def said(ledger: Ledger, stream: Stream, number: int, created: dict[date, int], **changes: Any) -> ObjectRow:
+    """What a loader writes down of an object with documents."""
+    (row,) = ledger.claim([(place(number), 10)], SPAN, "a").claimed
+    days = {stream.dataset.raw_index(day): count for day, count in created.items()}
+    total = sum(days.values())
+    row = replace(
+        row,
+        state="done",
+        counts=Counts(total, total),
+        days=days,
+        samples=tuple(f"{stream.dataset.raw_index(day)}/{ids(number, day, 1)[0]}" for day in created),
+    )
+    return ledger.finish([replace(row, **changes)])[0]
+
+
+def load(ledger: Ledger, stream: Stream, number: int, created: dict[date, int], **changes: Any) -> ObjectRow:
+    write(stream, number, created)
+    return said(ledger, stream, number, created, **changes)
+
+
+def failed(proof: BackfillProof) -> dict[str, tuple[str, ...]]:
+    assert proof.holds == (not proof.failed)
+    return {check.name: check.named for check in proof.failed}
+
+
+def test_what_is_there_is_proven(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5, NEXT: 7})
+    load(ledger, stream, 2, {DAY: 3}, counts=Counts(8, 3, 0, 4, 1))
+    load(ledger, stream, 3, {}, counts=Counts(2, 0, 2), there={stream.dataset.raw_index(DAY): 2})
+    proof = prove(client, ledger, map(place, (1, 2, 3)), SPAN)
+    assert failed(proof) == {}
+    assert proof.counts == Counts(22, 15, 2, 4, 1)
+    assert proof.days == [
+        DayProof(stream.dataset.raw_index(DAY), 8, 2, 8, 8),
+        DayProof(stream.dataset.raw_index(NEXT), 7, 0, 7, 7),
+    ]
+    assert {day.verdict for day in proof.days} == {"verified"}
+
+
+def test_nothing_is_proven_of_nothing(client: OpenSearch, ledger: Ledger) -> None:
+    proof = prove(client, ledger, [], SPAN)
+    assert failed(proof) == {}
+    assert proof.days == []
+
+
+def test_objects_of_earlier_runs_count_for_their_days(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    load(ledger, stream, 2, {DAY: 3})
+    (day,) = prove(client, ledger, [place(1)], SPAN).days
+    assert (day.created, day.by_all, day.documents, day.others) == (5, 8, 8, 0)
+
+
+def test_documents_of_others_are_shown_and_allowed(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    write(stream, 9, {DAY: 4})
+    proof = prove(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {}
+    assert [(day.others, day.verdict) for day in proof.days] == [(4, "verified")]
+
+
+def test_lost_documents_are_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5, NEXT: 2})
+    index = stream.dataset.raw_index(DAY)
+    client.delete(index=index, id=ids(1, DAY, 5)[4])
+    proof = prove(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {"raw days that lost documents": (f"{index}: 5 were created, 4 are there",)}
+    assert [day.verdict for day in proof.days] == ["1 lost", "verified"]
+
+
+def test_documents_lost_of_another_object_are_found_too(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    said(ledger, stream, 2, {DAY: 1})
+    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+
+
+def test_a_day_that_is_gone_is_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    row = load(ledger, stream, 1, {DAY: 5, NEXT: 1})
+    index = stream.dataset.raw_index(DAY)
+    client.indices.delete(index=index)
+    proof = prove(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {
+        "raw days that lost documents": (f"{index}: 5 were created, 0 are there",),
+        "sampled documents that are missing": (row.samples[0],),
+    }
+    assert proof.days[0].verdict == "gone"
+
+
+def test_a_day_that_was_dropped_on_purpose_is_not_looked_for(
+    client: OpenSearch, ledger: Ledger, stream: Stream
+) -> None:
+    load(ledger, stream, 1, {DAY: 5, NEXT: 1})
+    index = stream.dataset.raw_index(DAY)
+    client.indices.delete(index=index)
+    proof = prove(client, ledger, [place(1)], SPAN, dropped=[index])
+    assert failed(proof) == {}
+    assert [day.index for day in proof.days] == [stream.dataset.raw_index(NEXT)]
+
+
+def test_a_sample_that_is_missing_is_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    row = load(ledger, stream, 1, {DAY: 5})
+    write(stream, 9, {DAY: 1})
+    client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
+    assert failed(prove(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+
+
+@pytest.mark.parametrize(
+    ("line", "changes", "named"),
+    [
+        ("objects that failed", {"state": "failed", "error": "S3 is away."}, "{}: S3 is away."),
+        ("objects in quarantine", {"state": "quarantined", "error": "No gzip."}, "{}: No gzip."),
+        ("objects loaded for another range", {"span": (1_001, 2_000)}, "{}"),
+    ],
+)
+def test_what_is_not_done_is_named(
+    client: OpenSearch, ledger: Ledger, stream: Stream, line: str, changes: dict[str, Any], named: str
+) -> None:
+    load(ledger, stream, 1, {DAY: 1})
+    load(ledger, stream, 2, {DAY: 1}, **changes)
+    proof = prove(client, ledger, [place(1), place(2)], SPAN)
+    assert failed(proof) == {line: (named.format(place(2)),)}
+    assert proof.counts == Counts(1, 1)
+
+
+def test_what_is_being_loaded_is_named(client: OpenSearch, ledger: Ledger) -> None:
+    ledger.claim([(place(), 1)], SPAN, "somebody")
+    named = (f"{place()}, by somebody, attempt 1",)
+    assert failed(prove(client, ledger, [place()], SPAN)) == {"objects still being loaded": named}
+
+
+def test_what_nobody_loaded_is_named_up_to_ten(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 1})
+    missing = [place(1, "another version"), *map(place, range(2, 15))]
+    (check,) = prove(client, ledger, [place(1), *missing], SPAN).failed
+    assert check == Check("objects that nobody loaded", 0, 14, False, tuple(map(str, missing[:10])))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"counts": Counts(6, 5)},
+        {"counts": Counts(5, 4, 1)},
+        {"counts": Counts(5, 5), "there": {"x": 1}},
+    ],
+)
+def test_counts_that_do_not_add_up_are_found(
+    client: OpenSearch, ledger: Ledger, stream: Stream, changes: dict[str, Any]
+) -> None:
+    load(ledger, stream, 1, {DAY: 5}, **changes)
+    found = failed(prove(client, ledger, [place(1)], SPAN, dropped=["x"]))
+    assert str(place(1)) in found["objects whose events do not add up"][0]
+    assert ("events read = created + there + filtered + dead" in found) == (changes["counts"].read == 6)
+
+
+def test_two_wrong_objects_do_not_make_a_right_sum(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5}, counts=Counts(6, 5))
+    load(ledger, stream, 2, {DAY: 5}, counts=Counts(4, 5))
+    assert set(failed(prove(client, ledger, [place(1), place(2)], SPAN))) == {"objects whose events do not add up"}
+
+
+def test_many_objects_are_read_in_parts(
+    client: OpenSearch, ledger: Ledger, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove_module, "_AT_ONCE", 3)
+    for number in range(7):
+        load(ledger, stream, number, {DAY: 1, NEXT: 1})
+    proof = prove(client, ledger, map(place, range(8)), SPAN)
+    assert failed(proof) == {"objects that nobody loaded": (str(place(7)),)}
+    assert proof.counts == Counts(14, 14)
+
+
+def test_unsearched_documents_are_counted(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    index = stream.create()
+    client.indices.put_settings(index=index, body={"index.refresh_interval": "-1"})
+    load(ledger, stream, 1, {DAY: 5})
+    assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
+
+
+def test_serverless_is_waited_for(
+    client: OpenSearch, stream: Stream, ledger_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asks it for a refresh; documents show after a while."""
+    ledger = Ledger(client, stream.dataset.name, index=ledger_name, serverless=True)
+    index = stream.create()
+    client.indices.put_settings(index=index, body={"index.refresh_interval": "-1"})
+    load(ledger, stream, 1, {DAY: 5})
+    client.indices.refresh(index=ledger_name)
+    refresh = client.indices.refresh
+    monkeypatch.setattr(client.indices, "refresh", lambda **_: pytest.fail("no such thing on Serverless"))
+    monkeypatch.setattr(prove_module, "VISIBLE", 0.2)
+    monkeypatch.setattr(prove_module.time, "sleep", lambda _: None)
+    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+    monkeypatch.setattr(prove_module, "VISIBLE", 60)
+    monkeypatch.setattr(prove_module.time, "sleep", lambda _: refresh(index=index))
+    assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
+
+
+def test_a_sample_that_cannot_be_read_is_not_a_missing_one(
+    client: OpenSearch, ledger: Ledger, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    mget = client.mget
+
+    def half(**options: Any) -> Any:
+        if "index" in options:
+            return mget(**options)
+        return {"docs": [{"error": {"type": "no_shard_available_action_exception"}}]}
+
+    monkeypatch.setattr(client, "mget", half)
+    with pytest.raises(TransientError, match="prove it again"):
+        prove(client, ledger, [place(1)], SPAN)
+
+
+def test_the_proof_reads_as_tables(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 1_500})
+    write(stream, 9, {DAY: 4})
+    proof = prove(client, ledger, [place(1), Place("archive", "gone")], SPAN)
+    (row,) = backfill_days_table(proof).rows
+    assert row == (stream.dataset.raw_index(DAY), 1_500, 0, 1_500, 1_504, 4, "verified")
+    lines = {line[0]: line[1:] for line in backfill_proof_table(proof).rows}
+    assert lines["objects that nobody loaded"] == (0, 1, "NO")
+    assert lines["raw days that lost documents"] == (0, 0, "yes")
+    assert backfill_problems_table(proof).rows == [("objects that nobody loaded", "s3://archive/gone")]
+    assert "does not hold" in backfill_proof_table(proof).title

@@ -1,0 +1,344 @@
+"""Formats: found by their content, read in any blocks, and poison costs its own record only."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.places import PROJECT
+from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.formats import FORMATS, detected, export_task, lines
+from opensearch_strata.archive.formats import json as json_format
+from opensearch_strata.archive.formats.records import Record, Skipped, records
+from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.source import KEPT, LONGEST
+from opensearch_strata.intake import FormatName
+from tests.envelopes import blocks_of, envelope, messages_in, packed, read
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text()
+    | st.sampled_from(["}{", '}{"', '"', "\n{", "\\"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+DOCUMENTS = st.dictionaries(st.text(max_size=5), VALUES, max_size=4)
+STYLES: list[Callable[[Any], str]] = [
+    json.dumps,
+    lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+    lambda value: json.dumps(value, indent=2),
+    lambda value: json.dumps(value, indent=0),
+]
+
+
+def parsed(data: bytes, size: int = 2**20) -> list[Any]:
+    """The values of all records; of what was skipped, None."""
+    found = list(records(blocks_of(data, size)))
+    return [item.value if isinstance(item, Record) else None for item in found]
+
+
+def test_the_registry_knows_the_names_that_a_dataset_may_use() -> None:
+    assert {"auto", *FORMATS} == set(get_args(FormatName))
+
+
+@given(
+    st.lists(
+        st.tuples(DOCUMENTS, st.sampled_from(STYLES), st.sampled_from(["", "\n", "\r\n", " ", ",\n"])), max_size=6
+    ),
+    st.integers(1, 300),
+)
+def test_objects_are_found_however_they_are_written(parts: list[tuple[Any, Any, str]], size: int) -> None:
+    data = "".join(style(value) + between for value, style, between in parts).encode("utf-8", "replace")
+    found = list(records(blocks_of(data, size)))
+    assert [item.value for item in found if isinstance(item, Record)] == [
+        json.loads(json.dumps(value).encode().replace(b"\\ud", b"\\ud")) for value, _, _ in parts
+    ]
+    for item in found:
+        assert isinstance(item, Record)
+        assert json.loads(item.raw) == item.value
+        assert item.raw in data
+
+
+@given(st.lists(DOCUMENTS, max_size=5), st.sampled_from([None, 2]), st.integers(1, 300))
+def test_an_array_of_objects_is_its_objects(values: list[Any], indent: int | None, size: int) -> None:
+    assert parsed(json.dumps(values, indent=indent).encode(), size) == values
+
+
+@given(st.lists(DOCUMENTS, min_size=1, max_size=5), st.data())
+def test_a_cut_costs_nothing_before_it(values: list[Any], data: st.DataObject) -> None:
+    pieces = [json.dumps(value).encode() for value in values]
+    whole = b"".join(pieces)
+    cut = data.draw(st.integers(0, len(whole)))
+    complete = [value for place, value in enumerate(values) if len(b"".join(pieces[: place + 1])) <= cut]
+    found = list(records([whole[:cut]]))
+    assert [item.value for item in found if isinstance(item, Record)] == complete
+    assert sum(isinstance(item, Skipped) for item in found) <= 1
+
+
+POISON = [
+    b'{"a":1',
+    b'{"a":"no end',
+    b'{"a":1,}',
+    b'{"a" 1}',
+    b"{a:1}",
+    b'{"a":[1,',
+    b'{"a":{"b":{',
+    b"garbage",
+    b"\x80\x81\xff",
+    b"17",
+    b'"a string"',
+    b"[1, 2]",
+    b"null",
+    b"}",
+    b'{"a":tru}',
+    b'{"a":"tab\tin it"}',
+]
+
+
+@pytest.mark.parametrize("poison", POISON)
+@pytest.mark.parametrize("size", [7, 2**20])
+def test_a_poisoned_line_costs_itself_alone(poison: bytes, size: int) -> None:
+    good = [{"n": number, "nested": [{"m": "}{"}]} for number in range(6)]
+    written = [json.dumps(value).encode() for value in good]
+    data = b"\n".join([*written[:2], poison, *written[2:4], poison, poison, *written[4:]])
+    found = list(records(blocks_of(data, size)))
+    assert [item.value for item in found if isinstance(item, Record)] == good
+    assert [item.raw for item in found if isinstance(item, Skipped)] == [poison] * 3
+    assert [isinstance(item, Record) for item in found] == [True, True, False, True, True, False, False, True, True]
+
+
+@pytest.mark.parametrize("poison", [b'{"a":1,}', b'{"a":tru}', b'{"a":"b" "c"}', b'{"a":NaN,}'])
+def test_poison_without_line_breaks_costs_itself_alone(poison: bytes) -> None:
+    good = [{"n": number} for number in range(4)]
+    written = [json.dumps(value).encode() for value in good]
+    data = b"".join([*written[:2], poison, *written[2:]])
+    assert parsed(data) == [good[0], good[1], None, good[2], good[3]]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (b'{"a":NaN,"b":[Infinity,-Infinity,1e400]}', {"a": None, "b": [None, None, None]}),
+        (b'{"a":"\\ud800x"}', {"a": "\ufffdx"}),
+        (b'{"a":"\xffx\xe6"}', {"a": "\ufffdx\ufffd"}),
+        (b'{"a":"\\ud83d\\ude00"}', {"a": "\U0001f600"}),
+        (b'{"a":"\xe6\x97\xa5\xff","b":NaN}', {"a": "日\ufffd", "b": None}),
+    ],
+)
+def test_what_orjson_refuses_is_read_all_the_same(written: bytes, value: Any) -> None:
+    for size in (1, 5, 1000):
+        found = list(records(blocks_of(b'{"x":1}' + written + b' {"y":"\xe6\x97\xa5"}', size)))
+        assert found == [
+            Record(b'{"x":1}', {"x": 1}),
+            Record(written, value),
+            Record(b'{"y":"\xe6\x97\xa5"}', {"y": "日"}),
+        ]
+
+
+def test_what_is_nested_too_deeply_is_skipped() -> None:
+    deep = b'{"a":' * 5000 + b"1" + b"}" * 5000
+    assert parsed(b'{"x":1}\n' + deep + b'\n{"y":1}\n') == [{"x": 1}, None, {"y": 1}]
+    assert parsed(b'{"a":' + b"9" * 5000 + b"}") == [None]
+
+
+def test_a_record_of_any_length_is_skipped_in_bounded_memory() -> None:
+    long = b'{"a":"' + b"x" * (LONGEST + 2**20) + b'"}'
+    found = list(records(blocks_of(b'{"x":1}' + long + b'{"y":1}', 2**20)))
+    assert [item.value if isinstance(item, Record) else len(item.raw) for item in found] == [{"x": 1}, KEPT, {"y": 1}]
+    whole = b'{"a":"' + b"x" * (LONGEST // 2) + b'"}'
+    assert [len(item.raw) for item in records(blocks_of(whole * 3, 2**20))] == [len(whole)] * 3
+
+
+ADVERSARIES: dict[str, Callable[[int], bytes]] = {
+    "borders in a string": lambda n: json.dumps({"a": "}{" * n}).encode() + b'{"b":1}',
+    "escaped borders in a string": lambda n: json.dumps({"a": '}{"' * n}).encode() + b'{"b":1}',
+    "strings that end in borders": lambda n: json.dumps({"a": ["}{"] * n}).encode(),
+    "braces alone": lambda n: b"\n{" * n,
+    "arrays that never end": lambda n: b'{"a":[1,\n' * (n // 8),
+    "objects in an array that never ends": lambda n: b'{"a":[' + b'{"b":1},\n' * n,
+    "an array that never ends": lambda n: b'[{"a":[' + b'{"b":1},' * n,
+    "junk between": lambda n: b"{}x" * n,
+    "junk behind, indented": lambda n: b'{"a":1} x\n ' * (n // 4),
+    "numbers": lambda n: b"1\n" * n,
+    "numbers in one array": lambda n: b"[" + b"1," * n + b"1]",
+    "blanks": lambda n: b" " * n + b'{"a":1}',
+    "no UTF-8": lambda n: b'{"a":"\xff"}' * (n // 4),
+}
+
+
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_time_is_linear_whatever_the_content(name: str) -> None:
+    def seconds(count: int) -> float:
+        data = ADVERSARIES[name](count)
+        started = time.process_time()
+        for _ in records(blocks_of(data, 2**18)):
+            pass
+        return time.process_time() - started
+
+    few = min(seconds(30_000) for _ in range(2))
+    assert seconds(4 * 30_000) < 4 * 2.5 * few + 0.2
+
+
+HEADS = {
+    "cloudwatch": packed(envelope(["a"])),
+    "firehose_errors": b'{"attemptsMade":4,"arrivalTimestamp":1,"errorCode":"400","errorMessage":"m","rawData":"YQ=="}',
+    "strata": b'{"_id":"a","_source":{"b":1}}\n',
+    "json": b'{"a":1}\n',
+    "export_task": b"2024-05-06T07:08:09.123Z hello\n",
+    "lines": b"hello\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_content_tells_its_format(name: str) -> None:
+    assert detected(HEADS[name]) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("cloudwatch", json.dumps(envelope(["a"]), indent=2).encode()),
+        ("cloudwatch", b"garbage\n" + HEADS["cloudwatch"]),
+        ("cloudwatch", packed({"owner": "1", "logGroup": "g", "messageType": "DATA_MESSAGE", "logEvents": []})),
+        ("json", packed({"message": HEADS["cloudwatch"].decode()})),
+        ("json", b'[{"a":1}]'),
+        ("json", b"[]"),
+        ("json", b"{}"),
+        ("json", b'  [\n  {\n    "a": 1\n  }\n]\n'),
+        ("json", b'poison\n{"a":1}\n{"b":1}\n'),
+        ("lines", b"[Sun Nov 22 10:00:00 2026] [error] it failed\n"),
+        ("lines", b'2024-05-06T07:08:09.123Z\tinfo\t{"a":1}\n'),
+        ("lines", b"2024-05-06T07:08:09.123456Z 0 [Note] mysqld: ready for connections.\n"),
+        ("lines", b"{not json}\n"),
+        ("lines", "Z\u00fcrich \u65e5\u672c\n".encode("utf-16-le").replace(b"\0", b"") + "日本".encode("shift-jis")),
+        ("export_task", b"Permission Check Successful"),
+        (None, bytes(range(256)) * 8),
+        (None, b"PAR1\x15\x04\x15\x80\x12\x15\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"),
+    ],
+)
+def test_content_tells_its_format_in_less_plain_cases(name: str | None, head: bytes) -> None:
+    assert detected(head) == name
+
+
+def test_json_documents_are_events_with_their_bytes() -> None:
+    data = b'{"a": 1}\n\n {"b":\n 2}\n[3]\n'
+    assert list(json_format.events([data])) == [
+        Event(0, 0, {"a": 1}, b'{"a": 1}'),
+        Event(1, 0, {"b": 2}, b'{"b":\n 2}'),
+        Broken(2, "It is no JSON object.", b"[3]"),
+    ]
+
+
+@given(st.text("ab\n\r \t", max_size=60), st.integers(1, 70))
+def test_lines_are_the_same_in_any_blocks(text: str, size: int) -> None:
+    data = text.encode()
+    found = list(lines.events(blocks_of(data, size)))
+    wanted = [(number, line.removesuffix("\r")) for number, line in enumerate(text.split("\n")) if line.strip()]
+    assert [(item.record, item.message) for item in found if isinstance(item, Event)] == wanted
+    assert all(item.raw == str(item.message).encode() for item in found if isinstance(item, Event))
+
+
+def test_lines_in_any_charset_keep_their_bytes() -> None:
+    (event,) = lines.events([b"caf\xe9 \xff"])
+    assert event == Event(0, 0, "caf\ufffd \ufffd", b"caf\xe9 \xff")
+
+
+@pytest.mark.parametrize("format", ["lines", "export_task"])
+def test_a_line_that_does_not_end_is_broken_in_bounded_memory(format: str) -> None:
+    begin = b"2024-05-06T07:08:09.123Z "
+    data = begin + b"one\n" + begin + b"x" * (LONGEST + 2**21) + b"\n" + begin + b"two"
+    one, broken, two = Reading(blocks_of(data, 2**20), format)
+    assert isinstance(broken, Broken)
+    assert (broken.record, len(broken.raw)) == (1, KEPT)
+    assert (one.record, two.record) == (0, 2)
+
+
+@given(st.lists(st.sampled_from(["> one", "two", "", "  three", "> four\r"]), max_size=12), st.integers(1, 40))
+def test_lines_that_begin_no_entry_continue_one(written: list[str], size: int) -> None:
+    def begins(line: str) -> bool:
+        return line.startswith(">")
+
+    data = "\n".join(written).encode()
+    found = list(lines.entries(blocks_of(data, size), begins))
+    assert all(isinstance(item, Event) for item in found)
+    assert all(begins(str(item.message)) for item in found[1:] if isinstance(item, Event))
+    kept = [line.removesuffix("\r") for line in written if line.strip()]
+    joined = "\n".join(str(item.message) for item in found if isinstance(item, Event))
+    assert [line for line in joined.split("\n") if line] == kept
+    for item in found:
+        assert written[item.record].removesuffix("\r") == str(getattr(item, "message", "")).split("\n")[0]
+
+
+def test_an_export_task_file_is_its_messages_with_their_times() -> None:
+    data = (
+        b"2024-05-06T07:08:09.123Z START RequestId: 1\n"
+        b"\n"
+        b"2024-05-06T07:08:09.124Z Traceback:\n  File x\n\nValueError\n"
+        b"2024-02-31T00:00:00.000Z no such day\n"
+        b"1969-12-31T23:59:59.999Z  early \xff"
+    )
+    assert list(export_task.events(blocks_of(data, 11))) == [
+        Event(0, 0, "START RequestId: 1", b"2024-05-06T07:08:09.123Z START RequestId: 1", 1714979289123),
+        Event(
+            2,
+            0,
+            "Traceback:\n  File x\n\nValueError",
+            b"2024-05-06T07:08:09.124Z Traceback:\n  File x\n\nValueError",
+            1714979289124,
+        ),
+        Broken(6, "It does not begin with a timestamp.", b"2024-02-31T00:00:00.000Z no such day"),
+        Event(7, 0, " early \ufffd", b"1969-12-31T23:59:59.999Z  early \xff", -1),
+    ]
+
+
+def test_the_beginning_of_an_export_task_file_may_be_missing() -> None:
+    broken, event = export_task.events([b"rest of a message\n2024-05-06T07:08:09Z hello\n"])
+    assert broken == Broken(0, "It does not begin with a timestamp.", b"rest of a message")
+    assert isinstance(event, Event)
+    assert (event.message, event.time) == ("hello", 1714979289000)
+
+
+def test_the_marker_of_an_export_task_gives_nothing() -> None:
+    assert read(b"Permission Check Successful") == []
+    assert read(b"Permission Check Successful\n") == []
+
+
+def test_an_archive_of_our_own_gives_its_documents_and_ids() -> None:
+    data = FORMATS["strata"].line('a"\u65e5', b'{"n":1}') + b'{"_id":7,"_source":{}}\n{"_id":"b","_source":{"n":2}}\n'  # type: ignore[attr-defined]
+    one, broken, two = read(data)
+    assert isinstance(one, Event)
+    assert (one.document_id, one.message) == ('a"日', {"n": 1})
+    assert isinstance(broken, Broken)
+    assert isinstance(two, Event)
+    assert two == Event(2, 0, {"n": 2}, b'{"_id":"b","_source":{"n":2}}', document_id="b")
+
+
+def test_the_page_shows_a_format_in_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (PROJECT / "docs" / "formats.md").read_text("utf-8")
+    (text,) = (
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        if "def matches" in block
+    )
+    assert len([line for line in text.splitlines() if line.strip()]) <= 20
+
+    class Module:
+        def __init__(self) -> None:
+            exec(compile(text, "docs/formats.md", "exec"), self.__dict__)
+
+    monkeypatch.setitem(FORMATS, "alb", Module())  # type: ignore[arg-type]
+    data = b'h2 2024-05-06T07:08:09.123456Z app/lb/1 "GET / HTTP/1.1"\nnonsense\n'
+    assert FORMATS["alb"].matches(data)
+    event, broken = read(data, "alb")
+    assert isinstance(event, Event)
+    assert (event.time, messages_in([event])) == (1714979289123, [data.split(b"\n")[0].decode()])
+    assert isinstance(broken, Broken)

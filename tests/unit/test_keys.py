@@ -1,0 +1,174 @@
+"""What keys say of arrival, which prefixes are listed for a time, and which objects are set apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from opensearch_strata.archive.keys import Arrival, Layout, arrival_in_name, arrival_of, is_error_folder, reason_apart
+
+FIREHOSE = Layout("%Y/%m/%d/%H/")
+LAYOUTS = ["%Y/%m/%d/%H/", "year=%Y/month=%m/day=%d/hour=%H/", "%Y-%m-%d/", "%Y%m%d%H", "y%Y/%m/", "%Y/"]
+UUID = "5e6dc317-071b-45ba-a9d3-4805ba39c2ba"
+HOUR = 3_600_000
+
+moments = st.integers(0, 400 * 24 * 60).map(lambda minute: at(2012, 11, 1) + minute * 60_000)
+
+
+def at(*moment: int) -> int:
+    return int(datetime(*moment, tzinfo=UTC).timestamp() * 1000)  # type: ignore[arg-type, misc]
+
+
+def key_at(layout: str, moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).strftime(layout) + "object"
+
+
+def test_a_year_with_margins_is_a_few_prefixes() -> None:
+    assert FIREHOSE.prefixes(at(2012, 12, 31, 23), at(2014, 1, 2)) == ["2012/12/31/23/", "2013/", "2014/01/01/"]
+
+
+def test_a_day_with_margins_is_hours_and_days() -> None:
+    assert FIREHOSE.prefixes(at(2013, 1, 4, 23), at(2013, 1, 7)) == ["2013/01/04/23/", "2013/01/05/", "2013/01/06/"]
+
+
+def test_an_hour_that_has_begun_counts() -> None:
+    assert FIREHOSE.prefixes(at(2013, 1, 5, 4, 59), at(2013, 1, 5, 6, 1)) == [
+        "2013/01/05/04/", "2013/01/05/05/", "2013/01/05/06/",
+    ]  # fmt: skip
+
+
+def test_a_layout_of_days_lists_no_hours() -> None:
+    layout = Layout("year=%Y/month=%m/day=%d/")
+    assert layout.prefixes(at(2013, 1, 31, 23), at(2013, 3, 1, 1)) == [
+        "year=2013/month=01/day=31/", "year=2013/month=02/day=", "year=2013/month=03/day=01/",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(start=moments, length=st.integers(1, 500 * 24).map(lambda hours: hours * HOUR), offset=st.floats(0, 0.999999))
+def test_whatever_arrived_in_the_time_is_listed_once(layout: str, start: int, length: int, offset: float) -> None:
+    prefixes = Layout(layout).prefixes(start, start + length)
+    key = key_at(layout, int(start + length * offset))
+    assert len([prefix for prefix in prefixes if key.startswith(prefix)]) == 1
+    assert len(prefixes) <= 2 * (23 + 30 + 11) + 3
+
+
+@given(start=moments, length=st.integers(1, 90 * 24), beside=st.sampled_from([-1, 1]))
+def test_no_whole_hour_beside_the_time_is_listed(start: int, length: int, beside: int) -> None:
+    end = start + length * HOUR
+    stranger = start // HOUR * HOUR - 1 if beside < 0 else end + HOUR
+    assert not any(key_at("%Y/%m/%d/%H/", stranger).startswith(p) for p in FIREHOSE.prefixes(start, end))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(moment=moments)
+def test_a_key_says_its_unit(layout: str, moment: int) -> None:
+    arrival = Layout(layout).arrival(key_at(layout, moment))
+    assert arrival is not None
+    assert arrival.start <= moment < arrival.end
+    assert key_at(layout, arrival.start) == key_at(layout, arrival.end - 1)
+    assert key_at(layout, arrival.start - 1) != key_at(layout, arrival.start) != key_at(layout, arrival.end)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2013/02/28/05/x", Arrival(at(2013, 2, 28, 5), at(2013, 2, 28, 6))),
+        ("2013/02/28/x", Arrival(at(2013, 2, 28), at(2013, 3, 1))),
+        ("2013/02/30/05/x", Arrival(at(2013, 2, 1), at(2013, 3, 1))),
+        ("2013/13/01/05/x", Arrival(at(2013, 1, 1), at(2014, 1, 1))),
+        ("2013/12/31/23/x", Arrival(at(2013, 12, 31, 23), at(2014, 1, 1))),
+        ("12/31/23/x", None),
+        ("processing-failed/2013/01/01/00/x", None),
+    ],
+)
+def test_a_key_that_follows_the_layout_in_part_says_that_much(text: str, expected: Arrival | None) -> None:
+    assert FIREHOSE.arrival(text) == expected
+
+
+@pytest.mark.parametrize("stream", ["flights", "rds-general-7-2013-01-01-00-00-00", "a-b_c.d"])
+@pytest.mark.parametrize("extension", ["", ".gz", ".snappy.parquet", ".zip"])
+def test_the_name_is_read_from_the_right(stream: str, extension: str) -> None:
+    name = f"{stream}-12-2013-01-05-07-08-09-{UUID}{extension}"
+    assert arrival_in_name(f"2013/01/05/07/{name}") == Arrival(at(2013, 1, 5, 7, 8, 9), at(2013, 1, 5, 7, 8, 10))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "000000.gz",
+        f"flights-12-2013-02-30-07-08-09-{UUID}",
+        f"flights-2013-01-05-07-08-09-{UUID[:-1]}",
+        f"flights-12-2013-01-05-07-08-09-{UUID}-part",
+        f"flights-12-2013-01-05-07-08-09-{UUID}/object",
+    ],
+)
+def test_other_names_say_nothing(name: str) -> None:
+    assert arrival_in_name(name) is None
+
+
+def test_the_name_is_finer_than_the_prefix_and_must_agree_with_it() -> None:
+    name = f"flights-12-2013-01-05-07-08-09-{UUID}.gz"
+    assert arrival_of(FIREHOSE, f"2013/01/05/07/{name}") == Arrival(at(2013, 1, 5, 7, 8, 9), at(2013, 1, 5, 7, 8, 10))
+    assert arrival_of(FIREHOSE, f"2013/01/05/08/{name}") == Arrival(at(2013, 1, 5, 8), at(2013, 1, 5, 9))
+    assert arrival_of(FIREHOSE, f"other/{name}") is None
+
+
+def test_borders_of_a_time() -> None:
+    arrival = Arrival(100, 200)
+    assert arrival.meets(199, 300)
+    assert not arrival.meets(200, 300)
+    assert arrival.meets(0, 101)
+    assert not arrival.meets(0, 100)
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "reason"),
+    [
+        ("2013/01/05/07/x.gz", 1, None),
+        ("2013/01/05/07/", 0, "empty"),
+        ("2013/01/05/07/x.gz", 0, "empty"),
+        ("aws-logs-write-test", 27, "marker"),
+        ("export/aws-logs-write-test", 0, "marker"),
+        ("aws-logs-write-test/000000.gz", 9, None),
+        ("processing-failed/2013/01/05/07/x", 9, "errors"),
+        ("AmazonOpenSearchService-failed/2013/x", 9, "errors"),
+        ("AmazonOpenSearchService_failed/x", 9, "errors"),
+        ("2013/01/05/07/decompression-failed/x", 9, "errors"),
+        ("failed/x", 9, None),
+        ("2013/processing-failed", 9, None),
+        ("2013/01/05/manifest.json", 9, "manifest"),
+        ("flights-2013.01.05.manifest.json", 9, "manifest"),
+        ("manifests/x.json", 9, None),
+    ],
+)
+def test_what_is_set_apart(text: str, size: int, reason: str | None) -> None:
+    assert reason_apart(text, size) == reason
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "processing-failed", "AmazonOpenSearchService-failed", "AmazonOpenSearchService_failed", "elasticsearch-failed",
+        "splunk-failed", "format-conversion-failed", "http-endpoint-failed", "decompression-failed", "snowflake-failed",
+    ],
+)  # fmt: skip
+def test_error_types_of_firehose(name: str) -> None:
+    assert is_error_folder(name)
+
+
+@given(start=moments, span=st.integers(1, 72))
+@example(start=at(2013, 1, 5), span=24)
+def test_an_event_is_found_wherever_its_object_may_have_arrived(start: int, span: int) -> None:
+    """The margin: an object of any arrival in [t - early, t + late] lies under a prefix and meets the time."""
+    early, late = HOUR, 24 * HOUR
+    arrived = (start - early, start + span * HOUR + late)
+    for arrival in (arrived[0], start, arrived[1] - 60_000):
+        text = key_at("%Y/%m/%d/%H/", arrival)
+        found = arrival_of(FIREHOSE, text)
+        assert found is not None
+        assert found.meets(*arrived)
+        assert sum(text.startswith(prefix) for prefix in FIREHOSE.prefixes(*arrived)) == 1

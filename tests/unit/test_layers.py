@@ -1,0 +1,326 @@
+"""Layers: any nesting, any blocks, one result; damage costs nothing that is before it; bombs are stopped."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import os
+import random
+import subprocess
+import sys
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+
+import cramjam
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+from isal import igzip
+
+from local.places import PROJECT
+from opensearch_strata.archive.layers import Damaged, Limits, TooLarge, decoded
+from tests.envelopes import blocks_of
+
+Pack = Callable[[bytes], bytes]
+
+
+def zipped(*files: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip file with a directory and these files."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", method) as archive:
+        archive.writestr("logs/", b"")
+        for number, file in enumerate(files):
+            archive.writestr(f"logs/{number}", file)
+    return target.getvalue()
+
+
+def hadoop_snappy(data: bytes) -> bytes:
+    """Blocks of up to 4 KiB in parts of up to 1 KiB, as Hadoop's BlockCompressorStream writes them."""
+    written = b""
+    for block in blocks_of(data, 4096):
+        written += len(block).to_bytes(4, "big")
+        for part in blocks_of(block, 1024):
+            raw = bytes(cramjam.snappy.compress_raw(part))
+            written += len(raw).to_bytes(4, "big") + raw
+    return written
+
+
+PACKS: dict[str, Pack] = {
+    "gzip": gzip.compress,
+    "zip": zipped,
+    "zstd": zstandard.ZstdCompressor().compress,
+    "bzip2": bz2.compress,
+    "snappy": lambda data: bytes(cramjam.snappy.compress(data)),
+    "hadoop-snappy": hadoop_snappy,
+}
+IN_MEMBERS = ["gzip", "zstd", "bzip2", "snappy", "hadoop-snappy"]
+"""Those of which several files, one behind the other, are one."""
+TEXT = b'{"messageType":"DATA_MESSAGE","logEvents":[]}\n' * 3
+
+
+def unpacked(data: bytes, size: int = 2**20, limits: Limits | None = None) -> tuple[bytes, list[str], Damaged | None]:
+    """What is given, the layers, and what is wrong."""
+    names: list[str] = []
+    content = []
+    try:
+        for block in decoded(blocks_of(data, size), limits or Limits(), names):
+            content.append(block)
+    except Damaged as damage:
+        return b"".join(content), names, damage
+    return b"".join(content), names, None
+
+
+@given(
+    st.lists(st.sampled_from(sorted(PACKS)), max_size=3),
+    st.binary(max_size=200).map(lambda text: b"a text: " + text),
+    st.integers(1, 400),
+)
+def test_any_nesting_in_any_blocks_is_taken_off(names: list[str], text: bytes, size: int) -> None:
+    data = text
+    for name in reversed(names):
+        data = PACKS[name](data)
+    assert unpacked(data, size) == (text, names, None)
+
+
+@given(st.sampled_from(IN_MEMBERS), st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=6), st.data())
+def test_members_are_read_one_behind_the_other(name: str, parts: list[bytes], data: st.DataObject) -> None:
+    parts[0] = b"text" + parts[0]
+    written = b"".join(PACKS[name](part) for part in parts) + bytes(data.draw(st.integers(0, 40)))
+    size = data.draw(st.integers(1, 2 * len(written)))
+    assert unpacked(written, size) == (b"".join(parts), [name], None)
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+def test_zeros_at_the_end_are_padding(name: str) -> None:
+    for zeros in (1, 3, 4, 512, 70_000):
+        assert unpacked(PACKS[name](TEXT) + bytes(zeros)) == (TEXT, [name], None)
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+def test_junk_at_the_end_costs_nothing_before_it(name: str) -> None:
+    content, _, damage = unpacked(PACKS[name](TEXT) + b"\xfe\xfeJUNK" * 20)
+    assert content == TEXT
+    assert damage
+    assert name in str(damage)
+    assert damage.at >= len(PACKS[name](TEXT)) - 1
+
+
+@pytest.mark.parametrize("name", IN_MEMBERS)
+def test_whole_members_survive_a_cut_at_any_byte(name: str) -> None:
+    pack = PACKS[name]
+    members = [pack(random.Random(number).randbytes(90) + b"\n") for number in range(3)]
+    texts = [random.Random(number).randbytes(90) + b"\n" for number in range(3)]
+    texts[0] = b"text" + texts[0]
+    members[0] = pack(texts[0])
+    whole = b"".join(members)
+    borders = [0, len(members[0]), len(members[0] + members[1]), len(whole)]
+    for cut in range(16, len(whole)):
+        content, names, damage = unpacked(whole[:cut])
+        kept = b"".join(texts[: sum(1 for border in borders[1:] if border <= cut)])
+        assert content.startswith(kept)
+        assert b"".join(texts).startswith(content)
+        assert names == [name]
+        lost = whole[max(border for border in borders if border <= cut) : cut]
+        assert damage or not lost.strip(b"\0") or lost == b"\xff\x06\x00\x00sNaPpY"
+
+
+def test_a_zip_that_lacks_its_end_gives_the_files_that_are_there() -> None:
+    files = [random.Random(number).randbytes(300).hex().encode() + b"\n" for number in range(3)]
+    whole = zipped(*(gzip.compress(file) for file in files))
+    for cut in range(40, len(whole) - 1, 7):
+        content, names, damage = unpacked(whole[:cut])
+        assert b"".join(files).startswith(content)
+        assert names[0] == "zip"
+        assert damage
+    assert unpacked(whole[: whole.rindex(b"PK\x01\x02") - 5])[0] == b"".join(files)
+
+
+def test_a_zip_written_without_seeking_and_cut_off_gives_its_files() -> None:
+    class Pipe(io.RawIOBase):
+        data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            self.data += bytes(data)
+            return len(data)
+
+    pipe = Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+        archive.writestr("one", TEXT)
+        archive.writestr("two", TEXT)
+    assert unpacked(pipe.data) == (TEXT * 2, ["zip"], None)
+    assert unpacked(pipe.data[:-30])[0] == TEXT * 2
+
+
+def test_files_of_a_zip_begin_lines_and_may_be_packed_each_in_its_own_way() -> None:
+    data = zipped(b"one", gzip.compress(b"two\n"), b"", bz2.compress(b"three"), zipped(b"four"))
+    assert unpacked(data)[0] == b"one\ntwo\nthree\nfour"
+    assert unpacked(zipped(TEXT, TEXT, method=zipfile.ZIP_STORED)) == (TEXT * 2, ["zip"], None)
+    assert unpacked(zipped()) == (b"", ["zip"], None)
+
+
+def test_two_zips_in_one_object_are_not_read_as_the_second_alone() -> None:
+    assert unpacked(zipped(b"one\n") + zipped(b"two\n"))[2]
+
+
+def test_a_zip_with_a_password_is_damage_and_no_crash() -> None:
+    data = bytearray(zipped(TEXT))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.rindex(mark)
+        data[at + place] |= 1
+    content, _, damage = unpacked(bytes(data))
+    assert content == b""
+    assert "password" in str(damage) or "encrypted" in str(damage)
+
+
+@pytest.mark.parametrize("name", IN_MEMBERS)
+def test_a_damaged_member_gives_none_of_its_bytes_and_those_before_all_of_theirs(name: str) -> None:
+    pack = PACKS[name] if name != "zstd" else zstandard.ZstdCompressor(write_checksum=True).compress
+    first, second = pack(TEXT), bytearray(pack(bytes(range(32, 127)) * 5))
+    second[-9 if name != "zstd" else -1] ^= 0x55
+    content, _, damage = unpacked(first + bytes(second))
+    if name == "hadoop-snappy":  # which has no checksum
+        assert content.startswith(TEXT)
+        return
+    assert content == TEXT
+    assert damage
+    assert "damaged" in str(damage)
+
+
+def test_a_long_damaged_member_gives_what_could_be_read() -> None:
+    text = b"".join(b"%d\n" % number for number in range(600_000))
+    data = bytearray(gzip.compress(text))
+    data[len(data) // 2] ^= 0xFF
+    content, _, damage = unpacked(bytes(data))
+    assert damage
+    assert len(content) > len(text) // 3
+    assert text.startswith(content[: len(text) // 3])
+
+
+def test_the_outermost_damage_is_the_cause() -> None:
+    members = gzip.compress(b"one\n") + gzip.compress(b"two\n") + gzip.compress(random.Random(1).randbytes(500))
+    outer = gzip.compress(members)
+    content, names, damage = unpacked(outer[:-250])
+    assert content.startswith(b"one\ntwo\n")
+    assert names == ["gzip", "gzip"]
+    assert damage
+    assert damage.at == len(outer) - 250
+
+
+@given(st.sets(st.sampled_from([1, 2, 4, 8, 16])), st.integers(1, 40))
+def test_every_field_of_a_gzip_header_may_be_cut_by_a_block(fields: set[int], size: int) -> None:
+    header = b"\x1f\x8b\x08" + bytes([sum(fields)]) + b"\0\0\0\0\0\x03"
+    header += (b"\x03\0abc" if 4 in fields else b"") + (b"name\0" if 8 in fields else b"")
+    header += b"comment\0" if 16 in fields else b""
+    header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little") if 2 in fields else b""
+    member = header + gzip.compress(TEXT)[10:]
+    assert unpacked(member * 2, size) == (TEXT * 2, ["gzip"], None)
+
+
+def test_skippable_frames_of_zstd_hold_nothing() -> None:
+    skippable = b"\x5a\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"12345"
+    frame = PACKS["zstd"](TEXT)
+    assert unpacked(skippable + frame + skippable + frame) == (TEXT * 2, ["zstd"], None)
+
+
+@pytest.mark.parametrize("text", [b"", b"B", b"BZh9 is text", b"PK", b"(text", b"\0\0", b"\xff\x06", b"\x1f"])
+def test_what_bears_no_mark_is_content(text: bytes) -> None:
+    assert unpacked(text) == (text, [], None)
+
+
+def test_an_object_without_bytes_gives_nothing() -> None:
+    assert list(decoded([])) == []
+    assert list(decoded([b"", b""])) == []
+    assert unpacked(gzip.compress(b"")) == (b"", ["gzip"], None)
+
+
+def test_a_fourth_layer_is_refused() -> None:
+    data = TEXT
+    for _ in range(4):
+        data = gzip.compress(data)
+    with pytest.raises(TooLarge, match="more than 3 times"):
+        unpacked(data)
+
+
+@pytest.mark.parametrize("name", sorted(PACKS))
+def test_a_bomb_is_stopped_by_its_ratio(name: str) -> None:
+    data = PACKS[name](bytes(2**22) if name != "hadoop-snappy" else b"\1" * 2**22)
+    with pytest.raises(TooLarge, match="for each of the"):
+        unpacked(data, limits=Limits(ratio=10, free=2**20))
+    unpacked(data, limits=Limits(ratio=10, free=2**22))
+
+
+def test_a_bomb_is_stopped_by_its_size_and_in_its_inner_layer() -> None:
+    data = gzip.compress(gzip.compress(bytes(2**22)))
+    with pytest.raises(TooLarge, match="more than 1,000,000 bytes"):
+        unpacked(data, limits=Limits(bytes=1_000_000))
+    with pytest.raises(TooLarge):
+        unpacked(zipped(*[bytes(2**20)] * 4), limits=Limits(bytes=3_000_000))
+
+
+def test_errors_of_the_download_are_not_taken_for_damage() -> None:
+    def download() -> object:
+        yield gzip.compress(TEXT)[:-4]
+        raise ConnectionResetError("gone")
+
+    with pytest.raises(ConnectionResetError):
+        list(decoded(download()))  # type: ignore[arg-type]
+
+
+def test_members_cost_in_proportion_to_their_number() -> None:
+    member = gzip.compress(random.Random(3).randbytes(40))
+
+    def seconds(count: int) -> float:
+        data = member * count
+        started = time.process_time()
+        assert len(unpacked(data)[0]) == 40 * count
+        return time.process_time() - started
+
+    few = min(seconds(4_000) for _ in range(3))
+    assert min(seconds(32_000) for _ in range(2)) < 8 * 3 * few
+
+
+MEASURE = """
+import sys
+from opensearch_strata.archive.layers import decoded
+import {module}
+
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+def blocks(path):
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            yield block
+
+small, large = sys.argv[1:]
+sum(map(len, decoded(blocks(small))))
+before = peak()
+print(sum(map(len, decoded(blocks(large)))), peak() - before)
+"""
+
+
+@pytest.mark.parametrize(("name", "module"), [("gzip", "isal.igzip_lib"), ("zstd", "zstandard"), ("zip", "zipfile")])
+def test_memory_does_not_grow_with_the_object(tmp_path_factory: pytest.TempPathFactory, name: str, module: str) -> None:
+    folder = tmp_path_factory.mktemp("memory")
+    rng = random.Random(5)
+    text = b"".join(rng.randbytes(3000).hex().encode() for _ in range(2700)) * 4  # 64 MB
+    pack = {**PACKS, "gzip": igzip.compress, "zip": lambda data: zipped(data, method=zipfile.ZIP_STORED)}[name]
+    (folder / "small").write_bytes(pack(TEXT))
+    (folder / "large").write_bytes(pack(text))
+    answer = subprocess.run(
+        [sys.executable, "-c", MEASURE.format(module=module), str(folder / "small"), str(folder / "large")],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "plugins")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, kilobytes = map(int, answer.stdout.split())
+    assert size == len(text)
+    assert kilobytes < 40_000

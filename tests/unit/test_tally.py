@@ -1,0 +1,121 @@
+"""The account of an object: whatever the order of the answers, a checkpoint is exact about what is below it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
+from opensearch_strata.archive.shape import Dead
+from opensearch_strata.archive.tally import Portion, Tally
+
+ROW = ObjectRow(Place("b", "k", "e"), 10, (0, 1))
+
+
+class Letters:
+    """Takes dead letters, keeps their number."""
+
+    def __init__(self) -> None:
+        self.added = 0
+
+    def add(self, dead: Dead, format_name: str) -> None:
+        self.added += 1
+
+
+def tally_of(row: ObjectRow = ROW) -> Tally:
+    letters: Any = Letters()
+    return Tally(row, letters)
+
+
+def dead(record: int) -> Dead:
+    return Dead("rejected", "no", record, 0, b"", "i", "x")
+
+
+# Of each event: the record goes on / begins, what becomes of it, whether the body ends behind it.
+stories = st.lists(
+    st.tuples(st.booleans(), st.sampled_from(["created", "existed", "rejected", "filtered", "dead"]), st.booleans()),
+    max_size=40,
+)
+
+
+@given(stories, st.randoms(use_true_random=False))
+def test_a_checkpoint_is_exact_about_the_records_below_it(story, rng):
+    tally = tally_of()
+    portion: Portion | None = None
+    record = 0
+    outcomes: list[tuple[int, str]] = []
+    pending: list[tuple[Portion, str]] = []
+    for goes_on, fate, cut in story:
+        record += not goes_on
+        if portion is None:
+            portion = tally.begin(record)
+        portion.last = record
+        portion.read += 1
+        outcomes.append((record, fate))
+        if fate == "filtered":
+            portion.filtered += 1
+        elif fate == "dead":
+            portion.dead += 1
+        else:
+            portion.waiting += 1
+            pending.append((portion, fate))
+        if cut:
+            portion = None
+            _settle_some(tally, pending, rng, rng.random())
+            _assert_exact(tally.checkpoint(), outcomes)
+    tally.end()
+    assert tally.is_settled is not bool(pending)
+    _settle_some(tally, pending, rng, 1)
+    assert tally.is_settled
+    whole = tally.whole()
+    _assert_exact(whole, outcomes)
+    assert whole.counts.read == len(story)
+    assert whole.resume == (record + 1 if story else 0)
+
+
+def _settle_some(tally: Tally, pending: list[tuple[Portion, str]], rng: Any, share: float) -> None:
+    rng.shuffle(pending)
+    for _ in range(round(len(pending) * share)):
+        portion, fate = pending.pop()
+        if fate == "rejected":
+            tally.rejected(portion, dead(portion.first))
+        else:
+            tally.stored(portion, "i", **{fate: 1})
+
+
+def _assert_exact(row: ObjectRow, outcomes: list[tuple[int, str]]) -> None:
+    below = Counter(fate for record, fate in outcomes if record < row.resume)
+    buried = below["dead"] + below["rejected"]
+    assert row.counts == Counts(below.total(), below["created"], below["existed"], below["filtered"], buried)
+    assert row.counts.balanced
+    assert row.days.get("i", 0) == below["created"]
+    assert row.there.get("i", 0) == below["existed"]
+
+
+def test_a_takeover_adds_to_what_was_counted():
+    row = ObjectRow(ROW.place, 10, (0, 1), counts=Counts(5, 5), days={"i": 5}, resume=5, seconds=2.0)
+    tally = tally_of(row)
+    portion = tally.begin(5)
+    portion.read = portion.waiting = 1
+    tally.stored(portion, "i", created=1, sample="i/x")
+    tally.seconds = 1.0
+    tally.end()
+    whole = tally.whole()
+    assert (whole.counts, whole.days, whole.resume) == (Counts(6, 6), {"i": 6}, 6)
+    assert (whole.samples, whole.seconds) == (("i/x",), 3.0)
+
+
+def test_a_record_in_two_bodies_holds_the_checkpoint_until_both_are_answered():
+    tally = tally_of()
+    first, second = tally.begin(0), tally.begin(0)
+    for portion in (first, second):
+        portion.read = portion.waiting = 1
+    tally.begin(1)
+    tally.stored(first, "i", created=1)
+    assert tally.checkpoint().resume == 0
+    tally.stored(second, "i", created=1)
+    assert (tally.checkpoint().resume, tally.checkpoint().counts) == (1, Counts(2, 2))
