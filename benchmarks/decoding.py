@@ -10,7 +10,6 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from opensearch_strata.archive.reading import Reading
 from opensearchpy import OpenSearch
 
 from benchmarks.bulk_peer import documents
@@ -20,6 +19,7 @@ from benchmarks.workload import BenchmarkError
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.objects import BLOCK, open_object
+from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Document, Shaper
 from opensearch_strata.tables import Table
 
@@ -101,13 +101,16 @@ def stage_seconds(
         "parse, shape and id": lambda: documents_of(archive, objects),
         "bodies": lambda: bodies_of(documents_of(archive, objects), limit),
     }
-    reading = {"read from S3": lambda: (block for one in archive.objects for block in open_object(s3, *one[:2]))}
-    spent: dict[str, list[float]] = {name: [] for name in (*reading, *chains)}
+    ways: dict[str, Callable[[], Iterable[object]]] = {
+        "read from S3": lambda: (block for one in archive.objects for block in open_object(s3, one.place, one.size)),
+        **chains,
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         say(f"Stages of the loader, round {number + 1} of {rounds}")
-        for name, chain in (*reading.items(), *chains.items()):
+        for name, way in ways.items():
             began = time.process_time()
-            _exhaust(chain())
+            _exhaust(way())
             spent[name].append(time.process_time() - began)
     medians = {name: median(seconds) for name, seconds in spent.items()}
     shorter = dict(zip(chains, (0.0, *(medians[name] for name in chains)), strict=False))

@@ -153,6 +153,20 @@ REASONS: dict[str, str] = {
     "one device": "No history can reach it: the raw side of one device takes little more than twice *a search that "
     "finds nothing*, the line below, which any answer over HTTP costs. The factor grows with the documents behind a "
     "row.",
+    **dict.fromkeys(
+        ("ceiling small", "ceiling large"),
+        "Loader, S3 and OpenSearch share the cores, so the server lacks what the other two use: the ratio cannot be "
+        "better than OpenSearch's CPU seconds to those of all three, see *CPU seconds*.",
+    ),
+    **dict.fromkeys(
+        ("peer small", "peer large"),
+        "The server's part of the work is the same for both sides and the larger one, see *CPU seconds*. Where it has "
+        "cores of its own, the loaders alone count.",
+    ),
+    "decode": "Every event becomes a dictionary and JSON again, with the fields that say where it comes from; "
+    "*CPU seconds of the loader* has the stages.",
+    "worker memory": "The column *MB before* is Python with boto3 and opensearch-py, with nothing loaded. Beside it "
+    "there are the bodies on their way and the one that is being filled.",
 }
 """Why a `go for` is out of reach, by goal; shown where a run falls short of it."""
 

@@ -93,7 +93,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
         "definition": archive.dataset.model_dump(mode="json"),
         "message_bytes": archive.stream.message_bytes,
         "events": archive.stream.events,
-        "objects": archive.objects,
+        "objects": [[*one.place, one.size, one.modified] for one in archive.objects],
     }
     command = [sys.executable, "-m", "benchmarks.worker_memory"]
     done = subprocess.run(command, input=orjson.dumps(task), capture_output=True, cwd=PROJECT, check=False)
@@ -106,7 +106,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
 def main() -> None:
     """Loads the archive and tells seconds and memory."""
     task = orjson.loads(sys.stdin.buffer.read())
-    objects = [Listed(Place(*place), size, modified) for place, size, modified in task["objects"]]
+    objects = [Listed(Place(*place), size, modified) for *place, size, modified in task["objects"]]
     stream = LogStream(task["message_bytes"], task["events"])
     archive = LogArchive(Dataset.model_validate(task["definition"]), stream, objects, 0)
     site = Site.at(task["url"], task["s3_url"], task["prefix"])

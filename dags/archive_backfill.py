@@ -104,7 +104,7 @@ PARAMS = {
         section="What",
         title="Source",
         description="s3://bucket/prefix/ of the objects, up to where its layout (such as %Y/%m/%d/%H/) begins. "
-        "Empty: the source of the dataset.",
+        "Empty: the source of the dataset. With redrive: where the dead letters lie.",
     ),
     "then": Param(
         "keep",

@@ -11,9 +11,11 @@ import sys
 from opensearchpy import OpenSearch
 from rich.console import Console
 
+from local.airflow_api import AirflowApi
+from local.archived_flights import archive_flights, backfill_flights
 from local.demo import FIRST, LAST, run_demo
 from local.errors import StackError
-from local.flights import flights_dataset, load_flights
+from local.flights import flights_dataset
 from local.places import STACK, server_folder
 from local.ports import Ports
 from local.stack import Stack
@@ -39,7 +41,7 @@ def up() -> None:
         try:
             stack.launch(detached=True)
             stack.wait_until_ready()
-            _load_sample_data(OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=2))
+            _load_sample_data(stack)
         except BaseException:
             stack.stop()
             raise
@@ -50,11 +52,12 @@ def up() -> None:
     log.info("Stop it with `make down`.")
 
 
-def _load_sample_data(client: OpenSearch) -> None:
+def _load_sample_data(stack: Stack) -> None:
+    client = OpenSearch(stack.opensearch_url, timeout=60)
     dataset = flights_dataset()
+    archive_flights(stack, FIRST, LAST)  # the stack's S3 keeps nothing when it stops
     if not client.indices.get(index=f"{dataset.raw.names.expression},{dataset.history.names.expression}"):
-        counts = load_flights(client, FIRST, LAST)
-        log.info("%s flights of %s days loaded", f"{sum(counts.values()):,}", len(counts))
+        backfill_flights(stack, client, AirflowApi(stack.airflow_url), FIRST, LAST)
 
 
 def down() -> None:

@@ -1,11 +1,13 @@
-"""`make run`: real days through the real scheduler, then what became of them, read back from the server."""
+"""`make run`: real days from their archive through the real scheduler, and what became of them, read back from the
+server.
+"""
 
 from __future__ import annotations
 
 import logging
 import time as clock
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -14,8 +16,10 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 
 from local.airflow_api import AirflowApi
+from local.archived_flights import archive_flights, backfill_flights
 from local.errors import StackError
-from local.flights import exact_quantiles, flights_dataset, load_flights
+from local.failed_runs import failure
+from local.flights import exact_quantiles, flights, flights_dataset
 from local.report import Comparison, print_comparisons, print_cycles
 from local.stack import Stack
 from opensearch_strata.reader import read
@@ -51,11 +55,13 @@ def run_demo(console: Console) -> None:
     stack.remove()
     try:
         stack.launch()
-        with ThreadPoolExecutor() as pool:
-            loading = pool.submit(_load, stack)
-            stack.wait_until_ready("airflow", "aws")
-            client = loading.result()
-        outcome = _run_cycles(stack, client)
+        archive_flights(stack, FIRST, LAST)
+        stack.wait_until_ready()
+        client = OpenSearch(stack.opensearch_url, timeout=60)
+        airflow = AirflowApi(stack.airflow_url)
+        backfill_flights(stack, client, airflow, FIRST, LAST)
+        _check_raw_days(client)
+        outcome = _run_cycles(stack, client, airflow)
         print_cycles(console, outcome.cycles)
         comparisons = [_compare(client, day) for day in EXPIRED]
         print_comparisons(console, METRIC, list(QUANTILES.values()), comparisons)
@@ -65,20 +71,21 @@ def run_demo(console: Console) -> None:
         stack.stop()
 
 
-def _load(stack: Stack) -> OpenSearch:
-    stack.wait_until_ready("opensearch")
-    client = OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=2)
-    began = clock.monotonic()
-    counts = load_flights(client, FIRST, LAST)
-    log.info(
-        "%s flights of %s days loaded in %.0f s", f"{sum(counts.values()):,}", len(counts), clock.monotonic() - began
-    )
-    return client
+def _check_raw_days(client: OpenSearch) -> None:
+    """Every flight of the CSV is there, once."""
+    dataset = flights_dataset()
+    days = {"days": {"terms": {"field": "_index", "size": 1000}}}
+    answer = client.search(index=dataset.raw.names.expression, body={"size": 0, "aggs": days})
+    found = {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["days"]["buckets"]}
+    expected = Counter(dataset.raw_index(day) for day, _, _ in flights(FIRST, LAST))
+    if found != expected:
+        wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+        raise StackError(f"{wrong[0]} holds {found.get(wrong[0], 0)} flights, the CSV has {expected[wrong[0]]}.")
+    log.info("%s flights of %s days are there, each once", f"{sum(found.values()):,}", len(found))
 
 
-def _run_cycles(stack: Stack, client: OpenSearch) -> Outcome:
+def _run_cycles(stack: Stack, client: OpenSearch, airflow: AirflowApi) -> Outcome:
     dag_id = f"{flights_dataset().name}_daily_cycle"
-    airflow = AirflowApi(stack.airflow_url)
     airflow.wait_for_dag(dag_id)
     airflow.unpause(dag_id)
     outcome = Outcome(before=set(client.indices.get(index="*")))
@@ -86,25 +93,12 @@ def _run_cycles(stack: Stack, client: OpenSearch) -> Outcome:
         began = clock.monotonic()
         run_id = airflow.trigger(dag_id, day.isoformat(), {"dry_run": False})
         if airflow.wait_for_run(dag_id, run_id) != "success":
-            raise StackError(_failure(stack, airflow, dag_id, run_id))
+            raise StackError(failure(stack, airflow, dag_id, run_id))
         report = airflow.return_value(dag_id, run_id, "report")
         log.info("%s (%.0f s)", report["verdict"], clock.monotonic() - began)
         outcome.cycles.append(report)
     outcome.after = set(client.indices.get(index="*"))
     return outcome
-
-
-def _failure(stack: Stack, airflow: AirflowApi, dag_id: str, run_id: str) -> str:
-    """The sentence for a failed run: the task that failed first, and where its log is."""
-    failed = [task for task in airflow.task_instances(dag_id, run_id) if task["state"] == "failed"]
-    if not failed:
-        return f"Run {run_id} of {dag_id} failed without a failed task. The scheduler's log: {stack.logs}"
-    first = min(failed, key=lambda task: task["end_date"] or "")
-    folder = stack.folder / "airflow" / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={first['task_id']}"
-    if first["map_index"] >= 0:
-        folder /= f"map_index={first['map_index']}"
-    log_file = folder / f"attempt={first['try_number']}.log"
-    return f"Task {first['task_id']} failed in run {run_id}. Its log: {log_file}"
 
 
 def history_quantiles(client: OpenSearch, day: date, qs: Sequence[float]) -> dict[str, dict[float, float]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -21,6 +21,10 @@ from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.client import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.ledger import Ledger
+    from tests.stores import Store
 
 # The machine may be busy with other tests: how long an example takes says nothing about the code.
 settings.register_profile("strata", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -102,6 +106,26 @@ def make_stream(client: OpenSearch) -> Iterator[StreamFactory]:
 
     yield make
     delete_indices(client, f"{module}n*")
+
+
+@pytest.fixture(scope="module")
+def shop_ledger(client: OpenSearch) -> Iterator[Ledger]:
+    """A ledger of an index of its own."""
+    from opensearch_strata.archive.ledger import Ledger
+    from tests.ledgers import ledger_index
+
+    with ledger_index(client) as index:
+        made = Ledger(client, "shop", index=index, patience=5)
+        made.ensure()
+        yield made
+
+
+@pytest.fixture
+def store(s3: Any, client: OpenSearch, shop_ledger: Ledger, bucket: str) -> Store:
+    """An empty source of one test, and plans of it."""
+    from tests.stores import Store
+
+    return Store(s3, client, shop_ledger, bucket)
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from local.places import PROJECT
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.engines import transform_job
 from tests.airflow_home import HOME
+from tests.conftest import StreamFactory
+from tests.dags.archives import Archive
+from tests.streams import DAY
 from tests.transform_api import TransformApi
 
 
@@ -87,13 +90,13 @@ class Run:
         self.tasks = {task: str(ti.state) for task, ti in instances.items()}
         self._instances = instances
 
-    def result(self, task: str) -> Any:
-        """What a task returned."""
+    def result(self, task: str, key: str = "return_value") -> Any:
+        """What a task returned, or left under another key."""
         from airflow.models.xcom import XComModel
 
         ti = self._instances[task]
         rows = XComModel.get_many(
-            run_id=ti.run_id, dag_ids=ti.dag_id, task_ids=ti.task_id, map_indexes=ti.map_index, key="return_value"
+            run_id=ti.run_id, dag_ids=ti.dag_id, task_ids=ti.task_id, map_indexes=ti.map_index, key=key
         )
         from airflow.utils.session import create_session
 
@@ -170,7 +173,19 @@ def aws_connection(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def run_backfill(airflow_database: None, connection: Callable[[str], None], aws_connection: None) -> RunDag:
     """Run ``archive_backfill`` in-process for a dataset, with the given params, likewise."""
 
-    def run(dataset: Dataset, change: Callable[[Any], None] = lambda _: None, **conf: Any) -> Run:
+    def run(dataset: Dataset, change: Callable[[Any], None] = lambda _: None, /, **conf: Any) -> Run:
         return run_in_process("archive_backfill.py", "archive_backfill", change, {"dataset": dataset.name, **conf})
 
     return run
+
+
+@pytest.fixture
+def archive(make_stream: StreamFactory, define: Callable[[Dataset], None], s3: Any, bucket: str) -> Archive:
+    """A dataset with two days in S3 and none in OpenSearch."""
+    intake = {"source": f"s3://{bucket}/logs/", "parser": "json"}
+    stream = make_stream(raw={"window_days": 2}, intake=intake, engine="search")
+    define(stream.dataset)
+    archive = Archive(stream, s3, bucket)
+    archive.fill(DAY)
+    archive.fill(DAY + timedelta(days=1))
+    return archive

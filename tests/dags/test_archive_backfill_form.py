@@ -79,6 +79,13 @@ def test_the_graph_is_the_one_of_the_design(dag: Any) -> None:
     assert dag.get_task("restore").is_teardown
 
 
+@pytest.mark.parametrize("downstream", [False, True])
+def test_who_clears_a_load_has_the_raw_days_prepared_and_restored_again(dag: Any, downstream: bool) -> None:
+    cleared = dag.partial_subset("load", include_downstream=downstream, include_upstream=False)
+    further = {"prove", "settle", "report"} if downstream else set()
+    assert set(cleared.task_dict) == {"prepare", "load", "restore"} | further
+
+
 def test_without_a_sound_dataset_the_dag_is_there_and_says_why_nothing_can_be_chosen(include: Path) -> None:
     (include / "datasets" / "broken.yaml").write_text("name: broken")
     bag = load_bag("archive_backfill.py")

@@ -22,7 +22,6 @@ from opensearch_strata.archive.ledger_rows import ObjectRow
 from opensearch_strata.archive.letters import DeadLetter
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.objects import Listed
-from opensearch_strata.days import day_bounds
 from tests.streams import DAY, Stream
 
 START = int(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 1000)
@@ -68,8 +67,12 @@ class Archive:
         self.objects: list[Listed] = []
         self.ledger_index = f"{self.dataset.name}-ledger-{uuid4().hex[:6]}"
         self.lease, self.patience = lease, patience
-        self.ledger = self.ledger_of(stream.client)
         self.ledger.ensure()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger without anything in between."""
+        return self.ledger_of(self.stream.client)
 
     @property
     def dead_letters_url(self) -> str:

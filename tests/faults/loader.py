@@ -1,11 +1,8 @@
-"""A loader in a process of its own, to be killed. Reads a job as JSON from standard input, prints its counts."""
+"""A loader in a process of its own, to be killed."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from dataclasses import asdict
 from typing import Any
 
 from opensearch_strata.archive.events import Place
@@ -16,28 +13,20 @@ from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.dataset import Dataset
 
 
-def main() -> None:
-    """Load the job's objects."""
-    job: dict[str, Any] = json.load(sys.stdin)
+def load(job: dict[str, Any], begins: Any) -> None:
+    """Load the objects of a job, which is JSON. Exits with 1 if an object failed.
+
+    :param begins: an event of multiprocessing, set when all is ready
+    """
+    os.environ.update(job["environment"])
     dataset = Dataset.model_validate(job["dataset"])
-    client = build_client(ClientSettings.from_url(job["url"], http_compress=False))
+    client = build_client(ClientSettings.from_url(job["url"]))
     ledger = Ledger(client, dataset.name, index=job["ledger"], lease=job["lease"])
     objects = [Listed(Place(*place), size, modified) for place, size, modified in job["objects"]]
-    print("begins", flush=True)
+    s3 = build_s3()
+    begins.set()
+    owner, span, settings = f"loader-{os.getpid()}", tuple(job["span"]), LoadSettings(**job["settings"])
     result = load_batch(
-        client,
-        build_s3(),
-        dataset,
-        objects,
-        ledger,
-        f"loader-{os.getpid()}",
-        tuple(job["span"]),
-        job["dead_letters"],
-        settings=LoadSettings(**job["settings"]),
+        client, s3, dataset, objects, ledger, owner, span, job["dead_letters"], lambda _: None, settings
     )
     result.require_success()
-    print(json.dumps(asdict(result.counts)), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,10 @@ import orjson
 from tests.faults.proxy import Answer, Cut, Forward, Request, Rule
 
 REJECTED_EXECUTION = "opensearch_rejected_execution_exception"
-FLOOD_STAGE = "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has read-only-allow-delete block];"
+FLOOD_STAGE = (
+    "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, "
+    "index has read-only-allow-delete block];"
+)
 NO_IDS = "Document ID is not supported in create/index operation request"
 
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import os
+import multiprocessing
 import random
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+import orjson
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.archive import load
 from opensearch_strata.archive.ledger_rows import Counts
-from tests.faults.archives import QUICK, SPAN, Archive, cloudwatch, events, ndjson
+from opensearch_strata.client import ClientSettings, build_client
+from tests.faults import loader
+from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson
 from tests.faults.proxy import FaultyProxy
-from tests.faults.rules import late, sometimes, cut_after
-from tests.streams import StreamFactory
+from tests.faults.rules import late
 
-ROOT = Path(__file__).parents[2]
 KILLS = 10
 EVENTS = 8000
 
 
 class Loaders:
-    """Processes that load an archive through a proxy."""
+    """Processes that load an archive through a proxy. A fork server spares each of them the imports."""
 
     def __init__(self, archive: Archive, url: str, s3_url: str) -> None:
-        settings = {"in_flight": 2, "body_bytes": 15_000, "patience": 30, "renew_every": 0.1}
+        login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         self._job = {
+            "environment": {**login, "AWS_ENDPOINT_URL": s3_url},
             "dataset": archive.dataset.model_dump(mode="json"),
             "url": url,
             "ledger": archive.ledger_index,
@@ -42,38 +39,25 @@ class Loaders:
             "objects": [[list(one.place), one.size, one.modified] for one in archive.objects],
             "span": SPAN,
             "dead_letters": archive.dead_letters_url,
-            "settings": settings,
+            "settings": {"in_flight": 2, "body_bytes": 15_000, "patience": 30, "renew_every": 0.1},
         }
-        login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-        paths = f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"
-        self._environment = {**os.environ, **login, "AWS_ENDPOINT_URL": s3_url, "PYTHONPATH": paths}
+        self._processes = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(["tests.faults.loader", "boto3", "opensearchpy"])
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> BaseProcess:
         """A loader that has begun to load."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.loader"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self._environment,
-            cwd=ROOT,
-        )
-        assert process.stdin and process.stdout
-        process.stdin.write(json.dumps(self._job))
-        process.stdin.close()
-        assert process.stdout.readline() == "begins\n"
+        begins = self._processes.Event()
+        process = self._processes.Process(target=loader.load, args=(self._job, begins), daemon=True)
+        process.start()
+        assert begins.wait(30)
         return process
 
 
-@pytest.fixture
-def short_leases(s3: Any, bucket: str, make_stream: StreamFactory) -> Archive:
-    """An archive whose leases expire within a second."""
-    from tests.faults.archives import INTAKE
-
-    stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
-    stream.create()
-    return Archive(s3, bucket, stream, lease=0.8)
+def until_checkpoint(archive: Archive, record: int = 1) -> None:
+    """Wait until the first object is known to be loaded up to this record."""
+    place = archive.objects[0].place
+    while not (row := archive.ledger.rows([place]).get(place)) or row.resume < record:
+        time.sleep(0.02)
 
 
 def fill(archive: Archive) -> None:
@@ -85,25 +69,26 @@ def fill(archive: Archive) -> None:
         archive.put(ndjson(range(start, start + 100)))
 
 
-def test_ten_kills_at_random_moments_and_a_resume(short_leases: Archive, proxy: FaultyProxy, s3_url: str):
-    archive = short_leases
+def test_ten_kills_at_random_moments_and_a_resume(archive: Archive, proxy: FaultyProxy, s3_url: str):
+    archive.lease = 0.5
     fill(archive)
     proxy.add(late(0.05))
     loaders = Loaders(archive, proxy.url, s3_url)
     rng = random.Random(2013)
     in_the_middle = 0
     for _ in range(KILLS):
-        loader = loaders.start()
-        time.sleep(rng.uniform(0, 0.8))
-        loader.kill()
-        in_the_middle += loader.wait() == -9
+        victim = loaders.start()
+        time.sleep(rng.uniform(0.1, 1))
+        victim.kill()
+        victim.join()
+        in_the_middle += victim.exitcode == -9
     assert in_the_middle == KILLS, "some loaders were done before they were killed"
     stored = len(archive.stored())
     assert 0 < stored < EVENTS
     proxy.clear()
     last = loaders.start()
-    out, problems = last.communicate(timeout=60)
-    assert last.returncode == 0, problems
+    last.join(60)
+    assert last.exitcode == 0
     archive.assert_done()
     archive.assert_loaded(range(EVENTS))
     rows = archive.rows()
@@ -111,25 +96,54 @@ def test_ten_kills_at_random_moments_and_a_resume(short_leases: Archive, proxy: 
     assert max(row.attempt for row in rows) > 2
 
 
-def test_a_resumed_object_goes_on_from_its_checkpoint(short_leases: Archive, proxy: FaultyProxy, s3_url: str):
-    archive = short_leases
+def test_a_resumed_object_goes_on_from_its_checkpoint(
+    archive: Archive, proxy: FaultyProxy, through: OpenSearch, s3_url: str
+):
+    archive.lease = 0.5
     archive.put(cloudwatch(events(range(4000))))
     proxy.add(late(0.03))
-    loader = Loaders(archive, proxy.url, s3_url).start()
-    (place,) = [listed.place for listed in archive.objects]
-    while not (row := archive.ledger.rows([place]).get(place)) or row.resume < 30:
-        time.sleep(0.02)
-    loader.kill()
-    loader.wait()
+    victim = Loaders(archive, proxy.url, s3_url).start()
+    until_checkpoint(archive, 30)
+    victim.kill()
+    victim.join()
     resume = archive.rows()[0].resume
     proxy.clear()
     proxy.bulks.clear()
-    archive.load()
+    archive.load(through).require_success()
     archive.assert_loaded(range(4000))
     row = archive.rows()[0]
     assert row.counts.read == 4000
     assert row.attempt == 2
-    assert row.counts.existed < 4000 - 10 * resume
+    assert sum(proxy.bulks) <= 4000 - 10 * (resume - 1)  # record 0 is the control message
+
+
+def test_dead_letters_before_a_checkpoint_outlive_the_loader(
+    archive: Archive, proxy: FaultyProxy, through: OpenSearch, s3_url: str
+):
+    """What the ledger calls resolved is in S3 by then, whether a parser or OpenSearch would not take it."""
+    archive.lease = 0.5
+    found = events(range(4000))
+    bad = [7, 1234, 3999]
+    found[7]["message"] = "no JSON"
+    for number in bad[1:]:
+        found[number]["message"] = orjson.dumps(message(number, load="heavy")).decode()
+    archive.put(cloudwatch(found))
+    proxy.add(late(0.03))
+    victim = Loaders(archive, proxy.url, s3_url).start()
+    until_checkpoint(archive, 130)
+    victim.kill()
+    victim.join()
+    proxy.clear()
+    proxy.bulks.clear()
+    archive.load(through).require_success()
+    assert sum(proxy.bulks) < 4000 - 1300
+    archive.assert_done()
+    archive.assert_loaded(number for number in range(4000) if number not in bad)
+    assert sorted((letter.record, letter.reason) for letter in archive.letters()) == [
+        (1, "unparsed"),
+        (124, "rejected"),
+        (400, "rejected"),
+    ]
 
 
 def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy, through: OpenSearch):
@@ -148,21 +162,20 @@ def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy
     assert {row.attempt for row in archive.rows()} == {1}
 
 
-def test_a_loader_that_comes_too_late_leaves_the_object_to_the_other(short_leases: Archive, proxy, through, caplog):
+def test_a_loader_that_comes_too_late_leaves_the_object_to_the_other(
+    archive: Archive, proxy: FaultyProxy, through: OpenSearch, caplog: pytest.LogCaptureFixture
+):
     """Its ledger is away for longer than its lease, so another one takes over; both end well."""
-    archive = short_leases
+    archive.lease = 1.2
     archive.put(cloudwatch(events(range(3000))))
     proxy.add(late(0.05))
     with FaultyProxy(proxy.url) as to_ledger, ThreadPoolExecutor(2) as pool:
-        from opensearch_strata.client import ClientSettings, build_client
-
         slow = build_client(ClientSettings.from_url(to_ledger.url, max_retries=0))
         first = pool.submit(archive.load, through, "first", archive.ledger_of(slow))
-        while not archive.ledger.rows([archive.objects[0].place]):
-            time.sleep(0.01)
+        until_checkpoint(archive)
         with to_ledger.away():
             time.sleep(1)
-            second = pool.submit(archive.load, through, "second")
+            second = pool.submit(archive.load, through, "second", archive.ledger_of(through))
             while archive.rows()[0].owner != "second":
                 time.sleep(0.01)
         results = [run.result(timeout=60) for run in (first, second)]
@@ -177,16 +190,10 @@ def test_an_interrupted_load_hands_its_objects_back(archive: Archive, proxy, thr
     """Its leases last for half a minute, but the next run need not wait for that."""
     archive.put(cloudwatch(events(range(3000))))
     proxy.add(late(0.02))
-    count = 0
-
-    def interrupt(progress: Any) -> None:
-        raise KeyboardInterrupt
-
-    from opensearch_strata.archive import load
-
-    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(load, "Meter", lambda *args: Interrupting(10))
-        archive.load(through)
+        with pytest.raises(KeyboardInterrupt):
+            archive.load(through)
     (row,) = archive.rows()
     assert (row.state, row.lease_until) == ("failed", 0)
     assert "interrupted" in row.error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,10 +11,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import layers, reading
+from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.errors import Refused
 from tests.faults.archives import Archive, cloudwatch, events, message, ndjson, shuffled
-from tests.faults.proxy import FaultyProxy
-from tests.faults.rules import refused
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 
 EVENTS = 3000
 GOOD = range(EVENTS, EVENTS + 500)
@@ -36,7 +34,7 @@ def one_in_hundred() -> list[int]:
 
 def test_one_percent_of_poison_costs_one_percent(archive: Archive):
     bad = one_in_hundred()
-    archive.put(with_messages(list(range(EVENTS)), {number: '{"temperature": ' for number in bad}))
+    archive.put(with_messages(list(range(EVENTS)), dict.fromkeys(bad, '{"temperature": ')))
     archive.put(ndjson(GOOD))
     result = archive.load()
     result.require_success()
@@ -103,7 +101,7 @@ def test_an_empty_object_and_one_of_control_messages_are_done(archive: Archive):
 
 
 def test_an_object_of_dead_letters_is_left_before_its_end(archive: Archive):
-    archive.put(with_messages(list(range(EVENTS)), {number: "no JSON" for number in range(100, EVENTS)}))
+    archive.put(with_messages(list(range(EVENTS)), dict.fromkeys(range(100, EVENTS), "no JSON")))
     archive.put(ndjson(GOOD))
     result = archive.load()
     archive.assert_loaded([*range(100), *GOOD])
@@ -114,7 +112,7 @@ def test_an_object_of_dead_letters_is_left_before_its_end(archive: Archive):
 
 
 def test_a_small_object_of_dead_letters_is_judged_at_its_end(archive: Archive):
-    archive.put(with_messages(list(range(10)), {number: "no JSON" for number in range(6)}))
+    archive.put(with_messages(list(range(10)), dict.fromkeys(range(6), "no JSON")))
     (row,) = archive.load().in_state("quarantined")
     assert (row.counts.dead, row.counts.created) == (6, 4)
     archive.assert_loaded(range(6, 10))
@@ -166,9 +164,11 @@ def test_an_object_that_was_deleted_fails_alone(archive: Archive):
 @pytest.fixture
 def s3_through(s3_url: str, proxied_s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of S3 through a proxy."""
-    from opensearch_strata.archive.objects import build_s3
-
-    for name, value in {"AWS_ACCESS_KEY_ID": "t", "AWS_SECRET_ACCESS_KEY": "t", "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "t",
+        "AWS_SECRET_ACCESS_KEY": "t",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxied_s3.url)
     return build_s3()
@@ -195,17 +195,24 @@ def test_an_object_that_may_not_be_read_fails_alone(archive: Archive, proxied_s3
     archive.assert_loaded([*range(EVENTS), *GOOD])
 
 
-def access_denied(request, forward):
-    from tests.faults.proxy import Answer
-
+def access_denied(request: Request, forward: Forward) -> Answer:
+    """What S3 says."""
     body = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     return Answer(403, body, {"content-type": "application/xml"})
+
+
+def writes_denied(request: Request, forward: Forward) -> Answer:
+    """Reading is allowed."""
+    return access_denied(request, forward) if request.method == "PUT" else forward(request)
 
 
 def test_dead_letters_that_cannot_be_uploaded_fail_their_object(archive: Archive, proxied_s3, s3_through: Any):
     archive.put(with_messages(list(range(100)), {3: "no JSON"}))
     archive.put(ndjson(GOOD))
-    proxied_s3.add(lambda request, forward: access_denied(request, forward) if request.method == "PUT" else forward(request), path="")
+    proxied_s3.add(
+        lambda request, forward: access_denied(request, forward) if request.method == "PUT" else forward(request),
+        path="",
+    )
     result = archive.load(s3=s3_through)
     with pytest.raises(Refused, match="dead letters cannot be uploaded"):
         result.require_success()

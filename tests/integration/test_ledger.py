@@ -10,12 +10,16 @@ from threading import Barrier, Timer
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from opensearch_strata.archive import ledger as ledger_module
+from opensearch_strata.archive import ledger_index as ledger_index_module
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.ledger_index import Change
 from opensearch_strata.archive.ledger_rows import Counts, LeaseLost, ObjectRow, row_id, source_of
 from opensearch_strata.archive.objects import Listed
 from opensearch_strata.errors import Refused, TransientError
@@ -298,6 +302,22 @@ def test_an_empty_ledger_has_no_days(client: OpenSearch, index: str) -> None:
     assert absent.rows([place()]) == {}
 
 
+# --- Requests
+
+
+@given(st.lists(st.integers(0, 900), max_size=60))
+@settings(max_examples=50)
+def test_requests_are_small_and_hold_all_changes(lengths: list[int]) -> None:
+    changes = [Change(f"{number}", {"key": "x" * length}) for number, length in enumerate(lengths)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_index_module, "_ITEMS", 7)
+        patch.setattr(ledger_index_module, "_BYTES", 2_000)
+        parts = list(ledger_index_module._parts(changes))
+    assert [change for part in parts for change in part] == changes
+    assert all(0 < len(part) <= 7 for part in parts)
+    assert all(sum(len(change.lines) for change in part) <= 2_000 for part in parts)
+
+
 # --- Faults of the ledger itself
 
 
@@ -431,11 +451,12 @@ def test_writes_whose_answer_is_lost_are_known_for_our_own(
 def test_a_document_that_cannot_be_read_is_not_a_missing_one(
     ledger: Ledger, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.finish([done(claim(ledger, place())[0])])
+    rows = claim(ledger, place())
     mget = client.mget
     answers = [{"docs": [{"_id": "x", "error": {"type": "no_shard_available_action_exception", "reason": "all down"}}]}]
     monkeypatch.setattr(client, "mget", lambda **options: answers.pop() if answers else mget(**options))
-    assert len(ledger.claim([(place(), 1)], SPAN, "b").done) == 1
+    assert list(ledger.rows([place()]).values()) == rows
+    assert answers == []
 
 
 def test_a_foreign_index_of_that_name_is_refused(client: OpenSearch, index: str) -> None:

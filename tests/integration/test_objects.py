@@ -50,7 +50,7 @@ def test_an_empty_object_has_no_blocks(s3: Any, bucket: str) -> None:
 def test_reading_can_be_given_up(s3: Any, bucket: str) -> None:
     blocks = open_object(s3, put(s3, bucket), len(CONTENT))
     assert next(blocks) == CONTENT[: objects.BLOCK]
-    blocks.close()  # type: ignore[attr-defined]
+    blocks.close()
 
 
 @pytest.mark.parametrize("cuts", [(1_500_000, None), (700_000, 1_400_000, 1_400_000, None), (100, 0, None)])
@@ -155,7 +155,7 @@ def test_bytes_that_are_damaged_on_their_way(s3: Any, bucket: str) -> None:
     place = put(s3, bucket)
     read = open_object(s3, place, len(CONTENT))
     next(read)
-    body = read.gi_frame.f_locals["body"]  # type: ignore[attr-defined]
+    body = read.gi_frame.f_locals["body"]
     body._stream._checksum.update(b"x")
     with pytest.raises(TransientError, match="checksum"):
         list(read)

@@ -1,4 +1,4 @@
-"""Bodies to a real OpenSearch, through a proxy that lets them go wrong: every document is accounted for exactly once."""
+"""Bodies to a real OpenSearch, through a proxy that lets them go wrong: every document is accounted for once."""
 
 from __future__ import annotations
 
@@ -304,5 +304,3 @@ def test_a_load_that_ends_early_does_not_wait_for_what_is_blocked(opensearch_url
         raise KeyboardInterrupt
     assert time.monotonic() - began < 3
     stream.set_block("write", None)
-
-

@@ -44,7 +44,7 @@ def test_every_key_of_a_dataset_is_in_its_reference() -> None:
     reference = (PROJECT / "docs" / "datasets.md").read_text()
     for key in Dataset.model_fields:
         assert f"`{key}" in reference or f"`{key}." in reference, key
-    for part in ("raw", "history", "cycle"):
+    for part in ("raw", "history", "intake", "cycle"):
         annotation = Dataset.model_fields[part].annotation
         assert annotation
         for key in annotation.model_fields:

@@ -223,3 +223,10 @@ def test_raw_data_that_are_cut_off_give_what_is_complete() -> None:
     assert messages_in(found) == ["one", "next"]
     (broken,) = (item for item in found if isinstance(item, Broken))
     assert (broken.record, broken.raw) == (0, error_object(cut))
+
+
+def test_a_bomb_in_raw_data_costs_itself_alone() -> None:
+    broken, event = read(error_object(gzip.compress(b"x" * 2**26)) + error_object(b"two"))
+    assert isinstance(broken, Broken)
+    assert "holds more than 100 bytes for each" in broken.reason
+    assert messages_in([event]) == ["two"]

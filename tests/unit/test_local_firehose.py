@@ -104,7 +104,10 @@ def test_every_flight_is_there_and_nothing_else(delivered):
 
 def test_an_event_looks_as_cloudwatch_writes_it(envelopes, delivered):
     assert all(re.fullmatch(r"\d{56}", event_id) for event_id in delivered)
-    assert all(stream == json.loads(text)["origin"] for one in delivered.values() for _, stream, _, text in one)
+    for (_, stream, _, message), *_ in delivered.values():
+        fields = json.loads(message)
+        assert fields["origin"] == stream
+        assert "@timestamp" not in fields
     for _, envelope in envelopes:
         if envelope["messageType"] == "DATA_MESSAGE":
             assert envelope.keys() == {

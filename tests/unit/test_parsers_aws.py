@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -82,7 +83,7 @@ def test_a_line_of_a_function_in_json() -> None:
 
 @pytest.mark.parametrize("message", ["[ERROR] it broke\nTraceback", "{no json", "REPORT of the day", ""])
 def test_other_lines_of_a_function_are_messages(message: str) -> None:
-    assert read("lambda", message + "\n").fields == {"message": message + "\n" * message.startswith("{")}
+    assert read("lambda", message + "\n").fields == {"message": message}
 
 
 FLOW = "2 012345678901 eni-1235b8ca 172.31.16.139 172.31.16.21 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
@@ -118,7 +119,9 @@ def test_the_header_of_a_flow_log_decides_the_order() -> None:
         parse(FLOW)
 
 
-@pytest.mark.parametrize("message", ["", "hello", FLOW.replace(" 22 ", " ssh "), {"version": 2}])
+@pytest.mark.parametrize(
+    "message", ["", "hello", "hello world", "the end", FLOW.replace(" 22 ", " ssh "), {"version": 2}]
+)
 def test_what_is_no_flow_log(message: Any) -> None:
     with pytest.raises(Unreadable):
         read("vpc_flow", message)
@@ -185,12 +188,9 @@ SEEDS = [FLOW, REST, f"REPORT RequestId: {REQUEST}\tDuration: 1 ms\t\n", '{"type
 def test_damage_is_read_or_unreadable_and_nothing_else(seed: str, name: ParserName, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(seed)))
     damaged = seed[:at] + data.draw(st.text(max_size=5)) + seed[at + data.draw(st.integers(0, 5)) :]
-    try:
+    with suppress(Unreadable):
         parsed = parser_of(name)(damaged)
-    except Unreadable as error:
-        assert f"{error}"[0].islower()  # goes on a sentence that begins with "it"
-    else:
-        assert parsed is None or parsed.fields is not None
+        assert parsed is None or isinstance(parsed.fields, dict)
 
 
 @pytest.mark.parametrize(

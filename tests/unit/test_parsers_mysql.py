@@ -168,6 +168,13 @@ def test_what_is_no_entry_is_unreadable(message: Any) -> None:
         general(message)
 
 
+def test_a_known_second_in_another_zone_is_another_second() -> None:
+    near, far = general(f"{NOON}\t    1 Ping\t", f"{NOON[:-1]}+08:00\t    1 Ping\t")
+    assert near is not None
+    assert far is not None
+    assert (near.time, far.time) == (NOON_MS, NOON_MS - 8 * 3_600_000)
+
+
 def test_a_damaged_fraction_of_a_known_second_is_unreadable() -> None:
     parser = mysql_general.mysql_general(UTC)
     parser(f"{NOON}\t    1 Ping\t")
@@ -249,9 +256,7 @@ def test_a_local_time_is_all_that_an_old_slow_query_may_say() -> None:
 
 
 def test_slow_queries_of_mariadb_leave_values_out() -> None:
-    text = (
-        "# User@Host: a[b] @  [::1]\n# Thread_id: 9  Schema:   QC_hit: No\n# Query_time: 0.5  Lock_time: 0\nx;"
-    )
+    text = "# User@Host: a[b] @  [::1]\n# Thread_id: 9  Schema:   QC_hit: No\n# Query_time: 0.5  Lock_time: 0\nx;"
     fields = read(mysql_slow.mysql_slow(UTC), text).fields
     assert fields == {
         "user": "b", "ip": "::1", "thread_id": 9, "qc_hit": "No", "query_time": 0.5, "lock_time": 0,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import orjson
 
+from opensearch_strata.archive.events import Event
+
 if TYPE_CHECKING:
     from opensearch_strata.archive.shape import Document
 
@@ -24,29 +26,39 @@ class Body(Generic[Owner]):
 
     Every action is ``create``: a document that is there already stays as it is, and answers 409.
 
-    :param ids: False leaves ids out, as time series of OpenSearch Serverless demand
+    Only what is sent is kept, and what a dead letter needs. Sources as orjson hands them out would take 8 KB each,
+    however short they are (orjson 3.13).
+
+    :param with_ids: False leaves ids out, as time series of OpenSearch Serverless demand
     """
 
-    __slots__ = ("_lines", "documents", "ids", "owners", "size")
+    __slots__ = ("_lines", "events", "ids", "indices", "owners", "size", "with_ids")
 
-    def __init__(self, ids: bool = True) -> None:
-        self.ids = ids
-        self.documents: list[Document] = []
+    def __init__(self, with_ids: bool = True) -> None:
+        self.with_ids = with_ids
+        self.indices: list[str] = []
+        self.ids: list[str] = []
+        self.events: list[Event] = []
         self.owners: list[Owner] = []
         self.size = 0
         """Bytes of the body as it is sent, before any compression."""
         self._lines: list[bytes] = []
 
     def __len__(self) -> int:
-        return len(self.documents)
+        return len(self._lines)
 
     def add(self, document: Document, owner: Owner) -> None:
         """Append a document."""
-        line = _action(document, self.ids)
-        self.documents.append(document)
+        index, identity, source, _, event = document
+        # An id of our own archives is whatever somebody once chose: quotes and line ends are for orjson to escape.
+        name = b',"_id":' + orjson.dumps(identity) if self.with_ids else b""
+        line = b"%b%b}}\n%b\n" % (_opening(index), name, source)
+        self.indices.append(index)
+        self.ids.append(identity)
+        self.events.append(Event(event.record, event.ordinal, "", event.raw) if event.raw else event)
         self.owners.append(owner)
         self._lines.append(line)
-        self.size += len(line) + len(document.source) + 2
+        self.size += len(line)
 
     def is_full(self, limit: int, *, at_border: bool) -> bool:
         """Whether this goes out before another document is added.
@@ -61,32 +73,24 @@ class Body(Generic[Owner]):
 
     def payload(self) -> bytes:
         """The bytes to send: a line that says what to do and a line of source for each document."""
-        lines = [b""] * (2 * len(self) + 1)
-        lines[:-1:2] = self._lines
-        lines[1::2] = [document.source for document in self.documents]
-        return b"\n".join(lines)
+        return b"".join(self._lines)
 
     def part(self, positions: Iterable[int]) -> Self:
         """A body of some of the documents, in the order given."""
-        part = type(self)(self.ids)
+        part = type(self)(self.with_ids)
         for position in positions:
-            part.documents.append(self.documents[position])
+            part.indices.append(self.indices[position])
+            part.ids.append(self.ids[position])
+            part.events.append(self.events[position])
             part.owners.append(self.owners[position])
             part._lines.append(self._lines[position])
-        part.size = sum(map(len, part._lines)) + sum(len(document.source) + 2 for document in part.documents)
+        part.size = sum(map(len, part._lines))
         return part
 
     def halves(self) -> tuple[Self, Self]:
         """Two bodies of half as many documents each."""
         middle = len(self) // 2
         return self.part(range(middle)), self.part(range(middle, len(self)))
-
-
-def _action(document: Document, ids: bool) -> bytes:
-    if not ids:
-        return _opening(document.index) + b"}}"
-    # Ids of our own archives are whatever somebody once chose: quotes and line ends are for orjson to escape.
-    return b'%b,"_id":%b}}' % (_opening(document.index), orjson.dumps(document.id))
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from tempfile import SpooledTemporaryFile
@@ -46,7 +47,7 @@ class DeadLetterFile:
         self._target = Place(bucket, prefix + letters_key(dataset_name, place))
         self._spool: IO[bytes] | None = None
         self._added: set[tuple[int, int]] = set()
-        self._saved = 0
+        self._size = self._saved = 0
 
     def add(self, dead: Dead, format_name: str) -> None:
         """Keep a record, in memory or in a temporary file.
@@ -60,7 +61,8 @@ class DeadLetterFile:
             self._place, dead.record, dead.ordinal, dead.index, dead.id, dead.reason, dead.detail,
             1, moment, moment, format_name, dead.raw,
         )  # fmt: skip
-        self._spool.write(letter.to_line())
+        self._spool.seek(0, os.SEEK_END)  # an upload that failed leaves it anywhere
+        self._size += self._spool.write(letter.to_line())
         self._added.add((dead.record, dead.ordinal))
 
     def save(self) -> str | None:
@@ -72,10 +74,9 @@ class DeadLetterFile:
         """
         if self._spool is None:
             return None
-        if self._saved != (size := self._spool.tell()):
+        if self._saved != self._size:
             _CONTENDED(self._upload)
-            self._spool.seek(size)
-            self._saved = size
+            self._saved = self._size
         return str(self._target)
 
     def close(self) -> str | None:
@@ -149,7 +150,8 @@ class StoredLetters:
                 raise Refused(f"{self.damage[-1]} It is left as it is.")
             _put(self._s3, self.place, (*broken, *(letter.to_line() for letter in letters)))
         except (_WrittenMeanwhile, ObjectChanged, ObjectGone) as error:
-            raise TransientError(f"{self.place} was written by a load meanwhile; its letters stay. Redrive again.") from error
+            sentence = f"{self.place} was written by a load meanwhile; its letters stay. Redrive again."
+            raise TransientError(sentence) from error
 
     def _letter(self, number: int, line: bytes) -> DeadLetter | None:
         try:

@@ -25,9 +25,10 @@ def free_below_watermark(client: OpenSearch) -> int | None:
 
     try:
         nodes = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})["nodes"]
-        watermark = _watermark(client.cluster.get_settings(params={"include_defaults": True, "flat_settings": True}))
+        settings = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
     except (AuthorizationException, NotFoundError):
         return None
+    watermark = _watermark(settings)
     disks = [node["fs"]["total"] for node in nodes.values() if "data" in node["roles"]]
     free = [int(disk["available_in_bytes"]) - kept_free(watermark, disk["total_in_bytes"]) for disk in disks]
     return sum(max(0, room) for room in free)
@@ -49,7 +50,7 @@ def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
     nodes = int(client.cluster.health(params={"filter_path": "number_of_data_nodes"})["number_of_data_nodes"])
     names = dataset.raw.names
     found = client.indices.get_settings(
-        index=names.expression, params={"flat_settings": True, "ignore_unavailable": True, "expand_wildcards": "all"}
+        index=names.expression, params={"flat_settings": "true", "expand_wildcards": "all"}
     )
     days = [index["settings"] for name, index in found.items() if names.date_in(name)]
     settings = days or [_template(client, raw_index)]

@@ -13,6 +13,7 @@ from opensearch_strata.intake import CastName, Intake
 Fields = dict[str, Any]
 
 _LONG = 2**63
+_LARGEST = 2**1023  # that a float can hold; orjson reads more as no number
 
 
 class BadValue(ValueError):  # noqa: N818 - reads as what the value is
@@ -80,27 +81,31 @@ def as_text(message: str | Fields) -> str:
 
 
 def dumped(fields: Fields) -> bytes:
-    """Fields as JSON. Halves of surrogate pairs, which UTF-8 cannot hold, become question marks.
+    """Fields as JSON, of what :func:`writable` makes of them if need be.
 
-    :raises BadValue: they are no JSON: too deep, or with a number that nothing can hold
+    :raises BadValue: they lie too deep in each other
     """
     try:
         return orjson.dumps(fields)
     except TypeError:
         try:
-            return orjson.dumps(_encodable(fields))
+            return orjson.dumps(writable(fields))
         except (TypeError, RecursionError) as error:
             raise BadValue(f"It cannot be written as JSON ({error}).") from None
 
 
-def _encodable(value: Any) -> Any:
+def writable(value: Any) -> Any:
+    """A value as orjson can write it: halves of surrogate pairs, which UTF-8 cannot hold, become question marks,
+    and numbers of more than 64 bits become floats, as which orjson reads them."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
         case dict():
-            return {_encodable(key): _encodable(item) for key, item in value.items()}
+            return {writable(key): writable(item) for key, item in value.items()}
         case list():
-            return [_encodable(item) for item in value]
+            return [writable(item) for item in value]
+        case int() if not -_LONG <= value < 2 * _LONG:
+            return float(value) if abs(value) < _LARGEST else None
     return value
 
 

@@ -42,7 +42,7 @@ class RecordHashes:
     So identical records stay distinct, and an object that is written again under its key with records added keeps
     the ids of those that it had, wherever they now are.
 
-    Occurrences are counted for ``section`` distinct records at a time, to hold no more than about 75 MB; then
+    Occurrences are counted for ``section`` distinct records at a time, to hold no more than about 110 MB; then
     counting begins anew, and the section's number enters the hash. Only in an object of more distinct records, that
     is written again with records moved across the border of two sections, these get other ids and so are there twice.
     """
@@ -65,6 +65,8 @@ class RecordHashes:
             self._section += 1
             self._seen.clear()
         self._seen[short] = occurrence + 1
+        if not (occurrence or self._section):
+            return digest[:_HASH_BYTES]
         which = self._section.to_bytes(8, "big") + occurrence.to_bytes(8, "big")
         return blake2b(digest + which, digest_size=_HASH_BYTES, person=b"occurrence").digest()
 

@@ -83,7 +83,7 @@ class Ingest:
     def flush(self) -> None:
         """Send what is there."""
         if self._body:
-            body, self._body = self._body, Body(self._body.ids)
+            body, self._body = self._body, Body(self._body.with_ids)
             self._send(body)
 
     def _load(self, tally: Tally, reading: Reading) -> None:

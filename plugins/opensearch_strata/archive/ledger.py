@@ -195,6 +195,10 @@ class Ledger:
             for bucket, key, etag, size, modified in stored.source["objects"]
         ]
 
+    def forget_plans_before(self, plan_id: str) -> int:
+        """Delete the batches of all plans with lesser ids, which runs that were killed left; how many there were."""
+        return self._delete(self.query("batch", {"range": {"plan": {"lt": plan_id}}}))
+
     def forget_plan(self, plan_id: str) -> int:
         """Delete a plan's batches; how many there were."""
         return self._delete(self.query("batch", {"term": {"plan": plan_id}}))

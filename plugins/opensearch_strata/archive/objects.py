@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -82,7 +82,7 @@ def s3_config(connections: int = 10, path_style: bool = False) -> Config:
     )
 
 
-def open_object(s3: BaseClient, place: Place, size: int) -> Iterator[bytes]:
+def open_object(s3: BaseClient, place: Place, size: int) -> Generator[bytes]:
     """The bytes of an object in blocks of at most 1 MiB; a connection that is lost is resumed where it broke off.
 
     The version is pinned by ``If-Match``: bytes of two versions are never mixed, and a body that is too short is

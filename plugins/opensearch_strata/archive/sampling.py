@@ -5,10 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.layers import TooLarge
 from opensearch_strata.archive.objects import Listed, ObjectChanged, ObjectGone, open_object
 from opensearch_strata.archive.parsers.registry import begins_of
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 OBJECTS = 5
 """How many objects are looked into."""
 
-_ENOUGH = 1 << 20  # bytes of documents and dead letters of an object
-_PIECE = 8 << 10  # so little is read at once that what was read is what was decoded, nearly
+_PIECE = 256 << 10  # bytes of an object: more than a block of bzip2, and a fraction of a second's work
+_ENOUGH = 32 << 20  # bytes of documents that a piece may turn out to be
 
 
 @dataclass
 class Sample:
-    """What was found in the beginnings of some objects.
+    """What was found in the first 256 KiB of some objects.
 
     :param packed: bytes of the objects that were decoded, as they lie in S3
     :param document_bytes: bytes of the documents, as they will be sent
@@ -50,7 +52,7 @@ class Sample:
 
 
 def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tuple[int, int]) -> Sample:
-    """Decode the beginnings of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
+    """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
 
     :raises Refused: S3 will not hand an object out
     :raises TransientError: S3 does not answer
@@ -72,40 +74,34 @@ def spread(objects: Sequence[Listed]) -> list[Listed]:
 
 
 def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, span: tuple[int, int]) -> None:
+    with closing(open_object(s3, listed.place, listed.size)) as blocks:
+        piece = next(blocks, b"")[:_PIECE]
     shaper = Shaper(dataset, listed.place, span)
-    pieces = _Pieces(open_object(s3, listed.place, listed.size))
-    reading = Reading(pieces, dataset.intake.format, begins_of(dataset.intake, listed.place.key))
-    seen = 0
-    for item in reading:
+    reading = Reading([piece], dataset.intake.format, begins_of(dataset.intake, listed.place.key))
+    before = found.document_bytes
+    for item in _whole(reading, is_cut=len(piece) < listed.size):
         match shaper.shaped(item):
             case Document() as document:
                 found.documents += 1
                 found.document_bytes += len(document.source)
-                seen += len(document.source)
             case Dead() as dead:
                 found.dead += 1
                 found.problem = found.problem or f"{listed.place}, record {dead.record}: {dead.detail}"
-                seen += len(dead.raw)
             case None:
                 found.filtered += 1
-                seen += len(item.raw) or 256
-        if seen >= _ENOUGH:
+        if found.document_bytes - before > _ENOUGH:
             break
     found.objects += 1
-    found.packed += pieces.size
+    found.packed += len(piece)
     found.kinds[" in ".join([reading.format or "unknown", *reversed(reading.layers)])] += 1
 
 
-class _Pieces:
-    """Blocks cut into small pieces, which are counted as they are taken."""
-
-    def __init__(self, blocks: Iterable[bytes]) -> None:
-        self._blocks = blocks
-        self.size = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            for start in range(0, len(block), _PIECE):
-                piece = block[start : start + _PIECE]
-                self.size += len(piece)
-                yield piece
+def _whole(items: Iterable[Event | Broken], is_cut: bool) -> Iterator[Event | Broken]:
+    """Items without the last one of a piece that was cut off, which may be a half."""
+    last: Event | Broken | None = None
+    for item in items:
+        if last is not None:
+            yield last
+        last = item
+    if last is not None and not is_cut:
+        yield last

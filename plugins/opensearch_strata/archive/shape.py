@@ -7,11 +7,13 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove
+from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove, writable
 from opensearch_strata.archive.formats import strata
 from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
-from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable, quickly
 from opensearch_strata.archive.parsers.registry import PARSERS, REMEMBERING, parser_name
 from opensearch_strata.archive.times import MILLIS, OutOfCalendar, Second, Seconds, read_time
 
@@ -110,11 +112,11 @@ class Shaper:
             return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
         if item.document_id and isinstance(item.message, dict):
             return self._restored(item, item.message)
-        record, ordinal, message, _, time, event_id, origin, own_id = item
+        record, ordinal, message, raw, time, event_id, origin, own_id = item
         stream = self._stream
         if origin is not stream.origin and origin != stream.origin:
             stream = self._stream = self._stream_of(origin)
-        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw_of(item))
+        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or _raw_of(item))
         outside = time is not None and not self._start <= time < self._end
         if outside and not stream.remembers:
             return None
@@ -148,21 +150,18 @@ class Shaper:
             source = dumped(fields)
         except _FAULTS as fault:
             return None if outside else self._dead(item, fault, time, digest, fixed_id or own_id)
-        return Document(index, fixed_id or own_id or document_id(stamp, digest), source, day, item)
+        identity = fixed_id or own_id or document_id(stamp, digest)
+        return quickly(Document, (index, identity, source, day, item))
 
     def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
-        """A document of an archive of our own, byte for byte as it was if it lies there as we write it."""
+        """A document of an archive of our own, as it was."""
         time = None
-        before, after = strata.line(event.document_id, b"")[:-2], b"}"
         try:
             time = self._stated(source)
             if not self._start <= time < self._end:
                 return None
             second = self._seconds[time // 1000]
-            line = event.raw
-            is_ours = line.startswith(before) and line.endswith(after) and b"\n" not in line
-            exact = line[len(before) : -len(after)] if is_ours else dumped(source)
-            return Document(second.index, event.document_id, exact, second.day, event)
+            return Document(second.index, event.document_id, _archived_source(event, source), second.day, event)
         except _FAULTS as fault:
             return self._dead(event, fault, time, b"", event.document_id)
 
@@ -191,7 +190,7 @@ class Shaper:
             known_id = document_id(second.stamp, digest)
         index = second.index if second else ""
         reason = _REASONS[type(fault)]
-        return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
+        return Dead(reason, str(fault), event.record, event.ordinal, _raw_of(event), index, known_id)
 
     def _stream_of(self, origin: Origin) -> _Stream:
         known = self._streams.get(origin)
@@ -206,3 +205,26 @@ class Shaper:
                 metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},
             )
         return known
+
+
+def _archived_source(event: Event, source: Fields) -> bytes:
+    """The source byte for byte, with all digits of its numbers, if it lies there as we write it."""
+    before, after = strata.line(event.document_id, b"")[:-2], b"}"
+    written = event.raw[len(before) : -len(after)]
+    compact = dumped(source)
+    if written == compact:
+        return compact
+    is_ours = event.raw == before + written + after and b"\n" not in written
+    with suppress(ValueError):
+        if is_ours and orjson.loads(written) == source:
+            return written
+    return compact
+
+
+def _raw_of(event: Event) -> bytes:
+    """The bytes of an event, even if it holds what UTF-8 or JSON cannot."""
+    try:
+        return raw_of(event)
+    except TypeError:
+        fields = writable(event._asdict() | {"origin": None})
+        return raw_of(Event(**fields)._replace(origin=Origin(*map(writable, event.origin))))

@@ -66,10 +66,12 @@ def judged_item(status: int, error: Mapping[str, Any] | None) -> Verdict:
 
 def judged_failure(error: Exception) -> Verdict:
     """What the failure of a whole bulk request means; FORBIDDEN for all that repetition will not cure."""
-    from opensearchpy import SerializationError, TransportError
+    from opensearchpy import ConnectionTimeout, SerializationError, TransportError
 
     if isinstance(error, SerializationError):
         return Verdict.AGAIN  # the answer broke off, or a proxy wrote a page
+    if isinstance(error, ConnectionTimeout):
+        return Verdict.BUSY  # it is most likely still at it
     if not isinstance(error, TransportError) or not isinstance(error.status_code, int):
         return Verdict.AGAIN if is_transient(error) else Verdict.FORBIDDEN
     if error.status_code == 413:

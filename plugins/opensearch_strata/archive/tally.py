@@ -184,19 +184,17 @@ def credit(resolved: Resolved[Portion]) -> None:
     from opensearch_strata.archive.shape import Dead
 
     body = resolved.body
-    created = [(body.owners[at], body.documents[at].index) for at in resolved.created]
+    created = [(body.owners[at], body.indices[at]) for at in resolved.created]
     first = dict(zip(reversed(created), reversed(resolved.created), strict=True))
     for (portion, index), count in Counter(created).items():
-        sample = f"{index}/{body.documents[first[portion, index]].id}" if body.ids else ""
+        sample = f"{index}/{body.ids[first[portion, index]]}" if body.with_ids else ""
         portion.tally.stored(portion, index, created=count, sample=sample)
-    for (portion, index), count in Counter(
-        (body.owners[at], body.documents[at].index) for at in resolved.existed
-    ).items():
+    existed = Counter((body.owners[at], body.indices[at]) for at in resolved.existed)
+    for (portion, index), count in existed.items():
         portion.tally.stored(portion, index, existed=count)
     for at, why in resolved.rejected.items():
-        portion, document = body.owners[at], body.documents[at]
-        event = document.event
-        dead = Dead("rejected", why, event.record, event.ordinal, raw_of(event), document.index, document.id)
+        portion, event = body.owners[at], body.events[at]
+        dead = Dead("rejected", why, event.record, event.ordinal, raw_of(event), body.indices[at], body.ids[at])
         portion.tally.rejected(portion, dead)
 
 

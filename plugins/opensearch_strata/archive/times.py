@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-# The end of what a date of four digits can say, and a day less: no zone may lead beyond it.
-_LAST_SECOND = 253402300799 - 86400
+# The end of what a date of four digits can say, and two days less: no zone, and no end of a day, may lie beyond it.
+_LAST_SECOND = 253402300799 - 2 * 86400
 # Seconds whose texts are kept, a few hours of them.
 _MOST_SECONDS = 20_000
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from opensearch_strata.archive import loading_settings
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.progress import Progress
-from opensearch_strata.archive.prove import BackfillProof, prove
+from opensearch_strata.archive.prove import BackfillProof, Check, prove
 from opensearch_strata.backfill.empty_days import delete_if_empty
 from opensearch_strata.backfill.plans import PlanRef
 from opensearch_strata.errors import Refused, StrataError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_PLANS_KEPT = timedelta(days=30)  # of runs that failed, whose tasks somebody may clear
+_NAMED = 3
+
 
 def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: bool = False) -> PlanRef:
     """Put the batches of a plan into the ledger, where the tasks that load them find them.
@@ -39,6 +43,7 @@ def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: 
         raise Refused(plan.estimate.refusal)
     ledger = Ledger(client, dataset.name, serverless=serverless)
     ledger.ensure()
+    ledger.forget_plans_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
     ledger.forget_days(plan.poorer_days)
     ledger.write_plan(plan.plan_id, [batch.objects for batch in plan.batches])
     return PlanRef(
@@ -131,8 +136,13 @@ def verdict(proof: BackfillProof) -> str:
     )
     if proof.holds:
         return f"Proven: {read}."
-    lines = "; ".join(f"{check.name} ({check.found:,}): {' '.join(check.named)}".rstrip(": ") for check in proof.failed)
+    lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
     return f"NOT proven: {lines}. What is loaded is kept; mend the cause and run it again, it loads the rest."
+
+
+def _first(check: Check) -> str:
+    more = f" and {len(check.named) - _NAMED} more" if len(check.named) > _NAMED else ""
+    return f"{', '.join(name.rstrip('.') for name in check.named[:_NAMED])}{more}"
 
 
 @contextmanager

@@ -106,10 +106,6 @@ app.command(
     ),
 )(query)
 app.command(
-    rich_help_panel=LOOK,
-    epilog=_examples("strata parse object.gz", "aws s3 cp s3://logs/2013/01/05/object - | strata parse - --stats"),
-)(parse)
-app.command(
     rich_help_panel=DAY,
     epilog=_examples("strata condense flights 2013-01-05", "strata condense flights 2013-01-05 --engine search"),
 )(condense)
@@ -129,6 +125,10 @@ app.command(
     rich_help_panel=WINDOW,
     epilog=_examples("strata cycle flights 2013-03-04", "strata cycle flights 2013-03-04 --apply --json"),
 )(cycle)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples("strata parse object.gz", "aws s3 cp s3://logs/2013/01/05/object - | strata parse - --stats"),
+)(parse)
 app.command(
     rich_help_panel=ARCHIVES,
     epilog=_examples(

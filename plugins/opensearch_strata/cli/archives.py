@@ -94,13 +94,12 @@ def _loaded(
 
     ref = write_plan(client, definition, plan)
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
-    try:
-        with _prepared(client, definition, ref, owner), progress_of_load(definition.name, *plan.amount) as on_progress:
-            for failure in load_batches(Job(*cluster, definition, ref, owner), parallel, on_progress):
-                note(failure)
-        return prove_plan(client, definition, ref)
-    finally:
-        forget(client, definition, ref)
+    with _prepared(client, definition, ref, owner), progress_of_load(definition.name, *plan.amount) as on_progress:
+        for failure in load_batches(Job(*cluster, definition, ref, owner), parallel, on_progress):
+            note(failure)
+    proof = prove_plan(client, definition, ref)
+    forget(client, definition, ref)
+    return proof
 
 
 @contextmanager
@@ -108,7 +107,7 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str)
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
-    from opensearch_strata.backfill.steps import end, prepare
+    from opensearch_strata.backfill.steps import end, forget, prepare
     from opensearch_strata.errors import StrataError, explain
 
     created: list[str] = []
@@ -116,8 +115,10 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str)
         created += prepare(client, definition, ref, owner)
         yield
     except BaseException:
+        note("Stopping: the raw days get their settings back.")
         try:
             end(client, definition, owner, created=created)
+            forget(client, definition, ref)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(f"The settings of the raw days are given back by the next run. {explain(error)}")
         raise
@@ -137,15 +138,22 @@ def _tell_result(
     dataset: str, plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled], apply: bool
 ) -> None:
     from opensearch_strata.backfill.steps import verdict
-    from opensearch_strata.tables import backfill_days_table, backfill_proof_table, settled_table
+    from opensearch_strata.tables import (
+        backfill_days_table,
+        backfill_problems_table,
+        backfill_proof_table,
+        settled_table,
+    )
 
     if proof:
         print_table(backfill_days_table(proof))
         print_table(backfill_proof_table(proof))
+        if not proof.holds:
+            print_table(backfill_problems_table(proof))
         if proof.counts.dead:
             say(
-                f"{proof.counts.dead:,} records could not be loaded. They lie in {plan.dead_letters_url}, each with its "
-                f"reason; `strata redrive {dataset}` loads them again once that is mended."
+                f"{proof.counts.dead:,} records could not be loaded. They lie in {plan.dead_letters_url}, each with "
+                f"its reason; `strata redrive {dataset}` loads them again once that is mended."
             )
     if settled:
         print_table(settled_table(dataset, settled))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,11 +44,11 @@ def redrive(
     with connected(url, ca_certs) as client:
         sums = load_again(build_s3(), client, definition, place, apply=apply, settings=LoadSettings())
     if as_json:
-        print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **asdict(sums)})
+        print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})
     else:
         _tell_redriven(dataset, place, sums, apply)
     if apply and (sums.still_dead or sums.damage):
-        fail(f"{sum(sums.still_dead.values()):,} dead letters stay where they are, see the reasons above.")
+        fail(f"{sums.still_dead.total():,} dead letters stay where they are, see the reasons above.")
         raise typer.Exit(1)
 
 

@@ -82,7 +82,7 @@ def unblocked(source: Source) -> Iterator[bytes]:
         start, number = source.at - len(header), int.from_bytes(header, "big")
         if not any(header) and not left:
             return _padding("hadoop-snappy", source)
-        if left or len(header) < 4:
+        if left:
             part = _part(source, header, start, left)
             left -= len(part)
             yield part

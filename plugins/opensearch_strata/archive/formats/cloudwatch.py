@@ -50,10 +50,13 @@ def opened(number: int, found: Record) -> list[Event | Broken]:
         return []
     if kind != "DATA_MESSAGE":
         return [Broken(number, f"It is no DATA_MESSAGE or CONTROL_MESSAGE of CloudWatch Logs but {kind!r}.", found.raw)]
+    entries = envelope.get("logEvents")
+    if not isinstance(entries, list):
+        return [Broken(number, "Its logEvents are no list.", found.raw)]
     origin = _origin(envelope)
     opened: list[Event | Broken] = []
     try:
-        for ordinal, logged in enumerate(envelope["logEvents"]):
+        for ordinal, logged in enumerate(entries):
             identity, time, message = logged["id"], logged["timestamp"], logged["message"]
             if not (type(identity) is str and identity and type(time) is int and type(message) is str):
                 return _opened_one_by_one(number, found, origin)
@@ -70,11 +73,11 @@ def _origin(envelope: dict[str, Any]) -> Origin:
 
 def _opened_one_by_one(number: int, found: Record, origin: Origin) -> list[Event | Broken]:
     """The events of an envelope of which one at least is not as AWS writes it."""
-    logged = found.value.get("logEvents")
-    if not isinstance(logged, list):
-        return [Broken(number, "Its logEvents are no list.", found.raw)]
     exact = _exactly(found)["logEvents"]
-    return [_event(number, ordinal, found, origin, event, exact[ordinal]) for ordinal, event in enumerate(logged)]
+    return [
+        _event(number, ordinal, found, origin, logged, exact[ordinal])
+        for ordinal, logged in enumerate(found.value["logEvents"])
+    ]
 
 
 def _exactly(found: Record) -> dict[str, Any]:

@@ -9,14 +9,13 @@ from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats.text import entries_of, lines_of
 from opensearch_strata.archive.source import KEPT, LONGEST
 
-_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
-_MOST_NO_TEXT = 0.3  # share of characters: statements in a client's own charset are text, packed data is none
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_MOST_CONTROL = 0.02  # share of bytes; a tenth of packed or random ones, none of most text in any charset
 
 
 def matches(head: bytes) -> bool:
-    """Whether it is text: mostly printable characters. Any packed or random data has more than twice that limit."""
-    text = head.decode("utf-8", "replace")
-    return len(_NO_TEXT.findall(text)) <= _MOST_NO_TEXT * len(text)
+    """Whether it is text, of any charset that has ASCII's control characters."""
+    return len(_CONTROL.findall(head)) <= max(1, _MOST_CONTROL * len(head))
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:

@@ -16,20 +16,22 @@ import orjson
 
 from opensearch_strata.archive.source import KEPT, LONGEST, Damaged
 
-# A quote inside of a string is escaped, and a line break is too: none of these is found inside of a whole string.
+# A quote inside of a string is escaped, and a line break is too: none of these is found in the midst of a string.
 # Each begins with one certain byte, for which re looks ten times as fast as for one of two.
-_END = re.compile(rb'\}(?=\s*\{\s*["}])')
-_END_IN_ARRAY = re.compile(rb'\}(?=\s*,?\s*\{\s*["}])')
-# Behind what cannot be read.
-_NEXT = re.compile(rb'\}(?=\s*\{\s*["}])|\n(?=\{)')
-_NEXT_IN_ARRAY = re.compile(rb'\}(?=\s*,?\s*\{\s*["}])|\n(?=\{)')
-_NEXT_OR_LINE = re.compile(rb'\}(?=\s*\{\s*["}])|\n')
+_END = re.compile(rb'\}(?=\s*\{\s*")')
+_END_IN_ARRAY = re.compile(rb'\}(?=\s*,?\s*\{\s*")')
+# Behind what cannot be read; AWS's own objects also where the one before lacks its end.
+_AWS = rb'|(?=\{\s*"(?:messageType|attemptsMade)"\s*:)'
+_NEXT = re.compile(_END.pattern + rb"|\n(?=\{)" + _AWS)
+_NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=\{)" + _AWS)
+_NEXT_OR_LINE = re.compile(_END.pattern + rb"|\n" + _AWS)
 _BETWEEN = re.compile(rb"[\s,]*")
 _BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]]*")
 _OVERLAP = 64  # bytes in which a border between two blocks must be found
 _LEAST = 2**18  # bytes read at once
 _TRIES = 4  # ends that are tried one by one
 _SHORTEST = 2**12  # bytes
+_TOO_LONG = f"It is longer than {LONGEST} bytes."
 
 
 class Record(NamedTuple):
@@ -75,7 +77,8 @@ class _Walk:
         self._most = LONGEST  # bytes that are tried at once
 
     def walk(self) -> Iterator[Record | Skipped]:
-        self._more()
+        while not self._buffer.strip() and not self._ended:
+            self._more()
         if self._buffer.lstrip().startswith(b"["):
             self._end, self._next, self._between = _END_IN_ARRAY, _NEXT_IN_ARRAY, _BETWEEN_IN_ARRAY
         while True:
@@ -129,6 +132,8 @@ class _Walk:
             else:
                 self._most = LONGEST if length == end - start else max(_SHORTEST, 2 * length)
                 self._start = start + length
+                if length > LONGEST:
+                    return Skipped(self._buffer[start : start + KEPT], _TOO_LONG)
                 return Record(self._buffer[start : self._start].rstrip(), value)
         return self._unfinished()
 
@@ -145,18 +150,18 @@ class _Walk:
     def _unfinished(self) -> Skipped | None:
         if not self._ended:
             too_long = len(self._buffer) - self._start > LONGEST
-            return self._skipped(f"It is longer than {LONGEST} bytes.", self._next) if too_long else None
-        if self._next is _NEXT and _NEXT.search(self._buffer, self._start):
+            return self._skipped(_TOO_LONG, self._next) if too_long else None
+        if self._next is _NEXT and _NEXT.search(self._buffer, self._start + 1):
             return self._skipped("It is no JSON object: it does not end.", _NEXT)
         if self._damage:
             return None
         return self._skipped("It ends in the middle of a JSON object.", _NEXT)
 
     def _skipped(self, reason: str, until: re.Pattern[bytes]) -> Skipped:
-        """Pass what is here, up to a place behind the next byte where something else may begin."""
-        kept, least = b"", self._start + 1
+        """Pass what is here, up to where something else may begin: not here, if an object seems to."""
+        kept, opens = b"", self._buffer[self._start] == ord("{")
         while True:
-            match = until.search(self._buffer, least)
+            match = until.search(self._buffer, self._start + (opens and not kept))
             end = match.end() if match else len(self._buffer) - (0 if self._ended else _OVERLAP)
             if end > self._start:
                 kept += self._buffer[self._start : min(end, self._start + KEPT - len(kept))]
@@ -164,7 +169,6 @@ class _Walk:
             if match or self._ended:
                 return Skipped(kept.rstrip(), reason)
             self._more()
-            least = self._start
 
 
 def _parsed(data: bytes) -> tuple[dict[str, Any], int]:

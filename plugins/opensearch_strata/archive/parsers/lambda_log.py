@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html; bo
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,15 +27,14 @@ def lambda_log(_: ZoneInfo) -> Parser:
     """
 
     def parse(message: Message) -> Parsed:
-        if isinstance(message, str):
-            if line := _PLATFORM.match(message):
-                return Parsed({"type": f"platform.{line[1].lower()}", **_read_line(message[len(line[1]) + 1 :])}, None)
-            if not message.startswith("{"):
-                return Parsed({"message": message.rstrip("\n")}, None)
-        try:
-            return _read_json(json_fields(message))
-        except Unreadable:
-            return Parsed({"message": message}, None)
+        if isinstance(message, dict):
+            return _read_json(dict(message))
+        if line := _PLATFORM.match(message):
+            return Parsed({"type": f"platform.{line[1].lower()}", **_read_line(message[len(line[1]) + 1 :])}, None)
+        if message.startswith("{"):
+            with suppress(Unreadable):
+                return _read_json(json_fields(message))
+        return Parsed({"message": message.rstrip("\n")}, None)
 
     return parse
 

@@ -12,7 +12,7 @@ import re
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.mysql_times import ISO, OLD, read_mysql_time
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, quickly, text_of
 
 # Written when a file is opened, flushed or rotated, below a line with path and version.
 _BANNER = re.compile(
@@ -57,7 +57,7 @@ def mysql_general(zone: ZoneInfo) -> Parser:
             pid, command = connection.split(None, 1)
             if head[:20] == second and head[26:] == "Z":
                 fields = {"time": head, "pid": int(pid), "perform": command, "statement": statement}
-                return Parsed(fields, second_ms + int(head[20:23]))
+                return quickly(Parsed, (fields, second_ms + int(head[20:23])))
         except ValueError:
             pass
         head, _, rest = text.partition("\t")

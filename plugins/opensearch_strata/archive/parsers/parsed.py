@@ -21,6 +21,9 @@ class Unreadable(ValueError):  # noqa: N818 - reads as what the message is
     """A parser cannot read a message; says why, in the words that follow "it ..."."""
 
 
+quickly = tuple.__new__
+"""Makes a named tuple of a class and its values in half the time that the class itself takes."""
+
 Message = str | dict[str, Any]
 
 Parser = Callable[[Message], Parsed | None]

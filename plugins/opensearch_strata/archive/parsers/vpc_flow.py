@@ -11,7 +11,11 @@ from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Un
 _DEFAULT = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 )
-_HEADER = re.compile(r"[a-z][a-z-]*(?: [a-z][a-z-]*)+")
+# All names of one word; what else a custom format may have is of several, with dashes between.
+_WORD = (
+    "(?:version|srcaddr|dstaddr|srcport|dstport|protocol|packets|bytes|start|end|action|type|region|[a-z]+(?:-[a-z]+)+)"
+)
+_HEADER = re.compile(f"{_WORD}(?: {_WORD})+")
 _NUMBERS = frozenset(
     {"version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path"}
 )

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
     from opensearch_strata.hooks.opensearch import OpenSearchHook
 
+DRY = "Dry run: nothing was loaded. Untick dry_run to load it."
+"""The last line of a run that only shows what there is."""
+
 # Templates, not XComArgs: those would draw an edge to every task of the graph.
 _FORM = "{{ ti.xcom_pull(task_ids='read_form', key='form') }}"
 _PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"

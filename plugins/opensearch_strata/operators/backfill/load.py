@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.operators.backfill.base import PlannedOperator, owner
+from opensearch_strata.tables import Table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_strata.archive.load import BatchResult
     from opensearch_strata.archive.progress import Progress
 
 
@@ -37,15 +39,17 @@ class LoadOperator(PlannedOperator):
         from opensearch_strata.archive.load import LoadSettings
         from opensearch_strata.backfill.steps import load
 
+        # Not every collection of Serverless takes ids.
+        settings = LoadSettings(in_flight=self.asked.bulks_in_flight, ids=not self.serverless)
         self._is_loading = True
         try:
             result = load(
                 self.s3, self.client, self.dataset, self.ref, self.batch["number"], owner(context),
-                on_progress=self._tell, settings=LoadSettings(in_flight=self.asked.bulks_in_flight),
-                serverless=self.serverless,
+                settings=settings, on_progress=self._tell, serverless=self.serverless,
             )  # fmt: skip
         finally:
             self._is_loading = False
+        self.log.info("%s", _table(self.batch["label"], result))
         result.require_success()
         counts = result.counts
         self.log.info("loaded", objects=len(result.rows), created=counts.created, existed=counts.existed)
@@ -68,3 +72,12 @@ class LoadOperator(PlannedOperator):
         # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
         if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")
+
+
+def _table(label: str, result: BatchResult) -> Table:
+    counts = result.counts
+    columns = ("done", "failed", "quarantined", "loaded before", "created", "already there", "filtered", "dead", "s")
+    objects = (len(result.in_state(state)) for state in ("done", "failed", "quarantined"))
+    events = (counts.created, counts.existed, counts.filtered, counts.dead)
+    row = (*objects, len(result.skipped), *events, round(result.seconds, 1))
+    return Table(f"Objects and events of {label}", columns, [row])

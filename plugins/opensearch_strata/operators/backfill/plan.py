@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.operators.backfill.base import FormOperator
+from opensearch_strata.errors import Refused
+from opensearch_strata.operators.backfill.base import DRY, FormOperator
 from opensearch_strata.tables import plan_table
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class PlanOperator(FormOperator):
         """Plan.
 
         :raises DefinitionError: source or days cannot be used
-        :raises Refused: S3 does not allow it, or it would not fit on the disk
+        :raises Refused: there is nothing to load, S3 does not allow it, or it would not fit on the disk
         :raises TransientError: worth a retry
         """
         from opensearch_strata.backfill.plans import plan_backfill
@@ -34,6 +35,8 @@ class PlanOperator(FormOperator):
             most_batches=asked.most_batches, serverless=self.serverless,
         )  # fmt: skip
         self.log.info("%s", plan_table(plan))
+        if not (plan.batches or plan.left_out.objects):
+            raise Refused(plan.verdict)
         planned = {
             "objects": plan.amount.objects,
             "bytes": plan.amount.size,
@@ -44,8 +47,8 @@ class PlanOperator(FormOperator):
         self.log.info("%s", plan.verdict)
         if asked.dry_run:
             if plan.estimate and plan.estimate.refusal:
-                self.log.warning("%s", plan.estimate.refusal)
-            self.log.info("Dry run: nothing was loaded. Untick dry_run to load it.")
+                self.log.warning("It would be refused. %s", plan.estimate.refusal)
+            self.log.info(DRY)
             return []
         ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)
         ti.xcom_push(key="plan", value=ref.as_json())

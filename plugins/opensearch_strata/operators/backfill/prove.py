@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from opensearch_strata.errors import Refused
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 class ProveOperator(PlannedOperator):
     """Count events against documents, per object and per day.
 
-    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "verdict"}``
-    under the XCom key ``proof``.
+    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "counts",
+    "verdict"}`` under the XCom key ``proof``.
     """
 
     def execute(self, context: Context) -> list[str]:
@@ -30,7 +31,8 @@ class ProveOperator(PlannedOperator):
         proof = prove_plan(self.client, self.dataset, self.ref, serverless=self.serverless)
         self.log.info("%s", backfill_proof_table(proof))
         self.log.info("%s", backfill_days_table(proof))
-        context["ti"].xcom_push(key="proof", value={"holds": proof.holds, "verdict": verdict(proof)})
+        summary = {"holds": proof.holds, "counts": asdict(proof.counts), "verdict": verdict(proof)}
+        context["ti"].xcom_push(key="proof", value=summary)
         if not proof.holds:
             self.log.info("%s", backfill_problems_table(proof))
             raise Refused(verdict(proof))

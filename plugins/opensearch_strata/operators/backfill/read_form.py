@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.branch import BranchMixIn
 
-from opensearch_strata.errors import DefinitionError
 from opensearch_strata.operators.backfill.base import dataset_named
 from opensearch_strata.operators.backfill.form import BackfillForm
 from opensearch_strata.tables import Table
@@ -33,17 +32,11 @@ class ReadFormOperator(BaseOperator, BranchMixIn):
         from opensearch_strata.backfill.settle import require_settleable
 
         dataset = dataset_named(asked.dataset)
-        source = asked.source or dataset.intake.source
-        if source is None:
-            raise DefinitionError(
-                f"Dataset {dataset.name!r} has no intake.source and the run names none; fill in source, like "
-                f"s3://bucket/prefix/."
-            )
         if asked.to_day:
             require_settleable(dataset, asked.to_day, asked.then, datetime.now(UTC))
         rows = [(name, value) for name, value in asked if value is not None]
         self.log.info("%s", Table("What this run is about", ("param", "value"), rows))
-        self.log.info("form read", dataset=asked.dataset, source=source, dry_run=asked.dry_run)
+        self.log.info("form read", dataset=asked.dataset, dry_run=asked.dry_run)
         context["ti"].xcom_push(key="form", value=asked.model_dump(mode="json"))
         # Ends the task by an exception, which leaves no return value.
         self.do_branch(context, "redrive" if asked.redrive else "plan")

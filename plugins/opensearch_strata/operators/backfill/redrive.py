@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from opensearch_strata.operators.backfill.base import FormOperator
+from opensearch_strata.errors import Refused
+from opensearch_strata.operators.backfill.base import DRY, FormOperator
 from opensearch_strata.tables import redriven_table
 
 if TYPE_CHECKING:
@@ -16,21 +17,21 @@ if TYPE_CHECKING:
 class RedriveOperator(FormOperator):
     """Load the dead letters of a dataset again, under the same ids; a dry run only looks whether they can be.
 
-    Returns ``{"files", "letters", "created", "existed", "still_dead", "verdict"}``.
+    Leaves ``{"files", "letters", "created", "existed", "still_dead", "verdict"}`` under the XCom key ``redriven``.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> None:
         """Redrive.
 
-        :raises Refused: S3 or OpenSearch does not allow it
+        :raises DefinitionError: nothing says where they are
+        :raises Refused: some still cannot be loaded, or S3 or OpenSearch does not allow it
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.archive.letters import dead_letters_url
         from opensearch_strata.archive.load import LoadSettings
-        from opensearch_strata.archive.redrive import redrive
+        from opensearch_strata.archive.redrive import dead_letters_of, redrive
 
         asked, dataset = self.asked, self.dataset
-        url = dead_letters_url(dataset.intake, asked.source or "")
+        url = dead_letters_of(dataset, asked.source)
         self.log.info("redriving", dead_letters=url, dry_run=asked.dry_run)
         settings = LoadSettings(in_flight=asked.bulks_in_flight)
         sums = redrive(
@@ -38,8 +39,7 @@ class RedriveOperator(FormOperator):
         )
         self.log.info("%s", redriven_table(dataset.name, sums))
         verdict = _verdict(sums, asked.dry_run)
-        self.log.info("%s", verdict)
-        return {
+        redriven = {
             "files": sums.files,
             "letters": sums.letters,
             "created": sums.created,
@@ -47,6 +47,10 @@ class RedriveOperator(FormOperator):
             "still_dead": sums.still_dead.total(),
             "verdict": verdict,
         }
+        context["ti"].xcom_push(key="redriven", value=redriven)
+        if not asked.dry_run and (sums.still_dead or sums.damage):
+            raise Refused(verdict)
+        self.log.info("%s", verdict)
 
     def _tell(self, sums: Redriven) -> None:
         still_dead = sums.still_dead.total()
@@ -54,12 +58,11 @@ class RedriveOperator(FormOperator):
 
 
 def _verdict(sums: Redriven, dry_run: bool) -> str:
+    if not sums.files:
+        return "There are no dead letters."
     still_dead = f"{sums.still_dead.total():,} still cannot be loaded"
     if dry_run:
-        return (
-            f"{sums.documents:,} of {sums.letters:,} dead letters can be sent now, {still_dead}. Dry run: nothing was "
-            f"loaded. Untick dry_run to load them."
-        )
+        return f"{sums.documents:,} of {sums.letters:,} dead letters can be loaded as it seems, {still_dead}. {DRY}"
     return (
         f"{sums.loaded:,} of {sums.letters:,} dead letters are loaded, {sums.existed:,} of them were already there; "
         f"{still_dead} and stay where they are."

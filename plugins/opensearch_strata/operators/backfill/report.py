@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_strata.operators.backfill.base import PlannedOperator
+from opensearch_strata.operators.backfill.base import DRY, PlannedOperator
 from opensearch_strata.tables import Table, size
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ _COUNTS = {
     "read": "events read",
     "created": "documents created",
     "existed": "already there",
-    "filtered": "events of other days, or none",
+    "filtered": "of other days, or no events",
     "dead": "dead letters",
 }
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """What the steps of the run left behind; None for a step that did not come to its end.
+    """What the steps of the run left behind; None for a step that did not come to that.
 
     :param states: task id, with ``_n`` when mapped -> state
     """
@@ -35,9 +35,8 @@ class _Steps:
     states: Mapping[str, str]
     planned: dict[str, Any] | None
     proof: dict[str, Any] | None
-    redriven: dict[str, Any] | None
-    loads: list[dict[str, Any]]
     settled: list[dict[str, Any]]
+    redriven: dict[str, Any] | None
 
     @property
     def failed(self) -> list[str]:
@@ -50,6 +49,11 @@ class _Steps:
         return not any(state in _FAILURES for state in self.states.values())
 
     @property
+    def batches_loaded(self) -> int:
+        """Batches of which every object is loaded."""
+        return sum(task.startswith("load_") and state == "success" for task, state in self.states.items())
+
+    @property
     def outcomes(self) -> dict[str, int]:
         """How many days came to what."""
         return Counter(day["outcome"] for day in self.settled)
@@ -58,7 +62,7 @@ class _Steps:
 class ReportOperator(PlannedOperator):
     """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
 
-    Returns ``{"verdict", "planned", "loaded", "proof", "settled", "redriven"}``.
+    Returns ``{"verdict", "planned", "proof", "settled", "redriven"}``.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -68,13 +72,12 @@ class ReportOperator(PlannedOperator):
         """
         from opensearch_strata.backfill.steps import forget
 
-        steps = _steps(context["ti"])
         if not self.form:
             raise AirflowFailException("Nothing was done: the form does not fit; see the log of read_form.")
+        steps = _steps(context["ti"])
         self.log.info("%s", _table(self.asked.dataset, steps))
-        loaded = _sums(steps)
-        if loaded["dead"]:
-            self.log.warning("Records that could not be loaded: %s, in %s.", loaded["dead"], self.ref.dead_letters)
+        if steps.proof and (dead := steps.proof["counts"]["dead"]):
+            self.log.warning("Records that could not be loaded: %s, in %s.", dead, self.ref.dead_letters)
         verdict = self._verdict(steps)
         if not steps.is_sound:
             raise AirflowFailException(verdict)
@@ -84,7 +87,6 @@ class ReportOperator(PlannedOperator):
         return {
             "verdict": verdict,
             "planned": steps.planned,
-            "loaded": loaded,
             "proof": steps.proof,
             "settled": steps.outcomes,
             "redriven": steps.redriven,
@@ -96,44 +98,36 @@ class ReportOperator(PlannedOperator):
             return f"The backfill FAILED in {failed}; nothing was lost. Look at the log of the first of them."
         if steps.redriven:
             return str(steps.redriven["verdict"])
-        if steps.planned and self.asked.dry_run:
-            return f"{steps.planned['verdict']} Dry run: nothing was loaded. Untick dry_run to load it."
-        if steps.proof is None:
-            return "Nothing was loaded: steps of the run were skipped by hand."
-        settled = "".join(f" Days {outcome}: {count:,}." for outcome, count in sorted(steps.outcomes.items()))
-        return f"{steps.proof['verdict']}{settled}"
+        if steps.planned and (self.asked.dry_run or not steps.planned["batches"]):
+            told = [steps.planned["verdict"], *([DRY] if self.asked.dry_run else [])]
+        elif steps.proof:
+            told = [steps.proof["verdict"]]
+        else:
+            told = ["Nothing is proven: steps of the run were marked or skipped by hand. Clear prove."]
+        return " ".join([*told, *(f"Days {outcome}: {count:,}." for outcome, count in sorted(steps.outcomes.items()))])
 
 
 def _steps(ti: Any) -> _Steps:
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
-    states = {task: state for task, state in states.items() if task != ti.task_id}
-
-    def of_all(task_id: str, count: int) -> list[dict[str, Any]]:
-        return [done for done in ti.xcom_pull(task_ids=task_id, map_indexes=range(count)) or [] if done]
-
+    days = ti.xcom_pull(task_ids="prove") or []
     return _Steps(
-        states=states,
+        states={task: state for task, state in states.items() if task != ti.task_id},
         planned=ti.xcom_pull(task_ids="plan", key="planned"),
         proof=ti.xcom_pull(task_ids="prove", key="proof"),
-        redriven=ti.xcom_pull(task_ids="redrive"),
-        loads=of_all("load", len(ti.xcom_pull(task_ids="plan") or [])),
-        settled=of_all("settle", len(ti.xcom_pull(task_ids="prove") or [])),
+        settled=[day for day in ti.xcom_pull(task_ids="settle", map_indexes=range(len(days))) or [] if day],
+        redriven=ti.xcom_pull(task_ids="redrive", key="redriven"),
     )
-
-
-def _sums(steps: _Steps) -> dict[str, int]:
-    return {count: sum(load[count] for load in steps.loads) for count in _COUNTS}
 
 
 def _table(dataset: str, steps: _Steps) -> Table:
     rows: list[tuple[str, Any]] = []
     if planned := steps.planned:
         rows.append(("planned", f"{planned['objects']:,} objects, {size(planned['bytes'])}"))
-        rows.append(("batches loaded", f"{len(steps.loads):,} of {planned['batches']:,}"))
-    rows += [(name, number) for (count, number) in _sums(steps).items() for name in [_COUNTS[count]] if steps.loads]
+        rows.append(("batches loaded", f"{steps.batches_loaded:,} of {planned['batches']:,}"))
     if steps.proof:
-        rows.append(("proof", steps.proof["verdict"]))
-    rows += [(f"days {outcome}", number) for outcome, number in steps.outcomes.items()]
+        rows += [(name, steps.proof["counts"][count]) for count, name in _COUNTS.items()]
+        rows.append(("proven", steps.proof["holds"]))
+    rows += [(f"days {outcome}", count) for outcome, count in sorted(steps.outcomes.items())]
     if steps.redriven:
         rows.append(("dead letters", steps.redriven["verdict"]))
     rows += [("failed", task) for task in steps.failed]

@@ -1,0 +1,66 @@
+"""The way of the sample data into the stack: left in S3 as Firehose leaves it, loaded by the DAG `archive_backfill`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import date
+from typing import Any
+
+import boto3
+from opensearchpy import OpenSearch
+
+from local.airflow_api import AirflowApi
+from local.errors import StackError
+from local.failed_runs import failure
+from local.firehose import Written, write_flights
+from local.flights import flights_dataset, index_template
+from local.stack import Stack
+from opensearch_strata.intake import split_s3_url
+
+DAG_ID = "archive_backfill"
+
+log = logging.getLogger(__name__)
+
+
+def archive_flights(stack: Stack, first: date, last: date) -> Written:
+    """Leaves the flights of those days in the stack's S3 as soon as it is ready."""
+    stack.wait_until_ready("aws")
+    began = time.monotonic()
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=stack.aws_url,
+        region_name="us-east-1",
+        aws_access_key_id="embedded",
+        aws_secret_access_key="embedded",
+    )
+    bucket, prefix = split_s3_url(str(flights_dataset().intake.source))
+    s3.create_bucket(Bucket=bucket)
+    written = write_flights(s3, bucket, prefix, first, last)
+    log.info(
+        "%s events in %s objects left in s3://%s/%s in %.0f s: %s late, %s twice, %s control messages",
+        f"{written.events:,}",
+        written.objects,
+        bucket,
+        prefix,
+        time.monotonic() - began,
+        written.late,
+        written.duplicates,
+        written.control,
+    )
+    return written
+
+
+def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> dict[str, Any]:
+    """Loads those days through the DAG and returns what its task `report` returned. Raises StackError if it fails."""
+    client.indices.put_index_template(name="flights", body=index_template())
+    airflow.wait_for_dag(DAG_ID)
+    airflow.unpause(DAG_ID)
+    began = time.monotonic()
+    conf = {"dataset": flights_dataset().name, "from_day": f"{first}", "to_day": f"{last}", "dry_run": False}
+    run_id = airflow.trigger(DAG_ID, None, conf)
+    if airflow.wait_for_run(DAG_ID, run_id) != "success":
+        raise StackError(failure(stack, airflow, DAG_ID, run_id))
+    report: dict[str, Any] = airflow.return_value(DAG_ID, run_id, "report")
+    log.info("%s (%.0f s)", report["verdict"], time.monotonic() - began)
+    return report

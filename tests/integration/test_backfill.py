@@ -1,0 +1,381 @@
+"""A backfill by its services, on the real node and an S3 beside it: what it loads, leaves out, refuses and settles."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.archive.ledger import Ledger, now_ms
+from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.loading_settings import renew
+from opensearch_strata.archive.prove import BackfillProof
+from opensearch_strata.backfill.plans import PlanRef, plan_backfill
+from opensearch_strata.backfill.settle import require_settleable, settle_day, settle_days
+from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.errors import DefinitionError, Refused
+from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
+
+NEXT = DAY + timedelta(days=1)
+NOW = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
+
+
+@pytest.fixture
+def archive(s3: Any, bucket: str) -> Archive:
+    """An archive with nothing in it yet."""
+    return Archive(s3, bucket)
+
+
+@pytest.fixture
+def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> Iterator[Stream]:
+    """The dataset that the archive belongs to; no raw day is there yet."""
+    stream = make_stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})
+    yield stream
+    forget_ledger(client, stream.dataset.name)
+
+
+def plan(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> Any:
+    return plan_backfill(archive.s3, target.client, target.dataset, None, first, last)
+
+
+def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> BackfillProof:
+    """All steps, as the shell takes them."""
+    ref = write_plan(target.client, target.dataset, plan(target, archive, first, last))
+    owner = f"test/{uuid4().hex}"
+    created = prepare(target.client, target.dataset, ref, owner)
+    for number in range(ref.batches):
+        load(archive.s3, target.client, target.dataset, ref, number, owner, settings=LoadSettings()).require_success()
+    end(target.client, target.dataset, owner, created=created)
+    proof = prove_plan(target.client, target.dataset, ref)
+    forget(target.client, target.dataset, ref)
+    return proof
+
+
+def test_a_range_is_loaded_and_proven(target: Stream, archive: Archive) -> None:
+    sent = {day: archive.fill(day) for day in (DAY, NEXT)}
+    archive.fill(NEXT + timedelta(days=1))  # arrives within the margin, and is of another day
+    proof = run(target, archive, DAY, NEXT)
+    assert proof.holds, verdict(proof)
+    assert (proof.counts.created, proof.counts.existed, proof.counts.dead) == (480, 0, 0)
+    assert verdict(proof).startswith("Proven: ")
+    for day, documents in sent.items():
+        assert same(held(target, day), documents)
+    assert not target.exists(NEXT + timedelta(days=1))
+
+
+def test_a_second_run_has_nothing_to_do_and_opens_no_object(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    run(target, archive)
+    with recorded_calls(archive) as called:
+        again = plan(target, archive)
+    assert set(called) == {"ListObjectsV2"}
+    assert again.batches == []
+    assert again.left_out.objects == 4
+    assert again.poorer_days == []
+    assert again.verdict == f"All 4 objects that may hold events of {DAY} are loaded already."
+
+
+def test_a_plan_writes_nothing(target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.fill(DAY)
+    before = archive.contents()
+    asked = record_requests(target.client, monkeypatch)
+    with recorded_calls(archive) as called:
+        assert plan(target, archive).amount.objects == 4
+    assert set(called) == {"ListObjectsV2", "GetObject"}
+    assert {url.rpartition("/_")[2].partition("/")[0] for method, url in asked if method != "GET"} <= READING
+    assert archive.contents() == before
+    assert ledger_of(target.client, target.dataset.name) == []
+    assert not target.exists()
+
+
+READING = {"search", "mget", "msearch", "refresh", "simulate_index"}
+"""What is asked by POST and changes nothing."""
+
+
+@contextmanager
+def recorded_calls(archive: Archive) -> Iterator[list[str]]:
+    """Names of what S3 is asked."""
+    called: list[str] = []
+    archive.s3.meta.events.register("before-call.s3.*", note := lambda model, **_: called.append(model.name))
+    yield called
+    archive.s3.meta.events.unregister("before-call.s3.*", note)
+
+
+def record_requests(client: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Method and path of every request from now on."""
+    asked: list[tuple[str, str]] = []
+    send = client.transport.perform_request
+
+    def perform_request(method: str, url: str, **options: Any) -> Any:
+        asked.append((method, url))
+        return send(method, url, **options)
+
+    monkeypatch.setattr(client.transport, "perform_request", perform_request)
+    return asked
+
+
+def test_a_rewritten_object_adds_what_is_new_and_nothing_twice(target: Stream, archive: Archive) -> None:
+    sent = archive.fill(DAY, objects=1)
+    (key,) = archive.contents()
+    run(target, archive)
+    late = {**sent[-1], "device": "late"}
+    archive.put_before([late], key)
+    proof = run(target, archive)
+    assert proof.holds
+    assert (proof.counts.created, proof.counts.existed) == (1, 240)
+    assert same(held(target, DAY), [*sent, late])
+    assert plan(target, archive).batches == []
+
+
+def test_a_raw_day_that_is_gone_is_loaded_again(target: Stream, archive: Archive) -> None:
+    sent = archive.fill(DAY)
+    run(target, archive)
+    target.client.indices.delete(index=target.dataset.raw_index(DAY))
+    assert plan(target, archive).poorer_days == [target.dataset.raw_index(DAY)]
+    assert run(target, archive).holds
+    assert same(held(target, DAY), sent)
+
+
+def test_a_raw_day_that_lost_a_document_gets_it_back(target: Stream, archive: Archive) -> None:
+    sent = archive.fill(DAY)
+    run(target, archive)
+    params = {"refresh": "true", "max_docs": "1"}
+    target.client.delete_by_query(index=target.dataset.raw_index(DAY), body={"query": {"match_all": {}}}, params=params)
+    proof = run(target, archive)
+    assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 1, 239)
+    assert same(held(target, DAY), sent)
+
+
+def test_a_day_made_anew_whose_documents_were_there_before_its_load_is_loaded_again(
+    target: Stream, archive: Archive
+) -> None:
+    sent = archive.fill(DAY)
+    run(target, archive)
+    forget_ledger(target.client, target.dataset.name)
+    assert run(target, archive).counts.existed == 240
+    target.client.indices.delete(index=target.dataset.raw_index(DAY))
+    target.create()
+    assert run(target, archive).counts.created == 240
+    assert same(held(target, DAY), sent)
+
+
+def test_days_without_events_have_no_raw_index_afterwards(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    before, after = DAY - timedelta(days=1), DAY + timedelta(days=1)
+    target.create(before)  # somebody else's, and empty
+    assert run(target, archive, before, after).holds
+    assert [target.exists(day) for day in (before, DAY, after)] == [True, True, False]
+    assert target.blocks(before) == set()
+
+
+def test_an_empty_day_that_another_run_uses_stays(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fill(DAY)
+    ledger = Ledger(target.client, target.dataset.name)
+    monkeypatch.setattr(Ledger, "new_lease", lambda _: now_ms() + 20_000)
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    created = prepare(target.client, target.dataset, ref, "test/a")
+    prepare(target.client, target.dataset, ref, "test/b")
+    over = threading.Event()
+
+    def alive() -> None:
+        while not over.wait(0.2):
+            renew(ledger, target.dataset, ref.days, "test/b")
+
+    thread = threading.Thread(target=alive)
+    thread.start()
+    try:
+        assert created == [target.dataset.raw_index(DAY)]
+        assert end(target.client, target.dataset, "test/a", created=created) == []
+        assert _settings(target)["refresh_interval"] == "-1"
+    finally:
+        over.set()
+        thread.join()
+    assert end(target.client, target.dataset, "test/b", created=created) == created
+
+
+def test_plans_of_dead_runs_are_forgotten_in_the_end(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    old = replace(plan(target, archive), plan_id="20200101T000000000000-00000000")
+    older = write_plan(target.client, target.dataset, old)
+    fresh = write_plan(target.client, target.dataset, plan(target, archive))
+    write_plan(target.client, target.dataset, plan(target, archive))
+    ledger = Ledger(target.client, target.dataset.name)
+    assert len(ledger.batch(fresh.plan_id, 0)) == 4
+    with pytest.raises(Refused, match="is not in the ledger"):
+        ledger.batch(older.plan_id, 0)
+
+
+def test_settings_are_as_before(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    index = target.create()
+    target.client.indices.put_settings(index=index, body={"index.refresh_interval": "7s"})
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    prepare(target.client, target.dataset, ref, "test/a")
+    assert _settings(target)["refresh_interval"] == "-1"
+    end(target.client, target.dataset, "test/a")
+    assert _settings(target)["refresh_interval"] == "7s"
+
+
+def test_what_a_killed_run_left_is_given_back_by_the_next_plan(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fill(DAY)
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    with monkeypatch.context() as patched:
+        patched.setattr("opensearch_strata.archive.ledger.Ledger.new_lease", lambda _: 0)
+        prepare(target.client, target.dataset, ref, "test/killed")
+    assert _settings(target)["refresh_interval"] == "-1"
+    plan(target, archive)
+    assert "refresh_interval" not in _settings(target)
+
+
+def _settings(target: Stream) -> dict[str, Any]:
+    index = target.dataset.raw_index(DAY)
+    return dict(target.client.indices.get_settings(index=index)[index]["settings"]["index"])
+
+
+def test_a_load_that_waits_for_long_keeps_its_settings(
+    target: Stream, archive: Archive, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fill(DAY)
+    defaults = {**Ledger.__init__.__kwdefaults__, "lease": 1.2}
+    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", defaults)
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    prepare(target.client, target.dataset, ref, "test/slow")
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def slow(request: Request, forward: Forward) -> Answer:
+        if request.path == "/_bulk":
+            waiting.set()
+            go_on.wait(20)
+        return forward(request)
+
+    with FaultyProxy(opensearch_url) as proxy, OpenSearch(proxy.url) as client, ThreadPoolExecutor(1) as pool:
+        proxy.add(slow)
+        job = pool.submit(
+            load, archive.s3, client, target.dataset, ref, 0, "test/slow", settings=LoadSettings(renew_every=0.3)
+        )
+        assert waiting.wait(20)
+        time.sleep(2)
+        plan(target, archive)
+        assert _settings(target)["refresh_interval"] == "-1"
+        go_on.set()
+        assert job.result(20).counts.created == 240
+    end(target.client, target.dataset, "test/slow")
+
+
+def test_what_does_not_fit_on_the_disk_is_refused(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fill(DAY)
+    monkeypatch.setattr("opensearch_strata.archive.estimate.DISK_SHARE", 1e12)
+    with pytest.raises(Refused, match=r"need about .* on the disks .* Nothing was loaded\. Take a shorter range"):
+        write_plan(target.client, target.dataset, plan(target, archive))
+    assert ledger_of(target.client, target.dataset.name) == []
+
+
+def test_a_plan_survives_the_way_through_json(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    ref = write_plan(target.client, target.dataset, plan(target, archive, DAY, NEXT))
+    assert PlanRef.of_json(ref.as_json()) == ref
+    assert ref.days == [DAY, NEXT]
+
+
+def test_a_plan_that_is_forgotten_is_not_loaded(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    forget(target.client, target.dataset, ref)
+    with pytest.raises(Refused, match=r"Batch 0 of plan .* is not in the ledger .* Plan again"):
+        load(archive.s3, target.client, target.dataset, ref, 0, "test/b", settings=LoadSettings())
+
+
+def test_nothing_says_where_the_archive_is(stream: Stream, archive: Archive) -> None:
+    with pytest.raises(DefinitionError, match=r"names no archive\. Name one, s3://bucket/prefix/, or state it as"):
+        plan_backfill(archive.s3, stream.client, stream.dataset, None, DAY, DAY)
+
+
+# --- What becomes of the days
+
+
+def loaded(target: Stream, archive: Archive, count: int = 240) -> list[Document]:
+    sent = archive.fill(DAY, count)
+    assert run(target, archive).holds
+    return sent
+
+
+def settle(target: Stream, then: Any, now: datetime = NOW) -> Any:
+    return settle_day(target.client, target.dataset, DAY, then, now)
+
+
+def test_a_day_is_condensed_and_stays(target: Stream, archive: Archive) -> None:
+    loaded(target, archive)
+    settled = settle(target, "condense")
+    assert (settled.outcome, settled.documents, settled.note) == ("condensed", 240, "")
+    assert settled.rows == len(target.rows())
+    assert_verified(target)
+
+
+def test_a_day_is_condensed_and_dropped_and_can_come_back(target: Stream, archive: Archive) -> None:
+    sent = loaded(target, archive)
+    assert settle(target, "condense_and_drop").outcome == "dropped"
+    assert not target.exists()
+    assert plan(target, archive).poorer_days == []  # dropped on purpose, lost nothing
+    rows = target.rows()
+    assert len(rows) > 60
+    assert run(target, archive).counts.created == 240
+    assert same(held(target, DAY), sent)
+    assert settle(target, "condense_and_drop").outcome == "dropped"
+    assert target.rows() == rows
+
+
+def test_a_day_inside_the_window_stays_raw(target: Stream, archive: Archive) -> None:
+    loaded(target, archive)
+    settled = settle(target, "condense_and_drop", NOW - timedelta(days=50))
+    assert settled.outcome == "condensed"
+    assert "is inside the window of 60 days" in settled.note
+    assert target.exists()
+
+
+def test_history_never_gets_poorer(target: Stream, archive: Archive) -> None:
+    target.condensed(count=240)
+    target.client.indices.delete(index=target.dataset.raw_index(DAY))
+    rows = target.rows()
+    loaded(target, archive, count=100)
+    (settled,) = settle_days(target.client, target.dataset, [DAY], "condense_and_drop", NOW)
+    assert settled.outcome == "failed"
+    assert "condensing it would make history poorer" in settled.note
+    assert target.rows() == rows
+    assert len(held(target, DAY)) == 100
+
+
+def test_a_day_without_a_raw_index_is_nothing_to_settle(target: Stream) -> None:
+    target.condensed(count=50)
+    target.client.indices.delete(index=target.dataset.raw_index(DAY))
+    settled = settle(target, "condense_and_drop")
+    assert settled.outcome == "nothing"
+    assert settled.note.endswith("does not exist: the archive has no event of it.")
+    assert target.rows()
+
+
+def test_days_that_are_not_over(target: Stream) -> None:
+    midday = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=UTC)
+    require_settleable(target.dataset, DAY, "keep", midday)
+    with pytest.raises(Refused, match=f"{NEXT} is in the future; nothing was done. The newest day is {DAY}"):
+        require_settleable(target.dataset, NEXT, "keep", midday)
+    with pytest.raises(Refused, match=f"{DAY} is not over in UTC"):
+        require_settleable(target.dataset, DAY, "condense", midday)
+    with pytest.raises(Refused, match=f"{DAY} is not over in UTC"):
+        settle(target, "condense", midday)

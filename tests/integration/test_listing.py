@@ -1,0 +1,132 @@
+"""What a plan lists in a real S3, what it takes, and what it sets apart."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from opensearch_strata.archive.listing import Amount, Listing
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.tables import plan_table
+from tests.cutting_proxy import impatient_s3
+from tests.stores import HOUR, NOON, Store, envelope
+from tests.streams import dataset_of
+from tests.unit.recording_server import Answer, serving
+
+
+def test_late_and_early_objects_are_in_the_plan_and_others_are_not(store: Store) -> None:
+    midnight = datetime(2024, 5, 6, tzinfo=UTC)
+    wanted = [store.put(moment).key for moment in (midnight - HOUR, NOON, midnight + timedelta(hours=47, minutes=59))]
+    store.put(midnight - HOUR - timedelta(seconds=1))
+    store.put(midnight + timedelta(hours=48))
+    assert sorted(store.keys()) == sorted(wanted)
+
+
+def test_the_margins_are_those_of_the_definition(store: Store) -> None:
+    store.put(NOON + timedelta(days=2))
+    assert store.keys() == []
+    store.reads(late="3d")
+    assert len(store.keys()) == 1
+
+
+def test_days_are_those_of_the_zone(store: Store) -> None:
+    store.dataset = dataset_of(store.dataset.name, time_zone="Asia/Tokyo", intake={"early": "0m", "late": "0m"})
+    store.put(datetime(2024, 5, 5, 15, tzinfo=UTC))
+    store.put(datetime(2024, 5, 6, 15, tzinfo=UTC))
+    found = store.plan()
+    assert found.span == (1_714_921_200_000, 1_715_007_600_000)
+    assert found.amount.objects == 1
+
+
+@pytest.mark.parametrize("layout", ["year=%Y/month=%m/day=%d/hour=%H/", "%Y-%m-%d-", "%Y/"])
+def test_other_layouts(store: Store, layout: str) -> None:
+    store.reads(layout=layout)
+    for moment in (NOON - timedelta(days=400), NOON, NOON + timedelta(days=400)):
+        store.put_raw(f"fire/{moment.strftime(layout)}x.gz", envelope(5, moment))
+    assert store.keys() == [f"fire/{NOON.strftime(layout)}x.gz"]
+
+
+def test_without_a_layout_the_time_of_the_last_change_counts(store: Store) -> None:
+    store.reads(layout=None)
+    place = store.put_raw("fire/customer=7/a.gz", envelope(5, datetime.now(UTC)))
+    store.put_raw("elsewhere/b.gz", envelope(5, datetime.now(UTC)))
+    today = datetime.now(UTC).date()
+    assert store.keys(today, today) == [place.key]
+    found = store.plan()
+    assert not found.batches
+    assert found.set_apart["other_time"].objects == 1
+
+
+def test_a_year_is_a_few_listings(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for month in range(1, 13):
+        store.put(datetime(2023, month, 11, 7, tzinfo=UTC), events=1)
+    asked: list[str] = []
+    store.s3.meta.events.register_first("before-call.s3.ListObjectsV2", lambda **_: asked.append("x"), "counting")
+    try:
+        found = store.plan(date(2023, 1, 1), date(2023, 12, 31))
+    finally:
+        store.s3.meta.events.unregister("before-call.s3.ListObjectsV2", unique_id="counting")
+    assert found.amount.objects == 12
+    assert len(asked) <= 5
+
+
+def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) -> None:
+    wanted = store.put(NOON)
+    hour = f"{NOON:%Y/%m/%d/%H}"
+    store.put_raw(f"fire/{hour}/", b"")
+    store.put_raw(f"fire/{hour}/aws-logs-write-test", b"Permission Check Successful")
+    store.put_raw(f"fire/{hour}/manifest.json", b"{}")
+    store.put_raw(f"fire/processing-failed/{hour}/x", b"12345")
+    store.put_raw(f"fire/AmazonOpenSearchService-failed/{hour}/x", b"123456")
+    store.put_raw(f"fire/processing-failed/{NOON - timedelta(days=30):%Y/%m/%d/%H}/x", b"other days")
+    store.put_raw(f"fire/{hour}/frozen", b"123", StorageClass="DEEP_ARCHIVE")
+    store.put_raw(f"fire/dead-letters/{store.dataset.name}/x.ndjson.gz", b"1")
+    found = store.plan()
+    assert [listed.place for batch in found.batches for listed in batch.objects] == [wanted]
+    assert found.set_apart == {
+        "empty": Amount(1, 0), "marker": Amount(1, 27), "manifest": Amount(1, 2), "errors": Amount(2, 11),
+        "in_glacier": Amount(1, 3),
+    }  # fmt: skip
+    shown = str(plan_table(found))
+    assert "what Firehose could not deliver" in shown
+    assert "2 objects, 11 B" in shown
+
+
+def test_our_own_letters_are_set_apart_where_all_is_listed(store: Store) -> None:
+    store.reads(layout=None)
+    store.put_raw("fire/dead-letters/shop/x.ndjson.gz", b"1")
+    store.put_raw("fire/processing-failed/x", b"12")
+    assert store.plan().set_apart == {"dead_letters": Amount(1, 1), "errors": Amount(1, 2)}
+
+
+def test_an_error_prefix_can_be_the_source(store: Store) -> None:
+    store.url += "processing-failed/"
+    place = store.put_raw(f"fire/processing-failed/{NOON:%Y/%m/%d/%H}/x", b"{}")
+    assert store.keys() == [place.key]
+
+
+def test_a_restored_object_is_loaded(store: Store) -> None:
+    place = store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/thawed", envelope(5, NOON), StorageClass="GLACIER")
+    listing = Listing(store.s3, store.url, store.dataset.intake, 0, 1 << 42, "s3://elsewhere/x/")
+    found = {"Key": place.key, "Size": 5, "StorageClass": "GLACIER", "LastModified": NOON}
+    assert listing._reason(found) == "in_glacier"
+    assert listing._reason({**found, "RestoreStatus": {"IsRestoreInProgress": True}}) == "in_glacier"
+    assert listing._reason({**found, "RestoreStatus": {"RestoreExpiryDate": NOON}}) is None
+
+
+def test_a_bucket_that_is_none(store: Store) -> None:
+    store.url = "s3://no-such-bucket-1/x/"
+    with pytest.raises(Refused, match=r"^s3://no-such-bucket-1/x/2024/05/05/23/ cannot be listed\. .*NoSuchBucket"):
+        store.plan()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "said"),
+    [(403, "AccessDenied", Refused, "Allow s3:ListBucket"), (503, "SlowDown", TransientError, "SlowDown")],
+)
+def test_a_listing_that_is_refused(store: Store, status: int, code: str, kind: type[Exception], said: str) -> None:
+    with serving(Answer(status, f"<Error><Code>{code}</Code><Message>m</Message></Error>")) as server:
+        store.s3 = impatient_s3(server.url)
+        with pytest.raises(kind, match=f"cannot be listed.*{said}"):
+            store.plan()

@@ -1,0 +1,52 @@
+"""Objects that are opened ahead: in order, whole, and a fault is raised where its object is read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from opensearch_strata.archive.ahead import opened_ahead
+
+
+def blocks_of(name: str) -> Iterator[bytes]:
+    if name == "bad":
+        raise OSError(name)
+    yield from (f"{name}{part}".encode() for part in range(3))
+
+
+def test_everything_comes_in_order():
+    names = [f"n{number}" for number in range(10)]
+    found = [(name, list(blocks)) for name, blocks in opened_ahead(names, blocks_of)]
+    assert found == [(name, [f"{name}{part}".encode() for part in range(3)]) for name in names]
+
+
+def test_a_fault_stops_nothing_but_its_object():
+    found = []
+    for name, blocks in opened_ahead(["a", "bad", "c"], blocks_of):
+        if name == "bad":
+            with pytest.raises(OSError, match="bad"):
+                list(blocks)
+        else:
+            found.append((name, len(list(blocks))))
+    assert found == [("a", 3), ("c", 3)]
+
+
+def test_an_empty_object_has_no_blocks():
+    assert [list(blocks) for _, blocks in opened_ahead(["a"], lambda name: iter(()))] == [[]]
+
+
+def test_only_so_many_are_opened():
+    opened: list[int] = []
+    guard = threading.Lock()
+
+    def tracked(number: int) -> Iterator[bytes]:
+        with guard:
+            opened.append(number)
+        yield b"x"
+
+    ahead = opened_ahead(range(100), tracked, ahead=3)
+    next(ahead)
+    ahead.close()
+    assert len(opened) <= 4

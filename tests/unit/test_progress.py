@@ -1,0 +1,44 @@
+"""The line that says how far a load is."""
+
+from __future__ import annotations
+
+import pytest
+
+from opensearch_strata.archive.progress import Meter, Progress
+
+MB = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        (
+            Progress(12, 40, 120 * MB, 400 * MB, 1_680_000, 80),
+            "objects 12 of 40, 120 of 400 MB, 21,000 events/s, ETA 3 min",
+        ),
+        (Progress(0, 3, 0, 5 * MB, 0, 0), "objects 0 of 3, 0 of 5.0 MB, 0 events/s"),
+        (Progress(3, 3, 5 * MB, 5 * MB, 1000, 2), "objects 3 of 3, 5.0 of 5.0 MB, 500 events/s, ETA 0 s"),
+        (Progress(1, 9, MB, 100 * MB, 10, 100), "objects 1 of 9, 1.0 of 100 MB, 0 events/s, ETA 2.8 h"),
+    ],
+)
+def test_the_line(progress, line):
+    assert str(progress) == line
+
+
+def test_a_meter_reports_when_it_is_time_and_at_the_end():
+    said: list[Progress] = []
+    meter = Meter(5, 100, said.append, every=3600)
+    meter.leave_out(2, 40)
+    meter.tick(1, 10, 5)
+    assert said == []
+    meter.tick(3, 60, 30, at_end=True)
+    (end,) = said
+    assert (end.objects_done, end.objects, end.bytes_read, end.bytes, end.events) == (3, 3, 60, 60, 30)
+
+
+def test_a_meter_without_patience_reports_each_time():
+    said: list[Progress] = []
+    meter = Meter(1, 1, said.append, every=0)
+    meter.tick(0, 0, 0)
+    meter.tick(1, 1, 1)
+    assert len(said) == 2
