@@ -169,9 +169,10 @@ def test_only_refused_documents_are_sent_again(proxy, client, index):
     assert (first, second < first) == (PER_BODY, True)
 
 
-def test_too_much_load_means_fewer_at_once(proxy, client, index):
+@pytest.mark.parametrize("overload", [refused, items_refused])
+def test_too_much_load_means_fewer_at_once(proxy, client, index, overload):
     proxy.add(late(0.01))
-    proxy.add(refused(429, REJECTED_EXECUTION), times=8)
+    proxy.add(overload(429, REJECTED_EXECUTION), times=8)
     account, limits = send(proxy.url, documents(index, count=200), in_flight=4)
     assert_all_there(account, client, index, 200)
     assert proxy.most_at_once <= 4

@@ -109,7 +109,8 @@ def test_settings_never_show_secrets() -> None:
 @both_clients
 def test_client_names_itself_and_packs_what_it_sends(asynchronous: bool) -> None:
     with serving() as server:
-        settings = ClientSettings.from_url(f"http://ada:pässwörd-ł@127.0.0.1:{server.port}/logs")
+        url = f"http://ada:pässwörd-ł@127.0.0.1:{server.port}/logs"
+        settings = ClientSettings.from_url(url, http_compress=True)
         query = {"query": {"match_all": {}}}
 
         async def search_async() -> None:
@@ -128,6 +129,26 @@ def test_client_names_itself_and_packs_what_it_sends(asynchronous: bool) -> None
     assert sent.headers["x-opaque-id"] == "strata"
     scheme, encoded = sent.headers["authorization"].split()
     assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", "ada:pässwörd-ł")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_remote"),
+    [
+        ("http://127.0.0.1:9200", False),
+        ("http://localhost", False),
+        ("http://[::1]:9200", False),
+        ("https://search.example.com", True),
+        ("http://10.0.0.7:9200", True),
+    ],
+)
+def test_only_what_goes_over_a_network_is_packed(url: str, is_remote: bool) -> None:
+    assert ClientSettings.from_url(url).is_remote == is_remote
+
+
+def test_nothing_is_packed_for_this_machine() -> None:
+    with serving() as server:
+        build_client(ClientSettings.from_url(server.url)).search(index="i", body={"query": {"match_all": {}}})
+    assert "content-encoding" not in server.sent[0].headers
 
 
 @both_clients
@@ -225,6 +246,7 @@ def test_sigv4_signs_each_request_with_the_credentials_of_that_moment(asynchrono
             auth="sigv4",
             region_name="eu-west-1",
             credentials=RotatingCredentials("unused", "unused"),
+            http_compress=True,
         )
 
         async def twice() -> None:

@@ -194,4 +194,4 @@ def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | 
         item = items[0]._replace(record=letter.record)
     if isinstance(item, Event):
         item = item._replace(ordinal=letter.ordinal)
-    return shaper.shaped(item)
+    return shaper.shaped(item, letter.id)
