@@ -78,6 +78,12 @@ class Archive:
     def dead_letters_url(self) -> str:
         return f"s3://{self.bucket}/dead-letters/"
 
+    @property
+    def url(self) -> str:
+        """Of OpenSearch, without anything in between."""
+        (host,) = self.stream.client.transport.hosts
+        return "http://{host}:{port}".format(**host)
+
     def ledger_of(self, client: OpenSearch) -> Ledger:
         """The ledger through another client."""
         return Ledger(client, self.dataset.name, index=self.ledger_index, lease=self.lease, patience=self.patience)

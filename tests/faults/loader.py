@@ -21,7 +21,8 @@ def load(job: dict[str, Any], begins: Any) -> None:
     os.environ.update(job["environment"])
     dataset = Dataset.model_validate(job["dataset"])
     client = build_client(ClientSettings.from_url(job["url"]))
-    ledger = Ledger(client, dataset.name, index=job["ledger"], lease=job["lease"])
+    to_ledger = build_client(ClientSettings.from_url(job["ledger_url"]))
+    ledger = Ledger(to_ledger, dataset.name, index=job["ledger"], lease=job["lease"])
     objects = [Listed(Place(*place), size, modified) for place, size, modified in job["objects"]]
     s3 = build_s3()
     begins.set()

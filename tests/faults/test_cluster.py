@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from opensearchpy import NotFoundError, OpenSearch
+from opensearchpy import NotFoundError
 
 from opensearch_strata.errors import Refused, TransientError
 from tests.faults.archives import Archive, cloudwatch, events, ndjson
-from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import late, refused, serverless_time_series
 
 EVENTS = 2000
@@ -132,49 +131,4 @@ def test_a_time_series_collection_is_loaded_without_ids(filled, proxy, through):
     result.require_success()
     filled.assert_done()
     filled.assert_loaded(range(EVENTS))
-    assert proxy.most_at_once == 1 or result.counts.created == EVENTS
-
-
-def test_without_ids_a_crash_doubles_no_more_than_one_request(filled: Archive, proxy: FaultyProxy, through: OpenSearch):
-    """The connection to OpenSearch is lost for good at some moment: every request but the last is written down."""
-    crash = Crash(after=7)
-    proxy.add(crash)
-    proxy.add(serverless_time_series, path="")
-    with pytest.raises(KeyboardInterrupt):
-        filled.load(Crashing(through, crash), ids=False)
-    proxy.clear()
-    proxy.bulks.clear()
-    filled.load(through, ids=False).require_success()
-    filled.assert_done()
-    stored = filled.stored()
-    assert set(stored) == set(range(EVENTS))
-    doubled = sum(stored.values()) - EVENTS
-    assert 0 < doubled <= max(proxy.bulks)
-
-
-class Crash:
-    """Counts requests; the one after `after` is carried out and then the process is no more."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-        self.happened = threading.Event()
-
-    def __call__(self, request: Request, forward: Forward) -> Answer:
-        answer = forward(request)
-        self.left -= 1
-        if not self.left:
-            self.happened.set()
-        return answer
-
-
-class Crashing:
-    """A client whose process ends when the crash happens: it never hears of that answer."""
-
-    def __init__(self, client: OpenSearch, crash: Crash) -> None:
-        self._client, self._crash = client, crash
-
-    def bulk(self, **request: object) -> object:
-        answer = self._client.bulk(**request)
-        if self._crash.happened.is_set():
-            raise KeyboardInterrupt
-        return answer
+    assert (proxy.most_at_once, result.counts.created) == (1, EVENTS)

@@ -19,7 +19,7 @@ from opensearch_strata.client import ClientSettings, build_client
 from tests.faults import loader
 from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson
 from tests.faults.proxy import FaultyProxy
-from tests.faults.rules import late
+from tests.faults.rules import answered_late, late, serverless_time_series
 
 KILLS = 10
 EVENTS = 8000
@@ -28,7 +28,7 @@ EVENTS = 8000
 class Loaders:
     """Processes that load an archive through a proxy. A fork server spares each of them the imports."""
 
-    def __init__(self, archive: Archive, url: str, s3_url: str) -> None:
+    def __init__(self, archive: Archive, url: str, s3_url: str, **settings: Any) -> None:
         login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         self._job = {
             "environment": {**login, "AWS_ENDPOINT_URL": s3_url},
@@ -39,7 +39,8 @@ class Loaders:
             "objects": [[list(one.place), one.size, one.modified] for one in archive.objects],
             "span": SPAN,
             "dead_letters": archive.dead_letters_url,
-            "settings": {"in_flight": 2, "body_bytes": 15_000, "patience": 30, "renew_every": 0.1},
+            "ledger_url": archive.url,
+            "settings": {"in_flight": 2, "body_bytes": 15_000, "patience": 30, "renew_every": 0.1, **settings},
         }
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["tests.faults.loader", "boto3", "opensearchpy"])
@@ -144,6 +145,27 @@ def test_dead_letters_before_a_checkpoint_outlive_the_loader(
         (124, "rejected"),
         (400, "rejected"),
     ]
+
+
+def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, proxy: FaultyProxy, s3_url: str):
+    """A time series collection of Serverless takes no ids: what was answered is written down before more is sent."""
+    archive.lease = 0.5
+    archive.put(cloudwatch(events(range(3000))))
+    proxy.add(serverless_time_series, path="")
+    proxy.add(answered_late(0.1))
+    loaders = Loaders(archive, proxy.url, s3_url, ids=False)
+    for kill in range(3):
+        victim = loaders.start()
+        until_checkpoint(archive, 50 * (kill + 1))
+        time.sleep(0.05)
+        victim.kill()
+        victim.join()
+    proxy.clear()
+    archive.load(ids=False).require_success()
+    archive.assert_done()
+    stored = archive.stored()
+    assert set(stored) == set(range(3000))
+    assert 0 < stored.total() - 3000 <= 3 * max(proxy.bulks)
 
 
 def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy, through: OpenSearch):

@@ -268,11 +268,13 @@ def test_a_load_that_waits_for_long_keeps_its_settings(
         job = pool.submit(
             load, archive.s3, client, target.dataset, ref, 0, "test/slow", settings=LoadSettings(renew_every=0.3)
         )
-        assert waiting.wait(20)
-        time.sleep(2)
-        plan(target, archive)
-        assert _settings(target)["refresh_interval"] == "-1"
-        go_on.set()
+        try:
+            assert waiting.wait(20)
+            time.sleep(2)
+            plan(target, archive)
+            assert _settings(target)["refresh_interval"] == "-1"
+        finally:
+            go_on.set()
         assert job.result(20).counts.created == 240
     end(target.client, target.dataset, "test/slow")
 

@@ -166,7 +166,7 @@ def test_replicas_that_expand_by_themselves_come_back(client: OpenSearch, ledger
 
 
 def test_restored_days_are_searchable(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
-    create(stream, **{"index.refresh_interval": "600s"})
+    create(stream, **{"index.refresh_interval": "-1"})  # a new interval would refresh by itself
     prepare(client, ledger, stream.dataset, [DAY], "a")
     name = stream.dataset.raw_index(DAY)
     client.bulk(index=name, body=[{"create": {"_id": "1"}}, {"device": "d1"}])

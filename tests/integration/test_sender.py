@@ -23,7 +23,7 @@ from opensearch_strata.archive.sender import Sender
 from opensearch_strata.archive.shape import Document
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
-from tests.faults.proxy import FaultyProxy, Rule
+from tests.faults.proxy import Answer, FaultyProxy, Request, Rule
 from tests.faults.rules import (
     FLOOD_STAGE,
     REJECTED_EXECUTION,
@@ -286,6 +286,20 @@ def test_who_may_not_write_is_told_at_once_and_no_document_is_to_blame(proxy, in
         send(proxy.url, documents(index))
     assert not account.rejected
     assert len(proxy.bulks) <= 4
+
+
+def test_a_failure_ends_the_waiting_of_the_others(proxy, index):
+    proxy.add(refused(403, "cluster_block_exception"))
+    proxy.add(lambda request, forward: late(0.2)(request, refused_for_good), times=1)
+    began = time.monotonic()
+    with pytest.raises(Refused, match="no permissions"):
+        send(proxy.url, documents(index, count=2 * PER_BODY), in_flight=2, patience=20)
+    assert time.monotonic() - began < 5
+
+
+def refused_for_good(request: Request) -> Answer:
+    """Nobody may do this."""
+    return refused(403, "security_exception", "no permissions for [indices:data/write/bulk]")(request, refused_for_good)
 
 
 def test_a_time_series_collection_takes_no_ids_and_says_so(proxy, client, index):

@@ -112,7 +112,8 @@ class Ingest:
                 if portion.dead % _JUDGED_EVERY == 0:
                     self._require_worth(tally)
         if broken and broken == tally.counts.read:
-            raise Poisoned(f"Nothing in {tally.place} can be read ({reading.format}).")
+            why = reading.damage or f"It looks like {reading.format}, but no record of it is."
+            raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
 
     def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
         """What the body takes of the object; if the body is full, of the next body."""
@@ -128,9 +129,8 @@ class Ingest:
 
     def _require_worth(self, tally: Tally) -> None:
         counts = tally.counts
-        if counts.read >= _JUDGED_FROM and (
-            problem := too_many_dead(self._dataset.intake.most_dead, tally.place, counts)
-        ):
+        problem = too_many_dead(self._dataset.intake.most_dead, tally.place, counts)
+        if problem and counts.read >= _JUDGED_FROM:
             raise Poisoned(problem)
 
     def _watched(self, tally: Tally, blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -117,7 +117,7 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str)
     except BaseException:
         note("Stopping: the raw days get their settings back.")
         try:
-            print(client, definition, owner, created=created)
+            end(client, definition, owner, created=created)
             forget(client, definition, ref)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(f"The settings of the raw days are given back by the next run. {explain(error)}")

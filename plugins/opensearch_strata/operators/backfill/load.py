@@ -70,7 +70,7 @@ class LoadOperator(PlannedOperator):
     def on_kill(self) -> None:
         """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back."""
         # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
-        if False:
+        if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")
 
 

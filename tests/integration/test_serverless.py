@@ -1,0 +1,122 @@
+"""A backfill into OpenSearch Serverless, as far as a proxy that refuses what it refuses can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.archive import prove as prove_module
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.ledger_rows import Counts
+from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.prove import BackfillProof
+from opensearch_strata.backfill.plans import plan_backfill
+from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.errors import Refused
+from tests.archives import Archive, forget_ledger, held, intake_of, same
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.faults.rules import refused, serverless_time_series
+from tests.ledgers import ledger_index, place
+from tests.streams import DAY, TYPES, Stream, StreamFactory
+
+NEXT = DAY + timedelta(days=1)
+OWNER = "test/serverless"
+SPAN = (1_000, 2_000)
+
+
+@pytest.fixture
+def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
+    with FaultyProxy(opensearch_url) as between:
+        yield between
+
+
+@pytest.fixture
+def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
+    """A client as the project builds it, of what looks like a collection."""
+    with build_client(ClientSettings.from_url(proxy.url)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def archive(s3: Any, bucket: str) -> Archive:
+    return Archive(s3, bucket)
+
+
+@pytest.fixture
+def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> Iterator[Stream]:
+    """The dataset that the archive belongs to; no raw day is there yet."""
+    stream = make_stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})
+    yield stream
+    forget_ledger(client, stream.dataset.name)
+    Ledger(client, stream.dataset.name).ensure()  # its template is shared, and Serverless has no say in settings
+
+
+def time_series_collection(request: Request, forward: Forward) -> Answer:
+    """What a time series collection refuses; nodes and cluster are nobody's business on Serverless."""
+    if request.path.startswith(("/_nodes", "/_cluster")):
+        return refused(404, "unsupported_operation_exception", f"{request.path} is not supported")(request, forward)
+    return serverless_time_series(request, forward)
+
+
+def search_collection(request: Request, forward: Forward) -> Answer:
+    """The same, but for ids."""
+    return forward(request) if request.path.endswith("_bulk") else time_series_collection(request, forward)
+
+
+def run(client: OpenSearch, target: Stream, archive: Archive, settings: LoadSettings) -> BackfillProof:
+    """All steps, as the tasks of the DAG take them."""
+    plan = plan_backfill(archive.s3, client, target.dataset, None, DAY, NEXT, serverless=True)
+    ref = write_plan(client, target.dataset, plan, serverless=True)
+    created = prepare(client, target.dataset, ref, OWNER, serverless=True)
+    for number in range(ref.batches):
+        load(
+            archive.s3, client, target.dataset, ref, number, OWNER, settings=settings, serverless=True
+        ).require_success()
+    end(client, target.dataset, OWNER, created=created, serverless=True)
+    return prove_plan(client, target.dataset, ref, serverless=True)
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_a_search_collection_is_loaded_and_proven(
+    target: Stream, archive: Archive, proxy: FaultyProxy, through: OpenSearch, ids: bool
+) -> None:
+    proxy.add(search_collection, path="")
+    sent = {day: archive.fill(day) for day in (DAY, NEXT)}
+    proof = run(through, target, archive, LoadSettings(ids=ids))
+    assert proof.holds, verdict(proof)
+    assert (proof.counts.read, proof.counts.created) == (480, 480)
+    for day, documents in sent.items():
+        assert same(held(target, day), documents)
+
+
+def test_a_time_series_collection_cannot_hold_the_ledger(
+    target: Stream, archive: Archive, proxy: FaultyProxy, through: OpenSearch
+) -> None:
+    """Its documents have ids, by which two loaders at once know of each other."""
+    proxy.add(time_series_collection, path="")
+    archive.fill(DAY)
+    with pytest.raises(Refused, match="Document ID is not supported"):
+        run(through, target, archive, LoadSettings(ids=False))
+    assert not target.exists()
+
+
+def test_a_ledger_that_searches_do_not_see_yet_hides_no_loss(
+    client: OpenSearch, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prove_module, "VISIBLE", 0)
+    with ledger_index(client) as index:
+        ledger = Ledger(client, stream.dataset.name, index=index, serverless=True)
+        ledger.ensure()
+        client.indices.put_settings(index=index, body={"index.refresh_interval": "-1"})
+        (row,) = ledger.claim([(place(), 10)], SPAN, "a").claimed
+        days = {stream.dataset.raw_index(DAY): 5}
+        ledger.finish([replace(row, state="done", counts=Counts(read=5, created=5), days=days)])
+        stream.fill(count=3)
+        proof = prove_module.prove(client, ledger, [place()], SPAN)
+    assert [check.name for check in proof.failed] == ["raw days that lost documents"]

@@ -1,0 +1,49 @@
+"""Objects whose last documents are answered at an awkward moment."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from opensearch_strata.archive.tally import Tally
+from opensearch_strata.client import ClientSettings, build_client
+from tests.faults.archives import INTAKE, Archive, cloudwatch, events
+from tests.faults.proxy import FaultyProxy
+from tests.faults.rules import late
+from tests.streams import StreamFactory
+
+EVENTS = 400
+PER_OBJECT = 50
+
+
+def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
+    s3: Any, bucket: str, make_stream: StreamFactory, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come in threads of the sender: what was unsettled a moment ago may be settled now."""
+    stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
+    stream.create()
+    archive = Archive(s3, bucket, stream)
+    for start in range(0, EVENTS, PER_OBJECT):
+        archive.put(cloudwatch(events(range(start, start + PER_OBJECT))))
+    really = Tally.is_settled.fget  # type: ignore[attr-defined]
+    settled_meanwhile: set[Tally] = set()
+
+    def seen_just_before_the_answer(tally: Tally) -> bool:
+        before = bool(really(tally))
+        until = time.monotonic() + 0.4
+        while not before and time.monotonic() < until:
+            if really(tally):
+                settled_meanwhile.add(tally)
+                break
+            time.sleep(0.005)
+        return before
+
+    monkeypatch.setattr(Tally, "is_settled", property(seen_just_before_the_answer))
+    with FaultyProxy(opensearch_url) as proxy, build_client(ClientSettings.from_url(proxy.url)) as client:
+        proxy.add(late(0.2))
+        archive.load(client).require_success()
+    assert settled_meanwhile
+    archive.assert_done()
+    archive.assert_loaded(range(EVENTS))
