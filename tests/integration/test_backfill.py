@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.ledger import Ledger, now_ms
+from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.loading_settings import renew
 from opensearch_strata.archive.prove import BackfillProof
@@ -183,8 +183,8 @@ def test_an_empty_day_that_another_run_uses_stays(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
+    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {**Ledger.__init__.__kwdefaults__, "lease": 6.0})
     ledger = Ledger(target.client, target.dataset.name)
-    monkeypatch.setattr(Ledger, "new_lease", lambda _: now_ms() + 20_000)
     ref = write_plan(target.client, target.dataset, plan(target, archive))
     created = prepare(target.client, target.dataset, ref, "test/a")
     prepare(target.client, target.dataset, ref, "test/b")

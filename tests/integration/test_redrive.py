@@ -149,8 +149,9 @@ def test_identical_records_without_ids_stay_distinct(shell: Shell, target: Strea
 
 def test_a_letter_has_the_id_and_the_place_that_it_had(shell: Shell, target: Stream, archive: Archive) -> None:
     line = orjson.dumps({"@timestamp": NOON, "device": "d1", "temperature": "warm"})
+    good = orjson.dumps({"@timestamp": NOON, "device": "d2"})
     key = f"firehose/{DAY:%Y/%m/%d}/12/lines"
-    archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=b"\n".join([line, line, line]))
+    archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=b"\n".join([good, line, line, line]))
     load(shell, target)
     ((stored, (*_, last)),) = [
         (stored, list(stored))

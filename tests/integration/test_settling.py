@@ -14,7 +14,7 @@ from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late
 from tests.streams import StreamFactory
 
-EVENTS = 400
+EVENTS = 250
 PER_OBJECT = 50
 
 
@@ -32,7 +32,7 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
 
     def seen_just_before_the_answer(tally: Tally) -> bool:
         before = bool(really(tally))
-        until = time.monotonic() + 0.4
+        until = time.monotonic() + 0.15
         while not before and time.monotonic() < until:
             if really(tally):
                 settled_meanwhile.add(tally)
@@ -42,7 +42,7 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
 
     monkeypatch.setattr(Tally, "is_settled", property(seen_just_before_the_answer))
     with FaultyProxy(opensearch_url) as proxy, build_client(ClientSettings.from_url(proxy.url)) as client:
-        proxy.add(late(0.2))
+        proxy.add(late(0.1))
         archive.load(client).require_success()
     assert settled_meanwhile
     archive.assert_done()

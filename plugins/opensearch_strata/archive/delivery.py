@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Event, Lock
@@ -53,8 +53,8 @@ class Resolved(Generic[Owner]):
     """
 
     body: Body[Owner]
-    created: list[int] = field(default_factory=list)
-    existed: list[int] = field(default_factory=list)
+    created: Sequence[int] = ()
+    existed: Sequence[int] = ()
     rejected: dict[int, str] = field(default_factory=dict)
 
 
@@ -157,16 +157,21 @@ class Delivery(Generic[Owner]):
         sent_at = time.monotonic()
         failure = None
         try:
-            items = _items(self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT)))
+            answer = self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT))
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
         if failure:  # raised out here, as the traceback of the other holds the bytes that were sent
             raise failure
+        items = _items(answer)
         if len(items) != len(self._rest):
             raise _Unfinished(
                 Verdict.AGAIN, f"OpenSearch answered on {len(items):,} documents where {len(self._rest):,} were sent."
             )
-        self._resolve([judged_item(*item) for item in items], items, sent_at)
+        if answer.get("errors") is False:  # most answers, so their items are not looked at one by one
+            self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
+            self._route.limits.answered()
+        else:
+            self._resolve([_outcome(item) for item in items], sent_at)
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
         """What to raise for a request that failed as a whole."""
@@ -179,11 +184,11 @@ class Delivery(Generic[Owner]):
             self._route.limits.refused(sent_at)
         return _Unfinished(verdict, explain(error))
 
-    def _resolve(self, verdicts: list[Verdict], items: list[Item], sent_at: float) -> None:
+    def _resolve(self, items: list[Item], sent_at: float) -> None:
         """Settle what can be, keep the rest."""
         positions: dict[Verdict, list[int]] = {}
-        for position, verdict in enumerate(verdicts):
-            positions.setdefault(verdict, []).append(position)
+        for position, item in enumerate(items):
+            positions.setdefault(judged_item(*item), []).append(position)
         if Verdict.FAULTY in positions and self._is_hopeless():
             positions.setdefault(Verdict.REJECTED, []).extend(positions.pop(Verdict.FAULTY))
         rejected = {position: reason(*items[position]) for position in positions.pop(Verdict.REJECTED, ())}
@@ -252,9 +257,11 @@ def _refused(why: str) -> Refused:
     return Refused(f"{why} No more documents are sent; what was loaded is kept.")
 
 
-def _items(answer: Any) -> list[Item]:
-    """Status and error of each item; none if the answer is not whole."""
-    try:
-        return [(item["create"]["status"], item["create"].get("error")) for item in answer["items"]]
-    except (KeyError, TypeError, AttributeError):
-        return []
+def _items(answer: Any) -> list[dict[str, Any]]:
+    items = answer.get("items") if isinstance(answer, dict) else None
+    return items if isinstance(items, list) else []
+
+
+def _outcome(item: Mapping[str, Any]) -> Item:
+    said = item.get("create", {})
+    return said.get("status", 503), said.get("error")  # one that says nothing is asked again

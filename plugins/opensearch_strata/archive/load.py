@@ -208,8 +208,11 @@ class _Load:
         return lost
 
     def _finish_settled(self) -> None:
-        ready = [outcome for outcome in self._read if outcome.tally.is_settled]
-        self._read = [outcome for outcome in self._read if not outcome.tally.is_settled]
+        ready: list[Outcome] = []
+        waiting: list[Outcome] = []
+        for outcome in self._read:  # looked at once: the answer may come from one moment to the next
+            (ready if outcome.tally.is_settled else waiting).append(outcome)
+        self._read = waiting
         for row in self._leases.finish([self._judged(outcome) for outcome in ready]):
             self._result.rows.append(row)
             if row.state == "failed":
