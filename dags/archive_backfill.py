@@ -84,7 +84,7 @@ from opensearch_strata.operators.backfill.redrive import RedriveOperator
 from opensearch_strata.operators.backfill.report import ReportOperator
 from opensearch_strata.operators.backfill.settings import PrepareOperator, RestoreOperator
 from opensearch_strata.operators.backfill.settle import SettleOperator
-from opensearch_strata.retry import TRANSIENT_ONLY
+from opensearch_strata.retry import RETRIES
 
 DATASETS = load_definitions(datasets_dir()).datasets
 
@@ -170,15 +170,6 @@ PARAMS = {
     ),
 }
 
-DEFAULT_ARGS = {
-    "retries": 4,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=15),
-    "retry_policy": TRANSIENT_ONLY,
-    "execution_timeout": timedelta(hours=12),
-}
-
 LOADS_AT_ONCE = 2  # of a run: more than two or three writers for each data node make a cluster no faster
 
 with DAG(
@@ -190,7 +181,7 @@ with DAG(
     max_active_runs=3,
     params=PARAMS,
     render_template_as_native_obj=True,
-    default_args=DEFAULT_ARGS,
+    default_args={**RETRIES, "execution_timeout": timedelta(hours=12)},
     tags=["strata", "archive"],
 ):
     read_form = ReadFormOperator(task_id="read_form")

@@ -56,7 +56,7 @@ from opensearch_strata.operators.report import ReportOperator
 from opensearch_strata.operators.resolve_day import ResolveDayOperator
 from opensearch_strata.operators.retention import DeleteOperator, ListExpiredOperator, ProveOperator
 from opensearch_strata.operators.verify import VerifyOperator
-from opensearch_strata.retry import TRANSIENT_ONLY
+from opensearch_strata.retry import RETRIES
 
 PARAMS = {
     "day": Param(
@@ -81,15 +81,6 @@ PARAMS = {
     ),
 }
 
-DEFAULT_ARGS = {
-    "retries": 4,
-    "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=15),
-    "retry_policy": TRANSIENT_ONLY,
-    "execution_timeout": timedelta(hours=6),
-}
-
 
 def daily_cycle(dataset: Dataset) -> DAG:
     """The DAG of one dataset."""
@@ -108,7 +99,7 @@ def daily_cycle(dataset: Dataset) -> DAG:
         max_active_runs=1,
         params=PARAMS,
         render_template_as_native_obj=True,
-        default_args=DEFAULT_ARGS,
+        default_args={**RETRIES, "execution_timeout": timedelta(hours=6)},
         tags=["strata", dataset.name],
     ) as dag:
         resolve_day = ResolveDayOperator(task_id="resolve_day", dataset=dataset)

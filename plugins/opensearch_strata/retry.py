@@ -5,6 +5,7 @@ Light to import, because DAG files name the policy in their ``default_args``.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
@@ -52,4 +53,12 @@ class TransientOnly(RetryPolicy):
 
 
 TRANSIENT_ONLY = TransientOnly()
-"""``default_args={"retries": 3, "retry_exponential_backoff": True, "retry_policy": TRANSIENT_ONLY}``"""
+
+RETRIES: dict[str, Any] = {
+    "retries": 4,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": TRANSIENT_ONLY,
+}
+"""For the ``default_args`` of a DAG: four more tries of what may pass, from 30 s to 15 min apart."""

@@ -22,6 +22,7 @@ from opensearch_strata.archive.ledger_rows import ObjectRow
 from opensearch_strata.archive.letters import DeadLetter
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.progress import Progress
 from tests.streams import DAY, Stream
 
 START = int(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 1000)
@@ -65,6 +66,7 @@ class Archive:
         self.s3, self.bucket, self.stream = s3, bucket, stream
         self.dataset = stream.dataset
         self.objects: list[Listed] = []
+        self.progress: list[Progress] = []
         self.ledger_index = f"{self.dataset.name}-ledger-{uuid4().hex[:6]}"
         self.lease, self.patience = lease, patience
         self.ledger.ensure()
@@ -114,7 +116,8 @@ class Archive:
             owner or uuid4().hex,
             SPAN,
             self.dead_letters_url,
-            settings=replace(QUICK, **settings),
+            self.progress.append,
+            replace(QUICK, **settings),
         )
 
     def stored(self) -> Counter[int]:
@@ -143,6 +146,10 @@ class Archive:
         return [
             letter for file in read_dead_letters(self.s3, self.dead_letters_url, self.dataset.name) for letter in file
         ]
+
+    def forget_ledger(self) -> None:
+        """Delete what would bring the ledger back; the index itself goes with those of the stream."""
+        self.stream.client.indices.delete_index_template(name=self.ledger_index)
 
     def assert_loaded(self, numbers: Iterable[int]) -> None:
         """Exactly these events are there, each once, and the ledger's accounts balance."""

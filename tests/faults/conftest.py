@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,11 +16,13 @@ from tests.streams import StreamFactory
 
 
 @pytest.fixture
-def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Archive:
+def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archive]:
     """An archive with nothing in it yet, and its raw day."""
     stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
     stream.create()
-    return Archive(s3, bucket, stream)
+    made = Archive(s3, bucket, stream)
+    yield made
+    made.forget_ledger()
 
 
 @pytest.fixture
@@ -42,6 +44,3 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of milliseconds, not seconds."""
     monkeypatch.setattr(delivery, "_BACK_OFF", lambda state: 0.005)
     monkeypatch.setattr(delivery, "_UNTIL_LIFTED", lambda state: 0.05)
-
-
-MakeObject = Callable[[list[int]], bytes]

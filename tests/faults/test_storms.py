@@ -62,8 +62,12 @@ def test_a_calm_load_creates_everything_and_a_second_one_reads_nothing(filled: A
     first = filled.load()
     assert (first.counts.created, first.counts.existed, first.counts.dead) == (EVENTS, 0, 0)
     filled.assert_loaded(range(EVENTS))
+    end = filled.progress[-1]
+    assert (end.objects_done, end.objects, end.events) == (3, 3, EVENTS)
+    assert end.bytes_read == end.bytes == sum(listed.size for listed in filled.objects)
     second = filled.load()
     assert second.rows == []
+    assert (filled.progress[-1].objects, filled.progress[-1].bytes) == (0, 0)
     assert len(second.skipped) == len(filled.objects)
     assert sum(row.days[filled.dataset.raw_index(DAY)] for row in filled.rows()) == EVENTS
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.history.engines import transform_job
+from tests.archives import Archive
 from tests.jobs import DOCUMENTS
 from tests.shell import Shell
 from tests.streams import Stream, StreamFactory
@@ -51,3 +53,17 @@ def filled(stream: Stream) -> Stream:
     """A raw day of ``DOCUMENTS`` documents that is not condensed yet."""
     stream.fill(count=DOCUMENTS)
     return stream
+
+
+@pytest.fixture
+def aws(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell finds S3 as the AWS CLI does."""
+    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**login, "AWS_ENDPOINT_URL": s3_url}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def archive(s3: Any, bucket: str) -> Archive:
+    """An archive with nothing in it yet."""
+    return Archive(s3, bucket)

@@ -32,12 +32,6 @@ NOW = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
 
 
 @pytest.fixture
-def archive(s3: Any, bucket: str) -> Archive:
-    """An archive with nothing in it yet."""
-    return Archive(s3, bucket)
-
-
-@pytest.fixture
 def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> Iterator[Stream]:
     """The dataset that the archive belongs to; no raw day is there yet."""
     stream = make_stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})

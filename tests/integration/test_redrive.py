@@ -23,19 +23,7 @@ from tests.streams import DAY, TYPES, Document, Stream, dataset_of, definition_o
 
 NOON = f"{DAY}T12:00:00+00:00"
 
-
-@pytest.fixture(autouse=True)
-def _aws(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shell finds S3 as the AWS CLI does."""
-    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**login, "AWS_ENDPOINT_URL": s3_url}.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def archive(s3: Any, bucket: str) -> Archive:
-    """An archive with nothing in it yet."""
-    return Archive(s3, bucket)
+pytestmark = pytest.mark.usefixtures("aws")
 
 
 @pytest.fixture

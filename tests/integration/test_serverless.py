@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -41,11 +40,6 @@ def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
     """A client as the project builds it, of what looks like a collection."""
     with build_client(ClientSettings.from_url(proxy.url)) as connection:
         yield connection
-
-
-@pytest.fixture
-def archive(s3: Any, bucket: str) -> Archive:
-    return Archive(s3, bucket)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,13 +19,19 @@ EVENTS = 250
 PER_OBJECT = 50
 
 
-def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
-    s3: Any, bucket: str, make_stream: StreamFactory, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Answers come in threads of the sender: what was unsettled a moment ago may be settled now."""
+@pytest.fixture
+def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archive]:
     stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
     stream.create()
-    archive = Archive(s3, bucket, stream)
+    made = Archive(s3, bucket, stream)
+    yield made
+    made.forget_ledger()
+
+
+def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
+    archive: Archive, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers come in threads of the sender: what was unsettled a moment ago may be settled now."""
     for start in range(0, EVENTS, PER_OBJECT):
         archive.put(cloudwatch(events(range(start, start + PER_OBJECT))))
     really = Tally.is_settled.fget  # type: ignore[attr-defined]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.objects import Listed
 from tests.faults.archives import INTAKE, Archive, cloudwatch, events, ndjson
 from tests.ledgers import ledger_index
@@ -18,10 +19,12 @@ EVENTS = 120
 
 
 @pytest.fixture
-def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Archive:
+def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archive]:
     stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
     stream.create()
-    return Archive(s3, bucket, stream)
+    made = Archive(s3, bucket, stream)
+    yield made
+    made.forget_ledger()
 
 
 WITH_IDS_AND_WITHOUT = [lambda: cloudwatch(events(range(EVENTS))), lambda: ndjson(range(EVENTS))]
@@ -35,10 +38,11 @@ def test_ids_are_the_same_from_a_listing_and_from_a_notification(
     listed = archive.put(body())
     archive.load().require_success()
     ids = ids_of(archive, client)
+    archive.objects = [Listed(listed.place, listed.size, listed.modified + 86_400_000)]
     with ledger_index(client) as index:
-        archive.ledger_index = index
-        archive.objects = [Listed(listed.place, listed.size, listed.modified + 86_400_000)]
-        told = archive.load(owner=f"notified/{uuid4().hex}")
+        elsewhere = Ledger(client, archive.dataset.name, index=index)
+        elsewhere.ensure()
+        told = archive.load(owner=f"notified/{uuid4().hex}", ledger=elsewhere)
         told.require_success()
     assert (told.counts.created, told.counts.existed) == (0, EVENTS)
     assert ids_of(archive, client) == ids

@@ -36,7 +36,7 @@ FEATURES = features()
 
 
 @cache
-def tests_in(path: str) -> set[str]:
+def functions_of(path: str) -> set[str]:
     """Names of the test functions of a file."""
     body = ast.parse((PROJECT / Path(path)).read_text()).body
     return {part.name for part in body if isinstance(part, ast.FunctionDef) and part.name.startswith("test_")}
@@ -54,4 +54,4 @@ def test_every_feature_is_shown_by_tests(feature: str) -> None:
     assert ours.startswith("Y")
     assert len(named) == ours.count("::") > 0
     for path, name in named:
-        assert name in tests_in(path), f"{path}::{name}"
+        assert name in functions_of(path), f"{path}::{name}"

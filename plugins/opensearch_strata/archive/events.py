@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NamedTuple
 
 import orjson
@@ -67,13 +68,15 @@ def raw_of(event: Event) -> bytes:
     if event.raw:
         return event.raw
     owner, log_group, log_stream = event.origin
-    return orjson.dumps(
-        {
-            "messageType": "DATA_MESSAGE",
-            "owner": owner,
-            "logGroup": log_group,
-            "logStream": log_stream,
-            "subscriptionFilters": [],
-            "logEvents": [{"id": event.event_id, "timestamp": event.time, "message": event.message}],
-        }
-    )
+    envelope = {
+        "messageType": "DATA_MESSAGE",
+        "owner": owner,
+        "logGroup": log_group,
+        "logStream": log_stream,
+        "subscriptionFilters": [],
+        "logEvents": [{"id": event.event_id, "timestamp": event.time, "message": event.message}],
+    }
+    try:
+        return orjson.dumps(envelope)
+    except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
+        return json.dumps(envelope).encode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove, writable
+from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove
 from opensearch_strata.archive.formats import strata
 from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable, quickly
@@ -116,7 +116,7 @@ class Shaper:
         stream = self._stream
         if origin is not stream.origin and origin != stream.origin:
             stream = self._stream = self._stream_of(origin)
-        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or _raw_of(item))
+        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or raw_of(item))
         outside = time is not None and not self._start <= time < self._end
         if outside and not stream.remembers:
             return None
@@ -190,7 +190,7 @@ class Shaper:
             known_id = document_id(second.stamp, digest)
         index = second.index if second else ""
         reason = _REASONS[type(fault)]
-        return Dead(reason, str(fault), event.record, event.ordinal, _raw_of(event), index, known_id)
+        return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
 
     def _stream_of(self, origin: Origin) -> _Stream:
         known = self._streams.get(origin)
@@ -219,12 +219,3 @@ def _archived_source(event: Event, source: Fields) -> bytes:
         if is_ours and orjson.loads(written) == source:
             return written
     return compact
-
-
-def _raw_of(event: Event) -> bytes:
-    """The bytes of an event, even if it holds what UTF-8 or JSON cannot."""
-    try:
-        return raw_of(event)
-    except TypeError:
-        fields = writable(event._asdict() | {"origin": None})
-        return raw_of(Event(**fields)._replace(origin=Origin(*map(writable, event.origin))))
