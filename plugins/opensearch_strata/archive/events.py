@@ -79,4 +79,4 @@ def raw_of(event: Event) -> bytes:
     try:
         return orjson.dumps(envelope)
     except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
-        return json.dumps(envelope).encode()
+        return json.dumps(envelope, ensure_ascii=False).encode("utf-8", "replace")
