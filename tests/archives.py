@@ -107,5 +107,6 @@ def ledger_of(client: OpenSearch, dataset: str) -> list[dict[str, Any]]:
 def forget_ledger(client: OpenSearch, dataset: str) -> None:
     """Leave nothing of a dataset in the ledger that all tests share."""
     body = {"query": {"prefix": {"dataset": dataset}}}
+    client.indices.refresh(index=LEDGER_INDEX, params={"ignore_unavailable": "true"})  # else the newest rows stay
     params = {"ignore_unavailable": "true", "refresh": "true", "conflicts": "proceed"}
     client.delete_by_query(index=LEDGER_INDEX, body=body, params=params)
