@@ -165,6 +165,7 @@ class _Load:
         self._meter = meter
         self._result = BatchResult()
         self._read: list[Outcome] = []  # of objects that are read, but not all accounted for
+        self._unsettled = 0  # of these, when they were last looked at
         self._failures: dict[Place, StrataError] = {}
         self._lost: Objects = {}
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
@@ -196,7 +197,8 @@ class _Load:
         self._leases.hold(tallies)
         for tally, blocks in opened_ahead(tallies, self._blocks):
             self._load_object(tally, blocks)
-            self._finish_settled()
+            if len(self._read) > 2 * self._unsettled:  # a look goes through all, and a body may hold thousands of them
+                self._finish_settled()
             self._tick()
         return {row.place: row.size for row in claims.busy}
 
@@ -227,7 +229,7 @@ class _Load:
         waiting: list[Outcome] = []
         for outcome in self._read:  # looked at once: the answer may come from one moment to the next
             (ready if outcome.tally.is_settled else waiting).append(outcome)
-        self._read = waiting
+        self._read, self._unsettled = waiting, len(waiting)
         for row in self._leases.finish([self._judged(outcome) for outcome in ready]):
             self._result.rows.append(row)
             if row.state == "failed":

@@ -39,8 +39,7 @@ class LoadOperator(PlannedOperator):
         from opensearch_strata.archive.load import LoadSettings
         from opensearch_strata.backfill.steps import load
 
-        # Not every collection of Serverless takes ids.
-        settings = LoadSettings(in_flight=self.asked.bulks_in_flight, ids=not self.serverless)
+        settings = LoadSettings(in_flight=self.asked.bulks_in_flight)
         self._is_loading = True
         try:
             result = load(
