@@ -33,11 +33,23 @@ settings.load_profile("strata")
 
 # The quick first, and no Airflow idles beside them.
 ORDER = ["unit", "integration", "faults", "dags", "system"]
+WITH_AIRFLOW = ("dags", "system")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the kinds of tests one after the other."""
-    items.sort(key=lambda item: ORDER.index(item.path.relative_to(Path(__file__).parent).parts[0]))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the kinds of tests one after the other.
+
+    Of several processes, one begins with those that have Airflow: there is one of it, and they mostly wait.
+    """
+    several = config.getoption("dist", "no") != "no" or hasattr(config, "workerinput")
+    for item in items:
+        group = "airflow" if _kind_of(item) in WITH_AIRFLOW else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (several and _kind_of(item) not in WITH_AIRFLOW, ORDER.index(_kind_of(item))))
+
+
+def _kind_of(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(scope="session")
