@@ -21,7 +21,7 @@ down: setup  ## Stop what `make up` started; its data stays
 	@$(BIN)/python -m local down
 
 test: setup  ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 
 lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff check

@@ -31,25 +31,31 @@ settings.register_profile("strata", deadline=None, suppress_health_check=[Health
 settings.load_profile("strata")
 
 
-# The quick first, and no Airflow idles beside them.
 ORDER = ["unit", "integration", "faults", "dags", "system"]
 WITH_AIRFLOW = ("dags", "system")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the kinds of tests one after the other.
+    """Run the quick first, so that no Airflow idles beside them; of two processes, one begins with Airflow."""
+    several = hasattr(config, "workerinput")
 
-    Of several processes, one begins with those that have Airflow: there is one of it, and they mostly wait.
-    """
-    several = config.getoption("dist", "no") != "no" or hasattr(config, "workerinput")
-    for item in items:
-        group = "airflow" if _kind_of(item) in WITH_AIRFLOW else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: (several and _kind_of(item) not in WITH_AIRFLOW, ORDER.index(_kind_of(item))))
+    def place(item: pytest.Item) -> tuple[bool, int]:
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        return several and kind not in WITH_AIRFLOW, ORDER.index(kind)
+
+    items.sort(key=place)
 
 
-def _kind_of(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One process takes everything with Airflow, of which there is one, the other the rest, file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "airflow" if file.split("/")[1] in WITH_AIRFLOW else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

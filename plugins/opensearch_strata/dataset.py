@@ -7,12 +7,12 @@ import json
 import re
 from datetime import date, timedelta
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from opensearch_strata.field_types import WHOLE_TYPES, Part, loss, misfit
-from opensearch_strata.intake import Intake
+from opensearch_strata.intake import Intake, TimeZone
 from opensearch_strata.naming import IndexTemplate, transform_id
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
@@ -172,7 +172,7 @@ class Dataset(_Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
     description: str = ""
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     raw: Raw
     history: History
     metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Metric] = Field(min_length=1)
@@ -180,13 +180,6 @@ class Dataset(_Strict):
     intake: Intake = Field(default_factory=Intake, description="How archives in S3 are read.")
     cycle: Cycle
     engine: EngineName = "auto"
-
-    @field_validator("time_zone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"{value!r} is no time zone of the IANA database; write it like Europe/Berlin")
-        return value
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Dataset:

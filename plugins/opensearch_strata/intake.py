@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "lines"]
 ParserName = Literal[
@@ -51,6 +52,16 @@ def length_of(text: str) -> timedelta:
     return int(match["n"]) * _UNITS[match["unit"]]
 
 
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone of the IANA database; write it like Europe/Berlin")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""Name of a time zone of the IANA database."""
+
+
 class Intake(BaseModel):
     """How objects in S3 become documents of the raw days."""
 
@@ -70,6 +81,7 @@ class Intake(BaseModel):
         default_factory=dict,
         description="Pattern of a log group, or of a key where there is none -> parser; the first that fits counts.",
     )
+    log_time_zone: TimeZone = Field("UTC", description="IANA name; the zone of times in messages that name none.")
     unparsed: Literal["dead_letter", "document"] = Field(
         "dead_letter", description="What becomes of a message that the parser cannot read."
     )

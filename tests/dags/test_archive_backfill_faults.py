@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.archive import load
+from opensearch_strata.archive import load, loading_settings
 from opensearch_strata.operators.backfill.load import LoadOperator
 from opensearch_strata.operators.backfill.plan import PlanOperator
 from tests.dags.archives import Archive, small_batches
@@ -81,6 +81,28 @@ def test_settings_are_given_back_even_if_no_batch_is_loaded(
     assert not archive.stream.exists(NEXT)  # created for the load, and no event came
 
 
+def test_a_preparation_that_fails_half_way_gives_everything_back(
+    archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client, held = archive.stream.client, archive.stream.create(NEXT)
+    client.indices.put_settings(index=archive.stream.create(DAY), body={"index.refresh_interval": "7s"})
+    ensure = loading_settings.ensure_raw_days
+
+    def then_one_is_held(*args: Any) -> list[str]:
+        created = ensure(*args)
+        client.indices.put_settings(index=held, body={"index.blocks.read_only": True})
+        return created
+
+    monkeypatch.setattr(loading_settings, "ensure_raw_days", then_one_is_held)
+    run = run_backfill(archive.dataset, **LOADED)
+    client.indices.put_settings(index=held, body={"index.blocks.read_only": None})
+    assert (run.tasks["prepare"], run.tasks["restore"], run.tasks["report"]) == ("failed", "upstream_failed", "failed")
+    assert archive.refresh_interval() == "7s"
+    log = capsys.readouterr().out
+    assert f"cannot be set in {held}: " in log
+    assert "are given back by the next backfill" in log  # those of the day that is held
+
+
 @pytest.fixture
 def sigterm() -> Iterator[None]:
     """Airflow's handler of a task, which stays behind in-process, goes with the test."""
@@ -122,6 +144,29 @@ def test_a_day_that_cannot_be_settled_fails_alone(archive: Archive, run_backfill
     assert run.state == "failed"
     assert (run.tasks["settle[0]"], run.tasks["settle[1]"]) == ("failed", "success")
     assert [archive.documents(day) for day in (DAY, NEXT)] == [80, 80]
+
+
+def test_objects_in_an_archive_tier_are_told_in_a_dry_run_and_refused_otherwise(
+    archive: Archive, run_backfill: RunDag, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frozen = f"logs/{DAY:%Y/%m/%d}/12/frozen"
+    archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
+    assert run_backfill(archive.dataset, **{**LOADED, "dry_run": True}).state == "success"
+    assert "It would be refused. 1 objects of the range are in an archive tier" in capsys.readouterr().out
+    run = run_backfill(archive.dataset, **LOADED, then="condense_and_drop")
+    assert (run.state, run.tasks["plan"], run.tasks["settle"]) == ("failed", "failed", "upstream_failed")
+    assert not archive.stream.exists(DAY)
+
+
+def test_what_firehose_could_not_deliver_is_named_by_the_report(archive: Archive, run_backfill: RunDag) -> None:
+    key = f"logs/processing-failed/{DAY:%Y/%m/%d}/12/x"
+    archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=b"{}")
+    run = run_backfill(archive.dataset, **LOADED)
+    assert run.state == "success"
+    verdict = run.result("report")["verdict"]
+    assert verdict.startswith("Proven: ")
+    assert "1 objects under error prefixes were not loaded, which Firehose could not deliver: " in verdict
+    assert f"s3://{archive.bucket}/logs/processing-failed/." in verdict
 
 
 def test_a_source_without_objects_fails_the_plan_and_says_what_was_listed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,10 +12,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import layers, reading
+from opensearch_strata.archive.ledger_rows import Counts
 from opensearch_strata.archive.objects import build_s3
+from opensearch_strata.archive.prove import prove
 from opensearch_strata.errors import Refused
-from tests.faults.archives import Archive, cloudwatch, events, message, ndjson, shuffled
+from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson, shuffled
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.streams import DAY
 
 EVENTS = 3000
 GOOD = range(EVENTS, EVENTS + 500)
@@ -77,6 +81,82 @@ def test_a_truncated_object_is_loaded_up_to_its_end(archive: Archive):
     assert row.error
     (letter,) = archive.letters()
     assert letter.reason == "broken"
+
+
+def with_a_bad_member(numbers: range, bad: int) -> bytes:
+    """An object of gzip members, an envelope of ten events each, of which one is overwritten in its middle."""
+    members = [cloudwatch(events(numbers[start : start + 10])) for start in range(0, len(numbers), 10)]
+    middle = len(members[bad]) // 2
+    members[bad] = members[bad][:middle] + b"\xff" * 8 + members[bad][middle + 8 :]
+    return b"".join(members)
+
+
+@pytest.mark.parametrize("bad", [3, 9], ids=["a middle one", "the last one"])
+def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: Archive, bad: int):
+    archive.put(with_a_bad_member(range(100), bad))
+    archive.put(ndjson(GOOD))
+    archive.load().require_success()
+    archive.assert_loaded([*range(10 * bad), *GOOD])
+    row, _ = archive.rows()
+    assert row.state == "quarantined"
+    assert "what lies behind the damage was not read. The gzip layer holds a damaged member" in row.error
+    assert [letter.reason for letter in archive.letters()] == ["broken"]
+    proof = prove(archive.stream.client, archive.ledger, [one.place for one in archive.objects], SPAN)
+    assert [check.name for check in proof.failed] == ["objects in quarantine"]
+    assert proof.failed[0].named == (f"{row.place}: {row.error}",)
+
+
+def test_an_object_with_something_else_behind_its_end_is_put_in_quarantine(archive: Archive):
+    archive.put(ndjson(GOOD) + b"something else")
+    archive.load()
+    archive.assert_loaded(GOOD)
+    assert [row.state for row in archive.rows()] == ["quarantined"]
+
+
+def test_a_position_in_another_format_is_not_gone_on_from(archive: Archive):
+    archive.put(ndjson(range(100)))
+    (row,) = archive.ledger.claim([(archive.objects[0].place, archive.objects[0].size)], SPAN, "earlier").claimed
+    stood = replace(row, resume=60, counts=Counts(60, 60), days={"i": 60}, samples=("i/x",), format="lines")
+    archive.ledger.finish([replace(stood, state="failed")])
+    archive.load().require_success()
+    archive.assert_loaded(range(100))
+    (row,) = archive.rows()
+    assert (row.counts, row.format, row.resume) == (Counts(100, 100), "json", 100)
+    assert list(row.days.values()) == [100]
+    assert "i/x" not in row.samples
+
+
+def test_a_position_in_the_same_format_is_gone_on_from(archive: Archive):
+    archive.put(ndjson(range(100)))
+    (row,) = archive.ledger.claim([(archive.objects[0].place, archive.objects[0].size)], SPAN, "earlier").claimed
+    stood = replace(row, resume=60, counts=Counts(60, 60), days={"i": 60}, format="json")
+    archive.ledger.finish([replace(stood, state="failed")])
+    archive.load().require_success()
+    archive.assert_loaded(range(60, 100))
+
+
+def test_what_could_not_be_opened_keeps_its_position_and_the_format_of_it(archive: Archive, proxied_s3, s3_through):
+    listed = archive.put(ndjson(range(100)))
+    (row,) = archive.ledger.claim([(listed.place, listed.size)], SPAN, "earlier").claimed
+    archive.ledger.finish([replace(row, state="failed", resume=60, counts=Counts(60, 60), format="json")])
+    archive.dataset = archive.dataset.model_copy(
+        update={"intake": archive.dataset.intake.model_copy(update={"format": "lines"})}
+    )
+    proxied_s3.add(access_denied, path=listed.place.key)
+    archive.load(s3=s3_through)
+    (row,) = archive.rows()
+    assert (row.state, row.resume, row.format) == ("failed", 60, "json")
+
+
+def test_documents_that_were_there_are_samples_for_the_proof_too(archive: Archive):
+    archive.put(ndjson(range(100)))
+    archive.load().require_success()
+    assert archive.ledger.forget_days([archive.dataset.raw_index(DAY)]) == 1
+    archive.load().require_success()
+    (row,) = archive.rows()
+    assert row.counts.existed == 100
+    index, _, identity = row.samples[0].partition("/")
+    assert archive.stream.client.exists(index=index, id=identity)
 
 
 def test_garbage_among_good_objects_is_put_in_quarantine(archive: Archive):

@@ -22,7 +22,7 @@ from opensearch_strata.archive.prove import BackfillProof
 from opensearch_strata.backfill.plans import PlanRef, plan_backfill
 from opensearch_strata.backfill.settle import require_settleable, settle_day, settle_days
 from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
-from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
@@ -47,10 +47,10 @@ def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -
     """All steps, as the shell takes them."""
     ref = write_plan(target.client, target.dataset, plan(target, archive, first, last))
     owner = f"test/{uuid4().hex}"
-    created = prepare(target.client, target.dataset, ref, owner)
+    prepare(target.client, target.dataset, ref, owner)
     for number in range(ref.batches):
         load(archive.s3, target.client, target.dataset, ref, number, owner, settings=LoadSettings()).require_success()
-    end(target.client, target.dataset, owner, created=created)
+    end(target.client, target.dataset, owner)
     proof = prove_plan(target.client, target.dataset, ref)
     forget(target.client, target.dataset, ref)
     return proof
@@ -151,6 +151,38 @@ def test_a_raw_day_that_lost_a_document_gets_it_back(target: Stream, archive: Ar
     assert same(held(target, DAY), sent)
 
 
+@pytest.mark.parametrize(("status", "kind"), [(429, "circuit_breaking_exception"), (503, "no_shard_available")])
+def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
+    target: Stream, archive: Archive, opensearch_url: str, status: int, kind: str
+) -> None:
+    archive.fill(DAY)
+    run(target, archive)
+
+    def one_fails(request: Request, forward: Forward) -> Answer:
+        items = forward(request).json["responses"]
+        return Answer.of_json(200, {"responses": [{"error": {"type": kind}, "status": status}, *items[1:]]})
+
+    with FaultyProxy(opensearch_url) as proxy, OpenSearch(proxy.url) as client:
+        proxy.add(one_fails, path="_msearch")
+        index = target.dataset.raw_index(DAY)
+        with pytest.raises(TransientError, match=rf"{index} cannot be counted right now \({status}: {kind}\)"):
+            plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY)
+
+
+def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opensearch_strata.backfill.plans.refresh", lambda *_: None)  # waits a minute for the shard
+    archive.fill(DAY)
+    run(target, archive)
+    index = target.dataset.raw_index(DAY)
+    target.client.indices.delete(index=index)
+    settings = {"number_of_shards": 2, "routing.allocation.total_shards_per_node": 1}  # there is one node
+    target.client.indices.create(index=index, body={"settings": settings}, params={"wait_for_active_shards": "0"})
+    with pytest.raises(TransientError, match=f"{index} cannot be counted right now"):
+        plan(target, archive)
+
+
 def test_a_day_made_anew_whose_documents_were_there_before_its_load_is_loaded_again(
     target: Stream, archive: Archive
 ) -> None:
@@ -173,6 +205,16 @@ def test_days_without_events_have_no_raw_index_afterwards(target: Stream, archiv
     assert target.blocks(before) == set()
 
 
+def test_days_that_an_earlier_try_created_and_that_remained_empty_go_too(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    ref = write_plan(target.client, target.dataset, plan(target, archive, DAY, NEXT))
+    target.create(DAY)  # somebody else's
+    assert prepare(target.client, target.dataset, ref, "test/a") == [target.dataset.raw_index(NEXT)]
+    assert prepare(target.client, target.dataset, ref, "test/a") == []
+    assert end(target.client, target.dataset, "test/a") == [target.dataset.raw_index(NEXT)]
+    assert [target.exists(day) for day in (DAY, NEXT)] == [True, False]
+
+
 def test_an_empty_day_that_another_run_uses_stays(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,12 +234,12 @@ def test_an_empty_day_that_another_run_uses_stays(
     thread.start()
     try:
         assert created == [target.dataset.raw_index(DAY)]
-        assert end(target.client, target.dataset, "test/a", created=created) == []
+        assert end(target.client, target.dataset, "test/a") == []
         assert _settings(target)["refresh_interval"] == "-1"
     finally:
         over.set()
         thread.join()
-    assert end(target.client, target.dataset, "test/b", created=created) == created
+    assert end(target.client, target.dataset, "test/b") == created
 
 
 def test_plans_of_dead_runs_are_forgotten_in_the_end(target: Stream, archive: Archive) -> None:
@@ -234,6 +276,20 @@ def test_what_a_killed_run_left_is_given_back_by_the_next_plan(
     assert _settings(target)["refresh_interval"] == "-1"
     plan(target, archive)
     assert "refresh_interval" not in _settings(target)
+
+
+def test_a_day_that_still_refuses_its_settings_keeps_no_other_from_being_planned(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.fill(DAY)
+    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    with monkeypatch.context() as patched:
+        patched.setattr("opensearch_strata.archive.ledger.Ledger.new_lease", lambda _: 0)
+        prepare(target.client, target.dataset, ref, "test/killed")
+    target.set_block("read_only", True)
+    assert plan(target, archive).amount.objects == 4
+    assert f"cannot be undone in {target.dataset.raw_index(DAY)}: " in caplog.text
+    target.set_block("read_only", None)
 
 
 def _settings(target: Stream) -> dict[str, Any]:

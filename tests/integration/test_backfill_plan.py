@@ -139,6 +139,25 @@ def test_an_object_that_vanishes_while_it_is_planned_is_told(store: Store) -> No
     assert "is gone" in found.sample.problem
 
 
+def test_objects_in_an_archive_tier_are_refused_unless_they_are_loaded(store: Store) -> None:
+    place = store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/a", envelope(20, NOON))
+    assert store.plan().refusal is None
+    store.finish(store.plan())
+    store.put_raw(place.key, envelope(20, NOON), StorageClass="GLACIER")
+    frozen = store.plan()
+    assert "1 objects of the range are in an archive tier of S3" in str(frozen.refusal)
+    assert (frozen.amount.objects, frozen.left_out.objects, frozen.set_apart["in_glacier"].objects) == (0, 0, 1)
+
+
+def test_what_a_lifecycle_rule_froze_behind_its_load_is_no_loss(store: Store) -> None:
+    place = store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/a", content := envelope(20, NOON))
+    store.finish(store.plan())
+    assert store.put_raw(place.key, content, StorageClass="DEEP_ARCHIVE") == place  # as ever, but colder
+    again = store.plan()
+    assert (again.refusal, again.left_out.objects, again.set_apart) == (None, 1, {})
+    assert store.plan(DAY - timedelta(days=1), DAY).refusal
+
+
 def test_what_does_not_fit_is_refused(store: Store) -> None:
     store.put(NOON, events=500)
     with patch.object(plan, "free_below_watermark", lambda _: 1_000):

@@ -130,6 +130,36 @@ def test_what_does_not_fit_is_refused(
     assert ledger_of(target.client, target.dataset.name) == []
 
 
+def test_objects_in_an_archive_tier_are_refused_and_no_day_is_settled(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    frozen = f"firehose/{DAY:%Y/%m/%d}/12/frozen"
+    archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
+    dry = shell.run(line(target))
+    assert "With --apply it would be refused. 1 objects of the range are in an archive tier" in dry.stderr
+    told = shell.run(line(target, "--apply --then condense_and_drop"), 1).stderr
+    assert "Error: 1 objects of the range are in an archive tier" in told
+    assert ledger_of(target.client, target.dataset.name) == []
+    assert not target.exists()
+    archive.s3.delete_object(Bucket=archive.bucket, Key=frozen)
+    shell.run(line(target, "--apply"))
+    archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
+    shell.run(line(target, "--apply --then condense_and_drop"), 1)  # nothing is left to load
+    assert target.exists()
+
+
+def test_what_firehose_could_not_deliver_is_named(shell: Shell, target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    failed = f"{archive.url}processing-failed/"
+    key = f"firehose/processing-failed/{DAY:%Y/%m/%d}/12/x"
+    archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=b"{}")
+    told = shell.run(line(target, "--apply")).stderr
+    assert "1 objects under error prefixes were not loaded" in told
+    assert f"as the source, {failed}." in told
+    assert failed in shell.json(line(target))["plan"]["warning"]
+
+
 def test_an_object_that_cannot_be_read_keeps_nothing_else_from_being_loaded(
     shell: Shell, target: Stream, archive: Archive
 ) -> None:

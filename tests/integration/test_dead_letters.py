@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +108,35 @@ def test_events_of_one_record_are_letters_of_their_own(shelf: Shelf) -> None:
     again.add(dead(4)._replace(ordinal=1), "cloudwatch")
     again.close()
     assert sorted((letter.record, letter.ordinal) for letter in shelf.letters()) == [(4, 0), (4, 1)]
+
+
+@pytest.mark.parametrize(("by_redrive", "loaded"), [("no_time", "rejected"), ("broken", "broken")])
+def test_a_broken_record_is_another_letter_than_its_first_event(shelf: Shelf, by_redrive: str, loaded: str) -> None:
+    broken = dead(4)._replace(reason="broken", ordinal=0)
+    rejected = dead(4)._replace(reason="rejected", ordinal=0)
+    for letter in (rejected, broken):  # by loads of different days
+        file = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
+        file.add(letter, "cloudwatch")
+        file.close()
+    assert {letter.reason for letter in shelf.letters()} == {"rejected", "broken"}
+    (stored,) = shelf.files()
+    stored.keep([letter.again(by_redrive, "It was tried again.") for letter in stored])
+    file = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
+    file.add({"broken": broken, "rejected": rejected}[loaded], "cloudwatch")
+    file.close()
+    assert len(shelf.letters()) == 2
+
+
+def test_what_still_fails_is_written_without_being_held_in_memory(shelf: Shelf) -> None:
+    shelf.load(1)
+    (stored,) = shelf.files()
+    (letter,) = stored
+    tracemalloc.start()
+    stored.keep(replace(letter, record=record, raw=bytes(20_000)) for record in range(2_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000
+    assert len(shelf.records()) == 2_000
 
 
 def test_what_was_saved_survives_a_loader_that_dies(shelf: Shelf) -> None:

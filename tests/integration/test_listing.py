@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from opensearch_strata.archive.listing import Amount, Listing
+from opensearch_strata.archive.listing import Amount, _is_in_glacier
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.tables import plan_table
 from tests.cutting_proxy import impatient_s3
@@ -88,6 +88,11 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
         "empty": Amount(1, 0), "marker": Amount(1, 27), "manifest": Amount(1, 2), "errors": Amount(2, 11),
         "in_glacier": Amount(1, 3),
     }  # fmt: skip
+    assert found.warning == (
+        f"2 objects under error prefixes were not loaded, which Firehose could not deliver: backfill them with their "
+        f"prefix as the source, s3://{store.bucket}/fire/AmazonOpenSearchService-failed/ and "
+        f"s3://{store.bucket}/fire/processing-failed/."
+    )
     shown = str(plan_table(found))
     assert "what Firehose could not deliver" in shown
     assert "2 objects, 11 B" in shown
@@ -97,7 +102,9 @@ def test_our_own_letters_are_set_apart_where_all_is_listed(store: Store) -> None
     store.reads(layout=None)
     store.put_raw("fire/dead-letters/shop/x.ndjson.gz", b"1")
     store.put_raw("fire/processing-failed/x", b"12")
-    assert store.plan().set_apart == {"dead_letters": Amount(1, 1), "errors": Amount(1, 2)}
+    found = store.plan()
+    assert found.set_apart == {"dead_letters": Amount(1, 1), "errors": Amount(1, 2)}
+    assert found.error_prefixes == ["fire/processing-failed/"]
 
 
 def test_an_error_prefix_can_be_the_source(store: Store) -> None:
@@ -108,11 +115,9 @@ def test_an_error_prefix_can_be_the_source(store: Store) -> None:
 
 def test_a_restored_object_is_loaded(store: Store) -> None:
     place = store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/thawed", envelope(5, NOON), StorageClass="GLACIER")
-    listing = Listing(store.s3, store.url, store.dataset.intake, 0, 1 << 42, "s3://elsewhere/x/")
     found = {"Key": place.key, "Size": 5, "StorageClass": "GLACIER", "LastModified": NOON}
-    assert listing._reason(found) == "in_glacier"
-    assert listing._reason({**found, "RestoreStatus": {"IsRestoreInProgress": True}}) == "in_glacier"
-    assert listing._reason({**found, "RestoreStatus": {"RestoreExpiryDate": NOON}}) is None
+    for status, frozen in [({}, True), ({"IsRestoreInProgress": True}, True), ({"RestoreExpiryDate": NOON}, False)]:
+        assert _is_in_glacier({**found, "RestoreStatus": status}) is frozen
 
 
 def test_a_bucket_that_is_none(store: Store) -> None:

@@ -17,6 +17,8 @@ from opensearch_strata.archive import loading_settings, raw_indices
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.loading_settings import LOADING, prepare, renew, restore, restore_abandoned
 from opensearch_strata.errors import Refused, TransientError
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.faults.rules import refused
 from tests.ledgers import ledger_index
 from tests.streams import DAY, Stream, StreamFactory
 
@@ -439,12 +441,47 @@ def test_a_day_that_is_blocked_at_the_end_is_named_and_given_back_later(
     create(stream, NEXT, **CUSTOM)
     prepare(client, ledger, stream.dataset, [DAY, NEXT], "a")
     stream.set_block("read_only", True)
-    with pytest.raises(Refused, match=f"^{stream.dataset.raw_index(DAY)}: a block keeps.*written down"):
+    with pytest.raises(Refused, match=f"undone in {stream.dataset.raw_index(DAY)}: .*read-only.*written down"):
         restore(client, ledger, "a")
     assert settings(stream, NEXT) == before
     stream.set_block("read_only", None)
     assert restore_abandoned(client, ledger) == [stream.dataset.raw_index(DAY)]
     assert settings(stream) == before
+
+
+def no_room(index: str) -> Any:
+    """No replicas for an index, as cluster.max_shards_per_node has it, which counts for all tests of a node."""
+    no = refused(400, "validation_exception", "this cluster currently has maximum shards open")
+
+    def rule(request: Request, forward: Forward) -> Answer:
+        wants = index in request.path and b'"index.number_of_replicas":"3"' in request.body.replace(b" ", b"")
+        return (no if request.method == "PUT" and wants else lambda *_: forward(request))(request, forward)
+
+    return rule
+
+
+def test_a_day_without_room_for_its_replicas_keeps_no_other_from_its_settings(
+    client: OpenSearch, ledger: Ledger, stream: Stream, ledger_name: str, opensearch_url: str
+) -> None:
+    before = create(stream, **CUSTOM)
+    create(stream, NEXT, **CUSTOM)
+    later = DAY + timedelta(days=2)
+    create(stream, later, **CUSTOM)
+    index = stream.dataset.raw_index(NEXT)
+    with FaultyProxy(opensearch_url) as proxy, OpenSearch(proxy.url) as behind:
+        proxy.add(no_room(index), path="_settings")
+        theirs = Ledger(behind, stream.dataset.name, index=ledger_name)
+        prepare(behind, theirs, stream.dataset, [DAY, NEXT], "a")
+        with pytest.raises(Refused, match=rf"undone in {index}: .*maximum shards open.*written down.*make room"):
+            restore(behind, theirs, "a")
+        assert settings(stream) == before
+        assert settings(stream, NEXT) == {**LOADING, "index.refresh_interval": "17s"}
+        assert written_down(ledger) == [index]
+        prepare(behind, theirs, stream.dataset, [later], "b")
+        assert restore(behind, theirs, "b") == [stream.dataset.raw_index(later)]  # the other one is not its fault
+        assert settings(stream, later) == before
+    assert restore_abandoned(client, ledger) == [index]
+    assert settings(stream, NEXT) == before
 
 
 def test_a_domain_that_insists_on_its_copies_keeps_them(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.dead_letters import read_dead_letters
+from opensearch_strata.archive.ledger_index import LEDGER_INDEX
 from opensearch_strata.archive.letters import DeadLetter
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.redrive import Redriven, dead_letters_of, redrive
@@ -150,6 +152,95 @@ def test_a_letter_has_the_id_and_the_place_that_it_had(shell: Shell, target: Str
     assert again(target, archive, mended(target, metadata="archive")).created == 1
     found = target.client.get(index=target.dataset.raw_index(DAY), id=last.id)
     assert found["_source"]["archive"]["position"] == f"{last.record}:0" != "0:0"
+
+
+def test_a_part_of_a_line_is_not_loaded_as_a_line(client: OpenSearch, shell: Shell, archive: Archive) -> None:
+    stream = shell.stream(intake=intake_of(archive.bucket, most_dead=1, parser="raw"))
+    packed = gzip.compress("".join(f"{DAY}T12:00:00.000Z message {number}\n" for number in range(5_000)).encode())
+    key = f"firehose/{DAY:%Y/%m/%d}/12/exported"
+    archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=packed[: len(packed) // 2])
+    assert load(shell, stream)["proof"]["counts"]["dead"] == 1
+    (before,) = letters(stream, archive)
+    assert (before.format, before.raw[:5]) == ("export_task", f"{DAY}"[:5].encode())
+    sums = again(stream, archive)
+    assert (sums.documents, sums.created, sums.still_dead) == (0, 0, {"broken": 1})
+    (after,) = letters(stream, archive)
+    assert (after.raw, after.attempts) == (before.raw, 2)
+    assert after.detail == "Only a part of the record is there; load the object again from a sound copy."
+    (stored,) = read_dead_letters(archive.s3, dead_letters_of(stream.dataset), stream.dataset.name)
+    stored.keep([replace(after, format="lines")])
+    assert again(stream, archive).still_dead == {"broken": 1}
+    forget_ledger(client, stream.dataset.name)
+
+
+def test_a_broken_envelope_and_its_first_event_are_letters_of_their_own(
+    target: Stream, archive: Archive, conflicting: list[Document]
+) -> None:
+    (stored,) = read_dead_letters(archive.s3, dead_letters_of(target.dataset), target.dataset.name)
+    first = next(iter(stored))
+    stored.keep([replace(first, reason="broken", raw=b"{", detail="Cut off."), first])
+    let_words_pass(target)
+    sums = again(target, archive)
+    assert (sums.created, sums.still_dead) == (1, {"broken": 1})
+    assert [(letter.reason, letter.raw) for letter in letters(target, archive)] == [("broken", b"{")]
+
+
+FLOWS = "version srcaddr dstaddr start log-status"
+
+
+def flow(packets: str, number: int) -> str:
+    return f"2 10.0.0.{number} {packets} {int(_noon().timestamp())} OK"
+
+
+@pytest.fixture
+def flows(shell: Shell, archive: Archive, client: OpenSearch) -> Iterator[Stream]:
+    """An object of a flow log, whose header says that the third value is an address; two are none."""
+    stream = shell.stream(
+        intake=intake_of(archive.bucket, most_dead=1, parser="vpc_flow"), raw={"fields": {"dstaddr": "ip"}}
+    )
+    text = "\n".join([FLOWS, flow("10.1.0.1", 1), flow("nowhere", 2), flow("elsewhere", 3)])
+    archive.s3.put_object(Bucket=archive.bucket, Key=f"firehose/{DAY:%Y/%m/%d}/12/flows", Body=text.encode())
+    assert load(shell, stream)["proof"]["counts"]["dead"] == 2
+    yield stream
+    forget_ledger(client, stream.dataset.name)
+
+
+def test_what_depends_on_lines_before_it_stays_a_letter(flows: Stream, archive: Archive) -> None:
+    flows.client.indices.delete(index=flows.dataset.raw_index(DAY))  # by itself nothing would refuse them now
+    before = letters(flows, archive)
+    for attempt in (2, 3):
+        sums = again(flows, archive)
+        assert (sums.documents, sums.created, sums.dropped, sums.still_dead) == (0, 0, 0, {"rejected": 2})
+        assert sums.first["rejected"].count("What it means depends on lines before it; load the object again.") == 1
+        after = letters(flows, archive)
+        assert [letter.attempts for letter in after] == [attempt] * 2
+        assert [(one.id, one.index, one.raw) for one in after] == [(one.id, one.index, one.raw) for one in before]
+        assert all(new.detail.startswith(old.detail) for new, old in zip(after, before, strict=True))
+    assert not flows.exists(DAY)
+
+
+def test_a_parser_that_remembers_nothing_reads_letters_again(flows: Stream, archive: Archive) -> None:
+    sums = again(flows, archive, mended(flows, parser="raw"))
+    assert sums.still_dead == {"no_time": 2}
+    assert "Nothing says when it happened" in sums.first["no_time"]
+
+
+def test_an_object_is_loaded_again_once_the_ledger_forgot_it(shell: Shell, flows: Stream, archive: Archive) -> None:
+    found = letters(flows, archive)
+    flows.client.indices.put_mapping(
+        index=flows.dataset.raw_index(DAY), body={"properties": {"dstaddr": {"type": "ip", "ignore_malformed": True}}}
+    )
+    load(shell, flows)
+    assert len(held(flows, DAY)) == 1  # done is done
+    row = [{"kind": "object"}, {"dataset": flows.dataset.name}, {"key": found[0].place.key}]
+    query = {"query": {"bool": {"filter": [{"term": one} for one in row]}}}
+    (key,) = [key for key in archive.contents() if "dead-letters" in key]
+    archive.s3.delete_object(Bucket=archive.bucket, Key=key)
+    flows.client.delete_by_query(index=LEDGER_INDEX, body=query, params={"refresh": "true"})
+    proof = load(shell, flows)["proof"]
+    assert (proof["counts"]["created"], proof["counts"]["existed"], proof["counts"]["dead"]) == (2, 1, 0)
+    assert [one["dstaddr"] for one in held(flows, DAY)] == ["10.1.0.1", "nowhere", "elsewhere"]
+    assert letters(flows, archive) == []
 
 
 def test_a_raw_day_that_is_missing_is_mapped_before_it_takes_a_letter(

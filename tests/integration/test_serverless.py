@@ -67,12 +67,12 @@ def run(client: OpenSearch, target: Stream, archive: Archive, settings: LoadSett
     """All steps, as the tasks of the DAG take them."""
     plan = plan_backfill(archive.s3, client, target.dataset, None, DAY, NEXT, serverless=True)
     ref = write_plan(client, target.dataset, plan, serverless=True)
-    created = prepare(client, target.dataset, ref, OWNER, serverless=True)
+    prepare(client, target.dataset, ref, OWNER, serverless=True)
     for number in range(ref.batches):
         load(
             archive.s3, client, target.dataset, ref, number, OWNER, settings=settings, serverless=True
         ).require_success()
-    end(client, target.dataset, OWNER, created=created, serverless=True)
+    end(client, target.dataset, OWNER, serverless=True)
     return prove_plan(client, target.dataset, ref, serverless=True)
 
 

@@ -14,6 +14,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from opensearch_strata import intake
+from opensearch_strata.archive.parsers.parsed import Parsed
 from opensearch_strata.cli import parsing
 from opensearch_strata.cli.app import app
 from tests.shell import ENVIRONMENT
@@ -126,6 +127,16 @@ def test_format_and_parser_can_be_forced(parse: Parse) -> None:
     result = parse(envelope("{}"), "--parser", "vpc_flow", exit_code=1)
     assert "The parser vpc_flow cannot read the message" in result.stderr
     assert result.stderr.endswith("could be read.\n")
+
+
+def test_what_a_parser_did_not_expect_is_told(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(message: Any) -> Any:
+        return Parsed({"number": int(message)}, None)
+
+    monkeypatch.setattr("opensearch_strata.cli.findings.PARSERS", {"raw": lambda zone: read})
+    result = parse(b"1\n1.5\n", "--parser", "raw", "--json")
+    assert [value["fields"] for value in values(result)] == [{"number": 1}]
+    assert "The parser raw cannot read the message: it holds something that it does not expect (inv" in result.stderr
 
 
 def test_standard_input() -> None:

@@ -139,10 +139,21 @@ def test_an_export_task_file_is_its_messages_with_their_times() -> None:
 
 
 def test_the_beginning_of_an_export_task_file_may_be_missing() -> None:
-    broken, event = export_task.events([b"rest of a message\n2024-05-06T07:08:09Z hello\n"])
+    broken, event = export_task.events([b"rest of a message\n2024-05-06T07:08:09.000Z hello\n"])
     assert broken == Broken(0, "It does not begin with a timestamp.", b"rest of a message")
     assert isinstance(event, Event)
     assert (event.message, event.time) == ("hello", 1714979289000)
+
+
+@pytest.mark.parametrize("time", ["2013-01-05T12:00:00Z", "2013-01-05T12:00:00.1Z", "2013-01-05T12:00:00.123456Z"])
+def test_a_time_of_another_form_continues_the_message_of_an_export(time: str) -> None:
+    entry = f"2024-05-06T07:08:09.123Z first\n{time} 0 [Note] second"
+    assert messages_in(list(export_task.events([entry.encode()]))) == [f"first\n{time} 0 [Note] second"]
+
+
+def test_carriage_returns_inside_of_a_statement_stay() -> None:
+    found = list(lines.entries([b"> a\n b\r\n c\r\n> d\r\n e\r\n> f\r\n"], lambda line: line.startswith(">")))
+    assert messages_in(found) == ["> a\n b\r\n c\r", "> d\n e", "> f"]
 
 
 def test_the_marker_of_an_export_task_gives_nothing() -> None:

@@ -90,6 +90,32 @@ def test_what_aws_may_add_is_tolerated() -> None:
     assert messages_in(read(packed(data))) == ["one"]
 
 
+@pytest.mark.parametrize("texts", [["one", "two"], ["x" * 2**10] * 100])
+def test_envelopes_with_sorted_keys_are_known(texts: list[str]) -> None:
+    data = envelope(texts)
+    data["logEvents"] = [dict(sorted(event.items())) for event in data["logEvents"]]
+    reading = Reading([packed({name: data[name] for name in ("logEvents", *sorted(data))})])
+    assert messages_in(list(reading)) == texts
+    assert reading.format == "cloudwatch"
+
+
+def test_other_documents_with_log_events_are_none() -> None:
+    assert Reading([packed({"logEvents": [{"id": "1"}]})]).format == ""
+    for data in ({"logEvents": [{"id": "1"}]}, {"logEvents": [{"name": "x" * 2**17}]}):
+        reading = Reading([packed(data)])
+        assert messages_in(list(reading)) == [data]
+        assert reading.format == "json"
+
+
+@pytest.mark.parametrize("time", ["9" * 21, "9" * 5000])
+def test_a_time_of_too_many_digits_is_broken(time: str) -> None:
+    data = envelope(["one", "two"])
+    data["logEvents"][0]["timestamp"] = time
+    broken, two = read(packed(data))
+    assert isinstance(broken, Broken)
+    assert messages_in([two]) == ["two"]
+
+
 @pytest.mark.parametrize("identity", [37_000_000, 2**63, int("3" * 56)])
 def test_a_numeric_id_keeps_its_digits(identity: int) -> None:
     data = envelope(["one", "two"])
@@ -197,6 +223,18 @@ def test_events_of_error_objects_are_read_again_in_their_format() -> None:
         assert isinstance(item, Event)
         (again,) = read(raw_of(item), "firehose_errors")
         assert again == item._replace(record=0, ordinal=0)
+
+
+def test_text_of_error_objects_is_entries_where_a_parser_knows_them() -> None:
+    def begins(line: str) -> bool:
+        return line.startswith(">")
+
+    data = error_object(gzip.compress(b"> one\n two\n> three")) + error_object(packed(envelope(["> x\ny"])))
+    found = read(data, begins=begins)
+    assert messages_in(found) == ["> one\n two", "> three", "> x\ny"]
+    assert isinstance(found[0], Event)
+    assert messages_in(list(Reading([found[0].raw], "firehose_errors", begins))) == ["> one\n two"]
+    assert messages_in(read(data)) == ["> one", " two", "> three", "> x\ny"]
 
 
 @pytest.mark.parametrize(

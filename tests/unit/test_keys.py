@@ -154,10 +154,16 @@ def test_what_is_set_apart(text: str, size: int, reason: str | None) -> None:
     [
         "processing-failed", "AmazonOpenSearchService-failed", "AmazonOpenSearchService_failed", "elasticsearch-failed",
         "splunk-failed", "format-conversion-failed", "http-endpoint-failed", "decompression-failed", "snowflake-failed",
+        "iceberg-failed",
     ],
 )  # fmt: skip
 def test_error_types_of_firehose(name: str) -> None:
     assert is_error_folder(name)
+
+
+@pytest.mark.parametrize("name", ["login-failed", "orders_failed", "failed", "my-processing-failed"])
+def test_folders_of_other_things_that_failed(name: str) -> None:
+    assert not is_error_folder(name)
 
 
 @given(start=moments, span=st.integers(1, 72))

@@ -51,6 +51,7 @@ def test_junk_at_the_end_costs_nothing_before_it(name: str) -> None:
     assert damage
     assert name in str(damage)
     assert damage.at >= len(PACKS[name](TEXT)) - 1
+    assert not damage.at_end
 
 
 @pytest.mark.parametrize("name", IN_MEMBERS)
@@ -70,6 +71,27 @@ def test_whole_members_survive_a_cut_at_any_byte(name: str) -> None:
         assert names == [name]
         lost = whole[max(border for border in borders if border <= cut) : cut]
         assert damage or not lost.strip(b"\0") or lost == b"\xff\x06\x00\x00sNaPpY"
+        assert damage is None or damage.at_end
+
+
+@pytest.mark.parametrize("name", IN_MEMBERS)
+@pytest.mark.parametrize("outer", ["", "gzip", "zip"])
+def test_a_damaged_member_leaves_those_behind_it_unread(name: str, outer: str) -> None:
+    bad = bytearray(PACKS[name](random.Random(1).randbytes(90)))
+    bad[8:30] = b"\xff" * 22
+    inner = PACKS[name](TEXT) + bytes(bad) + PACKS[name](TEXT)
+    content, _, damage = unpacked(PACKS[outer](inner) if outer else inner)
+    assert content == TEXT
+    assert damage
+    assert not damage.at_end
+
+
+@pytest.mark.parametrize("name", IN_MEMBERS)
+def test_a_file_that_is_cut_off_is_the_end_of_a_zip_only_if_it_is_the_last(name: str) -> None:
+    cut = PACKS[name](random.Random(1).randbytes(90))[:-20]
+    assert [unpacked(zipped(*files))[2].at_end for files in ([TEXT, cut], [cut, TEXT])] == [True, False]  # type: ignore[union-attr]
+    assert unpacked(gzip.compress(zipped(cut, TEXT))[:-3])[2].at_end is False  # type: ignore[union-attr]
+    assert unpacked(gzip.compress(zipped(TEXT, cut))[:-3])[2].at_end  # type: ignore[union-attr]
 
 
 def test_a_zip_that_lacks_its_end_gives_the_files_that_are_there() -> None:
@@ -80,6 +102,7 @@ def test_a_zip_that_lacks_its_end_gives_the_files_that_are_there() -> None:
         assert b"".join(files).startswith(content)
         assert names[0] == "zip"
         assert damage
+        assert damage.at_end
     assert unpacked(whole[: whole.rindex(b"PK\x01\x02") - 5])[0] == b"".join(files)
 
 
@@ -99,7 +122,22 @@ def test_a_zip_written_without_seeking_and_cut_off_gives_its_files() -> None:
         archive.writestr("one", TEXT)
         archive.writestr("two", TEXT)
     assert unpacked(pipe.data) == (TEXT * 2, ["zip"], None)
-    assert unpacked(pipe.data[:-30])[0] == TEXT * 2
+    content, _, damage = unpacked(pipe.data[:-30])
+    assert content == TEXT * 2
+    assert damage
+    assert damage.at_end
+
+
+def test_a_zip_that_lacks_its_end_and_holds_what_cannot_be_read_without_it_is_not_read_to_its_end() -> None:
+    for data in (zipped(TEXT, TEXT, method=zipfile.ZIP_STORED), _overwritten(zipped(TEXT, TEXT))):
+        damage = unpacked(data[:-30])[2]
+        assert damage
+        assert not damage.at_end
+
+
+def _overwritten(data: bytes) -> bytes:
+    at = data.index(b"logs/0") + 7
+    return data[:at] + b"\xff" * 8 + data[at + 8 :]
 
 
 def test_files_of_a_zip_begin_lines_and_may_be_packed_each_in_its_own_way() -> None:
@@ -135,6 +173,27 @@ def test_a_damaged_member_gives_none_of_its_bytes_and_those_before_all_of_theirs
     assert content == TEXT
     assert damage
     assert "damaged" in str(damage)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize(
+    ("mark", "at", "value"),
+    [
+        (b"PK\x01\x02", 6, b"\xff"),  # needs a version that nobody knows
+        (b"PK\x01\x02", 8, b"\x00\x08"),  # says that its name is UTF-8
+        (b"PK\x03\x04", 6, b"\x00\x08"),
+        (b"PK\x01\x02", 10, b"\x63"),  # a method that nobody knows
+        (b"PK\x01\x02", 42, b"\xfe\xff\xff\x7f"),  # begins behind the end
+        (b"PK\x03\x04", 40, b"\xff" * 30),  # content
+    ],
+)
+def test_a_damaged_zip_is_damage_and_no_crash(method: int, mark: bytes, at: int, value: bytes) -> None:
+    data = bytearray(zipped(TEXT, method=method).replace(b"logs/0", b"logs/\xff"))
+    begin = data.rfind(mark) + at
+    data[begin : begin + len(value)] = value
+    _, names, damage = unpacked(bytes(data))
+    assert names[0] == "zip"
+    assert damage
 
 
 @pytest.mark.parametrize("name", ["gzip", "bzip2"])

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.events import NOWHERE, Origin
@@ -181,6 +181,66 @@ def test_auto_takes_fields_from_json() -> None:
     assert read("raw", '{"a": 1}').fields == {"message": '{"a": 1}'}
 
 
+@pytest.mark.parametrize(("size", "read_as"), [("1.5", 1.5), ("128", 128)])
+def test_sizes_in_a_report_may_have_decimals(size: str, read_as: float) -> None:
+    fields = read("lambda", f"REPORT RequestId: r\tUpload: {size} MB").fields
+    assert repr(fields["upload_mb"]) == repr(read_as)
+
+
+def test_a_time_that_is_none_is_no_time() -> None:
+    assert read("api_gateway", '{"requestTime": "noon"}') == Parsed({"requestTime": "noon"}, None)
+
+
+def test_a_json_access_log_may_begin_with_a_blank() -> None:
+    assert read("api_gateway", ' {"status": "200"}').fields == {"status": 200}
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("api_gateway", f'{{"status": "{DIGITS}"}}'),
+        ("api_gateway", f'1.2.3.4 - - [06/May/2024:07:08:09 +0000] "GET / HTTP/1.1" 200 {DIGITS} id'),
+        ("api_gateway", '{"requestTime": "01/Jan/0001:00:00:00 +2359"}'),
+        ("api_gateway", '{"requestTime": ' + '{"a":' * 1015 + "1" + "}" * 1016),
+        ("lambda", f"REPORT RequestId: r\tUpload: {DIGITS} MB"),
+        ("lambda", f"REPORT RequestId: r\tDuration: {DIGITS} ms"),
+        ("mysql_error", f"2013-01-05 12:00:00 {DIGITS} [Note] x"),
+        ("mysql_audit", f"20240506 07:08:09,h,u,c,{DIGITS},{DIGITS},QUERY,,'x',{DIGITS}"),
+    ],
+)
+def test_oddities_are_values_and_no_crash(name: ParserName, message: str) -> None:
+    fields = read(name, message).fields
+    assert all(isinstance(value, str | int | dict) and value != float("inf") for value in fields.values())
+
+
+ZONES = [UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Tokyo")]
+PIECES = st.one_of(
+    st.text(max_size=5),
+    st.sampled_from(
+        ["9999-12-31 23:59:59", "0001-01-01 00:00:00", "991231 23:59:59", "00010101 00:00:00", "99991231 23:59:59"]
+    ),
+    st.sampled_from(
+        [DIGITS, "1.5", "0", " ", "\t", "\n", ",", "'", ": ", " MB", " ms", " [Note] ", "Z", "\ud800", "٣"]
+    ),
+    st.sampled_from(
+        ["REPORT RequestId: ", "# User@Host: a[b] @ c []\n", "# Query_time: ", "SET timestamp=", "# Time: ", "QUERY,,"]
+    ),
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join) | st.text(), st.sampled_from(sorted(PARSERS)), st.sampled_from(ZONES))
+@example("9999-12-31 23:59:59 hello", "mysql_error", ZONES[1])
+@example("0001-01-01 00:00:00 hello", "mysql_error", ZONES[2])
+@example("99991231 23:59:59,h,u,c,1,2,QUERY,,'x',0", "mysql_audit", ZONES[1])
+def test_any_text_is_read_or_unreadable_and_nothing_else(text: str, name: ParserName, zone: ZoneInfo) -> None:
+    with suppress(Unreadable):
+        parsed = PARSERS[name](zone)(text)
+        assert parsed is None or isinstance(parsed.fields, dict)
+
+
 SEEDS = [FLOW, REST, f"REPORT RequestId: {REQUEST}\tDuration: 1 ms\t\n", '{"type":"platform.x","record":{"a":{}}}']
 
 
@@ -204,6 +264,7 @@ def test_damage_is_read_or_unreadable_and_nothing_else(seed: str, name: ParserNa
         ("/aws/lambda/resize", "", "lambda"),
         ("shop-VPC-flow-logs", "", "vpc_flow"),
         ("/aws/apigateway/shop", "", "api_gateway"),
+        ("/aws/apigateway/welcome", "", "raw"),
         ("API-Gateway-Execution-Logs_x/prod", "", "auto"),
         ("app", "AWSLogs/123456789012/vpcflowlogs/x.log.gz", "auto"),
         ("", "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2024/05/06/x.log.gz", "vpc_flow"),

@@ -140,7 +140,13 @@ WINDOWS = (
 )
 
 
-@pytest.mark.parametrize("banner", [*BANNER, "\n".join(BANNER) + "\n", WINDOWS])
+MARIADB = (
+    "/usr/sbin/mariadbd, Version: 10.11.6-MariaDB-log (MariaDB Server). started with:\n"
+    "Tcp port: 3306  Unix socket: /run/mysqld/mysqld.sock\nTime\t\t    Id Command\tArgument\n"
+)
+
+
+@pytest.mark.parametrize("banner", [*BANNER, MARIADB, MARIADB.splitlines()[2], "\n".join(BANNER) + "\n", WINDOWS])
 def test_a_banner_is_no_event(banner: str) -> None:
     assert general(banner) == [None]
     assert mysql_slow.mysql_slow(UTC)(banner) is None
@@ -264,6 +270,15 @@ def test_slow_queries_of_mariadb_leave_values_out() -> None:
     }  # fmt: skip
 
 
+def test_a_slow_query_keeps_what_only_looks_like_a_number() -> None:
+    head = "# Thread_id: 9  Schema: 2013  QC_hit: 1e5\n# Query_time: 0.5  Start: 2013-01-05 Rows: 1. Long: "
+    fields = read(mysql_slow.mysql_slow(UTC), f"# User@Host: a[b] @ c []\n{head}{'9' * 400}\nx;").fields
+    assert fields == {
+        "user": "b", "host": "c", "thread_id": 9, "schema": "2013", "qc_hit": "1e5", "query_time": 0.5,
+        "start": "2013-01-05", "rows": "1.", "long": "9" * 400, "statement": "x",
+    }  # fmt: skip
+
+
 def test_a_line_with_the_time_belongs_to_the_entry_that_follows() -> None:
     parser = mysql_slow.mysql_slow(UTC)
     time, rest = SLOW_8.split("\n", 1)
@@ -344,6 +359,16 @@ def test_every_column_of_an_audit_log() -> None:
         },
         1714972089000,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rest", "kind"), [("'select 1',0,,", None), ("'select \\', 2, 1',0,TCP,,", "TCP"), ("orders,0,,", None)]
+)
+def test_more_columns_behind_the_return_code(rest: str, kind: str | None) -> None:
+    line = f"20230501 10:02:19,ip-10-1-0-50,rdsadmin,localhost,7,585281,QUERY,,{rest}"
+    fields = read(mysql_audit.mysql_audit(UTC), line).fields
+    assert (fields["retcode"], fields.get("connection_type")) == (0, kind)
+    assert fields["object"] in ("select 1", "select ', 2, 1", "orders")
 
 
 def test_aurora_writes_microseconds_and_empty_columns_are_left_out() -> None:

@@ -108,6 +108,19 @@ def test_begins_joins_plain_lines_only() -> None:
     assert messages_in(read(b'{"a":1}\n', begins=lambda line: False)) == [{"a": 1}]
 
 
+def test_statements_of_any_bytes_are_text_where_the_first_line_begins_an_entry() -> None:
+    blob = bytes(range(1, 9)) * 50
+
+    def begins(line: str) -> bool:
+        return line.startswith(">")
+
+    reading = Reading([b"\n> one " + blob + b"\n two\r\n> three"], begins=begins)
+    assert messages_in(list(reading)) == [f"> one {blob.decode()}\n two\r", "> three"]
+    assert (reading.format, reading.damage) == ("lines", None)
+    for other in (Reading([blob], begins=begins), Reading([b"> one " + blob])):
+        assert [type(item) for item in other] == [Broken]
+
+
 def test_a_byte_order_mark_is_no_part_of_the_content() -> None:
     for name, content in CONTENTS.items():
         reading = Reading([gzip.compress(b"\xef\xbb\xbf" + content)])

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import opensearch_strata.archive.shape as shape_module
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.formats import cloudwatch, json, strata
 from opensearch_strata.archive.reading import Reading
@@ -130,6 +131,9 @@ def test_the_time_is_the_events_then_the_parsers_then_the_fields() -> None:
         ("2013-01-05T07:30:00-04:30", "2013-01-05T12:00:00.000Z"),
         ("2013-01-05T12:00", "2013-01-05T12:00:00.000Z"),  # as OpenSearch reads it, whatever the dataset's zone
         ("2013-01-05", "2013-01-05T00:00:00.000Z"),
+        ("2013", "2013-01-01T00:00:00.000Z"),  # a year, by strict_date_optional_time
+        ("20130", "1970-01-01T00:00:20.130Z"),
+        (2013, "1970-01-01T00:00:02.013Z"),
         (NOON, "2013-01-05T12:00:00.123Z"),
         (str(NOON), "2013-01-05T12:00:00.123Z"),
         (NOON + 0.75, "2013-01-05T12:00:00.123Z"),
@@ -140,7 +144,7 @@ def test_times_in_fields(value: Any, text: str) -> None:
     assert source(line({"@timestamp": value}))["@timestamp"] == text
 
 
-@pytest.mark.parametrize("value", [None, "", "now", "2013-02-30", True, [], {}, float("inf"), float("nan")])
+@pytest.mark.parametrize("value", [None, "", "now", "0000", "2013-02-30", True, [], {}, float("inf"), float("nan")])
 def test_without_a_time_there_is_no_document(value: Any) -> None:
     made = dead(line({"@timestamp": value}, raw=b"raw"))
     assert made[:1] + made[2:] == ("no_time", 4, 0, b"raw", "", "")
@@ -260,6 +264,32 @@ def test_what_cannot_be_parsed_is_a_document_where_the_dataset_says_so() -> None
     assert dead(line("no entry"), dataset_with(unparsed="document", parser="vpc_flow")).reason == "no_time"
     fields = source(logged({"a": 1}, origin=GENERAL), keep)
     assert fields["message"] == '{"a":1}'
+
+
+@pytest.mark.parametrize("fault", [ValueError("Exceeds the limit"), OverflowError("out of range"), RecursionError()])
+def test_what_a_parser_did_not_expect_is_dead_and_no_crash(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    def parse(_: Any) -> Any:
+        raise fault
+
+    monkeypatch.setattr(shape_module, "PARSERS", {"raw": lambda zone: parse})
+    shaper = Shaper(dataset_with(parser="raw"), OBJECT)
+    made = shaper.shaped(logged("x"))
+    assert isinstance(made, Dead)
+    assert (made.reason, made.index, len(made.id)) == ("unparsed", "t-2013.01.05", 24)
+    assert made.detail == (
+        f"The parser raw cannot read the message: it holds something that it does not expect ({fault})."
+    )
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 12), ("Europe/Berlin", 11)])
+def test_times_without_a_zone_are_of_the_zone_of_the_log(zone: str, hour: int) -> None:
+    entry = "130105 12:00:00\t    1 Ping\t"
+    for calendar in ("UTC", "Pacific/Auckland"):
+        dataset = dataset_with(calendar, parser="mysql_general", log_time_zone=zone)
+        assert source(line(entry, raw=b"raw"), dataset)["@timestamp"] == f"2013-01-05T{hour}:00:00.000Z"
+    assert dataset_with("Pacific/Auckland").intake.log_time_zone == "UTC"
+    with pytest.raises(ValueError, match="'Berlin' is no time zone of the IANA database"):
+        dataset_with(log_time_zone="Berlin")
 
 
 def test_a_broken_record_is_dead() -> None:

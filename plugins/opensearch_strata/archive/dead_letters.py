@@ -12,13 +12,14 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.letters import DeadLetter, letters_key, now
+from opensearch_strata.archive.letters import DeadLetter, letter_key, letters_key, now
 from opensearch_strata.archive.objects import ObjectChanged, ObjectGone, open_object
 from opensearch_strata.aws_errors import error_code
 from opensearch_strata.errors import Refused, TransientError, explain, is_transient
@@ -46,7 +47,7 @@ class DeadLetterFile:
         self._s3, self._place = s3, place
         self._target = Place(bucket, prefix + letters_key(dataset_name, place))
         self._spool: IO[bytes] | None = None
-        self._added: set[tuple[int, int]] = set()
+        self._added: set[int] = set()
         self._size = self._saved = 0
 
     def add(self, dead: Dead, format_name: str) -> None:
@@ -63,7 +64,7 @@ class DeadLetterFile:
         )  # fmt: skip
         self._spool.seek(0, os.SEEK_END)  # an upload that failed leaves it anywhere
         self._size += self._spool.write(letter.to_line())
-        self._added.add((dead.record, dead.ordinal))
+        self._added.add(letter_key(dead))
 
     def save(self) -> str | None:
         """Upload what was added so far; to be called before the ledger says that these records are resolved.
@@ -101,7 +102,7 @@ class DeadLetterFile:
         self._spool.seek(0)
         yield from self._spool
         for line, letter in stored.lines() if stored else ():
-            if letter is None or (letter.record, letter.ordinal) not in self._added:
+            if letter is None or letter_key(letter) not in self._added:
                 yield line
 
 
@@ -148,7 +149,7 @@ class StoredLetters:
             broken = [line for line, letter in self.lines() if letter is None]
             if len(self.damage) > len(broken):
                 raise Refused(f"{self.damage[-1]} It is left as it is.")
-            _put(self._s3, self.place, (*broken, *(letter.to_line() for letter in letters)))
+            _put(self._s3, self.place, chain(broken, (letter.to_line() for letter in letters)))
         except (_WrittenMeanwhile, ObjectChanged, ObjectGone) as error:
             sentence = f"{self.place} was written by a load meanwhile; its letters stay. Redrive again."
             raise TransientError(sentence) from error

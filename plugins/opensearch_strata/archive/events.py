@@ -64,7 +64,10 @@ class Broken(NamedTuple):
 
 
 def raw_of(event: Event) -> bytes:
-    """The bytes of an event by itself: read again in the same format, they give the same event."""
+    """The bytes of an event by itself: read again in the same format, they give the same event.
+
+    What its message means may depend on events before it all the same, see ``REMEMBERING`` of the parsers.
+    """
     if event.raw:
         return event.raw
     owner, log_group, log_stream = event.origin

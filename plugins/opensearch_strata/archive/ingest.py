@@ -62,8 +62,8 @@ class Ingest:
         """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
         those of the next object: see :meth:`flush`.
 
-        :returns: what was damaged, a sentence, or an empty text
-        :raises Poisoned: it holds nothing, or too much that cannot be loaded
+        :returns: how it was cut off, a sentence, or an empty text
+        :raises Poisoned: it holds nothing, or too much that cannot be loaded, or its rest cannot be read
         :raises TakenOver: it is not ours any more
         :raises StrataError: it cannot be read
         """
@@ -75,7 +75,8 @@ class Ingest:
         except TooLarge as error:
             raise Poisoned(f"{error}") from error
         finally:
-            tally.format, tally.layers = reading.format, tuple(reading.layers)
+            if reading.format == tally.format or not tally.format:  # else nothing was read in the new format
+                tally.format, tally.layers = reading.format, tuple(reading.layers)
             tally.seconds = time.monotonic() - started
             tally.end()
         return reading.damage or ""
@@ -93,6 +94,9 @@ class Ingest:
         for item in reading:
             shaped = shaped_by(item)  # also of what is loaded: what comes later may depend on it
             record = item.record
+            if resume and reading.format != tally.row.format:  # records were counted in another way
+                tally.restart()
+                resume = 0
             if record < resume:
                 continue
             if portion is None or self._body.is_full(self._limits.body_bytes, at_border=record != last):
@@ -114,6 +118,11 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is."
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
+        if reading.left_unread:
+            raise Poisoned(
+                f"{tally.place} is damaged, and what lies behind the damage was not read. {reading.damage} That is "
+                f"loaded; put a sound copy of the object there and plan again."
+            )
 
     def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
         """What the body takes of the object; if the body is full, of the next body."""

@@ -39,8 +39,11 @@ _STEPS: tuple[Callable[[datetime], datetime], ...] = (
 _FIREHOSE_NAME = re.compile(
     r"-\d+-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.[^/]*)?"
 )
-# error-output-type in the same page of Firehose: processing-failed, AmazonOpenSearchService-failed and others.
-_ERROR_FOLDER = re.compile(r"[A-Za-z-]+[-_]failed")
+# error-output-type in the same page of Firehose, and the folders that its destinations make without it.
+_ERROR_FOLDER = re.compile(
+    "(?:processing|AmazonOpenSearchService|elasticsearch|splunk|format-conversion|http-endpoint|decompression"
+    "|snowflake|iceberg)[-_]failed"
+)
 _MANIFEST = re.compile(r"(?:.*[._-])?manifest\.json(?:\.gz)?")
 
 

@@ -121,9 +121,13 @@ class _Unpacking:
             unpacked = Source(self._limited(file, "zip", depth))
             if not begins_line and unpacked.head(1):
                 yield b"\n"
-            for block in self._without_layers(unpacked, depth + 1):
-                begins_line = block.endswith(b"\n")
-                yield block
+            try:
+                for block in self._without_layers(unpacked, depth + 1):
+                    begins_line = block.endswith(b"\n")
+                    yield block
+            except Damaged as damage:
+                damage.at_end = damage.at_end and next(files, None) is None
+                raise
 
     def _limited(self, blocks: Iterator[bytes], name: str, depth: int) -> Iterator[bytes]:
         """Blocks out of a layer, as many as are allowed."""
@@ -146,6 +150,8 @@ def _with_cause(source: Source, content: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from content
     except Damaged as inner:
+        if source.damage:
+            source.damage.at_end = source.damage.at_end and inner.at_end
         raise source.damage or inner from None
     if source.damage:
         raise source.damage

@@ -6,13 +6,18 @@ import hashlib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import orjson
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.intake import Intake, split_s3_url
 
+if TYPE_CHECKING:
+    from opensearch_strata.archive.shape import Dead
+
 _VERSION = 1  # of the shape of a line
+_ORDINALS = 2**24  # more than events of a record, which has at most LONGEST bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,8 @@ class DeadLetter:
     :param detail: the sentence
     :param attempts: how often it was tried
     :param first_time: of the first attempt, ISO 8601 in UTC
-    :param raw: its bytes, which read by themselves in ``format`` give the same event
+    :param raw: its bytes, which read by themselves in ``format`` give the same event; not what its parser remembered
+        of lines before it
     """
 
     place: Place
@@ -43,7 +49,10 @@ class DeadLetter:
     raw: bytes
 
     def again(self, reason: str, detail: str) -> DeadLetter:
-        """The same record after one more attempt that failed."""
+        """The same record after one more attempt that failed. What is broken stays so, and nothing becomes it: see
+        :func:`letter_key`."""
+        if (reason == "broken") != (self.reason == "broken"):
+            reason = self.reason
         return replace(self, reason=reason, detail=detail, attempts=self.attempts + 1, last_time=now())
 
     def to_line(self) -> bytes:
@@ -67,6 +76,12 @@ class DeadLetter:
             return cls(place=place, **line_fields | {"raw": b64decode(line_fields["raw"], validate=True)})
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"its fields are not those of a dead letter: {error}") from error
+
+
+def letter_key(letter: DeadLetter | Dead) -> int:
+    """What names a letter within its file: the record, the event in it, and whether it is about the record instead,
+    which has no events then or some that were read. A number, since there may be millions."""
+    return 2 * (letter.record * _ORDINALS + letter.ordinal) + (letter.reason == "broken")
 
 
 def dead_letters_url(intake: Intake, source_url: str) -> str:

@@ -58,9 +58,11 @@ class Listing:
         """What is listed, each with all that is beneath it."""
         self.apart: dict[Reason, Amount] = {}
         """What was listed and is not to be loaded; complete once all was listed."""
+        self.error_prefixes: list[str] = []
+        """Where objects are that Firehose could not deliver; likewise."""
 
-    def __iter__(self) -> Iterator[Listed]:
-        """The objects to load, lazily.
+    def __iter__(self) -> Iterator[tuple[Listed, bool]]:
+        """The objects to load, lazily, each with whether it must be restored from an archive tier before.
 
         :raises Refused: S3 does not allow it, or there is no such bucket
         :raises TransientError: S3 does not answer
@@ -68,9 +70,9 @@ class Listing:
         for prefix in self.prefixes:
             for found in self._objects(prefix):
                 if reason := self._reason(found):
-                    self._set_apart(reason, found["Size"])
+                    self._set_apart(reason, found)
                 else:
-                    yield self._listed(found)
+                    yield self._listed(found), _is_in_glacier(found)
         if self._layout:
             self._count_errors()
 
@@ -93,15 +95,22 @@ class Listing:
             return reason
         if not self.arrival(key, _milliseconds(found)).meets(*self._arrived):
             return "other_time"
-        restored = found.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
-        return "in_glacier" if found.get("StorageClass") in _IN_GLACIER and not restored else None
+        return None
 
     def _listed(self, found: dict[str, Any]) -> Listed:
         place = Place(self._bucket, found["Key"], found["ETag"].strip('"'))
         return Listed(place, found["Size"], _milliseconds(found))
 
-    def _set_apart(self, reason: Reason, size: int) -> None:
-        self.apart[reason] = self.apart.get(reason, Amount()).plus(size)
+    def _set_apart(self, reason: Reason, found: dict[str, Any]) -> None:
+        self.apart[reason] = self.apart.get(reason, Amount()).plus(found["Size"])
+        if reason == "errors" and (prefix := self._error_prefix(found["Key"])) not in self.error_prefixes:
+            self.error_prefixes.append(prefix)
+
+    def _error_prefix(self, key: str) -> str:
+        """A key up to its error folder."""
+        folders = key.removeprefix(self._prefix).split("/")[:-1]
+        position = next(number for number, folder in enumerate(folders) if is_error_folder(folder))
+        return self._prefix + "".join(f"{folder}/" for folder in folders[: position + 1])
 
     def _count_errors(self) -> None:
         """Error prefixes lie beside the years, where no listing by time comes along."""
@@ -109,7 +118,7 @@ class Listing:
             if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
                 for text in self._texts(_ERROR_LAYOUT):
                     for found in self._objects(folder + text):
-                        self._set_apart("errors", found["Size"])
+                        self._set_apart("errors", found)
 
     def _folders(self) -> Iterator[str]:
         options = {"Prefix": self._prefix, "Delimiter": "/", "PaginationConfig": {"MaxItems": _MOST_FOLDERS}}
@@ -128,6 +137,11 @@ class Listing:
         except (BotoCoreError, ClientError) as error:
             sentence = f"s3://{self._bucket}/{prefix} cannot be listed. {explain(error)}"
             raise (TransientError if is_transient(error) else Refused)(sentence) from error
+
+
+def _is_in_glacier(found: dict[str, Any]) -> bool:
+    restored = found.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
+    return found.get("StorageClass") in _IN_GLACIER and not restored
 
 
 def _milliseconds(found: dict[str, Any]) -> int:

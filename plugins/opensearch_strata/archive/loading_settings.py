@@ -9,6 +9,7 @@ document, and the document goes only when the originals are back in the index.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -33,8 +34,10 @@ from opensearch_strata.errors import Refused
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_REFRESH = {"index.refresh_interval": "-1"}
-LOADING: Settings = {**_REFRESH, "index.number_of_replicas": "0", "index.auto_expand_replicas": "false"}
+_log = logging.getLogger(__name__)
+
+_REFRESH = "index.refresh_interval"
+LOADING: Settings = {_REFRESH: "-1", "index.number_of_replicas": "0", "index.auto_expand_replicas": "false"}
 """Settings while loading."""
 
 
@@ -92,21 +95,29 @@ def restore(client: OpenSearch, ledger: Ledger, owner: str) -> list[str]:
     Another user of the same days who shows no sign of life is waited for until its lease has expired: it may have been
     killed. That takes a lease at most.
 
+    Days of others that refuse their settings are told in the log only: they are no fault of this run.
+
     :returns: names of the indices whose settings were given back, by this call or for others; the rest is in use
     :raises Refused: the settings of a day cannot be given back now; they stay written down
     """
     if ledger.index.serverless:
         return []
-    ours = [stored.id for stored in _documents(ledger) if owner in _users(stored.source)]
+    ours = {stored.id: _index(stored) for stored in _documents(ledger) if owner in _users(stored.source)}
     ledger.index.change(ours, lambda _, source: source and _without(source, owner))
-    restored = restore_abandoned(client, ledger)
+    restored, refused = _give_back(client, ledger)
     silent = _leases(ledger, ours)
     while silent := silent & _leases(ledger, ours):
         if (left := min(until for *_, until in silent) - now_ms()) > 0:
             time.sleep(min(left / 1000, ledger.lease / 10))
             continue
-        restored += restore_abandoned(client, ledger)
+        more, refused = _give_back(client, ledger)
+        restored += more
         silent = {lease for lease in silent if lease[-1] > now_ms()}
+    own = {name: why for name, why in refused.items() if name in ours.values()}
+    if own:
+        raise Refused(_sentence(ledger, own))
+    if refused:
+        _log.warning("%s", _sentence(ledger, refused))
     return restored
 
 
@@ -118,20 +129,41 @@ def restore_abandoned(client: OpenSearch, ledger: Ledger) -> list[str]:
     """
     if ledger.index.serverless:
         return []
+    restored, refused = _give_back(client, ledger)
+    if refused:
+        raise Refused(_sentence(ledger, refused))
+    return restored
+
+
+def _give_back(client: OpenSearch, ledger: Ledger) -> tuple[list[str], dict[str, str]]:
+    """Settings of the days that nobody uses, as far as each of them takes its own.
+
+    :returns: names of those that have theirs again, and name -> why of the others
+    """
     now = now_ms()
     free = [one for one in _documents(ledger) if all(until <= now for until in _users(one.source).values())]
     # A document without originals: its loader had not come to set anything.
-    blocked = put_settings(client, {_index(one): one.source["originals"] for one in free if _originals(one.source)})
-    back = [stored for stored in free if _index(stored) not in blocked]
+    wanted = {_index(one): originals for one in free if (originals := _originals(one.source))}
+    refused = put_settings(client, wanted)
+    # Replicas that find no room must not keep searches from seeing what is there.
+    put_settings(client, {name: {_REFRESH: wanted[name][_REFRESH]} for name in refused})
+    back = [stored for stored in free if _index(stored) not in refused]
     names = sorted(map(_index, back))
     refresh(client, names)
     ledger.index.write([Change(stored.id, None, stored.seq_no, stored.primary_term) for stored in back])
-    if blocked:
-        raise Refused(
-            f"{', '.join(sorted(blocked))}: a block keeps the settings for loading from being undone. What they were "
-            f"before is written down in the ledger {ledger.index.name}. Lift the block; the next run undoes them."
-        )
-    return names
+    return names, refused
+
+
+def _sentence(ledger: Ledger, refused: Mapping[str, str]) -> str:
+    return (
+        f"The settings for loading cannot be undone in {_named(refused)} What they were before is written down in the "
+        f"ledger {ledger.index.name}, all other days have theirs. Lift the block, or make room for the replicas "
+        f"(cluster.max_shards_per_node); the next backfill of the dataset undoes them."
+    )
+
+
+def _named(refused: Mapping[str, str]) -> str:
+    return " ".join(f"{name}: {why}" for name, why in sorted(refused.items()))
 
 
 def _set_for_loading(client: OpenSearch, ledger: Ledger, names: Sequence[str], owner: str) -> None:
@@ -171,16 +203,13 @@ def _write_down(client: OpenSearch, ledger: Ledger, names: Mapping[str, str], ow
 
 
 def _set(client: OpenSearch, names: Iterable[str]) -> None:
-    from opensearchpy import RequestError
-
-    try:
-        blocked = put_settings(client, dict.fromkeys(names, LOADING))
-    except RequestError:  # domains over several zones insist on their number of copies
-        blocked = put_settings(client, dict.fromkeys(names, _REFRESH))
-    if blocked:
+    refused = put_settings(client, dict.fromkeys(names, LOADING))
+    # Domains over several zones insist on their number of copies.
+    refused = put_settings(client, {name: {_REFRESH: LOADING[_REFRESH]} for name in refused})
+    if refused:
         raise Refused(
-            f"{', '.join(sorted(blocked))}: a block was set while the run began. Nothing was loaded. If nobody needs "
-            f"it, set index.blocks.read_only to null and run again."
+            f"The settings for loading cannot be set in {_named(refused)} Nothing was loaded. If it is a block that "
+            f"nobody needs, set index.blocks.read_only to null and run again."
         )
 
 

@@ -84,6 +84,7 @@ class Plan:
     :param left_out: objects that the ledger has as loaded
     :param poorer_days: raw days that lost documents since they were loaded, whose objects are loaded again
     :param set_apart: objects that were listed and are not to be loaded, by reason
+    :param error_prefixes: where those are that Firehose could not deliver
     :param sample: what a few of the objects hold; None without any
     :param estimate: likewise
     """
@@ -100,6 +101,7 @@ class Plan:
     left_out: Amount
     poorer_days: Sequence[str]
     set_apart: dict[Reason, Amount]
+    error_prefixes: Sequence[str]
     sample: Sample | None
     estimate: Estimate | None
 
@@ -107,6 +109,27 @@ class Plan:
     def amount(self) -> Amount:
         """The objects to load."""
         return Amount(sum(len(batch.objects) for batch in self.batches), sum(batch.size for batch in self.batches))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this must not be loaded as it is, in whole sentences; None if it may."""
+        if frozen := self.set_apart.get("in_glacier"):
+            return (
+                f"{frozen.objects:,} objects of the range are in an archive tier of S3 and not loaded, so that its "
+                f"days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a range "
+                f"without them. Nothing was loaded."
+            )
+        return self.estimate.refusal if self.estimate else None
+
+    @property
+    def warning(self) -> str | None:
+        """What this leaves out although it may hold events of the days; None if nothing."""
+        if not (errors := self.set_apart.get("errors")):
+            return None
+        return (
+            f"{errors.objects:,} objects under error prefixes were not loaded, which Firehose could not deliver: "
+            f"backfill them with their prefix as the source, {_listed(self.source_url, self.error_prefixes)}."
+        )
 
     @property
     def verdict(self) -> str:
@@ -166,7 +189,8 @@ def make_plan(
         batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
         left_out=found.left_out,
         poorer_days=poorer_days,
-        set_apart=listing.apart,
+        set_apart={**listing.apart, **({"in_glacier": found.frozen} if found.frozen.objects else {})},
+        error_prefixes=listing.error_prefixes,
         sample=looked,
         estimate=estimate(looked, found.size, found.rate, _room(client, dataset, last)) if looked else None,
     )
@@ -191,6 +215,7 @@ class _NotLoaded:
 
     :param span: event times that are to be loaded
     :param poorer_days: objects with documents in these are not loaded, whatever the ledger says
+    :param frozen: those that must be restored from an archive tier before
     :param read: events that they read
     :param seconds: that they took
     """
@@ -200,6 +225,7 @@ class _NotLoaded:
     objects: list[Listed] = field(default_factory=list)
     size: int = 0
     left_out: Amount = field(default_factory=Amount)
+    frozen: Amount = field(default_factory=Amount)
     read: int = 0
     seconds: float = 0.0
 
@@ -208,13 +234,15 @@ class _NotLoaded:
         """Events a second of earlier loads."""
         return rate_of(self.read, self.seconds)
 
-    def add(self, listed: Listed, row: ObjectRow | None) -> None:
-        """An object, and what the ledger has on it."""
+    def add(self, listed: Listed, row: ObjectRow | None, *, frozen: bool) -> None:
+        """An object, what the ledger has on it, and whether S3 must restore it before it can be read."""
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
         if row and row.is_done_for(self.span) and (row.days.keys() | row.there.keys()).isdisjoint(self.poorer_days):
             self.left_out = self.left_out.plus(listed.size)
+        elif frozen:
+            self.frozen = self.frozen.plus(listed.size)
         else:
             self.objects.append(listed)
             self.size += listed.size
@@ -222,9 +250,9 @@ class _NotLoaded:
 
 def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: PlanLimits) -> _NotLoaded:
     for page in _pages(listing):
-        rows = ledger.rows(listed.place for listed in page)
-        for listed in page:
-            found.add(listed, rows.get(listed.place))
+        rows = ledger.rows(listed.place for listed, _ in page)
+        for listed, frozen in page:
+            found.add(listed, rows.get(listed.place), frozen=frozen)
         if len(found.objects) > limits.objects:
             raise Refused(
                 f"There are more than {limits.objects:,} objects to load, which is too many for one plan. Nothing was "
@@ -233,7 +261,7 @@ def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: Pla
     return found
 
 
-def _pages(listing: Iterable[Listed]) -> Iterator[list[Listed]]:
+def _pages(listing: Iterable[tuple[Listed, bool]]) -> Iterator[list[tuple[Listed, bool]]]:
     objects = iter(listing)
     while page := list(islice(objects, _ASKED_AT_ONCE)):
         yield page

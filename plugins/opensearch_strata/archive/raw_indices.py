@@ -19,6 +19,7 @@ Settings = Mapping[str, str | None]
 
 _LINE = 3000  # characters of names in a request's line, which has 4 KiB
 _THOSE_THERE = {"ignore_unavailable": "true"}
+_MARK = {"strata": "created for a backfill"}  # in the index itself, so that no kill comes between it and the index
 
 _PATIENTLY = Retrying(
     retry=retry_if_exception(is_transient),
@@ -60,20 +61,27 @@ def writable(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
 
 
 def create(client: OpenSearch, name: str) -> None:
-    """Create an index as the templates that match its name say; fine if somebody else does so at the same time.
+    """Create an index as the templates that match its name say, and mark it as made by us.
+
+    Fine if somebody else creates it at the same time.
 
     :raises Refused: the server rejects it
     """
     from opensearchpy import RequestError
 
     try:
-        client.indices.create(index=name)
+        client.indices.create(index=name, body={"mappings": {"_meta": _MARK}})
     except RequestError as error:
         if error.error != "resource_already_exists_exception":
             raise Refused(
                 f"{name} could not be created. {explain(error)} Nothing was loaded into it. Mend the index template "
                 f"that matches this name, if there is one."
             ) from error
+
+
+def made_by_us(client: OpenSearch, names: Sequence[str]) -> list[str]:
+    """Those of the indices that :func:`create` made, in whichever run."""
+    return [name for name, body in _found(client, names).items() if _MARK.items() <= _meta(body).items()]
 
 
 def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> None:
@@ -104,18 +112,17 @@ def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -
     }
 
 
-def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> set[str]:
+def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str, str]:
     """Change settings, of indices that are there.
 
     :param wanted: name -> settings
-    :returns: names of those that are read-only
+    :returns: name -> why, in a sentence, of those that do not take them; they are as they were
     """
-    blocked: set[str] = set()
+    refused: dict[str, str] = {}
     for settings, names in _alike(wanted):
         for part in _parts(names):
-            if not _put(client, part, settings):
-                blocked.update(name for name in part if len(part) == 1 or not _put(client, [name], settings))
-    return blocked
+            refused |= _put(client, part, settings)
+    return refused
 
 
 def refresh(client: OpenSearch, names: Sequence[str]) -> None:
@@ -132,16 +139,24 @@ def _found(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> bool:
-    from opensearchpy import AuthorizationException
+def _meta(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    meta: Mapping[str, Any] = body["mappings"].get("_meta", {})
+    return meta
+
+
+def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> dict[str, str]:
+    from opensearchpy import AuthorizationException, RequestError
 
     try:
         _PATIENTLY(client.indices.put_settings, index=",".join(names), body=settings, params=_THOSE_THERE)
-    except AuthorizationException as error:
-        if error.error != "cluster_block_exception":
+    except (AuthorizationException, RequestError) as error:
+        if isinstance(error, AuthorizationException) and error.error != "cluster_block_exception":
             raise
-        return False
-    return True
+        if len(names) == 1:
+            return {names[0]: explain(error)}
+        # One of them keeps all of the request from being done.
+        return {name: why for one in names for name, why in _put(client, [one], settings).items()}
+    return {}
 
 
 def _alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:

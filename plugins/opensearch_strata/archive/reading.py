@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import FORMATS, detected, lines
+from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines
 from opensearch_strata.archive.layers import LIMITS, Damaged, Limits, decoded
 from opensearch_strata.archive.manifest import Archived, verified
 from opensearch_strata.archive.source import KEPT, Source
@@ -18,7 +18,8 @@ class Reading:
     """The events of one object, to be iterated once.
 
     What is wrong with the object's end never costs what is before it: everything complete is given, then one
-    :class:`Broken`, and ``damage`` says what happened.
+    :class:`Broken`, and ``damage`` says what happened. ``left_unread`` is whether it was not the end of the object:
+    something lies behind the damage.
 
     :param blocks: of the object as it lies in S3, of any size
     :param format: a name of ``FORMATS``, or auto: the content decides
@@ -38,6 +39,7 @@ class Reading:
         self.layers: list[str] = []
         self.format = "" if format == "auto" else format
         self.damage: str | None = None
+        self.left_unread = False
         self._begins = begins
         content = decoded(blocks, limits, self.layers)
         self._content = Source(verified(content, archived) if archived else content)
@@ -53,7 +55,7 @@ class Reading:
                 last = item.record
                 yield item
         except Damaged as damage:
-            self.damage = str(damage)
+            self.damage, self.left_unread = str(damage), not damage.at_end
             yield Broken(last + 1, f"The object ends too early: {damage}", damage.tail)
 
     def _items(self) -> Iterator[Event | Broken]:
@@ -65,12 +67,19 @@ class Reading:
             if content.damage:
                 raise content.damage
             return iter(())
-        self.format = self.format or detected(head) or ""
+        self.format = self.format or detected(head) or self._by_first_line(head)
         if not self.format:
             return self._unknown(head)
         if self.format == "lines" and self._begins:
             return lines.entries(content.rest(), self._begins)
+        if self.format == "firehose_errors":
+            return firehose_errors.events(content.rest(), self._begins)
         return FORMATS[self.format].events(content.rest())
+
+    def _by_first_line(self, head: bytes) -> str:
+        """Statements may hold any bytes: what begins like an entry is text, if a parser knows entries."""
+        first = head.lstrip().partition(b"\n")[0].removesuffix(b"\r")
+        return "lines" if self._begins and self._begins(first.decode("utf-8", "replace")) else ""
 
     def _unknown(self, head: bytes) -> Iterator[Broken]:
         self.damage = "The content is of no known format, nor is it text."

@@ -1,11 +1,13 @@
 """Dead letters loaded again, once what was wrong is mended: the mapping, the parser, the dataset.
 
 A letter bears its id, so what is already there stays as it is. What can still not be loaded stays in its file with
-one attempt more; a file without letters goes.
+one attempt more; a file without letters goes. A letter bears its own bytes only: where what they mean may depend on
+lines before them, it stays too.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,11 +18,11 @@ from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.dead_letters import StoredLetters, read_dead_letters
 from opensearch_strata.archive.delivery import Resolved
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.letters import DeadLetter, dead_letters_url
+from opensearch_strata.archive.letters import DeadLetter, dead_letters_url, letter_key
 from opensearch_strata.archive.limits import Limits
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.loading_settings import ensure_raw_days
-from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.parsers.registry import REMEMBERING, begins_of, parser_name
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.sender import Sender
 from opensearch_strata.archive.shape import Dead, Document, Shaper
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
+
+
+_TEXT = frozenset({"lines", "export_task"})
+"""Formats in which a part of a record reads like a whole one."""
+_PART = "Only a part of the record is there; load the object again from a sound copy."
+_NOT_ALONE = "What it means depends on lines before it; load the object again."
 
 
 @dataclass
@@ -112,15 +120,12 @@ def redrive(
     return sums
 
 
-_Record = tuple[int, int]  # record and ordinal, which name a letter within its file
-
-
 class _File:
     """The letters of one object version."""
 
     def __init__(self, client: OpenSearch, dataset: Dataset, stored: StoredLetters, sums: Redriven) -> None:
         self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
-        self._still_dead: dict[_Record, tuple[str, str]] = {}
+        self._still_dead: dict[int, tuple[str, str]] = {}  # by their keys
         self._ready: set[str] = set()
         self._lock = RLock()  # documents are resolved in the threads that send them
 
@@ -174,13 +179,13 @@ class _File:
 
     def _bury(self, letter: DeadLetter, reason: str, detail: str) -> None:
         with self._lock:
-            self._still_dead[letter.record, letter.ordinal] = reason, detail
+            self._still_dead[letter_key(letter)] = sys.intern(reason), sys.intern(detail)  # there may be millions
             self._sums.still_dead[reason] += 1
             self._sums.first.setdefault(reason, f"{letter.place}, record {letter.record}: {detail}")
 
     def _kept(self) -> Iterator[DeadLetter]:
         for letter in self._stored:
-            if fault := self._still_dead.get((letter.record, letter.ordinal)):
+            if fault := self._still_dead.get(letter_key(letter)):
                 yield letter.again(*fault)
 
 
@@ -188,10 +193,22 @@ def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | 
     """What becomes of a letter by the dataset as it is now; None if it is no event."""
     reading = Reading([letter.raw], letter.format or "auto", begins_of(dataset.intake, letter.place.key))
     items = list(reading)
+    if letter.reason == "broken" and letter.format in _TEXT and any(isinstance(one, Event) for one in items):
+        return shaper.shaped(Broken(letter.record, _PART, letter.raw), letter.id)
     if len(items) != 1:
         item: Event | Broken = Broken(letter.record, f"Its bytes hold {len(items)} events, not one.", letter.raw)
     else:
         item = items[0]._replace(record=letter.record)
     if isinstance(item, Event):
         item = item._replace(ordinal=letter.ordinal)
+        if _depends_on_others(dataset, letter, item):
+            detail = f"{letter.detail.removesuffix(_NOT_ALONE).rstrip()} {_NOT_ALONE}"
+            return Dead(letter.reason, detail, letter.record, letter.ordinal, letter.raw, letter.index, letter.id)
     return shaper.shaped(item, letter.id)
+
+
+def _depends_on_others(dataset: Dataset, letter: DeadLetter, event: Event) -> bool:
+    """Whether its parser might have read it otherwise among the others of its object."""
+    if event.time is not None or event.document_id:
+        return False
+    return parser_name(dataset.intake, event.origin, letter.place.key) in REMEMBERING

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -13,7 +14,7 @@ from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Pla
 from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove
 from opensearch_strata.archive.formats import strata
 from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
-from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable, quickly
+from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, problem_of, quickly
 from opensearch_strata.archive.parsers.registry import PARSERS, REMEMBERING, parser_name
 from opensearch_strata.archive.times import MILLIS, OutOfCalendar, Second, Seconds, read_time
 
@@ -41,7 +42,8 @@ class Dead(NamedTuple):
 
     :param reason: ``broken``, ``unparsed``, ``no_time``, ``bad_value`` or, by OpenSearch, ``rejected``
     :param detail: a sentence
-    :param raw: read again in the same format, it is the same record
+    :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
+        ``REMEMBERING``
     :param index: the raw day that it belongs to, empty if unknown
     :param id: the one that its document has, empty if unknown
     """
@@ -94,6 +96,7 @@ class Shaper:
         self._place = place
         self._start, self._end = span or _EVER
         self._timestamp = dataset.raw.timestamp
+        self._log_zone = ZoneInfo(dataset.intake.log_time_zone)
         self._is_nested = "." in self._timestamp
         self._metadata = dataset.intake.metadata
         self._rules = FieldRules(dataset.intake)
@@ -123,8 +126,8 @@ class Shaper:
         try:
             try:
                 parsed = stream.parse(message)
-            except Unreadable as error:
-                parsed = self._unparsed(message, stream, error)
+            except FAULTS as fault:
+                parsed = self._unparsed(message, stream, fault)
             if parsed is None or outside:
                 return None
             fields, stated = parsed
@@ -165,9 +168,9 @@ class Shaper:
         except _FAULTS as fault:
             return self._dead(event, fault, time, b"", event.document_id)
 
-    def _unparsed(self, message: str | Fields, stream: _Stream, error: Unreadable) -> Parsed:
+    def _unparsed(self, message: str | Fields, stream: _Stream, fault: Exception) -> Parsed:
         """What the dataset wants of a message that cannot be read."""
-        problem = f"The parser {stream.parser} cannot read the message: it {error}."
+        problem = problem_of(stream.parser, fault)
         if self._dataset.intake.unparsed == "dead_letter":
             raise Unreadable(problem) from None
         return Parsed({"message": as_text(message), "parse_error": problem}, None)
@@ -199,7 +202,7 @@ class Shaper:
             known = self._streams[origin] = _Stream(
                 origin,
                 parser=name,
-                parse=PARSERS[name](self._dataset.zone),
+                parse=PARSERS[name](self._log_zone),
                 remembers=name in REMEMBERING,
                 hash_of=hash_of_events(origin),
                 metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},

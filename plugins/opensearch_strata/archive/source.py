@@ -19,18 +19,21 @@ class Damaged(StrataError):  # noqa: N818 - reads as what happened
     Raised once everything before has been given.
 
     :param at: bytes of the layer's input up to there
+    :param at_end: whether the input ends there, so that nothing behind it was left unread
     :param tail: bytes of a last record that remained incomplete, at most :data:`KEPT`
     """
 
-    def __init__(self, message: str, at: int = 0) -> None:
+    def __init__(self, message: str, at: int = 0, *, at_end: bool = False) -> None:
         super().__init__(message)
         self.at = at
+        self.at_end = at_end
         self.tail = b""
 
 
-def damaged(layer: str, what: str, at: int) -> Damaged:
-    """The error for a layer of which something is wrong at a byte of its input."""
-    return Damaged(f"The {layer} layer {what}, at byte {at} of its input; what was complete before was read.", at)
+def damaged(layer: str, what: str, at: int, *, at_end: bool = False) -> Damaged:
+    """The error for a layer of which something is wrong at a byte of its input, or which ends too early there."""
+    sentence = f"The {layer} layer {what}, at byte {at} of its input; what was complete before was read."
+    return Damaged(sentence, at, at_end=at_end)
 
 
 class Source:

@@ -8,7 +8,7 @@ everything is known and which ends with a record: a load that goes on from there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from threading import Lock
@@ -18,6 +18,7 @@ from opensearch_strata.archive.events import Place, raw_of
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
 
 if TYPE_CHECKING:
+    from opensearch_strata.archive.bodies import Body
     from opensearch_strata.archive.dead_letters import DeadLetterFile
     from opensearch_strata.archive.delivery import Resolved
     from opensearch_strata.archive.shape import Dead
@@ -63,8 +64,8 @@ class Tally:
         """As the ledger has it; replaced by whoever writes it there."""
         self.is_lost = False
         """Another loader has taken the object over."""
-        self.format = ""
-        self.layers: tuple[str, ...] = ()
+        self.format = row.format
+        self.layers = row.layers
         self.bytes_in = 0
         self.seconds = 0.0
         self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
@@ -86,6 +87,13 @@ class Tally:
             self._portions.append(portion)
         return portion
 
+    def restart(self) -> None:
+        """Forget what earlier attempts counted; to be called before the first portion."""
+        with self._lock:
+            self._certain = replace(
+                self._certain, counts=Counts(), days={}, there={}, samples=(), resume=0, seconds=0.0
+            )
+
     def end(self) -> None:
         """Nothing more will be read."""
         self._ended = True
@@ -98,7 +106,7 @@ class Tally:
     def stored(self, portion: Portion, index: str, created: int = 0, existed: int = 0, sample: str = "") -> None:
         """Hear of documents of a portion that are in an index now.
 
-        :param sample: ``index/id`` of one that was created
+        :param sample: ``index/id`` of one of them
         """
         with self._lock:
             portion.created[index] += created
@@ -184,18 +192,22 @@ def credit(resolved: Resolved[Portion]) -> None:
     from opensearch_strata.archive.shape import Dead
 
     body = resolved.body
-    created = [(body.owners[at], body.indices[at]) for at in resolved.created]
-    first = dict(zip(reversed(created), reversed(resolved.created), strict=True))
-    for (portion, index), count in Counter(created).items():
-        sample = f"{index}/{body.ids[first[portion, index]]}" if body.with_ids else ""
+    for portion, index, count, sample in _by_day(body, resolved.created):
         portion.tally.stored(portion, index, created=count, sample=sample)
-    existed = Counter((body.owners[at], body.indices[at]) for at in resolved.existed)
-    for (portion, index), count in existed.items():
-        portion.tally.stored(portion, index, existed=count)
+    for portion, index, count, sample in _by_day(body, resolved.existed):
+        portion.tally.stored(portion, index, existed=count, sample=sample)
     for at, why in resolved.rejected.items():
         portion, event = body.owners[at], body.events[at]
         dead = Dead("rejected", why, event.record, event.ordinal, raw_of(event), body.indices[at], body.ids[at])
         portion.tally.rejected(portion, dead)
+
+
+def _by_day(body: Body[Portion], positions: Sequence[int]) -> Iterator[tuple[Portion, str, int, str]]:
+    """Of each portion and raw index: how many documents at these positions, and the first of them."""
+    targets = [(body.owners[at], body.indices[at]) for at in positions]
+    first = dict(zip(reversed(targets), reversed(positions), strict=True))
+    for (portion, index), count in Counter(targets).items():
+        yield portion, index, count, f"{index}/{body.ids[first[portion, index]]}" if body.with_ids else ""
 
 
 def _summed(before: Mapping[str, int], counters: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+_YEAR = re.compile(r"[0-9]{4}")
 # The end of what a date of four digits can say, and two days less: no zone, and no end of a day, may lie beyond it.
 _LAST_SECOND = 253402300799 - 2 * 86400
 # Seconds whose texts are kept, a few hours of them.
@@ -42,11 +44,13 @@ def read_iso(text: str, zone: ZoneInfo | None = None) -> int | None:
 def read_time(value: Any) -> int | None:
     """Epoch milliseconds of a value as OpenSearch reads a ``date`` field: ISO-8601, or a number of milliseconds.
 
+    A text of four digits is a year, by ``strict_date_optional_time``, which comes before ``epoch_millis``.
+
     :returns: None for anything else
     """
     if isinstance(value, str):
         try:
-            return int(value)
+            return read_iso(f"{value}-01-01") if _YEAR.fullmatch(value) else int(value)
         except ValueError:
             return read_iso(value)
     if isinstance(value, int | float) and not isinstance(value, bool):

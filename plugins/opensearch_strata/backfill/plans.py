@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -11,13 +12,15 @@ from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.loading_settings import restore_abandoned
 from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
 from opensearch_strata.archive.raw_indices import refresh
-from opensearch_strata.errors import DefinitionError
+from opensearch_strata.errors import DefinitionError, Refused, TransientError
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,10 @@ def plan_backfill(
             f"Dataset {dataset.name!r} names no archive. Name one, s3://bucket/prefix/, or state it as intake.source."
         )
     ledger = Ledger(client, dataset.name, serverless=serverless)
-    restore_abandoned(client, ledger)
+    try:
+        restore_abandoned(client, ledger)
+    except Refused as error:  # of another run's days, maybe far from these
+        _log.warning("%s", error)
     poorer = poorer_days(client, ledger, dataset, days_between(first, last))
     return make_plan(s3, client, dataset, url, first, last, ledger, PlanLimits(batches=most_batches), poorer)
 
@@ -97,6 +103,8 @@ def poorer_days(client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Sequ
     """Raw days that hold fewer documents than loads created in them: deleted since, or made anew.
 
     One that only has documents which were there before it was loaded must hold something at least.
+
+    :raises TransientError: one cannot be counted right now
     """
     names = {dataset.raw_index(day) for day in days}
     created = {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
@@ -110,6 +118,22 @@ def _documents(client: OpenSearch, names: Sequence[str]) -> list[int | None]:
     """How many documents searches see in each index; None of one that is not there."""
     if not names:
         return []
-    lines = [line for name in names for line in ({"index": name}, {"size": 0, "track_total_hits": True})]
-    answers = client.msearch(body=lines, params={"filter_path": "responses.hits.total.value,responses.status"})
-    return [answer["hits"]["total"]["value"] if "hits" in answer else None for answer in answers["responses"]]
+    body = {"size": 0, "track_total_hits": True}
+    heads = [{"index": name, "allow_partial_search_results": False} for name in names]
+    found = client.msearch(
+        body=[line for head in heads for line in (head, body)],
+        params={"filter_path": "responses.hits.total.value,responses.status,responses.error.type"},
+    )
+    return [_count_of(name, answer) for name, answer in zip(names, found["responses"], strict=True)]
+
+
+def _count_of(name: str, answer: Mapping[str, Any]) -> int | None:
+    if answer["status"] == 404:
+        return None
+    if "hits" not in answer:
+        raise TransientError(
+            f"The documents of {name} cannot be counted right now ({answer['status']}: {answer['error']['type']}), so "
+            f"nobody knows whether some are gone. Nothing was changed; plan again."
+        )
+    count: int = answer["hits"]["total"]["value"]
+    return count

@@ -17,6 +17,7 @@ from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.archive.prove import BackfillProof, Check, prove
+from opensearch_strata.archive.raw_indices import made_by_us
 from opensearch_strata.backfill.empty_days import delete_if_empty
 from opensearch_strata.backfill.plans import PlanRef
 from opensearch_strata.errors import Refused, StrataError
@@ -37,10 +38,10 @@ _NAMED = 3
 def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: bool = False) -> PlanRef:
     """Put the batches of a plan into the ledger, where the tasks that load them find them.
 
-    :raises Refused: it would not fit on the disks, or the ledger cannot be set up
+    :raises Refused: objects must be restored first, it would not fit on the disks, or the ledger cannot be set up
     """
-    if plan.estimate and plan.estimate.refusal:
-        raise Refused(plan.estimate.refusal)
+    if plan.refusal:
+        raise Refused(plan.refusal)
     ledger = Ledger(client, dataset.name, serverless=serverless)
     ledger.ensure()
     ledger.forget_plans_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
@@ -95,18 +96,17 @@ def load(
         )
 
 
-def end(
-    client: OpenSearch, dataset: Dataset, owner: str, *, created: Collection[str] = (), serverless: bool = False
-) -> list[str]:
+def end(client: OpenSearch, dataset: Dataset, owner: str, *, serverless: bool = False) -> list[str]:
     """Give back the settings of the raw days, once nobody loads into them any more, and let searches see everything.
 
+    Raw days that a backfill created, in whichever run or try, and that remained empty are deleted again.
+
     :param owner: of the run
-    :param created: what :func:`prepare` returned; raw days among it that remained empty are deleted again
     :returns: the raw days that were deleted, as no event came for them
     :raises Refused: the settings of a day cannot be given back now; the next run does it
     """
     free = loading_settings.restore(client, Ledger(client, dataset.name, serverless=serverless), owner)
-    return [index for index in created if index in free and delete_if_empty(client, index)]
+    return [index for index in sorted(made_by_us(client, free)) if delete_if_empty(client, index)]
 
 
 def prove_plan(

@@ -58,6 +58,7 @@ def backfill(
     from opensearch_strata.archive.objects import build_s3
     from opensearch_strata.backfill.plans import days_between, plan_backfill
     from opensearch_strata.backfill.settle import require_settleable, settle_days
+    from opensearch_strata.errors import Refused
 
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
@@ -68,6 +69,8 @@ def backfill(
         if not (plan.batches or plan.left_out.objects):
             fail(plan.verdict)
             raise typer.Exit(1)
+        if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
+            raise Refused(plan.refusal)
         proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply and plan.batches else None
         settled: list[Settled] = []
         if apply and then != "keep" and (proof is None or proof.holds):
@@ -110,19 +113,18 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str)
     from opensearch_strata.backfill.steps import end, forget, prepare
     from opensearch_strata.errors import StrataError, explain
 
-    created: list[str] = []
     try:
-        created += prepare(client, definition, ref, owner)
+        prepare(client, definition, ref, owner)
         yield
     except BaseException:
         note("Stopping: the raw days get their settings back.")
         try:
-            end(client, definition, owner, created=created)
+            end(client, definition, owner)
             forget(client, definition, ref)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(f"The settings of the raw days are given back by the next run. {explain(error)}")
         raise
-    if removed := end(client, definition, owner, created=created):
+    if removed := end(client, definition, owner):
         note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
 
 
@@ -157,11 +159,13 @@ def _tell_result(
             )
     if settled:
         print_table(settled_table(dataset, settled))
+    if plan.warning:
+        note(plan.warning)
     if proof and proof.holds:
         say(verdict(proof))
+    if plan.refusal:
+        note(f"With --apply it would be refused. {plan.refusal}")
     if plan.batches and not apply:
-        if plan.estimate and plan.estimate.refusal:
-            note(f"With --apply it would be refused. {plan.estimate.refusal}")
         say("Nothing was loaded; add --apply to load it.")
 
 
@@ -189,7 +193,9 @@ def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -
             "loaded_already": plan.left_out._asdict(),
             "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
             "poorer_days": list(plan.poorer_days),
-            "estimate": plan.estimate and {**asdict(plan.estimate), "refusal": plan.estimate.refusal},
+            "estimate": plan.estimate and asdict(plan.estimate),
+            "refusal": plan.refusal,
+            "warning": plan.warning,
         },
         "dead_letters": plan.dead_letters_url,
         "proof": proof and {**asdict(proof), "holds": proof.holds},

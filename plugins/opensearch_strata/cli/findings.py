@@ -12,7 +12,7 @@ import orjson
 
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.fields import dumped, find
-from opensearch_strata.archive.parsers.parsed import Parser, Unreadable
+from opensearch_strata.archive.parsers.parsed import FAULTS, Parser, problem_of
 from opensearch_strata.archive.parsers.registry import PARSERS, parser_name
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Dead, Document, Shaper
@@ -105,22 +105,22 @@ class Findings:
 
 
 def events_view(intake: Intake, key: str) -> View:
-    """Events, and the fields that parsers find in them; times without a zone are taken for UTC.
+    """Events, and the fields that parsers find in them.
 
     :param key: where patterns of parsers look if there is no log group
     """
     parsers: dict[Origin, tuple[str, Parser]] = {}
+    zone = ZoneInfo(intake.log_time_zone)
 
     def view(event: Event) -> Shown | Dead | None:
         if event.origin not in parsers:
             chosen = parser_name(intake, event.origin, key)
-            parsers[event.origin] = chosen, PARSERS[chosen](ZoneInfo("UTC"))
+            parsers[event.origin] = chosen, PARSERS[chosen](zone)
         name, parse = parsers[event.origin]
         try:
             parsed = parse(event.message)
-        except Unreadable as error:
-            detail = f"The parser {name} cannot read the message: it {error}."
-            return Dead("unparsed", detail, event.record, event.ordinal, raw_of(event), "", "")
+        except FAULTS as fault:
+            return Dead("unparsed", problem_of(name, fault), event.record, event.ordinal, raw_of(event), "", "")
         if parsed is None:
             return None
         time = parsed.time if event.time is None else event.time

@@ -41,12 +41,15 @@ def members(source: Source, layer: str, starts: Starts, errors: tuple[type[Excep
     :raises Damaged: after everything before was given
     """
     reader = _Reader(source, layer, errors)
+    first = source.head(16)
     while (decompressor := starts(source.head(16))) is not None:
         yield from reader.read(decompressor)
         if source.ends_in_zeros():
             yield from reader.verified()
             return
     yield from reader.verified()
+    if first.startswith(source.head(16)):  # too little to tell, but the next member would begin like that
+        raise damaged(layer, "ends in the middle of a member", source.at, at_end=True)
     raise damaged(layer, "is followed by something else", source.at)
 
 
@@ -75,7 +78,7 @@ class _Reader:
             if not data and decompressor.needs_input:
                 yield from self.verified()
                 yield from held
-                raise damaged(self._layer, "ends in the middle of a member", self._source.at)
+                raise damaged(self._layer, "ends in the middle of a member", self._source.at, at_end=True)
             try:
                 held.append(decompressor.decompress(data, _OUTPUT))
             except self._errors as error:

@@ -62,7 +62,8 @@ def unframed(source: Source) -> Iterator[bytes]:
             raise damaged("snappy", "holds something else than a chunk", start)
         body = source.exactly(size)
         if len(header) < 4 or len(body) < size:
-            raise damaged("snappy", "ends in the middle of a chunk", source.at)
+            known = data or len(header) < 4 or header == _IDENTIFIER[:4]  # else its size may be anything
+            raise damaged("snappy", "ends in the middle of a chunk", source.at, at_end=known)
         if data:
             try:
                 yield bytes(cramjam.snappy.decompress(_IDENTIFIER + header + body))
@@ -91,7 +92,7 @@ def unblocked(source: Source) -> Iterator[bytes]:
         else:
             left = number
     if left:
-        raise damaged("hadoop-snappy", "ends in the middle of a block", source.at)
+        raise damaged("hadoop-snappy", "ends in the middle of a block", source.at, at_end=True)
     return None
 
 
@@ -100,11 +101,11 @@ def _part(source: Source, header: bytes, start: int, left: int) -> bytes:
     import cramjam
 
     size = int.from_bytes(header, "big")
-    if len(header) == 4 and size > _packed(left):
+    if len(header) == 4 and not 0 < size <= _packed(left):
         raise damaged("hadoop-snappy", "holds something else than a block", start)
     body = source.exactly(size) if len(header) == 4 else b""
     if len(body) < size or not body:
-        raise damaged("hadoop-snappy", "ends in the middle of a block", source.at)
+        raise damaged("hadoop-snappy", "ends in the middle of a block", source.at, at_end=True)
     if not 0 < _varint(body[:4]) <= left:
         raise damaged("hadoop-snappy", "holds something else than a block", start)
     try:

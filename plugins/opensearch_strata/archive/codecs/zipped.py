@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tempfile
 import zipfile
 import zlib
@@ -15,8 +16,10 @@ _IN_MEMORY = 2**22  # bytes of a zip file that need no temporary file
 _BLOCK = 2**18
 _HEADER = 30  # bytes of a member's header, without its name and extra fields
 _DEFLATED = 8
+_DIRECTORY = b"PK\x01\x02"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16
-_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
+# A name that is no UTF-8 is a ValueError, a method that nobody knows a RuntimeError.
+_ERRORS = (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 def is_zip(head: bytes) -> bool:
@@ -33,10 +36,10 @@ def unzipped(source: Source) -> Iterator[Iterator[bytes]]:
         size = _spooled(source, spool)
         try:
             archive = zipfile.ZipFile(spool)
-        except (zipfile.BadZipFile, OSError) as error:
+        except _ERRORS as error:
             spool.seek(0)
             yield from _without_directory(spool)
-            raise damaged("zip", f"has no directory ({error})", source.at) from error
+            raise damaged("zip", f"has no directory ({error})", source.at, at_end=not spool.read(1)) from error
         infos = archive.infolist()
         if all(info.header_offset for info in infos) and infos:
             raise damaged("zip", "begins with members that its directory does not list", 0)
@@ -83,7 +86,10 @@ def _demand_end(spool: IO[bytes], size: int) -> None:
 
 
 def _without_directory(spool: IO[bytes]) -> Iterator[Iterator[bytes]]:
-    """The deflated members at the start of a file that lacks its end, each by its own header (APPNOTE 4.3.7)."""
+    """The deflated members at the start of a file that lacks its end, each by its own header (APPNOTE 4.3.7).
+
+    The file stands at its end then if nothing but a directory was left.
+    """
     while len(header := spool.read(_HEADER)) == _HEADER and header.startswith(b"PK\x03\x04"):
         names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         if int.from_bytes(header[8:10], "little") != _DEFLATED or header[6] & 1:  # stored, or encrypted
@@ -93,12 +99,18 @@ def _without_directory(spool: IO[bytes]) -> Iterator[Iterator[bytes]]:
         behind = spool.read(24)  # a data descriptor, of any of its four lengths
         at = behind.find(b"PK\x03\x04")
         if at < 0:
+            if _DIRECTORY in behind:
+                spool.seek(0, 2)
             return
         spool.seek(at - len(behind), 1)
 
 
 def _inflated(spool: IO[bytes]) -> Iterator[bytes]:
-    """What can be had of a member; the file stands behind it then."""
+    """What can be had of a member; the file stands behind it then.
+
+    :raises Damaged: it cannot be decompressed
+    """
+    start = spool.tell()
     inflater = Pushed(zlib.decompressobj(-15))
     while not inflater.eof:
         data = spool.read(_BLOCK) if inflater.needs_input else b""
@@ -106,6 +118,6 @@ def _inflated(spool: IO[bytes]) -> Iterator[bytes]:
             return
         try:
             yield inflater.decompress(data, _BLOCK)
-        except zlib.error:
-            return
+        except zlib.error as error:
+            raise damaged("zip", f"holds a damaged member ({error})", start) from error
     spool.seek(-len(inflater.unused_data), 1)

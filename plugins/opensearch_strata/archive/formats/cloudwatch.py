@@ -17,14 +17,20 @@ from opensearch_strata.archive.events import Broken, Event, Origin
 from opensearch_strata.archive.formats.records import Record, Skipped, records
 
 _BEGIN = re.compile(
-    rb'(?:\A|[\n}])\s*\{\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel)"\s*:'
+    rb'(?:\A|[\n}])\s*\{\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
 )
 _MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
+# Written again with its keys in order, by a transformation in Go for example: what else there is comes behind them all.
+_EVENTS_FIRST = re.compile(rb'\s*\{\s*"logEvents"\s*:\s*\[\s*\{\s*"(?:id|extractedFields)"\s*:')
+_HEAD = 2**16
+_MOST_DIGITS = 20
 
 
 def matches(head: bytes) -> bool:
     """Whether an envelope's keys are there. In a message their quotes would be escaped."""
-    return bool(_BEGIN.search(head)) and all(mark.search(head) for mark in _MARKS)
+    if _BEGIN.search(head) and all(mark.search(head) for mark in _MARKS):
+        return True
+    return len(head) >= _HEAD and _EVENTS_FIRST.match(head) is not None
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
@@ -94,7 +100,7 @@ def _event(number: int, ordinal: int, found: Record, origin: Origin, logged: Any
     if not isinstance(logged, dict) or not isinstance(logged.get("message"), str | dict):
         return Broken(number, f"Its event {ordinal} has no message.", alone)
     time, identity = logged.get("timestamp"), exact.get("id") or ""
-    if isinstance(time, str) and time.isdecimal():
+    if isinstance(time, str) and time.isdecimal() and len(time) < _MOST_DIGITS:
         time = int(time)
     if not isinstance(time, int) or isinstance(identity, dict | list):
         return Broken(number, f"Its event {ordinal} has no timestamp in milliseconds, or no id.", alone)

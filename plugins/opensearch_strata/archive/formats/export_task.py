@@ -15,15 +15,14 @@ from opensearch_strata.archive.formats.text import entries_of
 from opensearch_strata.archive.source import KEPT, LONGEST
 
 _MARKER = b"Permission Check Successful"
-_MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z ")
-# An export task's own: a MySQL error log begins its lines in the same way, but with six digits.
-_MILLISECONDS = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
+# A MySQL error log begins its lines in the same way, but with six digits.
+_MOMENT = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def matches(head: bytes) -> bool:
     """Whether it begins with a timestamp in milliseconds and a space, or is the marker."""
-    return bool(_MILLISECONDS.match(head)) or head.strip() == _MARKER
+    return bool(_MOMENT.match(head)) or head.strip() == _MARKER
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:

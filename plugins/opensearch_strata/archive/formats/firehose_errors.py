@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
@@ -26,28 +26,31 @@ _HEAD = 2**16
 _LIMITS = Limits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB
 _CONTENTS = (cloudwatch, json, export_task, lines)
 
+Begins = Callable[[str], bool]
+
 
 def matches(head: bytes) -> bool:
     """Whether an error object's keys are there."""
     return bool(_BEGIN.search(head)) and all(mark.search(head) for mark in _MARKS)
 
 
-def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
+def events(blocks: Iterable[bytes], begins: Begins | None = None) -> Iterator[Event | Broken]:
     """The events in the data of every record that failed; record numbers are those of the error objects.
 
+    :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
     :raises Damaged: as the blocks do
     """
     for number, found in enumerate(records(blocks)):
         if isinstance(found, Skipped):
             yield Broken(number, found.reason, found.raw)
         else:
-            yield from _delivered(number, found)
+            yield from _delivered(number, found, begins)
 
 
-def _delivered(number: int, found: Record) -> Iterator[Event | Broken]:
+def _delivered(number: int, found: Record, begins: Begins | None) -> Iterator[Event | Broken]:
     ordinal = 0
     try:
-        for item in _content(_data(found)):
+        for item in _content(_data(found), begins):
             if isinstance(item, Broken):
                 yield Broken(number, f"In its rawData: {item.reason}", _wrapped(item.raw))
             else:
@@ -72,12 +75,14 @@ def _data(found: Record) -> bytes:
         raise ValueError("it is no base64.") from error
 
 
-def _content(data: bytes) -> Iterator[Event | Broken]:
+def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
     content = Source(decoded([data], _LIMITS))
     head = content.head(_HEAD)
     contained = next((kind for kind in _CONTENTS if kind.matches(head)), None)
     if contained is None:
         raise ValueError("it is of no known format.")
+    if contained is lines and begins:
+        return lines.entries(content.rest(), begins)
     events: Iterator[Event | Broken] = contained.events(content.rest())
     return events
 

@@ -31,11 +31,18 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
 def entries(blocks: Iterable[bytes], begins: Callable[[str], bool]) -> Iterator[Event | Broken]:
     r"""An event for each entry; the lines that do not begin one are joined to it by ``\n``.
 
+    A ``\r`` is part of the ends of lines only where the entry's first line has it: else it is part of a statement.
+
     :param begins: says of a line whether it begins an entry
     :raises Damaged: as the blocks do
     """
     for number, entry in entries_of(blocks, lambda line: begins(_text(line.removesuffix(b"\r")))):
-        yield _event(number, entry.replace(b"\r\n", b"\n").removesuffix(b"\r"))
+        yield _event(number, _without_carriage_returns(entry))
+
+
+def _without_carriage_returns(entry: bytes) -> bytes:
+    first, _, _ = entry.partition(b"\n")
+    return entry.replace(b"\r\n", b"\n").removesuffix(b"\r") if first.endswith(b"\r") else entry
 
 
 def _event(number: int, raw: bytes) -> Event | Broken:

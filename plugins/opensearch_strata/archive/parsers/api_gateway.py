@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, number_or_text
 from opensearch_strata.archive.parsers.plain import json_fields
 from opensearch_strata.archive.times import epoch_ms, read_time
 
@@ -27,7 +27,7 @@ def api_gateway(_: ZoneInfo) -> Parser:
     """Fields as AWS names them in its JSON format; those without a value (``-``) are left out."""
 
     def parse(message: Message) -> Parsed:
-        if isinstance(message, str) and not message.startswith("{"):
+        if isinstance(message, str) and not message.lstrip().startswith("{"):
             line = _CLF.fullmatch(message.strip())
             if line is None:
                 raise Unreadable("is neither a line of the common log format nor a JSON object")
@@ -40,8 +40,8 @@ def api_gateway(_: ZoneInfo) -> Parser:
 def _tidy(fields: dict[str, Any]) -> Parsed:
     present = {name: value for name, value in fields.items() if value is not None and value != "-"}
     for name in _NUMBERS:
-        if isinstance(value := present.get(name), str) and value.isdecimal():
-            present[name] = int(value)
+        if isinstance(value := present.get(name), str):
+            present[name] = number_or_text(value)
     return Parsed(present, _when(present))
 
 
@@ -49,7 +49,10 @@ def _when(fields: dict[str, Any]) -> int | None:
     time = read_time(fields.get("requestTimeEpoch"))
     if time is not None:
         return time
+    stated = fields.get("requestTime")
+    if not isinstance(stated, str):
+        return None
     try:
-        return epoch_ms(datetime.strptime(str(fields.get("requestTime")), "%d/%b/%Y:%H:%M:%S %z"))
-    except ValueError:
+        return epoch_ms(datetime.strptime(stated, "%d/%b/%Y:%H:%M:%S %z"))
+    except (ValueError, OverflowError):
         return None

@@ -17,7 +17,7 @@ from opensearch_strata.archive.times import read_time
 
 _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: ")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_MEASURED = re.compile(r"(\d+(?:\.\d+)?) (ms|MB)")
+_MEASURED = re.compile(r"(\d{1,20}(\.\d{1,20})?) (ms|MB)")
 
 
 def lambda_log(_: ZoneInfo) -> Parser:
@@ -46,8 +46,8 @@ def _read_line(text: str) -> dict[str, Any]:
         name, _, value = part.strip().partition(": ")
         name = _snake(name.replace(" ", ""))
         if measured := _MEASURED.fullmatch(value):
-            name = f"{name}_{measured[2].lower()}"
-            fields[name] = float(measured[1]) if measured[2] == "ms" else int(measured[1])
+            name = f"{name}_{measured[3].lower()}"
+            fields[name] = float(measured[1]) if measured[2] or measured[3] == "ms" else int(measured[1])
         elif value:
             fields[name] = value == "true" if name == "sampled" else value
     return fields

@@ -11,15 +11,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.mysql_times import read_mysql_time
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, number_or_text, text_of
 from opensearch_strata.archive.times import iso_text
 
 _COLUMNS = ("serverhost", "username", "host", "connectionid", "queryid", "operation", "database")
 _NUMBERS = frozenset({"connectionid", "queryid"})
 _BEGIN = re.compile(r"(?:\d{8} \d\d:\d\d:\d\d|\d{16}),")
 # Read from its end: a statement may hold quotes and commas, and may have been cut in the middle of an escape.
-_QUOTED = re.compile(r"'(?P<object>.*)',(?P<retcode>\d*)(?:,(?P<connection_type>[^,']*))?", re.DOTALL)
-_PLAIN = re.compile(r"(?P<object>(?!')[^,]*),(?P<retcode>\d*)(?:,(?P<connection_type>[^,']*))?")
+# Behind the return code are the type of the connection, since MariaDB 10.1.7, and by now more columns of RDS, empty.
+_RETCODE = r",(?P<retcode>\d*)(?:,(?P<connection_type>[^,']*)(?:,[^,']*)*)?"
+_QUOTED = re.compile(rf"'(?P<object>.*)'{_RETCODE}", re.DOTALL)
+_PLAIN = re.compile(rf"(?P<object>(?!')[^,]*){_RETCODE}")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -46,7 +48,7 @@ def mysql_audit(zone: ZoneInfo) -> Parser:
         fields: dict[str, Any] = {"time": shown}
         for name, value in zip(_COLUMNS, columns[1:8], strict=True):
             if value:
-                fields[name] = int(value) if name in _NUMBERS and value.isdecimal() else value
+                fields[name] = number_or_text(value) if name in _NUMBERS else value
         return Parsed(fields | _read_end(rest), time)
 
     return parse
@@ -58,7 +60,7 @@ def _read_end(rest: re.Match[str]) -> dict[str, Any]:
         quoted = rest.re is _QUOTED
         fields["object"] = _ESCAPED.sub(_unescaped, rest["object"]) if quoted else rest["object"]
     if rest["retcode"]:
-        fields["retcode"] = int(rest["retcode"])
+        fields["retcode"] = number_or_text(rest["retcode"])
     if rest["connection_type"]:
         fields["connection_type"] = rest["connection_type"]
     return fields

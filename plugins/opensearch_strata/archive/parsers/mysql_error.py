@@ -19,7 +19,7 @@ from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, te
 _TIME = rf"(?P<time>{ISO}|{OLD}|\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d)"
 _BEGIN = re.compile(_TIME)
 _ENTRY = re.compile(
-    rf"{_TIME} +(?:(?P<pid>\d+) (?=\[))?(?:\[(?P<level>\w+)\] ?)?"
+    rf"{_TIME} +(?:(?P<pid>\d{{1,20}}) (?=\[))?(?:\[(?P<level>\w+)\] ?)?"
     r"(?:\[(?P<code>MY-\d+)\] ?)?(?:\[(?P<subsystem>\w+)\] ?)?(?P<message>.*)",
     re.DOTALL,
 )

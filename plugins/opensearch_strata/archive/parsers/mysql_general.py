@@ -16,7 +16,7 @@ from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Un
 
 # Written when a file is opened, flushed or rotated, below a line with path and version.
 _BANNER = re.compile(
-    r"T(?:cp port: \d+  Unix socket: [^\n]*|CP Port: \d+, Named Pipe: [^\n]*|ime +Id Command +Argument)"
+    r"T(?:cp port: \d+  Unix socket: [^\n]*|CP Port: \d+, Named Pipe: [^\n]*|ime\s+Id Command\s+Argument)"
 )
 # All of 5.5 and 5.6: a line that begins with two tabs is more often part of a statement than an entry.
 _OLD_COMMANDS = (

@@ -31,6 +31,7 @@ _USER = re.compile(
 )
 # A name without a value is followed by the next name.
 _PAIR = re.compile(r"\b(\w{1,64}): {1,8}(?!\w{1,64}: )(\S+)")
+_NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 _ZONED = re.compile(ISO)
 
 
@@ -78,7 +79,7 @@ def _read_head(head: str, logged: str) -> tuple[dict[str, Any], str]:
         elif user := _USER.match(line):
             fields |= {name: value for name, value in user.groupdict().items() if value}
         else:
-            fields |= {name.lower(): _number(value) for name, value in _PAIR.findall(line)}
+            fields |= {name.lower(): _value(name.lower(), value) for name, value in _PAIR.findall(line)}
     if "pid" in fields:
         fields["pid"] = int(fields["pid"])
     return fields, logged
@@ -98,10 +99,8 @@ def _when(logged: str, start: str | None, zone: ZoneInfo) -> tuple[str, int | No
     return read_mysql_time(logged, zone) if logged else ("", None)
 
 
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text) if text[0].isdecimal() else text
-        except ValueError:
-            continue
-    return text
+def _value(name: str, text: str) -> float | str:
+    number = _NUMBER.fullmatch(text)
+    if number is None or name == "schema":  # a database may be named 2013
+        return text
+    return float(text) if number[1] else int(text)

@@ -35,7 +35,7 @@ def read_mysql_time(text: str, zone: ZoneInfo) -> tuple[str, int]:
         year, month, day, hour, minute, second = (int(part.rstrip("-")) for part in local.groups())
         if len(local[1]) == 2:
             year += 1900 if year >= 70 else 2000
-        with suppress(ValueError):
+        with suppress(ValueError, OverflowError):  # the latter at the ends of the calendar
             time = epoch_ms(datetime(year, month, day, hour, minute, second, tzinfo=zone))
             return iso_text(time), time
     raise Unreadable(f"has {text[:40]!r} where a time is expected")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+_MOST_DIGITS = 20
+
 
 class Parsed(NamedTuple):
     """A message that was read.
@@ -19,6 +21,24 @@ class Parsed(NamedTuple):
 
 class Unreadable(ValueError):  # noqa: N818 - reads as what the message is
     """A parser cannot read a message; says why, in the words that follow "it ..."."""
+
+
+FAULTS = (ValueError, OverflowError, RecursionError)
+"""What ends the reading of a message: :class:`Unreadable`, and what a parser did not see coming."""
+
+
+def problem_of(parser: str, fault: Exception) -> str:
+    """The sentence for a message that a parser cannot read.
+
+    :param fault: one of :data:`FAULTS`
+    """
+    why = str(fault) if isinstance(fault, Unreadable) else f"holds something that it does not expect ({fault})"
+    return f"The parser {parser} cannot read the message: it {why}."
+
+
+def number_or_text(text: str) -> int | str:
+    """Digits as a number, anything else as it is; more digits than a number of 64 bits has are text."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else text
 
 
 quickly = tuple.__new__

@@ -52,6 +52,7 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/lambda/*", "lambda"),
     ("*vpcflowlogs*", "vpc_flow"),
     ("*vpc-flow-log*", "vpc_flow"),
+    ("/aws/apigateway/welcome", "raw"),  # one sentence, when logging is set up
     ("/aws/apigateway/*", "api_gateway"),
     ("/aws/api-gateway/*", "api_gateway"),
     ("*api-gateway-access-logs*", "api_gateway"),

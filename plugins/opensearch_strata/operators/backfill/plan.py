@@ -23,7 +23,8 @@ class PlanOperator(FormOperator):
         """Plan.
 
         :raises DefinitionError: source or days cannot be used
-        :raises Refused: there is nothing to load, S3 does not allow it, or it would not fit on the disk
+        :raises Refused: there is nothing to load, S3 does not allow it, objects of the range are in an archive tier, or
+            it would not fit on the disk
         :raises TransientError: worth a retry
         """
         from opensearch_strata.backfill.plans import plan_backfill
@@ -42,12 +43,15 @@ class PlanOperator(FormOperator):
             "bytes": plan.amount.size,
             "batches": len(plan.batches),
             "verdict": plan.verdict,
+            "warning": plan.warning,
         }
         ti.xcom_push(key="planned", value=planned)
         self.log.info("%s", plan.verdict)
+        if plan.warning:
+            self.log.warning("%s", plan.warning)
         if asked.dry_run:
-            if plan.estimate and plan.estimate.refusal:
-                self.log.warning("It would be refused. %s", plan.estimate.refusal)
+            if plan.refusal:
+                self.log.warning("It would be refused. %s", plan.refusal)
             self.log.info(DRY)
             return []
         ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)

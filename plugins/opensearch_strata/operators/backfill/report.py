@@ -78,6 +78,8 @@ class ReportOperator(PlannedOperator):
         self.log.info("%s", _table(self.asked.dataset, steps))
         if steps.proof and (dead := steps.proof["counts"]["dead"]):
             self.log.warning("Records that could not be loaded: %s, in %s.", dead, self.ref.dead_letters)
+        if steps.planned and steps.planned["warning"]:
+            self.log.warning("%s", steps.planned["warning"])
         verdict = self._verdict(steps)
         if not steps.is_sound:
             raise AirflowFailException(verdict)
@@ -104,6 +106,8 @@ class ReportOperator(PlannedOperator):
             told = [steps.proof["verdict"]]
         else:
             told = ["Nothing is proven: steps of the run were marked or skipped by hand. Clear prove."]
+        if steps.planned and steps.planned["warning"]:
+            told.append(steps.planned["warning"])
         return " ".join([*told, *(f"Days {outcome}: {count:,}." for outcome, count in sorted(steps.outcomes.items()))])
 
 

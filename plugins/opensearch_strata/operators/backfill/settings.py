@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -11,8 +10,6 @@ from opensearch_strata.operators.backfill.base import PlannedOperator, owner
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-_PREPARED = "{{ ti.xcom_pull(task_ids='prepare') }}"
 
 
 class PrepareOperator(PlannedOperator):
@@ -31,24 +28,31 @@ class PrepareOperator(PlannedOperator):
 
         if self.asked.dry_run:
             raise AirflowSkipException("A dry run loads nothing.")
-        created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
+        try:
+            created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
+        except BaseException:  # Airflow runs no teardown behind a setup that failed
+            self._give_back(owner(context))
+            raise
         self.log.info("prepared", days=len(self.ref.days), created=len(created))
         return {"created": created}
+
+    def _give_back(self, owner: str) -> None:
+        from opensearchpy import OpenSearchException
+
+        from opensearch_strata.backfill.steps import end
+        from opensearch_strata.errors import StrataError, explain
+
+        try:
+            end(self.client, self.dataset, owner, serverless=self.serverless)
+        except (StrataError, OpenSearchException) as error:  # beside the cause, which fails the task
+            self.log.warning("The settings of the raw days are given back by the next backfill. %s", explain(error))
 
 
 class RestoreOperator(PlannedOperator):
     """Give back what was set for loading, whatever became of the loads. Raw days that remained empty go again.
 
     Returns ``{"removed"}``.
-
-    :param prepared: what ``prepare`` returned
     """
-
-    template_fields: Sequence[str] = ("form", "plan", "prepared")
-
-    def __init__(self, *, prepared: Any = _PREPARED, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.prepared = prepared
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore.
@@ -58,7 +62,6 @@ class RestoreOperator(PlannedOperator):
         """
         from opensearch_strata.backfill.steps import end
 
-        created = self.prepared["created"]
-        removed = end(self.client, self.dataset, owner(context), created=created, serverless=self.serverless)
+        removed = end(self.client, self.dataset, owner(context), serverless=self.serverless)
         self.log.info("restored", days=len(self.ref.days), removed=len(removed))
         return {"removed": removed}
