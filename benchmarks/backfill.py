@@ -38,7 +38,8 @@ NOTES = (
     "that logs JSON and of MySQL's general log in turn. The stated size is that of the message; a document also says "
     "from which account, group, stream, event and object it is.",
     "Bodies are not compressed on the way to 127.0.0.1, on no side.",
-    "The ceiling's bodies are the very bytes that Strata sends, ids and `create` included; its index does not refresh.",
+    "The ceiling's bodies are the very bytes that Strata sends, ids and `create` included; its index refreshes once, "
+    "at the end, as Strata's does.",
     "The peer has neither ledger, dead letters nor retries, and knows the shape of its objects.",
     "Stages are measured one by one on the same objects in memory; the rest of the loader's CPU time goes to sockets, "
     "answers and accounts. What the loader and S3 use of the cores, the server lacks.",

@@ -49,7 +49,7 @@ def load_seconds(
     bodies = {of.index: prebuilt(site, of) for of in (warm_up, archive)}
     peer = OpenSearch(site.url, timeout=300, pool_maxsize=THREADS)
     ways: dict[str, Callable[[LogArchive], int]] = {
-        CEILING: lambda of: push(site.client, bodies[of.index]),
+        CEILING: lambda of: push(site.client, of.index, bodies[of.index]),
         OURS: lambda of: site.backfill(of, [of.objects]),
         PEER: lambda of: load_by_helpers(peer, site.s3, of),
     }
@@ -59,7 +59,7 @@ def load_seconds(
             require(ways[side](of), of)
 
     def empty(side: str) -> None:
-        # The ceiling does not refresh. Strata sees to that itself, people seldom do.
+        # The ceiling refreshes once, at the end. Strata sees to that itself, people seldom do.
         for of in (warm_up, archive):
             site.empty(of, "-1" if side == CEILING else None)
 
@@ -78,10 +78,12 @@ def prebuilt(site: Site, archive: LogArchive) -> list[bytes]:
     return list(bodies_of(documents_of(archive, fetched(site.s3, archive)), LoadSettings().body_bytes))
 
 
-def push(client: OpenSearch, bodies: Sequence[bytes]) -> int:
-    """Send bodies as they are, as many at once as Strata does; how many documents were created."""
+def push(client: OpenSearch, index: str, bodies: Sequence[bytes]) -> int:
+    """Send bodies as they are, as many at once as Strata does, and make them searchable; how many documents came."""
     with ThreadPoolExecutor(LoadSettings().in_flight) as pool:
-        return sum(pool.map(partial(_created, client), bodies))
+        created = sum(pool.map(partial(_created, client), bodies))
+    client.indices.refresh(index=index)
+    return created
 
 
 def _created(client: OpenSearch, body: bytes) -> int:

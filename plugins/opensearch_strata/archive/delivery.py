@@ -134,6 +134,7 @@ class Delivery(Generic[Owner]):
             raise self._surrender(error) from None
         finally:
             self._note_pause(None)
+            self._rest = self._rest.part(())  # the attempts go in circles, and would keep the bytes for long
         return ()
 
     def _attempts(self) -> Retrying:

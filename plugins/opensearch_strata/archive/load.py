@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +35,6 @@ _CHUNK = 50  # objects claimed at once
 _CHUNK_BYTES = 256_000_000  # or so many bytes of them
 _POLLS = 10  # looks at objects that somebody else loads, for each renewal of a lease
 _NAMED = 5
-_RARELY = 100_000  # objects made between two looks for circles; Python's own is 700
 
 
 @dataclass(frozen=True)
@@ -124,19 +121,7 @@ def load_batch(
     """
     meter = Meter(len(objects), sum(listed.size for listed in objects), on_progress, settings.progress_every)
     load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings)
-    with _rare_collections():
-        return load.run({listed.place: listed.size for listed in objects})
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Documents hold nothing in circles; to look for circles among ten thousands of them takes a tenth of the time."""
-    usual = gc.get_threshold()
-    gc.set_threshold(_RARELY, *usual[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*usual)
+    return load.run({listed.place: listed.size for listed in objects})
 
 
 Objects = dict[Place, int]
