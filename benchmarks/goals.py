@@ -161,8 +161,8 @@ REASONS: dict[str, str] = {
     **dict.fromkeys(
         ("peer small", "peer large"),
         "The server's part of the work is the same for both sides and by far the larger one, see *CPU seconds*: bodies "
-        "that cost nothing to build are not that much quicker either. Where the server has cores of its own, the loaders "
-        "alone count, by their CPU seconds.",
+        "that cost nothing to build are not that much quicker either. Where the server has cores of its own, the "
+        "loaders alone count, by their CPU seconds.",
     ),
     "decode": "Every event becomes a dictionary and JSON again, with the fields that say where it comes from; "
     "*CPU seconds of the loader* has the stages.",
