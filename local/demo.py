@@ -57,7 +57,7 @@ def run_demo(console: Console) -> None:
         stack.launch()
         archive_flights(stack, FIRST, LAST)
         stack.wait_until_ready()
-        client = OpenSearch(stack.opensearch_url, timeout=60)
+        client = OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=8)
         airflow = AirflowApi(stack.airflow_url)
         backfill_flights(stack, client, airflow, FIRST, LAST)
         _check_raw_days(client)
