@@ -20,7 +20,8 @@ from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.tables import Table
 
 OURS, CEILING, PEER = "Strata", "prebuilt bodies", "parallel_bulk"
-SIDES = (CEILING, OURS, PEER)
+OURS_GZIP, PEER_GZIP = "Strata, http_compress", "parallel_bulk, http_compress"
+SIDES = (CEILING, OURS, PEER, OURS_GZIP, PEER_GZIP)
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,16 @@ def load_seconds(
     """
     say(f"Building the bodies of {archive.stream.events:,} documents")
     bodies = {of.index: prebuilt(site, of) for of in (warm_up, archive)}
-    peer = OpenSearch(site.url, timeout=300, pool_maxsize=THREADS)
+    peer, peer_gzip = (
+        OpenSearch(site.url, timeout=300, pool_maxsize=THREADS, http_compress=gzip) for gzip in (False, True)
+    )
+    site_gzip = site.compressing()
     ways: dict[str, Callable[[LogArchive], int]] = {
         CEILING: lambda of: push(site.client, of.index, bodies[of.index]),
         OURS: lambda of: site.backfill(of, [of.objects]),
         PEER: lambda of: load_by_helpers(peer, site.s3, of),
+        OURS_GZIP: lambda of: site_gzip.backfill(of, [of.objects]),
+        PEER_GZIP: lambda of: load_by_helpers(peer_gzip, site.s3, of),
     }
 
     def run(side: str, of: LogArchive) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -38,8 +38,11 @@ class Site:
     @classmethod
     def at(cls, url: str, s3_url: str, prefix: str) -> Site:
         """The site with clients as a worker has them; bodies are not compressed on a way as short as this."""
-        settings = ClientSettings.from_url(url, timeout=600, http_compress=False, opaque_id="strata-benchmark")
-        return cls(build_client(settings), url, s3_at(s3_url), prefix)
+        return cls(_client_at(url, http_compress=False), url, s3_at(s3_url), prefix)
+
+    def compressing(self) -> Site:
+        """The same with bodies compressed, as a worker sends them over a network."""
+        return replace(self, client=_client_at(self.url, http_compress=True))
 
     def ledger(self, archive: LogArchive) -> Ledger:
         """A ledger apart from that of the cluster."""
@@ -92,6 +95,11 @@ class Site:
             self.client.indices.delete(index=index)
         for template in (self.prefix, f"{self.prefix}-ledger"):
             self.client.indices.delete_index_template(name=template, ignore=404)
+
+
+def _client_at(url: str, http_compress: bool) -> OpenSearch:
+    settings = ClientSettings.from_url(url, timeout=600, http_compress=http_compress, opaque_id="strata-benchmark")
+    return build_client(settings)
 
 
 def require(found: int, archive: LogArchive) -> None:

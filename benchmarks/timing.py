@@ -41,11 +41,6 @@ class Samples:
         """Median of what the caller waits."""
         return median(self.whole)
 
-    @property
-    def answer_seconds(self) -> float:
-        """Median of the time in requests."""
-        return median(self.answers)
-
 
 def timed(
     client: OpenSearch, tasks: Mapping[str, Task], rounds: int, on_round: Callable[[str], None] = lambda _: None

@@ -40,7 +40,8 @@ def up() -> None:
         stack = Stack("up", USUAL_PORTS)
         try:
             stack.launch(detached=True)
-            stack.wait_until_ready()
+            archive_flights(stack, FIRST, LAST)  # the stack's S3 keeps nothing when it stops
+            stack.wait_until_ready("opensearch", "airflow")
             _load_sample_data(stack)
         except BaseException:
             stack.stop()
@@ -55,9 +56,12 @@ def up() -> None:
 def _load_sample_data(stack: Stack) -> None:
     client = OpenSearch(stack.opensearch_url, timeout=60)
     dataset = flights_dataset()
-    archive_flights(stack, FIRST, LAST)  # the stack's S3 keeps nothing when it stops
-    if not client.indices.get(index=f"{dataset.raw.names.expression},{dataset.history.names.expression}"):
+    unfinished = stack.folder / "sample-data-unfinished"  # stays if the load is broken off
+    indices = f"{dataset.raw.names.expression},{dataset.history.names.expression}"
+    if unfinished.exists() or not client.indices.get(index=indices):
+        unfinished.touch()
         backfill_flights(stack, client, AirflowApi(stack.airflow_url), FIRST, LAST)
+        unfinished.unlink()
 
 
 def down() -> None:

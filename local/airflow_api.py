@@ -7,10 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from local.errors import StackError
 
 FINISHED = ("success", "failed")
+# Airflow's API logs every change on its event loop. If a task that just starts holds SQLite's lock, and needs that loop
+# to let it go, both wait until SQLite gives up: after 5 s the answer is 500, and nothing was done.
+LOCKED = Retry(
+    None, connect=0, read=0, other=0, status=4, status_forcelist=[500], allowed_methods=None, raise_on_status=False
+)
 
 
 class AirflowApi:
@@ -20,6 +27,7 @@ class AirflowApi:
         self._url = url
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between us and 127.0.0.1
+        self._session.mount(url, HTTPAdapter(max_retries=LOCKED))
         token = self._session.get(f"{url}/auth/token", timeout=30)
         token.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"

@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from datetime import date
-from typing import Any
 
 import boto3
 from opensearchpy import OpenSearch
 
 from local.airflow_api import AirflowApi
-from local.errors import StackError
-from local.failed_runs import failure
+from local.dag_runs import run_dag
 from local.firehose import Written, write_flights
 from local.flights import flights_dataset, index_template
 from local.stack import Stack
 from opensearch_strata.intake import split_s3_url
-
-DAG_ID = "archive_backfill"
 
 log = logging.getLogger(__name__)
 
@@ -51,16 +47,8 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
     return written
 
 
-def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> dict[str, Any]:
-    """Loads those days through the DAG and returns what its task `report` returned. Raises StackError if it fails."""
+def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> None:
+    """Loads those days through the DAG. Raises StackError if it fails."""
     client.indices.put_index_template(name="flights", body=index_template())
-    airflow.wait_for_dag(DAG_ID)
-    airflow.unpause(DAG_ID)
-    began = time.monotonic()
     conf = {"dataset": flights_dataset().name, "from_day": f"{first}", "to_day": f"{last}", "dry_run": False}
-    run_id = airflow.trigger(DAG_ID, None, conf)
-    if airflow.wait_for_run(DAG_ID, run_id) != "success":
-        raise StackError(failure(stack, airflow, DAG_ID, run_id))
-    report: dict[str, Any] = airflow.return_value(DAG_ID, run_id, "report")
-    log.info("%s (%.0f s)", report["verdict"], time.monotonic() - began)
-    return report
+    run_dag(stack, airflow, "archive_backfill", None, conf)

@@ -18,7 +18,7 @@ from rich.logging import RichHandler
 
 from local.flights import flights_dataset, load_flights
 from local.opensearch import EmbeddedOpenSearch
-from opensearch_strata.days import newest_expired
+from opensearch_strata.days import days_between, newest_expired
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
 from opensearch_strata.reader import read
@@ -33,9 +33,7 @@ def delays(client: OpenSearch) -> pd.DataFrame:
     """Daily quantiles of 2013, from history up to the window and from raw days in it."""
     dataset = flights_dataset()
     load_flights(client, FIRST, LAST)
-    last_expired = newest_expired(LAST, dataset.raw.window_days)
-    for ordinal in range((last_expired - FIRST).days + 1):
-        day = FIRST + timedelta(days=ordinal)
+    for day in days_between(FIRST, newest_expired(LAST, dataset.raw.window_days)):
         condense(client, dataset, day, engine="search")
         if prove(client, dataset, day, engine="search").state != "verified":
             sys.exit(f"{dataset.raw_index(day)} is not verified; nothing was drawn.")

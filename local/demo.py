@@ -5,10 +5,9 @@ server.
 from __future__ import annotations
 
 import logging
-import time as clock
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -17,8 +16,8 @@ from rich.console import Console
 
 from local.airflow_api import AirflowApi
 from local.archived_flights import archive_flights, backfill_flights
+from local.dag_runs import run_dag
 from local.errors import StackError
-from local.failed_runs import failure
 from local.flights import exact_quantiles, flights, flights_dataset
 from local.report import Comparison, print_comparisons, print_cycles
 from local.stack import Stack
@@ -34,13 +33,13 @@ QUANTILES = {0.5: "p50", 0.9: "p90", 0.99: "p99"}
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outcome:
     """What the demonstration found: one report per cycle, and the indices there were before and after them."""
 
     before: set[str]
-    after: set[str] = field(default_factory=set)
-    cycles: list[dict[str, Any]] = field(default_factory=list)
+    after: set[str]
+    cycles: list[dict[str, Any]]
 
 
 def run_demo(console: Console) -> None:
@@ -56,7 +55,7 @@ def run_demo(console: Console) -> None:
     try:
         stack.launch()
         archive_flights(stack, FIRST, LAST)
-        stack.wait_until_ready()
+        stack.wait_until_ready("opensearch", "airflow")
         client = OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=8)
         airflow = AirflowApi(stack.airflow_url)
         backfill_flights(stack, client, airflow, FIRST, LAST)
@@ -86,19 +85,9 @@ def _check_raw_days(client: OpenSearch) -> None:
 
 def _run_cycles(stack: Stack, client: OpenSearch, airflow: AirflowApi) -> Outcome:
     dag_id = f"{flights_dataset().name}_daily_cycle"
-    airflow.wait_for_dag(dag_id)
-    airflow.unpause(dag_id)
-    outcome = Outcome(before=set(client.indices.get(index="*")))
-    for day in CYCLES:
-        began = clock.monotonic()
-        run_id = airflow.trigger(dag_id, day.isoformat(), {"dry_run": False})
-        if airflow.wait_for_run(dag_id, run_id) != "success":
-            raise StackError(failure(stack, airflow, dag_id, run_id))
-        report = airflow.return_value(dag_id, run_id, "report")
-        log.info("%s (%.0f s)", report["verdict"], clock.monotonic() - began)
-        outcome.cycles.append(report)
-    outcome.after = set(client.indices.get(index="*"))
-    return outcome
+    before = set(client.indices.get(index="*"))
+    cycles = [run_dag(stack, airflow, dag_id, day.isoformat(), {"dry_run": False}) for day in CYCLES]
+    return Outcome(before, set(client.indices.get(index="*")), cycles)
 
 
 def history_quantiles(client: OpenSearch, day: date, qs: Sequence[float]) -> dict[str, dict[float, float]]:

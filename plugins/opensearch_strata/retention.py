@@ -95,12 +95,12 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, d
         _counts_still_hold(client, dataset, proven)
         if _still_the_same(client, dataset, proven, day) is None:
             return "gone"
-        _delete(client, raw.index)
+        delete_index(client, raw.index)
     except NotFoundError:  # another run was faster, with the same proof
         return "gone"
     except BaseException:
         if blocked:
-            _allow_writes(client, raw.index)
+            allow_writes(client, raw.index)
         raise
     return "deleted"
 
@@ -150,7 +150,7 @@ def block_writes(client: OpenSearch, index: str) -> bool:
     if answer["acknowledged"] and answer["shards_acknowledged"]:
         return True
     if answer["indices"]:  # set, but some shard may still be writing
-        _allow_writes(client, index)
+        allow_writes(client, index)
     else:  # nothing to do, or nothing done
         settings = client.indices.get_settings(index=index)[index]["settings"]["index"]
         if settings.get("blocks", {}).get("write") == "true":
@@ -161,7 +161,8 @@ def block_writes(client: OpenSearch, index: str) -> bool:
     )
 
 
-def _allow_writes(client: OpenSearch, index: str) -> None:
+def allow_writes(client: OpenSearch, index: str) -> None:
+    """Lift the block of :func:`block_writes`, where the index is still there and nobody forbids it."""
     from opensearchpy import AuthorizationException, NotFoundError
 
     # Somebody deleted it meanwhile, or holds it read-only, which forbids this too: the next run finds it blocked.
@@ -169,7 +170,12 @@ def _allow_writes(client: OpenSearch, index: str) -> None:
         client.indices.put_settings(index=index, body={"index.blocks.write": None})
 
 
-def _delete(client: OpenSearch, index: str) -> None:
+def delete_index(client: OpenSearch, index: str) -> None:
+    """Delete an index by its exact name, never an alias or a pattern.
+
+    :raises Refused: it is read-only, as another run holds it; it was kept
+    :raises TransientError: the server did not confirm it
+    """
     from opensearchpy import AuthorizationException
 
     try:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.history.engines import transform_job
 from tests.archives import Archive
 from tests.jobs import DOCUMENTS
+from tests.ledgers import ledger_index
 from tests.shell import Shell
 from tests.streams import Stream, StreamFactory
 from tests.transform_api import TransformApi
@@ -67,3 +69,17 @@ def aws(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def archive(s3: Any, bucket: str) -> Archive:
     """An archive with nothing in it yet."""
     return Archive(s3, bucket)
+
+
+@pytest.fixture(scope="module")
+def ledger_name(client: OpenSearch) -> Iterator[str]:
+    """The index of a ledger, for the tests of a module."""
+    with ledger_index(client) as name:
+        Ledger(client, "none", index=name).ensure()
+        yield name
+
+
+@pytest.fixture
+def ledger(client: OpenSearch, stream: Stream, ledger_name: str) -> Ledger:
+    """The ledger of a stream, with nothing in it yet."""
+    return Ledger(client, stream.dataset.name, index=ledger_name)

@@ -19,6 +19,7 @@ from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.loading_settings import renew
 from opensearch_strata.archive.prove import BackfillProof
+from opensearch_strata.backfill.empty_days import delete_if_empty
 from opensearch_strata.backfill.plans import PlanRef, plan_backfill
 from opensearch_strata.backfill.settle import require_settleable, settle_day, settle_days
 from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
@@ -183,6 +184,15 @@ def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
         plan(target, archive)
 
 
+def test_a_day_that_is_closed_is_refused(target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    run(target, archive)
+    index = target.dataset.raw_index(DAY)
+    target.client.indices.close(index=index)
+    with pytest.raises(Refused, match=f"{index} is closed, so its documents cannot be counted"):
+        plan(target, archive)
+
+
 def test_a_day_made_anew_whose_documents_were_there_before_its_load_is_loaded_again(
     target: Stream, archive: Archive
 ) -> None:
@@ -213,6 +223,51 @@ def test_days_that_an_earlier_try_created_and_that_remained_empty_go_too(target:
     assert prepare(target.client, target.dataset, ref, "test/a") == []
     assert end(target.client, target.dataset, "test/a") == [target.dataset.raw_index(NEXT)]
     assert [target.exists(day) for day in (DAY, NEXT)] == [True, False]
+
+
+def test_an_empty_day_that_cannot_be_deleted_takes_documents_again(
+    target: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = target.create()
+
+    def lost(**_: Any) -> None:
+        assert target.blocks() == {"write"}
+        raise ConnectionError("the answer was lost")
+
+    monkeypatch.setattr(target.client.indices, "delete", lost)
+    with pytest.raises(ConnectionError):
+        delete_if_empty(target.client, index)
+    assert target.blocks() == set()
+    monkeypatch.setattr(target.client.indices, "delete", lambda **_: {"acknowledged": False})
+    with pytest.raises(TransientError, match="did not confirm that it deleted"):
+        delete_if_empty(target.client, index)
+    assert target.blocks() == set()
+    monkeypatch.undo()
+    assert delete_if_empty(target.client, index)
+    assert not target.exists()
+    assert not delete_if_empty(target.client, index)
+
+
+def test_a_document_that_comes_before_the_block_saves_an_empty_day(
+    target: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, real = target.create(), target.client.indices.add_block
+
+    def producer_is_faster(**asked: Any) -> Any:
+        target.client.index(index=index, body={"device": "late"})
+        return real(**asked)
+
+    monkeypatch.setattr(target.client.indices, "add_block", producer_is_faster)
+    assert not delete_if_empty(target.client, index)
+    assert target.exists()
+    assert target.blocks() == set()
+
+
+def test_an_empty_day_whose_block_is_somebody_elses_keeps_it(target: Stream) -> None:
+    index = target.create()
+    target.set_block("write", True)
+    assert not delete_if_empty(target.client, index)
+    assert target.blocks() == {"write"}
 
 
 def test_an_empty_day_that_another_run_uses_stays(

@@ -20,6 +20,7 @@ from opensearch_strata.archive import ledger_index as ledger_index_module
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.ledger_index import Change
+from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.archive.ledger_rows import Counts, LeaseLost, ObjectRow, row_id, source_of
 from opensearch_strata.archive.objects import Listed
 from opensearch_strata.errors import Refused, TransientError
@@ -103,6 +104,18 @@ def test_a_done_object_is_done_for_narrower_ranges_only(ledger: Ledger) -> None:
     assert ledger.claim([(place(), 100)], (1_100, 1_900), "b").done == [row]
     (again,) = claim(ledger, place(), span=WIDER, owner="b")
     assert (again.attempt, again.span, again.counts, again.days) == (2, WIDER, Counts(), {})
+
+
+def test_an_object_stays_done_for_a_range_while_others_load_another_one(ledger: Ledger) -> None:
+    beyond = (2_000, 3_000)
+    ledger.finish([done(claim(ledger, place())[0], counts=Counts(5, 5), days={"logs-1": 5})])
+    (running,) = claim(ledger, place(), owner="b", span=beyond)
+    assert ledger.claim([(place(), 100)], SPAN, "c").done == [running]
+    assert ledger.claim([(place(), 100)], beyond, "c").busy == [running]
+    (both,) = ledger.finish([done(running, counts=Counts(3, 3), days={"logs-2": 3})])
+    assert ledger.claim([(place(), 100)], (1_000, 3_000), "c").done == [both]
+    assert ledger.rows([place()]) == {place(): both}
+    assert ledger.created_by_day() == {"logs-1": 5, "logs-2": 3}
 
 
 def test_the_same_key_with_another_etag_has_a_row_of_its_own(ledger: Ledger) -> None:
@@ -294,6 +307,48 @@ def test_objects_of_days_that_are_gone_are_loaded_again(ledger: Ledger) -> None:
     assert claims.busy == running
 
 
+def test_days_that_are_gone_leave_the_loads_of_others(ledger: Ledger) -> None:
+    loaded(ledger, 1, {"logs-1": 5})
+    (row,) = claim(ledger, place(1), span=(2_000, 3_000))
+    ledger.finish([done(row, counts=Counts(3, 2, 1), days={"logs-2": 2}, there={"logs-3": 1})])
+    assert ledger.forget_days(["logs-3", "logs-4"]) == 1
+    assert ledger.created_by_day() == {"logs-1": 5, "logs-2": 2}
+    assert ledger.rows([place(1)])[place(1)].is_done_for(SPAN)
+    assert [row.place for row in claim(ledger, place(1), span=(2_000, 3_000))] == [place(1)]
+
+
+def test_days_of_many_objects_are_forgotten_page_by_page(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "_PAGE", 2)
+    monkeypatch.setattr(ledger_index_module, "_PAGE", 3)
+    for number in range(7):
+        loaded(ledger, number, {"logs-1": 5, "logs-2": 1} if number % 2 else {"logs-1": 5})
+    assert ledger.forget_days(["logs-1"]) == 7
+    assert ledger.created_by_day() == {"logs-2": 3}
+    assert ledger.forget_days(["logs-1"]) == 0
+
+
+@pytest.mark.parametrize("state", ["running", "failed"])
+def test_a_late_loader_does_not_go_on_behind_documents_that_are_gone(
+    client: OpenSearch, index: str, state: Any
+) -> None:
+    short = Ledger(client, "logs", index=index, lease=0.05)
+    short.ensure()
+    loaded(short, 1, {"logs-1": 5})
+    (late,) = short.renew([replace(row, days={"logs-2": 3}, resume=3) for row in claim(short, place(1), span=(5, 9))])
+    time.sleep(0.06)
+    assert short.forget_days(["logs-2"]) == 1
+    with pytest.raises(LeaseLost):
+        short.renew([late]) if state == "running" else short.finish([replace(late, state=state)])
+    assert [row.resume for row in claim(short, place(1), span=(5, 9))] == [0]
+
+
+def test_rows_that_say_nothing_without_a_day_are_deleted(ledger: Ledger) -> None:
+    loaded(ledger, 1, {"logs-1": 5})
+    assert ledger.forget_days(["logs-1"]) == 1
+    assert ledger.rows([place(1)]) == {}
+    assert ledger.created_by_day() == {}
+
+
 def test_an_empty_ledger_has_no_days(client: OpenSearch, index: str) -> None:
     absent = Ledger(client, "logs", index=index)
     assert absent.created_by_day() == {}
@@ -472,6 +527,22 @@ def test_an_index_that_grew_by_itself_is_mapped(client: OpenSearch, index: str) 
     assert properties(client, index)["properties"]["days"]["type"] == "nested"
 
 
+def test_a_ledger_from_before_loads_were_kept_goes_on(client: OpenSearch, index: str) -> None:
+    properties_then: Any = {name: body for name, body in MAPPINGS["properties"].items() if name != "loads"}
+    numbers = {name: body for name, body in MAPPINGS["properties"]["days"]["properties"].items() if name != "earlier"}
+    properties_then["days"] = {"type": "nested", "properties": numbers}
+    client.indices.create(index=index, body={"mappings": {"dynamic": "strict", "properties": properties_then}})
+    ledger = Ledger(client, "logs", index=index, patience=5)
+    loaded(ledger, 1, {"logs-1": 5})  # also by a run that goes on after the change
+    assert ledger.created_by_day() == {"logs-1": 5}
+    ledger.ensure()
+    (row,) = claim(ledger, place(1), span=WIDER)
+    ledger.finish([done(row, counts=Counts(6, 1, 5), days={"logs-1": 1}, there={"logs-1": 5})])
+    assert ledger.created_by_day() == {"logs-1": 6}
+    assert ledger.rows([place(1)])[place(1)].loads[0].days == {"logs-1": 5}
+    assert properties(client, index)["properties"] == MAPPINGS["properties"]
+
+
 def test_what_the_mapping_does_not_take_is_refused(client: OpenSearch, index: str) -> None:
     client.indices.create(index=index, body={"mappings": {"dynamic": "strict"}})
     with pytest.raises(Refused, match=r"does not take a document: strict_dynamic_mapping_exception"):
@@ -479,6 +550,8 @@ def test_what_the_mapping_does_not_take_is_refused(client: OpenSearch, index: st
 
 
 def test_every_field_of_a_row_is_mapped(client: OpenSearch, ledger: Ledger, index: str) -> None:
-    (row,) = claim(ledger, place())
+    ledger.finish([done(claim(ledger, place())[0], days={"logs-1": 5}, samples=("logs-1/a",))])
+    (row,) = claim(ledger, place(), span=WIDER)
+    assert row.loads
     assert client.get(index=index, id=row_id("logs", place()))["_source"] == source_of("logs", row)
     assert set(source_of("logs", row)) <= set(properties(client, index)["properties"])

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from opensearch_strata.archive.formats.strata import line
 from opensearch_strata.archive.listing import Amount, _is_in_glacier
+from opensearch_strata.archive.manifest import manifest_of
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.tables import plan_table
 from tests.cutting_proxy import impatient_s3
@@ -96,6 +98,25 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
     shown = str(plan_table(found))
     assert "what Firehose could not deliver" in shown
     assert "2 objects, 11 B" in shown
+
+
+def test_a_manifest_is_neither_loaded_nor_looked_into(store: Store) -> None:
+    lines = [line(f"{n}", b'{"@timestamp":%d}' % (NOON.timestamp() * 1000 + n)) for n in range(20)]
+    parts = [store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/{name}", b"".join(lines)) for name in ("a", "part-0", "z")]
+    beside = manifest_of(parts[0])
+    store.put_raw(beside.key, b'{"strata_manifest": 1}')
+    asked: list[str] = []
+    event = "provide-client-params.s3.GetObject"
+    store.s3.meta.events.register(event, lambda params, **_: asked.append(params["Key"]), "counting")
+    try:
+        found = store.plan()
+    finally:
+        store.s3.meta.events.unregister(event, unique_id="counting")
+    assert [listed.place for batch in found.batches for listed in batch.objects] == parts
+    assert sorted(asked) == [place.key for place in parts]
+    assert found.set_apart == {"manifest": Amount(1, 22)}
+    assert found.sample
+    assert (found.sample.kinds, found.sample.dead, found.sample.problem) == ({"strata": 3}, 0, "")
 
 
 def test_our_own_letters_are_set_apart_where_all_is_listed(store: Store) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from threading import Barrier, Event, Timer
@@ -27,18 +26,6 @@ NEXT = DAY + timedelta(days=1)
 
 class Killed(BaseException):
     """Ends a loader where no handler of its own is asked."""
-
-
-@pytest.fixture(scope="module")
-def ledger_name(client: OpenSearch) -> Iterator[str]:
-    with ledger_index(client) as name:
-        Ledger(client, "none", index=name).ensure()
-        yield name
-
-
-@pytest.fixture
-def ledger(client: OpenSearch, stream: Stream, ledger_name: str) -> Ledger:
-    return Ledger(client, stream.dataset.name, index=ledger_name)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,25 +15,14 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
 from opensearch_strata.archive.prove import BackfillProof, Check, DayProof, prove
+from opensearch_strata.archive.raw_indices import documents_in
 from opensearch_strata.errors import TransientError
 from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
-from tests.ledgers import ledger_index, place
+from tests.ledgers import place
 from tests.streams import DAY, Stream
 
 NEXT = DAY + timedelta(days=1)
 SPAN = (1_000, 2_000)
-
-
-@pytest.fixture(scope="module")
-def ledger_name(client: OpenSearch) -> Iterator[str]:
-    with ledger_index(client) as name:
-        Ledger(client, "none", index=name).ensure()
-        yield name
-
-
-@pytest.fixture
-def ledger(client: OpenSearch, stream: Stream, ledger_name: str) -> Ledger:
-    return Ledger(client, stream.dataset.name, index=ledger_name)
 
 
 def ids(number: int, day: date, count: int) -> list[str]:
@@ -99,6 +88,56 @@ def test_objects_of_earlier_runs_count_for_their_days(client: OpenSearch, ledger
     assert (day.created, day.by_all, day.documents, day.others) == (5, 8, 8, 0)
 
 
+BEYOND = (2_000, 3_000)
+
+
+@pytest.mark.parametrize("state", ["running", "failed", "quarantined", "done"])
+def test_each_range_is_proven_by_its_own_load(client: OpenSearch, ledger: Ledger, stream: Stream, state: Any) -> None:
+    load(ledger, stream, 1, {DAY: 5}, counts=Counts(9, 5, 0, 4))
+    write(stream, 1, {NEXT: 4})
+    (row,) = ledger.claim([(place(1), 10)], BEYOND, "b").claimed
+    row = replace(row, counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})
+    if state == "running":
+        ledger.renew([row])
+    else:
+        ledger.finish([replace(row, state=state)])
+    proof = prove(client, ledger, [place(1)], SPAN)
+    assert (failed(proof), proof.counts) == ({}, Counts(9, 5, 0, 4))
+    assert proof.days == [DayProof(stream.dataset.raw_index(DAY), 5, 0, 5, 5)]
+    assert prove(client, ledger, [place(1)], BEYOND).holds == (state == "done")
+
+
+def test_a_range_is_proven_by_the_loads_of_its_parts(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    write(stream, 1, {NEXT: 4})
+    (row,) = ledger.claim([(place(1), 10)], BEYOND, "b").claimed
+    ledger.finish([replace(row, state="done", counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})])
+    proof = prove(client, ledger, [place(1)], (1_500, 2_500))
+    assert (failed(proof), proof.counts) == ({}, Counts(14, 9, 0, 5))
+    assert [(day.created, day.documents) for day in proof.days] == [(5, 5), (4, 4)]
+    assert set(failed(prove(client, ledger, [place(1)], (1_500, 3_001)))) == {"objects loaded for another range"}
+
+
+def test_a_sample_of_an_earlier_load_that_is_missing_is_found(
+    client: OpenSearch, ledger: Ledger, stream: Stream
+) -> None:
+    row = load(ledger, stream, 1, {DAY: 5})
+    write(stream, 9, {DAY: 1})
+    ledger.claim([(place(1), 10)], BEYOND, "b")
+    client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
+    assert failed(prove(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+
+
+def test_documents_of_an_attempt_that_came_to_nothing_count(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    index = stream.dataset.raw_index(DAY)
+    load(ledger, stream, 1, {DAY: 5}, state="quarantined")
+    said(ledger, stream, 1, {}, counts=Counts(5, 0, 5), there={index: 5})
+    proof = prove(client, ledger, [place(1)], SPAN)
+    assert (failed(proof), proof.days) == ({}, [DayProof(index, 0, 5, 5, 5)])
+    client.delete(index=index, id=ids(1, DAY, 5)[4])
+    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+
+
 def test_documents_of_others_are_shown_and_allowed(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5})
     write(stream, 9, {DAY: 4})
@@ -132,17 +171,6 @@ def test_a_day_that_is_gone_is_found(client: OpenSearch, ledger: Ledger, stream:
         "sampled documents that are missing": (row.samples[0],),
     }
     assert proof.days[0].verdict == "gone"
-
-
-def test_a_day_that_was_dropped_on_purpose_is_not_looked_for(
-    client: OpenSearch, ledger: Ledger, stream: Stream
-) -> None:
-    load(ledger, stream, 1, {DAY: 5, NEXT: 1})
-    index = stream.dataset.raw_index(DAY)
-    client.indices.delete(index=index)
-    proof = prove(client, ledger, [place(1)], SPAN, dropped=[index])
-    assert failed(proof) == {}
-    assert [day.index for day in proof.days] == [stream.dataset.raw_index(NEXT)]
 
 
 def test_a_sample_that_is_missing_is_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
@@ -195,7 +223,7 @@ def test_counts_that_do_not_add_up_are_found(
     client: OpenSearch, ledger: Ledger, stream: Stream, changes: dict[str, Any]
 ) -> None:
     load(ledger, stream, 1, {DAY: 5}, **changes)
-    found = failed(prove(client, ledger, [place(1)], SPAN, dropped=["x"]))
+    found = failed(prove(client, ledger, [place(1)], SPAN))
     assert str(place(1)) in found["objects whose events do not add up"][0]
     assert ("events read = created + there + filtered + dead" in found) == (changes["counts"].read == 6)
 
@@ -239,8 +267,28 @@ def test_serverless_is_waited_for(
     monkeypatch.setattr(prove_module.time, "sleep", lambda _: None)
     assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
     monkeypatch.setattr(prove_module, "VISIBLE", 60)
-    monkeypatch.setattr(prove_module.time, "sleep", lambda _: refresh(index=index))
+    waited: list[float] = []
+
+    def until_visible(seconds: float) -> None:
+        waited.append(seconds)
+        refresh(index=index)
+
+    monkeypatch.setattr(prove_module.time, "sleep", until_visible)
     assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
+    assert len(waited) == 1
+
+
+def test_a_day_of_which_a_shard_is_away_is_not_counted(client: OpenSearch, stream: Stream) -> None:
+    there, broken, absent = (stream.dataset.raw_index(DAY + timedelta(days=number)) for number in range(3))
+    stream.fill(count=3)
+    settings = {"number_of_shards": 2, "routing.allocation.total_shards_per_node": 1}  # there is one node
+    client.indices.create(index=broken, body={"settings": settings}, params={"wait_for_active_shards": "0"})
+    while client.cluster.health(index=broken)["active_primary_shards"] < 1:
+        time.sleep(0.05)
+    assert documents_in(client, [there, absent]) == {there: 3, absent: None}
+    with pytest.raises(TransientError, match=rf"{broken} cannot be counted right now \(503: "):
+        documents_in(client, [there, broken])
+    assert documents_in(client, []) == {}
 
 
 def test_a_sample_that_cannot_be_read_is_not_a_missing_one(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -22,6 +23,7 @@ from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused, serverless_time_series
 from tests.ledgers import ledger_index, place
+from tests.shell import Shell
 from tests.streams import DAY, TYPES, Stream, StreamFactory
 
 NEXT = DAY + timedelta(days=1)
@@ -87,6 +89,23 @@ def test_a_search_collection_is_loaded_and_proven(
     assert (proof.counts.read, proof.counts.created) == (480, 480)
     for day, documents in sent.items():
         assert same(held(target, day), documents)
+
+
+@pytest.mark.usefixtures("aws")
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_the_shell_loads_a_search_collection(
+    client: OpenSearch, shell: Shell, archive: Archive, proxy: FaultyProxy, parallel: int
+) -> None:
+    stream = shell.stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})
+    Ledger(client, stream.dataset.name).ensure()
+    proxy.add(search_collection, path="")
+    sent = archive.fill(DAY)
+    line = f"backfill {stream.dataset.name} --from {DAY} --to {DAY} --apply --parallel {parallel}"
+    serverless: Any = {"url": proxy.url, "env": {"OPENSEARCH_AWS_SERVICE": "aoss"}}
+    assert "Proven: 240 events read = 240 created" in shell.run(line, **serverless).stdout
+    assert same(held(stream, DAY), sent)
+    assert "Serverless lacks what this needs" in shell.run(f"{line} --then condense", 1, **serverless).stderr
+    forget_ledger(client, stream.dataset.name)
 
 
 def test_a_time_series_collection_cannot_hold_the_ledger(

@@ -18,9 +18,10 @@ from local.flights import flights, flights_dataset, index_template
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.prove import BackfillProof
 from opensearch_strata.archive.raw_indices import create
-from opensearch_strata.backfill.plans import days_between, plan_backfill
+from opensearch_strata.backfill.plans import plan_backfill
 from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.days import days_between
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory
 

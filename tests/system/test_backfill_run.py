@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
+
+import pytest
 
 from local.archived_flights import archive_flights
+from local.dag_runs import run_dag
+from local.errors import StackError
 from tests.system.conftest import Running
 
 BACKFILL = "archive_backfill"
@@ -36,8 +42,12 @@ def test_a_day_comes_back_from_its_archive_whatever_is_cleared(running: Running)
     running.client.indices.create(index=index, body={"settings": {"index.refresh_interval": "17s"}})
     running.client.indices.put_settings(index=index, body={"index.blocks.write": True})
     asked = {"dataset": "flights", "from_day": str(DAY), "to_day": str(DAY), "dry_run": False}
-    run_id, state = running.run(BACKFILL, **asked)
-    assert state == "failed"
+    with pytest.raises(StackError) as told:
+        run_dag(running.stack, running.airflow, BACKFILL, None, asked)
+    sentence = re.match(r"Task prepare failed in run (\S+)\. Its log: (.+)$", str(told.value))
+    assert sentence, told.value
+    run_id, log_file = sentence.groups()
+    assert index in Path(log_file).read_text()
     states = {task["task_id"]: task["state"] for task in running.airflow.task_instances(BACKFILL, run_id)}
     assert (states["prepare"], states["load"], states["restore"]) == ("failed", "upstream_failed", "upstream_failed")
 

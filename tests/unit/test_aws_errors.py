@@ -99,6 +99,34 @@ def test_each_refusal_has_its_cure(code: str, cure: str) -> None:
     assert SECRET not in sentence
 
 
+@pytest.mark.parametrize(
+    ("elements", "where", "restoration"),
+    [
+        ("<StorageClass>GLACIER</StorageClass>", "in an archive tier (Glacier)", "Days=7`"),
+        ("<StorageClass>DEEP_ARCHIVE</StorageClass>", "in an archive tier (Glacier)", "Days=7`"),
+        ("", "in an archive tier (Glacier)", "Days=7`"),
+        (
+            "<StorageClass>INTELLIGENT_TIERING</StorageClass><AccessTier>ARCHIVE_ACCESS</AccessTier>",
+            "in an archive tier of S3 Intelligent-Tiering (ARCHIVE_ACCESS)",
+            "{}`",
+        ),
+        ("<AccessTier>DEEP_ARCHIVE_ACCESS</AccessTier>", "Intelligent-Tiering (DEEP_ARCHIVE_ACCESS)", "{}`"),
+        ("<StorageClass>INTELLIGENT_TIERING</StorageClass>", "of S3 Intelligent-Tiering, which", "{}`"),
+    ],
+)
+def test_an_archived_object_is_to_be_restored_as_its_tier_wants(elements: str, where: str, restoration: str) -> None:
+    """Elements of InvalidObjectState as docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html has them;
+    RestoreObject refuses a number of days for Intelligent-Tiering."""
+    text = f"<Error><Code>InvalidObjectState</Code><Message>It is so.</Message>{elements}</Error>"
+    with serving(Answer(403, text)) as server:
+        error = failure_of(lambda: client_of(server.url).get_object(Bucket="b", Key="k"))
+    sentence = explain(error)
+    assert sentence.startswith("AWS answered 403 InvalidObjectState to GetObject (It is so). It lies ")
+    assert where in sentence
+    assert f"restore it first, `aws s3api restore-object --restore-request {restoration}" in sentence
+    assert not is_transient(error)
+
+
 def test_a_message_loses_signed_urls_logins_and_length() -> None:
     sentence = explain(answered(403, "AccessDenied", f"See {SIGNED.replace('&', '&amp;')} and http://me:{SECRET}@p/ ."))
     assert SECRET not in sentence

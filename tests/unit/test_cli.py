@@ -21,7 +21,8 @@ from opensearchpy.exceptions import TransportError
 from typer.testing import CliRunner, Result
 
 from opensearch_strata import cli
-from opensearch_strata.cli import output
+from opensearch_strata.archive.progress import Progress
+from opensearch_strata.cli import load_progress, output
 from opensearch_strata.cli.app import app
 from opensearch_strata.cli.connection import client_settings
 from opensearch_strata.cli.options import dataset_names
@@ -301,3 +302,31 @@ def test_progress_in_a_pipe_is_a_line_now_and_then(
         "Condensing 3,000 documents of t-2024.05.06.",
         "t-2024.05.06: 2,000 of 3,000 documents.",
     ]
+
+
+def test_progress_of_a_load_in_a_pipe_is_summed_up_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 11.0, 11.0, 12.0, 22.0, 22.0])
+    monkeypatch.setattr(output, "monotonic", lambda: next(clock))
+    with load_progress.progress_of_load("logs", 5, 4_000_000) as on_progress:
+        for number, read in ((0, 1_000_000), (1, 1_500_000), (1, 2_000_000)):
+            on_progress(number, Progress(1, 2, read, 2_000_000, 10, 1.0))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.partition(" MB")[0] for line in told.err.splitlines()] == [
+        "Loading 5 objects, 4.0",
+        "logs: objects 1 of 5, 1.0 of 4.0",
+        "logs: objects 2 of 5, 3.0 of 4.0",
+    ]
+
+
+def test_progress_through_an_object_in_a_pipe_is_its_share_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 9.9, 10.0, 10.0])
+    monkeypatch.setattr(output, "monotonic", lambda: next(clock))
+    with output.progress_through("object.gz") as shown:
+        shown.show(0.25)
+        shown.show(0.5)
+    assert capsys.readouterr().err.splitlines() == ["object.gz: 50% is read."]

@@ -238,7 +238,7 @@ def test_what_unpacks_to_far_too_much_is_told(parse: Parse, monkeypatch: pytest.
     from opensearch_strata.archive import reading
     from opensearch_strata.archive.layers import Limits
 
-    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000), None))
+    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000)))
     result = parse(gzip.compress(b'{"a":1}\n' * 10_000), "--stats", exit_code=1)
     assert "broken 1" in result.stdout
 

@@ -73,7 +73,7 @@ def test_url_is_read_as_typed_in_a_shell(typed: str, url: str, login: tuple[str 
         (f"https://ada:{PASSWORD}@search", {}, "URL of OpenSearch"),  # an unescaped slash cuts the host off
         ("https://ada:p℀ss@search", {}, "cannot be read"),
         ("https://ada@search", {}, "both a login and a password"),
-        ("https://search", {"auth": "sigv4", "region_name": "eu-west-1"}, "AWS credentials and a region"),
+        ("https://search", {"auth": "sigv4", "region_name": "eu-west-1"}, "needs AWS credentials, and none were found"),
         (f"https://ada:{PASSWORD[:7]}@search", {"auth": "none"}, "remove the login"),
         ("https://x.eu-west-1.aoss.amazonaws.com", {}, "aws_service to aoss"),
         ("https://search", {"ca_certs": "/no/such/file.pem"}, "ca_certs"),

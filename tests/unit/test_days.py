@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from opensearch_strata.days import (
     day_bounds,
     day_of,
+    days_between,
     is_complete,
     months_between,
+    newest_complete,
     newest_expired,
     require_complete,
 )
@@ -91,6 +93,13 @@ def test_an_unfinished_day_is_refused_with_the_newest_one() -> None:
         require_complete(date(2013, 3, 11), now, NEW_YORK)
 
 
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC)), zones)
+def test_the_newest_complete_day_is_over_and_the_next_is_not(now: datetime, zone: ZoneInfo) -> None:
+    newest = newest_complete(now, zone)
+    assert is_complete(newest, now, zone)
+    assert not is_complete(newest + timedelta(days=1), now, zone)
+
+
 @given(days, st.integers(1, 400))
 def test_the_window_holds_exactly_its_days(day: date, window: int) -> None:
     kept = [newest_expired(day, window) + timedelta(days=n + 1) for n in range(window)]
@@ -101,9 +110,17 @@ def test_the_window_holds_exactly_its_days(day: date, window: int) -> None:
 @given(days, st.integers(0, 1000))
 def test_months_between_are_those_of_the_days_between(first: date, length: int) -> None:
     last = first + timedelta(days=length)
-    expected = sorted({(first + timedelta(days=n)).replace(day=1) for n in range(length + 1)})
+    expected = sorted({day.replace(day=1) for day in days_between(first, last)})
     assert months_between(first, last) == expected
 
 
-def test_no_months_in_an_empty_span() -> None:
+@given(days, st.integers(0, 1000))
+def test_days_between_are_all_of_them_once(first: date, length: int) -> None:
+    found = days_between(first, first + timedelta(days=length))
+    assert (found[0], found[-1], len(found)) == (first, first + timedelta(days=length), length + 1)
+    assert found == sorted(set(found))
+
+
+def test_an_empty_span_has_no_days_and_no_months() -> None:
+    assert days_between(date(2024, 3, 2), date(2024, 2, 1)) == []
     assert months_between(date(2024, 3, 2), date(2024, 2, 1)) == []

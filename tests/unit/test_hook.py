@@ -157,7 +157,7 @@ def test_contradictions_are_one_sentence_that_names_the_connection(
     ("fields", "extra", "sentence"),
     [
         ({"host": "search", **LOGIN}, {"aws_conn_id": "cloud"}, "remove the login"),
-        ({"host": "search"}, {}, "AWS credentials and a region"),
+        ({"host": "search"}, {}, "needs AWS credentials, and none were found"),
         ({"host": "search"}, {"aws_conn_id": "cloud", "ssl_assert_hostname": False}, "signs the host name"),
         ({"host": "https://x.eu-west-1.aoss.amazonaws.com"}, {"aws_conn_id": "cloud"}, "aws_service to aoss"),
     ],
@@ -186,6 +186,12 @@ def test_sigv4_takes_identity_and_region_from_the_aws_connection(connect, region
 def test_sigv4_needs_no_port_and_always_tls(connect) -> None:
     settings = connect({"auth": "sigv4", "aws_conn_id": "cloud"}, host="x.eu-west-1.es.amazonaws.com").settings
     assert settings.url == "https://x.eu-west-1.es.amazonaws.com:443"
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_host_of_aws_says_the_region(connect) -> None:
+    settings = connect({"auth": "sigv4", "aws_conn_id": "cloud"}, host="x.us-east-2.es.amazonaws.com").settings
+    assert settings.region_name == "us-east-2"
 
 
 @pytest.mark.usefixtures("aws")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,25 +14,28 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.archive.ledger_rows import (
     Counts,
+    Loaded,
     ObjectRow,
     batch_id,
     row_id,
     row_of,
     settings_id,
     source_of,
-    taken_over,
 )
+from opensearch_strata.archive.ledger_takeover import taken_over
 from tests.ledgers import place
 
 numbers = st.integers(0, 2**53)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 counts = st.builds(Counts, numbers, numbers, numbers, numbers, numbers)
 days = st.dictionaries(texts, st.integers(1, 2**53), max_size=4)
+samples = st.lists(texts, max_size=3).map(tuple)
+spans = st.tuples(numbers, numbers)
 rows = st.builds(
     ObjectRow,
     place=st.builds(Place, texts, texts, texts),
     size=numbers,
-    span=st.tuples(numbers, numbers),
+    span=spans,
     state=st.sampled_from(["running", "done", "quarantined", "failed"]),
     owner=texts,
     lease_until=numbers,
@@ -41,13 +43,15 @@ rows = st.builds(
     counts=counts,
     days=days,
     there=days,
-    samples=st.lists(texts, max_size=3).map(tuple),
+    samples=samples,
     resume=numbers,
     format=texts,
     layers=st.lists(texts, max_size=3).map(tuple),
     bytes_in=numbers,
     seconds=st.floats(0, 1e9),
     error=texts,
+    earlier=days,
+    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples), max_size=3).map(tuple),
     seq_no=numbers,
     primary_term=numbers,
 )
@@ -57,6 +61,22 @@ rows = st.builds(
 def test_rows_come_back_from_json(row: ObjectRow) -> None:
     source = orjson.loads(orjson.dumps(source_of("logs", row)))
     assert row_of(source, row.seq_no or 0, row.primary_term or 0) == row
+
+
+def test_rows_from_before_loads_were_kept_are_read() -> None:
+    row = ObjectRow(place(), 1, (10, 20), "done", counts=Counts(3, 3), days={"a": 3}, seq_no=1, primary_term=1)
+    source = source_of("logs", row)
+    assert "loads" not in source
+    assert source["days"] == [{"index": "a", "created": 3, "existed": 0}]
+    assert row_of(source, 1, 1) == row
+    assert row_of(source, 1, 1).is_done_for((10, 20))
+
+
+@given(rows)
+def test_every_raw_day_of_a_row_is_found_by_its_name(row: ObjectRow) -> None:
+    assert {day["index"] for day in source_of("logs", row)["days"]} == row.indices
+    assert row.indices >= row.days.keys() | row.there.keys() | row.earlier.keys()
+    assert all(row.indices >= load.days.keys() | load.there.keys() for load in row.loads)
 
 
 @given(rows)
@@ -101,16 +121,6 @@ def test_each_count_balances_what_was_read(name: str) -> None:
     assert Counts(read=3, **{name: 3}).balanced
     assert not Counts(read=3, **{name: 2}).balanced
     assert not Counts(read=2, **{name: 3}).balanced
-
-
-@pytest.mark.parametrize(
-    ("span", "covered"), [((10, 20), True), ((11, 19), True), ((9, 20), False), ((10, 21), False), ((0, 5), False)]
-)
-def test_a_row_covers_the_ranges_within_its_own(span: tuple[int, int], covered: bool) -> None:
-    row = ObjectRow(place(), 1, (10, 20), state="done")
-    assert row.covers(span) == covered
-    assert row.is_done_for(span) == covered
-    assert not replace(row, state="quarantined").is_done_for(span)
 
 
 @given(rows)

@@ -7,11 +7,14 @@ from datetime import date
 
 import pytest
 
+from local.places import PROJECT
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.formats.strata import line
-from opensearch_strata.archive.manifest import Archived, Manifest, Measure, read_manifest
+from opensearch_strata.archive.keys import reason_apart
+from opensearch_strata.archive.manifest import Archived, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.errors import DefinitionError
-from tests.envelopes import messages_in
+from tests.envelopes import blocks_of, messages_in
 
 LINES = [line(f"id {number}", b'{"n":%d}' % number) for number in range(5)]
 
@@ -30,25 +33,92 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     assert manifest.documents == 7
 
 
-def test_what_was_written_is_verified() -> None:
-    reading = Reading([gzip.compress(b"".join(LINES))], archived=archived())
+def test_the_manifest_that_the_documents_show_is_one() -> None:
+    shown = (PROJECT / "docs" / "formats.md").read_text().partition("```json manifest\n")[2].partition("```")[0]
+    measure = Measure()
+    measure.add(line("a1", b'{"@timestamp":1357354800000}') + line("a2", b'{"@timestamp":1357354800001}'))
+    part = measure.archived("flights/2013.01.05/part-00000.gz")
+    manifest = Manifest(dataset="flights", day=date(2013, 1, 5), objects=(part,))
+    assert read_manifest(shown.encode(), "docs/formats.md") == manifest
+    assert manifest.written().decode() == shown.rstrip()
+
+
+def test_an_object_is_named_by_its_name_in_the_folder() -> None:
+    one = archived()
+    other = one.model_copy(update={"key": "part-0.gz.old"})
+    manifest = Manifest(dataset="flights", day=date(2013, 1, 5), objects=(one, other))
+    assert manifest.named("a copy/part-0.gz") == one
+    assert manifest.named("part-0.gz.old") == other
+    assert manifest.named("flights/part-1.gz") is None
+    assert sorted(manifest.names) == ["part-0.gz", "part-0.gz.old"]
+
+
+@pytest.mark.parametrize(
+    ("key", "beside"),
+    [
+        ("flights/part-0.gz", "flights/manifest.json"),
+        ("part-0.gz", "manifest.json"),
+        ("/x", "/manifest.json"),
+    ],
+)
+def test_a_manifest_lies_beside_its_objects_and_is_none_of_them(key: str, beside: str) -> None:
+    place = manifest_of(Place("b", key, "etag"))
+    assert place == Place("b", beside)
+    assert reason_apart(place.key, 100) == "manifest"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_was_written_is_measured(size: int) -> None:
+    reading = Reading(blocks_of(gzip.compress(b"".join(LINES)), size))
     assert messages_in(list(reading)) == [{"n": number} for number in range(5)]
     assert (reading.format, reading.damage) == ("strata", None)
+    assert reading.measure
+    assert reading.measure.difference(archived()) == ""
 
 
 @pytest.mark.parametrize(
     "lines",
-    [LINES[:4], [*LINES, LINES[0]], [LINES[1], LINES[0], *LINES[2:]], [LINES[0].replace(b"0", b"1"), *LINES[1:]], []],
-    ids=["fewer", "more", "another order", "another byte", "none"],
-)
-def test_what_is_not_what_was_written_is_damage(lines: list[bytes]) -> None:
-    reading = Reading([gzip.compress(b"".join(lines))], archived=archived())
+    [
+        LINES[:4], [*LINES, LINES[0]], [LINES[1], LINES[0], *LINES[2:]], [LINES[0].replace(b"0", b"1"), *LINES[1:]], [],
+        [*LINES[:4], LINES[4][:-1]], [b"\xef\xbb\xbf", *LINES], [*LINES, b"\n"],
+    ],
+    ids=["fewer", "more", "another order", "another byte", "none", "no line end", "a mark", "a blank line"],
+)  # fmt: skip
+def test_what_is_not_what_was_written_is_all_read_and_differs(lines: list[bytes]) -> None:
+    reading = Reading([gzip.compress(b"".join(lines))])
     found = list(reading)
-    assert len(messages_in(found)) == len(lines)
-    assert len(found) == len(lines) + 1
+    assert len(messages_in(found)) == len(found) == sum(b"_id" in one for one in lines)
+    assert reading.damage is None
+    assert reading.measure
+    said = reading.measure.difference(archived())
+    count, size = b"".join(lines).count(b"\n"), sum(map(len, lines))
+    assert said.startswith(f"it holds {count} lines in {size:,} bytes (SHA-256 ")
+    assert f"), and 5 lines in 165 bytes (SHA-256 {archived().sha256}) were archived" in said
+
+
+@pytest.mark.parametrize("format", ["auto", "strata"])
+def test_what_is_cut_off_is_measured_up_to_there(format: str) -> None:
+    reading = Reading([gzip.compress(b"".join(LINES))[:-12]], format)
+    assert len(messages_in(list(reading))) < 5
     assert reading.damage
-    assert "flights/part-0.gz holds" in reading.damage
-    assert "manifest says 5" in reading.damage
+    assert reading.measure
+    assert reading.measure.difference(archived())
+
+
+def test_content_that_is_empty_is_measured_unless_it_is_said_to_be_of_another_format() -> None:
+    measured = {}
+    for format in ("auto", "strata", "json"):
+        reading = Reading([gzip.compress(b"")], format)
+        assert list(reading) == []
+        measured[format] = reading.measure is not None
+    assert measured == {"auto": True, "strata": True, "json": False}
+
+
+def test_other_formats_are_not_measured() -> None:
+    for data in (b'{"n":1}\n', b"text\n"):
+        reading = Reading([data])
+        list(reading)
+        assert reading.measure is None
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,19 @@ def test_a_takeover_adds_to_what_was_counted():
     assert (whole.samples, whole.seconds) == (("i/x",), 3.0)
 
 
+def test_what_was_created_before_a_restart_is_known_though_it_is_there_by_then():
+    row = ObjectRow(ROW.place, 10, (0, 1), counts=Counts(5, 5), days={"i": 5}, resume=5, seconds=2.0)
+    tally = tally_of(row)
+    tally.restart()
+    portion = tally.begin(0)
+    portion.read = portion.waiting = 1
+    tally.stored(portion, "i", existed=1)
+    tally.end()
+    whole = tally.whole()
+    assert (whole.counts, whole.resume, whole.seconds) == (Counts(1, 0, 1), 1, 0.0)
+    assert (whole.earlier, whole.days.get("i", 0), whole.there) == ({"i": 5}, 0, {"i": 1})
+
+
 def test_a_record_in_two_bodies_holds_the_checkpoint_until_both_are_answered():
     tally = tally_of()
     first, second = tally.begin(0), tally.begin(0)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.layers import TooLarge
-from opensearch_strata.archive.ledger_rows import Counts, Span
+from opensearch_strata.archive.ledger_rows import Counts
+from opensearch_strata.archive.manifests import Manifests, Unproven
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Document, Shaper
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.tally import Portion, Tally
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Ingest:
     """Reads objects in one thread.
 
     :param span: event times that are wanted, epoch milliseconds
+    :param manifests: what archives of our own are compared with
     :param send: takes a body that is full, and may keep us waiting
     :param on_cut: called when a body has gone, and nothing of the next one is there yet
     :param ids: whether documents bear ids of ours
@@ -44,6 +47,7 @@ class Ingest:
         self,
         dataset: Dataset,
         span: Span,
+        manifests: Manifests,
         limits: Limits,
         send: Callable[[Body[Portion]], None],
         on_cut: Callable[[], None],
@@ -51,6 +55,7 @@ class Ingest:
     ) -> None:
         self._dataset = dataset
         self._span = span
+        self._manifests = manifests
         self._limits = limits
         self._send = send
         self._on_cut = on_cut
@@ -62,8 +67,9 @@ class Ingest:
         """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
         those of the next object: see :meth:`flush`.
 
-        :returns: how it was cut off, a sentence, or an empty text
-        :raises Poisoned: it holds nothing, or too much that cannot be loaded, or its rest cannot be read
+        :returns: how it was cut off, or that its manifest does not name it, in sentences; or an empty text
+        :raises Poisoned: it holds nothing, or too much that cannot be loaded, or its rest cannot be read, or it is not
+            what its manifest says
         :raises TakenOver: it is not ours any more
         :raises StrataError: it cannot be read
         """
@@ -72,14 +78,14 @@ class Ingest:
         started = time.monotonic()
         try:
             self._load(tally, reading)
-        except TooLarge as error:
-            raise Poisoned(f"{error}") from error
+            return self._checked(tally.place, reading)
+        except (TooLarge, Unproven) as error:
+            raise Poisoned(_joined(reading.damage, f"{error}")) from error
         finally:
             if reading.format == tally.format or not tally.format:  # else nothing was read in the new format
                 tally.format, tally.layers = reading.format, tuple(reading.layers)
             tally.seconds = time.monotonic() - started
             tally.end()
-        return reading.damage or ""
 
     def flush(self) -> None:
         """Send what is there."""
@@ -118,11 +124,16 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is."
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
+
+    def _checked(self, place: Place, reading: Reading) -> str:
+        """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""
+        note = self._manifests.check(place, reading.measure) if reading.measure else ""
         if reading.left_unread:
             raise Poisoned(
-                f"{tally.place} is damaged, and what lies behind the damage was not read. {reading.damage} That is "
+                f"{place} is damaged, and what lies behind the damage was not read. {reading.damage} That is "
                 f"loaded; put a sound copy of the object there and plan again."
             )
+        return _joined(reading.damage, note)
 
     def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
         """What the body takes of the object; if the body is full, of the next body."""
@@ -150,6 +161,10 @@ class Ingest:
             tally.bytes_in += len(block)
             self.bytes_in += len(block)
             yield block
+
+
+def _joined(*sentences: str | None) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def too_many_dead(most_dead: float, place: Place, counts: Counts) -> str:

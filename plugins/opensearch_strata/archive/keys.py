@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from opensearch_strata.archive import manifest
+
 Reason = Literal["empty", "marker", "errors", "dead_letters", "manifest", "in_glacier", "other_time"]
 
 REASONS: dict[Reason, str] = {
@@ -44,7 +46,7 @@ _ERROR_FOLDER = re.compile(
     "(?:processing|AmazonOpenSearchService|elasticsearch|splunk|format-conversion|http-endpoint|decompression"
     "|snowflake|iceberg)[-_]failed"
 )
-_MANIFEST = re.compile(r"(?:.*[._-])?manifest\.json(?:\.gz)?")
+_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.NAME)}(?:\.gz)?")  # ours, and what others call theirs
 
 
 class Arrival(NamedTuple):

@@ -10,22 +10,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger_index import LEDGER_INDEX, Change, LedgerIndex
+from opensearch_strata.archive.ledger_index import LEDGER_INDEX, Change, LedgerIndex, Stored
 from opensearch_strata.archive.ledger_rows import (
     Claims,
     LeaseLost,
     ObjectRow,
-    Span,
     batch_id,
     row_id,
     row_of,
     source_of,
-    taken_over,
 )
+from opensearch_strata.archive.ledger_takeover import taken_over, without_days
 from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
@@ -133,12 +134,14 @@ class Ledger:
         return self._save([replace(row, lease_until=0) for row in rows])
 
     def created_by_day(self) -> dict[str, int]:
-        """Raw index -> documents that rows of any state say were created in it; 0 where all were there before.
+        """Raw index -> documents that rows of any state say were created in it, by whatever attempt; 0 where all were
+        there before.
 
         Of a raw day that nobody else deletes from, at least so many documents must be found.
         """
         source = {"sources": [{"index": {"terms": {"field": "days.index"}}}], "size": _PAGE}
-        page: dict[str, Any] = {"composite": source, "aggs": {"created": {"sum": {"field": "days.created"}}}}
+        sums = {name: {"sum": {"field": f"days.{name}"}} for name in ("created", "earlier")}
+        page: dict[str, Any] = {"composite": source, "aggs": sums}
         body = {
             "size": 0,
             "query": self.query("object"),
@@ -148,13 +151,15 @@ class Ledger:
         self.index.refresh()
         while True:
             found = self.index.search(body).get("aggregations", {}).get("days", {}).get("page", {})
-            created |= {b["key"]["index"]: int(b["created"]["value"]) for b in found.get("buckets", [])}
+            for day in found.get("buckets", []):
+                created[day["key"]["index"]] = int(day["created"]["value"] + day["earlier"]["value"])
             if "after_key" not in found:
                 return created
             source["after"] = found["after_key"]
 
     def forget_days(self, indices: Collection[str]) -> int:
-        """Forget every object with documents in raw indices that are gone, so that it is loaded again; how many.
+        """Forget the loads of every object with documents in raw indices that are gone, so that it is loaded again for
+        their ranges; how many objects.
 
         Rows of objects that are just being loaded stay.
         """
@@ -163,7 +168,17 @@ class Ledger:
         query["bool"]["must_not"] = [
             {"bool": {"filter": [{"term": {"state": "running"}}, {"range": {"lease_until": {"gt": now_ms()}}}]}}
         ]
-        return self._delete(query)
+
+        def without(stored: Stored) -> Change:
+            left = without_days(row_of(stored.source, stored.seq_no, stored.primary_term), indices)
+            source = source_of(self.dataset_name, left) if left else None
+            return Change(stored.id, source, stored.seq_no, stored.primary_term)
+
+        forgotten = 0
+        found = self.index.find(query)
+        while part := [without(stored) for stored in islice(found, _PAGE)]:  # what is written is found no more
+            forgotten += sum(version is not None for version in self.index.write(part))
+        return forgotten
 
     def write_plan(self, plan_id: str, batches: Sequence[Sequence[Listed]]) -> None:
         """Write down what each batch of a plan loads; a plan of the same id is replaced."""

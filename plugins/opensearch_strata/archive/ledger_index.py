@@ -216,6 +216,11 @@ class LedgerIndex:
         docs = self.client.mget(index=self.name, body={"ids": ids})["docs"]
         for fault in (doc["error"] for doc in docs if "error" in doc):
             # No answer is not the same as no document.
+            if fault["type"] == "security_exception":
+                raise Refused(
+                    f"The ledger {self.name} cannot be read: {fault['reason']}. Nothing was changed. Give the user "
+                    f"the role of a backfill."
+                )
             if fault["type"] != "index_not_found_exception":
                 raise _NotNow(f"A document cannot be read, {fault['type']} ({fault['reason']}).")
         return [Stored(d["_id"], d["_source"], d["_seq_no"], d["_primary_term"]) for d in docs if d.get("found")]

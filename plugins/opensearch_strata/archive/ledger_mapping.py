@@ -29,7 +29,11 @@ PROPERTIES: dict[str, Any] = {
     "existed": _LONG,
     "filtered": _LONG,
     "dead": _LONG,
-    "days": {"type": "nested", "properties": {"index": _KEYWORD, "created": _LONG, "existed": _LONG}},
+    "days": {
+        "type": "nested",
+        "properties": {"index": _KEYWORD, "created": _LONG, "existed": _LONG, "earlier": _LONG},
+    },
+    "loads": _OPAQUE,
     "samples": _NOTE,
     "resume": _LONG,
     "format": _KEYWORD,

@@ -1,23 +1,23 @@
 """What the ledger knows of an object, and how it is written down. Pure.
 
-A row is one version of an object: the same key with another eTag has a row of its own, and the old one stays.
+A row is one version of an object: the same key with another eTag has a row of its own, and the old one stays. Objects
+hold events of neighbouring days, and are loaded for one range of days after the other: a row is about the latest range,
+and keeps what was finished before.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.spans import Span, cover, meet
 from opensearch_strata.errors import TransientError
 
 State = Literal["running", "done", "quarantined", "failed"]
 """A running row whose lease has expired is free; ``done`` holds for a range of event times."""
-
-Span = tuple[int, int]
-"""Range of event times in epoch milliseconds: from the first one on, before the second."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,47 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Loaded:
+    """What became of an object's events in a load for one range.
+
+    :param days: raw index -> documents created in it
+    :param there: raw index -> documents that were already there; together with ``days`` it names every raw day that
+        has documents of the object in the range
+    :param samples: ``index/id`` of some documents, to be looked up by the proof
+    """
+
+    span: Span
+    counts: Counts
+    days: Mapping[str, int]
+    there: Mapping[str, int]
+    samples: tuple[str, ...]
+
+    @property
+    def indices(self) -> set[str]:
+        """The raw days with documents of it."""
+        return self.days.keys() | self.there.keys()
+
+
+@dataclass(frozen=True)
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there`` and ``samples`` are about the records below ``resume`` while the row is running, and
-    about the whole object when it is done. An attempt that was interrupted is thus continued without counting twice;
-    documents that it had created beyond ``resume`` are counted as already there by the next one.
+    Counts, ``days``, ``there`` and ``samples`` (see :class:`Loaded`) are about the records below ``resume`` while the
+    row is running, and about the whole object when it is done. An attempt that was interrupted is thus continued
+    without counting twice; documents that it had created beyond ``resume`` are already there for the next one.
 
     :param size: bytes in S3
-    :param span: event times that the row is about
+    :param span: event times that the latest attempt is about
     :param owner: who loads it, a name that no two loaders share
     :param lease_until: epoch milliseconds; from then on anybody may take over
     :param attempt: from 1 on; every claim adds one
-    :param days: raw index -> documents created in it
-    :param there: raw index -> documents that were already there; together with ``days`` it names every raw day that
-        has documents of the object
-    :param samples: ``index/id`` of some documents, to be looked up by the proof
     :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
         them in this format
     :param bytes_in: bytes read from S3
     :param error: why it failed or is in quarantine, a sentence
+    :param earlier: raw index -> documents that attempts before this one created in it, for whatever range, finished or
+        not; none of them is in ``days``
+    :param loads: those of them that were finished, the oldest first
     :param seq_no: of the document that holds the row, as is ``primary_term``; None for a row not written yet
     """
 
@@ -91,16 +112,37 @@ class ObjectRow:
     bytes_in: int = 0
     seconds: float = 0.0
     error: str = ""
+    earlier: Mapping[str, int] = field(default_factory=dict)
+    loads: tuple[Loaded, ...] = ()
     seq_no: int | None = None
     primary_term: int | None = None
 
-    def covers(self, span: Span) -> bool:
-        """Whether the row is about all of a range."""
-        return self.span[0] <= span[0] and span[1] <= self.span[1]
+    @property
+    def current(self) -> Loaded:
+        """What the latest attempt has come to."""
+        return Loaded(self.span, self.counts, self.days, self.there, self.samples)
+
+    @property
+    def finished(self) -> tuple[Loaded, ...]:
+        """All loads that came to their end, the oldest first."""
+        return (*self.loads, self.current) if self.state == "done" else self.loads
+
+    @property
+    def indices(self) -> set[str]:
+        """The raw days that it names."""
+        return self.earlier.keys() | self.current.indices.union(*(load.indices for load in self.loads))
 
     def is_done_for(self, span: Span) -> bool:
         """Whether nothing is left to load of a range."""
-        return self.state == "done" and self.covers(span)
+        return cover((load.span for load in self.finished), span)
+
+    def loaded_for(self, span: Span) -> tuple[Loaded, ...]:
+        """The loads by which it is done for a range, none if it is not. One that covers it alone is enough; of several
+        such, the one that was about little else."""
+        alone = [load for load in self.finished if cover([load.span], span)]
+        if alone:
+            return (min(alone, key=lambda load: load.span[1] - load.span[0]),)
+        return tuple(load for load in self.finished if meet(load.span, span)) if self.is_done_for(span) else ()
 
 
 @dataclass(frozen=True)
@@ -128,18 +170,6 @@ class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
         super().__init__(message)
         self.lost = lost
         self.held = held
-
-
-def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
-    """The row as its next attempt begins.
-
-    One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on.
-    """
-    if row.state not in ("running", "failed") or row.span != span:
-        row = ObjectRow(
-            row.place, row.size, span, attempt=row.attempt, seq_no=row.seq_no, primary_term=row.primary_term
-        )
-    return replace(row, state="running", attempt=row.attempt + 1, error="")
 
 
 def row_id(dataset: str, place: Place) -> str:
@@ -177,14 +207,11 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "owner": row.owner,
         "lease_until": row.lease_until,
         "attempt": row.attempt,
-        "read": row.counts.read,
-        "created": row.counts.created,
-        "existed": row.counts.existed,
-        "filtered": row.counts.filtered,
-        "dead": row.counts.dead,
+        **asdict(row.counts),
         "days": [
             {"index": index, "created": row.days.get(index, 0), "existed": row.there.get(index, 0)}
-            for index in sorted(row.days.keys() | row.there.keys())
+            | ({"earlier": row.earlier[index]} if index in row.earlier else {})
+            for index in sorted(row.indices)
         ],
         "samples": list(row.samples),
         "resume": row.resume,
@@ -193,6 +220,8 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "bytes_in": row.bytes_in,
         "seconds": row.seconds,
         "error": row.error,
+        # A row without any fits into an index from before loads were kept, as a run may still be at it.
+        **({"loads": [_source_of_load(load) for load in row.loads]} if row.loads else {}),
     }
 
 
@@ -206,9 +235,9 @@ def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectR
         owner=source["owner"],
         lease_until=source["lease_until"],
         attempt=source["attempt"],
-        counts=Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"]),
-        days={day["index"]: day["created"] for day in source["days"] if day["created"]},
-        there={day["index"]: day["existed"] for day in source["days"] if day["existed"]},
+        counts=_counts_of(source),
+        days=_by_day(source, "created"),
+        there=_by_day(source, "existed"),
         samples=tuple(source["samples"]),
         resume=source["resume"],
         format=source["format"],
@@ -216,6 +245,35 @@ def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectR
         bytes_in=source["bytes_in"],
         seconds=source["seconds"],
         error=source["error"],
+        earlier=_by_day(source, "earlier"),
+        loads=tuple(_load_of(load) for load in source.get("loads", ())),
         seq_no=seq_no,
         primary_term=primary_term,
     )
+
+
+def _source_of_load(load: Loaded) -> dict[str, Any]:
+    return {
+        "span_start": load.span[0],
+        "span_end": load.span[1],
+        **asdict(load.counts),
+        "days": [
+            {"index": index, "created": load.days.get(index, 0), "existed": load.there.get(index, 0)}
+            for index in sorted(load.indices)
+        ],
+        "samples": list(load.samples),
+    }
+
+
+def _load_of(source: Mapping[str, Any]) -> Loaded:
+    span = source["span_start"], source["span_end"]
+    days, there = _by_day(source, "created"), _by_day(source, "existed")
+    return Loaded(span, _counts_of(source), days, there, tuple(source["samples"]))
+
+
+def _counts_of(source: Mapping[str, Any]) -> Counts:
+    return Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
+
+
+def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:
+    return {day["index"]: day[number] for day in source["days"] if day.get(number)}

@@ -121,22 +121,29 @@ class Listing:
                         self._set_apart("errors", found)
 
     def _folders(self) -> Iterator[str]:
-        options = {"Prefix": self._prefix, "Delimiter": "/", "PaginationConfig": {"MaxItems": _MOST_FOLDERS}}
-        for page in self._pages(self._prefix, options):
+        limits = {"MaxItems": _MOST_FOLDERS}
+        for page in pages(self._s3, self._bucket, self._prefix, Delimiter="/", PaginationConfig=limits):
             yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
     def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
-        for page in self._pages(prefix, {"Prefix": prefix, "OptionalObjectAttributes": ["RestoreStatus"]}):
+        for page in pages(self._s3, self._bucket, prefix, OptionalObjectAttributes=["RestoreStatus"]):
             yield from page.get("Contents", [])
 
-    def _pages(self, prefix: str, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        from botocore.exceptions import BotoCoreError, ClientError
 
-        try:
-            yield from self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **options)
-        except (BotoCoreError, ClientError) as error:
-            sentence = f"s3://{self._bucket}/{prefix} cannot be listed. {explain(error)}"
-            raise (TransientError if is_transient(error) else Refused)(sentence) from error
+def pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
+    """The answers to a listing.
+
+    :param options: of the paginator of ``list_objects_v2``
+    :raises Refused: S3 does not allow it, or there is no such bucket
+    :raises TransientError: S3 does not answer
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **options)
+    except (BotoCoreError, ClientError) as error:
+        sentence = f"s3://{bucket}/{prefix} cannot be listed. {explain(error)}"
+        raise (TransientError if is_transient(error) else Refused)(sentence) from error
 
 
 def _is_in_glacier(found: dict[str, Any]) -> bool:

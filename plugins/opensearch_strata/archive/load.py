@@ -14,11 +14,13 @@ from opensearch_strata.archive.dead_letters import DeadLetterFile
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ingest import Ingest, Poisoned, TakenOver, too_many_dead
 from opensearch_strata.archive.leases import Leases, Outcome
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, Span, State
+from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, State
 from opensearch_strata.archive.limits import Limits
+from opensearch_strata.archive.manifests import Manifests
 from opensearch_strata.archive.objects import Listed, open_object
 from opensearch_strata.archive.progress import Meter, Progress
 from opensearch_strata.archive.sender import Sender
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.tally import Portion, Tally, credit
 from opensearch_strata.errors import Refused, StrataError, TransientError, is_transient
 
@@ -156,7 +158,7 @@ class _Load:
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
         self._sender = Sender(client, credit, limits, settings.patience)
-        self._ingest = Ingest(dataset, span, limits, self._send, self._on_cut, settings.ids)
+        self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:
         """Load all, first what is free."""

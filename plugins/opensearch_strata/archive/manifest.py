@@ -1,21 +1,32 @@
-"""What is written beside an archive of our own, and the proof that what is read is what was written. Pure."""
+"""What is written beside an archive of our own, and whether what is read is what was written. Pure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from opensearch_strata.archive.source import Damaged
+from opensearch_strata.archive.events import Place
 from opensearch_strata.errors import DefinitionError
+
+NAME = "manifest.json"
+"""Base name of a manifest; it lies in the folder of the objects that it names."""
+
+
+def manifest_of(place: Place) -> Place:
+    """Where the manifest of an object is, if it has one."""
+    folder, slash, _ = place.key.rpartition("/")
+    return Place(place.bucket, f"{folder}{slash}{NAME}")
 
 
 class Archived(BaseModel):
     """One object of an archived day.
 
+    :param key: in the same bucket; behind the last slash it counts, so that a folder may be copied elsewhere
     :param documents: lines of the decoded object
     :param bytes: of the decoded object
     :param sha256: of the decoded object, in hexadecimal digits
@@ -43,6 +54,19 @@ class Manifest(BaseModel):
     def documents(self) -> int:
         """Documents of the day."""
         return sum(archived.documents for archived in self.objects)
+
+    def named(self, key: str) -> Archived | None:
+        """What it says of an object in its folder; None if it does not name it."""
+        return self._by_name.get(_base_name(key))
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of its objects, within the folder."""
+        return self._by_name.keys()
+
+    @cached_property
+    def _by_name(self) -> dict[str, Archived]:
+        return {_base_name(archived.key): archived for archived in self.objects}
 
     def written(self) -> bytes:
         """The manifest's own content."""
@@ -77,24 +101,25 @@ class Measure:
         self._documents += block.count(b"\n")
         self._bytes += len(block)
 
+    def watched(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same blocks, added as they pass."""
+        for block in blocks:
+            self.add(block)
+            yield block
+
     def archived(self, key: str) -> Archived:
         """What the manifest says of it."""
         return Archived(key=key, documents=self._documents, bytes=self._bytes, sha256=self._hash.hexdigest())
 
+    def difference(self, archived: Archived) -> str:
+        """How this is not what was archived, half a sentence; empty if it is."""
+        found = self.archived(archived.key)
+        return "" if found == archived else f"it holds {_shown(found)}, and {_shown(archived)} were archived"
 
-def verified(blocks: Iterable[bytes], archived: Archived) -> Iterator[bytes]:
-    """The decoded blocks of an object, compared with its manifest when they are at their end.
 
-    :raises Damaged: after the last block, if they are not what was written
-    """
-    measure = Measure()
-    for block in blocks:
-        measure.add(block)
-        yield block
-    found = measure.archived(archived.key)
-    if found != archived:
-        raise Damaged(
-            f"{archived.key} holds {found.documents} documents in {found.bytes} bytes (sha256 {found.sha256}), its "
-            f"manifest says {archived.documents} in {archived.bytes} (sha256 {archived.sha256}).",
-            found.bytes,
-        )
+def _shown(archived: Archived) -> str:
+    return f"{archived.documents:,} lines in {archived.bytes:,} bytes (SHA-256 {archived.sha256})"
+
+
+def _base_name(key: str) -> str:
+    return key.rpartition("/")[2]

@@ -12,7 +12,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.aws_errors import error_code
-from opensearch_strata.errors import Refused, StrataError, TransientError, explain, is_transient
+from opensearch_strata.aws_identity import default_session
+from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError, explain, is_transient
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -49,23 +50,27 @@ class Listed(NamedTuple):
 
 
 def build_s3(connections: int = 10) -> BaseClient:
-    """A client by boto3's own chain of settings: environment, profile, role; ``AWS_ENDPOINT_URL`` counts.
+    """A client by the AWS CLI's chain of settings: environment, profile, role; ``AWS_ENDPOINT_URL`` counts.
 
     :param connections: kept open; as many as there are threads
     :raises Refused: the settings cannot be used; the sentence says which
     """
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        session = boto3.Session()
+        session = default_session()
         client = session.client("s3", config=s3_config(connections))
-        host = urlsplit(client.meta.endpoint_url).hostname or ""
-        if not host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        if not is_aws(client.meta.endpoint_url):
             client = session.client("s3", config=s3_config(connections, path_style=True))
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, DefinitionError, ValueError) as error:
         raise Refused(f"No client for S3 could be made. {explain(error)}") from error
     return client
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Whether an endpoint is AWS's own; elsewhere there is no host name for each bucket."""
+    host = urlsplit(endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def s3_config(connections: int = 10, path_style: bool = False) -> Config:

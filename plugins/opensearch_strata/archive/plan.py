@@ -16,6 +16,7 @@ from uuid import uuid4
 from opensearch_strata.archive.disk import copies, free_below_watermark
 from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
 from opensearch_strata.archive.keys import REASONS, Reason
+from opensearch_strata.archive.ledger_takeover import without_days
 from opensearch_strata.archive.letters import dead_letters_url
 from opensearch_strata.archive.listing import Amount, Listing
 from opensearch_strata.archive.objects import Listed
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.archive.ledger import Ledger
-    from opensearch_strata.archive.ledger_rows import ObjectRow, Span
+    from opensearch_strata.archive.ledger_rows import ObjectRow
+    from opensearch_strata.archive.spans import Span
     from opensearch_strata.dataset import Dataset
 
 _ASKED_AT_ONCE = 1000  # rows of the ledger
@@ -109,6 +111,11 @@ class Plan:
     def amount(self) -> Amount:
         """The objects to load."""
         return Amount(sum(len(batch.objects) for batch in self.batches), sum(batch.size for batch in self.batches))
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there are objects, to be loaded or loaded already; without any, the source is likely wrong."""
+        return bool(self.batches or self.left_out.objects)
 
     @property
     def refusal(self) -> str | None:
@@ -239,7 +246,8 @@ class _NotLoaded:
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
-        if row and row.is_done_for(self.span) and (row.days.keys() | row.there.keys()).isdisjoint(self.poorer_days):
+            row = without_days(row, self.poorer_days)
+        if row and row.is_done_for(self.span):
             self.left_out = self.left_out.plus(listed.size)
         elif frozen:
             self.frozen = self.frozen.plus(listed.size)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, Span
-from opensearch_strata.archive.raw_indices import refresh
+from opensearch_strata.archive.ledger_rows import Counts, Loaded, ObjectRow
+from opensearch_strata.archive.raw_indices import documents_in, refresh
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:
@@ -132,22 +133,18 @@ _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
 
 
-def prove(
-    client: OpenSearch, ledger: Ledger, places: Iterable[Place], span: Span, *, dropped: Collection[str] = ()
-) -> BackfillProof:
+def prove(client: OpenSearch, ledger: Ledger, places: Iterable[Place], span: Span) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
     :param places: every object of the plan, those included that were done before; read once, however many
-    :param dropped: raw days that were dropped on purpose since; nothing is looked for in them
     :raises TransientError: a raw day cannot be read right now
     """
     found = _Found()
     for part in _parts(places):
         rows = ledger.rows(part)
-        done = [row for place in part if (row := _judged(found, place, rows.get(place), span))]
-        samples = [sample for row in done for sample in row.samples if _split(sample)[0] not in dropped]
-        _look_up(client, found, samples)
-    days = _prove_days(client, ledger, found, dropped)
+        loads = [load for place in part for load in _judged(found, place, rows.get(place), span)]
+        _look_up(client, found, [sample for load in loads for sample in load.samples])
+    days = _prove_days(client, ledger, found)
     for day in days:
         if not day.holds:
             found.add_problem(_LOST, f"{day.index}: {day.by_all} were created, {day.documents or 0} are there")
@@ -166,8 +163,16 @@ def prove(
     return BackfillProof(checks, days, found.counts)
 
 
-def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> ObjectRow | None:
-    """The row of an object that is done, added to the sums; else what it is instead is noted."""
+def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
+    """The loads by which an object is done, added to the sums; without any it is noted what it is instead.
+
+    Whoever loads it for another range by now does not count.
+    """
+    loads = row.loaded_for(span) if row else ()
+    for load in loads:
+        _add(found, place, load)
+    if loads:
+        return loads
     if row is None:
         found.add_problem(_MISSING, f"{place}")
     elif row.state == "running":
@@ -176,21 +181,18 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> O
         found.add_problem(_FAILED, f"{place}: {row.error}")
     elif row.state == "quarantined":
         found.add_problem(_QUARANTINED, f"{place}: {row.error}")
-    elif not row.covers(span):
-        found.add_problem(_OTHER_RANGE, f"{place}")
     else:
-        _add(found, row)
-        return row
-    return None
+        found.add_problem(_OTHER_RANGE, f"{place}")
+    return ()
 
 
-def _add(found: _Found, row: ObjectRow) -> None:
-    found.counts += row.counts
-    found.created.update(row.days)
-    found.existed.update(row.there)
-    by_day = sum(row.days.values()), sum(row.there.values())
-    if not row.counts.balanced or by_day != (row.counts.created, row.counts.existed):
-        found.add_problem(_UNBALANCED, f"{row.place}: {row.counts}, by day {by_day[0]} created and {by_day[1]} there")
+def _add(found: _Found, place: Place, load: Loaded) -> None:
+    found.counts += load.counts
+    found.created.update(load.days)
+    found.existed.update(load.there)
+    by_day = sum(load.days.values()), sum(load.there.values())
+    if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
+        found.add_problem(_UNBALANCED, f"{place}: {load.counts}, by day {by_day[0]} created and {by_day[1]} there")
 
 
 def _look_up(client: OpenSearch, found: _Found, samples: list[str]) -> None:
@@ -211,35 +213,24 @@ def _split(sample: str) -> tuple[str, str]:
     return index, identity
 
 
-def _prove_days(client: OpenSearch, ledger: Ledger, found: _Found, dropped: Collection[str]) -> list[DayProof]:
-    indices = sorted((found.created.keys() | found.existed.keys()) - set(dropped))
+def _prove_days(client: OpenSearch, ledger: Ledger, found: _Found) -> list[DayProof]:
+    indices = sorted(found.created.keys() | found.existed.keys())
     # The ledger first: what is created while we count can only be too much, not too little.
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
         refresh(client, indices)
-    days = []
     deadline = time.monotonic() + (VISIBLE if ledger.index.serverless else 0)
-    for index in indices:
-        while True:
-            documents = _count(client, index)
-            by_ours = found.created[index]  # the ledger's sums may be behind, where nobody can refresh it
-            day = DayProof(index, by_ours, found.existed[index], max(by_ours, by_all.get(index, 0)), documents)
-            if day.holds or documents is None or time.monotonic() >= deadline:
-                break
-            time.sleep(1)
-        days.append(day)
-    return days
+    while True:
+        documents = documents_in(client, indices)
+        days = [_day(found, index, by_all.get(index, 0), documents[index]) for index in indices]
+        if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
+            return days
+        time.sleep(1)
 
 
-def _count(client: OpenSearch, index: str) -> int | None:
-    from opensearchpy import NotFoundError
-
-    body = {"size": 0, "track_total_hits": True}
-    try:
-        answer = client.search(index=index, body=body, params={"allow_partial_search_results": "false"})
-    except NotFoundError:
-        return None
-    return int(answer["hits"]["total"]["value"])
+def _day(found: _Found, index: str, by_all: int, documents: int | None) -> DayProof:
+    by_ours = found.created[index]  # the ledger's sums may be behind, where nobody can refresh it
+    return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents)
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:

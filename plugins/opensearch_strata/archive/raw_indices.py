@@ -131,6 +131,37 @@ def refresh(client: OpenSearch, names: Sequence[str]) -> None:
         _PATIENTLY(client.indices.refresh, index=",".join(part), params=_THOSE_THERE)
 
 
+def documents_in(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None]:
+    """Name -> how many documents searches see in the index; None if it is not there.
+
+    :raises Refused: one is closed
+    :raises TransientError: one cannot be counted right now
+    """
+    if not names:
+        return {}
+    body = {"size": 0, "track_total_hits": True}
+    heads = [{"index": name, "allow_partial_search_results": False} for name in names]
+    found = client.msearch(
+        body=[line for head in heads for line in (head, body)],
+        params={"filter_path": "responses.hits.total.value,responses.status,responses.error.type"},
+    )
+    return {name: _count_of(name, answer) for name, answer in zip(names, found["responses"], strict=True)}
+
+
+def _count_of(name: str, answer: Mapping[str, Any]) -> int | None:
+    if answer["status"] == 404:
+        return None
+    if "hits" not in answer and answer["error"]["type"] == "index_closed_exception":
+        raise Refused(f"{name} is closed, so its documents cannot be counted. Nothing was changed. Open it first.")
+    if "hits" not in answer:
+        raise TransientError(
+            f"The documents of {name} cannot be counted right now ({answer['status']}: {answer['error']['type']}), so "
+            f"nobody knows whether some are gone. Nothing was changed; run it again."
+        )
+    count: int = answer["hits"]["total"]["value"]
+    return count
+
+
 def _found(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in _parts(names):

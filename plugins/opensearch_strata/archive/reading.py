@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines
+from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines, strata
 from opensearch_strata.archive.layers import LIMITS, Damaged, Limits, decoded
-from opensearch_strata.archive.manifest import Archived, verified
+from opensearch_strata.archive.manifest import Measure
 from opensearch_strata.archive.source import KEPT, Source
 
 _HEAD = 2**16
@@ -19,13 +19,13 @@ class Reading:
 
     What is wrong with the object's end never costs what is before it: everything complete is given, then one
     :class:`Broken`, and ``damage`` says what happened. ``left_unread`` is whether it was not the end of the object:
-    something lies behind the damage.
+    something lies behind the damage. Of an archive of our own, and of content that is empty, ``measure`` is what a
+    manifest tells about; of all else it is None.
 
     :param blocks: of the object as it lies in S3, of any size
     :param format: a name of ``FORMATS``, or auto: the content decides
     :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
     :param limits: of what it may unpack to
-    :param archived: what a manifest says of the object; None if there is no manifest
     """
 
     def __init__(
@@ -34,15 +34,14 @@ class Reading:
         format: str = "auto",
         begins: Callable[[str], bool] | None = None,
         limits: Limits = LIMITS,
-        archived: Archived | None = None,
     ) -> None:
         self.layers: list[str] = []
         self.format = "" if format == "auto" else format
         self.damage: str | None = None
         self.left_unread = False
+        self.measure: Measure | None = None
         self._begins = begins
-        content = decoded(blocks, limits, self.layers)
-        self._content = Source(verified(content, archived) if archived else content)
+        self._content = Source(decoded(blocks, limits, self.layers))
 
     def __iter__(self) -> Iterator[Event | Broken]:
         """Every event and every record that is none, in the order of the object.
@@ -60,12 +59,12 @@ class Reading:
 
     def _items(self) -> Iterator[Event | Broken]:
         content = self._content
-        if content.head(3) == _BYTE_ORDER_MARK:
-            content.exactly(3)
+        mark = content.exactly(3) if content.head(3) == _BYTE_ORDER_MARK else b""
         head = content.head(_HEAD)
         if not head:
             if content.damage:
                 raise content.damage
+            self.measure = Measure() if self.format in ("", "strata") else None
             return iter(())
         self.format = self.format or detected(head) or self._by_first_line(head)
         if not self.format:
@@ -74,6 +73,10 @@ class Reading:
             return lines.entries(content.rest(), self._begins)
         if self.format == "firehose_errors":
             return firehose_errors.events(content.rest(), self._begins)
+        if self.format == "strata":
+            self.measure = Measure()
+            self.measure.add(mark)
+            return strata.events(self.measure.watched(content.rest()))
         return FORMATS[self.format].events(content.rest())
 
     def _by_first_line(self, head: bytes) -> str:

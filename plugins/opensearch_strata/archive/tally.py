@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.events import Place, raw_of
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger_takeover import counted_anew
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.bodies import Body
@@ -88,11 +89,9 @@ class Tally:
         return portion
 
     def restart(self) -> None:
-        """Forget what earlier attempts counted; to be called before the first portion."""
+        """Begin at the first record, whatever earlier attempts counted; to be called before the first portion."""
         with self._lock:
-            self._certain = replace(
-                self._certain, counts=Counts(), days={}, there={}, samples=(), resume=0, seconds=0.0
-            )
+            self._certain = counted_anew(self._certain)
 
     def end(self) -> None:
         """Nothing more will be read."""

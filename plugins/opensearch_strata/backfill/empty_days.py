@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from opensearch_strata.history.raw_day import count_documents
-from opensearch_strata.retention import block_writes
+from opensearch_strata.retention import allow_writes, block_writes, delete_index
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -14,18 +14,26 @@ if TYPE_CHECKING:
 def delete_if_empty(client: OpenSearch, index: str) -> bool:
     """Delete an index by its exact name if it holds no document; writes are blocked between count and deletion.
 
+    Whatever keeps it from being deleted lifts the block again.
+
     :returns: whether it was deleted by us
-    :raises Refused: the server does not block writes; it was kept
+    :raises Refused: the server does not block writes, or another run holds it read-only; it was kept
+    :raises TransientError: the server did not confirm the deletion
     """
     from opensearchpy import NotFoundError
 
+    blocked = False
     try:
-        if count_documents(client, index) or not block_writes(client, index):
-            return False
         if count_documents(client, index):
-            client.indices.put_settings(index=index, body={"index.blocks.write": None})
             return False
-        client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
+        blocked = block_writes(client, index)
+        if not blocked or count_documents(client, index):
+            return False
+        delete_index(client, index)
+        blocked = False
     except NotFoundError:
         return False
+    finally:
+        if blocked:
+            allow_writes(client, index)
     return True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any, Self
 
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.loading_settings import restore_abandoned
 from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
-from opensearch_strata.archive.raw_indices import refresh
-from opensearch_strata.errors import DefinitionError, Refused, TransientError
+from opensearch_strata.archive.raw_indices import documents_in, refresh
+from opensearch_strata.days import days_between
+from opensearch_strata.errors import DefinitionError, Refused
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -55,11 +56,6 @@ class PlanRef:
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]
         return cls(**{**value, "first": first, "last": last, "span": (start, end)})
-
-
-def days_between(first: date, last: date) -> list[date]:
-    """All days from the first to the last, both included."""
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def plan_backfill(
@@ -110,30 +106,5 @@ def poorer_days(client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Sequ
     created = {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
     if not ledger.index.serverless:
         refresh(client, list(created))
-    held = zip(created, _documents(client, list(created)), strict=True)
-    return [name for name, documents in held if documents is None or documents < max(created[name], 1)]
-
-
-def _documents(client: OpenSearch, names: Sequence[str]) -> list[int | None]:
-    """How many documents searches see in each index; None of one that is not there."""
-    if not names:
-        return []
-    body = {"size": 0, "track_total_hits": True}
-    heads = [{"index": name, "allow_partial_search_results": False} for name in names]
-    found = client.msearch(
-        body=[line for head in heads for line in (head, body)],
-        params={"filter_path": "responses.hits.total.value,responses.status,responses.error.type"},
-    )
-    return [_count_of(name, answer) for name, answer in zip(names, found["responses"], strict=True)]
-
-
-def _count_of(name: str, answer: Mapping[str, Any]) -> int | None:
-    if answer["status"] == 404:
-        return None
-    if "hits" not in answer:
-        raise TransientError(
-            f"The documents of {name} cannot be counted right now ({answer['status']}: {answer['error']['type']}), so "
-            f"nobody knows whether some are gone. Nothing was changed; plan again."
-        )
-    count: int = answer["hits"]["total"]["value"]
-    return count
+    held = documents_in(client, list(created))
+    return [name for name, count in created.items() if (held[name] or 0) < max(count, 1)]

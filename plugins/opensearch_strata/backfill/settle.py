@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.backfill.then import Then
 from opensearch_strata.cycle import nothing_to_condense, require_proven
-from opensearch_strata.days import day_of, newest_expired, require_complete
+from opensearch_strata.days import day_of, newest_complete, newest_expired, require_complete
 from opensearch_strata.errors import Refused, StrataError, explain
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
-
-Then = Literal["keep", "condense", "condense_and_drop"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
         return Settled(day, "nothing", note=nothing_to_condense(dataset, day, raw))
     proof = prove(client, dataset, day)
     proven = require_proven(proof)
-    newest = day_of(now, dataset.zone) - timedelta(days=1)
+    newest = newest_complete(now, dataset.zone)
     if then == "condense":
         return Settled(day, "condensed", proven.documents, proof.rows)
     if day > newest_expired(newest, dataset.raw.window_days):

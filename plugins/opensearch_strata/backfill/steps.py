@@ -6,7 +6,7 @@ Each is safe to repeat, and after any of them a run may be killed: the next one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
@@ -109,17 +109,14 @@ def end(client: OpenSearch, dataset: Dataset, owner: str, *, serverless: bool = 
     return [index for index in sorted(made_by_us(client, free)) if delete_if_empty(client, index)]
 
 
-def prove_plan(
-    client: OpenSearch, dataset: Dataset, ref: PlanRef, *, dropped: Collection[str] = (), serverless: bool = False
-) -> BackfillProof:
+def prove_plan(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> BackfillProof:
     """Prove from ledger and raw days that everything planned is loaded. Changes nothing.
 
-    :param dropped: raw days that were dropped on purpose since
     :raises TransientError: ledger or raw days cannot be read right now
     """
     ledger = Ledger(client, dataset.name, serverless=serverless)
     places = (listed.place for number in range(ref.batches) for listed in ledger.batch(ref.plan_id, number))
-    return prove(client, ledger, places, ref.span, dropped=dropped)
+    return prove(client, ledger, places, ref.span)
 
 
 def forget(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> None:

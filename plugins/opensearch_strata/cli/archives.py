@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opensearch_strata.cli.connection import connected, find_dataset
-from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url, read_day
+from opensearch_strata.backfill.then import Then
+from opensearch_strata.cli.connection import connected, find_dataset, is_serverless
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -25,15 +26,12 @@ if TYPE_CHECKING:
     from opensearch_strata.backfill.settle import Settled
     from opensearch_strata.dataset import Dataset
 
-# Then of backfill.settle, written again: importing it would double the time of `strata --help`.
-ThenChoice = Literal["keep", "condense", "condense_and_drop"]
-
 
 def backfill(
     dataset: DatasetName,
     *,
-    first: Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")],
-    last: Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")],
+    first: FirstDay,
+    last: LastDay,
     url: Url,
     source: Annotated[
         str | None,
@@ -42,7 +40,7 @@ def backfill(
     apply: Annotated[bool, typer.Option("--apply", help="Load. Without it the plan is only shown.")] = False,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Processes that load at once.")] = 1,
     then: Annotated[
-        ThenChoice,
+        Then,
         typer.Option("--then", help="What becomes of the days: kept raw, condensed, or condensed and dropped again."),
     ] = "keep",
     ca_certs: CaCerts = None,
@@ -56,17 +54,18 @@ def backfill(
     AWS_ENDPOINT_URL and so on.
     """
     from opensearch_strata.archive.objects import build_s3
-    from opensearch_strata.backfill.plans import days_between, plan_backfill
+    from opensearch_strata.backfill.plans import plan_backfill
     from opensearch_strata.backfill.settle import require_settleable, settle_days
+    from opensearch_strata.days import days_between
     from opensearch_strata.errors import Refused
 
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
-    with connected(url, ca_certs) as client:
-        plan = plan_backfill(build_s3(), client, definition, source, first, last)
+    with connected(url, ca_certs, serverless=then == "keep") as client:
+        plan = plan_backfill(build_s3(), client, definition, source, first, last, serverless=is_serverless(url))
         if not as_json:
             _tell_plan(plan)
-        if not (plan.batches or plan.left_out.objects):
+        if not plan.found_any:
             fail(plan.verdict)
             raise typer.Exit(1)
         if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
@@ -95,18 +94,20 @@ def _loaded(
     from opensearch_strata.cli.load_progress import progress_of_load
     from opensearch_strata.cli.loading import Job, load_batches
 
-    ref = write_plan(client, definition, plan)
+    serverless = is_serverless(cluster[0])
+    ref = write_plan(client, definition, plan, serverless=serverless)
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
-    with _prepared(client, definition, ref, owner), progress_of_load(definition.name, *plan.amount) as on_progress:
+    prepared = _prepared(client, definition, ref, owner, serverless)
+    with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
         for failure in load_batches(Job(*cluster, definition, ref, owner), parallel, on_progress):
             note(failure)
-    proof = prove_plan(client, definition, ref)
-    forget(client, definition, ref)
+    proof = prove_plan(client, definition, ref, serverless=serverless)
+    forget(client, definition, ref, serverless=serverless)
     return proof
 
 
 @contextmanager
-def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str) -> Iterator[None]:
+def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str, serverless: bool) -> Iterator[None]:
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
@@ -114,17 +115,17 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str)
     from opensearch_strata.errors import StrataError, explain
 
     try:
-        prepare(client, definition, ref, owner)
+        prepare(client, definition, ref, owner, serverless=serverless)
         yield
     except BaseException:
         note("Stopping: the raw days get their settings back.")
         try:
-            end(client, definition, owner)
-            forget(client, definition, ref)
+            end(client, definition, owner, serverless=serverless)
+            forget(client, definition, ref, serverless=serverless)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(f"The settings of the raw days are given back by the next run. {explain(error)}")
         raise
-    if removed := end(client, definition, owner):
+    if removed := end(client, definition, owner, serverless=serverless):
         note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
 
 
@@ -132,7 +133,7 @@ def _tell_plan(plan: Plan) -> None:
     from opensearch_strata.tables import plan_table
 
     print_table(plan_table(plan))
-    if plan.batches or plan.left_out.objects:
+    if plan.found_any:
         say(plan.verdict)
 
 

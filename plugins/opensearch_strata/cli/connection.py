@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.aws_identity import AwsService
     from opensearch_strata.client import ClientSettings
     from opensearch_strata.dataset import Dataset
 
@@ -31,24 +32,87 @@ def find_dataset(name: str, folder: Path | None) -> Dataset:
 def client_settings(url: str, ca_certs: Path | None) -> ClientSettings:
     """How to reach a cluster; a login in the URL goes before the one in the environment.
 
-    :raises DefinitionError: the URL or the login cannot be used
+    :raises DefinitionError: the URL, the login or AWS's credentials cannot be used
     """
+    from opensearch_strata.aws_identity import default_session, sigv4_settings
     from opensearch_strata.client import ClientSettings
 
-    settings = ClientSettings.from_url(url, ca_certs=ca_certs, timeout=PATIENCE)
-    login = {"username": os.environ.get("OPENSEARCH_USERNAME"), "password": os.environ.get("OPENSEARCH_PASSWORD")}
-    if settings.auth == "none" and any(login.values()):
-        return ClientSettings.from_url(url, ca_certs=ca_certs, timeout=PATIENCE, auth="basic", **login)
-    return settings
+    bare, settings = _login(url)
+    if service := _aws_service(bare, has_login=bool(settings)):
+        settings = {**sigv4_settings(default_session(), bare), "aws_service": service}
+    return ClientSettings.checked(url=bare, ca_certs=ca_certs, timeout=PATIENCE, **settings)
+
+
+def is_serverless(url: str) -> bool:
+    """Whether a URL leads to OpenSearch Serverless.
+
+    :raises DefinitionError: the URL or the environment contradicts itself
+    """
+    bare, login = _login(url)
+    return _aws_service(bare, has_login=bool(login)) == "aoss"
 
 
 @contextmanager
-def connected(url: str, ca_certs: Path | None) -> Iterator[OpenSearch]:
-    """A client, closed at the end."""
-    from opensearch_strata.client import build_client
+def connected(url: str, ca_certs: Path | None, *, serverless: bool = False) -> Iterator[OpenSearch]:
+    """A client, closed at the end.
 
+    :param serverless: whether OpenSearch Serverless will do
+    :raises DefinitionError: the settings cannot be used
+    :raises Refused: Serverless, and it will not do
+    """
+    from opensearch_strata.client import build_client
+    from opensearch_strata.errors import Refused
+
+    if not serverless and is_serverless(url):
+        raise Refused(
+            "OpenSearch Serverless lacks what this needs: transforms, refresh and write blocks. Nothing was sent; "
+            "use a managed domain or a cluster of your own."
+        )
     client = build_client(client_settings(url, ca_certs))
     try:
         yield client
     finally:
         client.close()
+
+
+def _login(url: str) -> tuple[str, dict[str, Any]]:
+    """A URL without its login, and the fields of the login there or in the environment, if there is one."""
+    from opensearch_strata.client import split_login
+
+    bare, login = split_login(url)
+    found = {"username": os.environ.get("OPENSEARCH_USERNAME"), "password": os.environ.get("OPENSEARCH_PASSWORD")}
+    return bare, login or ({"auth": "basic", **found} if any(found.values()) else {})
+
+
+def _aws_service(url: str, has_login: bool) -> AwsService | None:
+    """The service of AWS that requests are signed for; None if they are not."""
+    from opensearch_strata.aws_identity import aws_endpoint
+    from opensearch_strata.errors import DefinitionError
+
+    named, endpoint = _named_service(), aws_endpoint(url)
+    if named and endpoint and named != endpoint.service:
+        raise DefinitionError(
+            f"OPENSEARCH_AWS_SERVICE is {named}, but the host belongs to {endpoint.service}; unset it."
+        )
+    service = named or (endpoint and endpoint.service)
+    if has_login and (named or service == "aoss"):
+        raise DefinitionError(
+            f"There is a login, but requests for {service} are signed with AWS's credentials (SigV4): remove the login "
+            "from the URL and OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD from the environment, or go without "
+            "OPENSEARCH_AWS_SERVICE."
+        )
+    return None if has_login else service
+
+
+def _named_service() -> AwsService | None:
+    from opensearch_strata.errors import DefinitionError
+
+    match os.environ.get("OPENSEARCH_AWS_SERVICE"):
+        case None | "":
+            return None
+        case "es" | "aoss" as named:
+            return named
+        case other:
+            raise DefinitionError(
+                f"OPENSEARCH_AWS_SERVICE is {other!r}; write es (Amazon OpenSearch Service) or aoss (its Serverless)."
+            )

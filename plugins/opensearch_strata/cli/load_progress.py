@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from opensearch_strata.archive.progress import Progress
-from opensearch_strata.cli.output import note
-
-_PLAIN_SECONDS = 10  # between two plain lines of progress
+from opensearch_strata.cli.output import note, occasional_note
 
 OnProgress = Callable[[int, Progress], None]
 """Called with the number of a batch and how far it is."""
@@ -29,20 +27,8 @@ def progress_of_load(name: str, objects: int, size: int) -> Iterator[OnProgress]
             yield on_progress
     else:
         note(f"Loading {objects:,} objects, {size / 1e6:,.1f} MB.")
-        yield _plain_lines(name, sums)
-
-
-def _plain_lines(name: str, sums: _Sums) -> OnProgress:
-    told = time.monotonic()
-
-    def on_progress(number: int, progress: Progress) -> None:
-        nonlocal told
-        whole = sums.add(number, progress)
-        if time.monotonic() - told >= _PLAIN_SECONDS:
-            told = time.monotonic()
-            note(f"{name}: {whole}.")
-
-    return on_progress
+        tell = occasional_note()
+        yield lambda number, progress: tell(f"{name}: {sums.add(number, progress)}.")
 
 
 class _Sums:

@@ -21,7 +21,7 @@ from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.backfill.plans import PlanRef
 from opensearch_strata.backfill.steps import load
-from opensearch_strata.cli.connection import connected
+from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.load_progress import OnProgress
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import StrataError, explain
@@ -49,8 +49,9 @@ class Job:
         :raises StrataError: OpenSearch or the ledger cannot be used, so that no other batch can be loaded either
         """
         result = load(
-            s3, client, self.dataset, self.ref, number, self.owner, settings=_SETTINGS, on_progress=on_progress
-        )
+            s3, client, self.dataset, self.ref, number, self.owner,
+            settings=_SETTINGS, on_progress=on_progress, serverless=is_serverless(self.url),
+        )  # fmt: skip
         try:
             result.require_success()
         except StrataError as error:
@@ -66,7 +67,7 @@ def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]
     :raises StrataError: it cannot go on; what is loaded is kept
     """
     if processes == 1 or job.ref.batches == 1:
-        with connected(job.url, job.ca_certs) as client:
+        with connected(job.url, job.ca_certs, serverless=True) as client:
             s3 = build_s3()
             numbers = range(job.ref.batches)
             failures = [job.load(s3, client, n, lambda progress, n=n: on_progress(n, progress)) for n in numbers]  # type: ignore[misc]
@@ -144,7 +145,10 @@ def _work(parent: Connection, job: Job) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent decides
     signal.signal(signal.SIGTERM, _interrupted)
-    with suppress(EOFError, ConnectionError, KeyboardInterrupt), connected(job.url, job.ca_certs) as client:
+    with (
+        suppress(EOFError, ConnectionError, KeyboardInterrupt),
+        connected(job.url, job.ca_certs, serverless=True) as client,
+    ):
         s3 = build_s3()
         while (number := parent.recv()) is not None:
             try:

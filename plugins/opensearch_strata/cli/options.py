@@ -104,6 +104,8 @@ DatasetName = Annotated[
     str, typer.Argument(metavar="DATASET", help="Name of the dataset.", autocompletion=dataset_names)
 ]
 Day = Annotated[date, typer.Argument(metavar="DAY", parser=read_day, help="The raw day, YYYY-MM-DD.")]
+FirstDay = Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")]
+LastDay = Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")]
 Url = Annotated[
     str,
     typer.Option(
@@ -111,7 +113,8 @@ Url = Annotated[
         envvar="OPENSEARCH_URL",
         metavar="URL",
         help="OpenSearch, like https://host:9200. A login comes from here or from OPENSEARCH_USERNAME and "
-        "OPENSEARCH_PASSWORD.",
+        "OPENSEARCH_PASSWORD. Hosts of AWS without one get signed requests (SigV4), as AWS_PROFILE and AWS_REGION "
+        "say; OPENSEARCH_AWS_SERVICE=es or aoss asks for it under a domain name of your own.",
         rich_help_panel=_PANEL,
     ),
 ]

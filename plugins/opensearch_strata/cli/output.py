@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opensearch_strata.history.engines.run import OnDocuments
     from opensearch_strata.tables import Table
 
-_PLAIN_SECONDS = 10  # between two plain lines of progress
+_NOTE_SECONDS = 10
 
 
 def print_json(value: Any) -> None:
@@ -72,6 +72,19 @@ def fail(sentence: str) -> None:
     typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {sentence}", err=True)
 
 
+def occasional_note() -> Callable[[str], None]:
+    """:func:`note` for progress without a terminal: one sentence every 10 s, those in between are dropped."""
+    told = monotonic()
+
+    def tell(sentence: str) -> None:
+        nonlocal told
+        if monotonic() - told >= _NOTE_SECONDS:
+            told = monotonic()
+            note(sentence)
+
+    return tell
+
+
 @contextmanager
 def progress_of(index: str, documents: int) -> Iterator[OnDocuments]:
     """Progress on stderr while a raw day is condensed: a bar on a terminal, a line now and then elsewhere.
@@ -108,15 +121,13 @@ def _bar(index: str, documents: int) -> Iterator[OnDocuments]:
 
 def _plain_lines(index: str, documents: int) -> OnDocuments:
     lock = threading.Lock()
-    done, told = 0, monotonic()
+    done, tell = 0, occasional_note()
 
     def on_documents(step: int) -> None:
-        nonlocal done, told
+        nonlocal done
         with lock:
             done += step
-            if monotonic() - told >= _PLAIN_SECONDS:
-                told = monotonic()
-                note(f"{index}: {done:,} of {documents:,} documents.")
+            tell(f"{index}: {done:,} of {documents:,} documents.")
 
     return on_documents
 
@@ -137,7 +148,8 @@ class ShareShown:
 def progress_through(what: str) -> Iterator[ShareShown]:
     """Progress on stderr while something is read: a bar on a terminal, a line now and then elsewhere."""
     if not sys.stderr.isatty():
-        yield ShareShown(_plain_shares(what), lambda: None)
+        tell = occasional_note()
+        yield ShareShown(lambda share: tell(f"{what}: {share:.0%} is read."), lambda: None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -150,15 +162,3 @@ def progress_through(what: str) -> Iterator[ShareShown]:
         task = progress.add_task(what, total=1.0)
         clear = progress.stop if sys.stdout.isatty() else lambda: None
         yield ShareShown(lambda share: progress.update(task, completed=share), clear)
-
-
-def _plain_shares(what: str) -> Callable[[float], None]:
-    told = monotonic()
-
-    def show(share: float) -> None:
-        nonlocal told
-        if monotonic() - told >= _PLAIN_SECONDS:
-            told = monotonic()
-            note(f"{what}: {share:.0%} is read.")
-
-    return show

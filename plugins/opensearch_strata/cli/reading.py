@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -44,13 +44,13 @@ def status(
     _engine: AnyEngine = None,
 ) -> None:
     """Show where each day is: raw, history, both, or both and at odds."""
-    from opensearch_strata.days import day_of
+    from opensearch_strata.days import newest_complete
     from opensearch_strata.history.coverage import coverage
 
     definition = find_dataset(dataset, datasets_dir)
     with connected(url, ca_certs) as client:
         days = coverage(client, definition)
-    yesterday = day_of(datetime.now(UTC), definition.zone) - timedelta(days=1)
+    yesterday = newest_complete(datetime.now(UTC), definition.zone)
     behind = [day for day in days if day.place in ("raw", "differs") and day.day < yesterday]
     if as_json:
         records = [_day_json(day) for day in days]

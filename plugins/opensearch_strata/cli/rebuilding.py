@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from opensearch_strata.cli.connection import connected, find_dataset
-from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Engine, Url, read_day
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Engine, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def reaggregate(
     dataset: DatasetName,
     *,
-    first: Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")],
-    last: Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")],
+    first: FirstDay,
+    last: LastDay,
     url: Url,
     engine: Engine = None,
     ca_certs: CaCerts = None,

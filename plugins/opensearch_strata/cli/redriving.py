@@ -41,7 +41,7 @@ def redrive(
 
     definition = find_dataset(dataset, datasets_dir)
     place = dead_letters_of(definition, dead_letters)
-    with connected(url, ca_certs) as client:
+    with connected(url, ca_certs, serverless=True) as client:
         sums = load_again(build_s3(), client, definition, place, apply=apply, settings=LoadSettings())
     if as_json:
         print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})

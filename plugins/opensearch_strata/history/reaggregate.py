@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 from opensearch_strata.dataset import Dataset, EngineName
+from opensearch_strata.days import days_between
 from opensearch_strata.errors import Refused, StrataError, explain
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
@@ -57,8 +58,7 @@ def reaggregate(
 
     if last < first:
         raise Refused(f"The span from {first} to {last} is empty; let it end on the day on which it starts, or later.")
-    for ordinal in range((last - first).days + 1):
-        day = first + timedelta(days=ordinal)
+    for day in days_between(first, last):
         try:
             yield _rebuild(client, dataset, day, engine)
         except (StrataError, OpenSearchException) as error:

@@ -14,6 +14,7 @@ from airflow.sdk.log import amask_secret, mask_secret
 from asgiref.sync import sync_to_async
 from pydantic import TypeAdapter, ValidationError
 
+from opensearch_strata.aws_identity import sigv4_settings
 from opensearch_strata.client import ClientSettings, build_async_client, build_client
 from opensearch_strata.errors import DefinitionError, Refused, explain
 
@@ -197,7 +198,7 @@ def _client_settings(connection: Connection, extra: dict[str, Any]) -> ClientSet
         "password": connection.password,
     }
     if auth == "sigv4":
-        settings |= _aws_identity(extra)
+        settings |= _aws_identity(extra, settings["url"])
     elif aws := sorted(AWS_EXTRAS & extra.keys()):
         raise DefinitionError(f"{', '.join(aws)} count only with SigV4; set auth to sigv4 or remove them.")
     return ClientSettings.checked(**settings)
@@ -237,20 +238,19 @@ def _flag(extra: dict[str, Any], name: str) -> bool | None:
         raise DefinitionError(f"{name} must be true or false.") from None
 
 
-def _aws_identity(extra: dict[str, Any]) -> dict[str, Any]:
-    """Credentials that refresh themselves, and the region, from the AWS connection."""
+def _aws_identity(extra: dict[str, Any], url: str) -> dict[str, Any]:
+    """What SigV4 needs, from the AWS connection; its secrets are masked from here on."""
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
     hook: AwsGenericHook[Any] = AwsGenericHook(
         aws_conn_id=extra.get("aws_conn_id"), region_name=extra.get("region_name")
     )
-    session = hook.get_session(region_name=hook.region_name)
-    credentials = session.get_credentials()
-    if credentials:
+    settings = sigv4_settings(hook.get_session(region_name=hook.region_name), url)
+    if credentials := settings["credentials"]:
         frozen = credentials.get_frozen_credentials()
         for secret in filter(None, [frozen.secret_key, frozen.token]):
             mask_secret(secret)
-    return {"credentials": credentials, "region_name": session.region_name}
+    return settings
 
 
 def _quieten_request_log() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -16,12 +15,11 @@ def s3_client(aws_conn_id: str, connections: int = 10) -> BaseClient:
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from opensearch_strata.archive.objects import s3_config
+    from opensearch_strata.archive.objects import is_aws, s3_config
 
     hook = S3Hook(aws_conn_id=aws_conn_id)
-    endpoint = urlsplit(hook.conn_config.get_service_endpoint_url("s3") or "").hostname
-    foreign = endpoint is not None and not endpoint.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-    config = s3_config(connections, path_style=foreign)
+    endpoint = hook.conn_config.get_service_endpoint_url("s3")
+    config = s3_config(connections, path_style=endpoint is not None and not is_aws(endpoint))
     if stated := hook.conn_config.botocore_config:
         config = config.merge(stated)
     client: BaseClient = hook.get_client_type(region_name=hook.region_name, config=config)

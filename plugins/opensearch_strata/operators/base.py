@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
-
 if TYPE_CHECKING:
-    from airflow.sdk import Context
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
@@ -57,9 +54,3 @@ class DatasetOperator(BaseOperator):
     def client(self) -> OpenSearch:
         """The client of the dataset's connection."""
         return self.hook.client
-
-    def link_indices(self, context: Context, day: date) -> None:
-        """Remember the links to a raw day and its month before the work begins."""
-        url = self.hook.settings.url
-        RawIndexLink.persist(context, index_url(url, self.dataset.raw_index(day)))
-        MonthIndexLink.persist(context, index_url(url, self.dataset.month_index(day)))

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, TransformJobLink, transform_url
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, TransformJobLink, link_indices, transform_url
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import run_table
 
@@ -62,7 +62,7 @@ class CondenseOperator(DatasetOperator):
         from opensearch_strata.history.engines.run import choose_engine
 
         dataset, day = self.dataset, self.day
-        self.link_indices(context, day)
+        link_indices(context, self.hook.settings.url, dataset, day)
         raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
         if raw is None or raw.documents == 0:
             raise Refused(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import Table
 
@@ -34,7 +34,7 @@ class EnsureHistoryOperator(DatasetOperator):
 
         dataset, day = self.dataset, self.day
         raw_index = dataset.raw_index(day)
-        self.link_indices(context, day)
+        link_indices(context, self.hook.settings.url, dataset, day)
         raw = admit(self.client, dataset, day, allow_poorer=self.cycle["reaggregate"])
         if raw is None or raw.documents == 0:
             finding = nothing_to_condense(dataset, day, raw)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import Table, proof_table
 
@@ -61,7 +61,7 @@ class ProveOperator(DatasetOperator):
         from opensearch_strata.history.verify import verify
 
         day = date.fromisoformat(self.expired["day"])
-        self.link_indices(context, day)
+        link_indices(context, self.hook.settings.url, self.dataset, day)
         check = verify if self.cycle["dry_run"] else prove
         proof = check(self.client, self.dataset, day)
         if proof.state in ("missing", "empty"):

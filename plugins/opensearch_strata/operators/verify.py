@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.operators.base import DatasetOperator
 from opensearch_strata.tables import proof_table
 
@@ -29,7 +29,7 @@ class VerifyOperator(DatasetOperator):
         from opensearch_strata.history.prove import prove
 
         dataset, day = self.dataset, self.day
-        self.link_indices(context, day)
+        link_indices(context, self.hook.settings.url, dataset, day)
         proof = prove(self.client, dataset, day)
         self.log.info("%s", proof_table(proof))
         proven = require_proven(proof)

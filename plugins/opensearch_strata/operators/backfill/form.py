@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from opensearch_strata.backfill.then import Then
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.intake import split_s3_url
 
@@ -27,7 +28,7 @@ class BackfillForm(BaseModel):
 
     dataset: str
     source: str | None = None
-    then: Literal["keep", "condense", "condense_and_drop"] = "keep"
+    then: Then = "keep"
     redrive: bool = False
     from_day: date | None = None
     to_day: date | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.operators.backfill.base import PlannedOperator, owner
@@ -55,11 +56,7 @@ class LoadOperator(PlannedOperator):
         return {
             "objects": len(result.rows),
             "skipped": len(result.skipped),
-            "read": counts.read,
-            "created": counts.created,
-            "existed": counts.existed,
-            "filtered": counts.filtered,
-            "dead": counts.dead,
+            **asdict(counts),
             "seconds": round(result.seconds, 1),
         }
 

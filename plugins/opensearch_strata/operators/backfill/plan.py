@@ -36,7 +36,7 @@ class PlanOperator(FormOperator):
             most_batches=asked.most_batches, serverless=self.serverless,
         )  # fmt: skip
         self.log.info("%s", plan_table(plan))
-        if not (plan.batches or plan.left_out.objects):
+        if not plan.found_any:
             raise Refused(plan.verdict)
         planned = {
             "objects": plan.amount.objects,

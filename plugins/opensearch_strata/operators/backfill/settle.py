@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.links import MonthIndexLink, RawIndexLink, index_url
+from opensearch_strata.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.operators.backfill.base import FormOperator
 from opensearch_strata.tables import settled_table
 
@@ -39,18 +40,10 @@ class SettleOperator(FormOperator):
 
         day, dataset = date.fromisoformat(self.day), self.dataset
         self.hook.refuse_serverless()
-        url = self.hook.settings.url
-        RawIndexLink.persist(context, index_url(url, dataset.raw_index(day)))
-        MonthIndexLink.persist(context, index_url(url, dataset.month_index(day)))
+        link_indices(context, self.hook.settings.url, dataset, day)
         settled = settle_day(self.client, dataset, day, self.asked.then, datetime.now(UTC))
         self.log.info("%s", settled_table(dataset.name, [settled]))
         if settled.note:
             self.log.warning("%s", settled.note)
         self.log.info("settled", day=self.day, outcome=settled.outcome, documents=settled.documents, rows=settled.rows)
-        return {
-            "day": self.day,
-            "outcome": settled.outcome,
-            "documents": settled.documents,
-            "rows": settled.rows,
-            "note": settled.note,
-        }
+        return {**asdict(settled), "day": self.day}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -11,20 +10,11 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.objects import Listed
-from tests.faults.archives import INTAKE, Archive, cloudwatch, events, ndjson
+from tests.faults.archives import Archive, cloudwatch, events, ndjson
 from tests.ledgers import ledger_index
-from tests.streams import DAY, StreamFactory
+from tests.streams import DAY
 
 EVENTS = 120
-
-
-@pytest.fixture
-def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archive]:
-    stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
-    stream.create()
-    made = Archive(s3, bucket, stream)
-    yield made
-    made.forget_ledger()
 
 
 WITH_IDS_AND_WITHOUT = [lambda: cloudwatch(events(range(EVENTS))), lambda: ndjson(range(EVENTS))]

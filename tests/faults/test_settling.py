@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
+from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.tally import Tally
-from opensearch_strata.client import ClientSettings, build_client
-from tests.faults.archives import INTAKE, Archive, cloudwatch, events
+from tests.faults.archives import Archive, cloudwatch, events
 from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late
-from tests.streams import StreamFactory
 
 EVENTS = 250
 PER_OBJECT = 50
 
 
-@pytest.fixture
-def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archive]:
-    stream = make_stream(intake={**INTAKE, "source": f"s3://{bucket}/logs/"})
-    stream.create()
-    made = Archive(s3, bucket, stream)
-    yield made
-    made.forget_ledger()
-
-
 def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
-    archive: Archive, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, proxy: FaultyProxy, through: OpenSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Answers come in threads of the sender: what was unsettled a moment ago may be settled now."""
     for start in range(0, EVENTS, PER_OBJECT):
@@ -48,9 +36,8 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
         return before
 
     monkeypatch.setattr(Tally, "is_settled", property(seen_just_before_the_answer))
-    with FaultyProxy(opensearch_url) as proxy, build_client(ClientSettings.from_url(proxy.url)) as client:
-        proxy.add(late(0.1))
-        archive.load(client).require_success()
+    proxy.add(late(0.1))
+    archive.load(through).require_success()
     assert settled_meanwhile
     archive.assert_done()
     archive.assert_loaded(range(EVENTS))

@@ -1,0 +1,85 @@
+"""What a row of the ledger keeps when another attempt begins, or when raw days are gone. Pure.
+
+A document is created once, however often it is loaded. So what an attempt created is known for good, also if the
+attempt came to nothing: those that load the same events later find them already there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from opensearch_strata.archive.ledger_rows import Loaded, ObjectRow
+from opensearch_strata.archive.spans import Span, touch
+
+_MOST_LOADS = 8
+
+
+def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
+    """The row as its next attempt begins.
+
+    One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on. A
+    load that was finished still counts for its range.
+    """
+    if row.state not in ("running", "failed") or row.span != span:
+        loads = _bounded(row.finished)
+        row = replace(counted_anew(row), span=span, loads=loads)
+    return replace(row, state="running", attempt=row.attempt + 1, error="")
+
+
+def counted_anew(row: ObjectRow) -> ObjectRow:
+    """The row with nothing read yet; what was created stays known."""
+    return ObjectRow(
+        row.place,
+        row.size,
+        row.span,
+        state=row.state,
+        owner=row.owner,
+        lease_until=row.lease_until,
+        attempt=row.attempt,
+        earlier=Counter(row.earlier) + Counter(row.days),
+        loads=row.loads,
+        seq_no=row.seq_no,
+        primary_term=row.primary_term,
+    )
+
+
+def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
+    """What a row still says when raw days are gone: it is not loaded for ranges that had documents in them.
+
+    :param gone: raw indices
+    :returns: None if it says nothing any more
+    """
+    lost = set(gone)
+    if lost.isdisjoint(row.indices):
+        return row
+    if named := sorted(lost & row.current.indices):
+        error = f"Its documents in {', '.join(named)} are gone, so it is loaded again."
+        # Nobody's: a loader whose lease had expired must not go on behind documents that are gone.
+        row = replace(counted_anew(row), state="failed", owner="", lease_until=0, error=error)
+    loads = tuple(load for load in row.loads if lost.isdisjoint(load.indices))
+    earlier = {index: created for index, created in row.earlier.items() if index not in lost}
+    if row.state == "failed" and not (row.resume or loads or earlier):
+        return None
+    return replace(row, loads=loads, earlier=earlier)
+
+
+def _bounded(loads: Sequence[Loaded]) -> tuple[Loaded, ...]:
+    """A few loads: the oldest are joined with others that touch them. Those without are left out, and their ranges are
+    loaded again if somebody wants them."""
+    while len(loads) > _MOST_LOADS:
+        oldest, *rest = loads
+        near = next((load for load in rest if touch(load.span, oldest.span)), None)
+        loads = [_joined(oldest, load) if load is near else load for load in rest]
+    return tuple(loads)
+
+
+def _joined(one: Loaded, other: Loaded) -> Loaded:
+    return Loaded(
+        span=(min(one.span[0], other.span[0]), max(one.span[1], other.span[1])),
+        counts=one.counts + other.counts,
+        days=Counter(one.days) + Counter(other.days),
+        there=Counter(one.there) + Counter(other.there),
+        samples=other.samples or one.samples,
+    )
