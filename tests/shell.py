@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,13 @@ def start(arguments: list[str], env: dict[str, str] | None = None, **streams: An
     code = "import sys; from opensearch_strata.cli import main; sys.argv[0] = 'strata'; main()"
     kept = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     env = {**kept, "PYTHONPATH": str(PLUGINS), "COLUMNS": "120", **(env or {})}
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=env, text=True, **streams)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env=env,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
+        **streams,
+    )
 
 
 def days_before(day: date, count: int) -> list[date]:
