@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from opensearchpy import OpenSearch
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from benchmarks.bulk_peer import THREADS, load_by_helpers
 from benchmarks.cores import LOADER, USERS, CpuMeter
@@ -17,6 +18,7 @@ from benchmarks.site import Site, require
 from benchmarks.timing import Samples, Task, timed
 from benchmarks.workload import BenchmarkError
 from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.errors import is_transient
 from opensearch_strata.tables import Table
 
 OURS, CEILING, PEER = "Strata", "prebuilt bodies", "parallel_bulk"
@@ -92,6 +94,11 @@ def push(client: OpenSearch, index: str, bodies: Sequence[bytes]) -> int:
     return created
 
 
+@retry(
+    retry=retry_if_exception(is_transient),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    stop=stop_after_attempt(20),
+)
 def _created(client: OpenSearch, body: bytes) -> int:
     answer = client.bulk(body=body, params={"filter_path": "errors,items.*.status"})
     if answer["errors"]:

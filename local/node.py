@@ -18,8 +18,12 @@ from local.distribution import open_to_others, opensearch_home
 from local.errors import StackError
 from local.places import others_may_read, running_as_root, server_folder
 
+# As config/jvm.options of the distribution has it. Without the two percentages garbage fills the heap up to where the
+# circuit breaker refuses bulk requests.
 JAVA_OPTIONS = (
     "-XX:+UseG1GC",
+    "-XX:G1ReservePercent=25",
+    "-XX:InitiatingHeapOccupancyPercent=30",
     "-Djava.awt.headless=true",
     "-Dfile.encoding=UTF-8",
     "-Djava.locale.providers=SPI,CLDR",
