@@ -22,6 +22,12 @@ def intake_of(bucket: str, **more: Any) -> dict[str, Any]:
     return {"source": f"s3://{bucket}/{PREFIX}", "parser": "json", "metadata": None, **more}
 
 
+def s3_environment(url: str) -> dict[str, str]:
+    """The variables by which boto3 finds an S3, as for the AWS CLI; any login will do."""
+    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {**login, "AWS_ENDPOINT_URL": url}
+
+
 class Archive:
     """Objects of one dataset in a bucket."""
 

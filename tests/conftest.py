@@ -20,6 +20,8 @@ from local.opensearch import EmbeddedOpenSearch
 from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.client import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow
+from tests.archives import s3_environment
+from tests.faults.proxy import FaultyProxy
 from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
 
 if TYPE_CHECKING:
@@ -79,6 +81,20 @@ def client(opensearch_url: str) -> Iterator[OpenSearch]:
     connection.close()
 
 
+@pytest.fixture
+def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
+    """OpenSearch, behind whatever a test puts in between."""
+    with FaultyProxy(opensearch_url) as between:
+        yield between
+
+
+@pytest.fixture
+def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
+    """A client as the project builds it, through the proxy."""
+    with build_client(ClientSettings.from_url(proxy.url, timeout=20)) as connection:
+        yield connection
+
+
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
     """URL of an S3 that all tests share; any login will do."""
@@ -91,8 +107,7 @@ def s3_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3(s3_url: str) -> Iterator[Any]:
     """A client as the shell builds it."""
-    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-    with patch.dict(os.environ, {**login, "AWS_ENDPOINT_URL": s3_url}):
+    with patch.dict(os.environ, s3_environment(s3_url)):
         connection = build_s3()
     yield connection
     connection.close()

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import delivery
-from opensearch_strata.client import ClientSettings, build_client
 from tests.faults.archives import INTAKE, Archive
-from tests.faults.proxy import FaultyProxy
 from tests.streams import StreamFactory
 
 
@@ -23,20 +20,6 @@ def archive(s3: Any, bucket: str, make_stream: StreamFactory) -> Iterator[Archiv
     made = Archive(s3, bucket, stream)
     yield made
     made.forget_ledger()
-
-
-@pytest.fixture
-def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
-    """OpenSearch, behind whatever a test puts in between."""
-    with FaultyProxy(opensearch_url) as between:
-        yield between
-
-
-@pytest.fixture
-def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
-    """A client as the project builds it, through the proxy."""
-    with build_client(ClientSettings.from_url(proxy.url, timeout=20)) as connection:
-        yield connection
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive import load
 from opensearch_strata.archive.ledger_rows import Counts
 from opensearch_strata.client import ClientSettings, build_client
+from tests.archives import s3_environment
 from tests.faults import loader
 from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson
 from tests.faults.proxy import FaultyProxy
@@ -29,9 +30,8 @@ class Loaders:
     """Processes that load an archive through a proxy. A fork server spares each of them the imports."""
 
     def __init__(self, archive: Archive, url: str, s3_url: str, **settings: Any) -> None:
-        login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
         self._job = {
-            "environment": {**login, "AWS_ENDPOINT_URL": s3_url},
+            "environment": s3_environment(s3_url),
             "dataset": archive.dataset.model_dump(mode="json"),
             "url": url,
             "ledger": archive.ledger_index,

@@ -16,6 +16,7 @@ from opensearch_strata.archive.ledger_rows import Counts
 from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.archive.prove import prove
 from opensearch_strata.errors import Refused
+from tests.archives import s3_environment
 from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson, shuffled
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY
@@ -244,13 +245,8 @@ def test_an_object_that_was_deleted_fails_alone(archive: Archive):
 @pytest.fixture
 def s3_through(s3_url: str, proxied_s3: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A client of S3 through a proxy."""
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "t",
-        "AWS_SECRET_ACCESS_KEY": "t",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
+    for name, value in s3_environment(proxied_s3.url).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", proxied_s3.url)
     return build_s3()
 
 

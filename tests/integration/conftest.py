@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.history.engines import transform_job
-from tests.archives import Archive
+from tests.archives import Archive, s3_environment
 from tests.jobs import DOCUMENTS
 from tests.ledgers import ledger_index
 from tests.shell import Shell
@@ -60,8 +60,7 @@ def filled(stream: Stream) -> Stream:
 @pytest.fixture
 def aws(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shell finds S3 as the AWS CLI does."""
-    login = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**login, "AWS_ENDPOINT_URL": s3_url}.items():
+    for name, value in s3_environment(s3_url).items():
         monkeypatch.setenv(name, value)
 
 

@@ -320,14 +320,19 @@ def test_settings_are_as_before(target: Stream, archive: Archive) -> None:
     assert _settings(target)["refresh_interval"] == "7s"
 
 
-def test_what_a_killed_run_left_is_given_back_by_the_next_plan(
-    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive.fill(DAY)
+def prepare_and_die(target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the day up for loading, with a lease that is over at once."""
     ref = write_plan(target.client, target.dataset, plan(target, archive))
     with monkeypatch.context() as patched:
         patched.setattr("opensearch_strata.archive.ledger.Ledger.new_lease", lambda _: 0)
         prepare(target.client, target.dataset, ref, "test/killed")
+
+
+def test_what_a_killed_run_left_is_given_back_by_the_next_plan(
+    target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.fill(DAY)
+    prepare_and_die(target, archive, monkeypatch)
     assert _settings(target)["refresh_interval"] == "-1"
     plan(target, archive)
     assert "refresh_interval" not in _settings(target)
@@ -337,10 +342,7 @@ def test_a_day_that_still_refuses_its_settings_keeps_no_other_from_being_planned
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    with monkeypatch.context() as patched:
-        patched.setattr("opensearch_strata.archive.ledger.Ledger.new_lease", lambda _: 0)
-        prepare(target.client, target.dataset, ref, "test/killed")
+    prepare_and_die(target, archive, monkeypatch)
     target.set_block("read_only", True)
     assert plan(target, archive).amount.objects == 4
     assert f"cannot be undone in {target.dataset.raw_index(DAY)}: " in caplog.text

@@ -23,7 +23,7 @@ from opensearch_strata.archive.sender import Sender
 from opensearch_strata.archive.shape import Document
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
-from tests.faults.proxy import Answer, FaultyProxy, Request, Rule
+from tests.faults.proxy import Answer, Request, Rule
 from tests.faults.rules import (
     FLOOD_STAGE,
     REJECTED_EXECUTION,
@@ -46,12 +46,6 @@ from tests.streams import Stream
 
 DOCUMENTS = 1000
 PER_BODY = 50
-
-
-@pytest.fixture
-def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
-    with FaultyProxy(opensearch_url) as between:
-        yield between
 
 
 @pytest.fixture(autouse=True)

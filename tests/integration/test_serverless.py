@@ -17,7 +17,6 @@ from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.prove import BackfillProof
 from opensearch_strata.backfill.plans import plan_backfill
 from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
-from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import Refused
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
@@ -29,19 +28,6 @@ from tests.streams import DAY, TYPES, Stream, StreamFactory
 NEXT = DAY + timedelta(days=1)
 OWNER = "test/serverless"
 SPAN = (1_000, 2_000)
-
-
-@pytest.fixture
-def proxy(opensearch_url: str) -> Iterator[FaultyProxy]:
-    with FaultyProxy(opensearch_url) as between:
-        yield between
-
-
-@pytest.fixture
-def through(proxy: FaultyProxy) -> Iterator[OpenSearch]:
-    """A client as the project builds it, of what looks like a collection."""
-    with build_client(ClientSettings.from_url(proxy.url)) as connection:
-        yield connection
 
 
 @pytest.fixture

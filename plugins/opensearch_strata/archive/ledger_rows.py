@@ -201,19 +201,15 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "key": row.place.key,
         "etag": row.place.etag,
         "size": row.size,
-        "span_start": row.span[0],
-        "span_end": row.span[1],
         "state": row.state,
         "owner": row.owner,
         "lease_until": row.lease_until,
         "attempt": row.attempt,
-        **asdict(row.counts),
+        **_source_of_load(row.current),
         "days": [
-            {"index": index, "created": row.days.get(index, 0), "existed": row.there.get(index, 0)}
-            | ({"earlier": row.earlier[index]} if index in row.earlier else {})
+            _source_of_day(row.current, index) | ({"earlier": row.earlier[index]} if index in row.earlier else {})
             for index in sorted(row.indices)
         ],
-        "samples": list(row.samples),
         "resume": row.resume,
         "format": row.format,
         "layers": list(row.layers),
@@ -230,15 +226,11 @@ def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectR
     return ObjectRow(
         place=Place(source["bucket"], source["key"], source["etag"]),
         size=source["size"],
-        span=(source["span_start"], source["span_end"]),
         state=source["state"],
         owner=source["owner"],
         lease_until=source["lease_until"],
         attempt=source["attempt"],
-        counts=_counts_of(source),
-        days=_by_day(source, "created"),
-        there=_by_day(source, "existed"),
-        samples=tuple(source["samples"]),
+        **vars(_load_of(source)),
         resume=source["resume"],
         format=source["format"],
         layers=tuple(source["layers"]),
@@ -257,22 +249,20 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         "span_start": load.span[0],
         "span_end": load.span[1],
         **asdict(load.counts),
-        "days": [
-            {"index": index, "created": load.days.get(index, 0), "existed": load.there.get(index, 0)}
-            for index in sorted(load.indices)
-        ],
+        "days": [_source_of_day(load, index) for index in sorted(load.indices)],
         "samples": list(load.samples),
     }
 
 
+def _source_of_day(load: Loaded, index: str) -> dict[str, Any]:
+    return {"index": index, "created": load.days.get(index, 0), "existed": load.there.get(index, 0)}
+
+
 def _load_of(source: Mapping[str, Any]) -> Loaded:
     span = source["span_start"], source["span_end"]
+    counts = Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
     days, there = _by_day(source, "created"), _by_day(source, "existed")
-    return Loaded(span, _counts_of(source), days, there, tuple(source["samples"]))
-
-
-def _counts_of(source: Mapping[str, Any]) -> Counts:
-    return Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
+    return Loaded(span, counts, days, there, tuple(source["samples"]))
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:
