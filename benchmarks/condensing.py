@@ -15,10 +15,10 @@ from opensearch_strata.days import day_bounds
 from opensearch_strata.history.aggregation import rows_body
 from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import WHOLE, RawDay, inspect_raw_day
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.tables import Table
 
-UNCACHED = {**WHOLE, "request_cache": "false"}
+UNCACHED = {"allow_partial_search_results": "false", "request_cache": "false"}
 
 OURS, STANDARD, FIRST, WHOLE_CONDENSE = (
     "condense aggregation",

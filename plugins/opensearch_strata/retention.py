@@ -9,10 +9,11 @@ from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import newest_expired, require_complete
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.raw_day import RawDay, count_documents, inspect_raw_day
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _still_the_same(client: OpenSearch, dataset: Dataset, proven: Proven, day: d
 
 
 def _counts_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> None:
-    documents = count_documents(client, proven.index)
+    documents = decisive.count(client, proven.index)
     rows = carried(client, dataset, proven.day)
     if not documents == rows.documents == proven.documents:
         raise Refused(

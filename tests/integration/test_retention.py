@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from opensearchpy import AuthorizationException, OpenSearch
 
-from opensearch_strata import retention
+from opensearch_strata import decisive
 from opensearch_strata.cycle import require_proven
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
@@ -120,7 +120,7 @@ def test_a_day_that_is_blocked_already_is_deleted(old: Stream) -> None:
 
 
 def test_nobody_writes_between_the_last_count_and_the_deletion(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, refused = retention.count_documents, []
+    real, refused = decisive.count, []
 
     def producer_comes_late(client: OpenSearch, index: str) -> int:
         count = real(client, index)
@@ -129,7 +129,7 @@ def test_nobody_writes_between_the_last_count_and_the_deletion(old: Stream, monk
         refused.append(index)
         return count
 
-    monkeypatch.setattr(retention, "count_documents", producer_comes_late)
+    monkeypatch.setattr(decisive, "count", producer_comes_late)
     assert retire_now(old, proven(old)) == "deleted"
     assert refused
 
@@ -149,14 +149,14 @@ def test_a_read_only_day_is_kept(old: Stream) -> None:
 
 
 def test_a_day_held_at_the_last_moment_is_kept(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = retention.count_documents
+    real = decisive.count
 
     def another_run_holds(client: OpenSearch, index: str) -> int:
         count = real(client, index)
         client.indices.put_settings(index=index, body={"index.blocks.read_only": True})
         return count
 
-    monkeypatch.setattr(retention, "count_documents", another_run_holds)
+    monkeypatch.setattr(decisive, "count", another_run_holds)
     before = proven(old)
     with pytest.raises(Refused, match="is read-only: another run rebuilds its rows"):
         retire_now(old, before)
@@ -220,7 +220,7 @@ def test_one_that_fails_leaves_the_block_of_the_other(old: Stream, monkeypatch: 
         return answers[-1]
 
     monkeypatch.setattr(old.client.indices, "add_block", the_other_was_first)
-    monkeypatch.setattr(retention, "count_documents", lambda *_: 0)
+    monkeypatch.setattr(decisive, "count", lambda *_: 0)
     with pytest.raises(Refused, match="it holds 0 now"):
         retire_now(old, before)
     assert answers[0]["indices"] == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opensearch_strata import decisive
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history import verify as verify_module
 from opensearch_strata.history.stored_rows import StoredRow
@@ -114,12 +115,12 @@ def test_an_empty_day_is_not_verified(stream: Stream) -> None:
 
 
 def test_a_day_that_moves_while_it_is_read_proves_nothing(day: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = verify_module.count_documents
+    real = decisive.count
 
     def producer_was_here(client: object, index: str) -> int:
         return real(day.client, index) + 1
 
-    monkeypatch.setattr(verify_module, "count_documents", producer_was_here)
+    monkeypatch.setattr(decisive, "count", producer_was_here)
     with pytest.raises(TransientError, match=r"changed while it was read \(240 documents before, 241 after\)"):
         proof_of(day)
 

@@ -22,6 +22,9 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 DAYS, PAGE = 20, 50
 
 
+COMPLETE = {"timed_out": False, "_shards": {"total": 1, "successful": 1, "skipped": 0, "failed": 0}}
+
+
 class Bucket(dict[str, Any]):
     """A bucket that can be watched."""
 
@@ -56,7 +59,7 @@ class CountingServer:
                     states = [[[1.0, 0.0, 1.0, 1.0], [1], [None]]]
                     buckets.append(Bucket(key={"time": hour * HOUR, "device": device}, metrics={"value": states}))
         self.alive.update(buckets)
-        return {"aggregations": {"page": {"buckets": buckets}}}
+        return {**COMPLETE, "aggregations": {"page": {"buckets": buckets}}}
 
 
 Bucket.__hash__ = object.__hash__  # type: ignore[assignment]

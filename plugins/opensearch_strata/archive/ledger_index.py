@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import orjson
 from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from opensearch_strata import decisive
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.errors import TRANSIENT_STATUSES, Refused, TransientError, explain, is_transient
 
@@ -156,14 +157,18 @@ class LedgerIndex:
 
     def search(self, body: Mapping[str, Any]) -> Any:
         """The answer to a search; an index that is missing has no documents."""
-        params = {"ignore_unavailable": "true", "allow_partial_search_results": "false"}
-        return self.patiently(lambda: self.client.search(index=self.name, body=body, params=params))
+        return self.patiently(lambda: self._search(body))
+
+    def _search(self, body: Mapping[str, Any]) -> Any:
+        if not self.serverless:
+            return decisive.search(self.client, self.name, body, ignore_unavailable="true")
+        # No primaries to name, and no account of shards.
+        return self.client.search(index=self.name, body=body, params={"ignore_unavailable": "true"})
 
     def refresh(self) -> None:
         """Let searches see what was written; Serverless does it by itself within seconds."""
         if not self.serverless:
-            params = {"ignore_unavailable": "true"}
-            self.patiently(lambda: self.client.indices.refresh(index=self.name, params=params))
+            self.patiently(lambda: decisive.refresh(self.client, self.name, ignore_unavailable="true"))
 
     def patiently(self, call: Callable[[], _T]) -> _T:
         """The result of a call that is made again while its fault may pass.

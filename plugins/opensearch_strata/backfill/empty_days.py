@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opensearch_strata.history.raw_day import count_documents
+from opensearch_strata import decisive
 from opensearch_strata.retention import allow_writes, block_writes, delete_index
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ def delete_if_empty(client: OpenSearch, index: str) -> bool:
 
     blocked = False
     try:
-        if count_documents(client, index):
+        if decisive.count(client, index):
             return False
         blocked = block_writes(client, index)
-        if not blocked or count_documents(client, index):
+        if not blocked or decisive.count(client, index):
             return False
         delete_index(client, index)
         blocked = False

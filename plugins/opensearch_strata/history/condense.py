@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.engines.run import Engine, EngineRun, OnDocuments, choose_engine
@@ -13,7 +14,6 @@ from opensearch_strata.history.engines.transform_job import condense_by_job
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import (
     RawDay,
-    count_documents,
     fields_with_several_values,
     inspect_raw_day,
 )
@@ -105,7 +105,7 @@ def condense_admitted(
         run = run_engine(client, dataset, raw, on_documents)
         after = settled(client, raw, run)
         if after is None:
-            client.indices.refresh(index=dataset.month_index(raw.day))  # whoever asks next sees the rows
+            decisive.refresh(client, dataset.month_index(raw.day))  # whoever asks next sees the rows
             return run
         raw = after
     raise TransientError(still_moving(raw))
@@ -113,7 +113,7 @@ def condense_admitted(
 
 def settled(client: OpenSearch, raw: RawDay, run: EngineRun) -> RawDay | None:
     """None if a pass saw the day as it is now, else the day with its new count, to be condensed again."""
-    after = count_documents(client, raw.index)
+    after = decisive.count(client, raw.index)
     if raw.documents == after == run.documents:
         return None
     return RawDay(raw.index, raw.day, raw.uuid, after, raw.types, raw.blocked)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.raw_day import WHOLE
 from opensearch_strata.naming import day_of_transform
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _documents(client: OpenSearch, expression: str) -> dict[str, int]:
     """Index name -> documents as searches count them: statistics count nested objects too."""
     indices = {"field": "_index"}
     aggs = {"indices": {"terms": {**indices, "size": 10_000}, "aggs": {"documents": {"value_count": indices}}}}
-    answer = client.search(index=expression, body={"size": 0, "aggs": aggs}, params=WHOLE)
+    answer = decisive.search(client, expression, {"size": 0, "aggs": aggs})
     found = answer["aggregations"]["indices"]["buckets"] if "aggregations" in answer else []
     return {bucket["key"]: bucket["documents"]["value"] for bucket in found}
 
@@ -77,7 +77,7 @@ def _sizes(client: OpenSearch, expression: str) -> dict[str, tuple[int, int]]:
 
     A shard that nobody searches is not refreshed by itself, and statistics are no search.
     """
-    client.indices.refresh(index=expression, params={"expand_wildcards": "open"})
+    decisive.refresh(client, expression, expand_wildcards="open")
     stats = client.indices.stats(index=expression, metric="docs,store", params={"expand_wildcards": "open"})
     return {
         name: (body["primaries"]["docs"]["count"], body["primaries"]["store"]["size_in_bytes"])
@@ -105,7 +105,5 @@ def _transforms(client: OpenSearch, index: str) -> list[dict[str, Any]]:
         "rows": {"value_count": {"field": "transform._id"}},
     }
     body = {"size": 0, "aggs": {"days": {"terms": {"field": "transform._id", "size": 62}, "aggs": aggs}}}
-    buckets: list[dict[str, Any]] = client.search(index=index, body=body, params=WHOLE)["aggregations"]["days"][
-        "buckets"
-    ]
+    buckets: list[dict[str, Any]] = decisive.search(client, index, body)["aggregations"]["days"]["buckets"]
     return buckets

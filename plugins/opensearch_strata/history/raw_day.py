@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, StrataError
 
@@ -20,6 +21,8 @@ class RawDay:
 
     :param documents: documents that searches see, after a refresh
     :param types: field path -> mapping type
+    :param sequence: highest sequence number of each primary shard, read before the documents were counted; equal ones
+        of one UUID mean that nothing was written or deleted in between
     :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
     """
 
@@ -29,6 +32,7 @@ class RawDay:
     documents: int
     types: dict[str, str]
     blocked: frozenset[str]
+    sequence: tuple[int, ...] = ()
 
 
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
@@ -57,11 +61,13 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
     settings = body["settings"]["index"]
     if settings.get("verified_before_close") == "true":
         raise Refused(f"{index} is closed, so its documents cannot be read; it was kept. Open it, or leave it.")
+    sequence = decisive.primaries(client, index).sequence
     return RawDay(
         index=index,
         day=day,
         uuid=settings["uuid"],
-        documents=count_documents(client, index),
+        documents=decisive.count(client, index),
+        sequence=sequence,
         types=types,
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
     )
@@ -101,22 +107,8 @@ def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay
     for field in fields:
         aggs[f"values {field}"] = {"value_count": {"field": field}}
         aggs[f"documents {field}"] = {"filter": {"exists": {"field": field}}}
-    found = client.search(index=raw.index, body={"size": 0, "aggs": aggs}, params=WHOLE)["aggregations"]
+    found = decisive.search(client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     return [field for field in fields if found[f"values {field}"]["value"] > found[f"documents {field}"]["doc_count"]]
-
-
-def count_documents(client: OpenSearch, index: str) -> int:
-    """Documents of an index after a refresh.
-
-    Writes that came before the call are counted; a partial answer of the shards is an error.
-    """
-    client.indices.refresh(index=index)
-    answer = client.search(index=index, body={"size": 0, "track_total_hits": True}, params=WHOLE)
-    return int(answer["hits"]["total"]["value"])
-
-
-# Half an answer would prove half a day: shards that fail are errors.
-WHOLE = {"allow_partial_search_results": "false"}
 
 
 def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.marks import forget
-from opensearch_strata.history.raw_day import WHOLE
 from opensearch_strata.history.rows import row_id
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _PAGE = 2000
+
+RAW_UUID = "metrics._raw"
+"""Field of a row: UUID of the raw index that it came from."""
 
 NO_TIME = 2**63 - 1
 """What stands for a missing time where hits are sorted by it."""
@@ -26,13 +29,17 @@ class Carried:
     """What a day's rows carry: how many rows, for how many raw documents.
 
     :param doc_count: the same documents as aggregations count them, by the rows' ``_doc_count``
-    :param version: sum of the rows' sequence numbers; another one means that some row was written since
+    :param month: UUID of the month index; empty if there is none
+    :param version: sum and maximum of the rows' sequence numbers; others mean that some row was written since
+    :param sources: UUIDs of the raw indices that the rows came from; rows of before version 0.2 do not say it
     """
 
     rows: int
     documents: int
     doc_count: int = 0
-    version: int = 0
+    month: str = ""
+    version: tuple[int, int] = (0, 0)
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,8 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
 
     index = dataset.month_index(day)
     try:
-        client.indices.refresh(index=index)
+        month = decisive.uuid_of(client, index)
+        decisive.refresh(client, index)
     except NotFoundError:
         return Carried(0, 0)
     body = {
@@ -69,16 +77,20 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
         "aggs": {
             "documents": {"sum": {"field": "transform._doc_count"}},
             "version": {"sum": {"field": "_seq_no"}},
+            "newest": {"max": {"field": "_seq_no"}},
+            "sources": {"terms": {"field": RAW_UUID, "size": 100}},
             "day": {"terms": {"field": "transform._id", "size": 1}},
         },
     }
-    answer = client.search(index=index, body=body, params=WHOLE)
+    answer = decisive.search(client, index, body)
     sums = answer["aggregations"]
     return Carried(
         rows=answer["hits"]["total"]["value"],
         documents=int(sums["documents"]["value"]),
         doc_count=sum(bucket["doc_count"] for bucket in sums["day"]["buckets"]),
-        version=int(sums["version"]["value"]),
+        month=month,
+        version=(int(sums["version"]["value"]), int(sums["newest"]["value"] or 0)),
+        sources=frozenset(bucket["key"] for bucket in sums["sources"]["buckets"]),
     )
 
 
@@ -89,7 +101,7 @@ def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[Sto
     border, and no scroll or point-in-time permission is needed.
     """
     index = dataset.month_index(day)
-    client.indices.refresh(index=index)
+    decisive.refresh(client, index)
     fields = [*dataset.history.group_by, "transform._doc_count"]
     # The time as a sort value, because that is the plain number: as text, times before 1970 come out wrong.
     order = [{"_seq_no": "asc"}, {"@timestamp": "asc"}]
@@ -97,8 +109,7 @@ def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[Sto
     for shard in range(shards):
         body = {"size": _PAGE, "query": of_day(dataset, day), "sort": order, "docvalue_fields": fields}
         while True:
-            params = {**WHOLE, "preference": f"_shards:{shard}"}
-            hits = client.search(index=index, body=body, params=params)["hits"]["hits"]
+            hits = decisive.search(client, index, body, shard=shard)["hits"]["hits"]
             yield from (_stored_row(dataset, hit) for hit in hits)
             if len(hits) < _PAGE:
                 break
@@ -127,10 +138,8 @@ def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
 def delete_rows(client: OpenSearch, dataset: Dataset, day: date) -> int:
     """Delete a day's rows by transform id, its mark first; returns how many."""
     index = dataset.month_index(day)
-    client.indices.refresh(index=index)
+    decisive.refresh(client, index)
     forget(client, dataset, day)
-    answer = client.delete_by_query(
-        index=index, body={"query": of_day(dataset, day)}, params={"refresh": "true", "conflicts": "abort"}
-    )
+    deleted = decisive.delete_rows_by_query(client, index, of_day(dataset, day))
     forget(client, dataset, day)  # again: another day's mark, written meanwhile, may have brought it back
-    return int(answer["deleted"])
+    return deleted

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import compared_stats, recall_body, totals_body
-from opensearch_strata.history.raw_day import WHOLE, RawDay, count_documents, inspect_raw_day
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.sketch import Bins
 from opensearch_strata.history.stored_rows import Carried, StoredRow, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
@@ -102,7 +103,7 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
         state: State = "missing" if raw is None else "empty"
         return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents)
     source = _raw_totals(client, dataset, raw)
-    if (after := count_documents(client, index)) != raw.documents or source.documents != raw.documents:
+    if (after := decisive.count(client, index)) != raw.documents or source.documents != raw.documents:
         raise TransientError(
             f"{index} changed while it was read ({raw.documents} documents before, {after} after); verify it again."
         )
@@ -113,7 +114,7 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
 
 
 def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
-    answer = client.search(index=raw.index, body=totals_body(dataset), params=WHOLE)
+    answer = decisive.search(client, raw.index, totals_body(dataset))
     found = answer["aggregations"]
     totals = Totals(documents=answer["hits"]["total"]["value"])
     numbers, words = numbers_and_words(dataset, list(dataset.metrics))
@@ -173,7 +174,7 @@ def _add_row(totals: Totals, row: StoredRow, stray: bool) -> None:
 def _recall(client: OpenSearch, dataset: Dataset, day: date) -> tuple[dict[str, dict[str, Any]], dict[str, Counts]]:
     """All rows of the day merged into one by the server, as readers get them."""
     body = recall_body(dataset, of_day(dataset, day))
-    answer = client.search(index=dataset.month_index(day), body=body, params=WHOLE)
+    answer = decisive.search(client, dataset.month_index(day), body)
     names, states = list(dataset.metrics), answer["aggregations"]["totals"]["value"]
     numbers, _ = numbers_and_words(dataset, names)
     return merged_of_states(dataset, numbers, states), counts_of_states(dataset, names, states)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, explain, is_transient
 from opensearch_strata.history.aggregation import rows_body
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments
-from opensearch_strata.history.raw_day import WHOLE, RawDay
+from opensearch_strata.history.raw_day import RawDay
 from opensearch_strata.history.rows import row_of_bucket
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _time_span(client: OpenSearch, dataset: Dataset, raw: RawDay) -> tuple[int, 
     """First and last event time in epoch milliseconds; zeros if no document has one."""
     timestamp = {"field": dataset.raw.timestamp}
     aggs = {"first": {"min": timestamp}, "last": {"max": timestamp}}
-    answer = _PATIENTLY(client.search, index=raw.index, body={"size": 0, "aggs": aggs}, params=WHOLE)
+    answer = _PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})
     found = answer["aggregations"]
     return int(found["first"]["value"] or 0), int(found["last"]["value"] or 0)
 
@@ -137,7 +138,7 @@ def _pages(
     while True:
         started = time.perf_counter()
         body = rows_body(dataset, query, after)
-        answer = _PATIENTLY(client.search, index=raw.index, body=body, params=WHOLE)
+        answer = _PATIENTLY(decisive.search, client, raw.index, body)
         tally.search_seconds += time.perf_counter() - started
         page = answer["aggregations"]["rows"]
         if page["buckets"]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata import decisive
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.marks import marks_in
-from opensearch_strata.history.raw_day import WHOLE, field_types
+from opensearch_strata.history.raw_day import field_types
 from opensearch_strata.history.reading.bodies import cut_rows_body, lacking_body
 from opensearch_strata.history.reading.plan import Plan, make_plan
 from opensearch_strata.history.reading.question import Question, moment_of
@@ -60,7 +61,7 @@ def _refuse_cut_buckets(client: OpenSearch, plan: Plan) -> None:
 
 
 def _finds(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
-    return bool(client.search(index=index, body=body, params=WHOLE)["hits"]["total"]["value"])
+    return bool(decisive.search(client, index, body)["hits"]["total"]["value"])
 
 
 def _cut(question: Question, bucket: int, cut: int) -> str:
@@ -83,7 +84,7 @@ def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
     for month in plan.months:
         if not month.contents.touches_any(spans) or month.meta.get("fingerprints") == [question.dataset.fingerprint]:
             continue
-        found = client.search(index=month.index, body=body, params=WHOLE)["aggregations"]
+        found = decisive.search(client, month.index, body)["aggregations"]
         for metric in question.metrics:
             if days := [bucket["key"] for bucket in found[metric]["days"]["buckets"]]:
                 raise Refused(

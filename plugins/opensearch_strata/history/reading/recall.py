@@ -9,9 +9,9 @@ from ipaddress import ip_address
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata import decisive
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import PAGE_SIZE
-from opensearch_strata.history.raw_day import WHOLE
 from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body, raw_query, rows_query
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.prepare import lost_marks, prepare
@@ -163,7 +163,7 @@ class Recall:
         plan = self.plan
         while True:
             body = page_body(plan, side, query, part, after, size)
-            found = self._client.search(index=",".join(indices), body=body, params=WHOLE)["aggregations"]
+            found = decisive.search(self._client, ",".join(indices), body)["aggregations"]
             if "page" not in found:  # nothing is kept apart
                 yield _Bucket((), {}, side, found["metrics"]["value"])
                 return

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import last_of_month
-from opensearch_strata.history.raw_day import WHOLE, field_types
+from opensearch_strata.history.raw_day import field_types
 from opensearch_strata.naming import IndexTemplate
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | N
 
     ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
     try:
-        answer = client.search(index=index, body={"size": 0, "track_total_hits": True, "aggs": ends}, params=WHOLE)
+        answer = decisive.search(client, index, {"size": 0, "track_total_hits": True, "aggs": ends})
     except NotFoundError:
         return None
     first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))

@@ -1,0 +1,235 @@
+"""The requests whose answers decide what is proven, overwritten or deleted. All of them are made here.
+
+A decision reads from the primary shards (a replica may lag behind by any time under segment replication and remote
+stores), past search pipelines (which may filter), from every shard, in full: what was answered only in part says
+nothing. A test keeps the rest of the package from making such requests by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.errors import TransientError
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+Answer = Mapping[str, Any]
+
+PRIMARY = "_primary"
+
+# No shard is left out because a first look says that it has nothing: such an answer could not be told from half of one.
+_WHOLE = {"allow_partial_search_results": "false", "search_pipeline": "_none", "pre_filter_shard_size": "100000"}
+
+
+class IncompleteAnswer(TransientError):  # noqa: N818 - reads as what happened
+    """OpenSearch answered, but not all of what was asked; nothing was decided by it."""
+
+
+def search(
+    client: OpenSearch, index: str, body: Mapping[str, Any], *, shard: int | None = None, **params: str
+) -> Answer:
+    """The complete answer of the primary shards to a search.
+
+    :param index: a name, several joined by commas, or a wildcard expression of ours, never a user's text
+    :param shard: ask this shard alone, by its number
+    :param params: more of the request, for example ``ignore_unavailable``
+    :raises IncompleteAnswer: a shard failed, was skipped, or did not answer in time
+    :raises NotFoundError: there is no such index
+    """
+    preference = PRIMARY if shard is None else f"_shards:{shard}|{PRIMARY}"
+    answer = client.search(index=index, body=body, params={**_WHOLE, **params, "preference": preference})
+    return whole(answer, f"a search of {index}")
+
+
+def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]]]) -> list[Answer | None]:
+    """The complete answers of the primary shards to several searches; None where there is no such index.
+
+    :param searches: index name and body of each
+    :raises IncompleteAnswer: see :func:`search`
+    """
+    lines: list[Mapping[str, Any]] = []
+    for index, body in searches:
+        lines += [
+            {"index": index, "preference": PRIMARY, "allow_partial_search_results": False, "search_pipeline": "_none"},
+            body,
+        ]
+    answered = client.msearch(body=lines, params={"pre_filter_shard_size": "100000"}) if lines else {"responses": []}
+    responses = answered.get("responses", []) if isinstance(answered, Mapping) else []
+    if len(responses) != len(searches):
+        raise IncompleteAnswer(f"OpenSearch answered {len(responses)} of {len(searches)} searches. Try again.")
+    answers: list[Answer | None] = []
+    for (index, _), answer in zip(searches, responses, strict=True):
+        error = answer.get("error")
+        kind = error.get("type") if isinstance(error, Mapping) else error
+        if kind == "index_not_found_exception":
+            answers.append(None)
+        elif error:
+            raise IncompleteAnswer(f"OpenSearch did not answer a search of {index} ({kind}). Try again.")
+        else:
+            answers.append(whole(answer, f"a search of {index}"))
+    return answers
+
+
+def get_documents(client: OpenSearch, docs: list[dict[str, Any]], **params: str) -> list[Answer]:
+    """Documents by id as they are at this moment, without any refresh, one answer each.
+
+    :param docs: ``_index`` and ``_id`` of each
+    :raises IncompleteAnswer: there are fewer answers than documents
+    """
+    answer = client.mget(body={"docs": docs}, params={"preference": PRIMARY, "realtime": "true", **params})
+    found = answer.get("docs", []) if isinstance(answer, Mapping) else []
+    if len(found) != len(docs):
+        raise IncompleteAnswer(f"OpenSearch answered for {len(found)} of {len(docs)} documents. Try again.")
+    return list(found)
+
+
+def count(client: OpenSearch, index: str) -> int:
+    """Documents of an index that were written before the call.
+
+    :raises IncompleteAnswer: see :func:`search`
+    """
+    refresh(client, index)
+    return int(search(client, index, {"size": 0, "track_total_hits": True})["hits"]["total"]["value"])
+
+
+def refresh(client: OpenSearch, index: str, **params: str) -> None:
+    """Let searches see everything that was written.
+
+    :param params: of the request, for example ``ignore_unavailable``
+    :raises IncompleteAnswer: a shard failed
+    """
+    _all_shards(client.indices.refresh(index=index, params=params), f"a refresh of {index}")
+
+
+def flush(client: OpenSearch, index: str) -> None:
+    """Put everything that was written on disk, so that it survives the death of every node.
+
+    :raises IncompleteAnswer: a shard failed
+    """
+    answer = client.indices.flush(index=index, params={"force": "true", "wait_if_ongoing": "true"})
+    _all_shards(answer, f"a flush of {index}")
+
+
+def uuid_of(client: OpenSearch, index: str) -> str:
+    """UUID of an index, by its exact name.
+
+    :raises NotFoundError: there is no such index
+    """
+    found = client.indices.get_settings(index=index, name="index.uuid")
+    if index not in found:
+        raise IncompleteAnswer(f"{index} is an alias or OpenSearch did not answer for it. Nothing was decided.")
+    return str(found[index]["settings"]["index"]["uuid"])
+
+
+@dataclass(frozen=True)
+class Primaries:
+    """The primary shards of an index, by their statistics: no security rule or pipeline hides a document from these.
+
+    :param uuid: of the index
+    :param documents: as Lucene counts them: each nested object is one more
+    :param sequence: highest sequence number of each shard, by shard number; every write and deletion raises it
+    :param settled: whether every operation below these numbers is done
+    """
+
+    uuid: str
+    documents: int
+    sequence: tuple[int, ...]
+    settled: bool
+
+
+def primaries(client: OpenSearch, index: str) -> Primaries:
+    """The primary shards of one index, right after a refresh of the caller's.
+
+    :param index: exact name
+    :raises IncompleteAnswer: a primary is missing or did not answer
+    :raises NotFoundError: there is no such index
+    """
+    params = {
+        "level": "shards",
+        "filter_path": "_shards,indices.*.uuid,indices.*.primaries.docs,indices.*.shards.*.routing,"
+        "indices.*.shards.*.seq_no",
+    }
+    answer = client.indices.stats(index=index, metric="docs", params=params)
+    _all_shards(answer, f"the statistics of {index}")
+    found = answer.get("indices", {}).get(index)
+    if not found or not found.get("shards"):
+        raise IncompleteAnswer(f"OpenSearch said nothing of the shards of {index}. Nothing was decided; try again.")
+    copies = {int(number): _primary(shard) for number, shard in found["shards"].items()}
+    if None in copies.values() or sorted(copies) != list(range(len(copies))):
+        raise IncompleteAnswer(
+            f"A primary shard of {index} is not there (the index is red, or its primary moves). Nothing was decided; "
+            f"try again when the index is healthy."
+        )
+    numbers = [copies[shard] or {} for shard in sorted(copies)]
+    return Primaries(
+        uuid=found["uuid"],
+        documents=int(found["primaries"]["docs"]["count"]),
+        sequence=tuple(int(seq["max_seq_no"]) for seq in numbers),
+        settled=all(seq["local_checkpoint"] == seq["max_seq_no"] for seq in numbers),
+    )
+
+
+def _primary(copies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The sequence numbers of the primary among the copies of a shard, if it is there."""
+    return next((copy.get("seq_no") for copy in copies if copy["routing"]["primary"]), None)
+
+
+def delete_rows_by_query(client: OpenSearch, index: str, query: Mapping[str, Any]) -> int:
+    """Delete what a query finds on the primary shards; returns how many documents.
+
+    :raises IncompleteAnswer: something was left undone; what was deleted stays so
+    """
+    params = {"refresh": "true", "conflicts": "abort", "preference": PRIMARY, "search_timeout": "10m"}
+    answer = client.delete_by_query(index=index, body={"query": query}, params=params)
+    if not isinstance(answer, Mapping) or answer.get("timed_out") is not False or answer.get("failures"):
+        raise IncompleteAnswer(f"Not all documents of {index} that had to go were deleted. Run again.")
+    if answer["deleted"] != answer["total"]:
+        raise IncompleteAnswer(
+            f"Of {answer['total']} documents of {index}, {answer['deleted']} were deleted. Run again."
+        )
+    return int(answer["deleted"])
+
+
+def whole(answer: Any, what: str) -> Answer:
+    """The answer to a search, if it is complete.
+
+    ``terminated_early`` is no fault: the server says it of extremes that it reads off an index without a look at all.
+
+    :param what: names the request in the sentence of an error
+    :raises IncompleteAnswer: it is not
+    """
+    if not isinstance(answer, Mapping) or answer.get("timed_out") is not False:
+        raise IncompleteAnswer(f"OpenSearch answered {what} only in part: it did not end in time. Try again.")
+    shards = _all_shards(answer, what)
+    if shards.get("skipped", 0):
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['skipped']} of {shards['total']} shards were skipped. "
+            f"Nothing was decided by it; try again."
+        )
+    if shards["successful"] != shards["total"]:
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['successful']} of {shards['total']} shards. Nothing was "
+            f"decided by it; try again."
+        )
+    return answer
+
+
+def _all_shards(answer: Any, what: str) -> Mapping[str, Any]:
+    """The account of shards in an answer, none of which may have failed.
+
+    Copies that are not assigned are no failure: a refresh or a flush counts them in the total alone.
+    """
+    shards = answer.get("_shards") if isinstance(answer, Mapping) else None
+    if not isinstance(shards, Mapping) or not {"total", "successful", "failed"} <= shards.keys():
+        raise IncompleteAnswer(f"OpenSearch did not say which shards answered {what}. Nothing was decided; try again.")
+    if shards["failed"] or (shards["total"] and not shards["successful"]):
+        reasons = [failure.get("reason") for failure in shards.get("failures", []) if isinstance(failure, Mapping)]
+        kinds = sorted({str(reason.get("type")) for reason in reasons if isinstance(reason, Mapping)})
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['failed']} of {shards['total']} shards failed"
+            f"{' (' + ', '.join(kinds) + ')' if kinds else ''}. Nothing was decided by it; try again."
+        )
+    return shards
