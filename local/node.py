@@ -52,6 +52,19 @@ rootLogger.appenderRef.console.ref = console
 
 
 @dataclass(frozen=True)
+class Member:
+    """A node's place in a cluster of several: its name, its port, and the port of the node that forms the cluster."""
+
+    name: str
+    transport_port: int
+    first_transport_port: int
+
+    @property
+    def forms_cluster(self) -> bool:
+        return self.transport_port == self.first_transport_port
+
+
+@dataclass(frozen=True)
 class NodeCommand:
     """How to start a prepared node. `user` is None to stay who we are."""
 
@@ -68,15 +81,18 @@ class NodeCommand:
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
 
-def prepare_node(folder: Path, port: int, heap: str) -> NodeCommand:
-    """Writes config/, data/ and tmp/ of a node into `folder` and returns the node's command. Raises StackError."""
+def prepare_node(folder: Path, port: int, heap: str, member: Member | None = None) -> NodeCommand:
+    """Writes config/, data/ and tmp/ of a node into `folder` and returns the node's command. Raises StackError.
+
+    `member` is None for a node that is a cluster by itself.
+    """
     home = opensearch_home()
     java = _java()
     user = _server_user()
     for path in (folder, *(folder / name for name in ("config", "data", "tmp"))):
         path.mkdir(parents=True, exist_ok=True)
     (folder / "config" / "log4j2.properties").write_text(LOG4J)
-    (folder / "config" / "opensearch.yml").write_text(_settings(folder, port))
+    (folder / "config" / "opensearch.yml").write_text(_settings(folder, port, member))
     if user is not None:
         _hand_over(folder, user)
     argv = [
@@ -98,12 +114,26 @@ def prepare_node(folder: Path, port: int, heap: str) -> NodeCommand:
     return NodeCommand(argv, environment, folder, user)
 
 
-def _settings(folder: Path, port: int) -> str:
+def _settings(folder: Path, port: int, member: Member | None) -> str:
     return (
-        f"cluster.name: strata-embedded\nnode.name: embedded\ndiscovery.type: single-node\n"
-        f"network.host: 127.0.0.1\nhttp.port: {port}\ntransport.port: 0\n"
+        f"cluster.name: strata-embedded\n{_alone() if member is None else _together(member)}"
+        f"network.host: 127.0.0.1\nhttp.port: {port}\n"
         f"path.data: {folder / 'data'}\npath.logs: {folder / 'tmp'}\n"
         "bootstrap.system_call_filter: false\ncluster.routing.allocation.disk.threshold_enabled: false\n"
+    )
+
+
+def _alone() -> str:
+    return "node.name: embedded\ndiscovery.type: single-node\ntransport.port: 0\n"
+
+
+def _together(member: Member) -> str:
+    """The first node alone manages the cluster, so that the death of any other is no matter of votes."""
+    roles = "[cluster_manager, data, ingest]" if member.forms_cluster else "[data, ingest]"
+    return (
+        f"node.name: {member.name}\nnode.roles: {roles}\ntransport.port: {member.transport_port}\n"
+        f"discovery.seed_hosts: ['127.0.0.1:{member.first_transport_port}']\n"
+        + (f"cluster.initial_cluster_manager_nodes: [{member.name}]\n" if member.forms_cluster else "")
     )
 
 

@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 
 from local.errors import StackError
-from local.node import prepare_node
+from local.node import Member, prepare_node
 from local.node_log import failure_reason
 from local.places import server_folder
 from local.ports import free_port, port_is_taken
@@ -36,14 +37,17 @@ class EmbeddedOpenSearch:
     ...     client = OpenSearch(node.url)
 
     `folder` keeps data from one start to the next; without it the data lives and dies with the node. `port` defaults
-    to a free one, `heap` is Java's notation ("512m", "2g").
+    to a free one, `heap` is Java's notation ("512m", "2g"). `member` makes it one of several, see local/cluster.py.
     """
 
-    def __init__(self, folder: Path | None = None, port: int | None = None, heap: str = "1g") -> None:
+    def __init__(
+        self, folder: Path | None = None, port: int | None = None, heap: str = "1g", member: Member | None = None
+    ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._keep = folder
         self._heap = heap
+        self._member = member
         self._process: subprocess.Popen[bytes] | None = None
         self.folder: Path | None = folder
 
@@ -68,7 +72,7 @@ class EmbeddedOpenSearch:
                 f"Port {self.port} is taken, so OpenSearch was not started. Stop what listens there or choose another."
             )
         self.folder = self._keep or Path(tempfile.mkdtemp(prefix="node-", dir=server_folder()))
-        command = prepare_node(self.folder.resolve(), self.port, self._heap)
+        command = prepare_node(self.folder.resolve(), self.port, self._heap, self._member)
         with self.log_file.open("wb") as output:
             process = subprocess.Popen(
                 command.argv,
@@ -100,6 +104,13 @@ class EmbeddedOpenSearch:
         if self.folder is not None and self._keep is None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
+
+    def kill(self) -> None:
+        """Ends the node as a power cut would; its folder stays, and `start` brings it back."""
+        assert self._process is not None, "the node is not running"
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._process = None
 
 
 def main() -> None:

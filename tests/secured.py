@@ -17,7 +17,7 @@ import yaml
 from local import opensearch
 from local.distribution import PLUGIN_VERSION
 from local.maven import Registry
-from local.node import NodeCommand, prepare_node
+from local.node import Member, NodeCommand, prepare_node
 from local.places import cache_folder
 from opensearch_strata.client import ClientSettings, build_client
 from tests.unit.recording_server import self_signed
@@ -65,8 +65,8 @@ def secured_node(folder: Path) -> Iterator[SecuredNode]:
     (config / "certs").mkdir()
     self_signed(config / "certs")
 
-    def prepare(place: Path, port: int, heap: str) -> NodeCommand:
-        command = prepare_node(place, port, heap)
+    def prepare(place: Path, port: int, heap: str, member: Member | None = None) -> NodeCommand:
+        command = prepare_node(place, port, heap, member)
         with (place / "config" / "opensearch.yml").open("a") as settings:
             settings.write(yaml.safe_dump(_SETTINGS))
         return command
