@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test lint picture bench-history bench-backfill schema lock clean
+.PHONY: help setup run up down test test-long lint picture bench-history bench-backfill schema lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -20,8 +20,11 @@ up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the back
 down: setup  ## Stop what `make up` started; its data stays
 	@$(BIN)/python -m local down
 
-test: setup  ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+test: setup  ## Run the tests (15 minutes)
+	@$(BIN)/python -m pytest -m "not long" --numprocesses 2 --no-loadscope-reorder
+
+test-long: setup  ## Run the tests that take minutes each: every bad answer to every request, long random histories
+	@$(BIN)/python -m pytest -m long --numprocesses 2 --no-loadscope-reorder
 
 lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff check
