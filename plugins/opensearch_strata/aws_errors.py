@@ -5,8 +5,9 @@ Used by :mod:`opensearch_strata.errors`; botocore is imported only when an error
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.printable import brief
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -111,21 +112,21 @@ def explain(error: BaseException) -> str | None:
         case exceptions.ClientError():
             return _explain_answer(error)
         case exceptions.SSLError():
-            return f"No trusted TLS connection to AWS could be made ({brief(error)})."
+            return f"No trusted TLS connection to AWS could be made ({brief(str(error))})."
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
-            return f"No credentials for AWS were found ({brief(error)}). {_WRONG_KEYS}"
+            return f"No credentials for AWS were found ({brief(str(error))}). {_WRONG_KEYS}"
         case (
             exceptions.CredentialRetrievalError()
             | exceptions.TokenRetrievalError()
             | exceptions.UnauthorizedSSOTokenError()
         ):
-            return f"Credentials for AWS could not be renewed ({brief(error)}). {_LOG_IN}"
+            return f"Credentials for AWS could not be renewed ({brief(str(error))}). {_LOG_IN}"
         case exceptions.NoRegionError():
             return f"No region of AWS is known. {_WRONG_REGION}"
         case exceptions.BotoCoreError() if is_transient(error):
-            return f"The connection to AWS failed ({brief(error)})."
+            return f"The connection to AWS failed ({brief(str(error))})."
         case exceptions.BotoCoreError():
-            return f"AWS was not asked ({type(error).__name__}: {brief(error)})."
+            return f"AWS was not asked ({type(error).__name__}: {brief(str(error))})."
     return None
 
 
@@ -136,18 +137,10 @@ def error_code(error: BaseException) -> str:
     return _code(error) if isinstance(error, ClientError) else ""
 
 
-def brief(error: BaseException | str) -> str:
-    """The first line of a message, shortened, its URLs without login and query, which may be signed."""
-    line = " ".join(str(error).strip().partition("\n")[0].split()).rstrip(".")
-    line = re.sub(r"(https?://)[^/@\s\"']*@", r"\1", line)
-    line = re.sub(r"(https?://[^\s\"'?]*)\?[^\s\"')]*", r"\1", line)
-    return line if len(line) <= 400 else f"{line[:400]}…"
-
-
 def _explain_answer(error: ClientError) -> str:
     code, status = _code(error), _status(error)
     action = _ACTIONS.get(error.operation_name, f"s3:{error.operation_name}")
-    message = brief(_answer(error).get("Message") or "")
+    message = brief(str(_answer(error).get("Message") or ""))
     said = f" ({message})" if message and message != code else ""
     number = f"{status} " if status and f"{status}" != code else ""
     cure = _restore(error) if code == "InvalidObjectState" else _CURES.get(code, "").format(action=action)
@@ -159,7 +152,7 @@ def _restore(error: ClientError) -> str:
     answer = _answer(error)
     tier = answer.get("AccessTier")
     if tier or answer.get("StorageClass") == "INTELLIGENT_TIERING":
-        return _RESTORE_TIERED.format(tier=f" ({brief(tier)})" if tier else "")
+        return _RESTORE_TIERED.format(tier=f" ({brief(str(tier))})" if tier else "")
     return _RESTORE_GLACIER
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -23,7 +24,7 @@ from opensearch_strata.aws_identity import AwsService
 from opensearch_strata.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from opensearchpy import AsyncOpenSearch, OpenSearch, Urllib3HttpConnection
+    from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, OpenSearch, Urllib3HttpConnection
     from opensearchpy.serializer import JSONSerializer
 
 RETRIED_STATUSES = (502, 503, 504)
@@ -153,15 +154,44 @@ def build_client(settings: ClientSettings) -> OpenSearch:
 
 def build_async_client(settings: ClientSettings) -> AsyncOpenSearch:
     """A client for an event loop, to be closed by ``await client.close()``. Nothing is sent yet."""
-    from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, AWSV4SignerAsyncAuth
+    from opensearchpy import AsyncOpenSearch
 
     options = _options(settings)
     if settings.auth == "sigv4":  # the default connection class takes basic authentication alone
-        options["connection_class"] = AsyncHttpConnection
-        options["http_auth"] = AWSV4SignerAsyncAuth(
-            settings.credentials, settings.region_name or "", settings.aws_service
-        )
+        options["connection_class"] = _signing_connection()
+        options["http_auth"] = _Signer(settings)
     return AsyncOpenSearch(**options)
+
+
+class _Signer:
+    """Signs for an event loop, which nothing may hold up: credentials are renewed beside it, in a thread."""
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._frozen: Any = None
+
+    async def renew(self) -> None:
+        """Have credentials that are valid now: a role may be assumed anew for that, over HTTP."""
+        self._frozen = await asyncio.to_thread(self._settings.credentials.get_frozen_credentials)
+
+    def __call__(self, method: str, url: str, body: Any = None, headers: Any = None) -> dict[str, str]:
+        """The headers of a request, signed."""
+        from opensearchpy import AWSV4SignerAsyncAuth
+
+        settings = self._settings
+        sign = AWSV4SignerAsyncAuth(self._frozen, settings.region_name or "", settings.aws_service)
+        return sign(method, url, body, headers)
+
+
+def _signing_connection() -> type[AsyncHttpConnection]:
+    from opensearchpy import AsyncHttpConnection
+
+    class SigningConnection(AsyncHttpConnection):
+        async def perform_request(self, *args: Any, **kwargs: Any) -> Any:
+            await self._http_auth.renew()
+            return await super().perform_request(*args, **kwargs)
+
+    return SigningConnection
 
 
 def _options(settings: ClientSettings) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import aws_errors
+from opensearch_strata.printable import brief, printable
 
 if TYPE_CHECKING:
     from opensearchpy.exceptions import TransportError
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """HTTP statuses that say "not now" rather than "no"."""
-
-_LONGEST_REASON = 400  # characters; a proxy's error page or a compiler's message can be far longer
 
 
 class StrataError(Exception):
@@ -69,8 +68,12 @@ def is_transient(error: BaseException) -> bool:
 def explain(error: BaseException) -> str:
     """One sentence on any exception: status, type, reason, causes and script line, where there are any.
 
-    Never headers or credentials, even where the server repeats them.
+    Never headers or credentials, even where the server repeats them; nothing that acts on a terminal.
     """
+    return printable(_explained(error))
+
+
+def _explained(error: BaseException) -> str:
     from opensearchpy.exceptions import ConnectionError as NoConnection
     from opensearchpy.exceptions import ConnectionTimeout, TransportError
     from opensearchpy.helpers.errors import BulkIndexError
@@ -88,7 +91,7 @@ def explain(error: BaseException) -> str:
             return f"OpenSearch cannot be reached ({_reason(error)})."
         case TransportError():
             return f"OpenSearch answered {error.status_code}: {_explain_answer(error)}."
-    return aws_errors.explain(error) or f"{type(error).__name__}: {_brief(str(error)) or 'no message'}."
+    return aws_errors.explain(error) or f"{type(error).__name__}: {brief(str(error)) or 'no message'}."
 
 
 def _is_tls_fault(error: TransportError) -> bool:
@@ -112,13 +115,13 @@ def _explain_answer(error: TransportError) -> str:
     causes = list(_causes(body.get("error")))
     if not causes:  # the security plugin answers in plain text, AWS with {"message": ...}, proxies in HTML
         text = str(body.get("error") or body.get("message") or body.get("Message") or error.error)
-        return "a web page, so a proxy in between answered" if text.startswith("<") else _brief(text)
+        return "a web page, so a proxy in between answered" if text.startswith("<") else brief(text)
     line = next((line for cause in causes if (line := _script_line(cause))), None)
-    return _because(causes) + (f", at script line `{_brief(line)}`" if line else "")
+    return _because(causes) + (f", at script line `{brief(line)}`" if line else "")
 
 
 def _because(causes: list[Mapping[str, Any]]) -> str:
-    return ", because ".join(f"{cause['type']} ({_brief(str(cause.get('reason')))})" for cause in causes)
+    return ", because ".join(f"{brief(str(cause['type']))} ({brief(str(cause.get('reason')))})" for cause in causes)
 
 
 def _body(error: TransportError) -> Mapping[str, Any]:
@@ -154,7 +157,7 @@ def _script_line(cause: Mapping[str, Any]) -> str | None:
 def _explain_bulk(error: BulkIndexError) -> str:
     items = _bulk_items(error)
     first = items[0]
-    cause = _because(list(_causes(first.get("error")))) or _brief(str(first.get("error")))
+    cause = _because(list(_causes(first.get("error")))) or brief(str(first.get("error")))
     return (
         f"OpenSearch refused {len(items)} documents of a bulk request; the first, {first.get('_id')!r} "
         f"for index {first.get('_index')!r}, with {first.get('status')}: {cause}."
@@ -166,15 +169,9 @@ def _bulk_items(error: BulkIndexError) -> list[Mapping[str, Any]]:
 
 
 def _reason(error: TransportError) -> str:
-    return _brief(str(error.error)) or type(_info(error)).__name__
+    return brief(str(error.error)) or type(_info(error)).__name__
 
 
 def _info(error: TransportError) -> Any:
     """What was answered, or the exception beneath; opensearch-py itself leaves it out now and then."""
     return error.args[2] if len(error.args) > 2 else None
-
-
-def _brief(text: str) -> str:
-    """The first line, shortened. After it AWS repeats the signed headers, the session token included."""
-    line = " ".join(text.strip().partition("\n")[0].split()).rstrip(".")
-    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]}…"

@@ -8,9 +8,11 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.keys import REASONS
+from opensearch_strata.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     from opensearch_strata.archive.listing import Amount
     from opensearch_strata.archive.plan import Plan
@@ -36,16 +38,14 @@ class Table:
         """The table for a rich console."""
         from rich import box
         from rich.table import Table as RichTable
-        from rich.text import Text
 
-        # Text, because a value may hold [brackets], which rich would take for markup.
-        table = RichTable(title=Text(self.title), title_justify="left", box=box.ASCII_DOUBLE_HEAD)
+        table = RichTable(title=_text(self.title), title_justify="left", box=box.ASCII_DOUBLE_HEAD)
         for position, column in enumerate(self.columns):
             values = [row[position] for row in self.rows if row[position] is not None]
             numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-            table.add_column(Text(column), justify="right" if numeric else "left", overflow="fold")
+            table.add_column(_text(column), justify="right" if numeric else "left", overflow="fold")
         for row in self.rows:
-            table.add_row(*(Text(shown(value)) for value in row))
+            table.add_row(*(_text(shown(value)) for value in row))
         return table
 
     def __str__(self) -> str:
@@ -54,6 +54,13 @@ class Table:
         out = StringIO()
         Console(file=out, width=140, color_system=None).print(self.rich())
         return out.getvalue().rstrip()
+
+
+def _text(text: str) -> Text:
+    """As it is shown; no str, because a value may hold [brackets], which rich would take for markup."""
+    from rich.text import Text
+
+    return Text(printable(text))
 
 
 def shown(value: Any) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import math
+from threading import Event
 from typing import Any
 
 import pytest
@@ -269,3 +270,31 @@ def test_sigv4_signs_each_request_with_the_credentials_of_that_moment(asynchrono
         assert sent.headers["x-amz-content-sha256"] == hashlib.sha256(sent.body).hexdigest()
         assert sent.headers["content-encoding"] == "gzip"
         assert sent.headers["authorization"].endswith(f"Signature={signature_of(sent, server)}")
+
+
+class RoleToBeAssumed(Credentials):
+    """Credentials that are renewed over a network, which answers only while the event loop goes on."""
+
+    answered = Event()
+
+    def get_frozen_credentials(self) -> Any:
+        if not self.answered.wait(10):
+            raise TimeoutError("the event loop stood still while credentials were renewed")
+        return super().get_frozen_credentials()
+
+
+def test_an_event_loop_goes_on_while_credentials_are_renewed() -> None:
+    with serving() as server:
+        credentials = RoleToBeAssumed("AKIDEXAMPLE", "secret")
+        settings = ClientSettings.from_url(server.url, auth="sigv4", region_name="eu-west-1", credentials=credentials)
+
+        async def another_trigger() -> None:
+            await asyncio.sleep(0.05)
+            credentials.answered.set()
+
+        async def ask_beside_it() -> None:
+            async with build_async_client(settings) as client:
+                await asyncio.gather(client.info(), another_trigger())
+
+        asyncio.run(ask_beside_it())
+    assert len(server.sent) == 1

@@ -12,12 +12,13 @@ from typer.core import TyperGroup
 from opensearch_strata.cli.archives import backfill
 from opensearch_strata.cli.definitions import check
 from opensearch_strata.cli.one_day import condense, verify
-from opensearch_strata.cli.output import fail
+from opensearch_strata.cli.output import fail, say
 from opensearch_strata.cli.parsing import parse
 from opensearch_strata.cli.reading import query, status
 from opensearch_strata.cli.rebuilding import reaggregate
 from opensearch_strata.cli.redriving import redrive
 from opensearch_strata.cli.window import cycle, expire
+from opensearch_strata.printable import printable
 
 
 class SentencesForErrors(TyperGroup):
@@ -27,7 +28,10 @@ class SentencesForErrors(TyperGroup):
         """Run a command: exit 1 when it is refused or fails, 130 on Ctrl-C; wrong use is typer's own 2."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+        except typer.TyperException as error:  # which repeats arguments, such as names of files
+            error.message = "\n".join(map(printable, error.message.split("\n")))
+            raise
+        except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt:
             fail("Interrupted. What was written so far was kept; the same command can be run again.")
@@ -43,7 +47,7 @@ def _sentence(error: Exception) -> str:
     from opensearch_strata.errors import StrataError, explain
 
     if isinstance(error, StrataError):
-        return str(error)
+        return explain(error)
     from opensearchpy.exceptions import OpenSearchException
 
     if isinstance(error, OpenSearchException):
@@ -68,9 +72,9 @@ def _version(wanted: bool) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        typer.echo(f"strata {version('opensearch-strata')}")
+        say(f"strata {version('opensearch-strata')}")
     except PackageNotFoundError:
-        typer.echo("strata, run from its source folder and not installed")
+        say("strata, run from its source folder and not installed")
     raise typer.Exit
 
 

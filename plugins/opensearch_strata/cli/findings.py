@@ -157,9 +157,14 @@ def documents_view(dataset: Dataset, key: str) -> View:
     return view
 
 
-def line_of(shown: Shown) -> bytes:
-    """An event as a line for people."""
-    return f"{shown.head}  ".encode() + dumped(shown.fields)
+def line_of(shown: Shown) -> tuple[str, bytes]:
+    """An event as a line for people: what it begins with, and its fields."""
+    return f"{shown.head}  ", dumped(shown.fields)
+
+
+def json_line_of(shown: Shown) -> tuple[str, bytes]:
+    """An event as a line that is JSON and nothing else."""
+    return "", dumped(shown.value)
 
 
 def shown_time(time: int | None) -> str | None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.cli.output import note, occasional_note
+from opensearch_strata.printable import printable
 
 OnProgress = Callable[[int, Progress], None]
 """Called with the number of a batch and how far it is."""
@@ -59,7 +60,12 @@ def _bar(name: str, sums: _Sums) -> Iterator[OnProgress]:
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
 
-    columns = (TextColumn(f"Loading {name}"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (
+        TextColumn(printable(f"Loading {name}"), markup=False),
+        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+    )
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=1.0)
 

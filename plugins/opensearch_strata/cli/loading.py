@@ -23,6 +23,7 @@ from opensearch_strata.backfill.plans import PlanRef
 from opensearch_strata.backfill.steps import load
 from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.load_progress import OnProgress
+from opensearch_strata.cli.output import tame_warnings
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import StrataError, explain
 
@@ -145,6 +146,7 @@ def _work(parent: Connection, job: Job) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent decides
     signal.signal(signal.SIGTERM, _interrupted)
+    tame_warnings()
     with (
         suppress(EOFError, ConnectionError, KeyboardInterrupt),
         connected(job.url, job.ca_certs, serverless=True) as client,

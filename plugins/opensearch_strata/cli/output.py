@@ -1,16 +1,23 @@
-"""What a command shows: results on stdout, everything else on stderr."""
+"""What a command shows: results on stdout, everything else on stderr. The one place where text leaves the shell.
+
+Names of indices, keys of objects and values of documents are others' text: whatever leaves here is
+:func:`printable`. JSON keeps its values, with escapes where a terminal would act.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from opensearch_strata.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from opensearch_strata.history.engines.run import OnDocuments
@@ -23,7 +30,7 @@ def print_json(value: Any) -> None:
     """One JSON value on stdout; indented for a person at a terminal."""
     import orjson
 
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else None))
+    typer.echo(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else None)))
 
 
 @contextmanager
@@ -40,7 +47,7 @@ def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
     def add(items: Sequence[Any]) -> None:
         nonlocal before
         if items:
-            typer.echo(before + orjson.dumps(items, option=option)[1:-1].decode(), nl=False)
+            typer.echo(before + printable_json(orjson.dumps(items, option=option))[1:-1].decode(), nl=False)
             before = ","
 
     yield add
@@ -59,17 +66,36 @@ def print_table(table: Table) -> None:
 
 def say(sentence: str) -> None:
     """A result in words, on stdout."""
-    typer.echo(sentence)
+    typer.echo(printable(sentence))
 
 
 def note(sentence: str) -> None:
     """Something beside the result, on stderr."""
-    typer.echo(sentence, err=True)
+    typer.echo(printable(sentence), err=True)
 
 
 def fail(sentence: str) -> None:
     """Why it was refused or failed, on stderr."""
-    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {sentence}", err=True)
+    typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable(sentence)}", err=True)
+
+
+def tame_warnings() -> None:
+    """Let what the services log without a handler, warnings, go to stderr like a :func:`note`."""
+    if logging.lastResort:
+        logging.lastResort.setFormatter(_Printable())
+
+
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(record.getMessage())
+
+
+def write_lines(lines: Iterable[tuple[str, bytes]]) -> None:
+    """Lines on stdout as they come, each of a text and a JSON value behind it; either may be empty."""
+    out = typer.get_binary_stream("stdout")
+    for text, value in lines:
+        out.write(printable(text).encode() + printable_json(value) + b"\n")
+    out.flush()
 
 
 def occasional_note() -> Callable[[str], None]:
@@ -108,14 +134,14 @@ def _bar(index: str, documents: int) -> Iterator[OnDocuments]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("Condensing {task.description}"),
+        TextColumn("Condensing {task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,} of {task.total:,} documents"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(index, total=documents)
+        task = progress.add_task(printable(index), total=documents)
         yield lambda step: progress.update(task, advance=step)
 
 
@@ -154,11 +180,16 @@ def progress_through(what: str) -> Iterator[ShareShown]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("Reading {task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("Reading {task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     # Not redirected: results go to stdout by themselves, which may be a pipe.
     with Progress(
         *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
     ) as progress:
-        task = progress.add_task(what, total=1.0)
+        task = progress.add_task(printable(what), total=1.0)
         clear = progress.stop if sys.stdout.isatty() else lambda: None
         yield ShareShown(lambda share: progress.update(task, completed=share), clear)

@@ -12,7 +12,7 @@ import typer
 
 from opensearch_strata.cli.connection import find_dataset
 from opensearch_strata.cli.options import DatasetsDir, dataset_names
-from opensearch_strata.cli.output import fail, note, print_json, say
+from opensearch_strata.cli.output import fail, note, print_json, say, write_lines
 
 if TYPE_CHECKING:
     from opensearch_strata.cli.findings import Findings
@@ -78,14 +78,15 @@ def parse(
     from opensearch_strata.archive.layers import TooLarge
     from opensearch_strata.archive.parsers.registry import begins_of
     from opensearch_strata.archive.reading import Reading
-    from opensearch_strata.cli.findings import Findings, documents_view, events_view
+    from opensearch_strata.cli.findings import Findings, documents_view, events_view, json_line_of, line_of
 
     definition = _definition(dataset, datasets_dir, format_name, parser)
     intake = definition.intake if definition else _intake(None, format_name, parser)
     view = documents_view(definition, file) if definition else events_view(intake, file)
     findings = Findings(Reading(_blocks(file), intake.format, begins_of(intake, file)), view)
     try:
-        _print(findings, limit, silent=stats, as_json=as_json)
+        line = json_line_of if as_json else line_of
+        write_lines(line(shown) for shown in islice(findings, limit) if not stats)
     except TooLarge as error:
         findings.add_problem(str(error))
     if stats and as_json:
@@ -123,17 +124,6 @@ def _blocks(file: str) -> Iterator[bytes]:
     with nullcontext(typer.get_binary_stream("stdin")) if file == "-" else Path(file).open("rb") as source:
         while block := source.read(_BLOCK):
             yield block
-
-
-def _print(findings: Findings, limit: int | None, *, silent: bool, as_json: bool) -> None:
-    from opensearch_strata.archive.fields import dumped
-    from opensearch_strata.cli.findings import line_of
-
-    out = typer.get_binary_stream("stdout")
-    for shown in islice(findings, limit):
-        if not silent:
-            out.write((dumped(shown.value) if as_json else line_of(shown)) + b"\n")
-    out.flush()
 
 
 def _told(findings: Findings) -> Iterator[str]:
