@@ -8,8 +8,9 @@ from typing import Any
 from opensearchpy import NotFoundError, OpenSearch
 
 from opensearch_strata.history.condense import condense
+from opensearch_strata.history.engines.job_state import JobState, Patience
 from opensearch_strata.history.engines.run import EngineRun
-from opensearch_strata.history.engines.transform_job import JobState, Patience, read_state
+from opensearch_strata.history.engines.transform_job import read_state
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.verify import verify

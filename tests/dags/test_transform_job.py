@@ -10,7 +10,7 @@ import pytest
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.engines import transform_job
-from opensearch_strata.history.engines.transform_job import Patience
+from opensearch_strata.history.engines.job_state import Patience
 from opensearch_strata.history.scripts import condense_metric
 from opensearch_strata.triggers.transform_job import TransformJobTrigger
 from tests.conftest import StreamFactory

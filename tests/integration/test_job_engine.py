@@ -9,8 +9,8 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines import transform_job
+from opensearch_strata.history.engines.job_state import Patience
 from opensearch_strata.history.engines.run import choose_engine
-from opensearch_strata.history.engines.transform_job import Patience
 from opensearch_strata.history.stored_rows import delete_rows
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
 from tests.streams import DAY, Stream, StreamFactory, measurements

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch, TransportError
 
 from opensearch_strata.errors import Refused, TransientError, is_transient
-from opensearch_strata.history.engines import transform_job
-from opensearch_strata.history.engines.transform_job import Patience, condense_by_job, submit
+from opensearch_strata.history.engines import job_state, search, transform_job
+from opensearch_strata.history.engines.job_state import Patience
+from opensearch_strata.history.engines.transform_job import condense_by_job, submit
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.verify import verify
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.faults.rules import refused
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, job, raw_of, state, wait_until_over
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi
@@ -26,12 +30,45 @@ def test_a_transient_failure_goes_on_where_it_stopped(cluster: OpenSearch, api: 
     assert_exact(cluster, filled, DOCUMENTS)
 
 
-def test_failures_without_end_are_given_up(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+def test_a_job_that_fails_without_end_is_replaced_by_a_search(
+    cluster: OpenSearch, api: TransformApi, filled: Stream
+) -> None:
     api.faults.fail_runs(9)
-    sentence = r"failed: Failed validation .*jvm usage threshold.* started again 2 times\. Its preview shows nothing"
-    with pytest.raises(TransientError, match=sentence):
+    run = condense_day(cluster, filled)
+    assert (run.engine, run.documents) == ("search", DOCUMENTS)
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_rows_that_the_month_never_takes_are_named_by_the_search(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin says that it failed to index; which row and why, only a write of ours can tell."""
+    api.faults.fail_runs(9, reason="Failed to index the documents")
+
+    def refused(*_: Any) -> None:
+        raise Refused("OpenSearch refused 1 documents of a bulk request; the first with 400: mapper_parsing_exception.")
+
+    monkeypatch.setattr(search, "_write", refused)
+    with pytest.raises(Refused, match="mapper_parsing_exception"):
         condense_day(cluster, filled)
     assert job(cluster, filled) is None
+
+
+@pytest.mark.parametrize("block", ["write", "read_only", "read_only_allow_delete"])
+def test_a_month_that_takes_no_rows_is_named_at_once(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, block: str
+) -> None:
+    raw = raw_of(cluster, filled)
+    month = filled.dataset.month_index(DAY)
+    filled.client.indices.put_settings(index=month, body={f"index.blocks.{block}": True})
+    try:
+        with pytest.raises(TransientError, match=rf"{month} takes no rows \(index.blocks.{block}\)") as told:
+            condense_by_job(cluster, filled.dataset, raw)
+        assert ("A disk of the cluster is full" in str(told.value)) is (block == "read_only_allow_delete")
+        assert job(cluster, filled) is None
+    finally:
+        filled.client.indices.put_settings(index=month, body={f"index.blocks.{block}": None})
+    assert condense_day(cluster, filled).documents == DOCUMENTS
 
 
 def test_a_script_that_fails_is_refused_with_its_line(
@@ -80,6 +117,73 @@ def test_a_job_that_falls_silent_is_given_up_and_done_again(
     assert 0 < len(filled.rows()) < DOCUMENTS
     assert condense_day(cluster, filled).documents == DOCUMENTS
     assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_a_job_whose_node_died_is_done_again_at_once(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock would keep every next run off for half an hour."""
+    api.faults.hang_run(after_pages=1)
+    monkeypatch.setattr(job_state, "_SILENT_MS", 100)
+    restarted = int(time.time() * 1000) + 60_000
+    starts = {"nodes": {"a": {"jvm": {"start_time_in_millis": 1}}, "b": {"jvm": {"start_time_in_millis": restarted}}}}
+    monkeypatch.setattr(transform_job, "node_starts", lambda _: starts)
+    assert condense_day(cluster, filled).documents == DOCUMENTS
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_a_silent_job_whose_nodes_all_live_is_left_alone(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.faults.hang_run(after_pages=1)
+    monkeypatch.setattr(job_state, "_SILENT_MS", 100)
+    impatient = Patience(progress=1, poll=0.02)
+    with pytest.raises(TransientError, match=r"stuck: the job made no progress for 1 s"):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), patience=impatient)
+
+
+def test_of_two_runs_on_one_day_both_have_its_rows(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
+    """Both watch one job; who sees its end first removes it, which is no failure of the other."""
+    raw = raw_of(cluster, filled)
+
+    def the_other_run(_: float) -> None:
+        wait_until_over(cluster, filled)
+        transform_job.remove(cluster, filled.dataset, DAY)
+
+    run = condense_by_job(cluster, filled.dataset, raw, sleep=the_other_run)
+    assert (run.documents, run.rows) == (DOCUMENTS, len(filled.rows()))
+    assert_exact(cluster, filled, DOCUMENTS)
+
+
+def test_a_transform_of_somebody_else_under_our_id_is_left_alone(
+    cluster: OpenSearch, api: TransformApi, filled: Stream
+) -> None:
+    raw = raw_of(cluster, filled)
+    body = transform_job.job_body(filled.dataset, raw, int(time.time() * 1000) + 3_600_000)
+    body["transform"]["description"] = "the finance team's"
+    cluster.plugins.transforms.put(id=filled.dataset.transform_id(DAY), body=body)
+    with pytest.raises(Refused, match="was not made by Strata"):
+        condense_day(cluster, filled)
+    found = job(cluster, filled)
+    assert found is not None
+    assert found["description"] == "the finance team's"
+
+
+def test_an_id_that_something_else_of_the_plugin_bears_is_refused(api: TransformApi, filled: Stream) -> None:
+    """Rollups and policies share an index with transforms: a conflict, yet no transform is found."""
+    with FaultyProxy(api.url) as proxy, OpenSearch(proxy.url) as through:
+        raw = raw_of(through, filled)
+        taken = refused(409, "version_conflict_engine_exception")
+        proxy.add(
+            lambda request, forward: (taken if request.method == "PUT" else passed)(request, forward),
+            path=filled.dataset.transform_id(DAY),
+        )
+        with pytest.raises(Refused, match="is taken by something of Index Management that is not a transform"):
+            condense_by_job(through, filled.dataset, raw)
+
+
+def passed(request: Request, forward: Forward) -> Answer:
+    return forward(request)
 
 
 def test_a_job_of_ours_that_runs_is_joined(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
@@ -139,11 +243,11 @@ def test_finished_is_not_over_while_the_job_is_enabled(
     enabled: list[bool] = []
     real = transform_job.remove
 
-    def remove(connection: OpenSearch, job_id: str) -> None:
+    def remove(connection: OpenSearch, *about: Any) -> None:
         found = job(cluster, filled)
         assert found is not None
         enabled.append(found["enabled"])
-        real(connection, job_id)
+        real(connection, *about)
 
     monkeypatch.setattr(transform_job, "remove", remove)
     condense_day(cluster, filled)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.engines.transform_job import JobState, Patience, assess
+from opensearch_strata.history.engines.job_state import JobState, Patience, assess
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "transform-api"
 PATIENCE = Patience(start=100, progress=200)
@@ -138,9 +138,29 @@ def test_a_stopped_job_failed() -> None:
 
 
 def test_a_deleted_job_failed() -> None:
-    assert state(None, None, 1) == JobState("failed", "the job was deleted by somebody else while it ran")
+    assert state(None, None, 1) == JobState("gone", "the job was deleted by somebody else while it ran")
 
 
 def test_the_default_patience_outlasts_the_servers_own_delays() -> None:
     assert Patience().start > 5 * 60 + 60  # sweep and tick
     assert Patience().progress > 30 * 60 + 60  # lock of a dead node and tick
+
+
+def test_a_run_that_is_silent_since_a_node_started_died_with_its_node() -> None:
+    job, explained = {"enabled": True}, entry("started", updated=DUE + SECOND)
+    now = DUE + 90 * SECOND
+    older, younger = DUE - 50 * SECOND, DUE + 40 * SECOND
+    assert assess(job, explained, DUE, now, PATIENCE, older).phase == "running"
+    assert assess(job, explained, DUE, now, PATIENCE, younger).phase == "orphaned"
+    assert assess(job, entry("started", updated=younger + SECOND), DUE, now, PATIENCE, younger).phase == "running"
+
+
+@pytest.mark.parametrize("length", [0.5, 2, 3.5, 30, 600])
+def test_the_end_of_a_job_is_seen_soon(length: float) -> None:
+    """Looks are as far apart as a quarter of the job's age: short jobs lose little, long ones ask seldom."""
+    now, looks = DUE - 1500, 0
+    while now < DUE + length * SECOND:
+        now += int(Patience().pause(DUE, now) * 1000)
+        looks += 1
+    assert now - (DUE + length * SECOND) <= max(250, min(5000, length * SECOND / 4 + 250))
+    assert looks < 25 + length / 5

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opensearch_strata.dataset import EngineName
+    from opensearch_strata.history.engines.job_state import Patience
     from opensearch_strata.history.engines.run import EngineRun
-    from opensearch_strata.history.engines.transform_job import Patience
     from opensearch_strata.history.raw_day import RawDay
 
 
@@ -48,7 +48,7 @@ class CondenseOperator(DatasetOperator):
     @property
     def patience(self) -> Patience:
         """How long a job may be silent."""
-        from opensearch_strata.history.engines.transform_job import Patience
+        from opensearch_strata.history.engines.job_state import Patience
 
         return self._patience or Patience()
 
@@ -112,7 +112,8 @@ class CondenseOperator(DatasetOperator):
         import time
 
         from opensearch_strata.history.condense import MAX_PASSES, settled, still_moving
-        from opensearch_strata.history.engines.transform_job import JobState, settle
+        from opensearch_strata.history.engines.job_state import JobState
+        from opensearch_strata.history.engines.transform_job import remove, settle
         from opensearch_strata.history.raw_day import inspect_raw_day
 
         if "error" in event:
@@ -120,6 +121,7 @@ class CondenseOperator(DatasetOperator):
         progress = event["progress"]
         now = inspect_raw_day(self.client, self.dataset, self.day)
         if now is None or now.uuid != progress["uuid"]:
+            remove(self.client, self.dataset, self.day)
             raise Refused(f"{self.dataset.raw_index(self.day)} was deleted or recreated while it was condensed.")
         raw = replace(now, documents=progress["documents"])
         state = JobState(**event["state"])

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from opensearch_strata.errors import explain, is_transient
-from opensearch_strata.history.engines.transform_job import JobState, Patience, assess
+from opensearch_strata.history.engines.job_state import (
+    NODE_STARTS,
+    JobState,
+    Patience,
+    assess,
+    is_silent,
+    newest_node_ms,
+)
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
@@ -78,17 +85,25 @@ class TransformJobTrigger(BaseTrigger):
                 last = state
                 if state.over:
                     return {"state": asdict(state), "progress": self.progress}
-            await asyncio.sleep(patience.poll)
+            await asyncio.sleep(patience.pause(self.due_ms, int(time.time() * 1000)))
 
     async def _read_state(self, client: AsyncOpenSearch, patience: Patience) -> JobState:
-        from opensearchpy import NotFoundError
+        from opensearchpy import AuthorizationException, NotFoundError
 
         try:
             job = (await client.plugins.transforms.get(id=self.job_id))["transform"]
         except NotFoundError:
             job = None
         explained = (await client.plugins.transforms.explain(id=self.job_id)).get(self.job_id)
-        return assess(job, explained, self.due_ms, int(time.time() * 1000), patience)
+        now_ms = int(time.time() * 1000)
+        state = assess(job, explained, self.due_ms, now_ms, patience)
+        if not is_silent(state, self.due_ms, now_ms):
+            return state
+        try:
+            info = await client.nodes.info(metric="jvm", params=NODE_STARTS)
+        except AuthorizationException:
+            info = {}
+        return assess(job, explained, self.due_ms, now_ms, patience, newest_node_ms(info))
 
     async def on_kill(self) -> None:
         """Stop the job when a person marks or clears the waiting task."""

@@ -4,59 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import Refused, TransientError, explain, is_transient
+from opensearch_strata.errors import Refused, StrataError, TransientError, explain, is_transient
 from opensearch_strata.history.aggregation import PAGE_SIZE
+from opensearch_strata.history.engines.job_state import (
+    NODE_STARTS,
+    JobState,
+    Patience,
+    assess,
+    is_silent,
+    newest_node_ms,
+)
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments
+from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.raw_day import RawDay, absent_key_fields
 from opensearch_strata.history.scripts import condense_metric
+from opensearch_strata.history.stored_rows import carried
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 # A start_time in the past makes the first run wait a whole minute; a little clock skew is allowed for.
-_START_DELAY_MS = 3000
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a job may be silent, in seconds.
-
-    The defaults are above what the server may need by itself: its sweep for new jobs (5 min and a tick), and the
-    lock that a dead node leaves behind (30 min and a tick).
-    """
-
-    start: float = 7 * 60
-    progress: float = 35 * 60
-    poll: float = 5
-    restarts: int = 2
-
-
-Phase = Literal["waiting", "running", "finished", "failed", "stuck"]
-
-
-@dataclass(frozen=True)
-class JobState:
-    """What ``_explain`` and the job document say together.
-
-    :param resumable: the job failed by itself; one that somebody stopped or deleted is not started again
-    """
-
-    phase: Phase
-    reason: str = ""
-    documents: int = 0
-    rows: int = 0
-    search_millis: int = 0
-    index_millis: int = 0
-    resumable: bool = False
-
-    @property
-    def over(self) -> bool:
-        """True when watching on would change nothing."""
-        return self.phase in ("finished", "failed", "stuck")
+_START_DELAY_MS = 1500
 
 
 def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
@@ -76,7 +48,7 @@ def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
             "enabled": True,
             "continuous": False,
             "schedule": {"interval": {"period": 1, "unit": "Minutes", "start_time": start_ms}},
-            "description": f"Strata {dataset.name} {raw.day}, definition {dataset.fingerprint}, index {raw.uuid}",
+            "description": f"{_ours(dataset)}{raw.day}, definition {dataset.fingerprint}, index {raw.uuid}",
             "source_index": raw.index,
             "target_index": dataset.month_index(raw.day),
             "data_selection_query": {"match_all": {}},
@@ -87,13 +59,19 @@ def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
     }
 
 
+def _ours(dataset: Dataset) -> str:
+    """How the description of each of our jobs begins: what bears another one is somebody else's."""
+    return f"Strata {dataset.name} "
+
+
 def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     """Create the day's job, or attach to it if it already runs for the same definition and index.
 
     :returns: when it is due to start, epoch milliseconds
-    :raises Refused: a group field or the time is missing in the mapping of the raw day
+    :raises Refused: a group field or the time is missing in the mapping of the raw day, or something else of Index
+        Management bears the job's id
     """
-    from opensearchpy import ConflictError, NotFoundError
+    from opensearchpy import ConflictError
 
     if absent := absent_key_fields(dataset, raw):
         raise Refused(
@@ -106,92 +84,131 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     try:
         client.plugins.transforms.put(id=job_id, body=body)
     except ConflictError:
-        try:
-            job = client.plugins.transforms.get(id=job_id)["transform"]
-        except NotFoundError:
-            raise TransientError(f"Transform {job_id} came and went while it was created; try again.") from None
-        if job["enabled"] and job["description"] == body["transform"]["description"]:
+        job = _job(client, job_id)
+        if job and job["enabled"] and job["description"] == body["transform"]["description"]:
             return int(job["schedule"]["interval"]["start_time"])
-        remove(client, job_id)
-        client.plugins.transforms.put(id=job_id, body=body)
+        remove(client, dataset, raw.day)
+        try:
+            client.plugins.transforms.put(id=job_id, body=body)
+        except ConflictError as error:
+            raise _taken(client, job_id) from error
     return start_ms
+
+
+def _taken(client: OpenSearch, job_id: str) -> StrataError:
+    """Why an id cannot be had: transforms, rollups and policies share one index, and so their ids."""
+    if _job(client, job_id):
+        return TransientError(f"Transform {job_id} came and went while it was created; try again.")
+    return Refused(
+        f"The id {job_id} is taken by something of Index Management that is not a transform, a rollup or a policy. "
+        f"It was left as it is, and nothing was written. Give it another name, or condense with engine search."
+    )
+
+
+def _job(client: OpenSearch, job_id: str) -> Mapping[str, Any] | None:
+    """The job document, None if there is none."""
+    from opensearchpy import NotFoundError
+
+    try:
+        job: Mapping[str, Any] = client.plugins.transforms.get(id=job_id)["transform"]
+    except NotFoundError:
+        return None
+    return job
 
 
 def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience) -> JobState:
     """How a job stands now."""
-    from opensearchpy import NotFoundError
+    job = _job(client, job_id)
+    explained = client.plugins.transforms.explain(id=job_id).get(job_id)
+    now_ms = int(time.time() * 1000)
+    state = assess(job, explained, due_ms, now_ms, patience)
+    if is_silent(state, due_ms, now_ms):
+        return assess(job, explained, due_ms, now_ms, patience, newest_node_ms(node_starts(client)))
+    return state
+
+
+def node_starts(client: OpenSearch) -> Any:
+    """What each node says of its start; empty where the user may not ask."""
+    from opensearchpy import AuthorizationException
 
     try:
-        job = client.plugins.transforms.get(id=job_id)["transform"]
-    except NotFoundError:
-        job = None
-    explained = client.plugins.transforms.explain(id=job_id).get(job_id)
-    return assess(job, explained, due_ms, int(time.time() * 1000), patience)
-
-
-def assess(job: Mapping[str, Any] | None, explained: Any, due_ms: int, now_ms: int, patience: Patience) -> JobState:
-    """State of a job from its document and its own entry of ``_explain``. Pure.
-
-    ``finished`` is visible before the job is disabled, and an enabled job that failed is about to run again:
-    only a disabled job is over.
-
-    :param job: the job document, read before ``explained``; None if there is none
-    :param explained: the entry of exactly this id; None, a text, or metadata
-    """
-    if job is None:
-        return JobState("failed", "the job was deleted by somebody else while it ran")
-    metadata = explained.get("transform_metadata") if isinstance(explained, Mapping) else None
-    if not metadata:
-        if not job["enabled"]:
-            return JobState("failed", "the job was stopped before it began")
-        if now_ms - due_ms > patience.start * 1000:
-            return JobState("stuck", f"the job was not picked up within {patience.start:.0f} s of its start time")
-        return JobState("waiting")
-    stats = metadata["stats"]
-    seen = JobState(
-        "running",
-        documents=stats["documents_processed"],
-        rows=stats["documents_indexed"],
-        search_millis=stats["search_time_in_millis"],
-        index_millis=stats["index_time_in_millis"],
-    )
-    status = metadata["status"]
-    if not job["enabled"] and status in ("finished", "failed", "stopped"):
-        reason = metadata.get("failure_reason") or ("the job was stopped" if status == "stopped" else "")
-        phase: Phase = "finished" if status == "finished" else "failed"
-        return replace(seen, phase=phase, reason=reason, resumable=status == "failed")
-    if now_ms - max(metadata["last_updated_at"], due_ms) > patience.progress * 1000:
-        return replace(seen, phase="stuck", reason=f"the job made no progress for {patience.progress:.0f} s")
-    return seen
+        return client.nodes.info(metric="jvm", params=NODE_STARTS)
+    except AuthorizationException:
+        return {}
 
 
 def settle(
     client: OpenSearch, dataset: Dataset, raw: RawDay, state: JobState, restarts: int, patience: Patience
 ) -> EngineRun | None:
-    """End a job that is over: its run if it finished, None if it was started again where it stopped.
+    """End a job that is over: its run if the day is condensed, None if it was started again.
+
+    What keeps a job from writing is found by asking the month, and else by condensing the day with engine search,
+    which either names the cause or does without the job.
 
     :raises Refused: it failed for a reason that no repetition cures; the root cause is in the message
-    :raises TransientError: it hung, was stopped or deleted, or failed and has no restarts left
+    :raises TransientError: it hung, was stopped or deleted, or what it met may pass
     """
     job_id = dataset.transform_id(raw.day)
     if state.phase == "finished":
-        remove(client, job_id)
+        remove(client, dataset, raw.day)
         seconds = (state.search_millis / 1000, state.index_millis / 1000)
         return EngineRun("transform_job", state.documents, state.rows, *seconds)
-    sentence = f"Transform {job_id} {state.phase}: {state.reason}."
+    sentence = f"Transform {job_id} {'failed' if state.phase == 'gone' else state.phase}: {state.reason}."
+    if state.phase == "gone":
+        return _by_the_other_run(client, dataset, raw, sentence)
     if state.phase == "failed" and not state.resumable:
         # Started again, a stopped job would wait out the lock of its old run (30 min); without the job it is gone.
-        remove(client, job_id)
+        remove(client, dataset, raw.day)
         raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
-    cause = _root_cause(client, dataset, raw)
-    if cause is not None and not is_transient(cause):
-        remove(client, job_id)
-        raise Refused(f"{sentence} {explain(cause)} Rows written so far were kept; the next run overwrites them.")
+    if cause := _write_block(client, dataset, raw):
+        remove(client, dataset, raw.day)
+        raise TransientError(f"{sentence} {cause}")
+    error = _root_cause(client, dataset, raw)
+    if error is not None and not is_transient(error):
+        remove(client, dataset, raw.day)
+        raise Refused(f"{sentence} {explain(error)} Rows written so far were kept; the next run overwrites them.")
+    if state.phase == "orphaned" and restarts < patience.restarts:
+        remove(client, dataset, raw.day)  # and with it the lock that its node left behind
+        submit(client, dataset, raw)
+        return None
     if state.phase == "failed" and restarts < patience.restarts and _start(client, job_id):
         return None
-    remove(client, job_id)
-    seen = explain(cause) if cause else "Its preview shows nothing wrong; the cause is in the log of the node."
+    remove(client, dataset, raw.day)
+    if state.phase == "failed" and error is None:
+        return condense_by_search(client, dataset, raw)
+    seen = explain(error) if error else "Its preview shows nothing wrong; the cause is in the log of the node."
     raise TransientError(f"{sentence} It was started again {restarts} times. {seen}")
+
+
+def _by_the_other_run(client: OpenSearch, dataset: Dataset, raw: RawDay, sentence: str) -> EngineRun:
+    """What another run made of the day, which attached to the same job and was the first to see its end.
+
+    :raises TransientError: the rows do not carry the day
+    """
+    there = carried(client, dataset, raw.day)
+    if there.rows and there.documents == raw.documents:
+        return EngineRun("transform_job", there.documents, there.rows, 0.0, 0.0)
+    raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
+
+
+_BLOCKS = ("read_only", "read_only_allow_delete", "write")
+
+
+def _write_block(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str:
+    """Sentence on what keeps the month from taking rows, empty if nothing does."""
+    from opensearchpy import NotFoundError
+
+    month = dataset.month_index(raw.day)
+    try:
+        settings = client.indices.get_settings(index=month)[month]["settings"]["index"]
+    except NotFoundError:
+        return f"{month} was deleted meanwhile, and its rows with it; the next run makes it anew."
+    blocked = [name for name in _BLOCKS if settings.get("blocks", {}).get(name) == "true"]
+    if not blocked:
+        return ""
+    full = " A disk of the cluster is full." if "read_only_allow_delete" in blocked else ""
+    names = ", ".join(f"index.blocks.{name}" for name in blocked)
+    return f"{month} takes no rows ({names}).{full} Rows written so far were kept. Lift the block, then run again."
 
 
 def _start(client: OpenSearch, job_id: str) -> bool:
@@ -216,8 +233,21 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
     return None
 
 
-def remove(client: OpenSearch, job_id: str) -> None:
-    """Remove a job, running or not; one that is already gone is fine."""
+def remove(client: OpenSearch, dataset: Dataset, day: date) -> None:
+    """Remove the day's job, running or not; one that is already gone is fine.
+
+    :raises Refused: the job is somebody else's, by its description; it was left as it is
+    :raises TransientError: the server did not do it
+    """
+    job_id = dataset.transform_id(day)
+    job = _job(client, job_id)
+    if job is None:  # whatever else bears the id is not ours to delete
+        return
+    if not str(job.get("description", "")).startswith(_ours(dataset)):
+        raise Refused(
+            f"The transform {job_id} was not made by Strata (its description does not begin with {_ours(dataset)!r}). "
+            f"It was left as it is, and nothing was written. Delete or rename it, or condense with engine search."
+        )
     answer = client.plugins.transforms.delete(id=job_id, params={"force": "true"})
     for item in answer["items"]:
         if item["delete"]["status"] not in (200, 404):
@@ -260,7 +290,7 @@ def condense_by_job(
                     return run
                 restarts += 1
                 due_ms = int(time.time() * 1000)
-            sleep(patience.poll)
+            sleep(patience.pause(due_ms, int(time.time() * 1000)))
     except KeyboardInterrupt:
         stop(client, job_id)
         raise
