@@ -25,7 +25,14 @@ _WHOLE = {"allow_partial_search_results": "false", "search_pipeline": "_none", "
 
 
 class IncompleteAnswer(TransientError):  # noqa: N818 - reads as what happened
-    """OpenSearch answered, but not all of what was asked; nothing was decided by it."""
+    """OpenSearch answered, but not all of what was asked; nothing was decided by it.
+
+    :param kind: type of the server's error, where it said one
+    """
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def search(
@@ -67,7 +74,7 @@ def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]
         if kind == "index_not_found_exception":
             answers.append(None)
         elif error:
-            raise IncompleteAnswer(f"OpenSearch did not answer a search of {index} ({kind}). Try again.")
+            raise IncompleteAnswer(f"OpenSearch did not answer a search of {index} ({kind}). Try again.", str(kind))
         else:
             answers.append(whole(answer, f"a search of {index}"))
     return answers

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 """HTTP statuses that say "not now" rather than "no"."""
 
+_PASSING = frozenset({"snapshot_in_progress_exception"})
+"""Types of errors that pass by themselves whatever their status is (400): an index in a snapshot cannot be deleted."""
+
 
 class StrataError(Exception):
     """Something cannot be done. The message is whole sentences: what happened, to which thing, what to do.
@@ -45,23 +48,24 @@ class TransientError(StrataError):
 def is_transient(error: BaseException) -> bool:
     """Whether another attempt may succeed with nothing changed by a person.
 
-    True for :class:`TransientError`, no connection, no answer in time, 429, 502, 503 and 504, and a bulk
-    request whose items were all refused with one of these; of AWS see :func:`aws_errors.is_transient`. False for
-    certificates, authentication, permission, bad requests, missing indices, and for everything unknown.
+    True for :class:`TransientError`, no connection, no answer in time, an answer that cannot be read, 429, 502, 503 and
+    504, a snapshot under way, and a bulk request whose items were all refused with one of these; of AWS see
+    :func:`aws_errors.is_transient`. False for certificates, authentication, permission, bad requests, missing indices,
+    and for everything unknown.
     """
     from opensearchpy.exceptions import ConnectionError as NoConnection
-    from opensearchpy.exceptions import TransportError
+    from opensearchpy.exceptions import SerializationError, TransportError
     from opensearchpy.helpers.errors import BulkIndexError
 
     match error:
-        case TransientError():
+        case TransientError() | SerializationError():
             return True
         case BulkIndexError():
             return all(item.get("status") in TRANSIENT_STATUSES for item in _bulk_items(error))
         case NoConnection():
             return not _is_tls_fault(error)
         case TransportError():
-            return error.status_code in TRANSIENT_STATUSES
+            return error.status_code in TRANSIENT_STATUSES or error.error in _PASSING
     return aws_errors.is_transient(error)
 
 
@@ -75,12 +79,14 @@ def explain(error: BaseException) -> str:
 
 def _explained(error: BaseException) -> str:
     from opensearchpy.exceptions import ConnectionError as NoConnection
-    from opensearchpy.exceptions import ConnectionTimeout, TransportError
+    from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
     from opensearchpy.helpers.errors import BulkIndexError
 
     match error:
         case StrataError():
             return str(error)
+        case SerializationError():
+            return f"OpenSearch, or a proxy in between, answered what is not JSON ({_brief(str(error.args[0]))})."
         case BulkIndexError():
             return _explain_bulk(error)
         case ConnectionTimeout():

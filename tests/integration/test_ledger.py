@@ -23,7 +23,9 @@ from opensearch_strata.archive.ledger_index import Change
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.archive.ledger_rows import Counts, LeaseLost, ObjectRow, row_id, source_of
 from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.processes import this_process
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.safe_settings import SAFE
 from tests.ledgers import ledger_index, place
 
 SPAN = (1_000, 2_000)
@@ -555,3 +557,76 @@ def test_every_field_of_a_row_is_mapped(client: OpenSearch, ledger: Ledger, inde
     assert row.loads
     assert client.get(index=index, id=row_id("logs", place()))["_source"] == source_of("logs", row)
     assert set(source_of("logs", row)) <= set(properties(client, index)["properties"])
+
+
+# --- What a template or a person set
+
+
+WEAK = {
+    "index.translog.durability": "async",
+    "index.default_pipeline": "drops",
+    "index.final_pipeline": "drops",
+    "index.search.default_pipeline": "hides",
+}
+
+
+def safe(client: OpenSearch, index: str) -> bool:
+    found = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
+    return SAFE.items() <= found.items()
+
+
+def test_a_ledger_is_safe_against_a_template_of_before(client: OpenSearch, index: str) -> None:
+    client.indices.put_index_template(
+        name=f"{index}-weak", body={"index_patterns": [f"{index}*"], "priority": 5, "template": {"settings": WEAK}}
+    )
+    try:
+        ledger = Ledger(client, "logs", index=index)
+        ledger.ensure()
+        assert safe(client, index)
+        client.indices.delete(index=index)
+        claim(ledger, place())
+        assert safe(client, index)
+    finally:
+        client.indices.delete_index_template(name=f"{index}-weak")
+
+
+@pytest.mark.parametrize("weak", WEAK)
+def test_a_weaker_ledger_is_mended(client: OpenSearch, index: str, weak: str) -> None:
+    ledger = Ledger(client, "logs", index=index)
+    ledger.ensure()
+    client.ingest.put_pipeline(id="drops", body={"processors": [{"drop": {}}]})
+    client.indices.put_settings(index=index, body={weak: WEAK[weak]})
+    ledger.ensure()
+    assert safe(client, index)
+    assert claim(ledger, place())
+
+
+# --- Loaders that are dead
+
+
+def test_what_a_dead_process_of_this_machine_held_is_taken_over_at_once(ledger: Ledger) -> None:
+    machine, _, started = this_process().rpartition("/")
+    (row,) = claim(ledger, place())
+    assert row.process == this_process()
+    assert ledger.claim([(place(), 100)], SPAN, "b").busy == [row]
+    (killed,) = ledger.renew([replace(row, process=f"{machine}/{int(started) + 1}", resume=7)])
+    assert killed.lease_until > ledger_module.now_ms() + 60_000
+    (again,) = claim(ledger, place(), owner="b")
+    assert (again.attempt, again.resume, again.process) == (2, 7, this_process())
+
+
+def test_what_a_process_elsewhere_holds_is_waited_for(ledger: Ledger) -> None:
+    (row,) = ledger.renew([replace(claim(ledger, place())[0], process="elsewhere/boot/pid:[1]/1/1")])
+    assert ledger.claim([(place(), 100)], SPAN, "b").busy == [row]
+
+
+def test_days_of_objects_that_a_dead_process_held_are_forgotten(ledger: Ledger) -> None:
+    machine, _, started = this_process().rpartition("/")
+    (row,) = claim(ledger, place())
+    said = {"days": {"logs-1": 4}, "counts": Counts(4, 4), "resume": 4}
+    (row,) = ledger.renew([replace(row, **said)])
+    assert ledger.forget_days(["logs-1"]) == 0
+    ledger.renew([replace(row, process=f"{machine}/{int(started) + 1}")])
+    assert ledger.forget_days(["logs-1"]) == 1
+    (again,) = claim(ledger, place(), owner="b")
+    assert (again.resume, again.counts) == (0, Counts())

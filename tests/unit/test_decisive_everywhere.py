@@ -14,7 +14,7 @@ DECIDING = {"search", "msearch", "count", "mget", "get_source", "refresh", "flus
 """Calls of opensearch-py whose answers may come from a replica that lags, or only in part."""
 
 BY_OTHER_MEANS = {
-    ("archive/ledger_index.py", "mget"): "to be moved",
+    ("archive/ledger_index.py", "mget"): "on Serverless, which has no primaries to name",
     ("archive/ledger_index.py", "search"): "on Serverless, which has no primaries to name and no account of shards",
     ("archive/raw_indices.py", "msearch"): "to be moved",
     ("archive/raw_indices.py", "refresh"): "to be moved",

@@ -8,7 +8,7 @@ does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from opensearch_strata.archive.ledger_rows import (
 )
 from opensearch_strata.archive.ledger_takeover import taken_over, without_days
 from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.processes import is_dead, this_process
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.errors import Refused
 
@@ -38,6 +39,9 @@ LEASE = 90.0
 PATIENCE = 60.0
 """Seconds for which a fault of the ledger itself is waited out, within a lease."""
 
+DAY_LEASE = 6 * 3600.0
+"""Seconds for which a raw day stays registered between two steps of a run: a task may wait so long for a worker."""
+
 _NAMED = 10
 _PAGE = 1000
 
@@ -49,6 +53,7 @@ class Ledger:
     not take what is written.
 
     :param lease: seconds for which a claim holds unless it is renewed
+    :param day_lease: seconds for which a raw day stays registered as under load unless it is renewed
     :param patience: seconds for which faults of the index are waited out
     :param serverless: whether the client talks to OpenSearch Serverless
     """
@@ -60,11 +65,13 @@ class Ledger:
         *,
         index: str = LEDGER_INDEX,
         lease: float = LEASE,
+        day_lease: float = DAY_LEASE,
         patience: float = PATIENCE,
         serverless: bool = False,
     ) -> None:
         self.dataset_name = dataset_name
         self.lease = lease
+        self.day_lease = day_lease
         self.index = LedgerIndex(client, index, patience=patience, serverless=serverless)
 
     def ensure(self) -> None:
@@ -103,11 +110,11 @@ class Ledger:
                     claims.claimed.append(row)  # written by us, though its answer was lost
                 elif row.is_done_for(span):
                     claims.done.append(row)
-                elif row.state == "running" and row.lease_until > now:
+                elif _is_held(row, now):
                     claims.busy.append(row)
                 else:
                     wanted.append(taken_over(row, span))
-            wanted = [replace(row, owner=owner, lease_until=self.new_lease()) for row in wanted]
+            wanted = [replace(row, owner=owner, process=this_process(), lease_until=self.new_lease()) for row in wanted]
             tried = {row.place: row.attempt for row in wanted}
             written, refused = self._write(wanted)
             claims.claimed.extend(written)
@@ -165,19 +172,19 @@ class Ledger:
         """
         held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
         query = self.query("object", held)
-        query["bool"]["must_not"] = [
-            {"bool": {"filter": [{"term": {"state": "running"}}, {"range": {"lease_until": {"gt": now_ms()}}}]}}
-        ]
 
-        def without(stored: Stored) -> Change:
-            left = without_days(row_of(stored.source, stored.seq_no, stored.primary_term), indices)
-            source = source_of(self.dataset_name, left) if left else None
-            return Change(stored.id, source, stored.seq_no, stored.primary_term)
+        def without(stored: Stored) -> Iterator[Change]:
+            row = row_of(stored.source, stored.seq_no, stored.primary_term)
+            if not _is_held(row, now_ms()):
+                left = without_days(row, indices)
+                source = source_of(self.dataset_name, left) if left else None
+                yield Change(stored.id, source, stored.seq_no, stored.primary_term)
 
         forgotten = 0
         found = self.index.find(query)
-        while part := [without(stored) for stored in islice(found, _PAGE)]:  # what is written is found no more
-            forgotten += sum(version is not None for version in self.index.write(part))
+        while part := list(islice(found, _PAGE)):  # what is written is found no more
+            changes = [change for stored in part for change in without(stored)]
+            forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
 
     def write_plan(self, plan_id: str, batches: Sequence[Sequence[Listed]]) -> None:
@@ -274,6 +281,11 @@ class Ledger:
 def now_ms() -> int:
     """Epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def _is_held(row: ObjectRow, now: int) -> bool:
+    """Whether somebody is loading it, as far as can be told: a process of this machine that is dead holds nothing."""
+    return row.state == "running" and row.lease_until > now and not is_dead(row.process)
 
 
 def _same_attempt(mine: ObjectRow, there: ObjectRow) -> bool:

@@ -2,7 +2,7 @@
 
 Every change is checked by sequence number: of two writers one wins and the other one knows. What passes by itself (no
 connection, 429, 503, a block that is lifted, an index that was deleted and comes back by its template) is waited
-for, but not for ever.
+for, but not for ever. What is confirmed is on the disk, whatever a template says of the index.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
-from tenacity import RetryError, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from opensearch_strata import decisive
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.errors import TRANSIENT_STATUSES, Refused, TransientError, explain, is_transient
+from opensearch_strata.patience import ODD_TRIES, OddAnswer, is_odd, part_of, patiently
+from opensearch_strata.safe_settings import made_safely, weaker
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -148,7 +149,7 @@ class LedgerIndex:
         self.refresh()
         body: dict[str, Any] = {"size": _PAGE, "query": query, "sort": ["_seq_no"], "seq_no_primary_term": True}
         while True:
-            hits = self.search(body)["hits"]["hits"]
+            hits = part_of(self.search(body), "hits", "hits")
             for hit in hits:
                 yield Stored(hit["_id"], hit["_source"], hit["_seq_no"], hit["_primary_term"])
             if len(hits) < _PAGE:
@@ -175,35 +176,56 @@ class LedgerIndex:
 
         :raises TransientError: it did not pass
         """
-        attempts = Retrying(
-            retry=retry_if_exception(_may_pass),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            stop=stop_after_delay(self._patience),
-        )
         try:
-            return attempts(call)
-        except RetryError as error:
-            cause = error.last_attempt.exception() or error
+            return patiently(call, self._patience, may_pass=_may_pass)
+        except Exception as error:
+            if not (_may_pass(error) or is_odd(error)):
+                raise
+            tried = f"{ODD_TRIES} times" if is_odd(error) else f"for {self._patience:g} s"
             raise TransientError(
-                f"The ledger {self.name} could not be used for {self._patience:g} s: {explain(cause)} What it says is "
-                f"kept, and so is all that was loaded. Mend the index (a block is lifted with index.blocks.write: "
-                f"null), then run again: it goes on from there."
-            ) from cause
+                f"The ledger {self.name} could not be used {tried}: {explain(error)} What it says is kept, and so is "
+                f"all that was loaded. Mend the index (a block is lifted with index.blocks.write: null), then run "
+                f"again: it goes on from there."
+            ) from error
 
     def _ensure(self) -> None:
         from opensearchpy import RequestError
 
-        indices = self.client.indices
-        shape: dict[str, Any] = {"mappings": MAPPINGS} | ({} if self.serverless else {"settings": _SETTINGS})
-        template = {"index_patterns": [self.name], "priority": _PRIORITY, "template": shape}
         try:
-            indices.put_index_template(name=self.name, body=template)
-            if not self._created(shape):
-                indices.put_mapping(index=self.name, body=MAPPINGS)
+            if self.serverless:
+                self._make({"mappings": MAPPINGS})
+            else:
+                made_safely(lambda safe: self._make({"mappings": MAPPINGS, "settings": {**_SETTINGS, **safe}}))
+                self._mend()
         except RequestError as error:
             raise Refused(
                 f"The ledger {self.name} cannot be set up: {explain(error)} Nothing was changed. Move an index or a "
                 f"template of that name away; no other template may match it with priority {_PRIORITY}."
+            ) from error
+
+    def _make(self, shape: Mapping[str, Any]) -> None:
+        template = {"index_patterns": [self.name], "priority": _PRIORITY, "template": shape}
+        self.client.indices.put_index_template(name=self.name, body=template)
+        if not self._created(shape):
+            self.client.indices.put_mapping(index=self.name, body=MAPPINGS)
+
+    def _mend(self) -> None:
+        """Make safe what an index was made without, by hand or by a template of before."""
+        from opensearchpy import AuthorizationException
+
+        found = self.client.indices.get_settings(index=self.name, params={"flat_settings": "true"})
+        lacking = [weaker(part_of(index, "settings")) for index in found.values()]
+        if not any(lacking):
+            return
+        wanted = {key: value for one in lacking for key, value in one.items()}
+        try:
+            self.client.indices.put_settings(index=self.name, body=wanted)
+        except AuthorizationException as error:
+            if _may_pass(error):
+                raise
+            raise Refused(
+                f"The ledger {self.name} may lose what it confirmed, and the user may not mend it: {explain(error)} "
+                f"Nothing was loaded. Set on it {wanted}."
             ) from error
 
     def _created(self, shape: Mapping[str, Any]) -> bool:
@@ -218,7 +240,7 @@ class LedgerIndex:
         return True
 
     def _get(self, ids: list[str]) -> list[Stored]:
-        docs = self.client.mget(index=self.name, body={"ids": ids})["docs"]
+        docs = self._documents(ids)
         for fault in (doc["error"] for doc in docs if "error" in doc):
             # No answer is not the same as no document.
             if fault["type"] == "security_exception":
@@ -230,6 +252,14 @@ class LedgerIndex:
                 raise _NotNow(f"A document cannot be read, {fault['type']} ({fault['reason']}).")
         return [Stored(d["_id"], d["_source"], d["_seq_no"], d["_primary_term"]) for d in docs if d.get("found")]
 
+    def _documents(self, ids: list[str]) -> Sequence[Mapping[str, Any]]:
+        if not self.serverless:
+            return decisive.get_documents(self.client, [{"_index": self.name, "_id": identity} for identity in ids])
+        docs: Sequence[Mapping[str, Any]] = part_of(self.client.mget(index=self.name, body={"ids": ids}), "docs")
+        if len(docs) != len(ids):
+            raise OddAnswer(f"OpenSearch answered for {len(docs)} of {len(ids)} documents.")
+        return docs
+
     def _write(self, part: Sequence[Change], settled: dict[int, Version | None]) -> None:
         """Send what is not settled yet.
 
@@ -237,7 +267,9 @@ class LedgerIndex:
         """
         pending = [position for position in range(len(part)) if position not in settled]
         body = b"".join(part[position].lines for position in pending)
-        items = self.client.bulk(body=body, index=self.name)["items"]
+        items = part_of(self.client.bulk(body=body, index=self.name), "items")
+        if len(items) != len(pending):
+            raise OddAnswer(f"OpenSearch answered on {len(items)} of {len(pending)} documents.")
         fault: dict[str, Any] = {}
         for position, item in zip(pending, items, strict=True):
             (outcome,) = item.values()

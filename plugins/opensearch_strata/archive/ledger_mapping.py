@@ -11,7 +11,7 @@ _LONGEST_KEY = {"type": "keyword", "ignore_above": 1024}  # characters; a key ha
 _OPAQUE = {"type": "object", "enabled": False}
 
 PROPERTIES: dict[str, Any] = {
-    # "object", "batch" (of a plan) or "settings" (of a raw index that is being loaded)
+    # "object", "batch" (of a plan) or "settings" (of a raw index that is being loaded: who does so)
     "kind": _KEYWORD,
     "dataset": _KEYWORD,
     "bucket": _KEYWORD,
@@ -22,6 +22,7 @@ PROPERTIES: dict[str, Any] = {
     "span_end": _LONG,
     "state": _KEYWORD,
     "owner": _KEYWORD,
+    "process": _NOTE,
     "lease_until": _LONG,
     "attempt": _LONG,
     "read": _LONG,
@@ -45,7 +46,7 @@ PROPERTIES: dict[str, Any] = {
     "number": _LONG,
     "objects": _OPAQUE,
     "raw_index": _KEYWORD,
-    "originals": _OPAQUE,
-    "users": {"properties": {"owner": _KEYWORD, "lease_until": _LONG}},
+    "originals": _OPAQUE,  # only by versions that set up indices of others for loading
+    "users": {"properties": {"owner": _KEYWORD, "lease_until": _LONG, "process": _NOTE}},
 }
 MAPPINGS = {"dynamic": "strict", "properties": PROPERTIES}

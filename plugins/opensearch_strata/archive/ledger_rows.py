@@ -84,6 +84,7 @@ class ObjectRow:
     :param span: event times that the latest attempt is about
     :param owner: who loads it, a name that no two loaders share
     :param lease_until: epoch milliseconds; from then on anybody may take over
+    :param process: the loader's, see :mod:`opensearch_strata.archive.processes`; once it is dead anybody may, too
     :param attempt: from 1 on; every claim adds one
     :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
         them in this format
@@ -101,6 +102,7 @@ class ObjectRow:
     state: State = "running"
     owner: str = ""
     lease_until: int = 0
+    process: str = ""
     attempt: int = 1
     counts: Counts = Counts()
     days: Mapping[str, int] = field(default_factory=dict)
@@ -204,6 +206,7 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "state": row.state,
         "owner": row.owner,
         "lease_until": row.lease_until,
+        **({"process": row.process} if row.process else {}),
         "attempt": row.attempt,
         **_source_of_load(row.current),
         "days": [
@@ -229,6 +232,7 @@ def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectR
         state=source["state"],
         owner=source["owner"],
         lease_until=source["lease_until"],
+        process=source.get("process", ""),
         attempt=source["attempt"],
         **vars(_load_of(source)),
         resume=source["resume"],

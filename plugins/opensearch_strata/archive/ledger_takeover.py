@@ -37,6 +37,7 @@ def counted_anew(row: ObjectRow) -> ObjectRow:
         state=row.state,
         owner=row.owner,
         lease_until=row.lease_until,
+        process=row.process,
         attempt=row.attempt,
         earlier=Counter(row.earlier) + Counter(row.days),
         loads=row.loads,
@@ -57,7 +58,7 @@ def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
     if named := sorted(lost & row.current.indices):
         error = f"Its documents in {', '.join(named)} are gone, so it is loaded again."
         # Nobody's: a loader whose lease had expired must not go on behind documents that are gone.
-        row = replace(counted_anew(row), state="failed", owner="", lease_until=0, error=error)
+        row = replace(counted_anew(row), state="failed", owner="", lease_until=0, process="", error=error)
     loads = tuple(load for load in row.loads if lost.isdisjoint(load.indices))
     earlier = {index: created for index, created in row.earlier.items() if index not in lost}
     if row.state == "failed" and not (row.resume or loads or earlier):
