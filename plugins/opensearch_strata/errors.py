@@ -86,7 +86,7 @@ def _explained(error: BaseException) -> str:
         case StrataError():
             return str(error)
         case SerializationError():
-            return f"OpenSearch, or a proxy in between, answered what is not JSON ({_brief(str(error.args[0]))})."
+            return f"OpenSearch, or a proxy in between, answered what is not JSON ({brief(str(error.args[0]))})."
         case BulkIndexError():
             return _explain_bulk(error)
         case ConnectionTimeout():
