@@ -144,9 +144,12 @@ def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
         raw = raw_day(workload, dataset, day)
         condense_by_search(client, dataset, raw)
         client.indices.refresh(index=dataset.month_index(day))
-        if failed := verify(client, dataset, day).failed:
-            raise BenchmarkError(f"The rows of {dataset.raw_index(day)} are not proven: {failed}. Look into it first.")
-        remember(client, dataset, raw)
+        proof = verify(client, dataset, day)
+        if proof.failed:
+            raise BenchmarkError(
+                f"The rows of {dataset.raw_index(day)} are not proven: {proof.failed}. Look into it first."
+            )
+        remember(client, dataset, raw, proof.carried.rows_version)
     say(f"waiting {workload.settle:.0f} s, then merging")
     workload.merge({dataset.month_index(day) for day in workload.days}, workload.settle)
 

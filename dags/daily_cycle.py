@@ -27,14 +27,14 @@ deletions are only shown. Switch it off to delete. A scheduled run always delete
 ## Run a day again
 
 Clear the run (or the task) in the grid: rows have ids of their own and are overwritten, never doubled. A raw day that
-is gone, or holds fewer documents than its rows carry, is refused; `reaggregate` is the explicit word that what is
-left of it is the truth.
+is gone, holds fewer documents than its rows carry, or was created anew with other documents, is refused;
+`allow_poorer` is the explicit word that what is left of it is the truth.
 
 ## After a change of the definition
 
 New metrics and statistics are added by the next run; older rows lack them. To have them in days that are still raw, or
-to let a metric mean something else, run those days with `reaggregate`: *Trigger → Backfill* over the window, or in one
-go `strata reaggregate DATASET --from DAY --to DAY`. Days whose raw index is gone keep the rows they have.
+to let a metric mean something else, run those days with `redefine`: *Trigger → Backfill* over the window, or in one go
+`strata reaggregate DATASET --from DAY --to DAY`. Days whose raw index is gone keep the rows they have.
 
 ## Days that were missed
 
@@ -72,12 +72,18 @@ PARAMS = {
         title="Dry run",
         description="Show what would be deleted instead of deleting it. Scheduled runs are never dry.",
     ),
-    "reaggregate": Param(
+    "redefine": Param(
         False,
         type="boolean",
-        title="Reaggregate",
-        description="Build the day's rows anew after its metrics were defined otherwise, or even if its raw index "
-        "holds fewer documents than they carry.",
+        title="Redefine",
+        description="Build the day's rows anew after its metrics were defined otherwise. Rows never get poorer by it.",
+    ),
+    "allow_poorer": Param(
+        False,
+        type="boolean",
+        title="Allow poorer",
+        description="Build the day's rows anew even if its raw index holds less than they carry: what is left of it "
+        "is the truth.",
     ),
 }
 

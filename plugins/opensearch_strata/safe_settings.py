@@ -26,14 +26,24 @@ UNMANAGED: Mapping[str, str] = {"index.plugins.index_state_management.auto_manag
 """No policy of Index State Management takes the index by its name; a setting of that plugin, unknown without it."""
 
 
-def weaker(settings: Mapping[str, object]) -> dict[str, str]:
-    """Those of :data:`SAFE` that an index lacks.
+MONTH: Mapping[str, str] = {
+    **SAFE,
+    # How long a deleted row still refuses a writer that read an older state of its raw day.
+    "index.gc_deletes": "1h",
+}
+"""Of a history month; all of them can be changed while it is open."""
+
+
+def weaker(settings: Mapping[str, object], wanted: Mapping[str, str] = SAFE) -> dict[str, str]:
+    """Those of the settings wanted that an index lacks.
 
     :param settings: flat, as the server shows them; what is not set is the server's default
     """
-    defaults = {"index.translog.durability": "request"}
+    defaults = {"index.translog.durability": "request", "index.gc_deletes": "60s"}
     return {
-        key: value for key, value in SAFE.items() if str(settings.get(key, defaults.get(key, "_none"))).lower() != value
+        key: value
+        for key, value in wanted.items()
+        if str(settings.get(key, defaults.get(key, "_none"))).lower() != value
     }
 
 

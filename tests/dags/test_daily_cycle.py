@@ -141,14 +141,17 @@ def test_the_same_day_again_gives_the_same_rows(stream: Stream, run_dag: RunDag)
     assert stream.rows(DAY) == rows
 
 
-def test_a_poorer_raw_day_is_refused_until_reaggregate_says_so(stream: Stream, run_dag: RunDag) -> None:
+def test_a_poorer_raw_day_is_refused_until_a_person_says_so(stream: Stream, run_dag: RunDag) -> None:
     stream.condensed(DAY)
     stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
     stream.fill(DAY, count=100)
     refused = run_dag(stream.dataset, day=str(DAY))
     assert refused.state == "failed"
     assert sum(row["transform._doc_count"] for row in stream.rows(DAY).values()) == 240
-    told = run_dag(stream.dataset, day=str(DAY), reaggregate=True)
+    redefined = run_dag(stream.dataset, day=str(DAY), redefine=True)  # says nothing about less
+    assert redefined.state == "failed"
+    assert sum(row["transform._doc_count"] for row in stream.rows(DAY).values()) == 240
+    told = run_dag(stream.dataset, day=str(DAY), allow_poorer=True)
     assert told.state == "success"
     assert sum(row["transform._doc_count"] for row in stream.rows(DAY).values()) == 100
 

@@ -26,7 +26,7 @@ def test_a_dag_keeps_the_house_rules(dag_id: str) -> None:
     dag = load_bag().dags[dag_id]
     assert dag.max_active_runs == 1
     assert not dag.catchup
-    assert set(dag.params) == {"day", "dry_run", "reaggregate"}
+    assert set(dag.params) == {"day", "dry_run", "redefine", "allow_poorer"}
     assert dag.params["dry_run"] is True
     assert "strata" in dag.tags
     for promise in ("What it deletes", "Run a day again", "dry_run"):

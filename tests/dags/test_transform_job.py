@@ -94,7 +94,7 @@ def test_a_job_that_fails_for_good_fails_its_task_at_once(
 ) -> None:
     broken = condense_metric(stream.dataset)
     broken["scripted_metric"]["map_script"]["source"] = "throw new IllegalStateException('no such luck')"
-    monkeypatch.setattr(transform_job, "condense_metric", lambda _: broken)
+    monkeypatch.setattr(transform_job, "condense_metric", lambda *_, **__: broken)
     run = run_dag(stream.dataset, hurry, day=str(DAY))
     assert run.state == "failed"
     assert run.tries(CONDENSE) == 1

@@ -82,7 +82,7 @@ def test_a_script_that_fails_is_refused_with_its_line(
             "reduce_script": "return 0L",
         }
     }
-    monkeypatch.setattr(transform_job, "condense_metric", lambda _: broken)
+    monkeypatch.setattr(transform_job, "condense_metric", lambda *_, **__: broken)
     sentence = r"failed: Failed to search data in source indices\. OpenSearch answered 400: .*line `state.n \+= doc"
     with pytest.raises(Refused, match=sentence):
         condense_day(cluster, filled)

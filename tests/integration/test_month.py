@@ -11,13 +11,21 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.mapping import month_mapping, month_meta
+from opensearch_strata.history.mapping import month_body, month_mapping, month_meta
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.verify import verify
+from opensearch_strata.safe_settings import MONTH, weaker
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of
 
 TEMPERATURE: dict[str, Any] = definition_of("t")["metrics"]["temperature"]
 LOAD: dict[str, Any] = definition_of("t")["metrics"]["load"]
+WEAK = {
+    "index.translog.durability": "async",
+    "index.default_pipeline": "drops-everything",
+    "index.final_pipeline": "drops-everything",
+    "index.search.default_pipeline": "hides-half",
+}
+"""What an index template of somebody else may say."""
 
 
 def redefined(stream: Stream, **parts: Any) -> Stream:
@@ -56,6 +64,68 @@ def test_a_second_call_changes_nothing(stream: Stream) -> None:
     before = stream.client.indices.get(index=stream.dataset.month_index(DAY))
     assert ensure(stream) == "unchanged"
     assert stream.client.indices.get(index=stream.dataset.month_index(DAY)) == before
+
+
+Template = dict[str, Any]
+InstallTemplate = Callable[[Stream, str, Template], None]
+
+
+@pytest.fixture
+def install(client: OpenSearch) -> Iterator[InstallTemplate]:
+    """Install an index template for every index of a stream, in the old or the new form."""
+    installed: list[Callable[[], Any]] = []
+
+    def put(stream: Stream, form: str, template: Template) -> None:
+        name, patterns = f"{stream.dataset.name}-template", [f"{stream.dataset.name}-*"]
+        if form == "legacy":
+            client.indices.put_template(name=name, body={"index_patterns": patterns, **template})
+            installed.append(lambda: client.indices.delete_template(name=name))
+        else:
+            client.indices.put_index_template(name=name, body={"index_patterns": patterns, "template": template})
+            installed.append(lambda: client.indices.delete_index_template(name=name))
+
+    yield put
+    for delete in installed:
+        delete()
+
+
+def settings_of(stream: Stream) -> dict[str, Any]:
+    index = stream.dataset.month_index(DAY)
+    found: dict[str, Any] = stream.client.indices.get_settings(index=index, params={"flat_settings": "true"})
+    return dict(found[index]["settings"])
+
+
+@pytest.mark.parametrize("form", ["legacy", "composable"])
+def test_no_template_weakens_what_safety_needs(stream: Stream, install: InstallTemplate, form: str) -> None:
+    install(stream, form, {"settings": WEAK})
+    ensure(stream)
+    assert weaker(settings_of(stream), MONTH) == {}
+
+
+def test_a_month_that_is_weaker_is_mended(stream: Stream) -> None:
+    ensure(stream)
+    stream.client.indices.put_settings(index=stream.dataset.month_index(DAY), body=WEAK)
+    assert ensure(stream) == "updated"
+    assert weaker(settings_of(stream), MONTH) == {}
+    assert ensure(stream) == "unchanged"
+
+
+def test_a_month_that_stays_weaker_is_refused(stream: Stream) -> None:
+    ensure(stream)
+    month = stream.dataset.month_index(DAY)
+    stream.client.indices.put_settings(index=month, body={"index.translog.durability": "async"})
+    stream.client.indices.put_settings(index=month, body={"index.blocks.read_only": True})
+    with pytest.raises(Refused, match=r"weaker settings than safety needs.*Set on it index.translog.durability: requ"):
+        ensure(stream)
+
+
+def test_a_month_of_before_learns_where_its_rows_come_from(stream: Stream) -> None:
+    body = month_body(stream.dataset, {"device": "keyword", "site": "keyword"})
+    del body["mappings"]["properties"]["metrics"]["properties"]["_raw"]
+    stream.client.indices.create(index=stream.dataset.month_index(DAY), body=body)
+    assert ensure(stream) == "updated"
+    assert mapping_of(stream)["properties"]["metrics"]["properties"]["_raw"] == {"type": "keyword"}
+    assert weaker(settings_of(stream), MONTH) == {}
 
 
 def test_eight_at_once_create_it_once(stream: Stream) -> None:
@@ -145,29 +215,6 @@ def test_an_alias_in_place_of_the_index_is_refused(stream: Stream) -> None:
     stream.client.indices.put_alias(index=real, name=stream.dataset.month_index(DAY))
     with pytest.raises(Refused, match=f"is an alias of {real}; rows are written to an index of that name only"):
         ensure(stream)
-
-
-Template = dict[str, Any]
-InstallTemplate = Callable[[Stream, str, Template], None]
-
-
-@pytest.fixture
-def install(client: OpenSearch) -> Iterator[InstallTemplate]:
-    """Install an index template for every index of a stream, in the old or the new form."""
-    installed: list[Callable[[], Any]] = []
-
-    def put(stream: Stream, form: str, template: Template) -> None:
-        name, patterns = f"{stream.dataset.name}-template", [f"{stream.dataset.name}-*"]
-        if form == "legacy":
-            client.indices.put_template(name=name, body={"index_patterns": patterns, **template})
-            installed.append(lambda: client.indices.delete_template(name=name))
-        else:
-            client.indices.put_index_template(name=name, body={"index_patterns": patterns, "template": template})
-            installed.append(lambda: client.indices.delete_index_template(name=name))
-
-    yield put
-    for delete in installed:
-        delete()
 
 
 PRODUCERS_OWN: Template = {

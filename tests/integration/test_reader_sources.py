@@ -16,6 +16,7 @@ from opensearch_strata.history import prove as proving
 from opensearch_strata.history.marks import forget, marks_in, remember
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.raw_day import inspect_raw_day
+from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.reader import read
 from tests.mutations import change_a_sum
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of
@@ -83,14 +84,15 @@ def test_marks_are_one_note_of_several_in_the_mapping(stream: Stream) -> None:
     before = meta(stream)
     raw = inspect_raw_day(stream.client, stream.dataset, DAY)
     assert raw
-    mark = {"documents": 20, "uuid": raw.uuid, "fingerprint": stream.dataset.fingerprint}
+    version = carried(stream.client, stream.dataset, DAY).rows_version
+    mark = {"documents": 20, "uuid": raw.uuid, "fingerprint": stream.dataset.fingerprint, "rows_version": version}
     assert before["strata"]["verified"][f"{DAY}"] == mark
     forget(stream.client, stream.dataset, DAY)
     after = meta(stream)
     assert set(marks_in(after["strata"])) == {NEXT}
     assert after["owner"] == "somebody"
     assert {**after["strata"], "verified": 0} == {**before["strata"], "verified": 0}
-    remember(stream.client, stream.dataset, raw)
+    remember(stream.client, stream.dataset, raw, version)
     assert meta(stream)["strata"] == before["strata"]
     proven(stream, NEXT + timedelta(days=1), count=20)  # ensures the month once more
     assert set(marks_in(meta(stream)["strata"])) == {DAY, NEXT, NEXT + timedelta(days=1)}
@@ -107,7 +109,7 @@ def test_rows_that_are_rebuilt_are_not_read(stream: Stream, monkeypatch: pytest.
     def watch(**request: Any) -> Any:
         marked.append(set(marks_in(meta(stream)["strata"])))
         answer = deleting(**request)
-        remember(stream.client, stream.dataset, raw)  # as another run may, which marks another day of the month
+        remember(stream.client, stream.dataset, raw, "")  # as another run may, which marks another day of the month
         return answer
 
     def look_first(*args: Any, **options: Any) -> Any:

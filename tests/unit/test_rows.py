@@ -63,6 +63,11 @@ def test_row_of_a_bucket() -> None:
     }
 
 
+def test_a_row_knows_its_raw_index() -> None:
+    _, source = row_of_bucket(DATASET, TRANSFORM, bucket(), "raw-uuid")
+    assert source["metrics"] == {"load": {"sum": 3.0, "count": 2}, "_raw": "raw-uuid"}
+
+
 def stored(identity: str, source: dict[str, Any]) -> StoredRow:
     return StoredRow(identity, [source[field] for field in ("device", "site", "@timestamp")], 7)
 

@@ -7,13 +7,18 @@ from collections.abc import Mapping
 import pytest
 from opensearchpy import RequestError
 
-from opensearch_strata.safe_settings import SAFE, UNMANAGED, made_safely, weaker
+from opensearch_strata.safe_settings import MONTH, SAFE, UNMANAGED, made_safely, weaker
 
 
 @pytest.mark.parametrize("key", SAFE)
 def test_each_setting_that_differs_is_named(key: str) -> None:
     assert weaker({}) == weaker(SAFE) == weaker({**SAFE, "index.translog.durability": "REQUEST"}) == {}
     assert weaker({**SAFE, key: "other"}) == weaker({key: "other"}) == {key: SAFE[key]}
+
+
+def test_deleted_rows_of_a_month_refuse_older_writers_for_an_hour() -> None:
+    assert weaker({}, MONTH) == {"index.gc_deletes": "1h"}
+    assert weaker(MONTH, MONTH) == {}
 
 
 def unknown(name: str) -> RequestError:

@@ -134,7 +134,7 @@ def _mark(client: OpenSearch, dataset: Dataset, proof: Proof) -> None:
     if proof.state != "verified" or proof.raw is None:
         return
     try:
-        remember(client, dataset, proof.raw)
+        remember(client, dataset, proof.raw, proof.carried.rows_version)
     except AuthorizationException as error:
         note(f"{proof.index} could not be marked as verified, so it is read from raw as before. {explain(error)}")
 

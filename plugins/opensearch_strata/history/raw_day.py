@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,8 @@ class RawDay:
     :param sequence: highest sequence number of each primary shard, read before the documents were counted; equal ones
         of one UUID mean that nothing was written or deleted in between
     :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
+    :param created: when the index was created, epoch milliseconds
+    :param meta: ``_meta`` of its mapping, where runs of ours write down what they do with the index
     """
 
     index: str
@@ -33,6 +36,8 @@ class RawDay:
     types: dict[str, str]
     blocked: frozenset[str]
     sequence: tuple[int, ...] = ()
+    created: int = 0
+    meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
@@ -70,6 +75,8 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
         sequence=sequence,
         types=types,
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
+        created=int(settings["creation_date"]),
+        meta=body["mappings"].get("_meta", {}),
     )
 
 

@@ -30,19 +30,25 @@ def _java_string(key: Any) -> str:
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
-def row_of_bucket(dataset: Dataset, transform_id: str, bucket: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def row_of_bucket(
+    dataset: Dataset, transform_id: str, bucket: dict[str, Any], raw_uuid: str = ""
+) -> tuple[str, dict[str, Any]]:
     """``(_id, document)`` of one composite bucket.
 
     :param bucket: of :func:`opensearch_strata.history.aggregation.rows_body`, unfinished
+    :param raw_uuid: UUID of the raw index, which the row bears as ``metrics._raw``; none if it is empty
     """
     key = bucket["key"]
     count = bucket["doc_count"]
+    metrics: dict[str, Any] = row_of_states(dataset, list(dataset.metrics), bucket["metrics"]["value"])
+    if raw_uuid:
+        metrics["_raw"] = raw_uuid
     source = {
         "transform._id": transform_id,
         "_doc_count": count,
         "transform._doc_count": count,
         **key,
-        "metrics": row_of_states(dataset, list(dataset.metrics), bucket["metrics"]["value"]),
+        "metrics": metrics,
     }
     groups = [key[field] for field in (*dataset.history.group_by, "@timestamp")]
     return row_id(transform_id, groups), source

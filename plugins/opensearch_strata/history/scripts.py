@@ -22,7 +22,9 @@ _REDUCE = ("sketch_wire", "totals", "row")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 
 
-def condense_metric(dataset: Dataset, names: Sequence[str] | None = None, *, finished: bool = True) -> Body:
+def condense_metric(
+    dataset: Dataset, names: Sequence[str] | None = None, *, finished: bool = True, raw_uuid: str = ""
+) -> Body:
     """Aggregation over raw documents: the statistics of every metric in a bucket.
 
     The text is constant and all that differs is in ``params``: a script is compiled once per node, whatever the
@@ -32,6 +34,7 @@ def condense_metric(dataset: Dataset, names: Sequence[str] | None = None, *, fin
     :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it;
         else the states of the shards, for :func:`opensearch_strata.history.totals.row_of_states`. The server sends
         the text of the reduce script along with every single bucket, so the shorter is the faster.
+    :param raw_uuid: UUID of the raw index, which a finished row bears as ``_raw``
     """
     numbers, words = numbers_and_words(dataset, list(dataset.metrics) if names is None else names)
     params = {
@@ -39,6 +42,8 @@ def condense_metric(dataset: Dataset, names: Sequence[str] | None = None, *, fin
         "fields": [dataset.metrics[name].field for name in numbers],
         "stats": [list(dataset.metrics[name].stats) for name in numbers],
     }
+    if raw_uuid:
+        params["raw"] = raw_uuid
     if words:
         limits = [dataset.top_values[name] for name in words]
         fields = [dataset.metrics[name].field for name in words]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.marks import forget
+from opensearch_strata.history.marks import forget, rows_version
 from opensearch_strata.history.rows import row_id
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ class Carried:
     version: tuple[int, int] = (0, 0)
     sources: frozenset[str] = frozenset()
 
+    @property
+    def rows_version(self) -> str:
+        """The version of the rows in one word, as marks bear it."""
+        return rows_version(self.month, self.rows, *self.version)
+
+
+NOTHING = Carried(0, 0)
+"""Of a day that has no rows."""
+
 
 @dataclass(frozen=True)
 class StoredRow:
@@ -69,7 +78,7 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
         month = decisive.uuid_of(client, index)
         decisive.refresh(client, index)
     except NotFoundError:
-        return Carried(0, 0)
+        return NOTHING
     body = {
         "size": 0,
         "track_total_hits": True,

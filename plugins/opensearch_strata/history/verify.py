@@ -15,7 +15,7 @@ from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import compared_stats, recall_body, totals_body
 from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.sketch import Bins
-from opensearch_strata.history.stored_rows import Carried, StoredRow, carried, is_stray, of_day, stream_rows
+from opensearch_strata.history.stored_rows import NOTHING, Carried, StoredRow, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
 from opensearch_strata.history.totals import counts_of_states, merged_of_states, numbers_and_words
 
@@ -42,6 +42,7 @@ class Proof:
     """All lines of a day's proof; ``missing`` and ``empty`` are states of their own, never verified.
 
     :param raw: the raw day that was read, None if missing
+    :param carried: what its rows carry and their version, as they were read
     :param rows: rows that carry it
     :param null_rows: rows of documents without a group value or a time, counted like all others
     :param genuine_documents: documents carried by rows that bear a transform's ids
@@ -55,6 +56,7 @@ class Proof:
     rows: int = 0
     null_rows: int = 0
     genuine_documents: int = 0
+    carried: Carried = NOTHING
 
     @property
     def failed(self) -> list[Check]:
@@ -101,16 +103,16 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     if raw is None or raw.documents == 0:
         there = carried(client, dataset, day)
         state: State = "missing" if raw is None else "empty"
-        return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents)
+        return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents, carried=there)
     source = _raw_totals(client, dataset, raw)
     if (after := decisive.count(client, index)) != raw.documents or source.documents != raw.documents:
         raise TransientError(
             f"{index} changed while it was read ({raw.documents} documents before, {after} after); verify it again."
         )
-    history = _history_totals(client, dataset, day)
+    history, there = _history_totals(client, dataset, day)
     checks = compare(dataset, source, history)
     state = "verified" if all(check.holds for check in checks) else "differs"
-    return Proof(index, day, state, raw, checks, history.rows, history.null_rows, history.genuine_documents)
+    return Proof(index, day, state, raw, checks, history.rows, history.null_rows, history.genuine_documents, there)
 
 
 def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
@@ -131,14 +133,14 @@ def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
     return totals
 
 
-def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> Totals:
+def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> tuple[Totals, Carried]:
     """Totals of rows that nobody wrote meanwhile; another run may be condensing the same day."""
     before = carried(client, dataset, day)
     for _ in range(_READS):
         totals = _read_rows(client, dataset, day, before) if before.rows else Totals()
         after = carried(client, dataset, day)
         if after == before:
-            return totals
+            return totals, after
         before = after
     raise TransientError(
         f"The rows of {dataset.raw_index(day)} were written while they were read, {_READS} times; verify it again when "

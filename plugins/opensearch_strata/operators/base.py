@@ -25,7 +25,7 @@ class DatasetOperator(BaseOperator):
 
     :param dataset: the definition
     :param cycle: what the task ``resolve_day`` returned: ``{"day": "2013-03-02", "dry_run": bool,
-        "reaggregate": bool}``; the DAG renders templates as native objects
+        "redefine": bool, "allow_poorer": bool}``; the DAG renders templates as native objects
     """
 
     template_fields: Sequence[str] = ("cycle",)

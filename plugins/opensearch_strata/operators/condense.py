@@ -63,7 +63,7 @@ class CondenseOperator(DatasetOperator):
 
         dataset, day = self.dataset, self.day
         link_indices(context, self.hook.settings.url, dataset, day)
-        raw = admit(self.client, dataset, day, self.cycle["reaggregate"])
+        raw = admit(self.client, dataset, day, self.cycle["allow_poorer"])
         if raw is None or raw.documents == 0:
             raise Refused(
                 f"{dataset.raw_index(day)} was deleted or emptied while the run went on; nothing was condensed."

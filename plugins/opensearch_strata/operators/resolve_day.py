@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 # Airflow lets unknown keys through; a misspelt dry_run must not pass for one that is left out.
-KNOWN_PARAMS = frozenset({"day", "dry_run", "reaggregate"})
+KNOWN_PARAMS = frozenset({"day", "dry_run", "redefine", "allow_poorer"})
 
 
 class ResolveDayOperator(BaseOperator):
     """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
 
-    Returns ``{"day", "dry_run", "reaggregate"}``. A scheduled run is never dry: its param is only for runs that a
-    person triggers, where it is on by default.
+    Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. A scheduled run is never dry: its
+    param is only for runs that a person triggers, where it is on by default.
 
     :param dataset: the definition
     """
@@ -51,7 +51,8 @@ class ResolveDayOperator(BaseOperator):
         resolved = {
             "day": day.isoformat(),
             "dry_run": False if scheduled else bool(params["dry_run"]),
-            "reaggregate": bool(params["reaggregate"]),
+            "redefine": bool(params["redefine"]),
+            "allow_poorer": bool(params["allow_poorer"]),
         }
         row = (self.dataset.name, run.run_type.value, *resolved.values())
         self.log.info("%s", Table("What this run is about", ("dataset", "run", *resolved), [row]))

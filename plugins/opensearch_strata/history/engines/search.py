@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import date
 from itertools import pairwise
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -122,7 +121,7 @@ def _condense_slice(
         if given_up.is_set():
             break
         started = time.perf_counter()
-        _write(client, dataset, raw.day, buckets)
+        _write(client, dataset, raw, buckets)
         tally.index_seconds += time.perf_counter() - started
         documents = sum(bucket["doc_count"] for bucket in buckets)
         tally.documents += documents
@@ -148,17 +147,17 @@ def _pages(
             return
 
 
-def _write(client: OpenSearch, dataset: Dataset, day: date, buckets: list[dict[str, Any]]) -> None:
+def _write(client: OpenSearch, dataset: Dataset, raw: RawDay, buckets: list[dict[str, Any]]) -> None:
     """Bulk-write rows; what is refused with 429 or 503 is sent again, rows being idempotent.
 
     :raises Refused: the month index cannot take a row
     """
-    transform_id = dataset.transform_id(day)
+    transform_id = dataset.transform_id(raw.day)
     lines = []
     for bucket in buckets:
-        identity, source = row_of_bucket(dataset, transform_id, bucket)
+        identity, source = row_of_bucket(dataset, transform_id, bucket, raw.uuid)
         lines += [orjson.dumps({"index": {"_id": identity}}), orjson.dumps(source)]
-    _PATIENTLY(_bulk, client, dataset.month_index(day), b"\n".join([*lines, b""]))
+    _PATIENTLY(_bulk, client, dataset.month_index(raw.day), b"\n".join([*lines, b""]))
 
 
 def _bulk(client: OpenSearch, index: str, body: bytes) -> None:

@@ -54,7 +54,7 @@ def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
             "data_selection_query": {"match_all": {}},
             "page_size": PAGE_SIZE,
             "groups": [*terms, {"date_histogram": time_group}],
-            "aggregations": {"metrics": condense_metric(dataset)},
+            "aggregations": {"metrics": condense_metric(dataset, raw_uuid=raw.uuid)},
         }
     }
 

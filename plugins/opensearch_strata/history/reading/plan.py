@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -75,7 +75,8 @@ def make_plan(question: Question, sources: Sources) -> Plan:
     """
     _refuse_unreadable(question, sources)
     _refuse_unknown(question, sources)
-    marks = {day: mark for month in sources.months for day, mark in marks_in(month.meta).items()}
+    found = {day: mark for month in sources.months for day, mark in marks_in(month.meta).items()}
+    marks = {day: replace(mark, rows_version="") for day, mark in found.items()}
     there = [source for source in sources.raw if source.contents.documents]
     dataset = question.dataset
     verified = [s for s in there if marks.get(s.day) == mark_of(dataset, s.contents.documents, s.uuid)]

@@ -39,7 +39,11 @@ def lost_marks(client: OpenSearch, plan: Plan) -> list[str]:
     for index in {question.dataset.month_index(source.day) for source in trusted}:
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
         marks |= marks_in(mapping.get("_meta", {}).get("strata", {}))
-    return [source.index for source in trusted if marks.get(source.day) != plan.mark(source)]
+    return [
+        source.index
+        for source in trusted
+        if source.day not in marks or replace(marks[source.day], rows_version="") != plan.mark(source)
+    ]
 
 
 def _types(client: OpenSearch, index: str) -> dict[str, str]:
