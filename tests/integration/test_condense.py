@@ -11,8 +11,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
+from opensearch_strata.history import pages
 from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines import search
 from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import inspect_raw_day
@@ -68,11 +68,25 @@ def test_pages_and_slices_make_the_same_rows(stream: Stream, monkeypatch: pytest
     whole = stream.rows()
     monkeypatch.setattr("opensearch_strata.history.aggregation.PAGE_SIZE", 7)
     for parallel in (1, 5):
-        monkeypatch.setattr(search, "PARALLEL", parallel)
+        monkeypatch.setattr(pages, "PARALLEL", parallel)
         run = stream.condense()
         assert run is not None
         assert (run.documents, run.rows) == (240, len(whole))
         assert stream.rows() == whole
+
+
+def test_a_cluster_that_allows_fewer_buckets_gets_smaller_pages(stream: Stream) -> None:
+    stream.condensed()
+    whole = stream.rows()
+    limit = "search.max_buckets"
+    stream.client.cluster.put_settings(body={"transient": {limit: 10}})
+    try:
+        run = stream.condense()
+        assert run is not None
+        assert (run.documents, run.rows) == (240, len(whole))
+    finally:
+        stream.client.cluster.put_settings(body={"transient": {limit: None}})
+    assert stream.rows() == whole
 
 
 def test_documents_without_group_or_time_are_rows_of_their_own(stream: Stream) -> None:

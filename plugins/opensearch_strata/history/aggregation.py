@@ -29,14 +29,20 @@ def group_sources(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def rows_body(
-    dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None, *, finished: bool = False
+    dataset: Dataset,
+    query: dict[str, Any],
+    after: dict[str, Any] | None,
+    size: int | None = None,
+    *,
+    finished: bool = False,
 ) -> dict[str, Any]:
     """One page of buckets.
 
     :param query: which documents; ``match_all`` lets the server end later pages early
     :param after: ``after_key`` of the page before
+    :param size: most buckets of a page
     """
-    composite: dict[str, Any] = {"size": PAGE_SIZE, "sources": group_sources(dataset)}
+    composite: dict[str, Any] = {"size": size or PAGE_SIZE, "sources": group_sources(dataset)}
     if after is not None:
         composite["after"] = after
     return {

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import PAGE_SIZE
+from opensearch_strata.history.pace import Pace
 from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body, raw_query, rows_query
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.prepare import lost_marks, prepare
-from opensearch_strata.history.reading.walk import Pace, Stretch, stretches
+from opensearch_strata.history.reading.walk import Stretch, stretches
 from opensearch_strata.history.totals import State, merged_of_states
 
 if TYPE_CHECKING:

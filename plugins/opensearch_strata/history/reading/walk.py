@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import day_bounds, day_of, months_between
-from opensearch_strata.history.aggregation import PAGE_SIZE
 from opensearch_strata.history.reading.question import Question, milliseconds, moment_of
 
 _DAY = timedelta(days=1)
@@ -86,23 +85,3 @@ def _months(dataset: Dataset, start: int, end: int) -> list[date]:
     """First days of the months that a span touches, and of the one after them."""
     first, last = (day_of(moment_of(ms), dataset.zone) for ms in (start, end - 1))
     return months_between(first, last.replace(day=1) + timedelta(days=32))
-
-
-class Pace:
-    """How many units the next search asks for: as many as fill about a page.
-
-    For each of its pages a composite aggregation looks at every document of its query again. Kept to about one page,
-    all searches together cost what one look at every document costs.
-
-    :param most: units beyond which a search is not grown, whatever it finds: its answer must come in time
-    :param first: units of the first search; where no groups are kept apart, units are records
-    """
-
-    def __init__(self, most: int, first: int = 1) -> None:
-        self._most = max(most, 1)
-        self.units = min(first, self._most)
-
-    def learn(self, units: int, buckets: int) -> None:
-        """Take notice of what a search of so many units found."""
-        fitting = units * PAGE_SIZE * 4 // (5 * buckets) if buckets else self._most
-        self.units = max(1, min(fitting, 4 * units, self._most))
