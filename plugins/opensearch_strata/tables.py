@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.amounts import counted, size
 from opensearch_strata.archive.keys import REASONS
 from opensearch_strata.printable import printable
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from opensearch_strata.archive.listing import Amount
     from opensearch_strata.archive.plan import Plan
     from opensearch_strata.archive.prove import BackfillProof
     from opensearch_strata.archive.redrive import Redriven
@@ -77,16 +77,6 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def size(count: int) -> str:
-    """Bytes as a person reads them, in powers of 1024."""
-    number = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:,.0f} {unit}" if unit == "B" else f"{number:,.1f} {unit}"
-        number /= 1024
-    return f"{number:,.1f} TiB"
-
-
 def proof_table(proof: Proof) -> Table:
     """Every line of a proof."""
     rows = [(c.name, c.raw, c.history, "yes" if c.holds else "NO") for c in proof.checks]
@@ -144,17 +134,17 @@ def plan_table(plan: Plan) -> Table:
     amount, estimate, sample = plan.amount, plan.estimate, plan.sample
     rows: list[tuple[str, Any]] = [
         ("source", plan.source_url),
-        ("to load", _objects(amount)),
-        ("loaded already", _objects(plan.left_out)),
+        ("to load", str(amount)),
+        ("loaded already", str(plan.left_out)),
         *(("lost documents, is loaded again", index) for index in plan.poorer_days),
-        *((f"not loaded: {REASONS[reason]}", _objects(apart)) for reason, apart in plan.set_apart.items()),
+        *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),
     ]
     if estimate and sample:
         rate = "measured in earlier loads" if estimate.measured else "assumed, nothing was loaded before"
         free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
         rows += [
-            ("looked into", f"{sample.objects} objects: {', '.join(sorted(sample.kinds))}"),
+            ("looked into", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),
             ("documents, about", estimate.documents),
             ("bytes of documents, about", size(estimate.document_bytes)),
             ("events of other days, about", estimate.filtered),
@@ -177,19 +167,17 @@ def redriven_table(dataset: str, sums: Redriven) -> Table:
     rows: list[tuple[str, Any]] = [
         ("files", sums.files),
         ("dead letters", sums.letters),
-        ("can be loaded now", sums.documents),
+        ("can be sent now", sums.documents),
+        *((f"of these, {reason} before", cause.records) for reason, cause in sums.refused_before.items()),
         ("created", sums.created),
         ("already there", sums.existed),
         ("are no events", sums.dropped),
         *((f"still dead, {reason}", count) for reason, count in sums.still_dead.items()),
-        *((f"the first, {reason}", sentence) for reason, sentence in sums.first.items()),
+        *((f"the first, {reason}", cause.first) for reason, cause in sums.refused_before.items()),
+        *((f"the first still dead, {reason}", sentence) for reason, sentence in sums.first.items()),
         *(("damaged", sentence) for sentence in sums.damage),
     ]
     return Table(f"Dead letters of {dataset}", ("", "found"), rows)
-
-
-def _objects(amount: Amount) -> str:
-    return f"{amount.objects:,} objects, {size(amount.size)}"
 
 
 def backfill_days_table(proof: BackfillProof) -> Table:

@@ -15,6 +15,7 @@ from opensearch_strata.archive import layers, reading
 from opensearch_strata.archive.ledger_rows import Counts
 from opensearch_strata.archive.objects import build_s3
 from opensearch_strata.archive.prove import prove
+from opensearch_strata.archive.sampling import sample
 from opensearch_strata.errors import Refused
 from tests.archives import s3_environment
 from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson, shuffled
@@ -327,3 +328,38 @@ def test_small_objects_share_bodies(archive: Archive, proxy: FaultyProxy, throug
     archive.assert_done()
     archive.assert_loaded(range(150))
     assert all(row.counts.created == 5 and row.samples for row in archive.rows())
+
+
+@pytest.mark.parametrize(
+    "fault", [IndexError("list index out of range"), MemoryError(), RecursionError("too deep")], ids=repr
+)
+def test_whatever_a_decoder_raises_costs_its_object_alone(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, fault: Exception
+):
+    """Another object of the same batch is loaded, and the events before the fault too."""
+    really = reading.Reading.__iter__
+
+    def broken(self: Any) -> Any:
+        for item in really(self):
+            if getattr(item, "time", None) == events([EVENTS - 5])[0]["timestamp"]:
+                raise fault
+            yield item
+
+    archive.put(cloudwatch(events(range(EVENTS))))
+    archive.put(ndjson(GOOD))
+    monkeypatch.setattr(reading.Reading, "__iter__", broken)
+    result = archive.load()
+    result.require_success()
+    assert [row.state for row in archive.rows()] == ["quarantined", "done"]
+    assert type(fault).__name__ in archive.rows()[0].error
+    assert "cannot be read behind record" in archive.rows()[0].error
+    stored = archive.stored()
+    assert set(GOOD) < set(stored)
+    assert len(stored) == EVENTS - 5 + len(GOOD)
+
+
+def test_a_sample_says_what_a_decoder_raises(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    archive.put(ndjson(GOOD))
+    monkeypatch.setattr(reading.Reading, "__iter__", lambda self: 1 / 0)
+    found = sample(archive.s3, archive.dataset, archive.objects, SPAN)
+    assert found.problem == f"{archive.objects[0].place} cannot be read: ZeroDivisionError: division by zero."

@@ -450,6 +450,17 @@ def test_a_day_is_condensed_and_dropped_and_can_come_back(target: Stream, archiv
     assert target.rows() == rows
 
 
+@pytest.mark.parametrize("then", ["condense", "condense_and_drop"])
+def test_a_day_that_was_dropped_before_is_told_as_dropped(target: Stream, then: Any) -> None:
+    target.fill(DAY)
+    first = settle(target, "condense_and_drop")
+    again = settle(target, then)
+    assert (again.outcome, again.documents, again.rows) == ("dropped", 240, first.rows)
+    assert again.note == (
+        f"{target.dataset.raw_index(DAY)} was deleted before; its {first.rows} rows of history carry 240 documents."
+    )
+
+
 def test_a_day_inside_the_window_stays_raw(target: Stream, archive: Archive) -> None:
     loaded(target, archive)
     settled = settle(target, "condense_and_drop", NOW - timedelta(days=50))
@@ -471,12 +482,9 @@ def test_history_never_gets_poorer(target: Stream, archive: Archive) -> None:
 
 
 def test_a_day_without_a_raw_index_is_nothing_to_settle(target: Stream) -> None:
-    target.condensed(count=50)
-    target.client.indices.delete(index=target.dataset.raw_index(DAY))
     settled = settle(target, "condense_and_drop")
     assert settled.outcome == "nothing"
     assert settled.note.endswith("does not exist: the archive has no event of it.")
-    assert target.rows()
 
 
 def test_days_that_are_not_over(target: Stream) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.archive.ledger_rows import (
@@ -29,6 +30,7 @@ numbers = st.integers(0, 2**53)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
 counts = st.builds(Counts, numbers, numbers, numbers, numbers, numbers)
 days = st.dictionaries(texts, st.integers(1, 2**53), max_size=4)
+causes = st.dictionaries(texts, st.builds(Cause, numbers, texts), max_size=2)
 samples = st.lists(texts, max_size=3).map(tuple)
 spans = st.tuples(numbers, numbers)
 rows = st.builds(
@@ -44,6 +46,7 @@ rows = st.builds(
     days=days,
     there=days,
     samples=samples,
+    causes=causes,
     resume=numbers,
     format=texts,
     layers=st.lists(texts, max_size=3).map(tuple),
@@ -51,7 +54,7 @@ rows = st.builds(
     seconds=st.floats(0, 1e9),
     error=texts,
     earlier=days,
-    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples), max_size=3).map(tuple),
+    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples, causes), max_size=3).map(tuple),
     seq_no=numbers,
     primary_term=numbers,
 )

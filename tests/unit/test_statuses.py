@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import ConnectionTimeout, SerializationError, TransportError
@@ -12,8 +15,6 @@ from opensearch_strata.archive.statuses import Verdict, judged_failure, judged_i
 @pytest.mark.parametrize(
     ("status", "kind", "verdict"),
     [
-        (201, None, Verdict.CREATED),
-        (200, None, Verdict.CREATED),
         (409, "version_conflict_engine_exception", Verdict.EXISTED),
         (429, "opensearch_rejected_execution_exception", Verdict.BUSY),
         (429, "circuit_breaking_exception", Verdict.BUSY),
@@ -34,7 +35,39 @@ from opensearch_strata.archive.statuses import Verdict, judged_failure, judged_i
     ],
 )
 def test_items(status, kind, verdict):
-    assert judged_item(status, {"type": kind, "reason": "why"} if kind else None) is verdict
+    assert judged_item(said(status, kind), "flights", "7") is verdict
+
+
+def said(status: int, kind: str | None = None, **more: Any) -> dict[str, Any]:
+    error = {"error": {"type": kind, "reason": "why"}} if kind else {}
+    return {"_index": "flights", "_id": "7", "status": status, **error, **more}
+
+
+CONFLICT = "version_conflict_engine_exception"
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "sentence"),
+    [
+        (said(201, result="created"), Verdict.CREATED, ""),
+        (said(200, result="noop"), Verdict.DROPPED, "dropped it, so that nothing was stored"),
+        (said(201, result="created", _index="other"), Verdict.DROPPED, "sent it to other, so that it is not in its"),
+        (said(409, CONFLICT, _index="other"), Verdict.DROPPED, "sent it to other, so that it is not in its"),
+        (said(201, result="created", _id="x"), Verdict.FORBIDDEN, r"ids of its own \('7' became 'x'\)"),
+        (said(409, CONFLICT, _id="x"), Verdict.FORBIDDEN, r"ids of its own \('7' became 'x'\)"),
+        (said(200, result="updated"), Verdict.AGAIN, "did not say what became of it"),
+        (said(201), Verdict.AGAIN, "did not say what became of it"),
+        ({}, Verdict.AGAIN, "OpenSearch answered 503"),
+    ],
+)
+def test_only_what_is_stored_under_its_names_is_created_or_there(answer, verdict, sentence):
+    assert judged_item(answer, "flights", "7") is verdict
+    if sentence:
+        assert re.search(sentence, reason(answer, "flights", "7"))
+
+
+def test_a_document_that_was_sent_without_an_id_may_have_any():
+    assert judged_item(said(201, result="created", _id="x"), "flights", None) is Verdict.CREATED
 
 
 def failure(status: int, kind: str = "x") -> TransportError:
@@ -78,6 +111,6 @@ def test_the_reason_is_the_servers_with_its_causes():
         "reason": "failed to parse field [load]",
         "caused_by": {"type": "number_format_exception", "reason": 'For input string: "x"'},
     }
-    said = reason(400, error)
-    assert said.startswith("OpenSearch answered 400: mapper_parsing_exception (failed to parse field [load]), because")
-    assert "number_format_exception" in said
+    told = reason({"status": 400, "error": error}, "flights", "7")
+    assert told.startswith("OpenSearch answered 400: mapper_parsing_exception (failed to parse field [load]), because")
+    assert "number_format_exception" in told

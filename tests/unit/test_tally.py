@@ -59,7 +59,7 @@ def test_a_checkpoint_is_exact_about_the_records_below_it(story, rng):
         if fate == "filtered":
             portion.filtered += 1
         elif fate == "dead":
-            portion.dead += 1
+            tally.bury(portion, dead(record))
         else:
             portion.waiting += 1
             pending.append((portion, fate))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Event, Lock
@@ -33,14 +33,18 @@ _log = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
 
-# No more of the answer than is needed: about 16,000 documents it says 3 MB otherwise.
-_KEPT = {"filter_path": "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"}
+# No more of the answer than is needed: what became of each document, and where.
+_KEPT = {
+    "filter_path": "errors,items.*.status,items.*.result,items.*._index,items.*._id,"
+    "items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+}
 
 _FAULTY_TRIES = 5  # so often the server may fail over a document before the document is given up
 _BACK_OFF = wait_random_exponential(multiplier=0.2, max=10)
 _UNTIL_LIFTED = wait_random_exponential(multiplier=1, max=15)
 
-Item = tuple[int, Mapping[str, Any] | None]  # status, error
+Item = Mapping[str, Any]
+"""What an answer says of a document."""
 
 
 @dataclass
@@ -50,12 +54,20 @@ class Resolved(Generic[Owner]):
     :param created: their positions in ``body``
     :param existed: positions of those that were there already
     :param rejected: positions of those that will never be taken, each with the server's reason, a sentence
+    :param dropped: positions of those that an ingest pipeline dropped or sent elsewhere, likewise
     """
 
     body: Body[Owner]
     created: Sequence[int] = ()
     existed: Sequence[int] = ()
     rejected: dict[int, str] = field(default_factory=dict)
+    dropped: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def dead(self) -> Iterator[tuple[int, str, str]]:
+        """Position, reason as dead letters have it, and sentence of each that is not in its raw day."""
+        yield from ((position, "rejected", why) for position, why in self.rejected.items())
+        yield from ((position, "dropped", why) for position, why in self.dropped.items())
 
 
 class Paused:
@@ -168,11 +180,21 @@ class Delivery(Generic[Owner]):
             raise _Unfinished(
                 Verdict.AGAIN, f"OpenSearch answered on {len(items):,} documents where {len(self._rest):,} were sent."
             )
-        if answer.get("errors") is False:  # most answers, so their items are not looked at one by one
+        found = [_outcome(item) for item in items]
+        if answer.get("errors") is False and self._all_created(found):  # as most answers are
             self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
             self._route.limits.answered()
         else:
-            self._resolve([_outcome(item) for item in items], sent_at)
+            self._resolve(found, sent_at)
+
+    def _all_created(self, found: list[Item]) -> bool:
+        """Whether every document is there by the names under which it was sent."""
+        body = self._rest
+        return (
+            all(said.get("result") == "created" for said in found)
+            and [said.get("_index") for said in found] == body.indices
+            and (not body.with_ids or [said.get("_id") for said in found] == body.ids)
+        )
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
         """What to raise for a request that failed as a whole."""
@@ -188,24 +210,32 @@ class Delivery(Generic[Owner]):
     def _resolve(self, items: list[Item], sent_at: float) -> None:
         """Settle what can be, keep the rest."""
         positions: dict[Verdict, list[int]] = {}
-        for position, item in enumerate(items):
-            positions.setdefault(judged_item(*item), []).append(position)
+        for position in range(len(items)):
+            positions.setdefault(judged_item(*self._about(items, position)), []).append(position)
         if Verdict.FAULTY in positions and self._is_hopeless():
             positions.setdefault(Verdict.REJECTED, []).extend(positions.pop(Verdict.FAULTY))
-        rejected = {position: reason(*items[position]) for position in positions.pop(Verdict.REJECTED, ())}
+        rejected, dropped = (
+            {position: reason(*self._about(items, position)) for position in positions.pop(verdict, ())}
+            for verdict in (Verdict.REJECTED, Verdict.DROPPED)
+        )
         created, existed = positions.pop(Verdict.CREATED, []), positions.pop(Verdict.EXISTED, [])
-        self._route.on_resolved(Resolved(self._rest, created, existed, rejected))
+        self._route.on_resolved(Resolved(self._rest, created, existed, rejected, dropped))
         if Verdict.BUSY in positions:
             self._route.limits.refused(sent_at)
         else:
             self._route.limits.answered()
         if positions:
             first = min(positions, key=list(Verdict).index)
-            why = reason(*items[positions[first][0]])
+            why = reason(*self._about(items, positions[first][0]))
             if first is Verdict.FORBIDDEN:
                 raise _refused(why)
             self._rest = self._rest.part(sorted(chain.from_iterable(positions.values())))
             raise _Unfinished(first, why)
+
+    def _about(self, items: list[Item], position: int) -> tuple[Item, str, str | None]:
+        """What was said of a document, and the index and id under which it was sent."""
+        body = self._rest
+        return items[position], body.indices[position], body.ids[position] if body.with_ids else None
 
     def _is_hopeless(self) -> bool:
         """Count one more internal error; True once there were too many."""
@@ -263,6 +293,6 @@ def _items(answer: Any) -> list[dict[str, Any]]:
     return items if isinstance(items, list) else []
 
 
-def _outcome(item: Mapping[str, Any]) -> Item:
-    said = item.get("create", {})
-    return said.get("status", 503), said.get("error")  # one that says nothing is asked again
+def _outcome(item: Any) -> Item:
+    said = item.get("create") if isinstance(item, Mapping) else None
+    return said if isinstance(said, Mapping) else {}  # one that says nothing is asked again

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import size
+
 if TYPE_CHECKING:
     from opensearch_strata.archive.sampling import Sample
 
@@ -64,19 +66,19 @@ class Estimate:
         if self.free_bytes is None or self.disk_bytes <= self.free_bytes:
             return None
         return (
-            f"The documents need about {_gib(self.disk_bytes)} on the disks of OpenSearch, of which "
-            f"{_gib(self.free_bytes)} are free below the high watermark. Nothing was loaded. Take a shorter range, or "
+            f"The documents need about {size(self.disk_bytes)} on the disks of OpenSearch, of which "
+            f"{size(self.free_bytes)} are free below the high watermark. Nothing was loaded. Take a shorter range, or "
             f"make room: drop raw days, fewer replicas, larger disks."
         )
 
 
-def estimate(sample: Sample, size: int, rate: float | None, room: Room) -> Estimate:
+def estimate(sample: Sample, packed: int, rate: float | None, room: Room) -> Estimate:
     """What the sample says of all objects.
 
-    :param size: bytes of all objects in S3
+    :param packed: bytes of all objects in S3
     :param rate: see :func:`rate_of`
     """
-    share = size / sample.packed if sample.packed else 0.0
+    share = packed / sample.packed if sample.packed else 0.0
     document_bytes = round(sample.document_bytes * share)
     return Estimate(
         documents=round(sample.documents * share),
@@ -93,7 +95,3 @@ def estimate(sample: Sample, size: int, rate: float | None, room: Room) -> Estim
 def rate_of(read: int, seconds: float) -> float | None:
     """Events a second of earlier loads that read so many in so many seconds; None if that tells too little."""
     return read / seconds if read and seconds >= _TELLING_SECONDS else None
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:,.1f} GiB"

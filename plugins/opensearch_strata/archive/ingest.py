@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bodies import Body
-from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.layers import TooLarge
-from opensearch_strata.archive.ledger_rows import Counts
 from opensearch_strata.archive.manifests import Manifests, Unproven
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.shape import Document, Shaper
+from opensearch_strata.archive.shape import Dead, Document, Shaper
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.tally import Portion, Tally
+from opensearch_strata.errors import StrataError, explain
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.limits import Limits
@@ -94,11 +95,10 @@ class Ingest:
             self._send(body)
 
     def _load(self, tally: Tally, reading: Reading) -> None:
-        shaped_by = Shaper(self._dataset, tally.place, self._span).shaped
+        shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken = tally.row.resume, -1, 0
         portion: Portion | None = None
-        for item in reading:
-            shaped = shaped_by(item)  # also of what is loaded: what comes later may depend on it
+        for item, shaped in _shaped(reading, shaper, tally.place):  # also of what is loaded: what follows may need it
             record = item.record
             if resume and reading.format != tally.row.format:  # records were counted in another way
                 tally.restart()
@@ -116,9 +116,8 @@ class Ingest:
             elif shaped is None:
                 portion.filtered += 1
             else:
-                portion.dead += 1
                 broken += shaped.reason == "broken"
-                tally.bury(shaped)
+                tally.bury(portion, shaped)
                 if portion.dead % _JUDGED_EVERY == 0:
                     self._require_worth(tally)
         if broken and broken == tally.counts.read:
@@ -149,8 +148,7 @@ class Ingest:
 
     def _require_worth(self, tally: Tally) -> None:
         counts = tally.counts
-        problem = too_many_dead(self._dataset.intake.most_dead, tally.place, counts)
-        if problem and counts.read >= _JUDGED_FROM:
+        if counts.read >= _JUDGED_FROM and (problem := too_many_dead(self._dataset.intake.most_dead, tally)):
             raise Poisoned(problem)
 
     def _watched(self, tally: Tally, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -163,18 +161,38 @@ class Ingest:
             yield block
 
 
+def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Event | Broken, Document | Dead | None]]:
+    """What is read, and what becomes of it. Whatever a decoder or a parser raises is a fault of this object alone.
+
+    :raises Poisoned: it cannot be read on
+    """
+    last = -1
+    try:
+        for item in reading:
+            last = item.record
+            yield item, shaper.shaped(item)
+    except (StrataError, TooLarge, TakenOver):
+        raise
+    except Exception as error:
+        raise Poisoned(
+            f"{place} cannot be read behind record {last}: {explain(error)} What came before is loaded. Look "
+            f"at it with `strata parse`, and report it: a damaged object should have been told as such."
+        ) from error
+
+
 def _joined(*sentences: str | None) -> str:
     return " ".join(filter(None, sentences))
 
 
-def too_many_dead(most_dead: float, place: Place, counts: Counts) -> str:
-    """Why an object belongs in quarantine, a sentence; empty if it does not.
+def too_many_dead(most_dead: float, tally: Tally) -> str:
+    """Why an object belongs in quarantine, in sentences; empty if it does not.
 
     :param most_dead: share of its events
     """
+    counts = tally.counts
     if counts.dead <= most_dead * counts.read:
         return ""
     return (
-        f"{counts.dead:,} of {counts.read:,} events of {place} cannot be loaded, more than the share of {most_dead:g} "
-        "that the dataset allows (intake.most_dead). What could be is loaded."
+        f"{counts.dead:,} of {counts.read:,} events of {tally.place} cannot be loaded, more than the share of "
+        f"{most_dead:g} that the dataset allows (intake.most_dead): {told(tally.causes)} What could be is loaded."
     )

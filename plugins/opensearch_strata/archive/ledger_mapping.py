@@ -36,6 +36,7 @@ PROPERTIES: dict[str, Any] = {
     },
     "loads": _OPAQUE,
     "samples": _NOTE,
+    "causes": _OPAQUE,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from opensearch_strata.archive.causes import Cause, Causes
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.spans import Span, cover, meet
 from opensearch_strata.errors import TransientError
@@ -58,6 +59,7 @@ class Loaded:
     :param there: raw index -> documents that were already there; together with ``days`` it names every raw day that
         has documents of the object in the range
     :param samples: ``index/id`` of some documents, to be looked up by the proof
+    :param causes: why the dead letters are dead
     """
 
     span: Span
@@ -65,6 +67,7 @@ class Loaded:
     days: Mapping[str, int]
     there: Mapping[str, int]
     samples: tuple[str, ...]
+    causes: Causes = field(default_factory=dict)
 
     @property
     def indices(self) -> set[str]:
@@ -76,9 +79,10 @@ class Loaded:
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there`` and ``samples`` (see :class:`Loaded`) are about the records below ``resume`` while the
-    row is running, and about the whole object when it is done. An attempt that was interrupted is thus continued
-    without counting twice; documents that it had created beyond ``resume`` are already there for the next one.
+    Counts, ``days``, ``there``, ``samples`` and ``causes`` (see :class:`Loaded`) are about the records below
+    ``resume`` while the row is running, and about the whole object when it is done. An attempt that was interrupted is
+    thus continued without counting twice; documents that it had created beyond ``resume`` are already there for the
+    next one.
 
     :param size: bytes in S3
     :param span: event times that the latest attempt is about
@@ -108,6 +112,7 @@ class ObjectRow:
     days: Mapping[str, int] = field(default_factory=dict)
     there: Mapping[str, int] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
+    causes: Causes = field(default_factory=dict)
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -122,7 +127,7 @@ class ObjectRow:
     @property
     def current(self) -> Loaded:
         """What the latest attempt has come to."""
-        return Loaded(self.span, self.counts, self.days, self.there, self.samples)
+        return Loaded(self.span, self.counts, self.days, self.there, self.samples, self.causes)
 
     @property
     def finished(self) -> tuple[Loaded, ...]:
@@ -255,6 +260,12 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         **asdict(load.counts),
         "days": [_source_of_day(load, index) for index in sorted(load.indices)],
         "samples": list(load.samples),
+        # Rows without any fit into an index from before reasons were kept, as a run may still be at it.
+        **(
+            {"causes": {reason: [cause.records, cause.first] for reason, cause in load.causes.items()}}
+            if load.causes
+            else {}
+        ),
     }
 
 
@@ -266,7 +277,8 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     span = source["span_start"], source["span_end"]
     counts = Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
     days, there = _by_day(source, "created"), _by_day(source, "existed")
-    return Loaded(span, counts, days, there, tuple(source["samples"]))
+    causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from opensearch_strata.archive.causes import summed
 from opensearch_strata.archive.ledger_rows import Loaded, ObjectRow
 from opensearch_strata.archive.spans import Span, touch
 
@@ -83,4 +84,5 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         days=Counter(one.days) + Counter(other.days),
         there=Counter(one.there) + Counter(other.there),
         samples=other.samples or one.samples,
+        causes=summed([one.causes, other.causes]),
     )

@@ -27,7 +27,7 @@ class DeadLetter:
     :param place: the object it is from, and with ``record`` and ``ordinal`` where in it
     :param index: where it was to go, empty if that could not be told
     :param id: its ``_id``, likewise
-    :param reason: a code: broken, unparsed, no_time, bad_value, rejected
+    :param reason: a code: broken, unparsed, no_time, bad_value, rejected, dropped (by an ingest pipeline)
     :param detail: the sentence
     :param attempts: how often it was tried
     :param first_time: of the first attempt, ISO 8601 in UTC

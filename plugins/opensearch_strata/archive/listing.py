@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opensearch_strata.amounts import counted
+from opensearch_strata.amounts import size as shown_size
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
 from opensearch_strata.archive.objects import Listed
@@ -31,6 +33,10 @@ class Amount(NamedTuple):
     def plus(self, size: int) -> Amount:
         """With one object more."""
         return Amount(self.objects + 1, self.size + size)
+
+    def __str__(self) -> str:
+        """``30 objects, 31.3 KiB``."""
+        return f"{counted(self.objects, 'object')}, {shown_size(self.size)}"
 
 
 class Listing:

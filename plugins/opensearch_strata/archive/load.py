@@ -228,7 +228,7 @@ class _Load:
     def _judged(self, outcome: Outcome) -> Outcome:
         if outcome.state == "done":
             most_dead = self._dataset.intake.most_dead
-            if problem := too_many_dead(most_dead, outcome.tally.place, outcome.tally.counts):
+            if problem := too_many_dead(most_dead, outcome.tally):
                 return Outcome(outcome.tally, "quarantined", problem)
         return outcome
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.archive.disk import copies, free_below_watermark
 from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
 from opensearch_strata.archive.keys import REASONS, Reason
@@ -73,7 +74,7 @@ class Batch:
     def label(self) -> str:
         """For a person: when its objects arrived, how many they are, how large."""
         first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in self.arrived)
-        return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {_shown(Amount(len(self.objects), self.size))}"
+        return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {Amount(len(self.objects), self.size)}"
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,9 @@ class Plan:
         """Why this must not be loaded as it is, in whole sentences; None if it may."""
         if frozen := self.set_apart.get("in_glacier"):
             return (
-                f"{frozen.objects:,} objects of the range are in an archive tier of S3 and not loaded, so that its "
-                f"days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a range "
-                f"without them. Nothing was loaded."
+                f"{counted(frozen.objects, 'object')} of the range in an archive tier of S3 cannot be loaded, so that "
+                f"its days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a "
+                f"range without them. Nothing was loaded."
             )
         return self.estimate.refusal if self.estimate else None
 
@@ -134,7 +135,7 @@ class Plan:
         if not (errors := self.set_apart.get("errors")):
             return None
         return (
-            f"{errors.objects:,} objects under error prefixes were not loaded, which Firehose could not deliver: "
+            f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, which Firehose could not deliver; "
             f"backfill them with their prefix as the source, {_listed(self.source_url, self.error_prefixes)}."
         )
 
@@ -143,7 +144,7 @@ class Plan:
         """What there is to do, in a sentence or two."""
         days = f"{self.first}" if self.first == self.last else f"{self.first} .. {self.last}"
         if self.batches:
-            return f"To load for {days}: {_shown(self.amount)}, in {len(self.batches):,} batches."
+            return f"To load for {days}: {self.amount}, in {counted(len(self.batches), 'batch', 'batches')}."
         if self.left_out.objects:
             return f"All {self.left_out.objects:,} objects that may hold events of {days} are loaded already."
         apart = "; ".join(f"{REASONS[reason]}: {amount.objects:,}" for reason, amount in self.set_apart.items())
@@ -287,10 +288,6 @@ def _room(client: OpenSearch, dataset: Dataset, last: date) -> Room:
 
 def _milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
-
-
-def _shown(amount: Amount) -> str:
-    return f"{amount.objects:,} objects, {amount.size / 2**20:,.1f} MiB"
 
 
 def _listed(source_url: str, prefixes: Sequence[str]) -> str:

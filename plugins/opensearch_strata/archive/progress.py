@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_MB = 1_000_000
+from opensearch_strata.amounts import size
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,13 @@ class Progress:
         return max(0, self.bytes - self.bytes_read) * self.seconds / self.bytes_read
 
     def __str__(self) -> str:
-        """``objects 12 of 40, 120 of 400 MB, 21,000 events/s, ETA 3 min``."""
+        """``objects 12 of 40, 114.4 MiB of 381.5 MiB, 21,000 events/s, ETA 3 min``."""
         rate = self.events / self.seconds if self.seconds else 0
         left = "" if self.eta is None else f", ETA {_length(self.eta)}"
         return (
-            f"objects {self.objects_done:,} of {self.objects:,}, {_megabytes(self.bytes_read)} of "
-            f"{_megabytes(self.bytes)} MB, {rate:,.0f} events/s{left}"
+            f"objects {self.objects_done:,} of {self.objects:,}, {size(self.bytes_read)} of "
+            f"{size(self.bytes)}, {rate:,.0f} events/s{left}"
         )
-
-
-def _megabytes(count: int) -> str:
-    megabytes = count / _MB
-    return f"{megabytes:,.0f}" if megabytes >= 10 or not count else f"{megabytes:.1f}"
 
 
 def _length(seconds: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.ledger_rows import Counts, Loaded, ObjectRow
@@ -85,11 +86,13 @@ class BackfillProof:
     """All lines of the proof.
 
     :param counts: sum over the objects that are done
+    :param causes: why dead letters of these are dead
     """
 
     checks: list[Check]
     days: list[DayProof]
     counts: Counts
+    causes: Causes = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Check]:
@@ -107,6 +110,7 @@ class _Found:
     """Sums over objects, and what is wrong with them."""
 
     counts: Counts = field(default_factory=Counts)
+    causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
     existed: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
@@ -160,7 +164,7 @@ def prove(client: OpenSearch, ledger: Ledger, places: Iterable[Place], span: Spa
         found.line(_LOST),
         found.line(_UNSAMPLED),
     ]
-    return BackfillProof(checks, days, found.counts)
+    return BackfillProof(checks, days, found.counts, found.causes)
 
 
 def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
@@ -188,6 +192,7 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
 
 def _add(found: _Found, place: Place, load: Loaded) -> None:
     found.counts += load.counts
+    found.causes = summed([found.causes, load.causes])
     found.created.update(load.days)
     found.existed.update(load.there)
     by_day = sum(load.days.values()), sum(load.there.values())

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.causes import Cause, one, summed, told
 from opensearch_strata.archive.dead_letters import StoredLetters, read_dead_letters
 from opensearch_strata.archive.delivery import Resolved
 from opensearch_strata.archive.events import Broken, Event
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 _TEXT = frozenset({"lines", "export_task"})
 """Formats in which a part of a record reads like a whole one."""
+_BY_OPENSEARCH = frozenset({"rejected", "dropped"})
+"""Reasons that nobody can look into without sending the document."""
 _PART = "Only a part of the record is there; load the object again from a sound copy."
 _NOT_ALONE = "What it means depends on lines before it; load the object again."
 
@@ -49,6 +53,7 @@ class Redriven:
     :param files: how many there were, each of one object version
     :param letters: how many records they held
     :param documents: letters that can be sent by now; a dry run goes no further
+    :param refused_before: those of them that were sent before and not stored, which only sending them again tells
     :param created: documents that were created
     :param existed: documents that were already there under the same id
     :param dropped: letters that turned out to be no event, like the banner of a log file
@@ -60,6 +65,7 @@ class Redriven:
     files: int = 0
     letters: int = 0
     documents: int = 0
+    refused_before: dict[str, Cause] = field(default_factory=dict)
     created: int = 0
     existed: int = 0
     dropped: int = 0
@@ -71,6 +77,16 @@ class Redriven:
     def loaded(self) -> int:
         """Letters that are documents now."""
         return self.created + self.existed
+
+    @property
+    def outlook(self) -> str:
+        """What a dry run found, in sentences."""
+        refused = sum(cause.records for cause in self.refused_before.values())
+        told_before = f" Of the others, {told(self.refused_before)} Sending them again shows." if refused else ""
+        return (
+            f"{self.documents - refused:,} of {counted(self.letters, 'dead letter')} can be loaded as it seems, "
+            f"{self.still_dead.total():,} still cannot.{told_before}"
+        )
 
 
 def dead_letters_of(dataset: Dataset, url: str | None = None) -> str:
@@ -158,6 +174,9 @@ class _File:
             shaped = _shaped(self._dataset, shaper, letter)
             if isinstance(shaped, Document):
                 self._sums.documents += 1
+                if letter.reason in _BY_OPENSEARCH:
+                    before = one(letter.reason, f"{letter.place}, record {letter.record}: {letter.detail}")
+                    self._sums.refused_before = summed([self._sums.refused_before, before])
                 yield shaped, letter
             elif isinstance(shaped, Dead):
                 self._bury(letter, shaped.reason, shaped.detail)
@@ -174,8 +193,8 @@ class _File:
         with self._lock:
             self._sums.created += len(resolved.created)
             self._sums.existed += len(resolved.existed)
-            for position, why in resolved.rejected.items():
-                self._bury(resolved.body.owners[position], "rejected", why)
+            for position, reason, why in resolved.dead:
+                self._bury(resolved.body.owners[position], reason, why)
 
     def _bury(self, letter: DeadLetter, reason: str, detail: str) -> None:
         with self._lock:

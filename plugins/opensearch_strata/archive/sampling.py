@@ -16,6 +16,7 @@ from opensearch_strata.archive.objects import Listed, ObjectChanged, ObjectGone,
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Dead, Document, Shaper
+from opensearch_strata.errors import StrataError, explain
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -63,6 +64,10 @@ def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tu
             _look_into(found, s3, dataset, listed, span)
         except (ObjectGone, ObjectChanged, TooLarge) as error:  # as the load will say, of this object alone
             found.problem = found.problem or str(error)
+        except StrataError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a decoder's; the load puts the object into quarantine
+            found.problem = found.problem or f"{listed.place} cannot be read: {explain(error)}"
     return found
 
 

@@ -40,7 +40,7 @@ class Document(NamedTuple):
 class Dead(NamedTuple):
     """A record that cannot become a document.
 
-    :param reason: ``broken``, ``unparsed``, ``no_time``, ``bad_value`` or, by OpenSearch, ``rejected``
+    :param reason: ``broken``, ``unparsed``, ``no_time``, ``bad_value`` or, by OpenSearch, ``rejected`` or ``dropped``
     :param detail: a sentence
     :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
         ``REMEMBERING``

@@ -30,6 +30,8 @@ class Verdict(Enum):
     """The server failed over it: again a few times, then it is the document's fault."""
     REJECTED = "rejected"
     """This document will never be taken."""
+    DROPPED = "dropped"
+    """An ingest pipeline stored nothing, or elsewhere: the document is not in its raw day."""
     CREATED = "created"
     EXISTED = "existed"
 
@@ -44,15 +46,29 @@ _BLOCKS = {
 }
 
 
-def judged_item(status: int, error: Mapping[str, Any] | None) -> Verdict:
+def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Verdict:
     """What one item of a bulk answer means.
 
-    :param error: the item's ``error``
+    An ingest pipeline answers 200 or 201 for what it dropped, sent to another index or gave another id: only
+    ``result: created`` with the names that were sent is a document of ours.
+
+    :param said: ``status``, ``result``, ``_index``, ``_id`` and ``error`` of the item, as far as it has them
+    :param index: where the document was sent
+    :param identity: its id; None if it was sent without
     """
+    status, error = said.get("status", 503), said.get("error")
     if status in (200, 201):
-        return Verdict.CREATED
+        if said.get("result") == "noop":
+            return Verdict.DROPPED
+        if said.get("result") != "created":
+            return Verdict.AGAIN  # it says nothing; under its id the document cannot double
+        if identity is not None and said.get("_id") != identity:
+            return Verdict.FORBIDDEN
+        return Verdict.CREATED if said.get("_index") == index else Verdict.DROPPED
     if status == 409:
-        return Verdict.EXISTED
+        if identity is not None and said.get("_id", identity) != identity:
+            return Verdict.FORBIDDEN
+        return Verdict.EXISTED if said.get("_index", index) == index else Verdict.DROPPED
     if error is not None and error.get("type") in _BLOCKS:
         return Verdict.BLOCKED
     if status == 429:
@@ -85,14 +101,34 @@ def judged_failure(error: Exception) -> Verdict:
     return Verdict.FAULTY if error.status_code >= 500 else Verdict.FORBIDDEN
 
 
-def reason(status: int, error: Mapping[str, Any] | None) -> str:
-    """The server's words on an item, as a sentence."""
+def reason(said: Mapping[str, Any], index: str, identity: str | None) -> str:
+    """The server's words on an item that is no document of ours, as a sentence.
+
+    :param said: as for :func:`judged_item`, as are the others
+    """
     from opensearchpy import TransportError
 
+    status, error = said.get("status", 503), said.get("error")
+    if status in (200, 201, 409):
+        return _pipelines_doing(said, index, identity)
     words = explain(TransportError(status, (error or {}).get("type", ""), {"error": error}))
     if _wants_no_ids(error):
         return f"{words} A time series collection of OpenSearch Serverless takes no ids; load it without them."
     return words
+
+
+def _pipelines_doing(said: Mapping[str, Any], index: str, identity: str | None) -> str:
+    if said.get("result") == "noop":
+        return f"An ingest pipeline of {index} dropped it, so that nothing was stored."
+    if identity is not None and said.get("_id") != identity:
+        return (
+            f"An ingest pipeline of {index} gives documents ids of its own ({identity!r} became {said.get('_id')!r}), "
+            f"so that every attempt would load them once more. Let it leave _id as it is, or set "
+            f"index.default_pipeline and index.final_pipeline of {index} to _none."
+        )
+    if said.get("_index", index) != index:
+        return f"An ingest pipeline of {index} sent it to {said['_index']}, so that it is not in its raw day."
+    return "OpenSearch did not say what became of it."
 
 
 def _wants_no_ids(error: Mapping[str, Any] | None) -> bool:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
 from opensearch_strata.archive.ledger_takeover import counted_anew
@@ -41,11 +42,16 @@ class Portion:
     last: int
     read: int = 0
     filtered: int = 0
-    dead: int = 0
     waiting: int = 0
     created: Counter[str] = field(default_factory=Counter)
     existed: Counter[str] = field(default_factory=Counter)
     samples: list[str] = field(default_factory=list)
+    causes: dict[str, Cause] = field(default_factory=dict)
+
+    @property
+    def dead(self) -> int:
+        """Records that became dead letters."""
+        return sum(cause.records for cause in self.causes.values())
 
     @property
     def counts(self) -> Counts:
@@ -97,10 +103,12 @@ class Tally:
         """Nothing more will be read."""
         self._ended = True
 
-    def bury(self, dead: Dead) -> None:
-        """Keep what did not become a document."""
+    def bury(self, portion: Portion, dead: Dead) -> None:
+        """Keep what did not become a document, of a portion."""
         with self._letters_lock:
             self._letters.add(dead, self.format)
+        with self._lock:
+            portion.causes = summed([portion.causes, one(dead.reason, dead.detail)])
 
     def stored(self, portion: Portion, index: str, created: int = 0, existed: int = 0, sample: str = "") -> None:
         """Hear of documents of a portion that are in an index now.
@@ -116,9 +124,8 @@ class Tally:
 
     def rejected(self, portion: Portion, dead: Dead) -> None:
         """Hear of a document of a portion that OpenSearch will never take."""
-        self.bury(dead)
+        self.bury(portion, dead)
         with self._lock:
-            portion.dead += 1
             portion.waiting -= 1
 
     @property
@@ -132,6 +139,12 @@ class Tally:
         """All that is known by now, with what earlier attempts counted."""
         with self._lock:
             return sum((portion.counts for portion in self._portions), self._certain.counts)
+
+    @property
+    def causes(self) -> Causes:
+        """Why its dead letters are dead, all that is known by now."""
+        with self._lock:
+            return summed([self._certain.causes, *(portion.causes for portion in self._portions)])
 
     def save_letters(self) -> None:
         """Upload the dead letters; to be done before a row says that their records are resolved.
@@ -173,6 +186,7 @@ class Tally:
                 days=_summed(row.days, (portion.created for portion in portions)),
                 there=_summed(row.there, (portion.existed for portion in portions)),
                 samples=(*row.samples, *(sample for portion in portions for sample in portion.samples))[:_SAMPLES],
+                causes=summed([row.causes, *(portion.causes for portion in portions)]),
                 resume=self._portions[0].first if self._portions else portions[-1].last + 1,
             )
         return replace(
@@ -195,9 +209,9 @@ def credit(resolved: Resolved[Portion]) -> None:
         portion.tally.stored(portion, index, created=count, sample=sample)
     for portion, index, count, sample in _by_day(body, resolved.existed):
         portion.tally.stored(portion, index, existed=count, sample=sample)
-    for at, why in resolved.rejected.items():
+    for at, reason, why in resolved.dead:
         portion, event = body.owners[at], body.events[at]
-        dead = Dead("rejected", why, event.record, event.ordinal, raw_of(event), body.indices[at], body.ids[at])
+        dead = Dead(reason, why, event.record, event.ordinal, raw_of(event), body.indices[at], body.ids[at])
         portion.tally.rejected(portion, dead)
 
 

@@ -19,6 +19,7 @@ from opensearch_strata.errors import Refused, StrataError, explain
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.raw_day import inspect_raw_day
+from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.retention import retire
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 class Settled:
     """What became of one raw day.
 
-    :param outcome: ``condensed``: proven and still there; ``dropped``: proven and deleted; ``nothing``: there are no
-        documents to condense; ``failed``: it is as it was, ``note`` says why
+    :param outcome: ``condensed``: proven and still there; ``dropped``: proven and deleted, now or before; ``nothing``:
+        there are no documents to condense; ``failed``: it is as it was, ``note`` says why
     :param documents: of the raw day, as they were proven
     :param rows: of history that carry them
     :param note: a sentence, or empty
@@ -57,7 +58,7 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
     require_complete(day, now, dataset.zone)
     raw = inspect_raw_day(client, dataset, day)
     if raw is None:
-        return Settled(day, "nothing", note=f"{dataset.raw_index(day)} does not exist: the archive has no event of it.")
+        return _without_raw(client, dataset, day)
     if condense(client, dataset, day) is None:
         return Settled(day, "nothing", note=nothing_to_condense(dataset, day, raw))
     proof = prove(client, dataset, day)
@@ -73,6 +74,16 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
     # Its objects are to be loaded again if the day is wanted again.
     Ledger(client, dataset.name).forget_days([proven.index])
     return Settled(day, "dropped", proven.documents, proof.rows)
+
+
+def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> Settled:
+    """A day that is not there: dropped by an earlier try or the daily cycle, or never loaded."""
+    rows = carried(client, dataset, day)
+    index = dataset.raw_index(day)
+    if not rows.rows:
+        return Settled(day, "nothing", note=f"{index} does not exist: the archive has no event of it.")
+    note = f"{index} was deleted before; its {rows.rows:,} rows of history carry {rows.documents:,} documents."
+    return Settled(day, "dropped", rows.documents, rows.rows, note)
 
 
 def settle_days(

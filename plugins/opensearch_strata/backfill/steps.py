@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.archive import loading_settings
+from opensearch_strata.archive.causes import told
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.progress import Progress
@@ -129,10 +131,11 @@ def verdict(proof: BackfillProof) -> str:
     counts = proof.counts
     read = (
         f"{counts.read:,} events read = {counts.created:,} created + {counts.existed:,} already there + "
-        f"{counts.filtered:,} of other days + {counts.dead:,} dead letters"
+        f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
     )
+    why = f" Dead letters: {told(proof.causes)}" if proof.causes else ""
     if proof.holds:
-        return f"Proven: {read}."
+        return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
     return f"NOT proven: {lines}. What is loaded is kept; mend the cause and run it again, it loads the rest."
 

@@ -155,8 +155,8 @@ def _tell_result(
             print_table(backfill_problems_table(proof))
         if proof.counts.dead:
             say(
-                f"{proof.counts.dead:,} records could not be loaded. They lie in {plan.dead_letters_url}, each with "
-                f"its reason; `strata redrive {dataset}` loads them again once that is mended."
+                f"Dead letters lie in {plan.dead_letters_url}, each with its reason; `strata redrive {dataset}` loads "
+                f"them again once that is mended."
             )
     if settled:
         print_table(settled_table(dataset, settled))

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from opensearch_strata.amounts import counted
+from opensearch_strata.amounts import size as shown_size
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.cli.output import note, occasional_note
 from opensearch_strata.printable import printable
@@ -27,7 +29,7 @@ def progress_of_load(name: str, objects: int, size: int) -> Iterator[OnProgress]
         with _bar(name, sums) as on_progress:
             yield on_progress
     else:
-        note(f"Loading {objects:,} objects, {size / 1e6:,.1f} MB.")
+        note(f"Loading {counted(objects, 'object')}, {shown_size(size)}.")
         tell = occasional_note()
         yield lambda number, progress: tell(f"{name}: {sums.add(number, progress)}.")
 

@@ -142,8 +142,6 @@ def _workers(job: Job, count: int) -> Iterator[list[Connection]]:
 
 def _work(parent: Connection, job: Job) -> None:
     """Load batch after batch, as they are asked for; ends when the parent says so, or is gone."""
-    from opensearchpy import OpenSearchException
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent decides
     signal.signal(signal.SIGTERM, _interrupted)
     tame_warnings()
@@ -155,7 +153,7 @@ def _work(parent: Connection, job: Job) -> None:
         while (number := parent.recv()) is not None:
             try:
                 parent.send(job.load(s3, client, number, parent.send))
-            except (StrataError, OpenSearchException) as error:
+            except Exception as error:  # noqa: BLE001 - told by the parent; its type says that it is no sentence of ours
                 parent.send(StrataError(explain(error)))
 
 

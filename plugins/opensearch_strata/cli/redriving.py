@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url
 from opensearch_strata.cli.output import fail, print_json, print_table, say
@@ -48,7 +49,7 @@ def redrive(
     else:
         _tell_redriven(dataset, place, sums, apply)
     if apply and (sums.still_dead or sums.damage):
-        fail(f"{sums.still_dead.total():,} dead letters stay where they are, see the reasons above.")
+        fail(f"{counted(sums.still_dead.total(), 'dead letter')} cannot be loaded yet; see the reasons above.")
         raise typer.Exit(1)
 
 
@@ -60,6 +61,6 @@ def _tell_redriven(dataset: str, place: str, sums: Redriven, apply: bool) -> Non
         return
     print_table(redriven_table(dataset, sums))
     if apply:
-        say(f"{sums.loaded:,} of {sums.letters:,} dead letters are documents now.")
+        say(f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are documents now.")
     else:
-        say(f"{sums.documents:,} of {sums.letters:,} can be loaded as it seems; nothing was, add --apply to load them.")
+        say(f"{sums.outlook} Nothing was loaded; add --apply to load them.")

@@ -52,7 +52,8 @@ class PlanOperator(FormOperator):
         if asked.dry_run:
             if plan.refusal:
                 self.log.warning("It would be refused. %s", plan.refusal)
-            self.log.info(DRY)
+            if plan.batches:
+                self.log.info(DRY)
             return []
         ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)
         ti.xcom_push(key="plan", value=ref.as_json())

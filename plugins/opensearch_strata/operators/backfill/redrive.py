@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.errors import Refused
 from opensearch_strata.operators.backfill.base import DRY, FormOperator
 from opensearch_strata.tables import redriven_table
@@ -60,10 +61,9 @@ class RedriveOperator(FormOperator):
 def _verdict(sums: Redriven, dry_run: bool) -> str:
     if not sums.files:
         return "There are no dead letters."
-    still_dead = f"{sums.still_dead.total():,} still cannot be loaded"
     if dry_run:
-        return f"{sums.documents:,} of {sums.letters:,} dead letters can be loaded as it seems, {still_dead}. {DRY}"
+        return f"{sums.outlook} {DRY}"
     return (
-        f"{sums.loaded:,} of {sums.letters:,} dead letters are loaded, {sums.existed:,} of them were already there; "
-        f"{still_dead} and stay where they are."
+        f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are loaded, {sums.existed:,} of them were already "
+        f"there; {sums.still_dead.total():,} still cannot be loaded and stay where they are."
     )

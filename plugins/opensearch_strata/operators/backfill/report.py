@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.amounts import counted, size
 from opensearch_strata.operators.backfill.base import DRY, PlannedOperator
-from opensearch_strata.tables import Table, size
+from opensearch_strata.tables import Table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -101,7 +102,7 @@ class ReportOperator(PlannedOperator):
         if steps.redriven:
             return str(steps.redriven["verdict"])
         if steps.planned and (self.asked.dry_run or not steps.planned["batches"]):
-            told = [steps.planned["verdict"], *([DRY] if self.asked.dry_run else [])]
+            told = [steps.planned["verdict"], *([DRY] if self.asked.dry_run and steps.planned["batches"] else [])]
         elif steps.proof:
             told = [steps.proof["verdict"]]
         else:
@@ -126,7 +127,7 @@ def _steps(ti: Any) -> _Steps:
 def _table(dataset: str, steps: _Steps) -> Table:
     rows: list[tuple[str, Any]] = []
     if planned := steps.planned:
-        rows.append(("planned", f"{planned['objects']:,} objects, {size(planned['bytes'])}"))
+        rows.append(("planned", f"{counted(planned['objects'], 'object')}, {size(planned['bytes'])}"))
         rows.append(("batches loaded", f"{steps.batches_loaded:,} of {planned['batches']:,}"))
     if steps.proof:
         rows += [(name, steps.proof["counts"][count]) for count, name in _COUNTS.items()]
