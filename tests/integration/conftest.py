@@ -36,17 +36,25 @@ def api(opensearch_url: str) -> Iterator[TransformApi]:
 
 
 @pytest.fixture
-def cluster(api: TransformApi) -> Iterator[OpenSearch]:
-    """A client of a cluster that has Index Management, as far as it can tell."""
-    with OpenSearch(api.url) as connection:
+def has_plugin(request: pytest.FixtureRequest, client: OpenSearch) -> bool:
+    """Whether a test that is marked ``index_management`` runs on the real plugin, where the node has it."""
+    if request.node.get_closest_marker("index_management") is None:
+        return False
+    return any("index-management" in plugin["component"] for plugin in client.cat.plugins(format="json"))
+
+
+@pytest.fixture
+def cluster(opensearch_url: str, api: TransformApi, has_plugin: bool) -> Iterator[OpenSearch]:
+    """A client of a cluster that has Index Management: the real one for marked tests, else as far as it can tell."""
+    with OpenSearch(opensearch_url if has_plugin else api.url, timeout=60) as connection:
         yield connection
 
 
 @pytest.fixture
-def quick_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs start at once, are polled often, and have several pages."""
-    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.02))
-    monkeypatch.setattr(transform_job, "_START_DELAY_MS", 50)
+def quick_jobs(monkeypatch: pytest.MonkeyPatch, has_plugin: bool) -> None:
+    """Jobs start at once, are polled often, and have several pages; the real plugin takes its time to start."""
+    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.5 if has_plugin else 0.02))
+    monkeypatch.setattr(transform_job, "_START_DELAY_MS", 1500 if has_plugin else 50)
     monkeypatch.setattr(transform_job, "PAGE_SIZE", 20)
 
 

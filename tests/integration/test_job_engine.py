@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines import transform_job
-from opensearch_strata.history.engines.job_state import Patience
 from opensearch_strata.history.engines.run import choose_engine
 from opensearch_strata.history.stored_rows import delete_rows
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
@@ -32,10 +28,12 @@ def assert_engines_agree(cluster: OpenSearch, stream: Stream) -> None:
     assert_exact(cluster, stream, DOCUMENTS + 3)
 
 
+@pytest.mark.index_management
 def test_both_engines_write_the_same_rows(cluster: OpenSearch, filled: Stream) -> None:
     assert_engines_agree(cluster, filled)
 
 
+@pytest.mark.index_management
 def test_both_engines_write_the_same_ids_for_groups_of_every_type(
     cluster: OpenSearch, make_stream: StreamFactory
 ) -> None:
@@ -52,17 +50,6 @@ def test_both_engines_write_the_same_ids_for_groups_of_every_type(
 
 
 @pytest.mark.index_management
-def test_both_engines_write_the_same_rows_on_the_real_plugin(
-    opensearch_url: str, filled: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with OpenSearch(opensearch_url) as real:
-        if choose_engine(real, filled.dataset, raw_of(real, filled)) != "transform_job":
-            pytest.skip("this cluster has no Index Management plugin; set OPENSEARCH_URL to one that has")
-        monkeypatch.setattr(transform_job, "Patience", partial(Patience, poll=1))
-        monkeypatch.setattr(transform_job, "_START_DELAY_MS", 3000)
-        assert_engines_agree(real, filled)
-
-
 def test_auto_asks_the_cluster(cluster: OpenSearch, filled: Stream) -> None:
     raw = raw_of(cluster, filled)
     assert choose_engine(cluster, filled.dataset, raw) == "transform_job"
@@ -79,6 +66,7 @@ def test_auto_searches_where_there_is_no_plugin(client: OpenSearch, filled: Stre
     assert choose_engine(client, filled.dataset, raw_of(client, filled)) == "search"
 
 
+@pytest.mark.index_management
 def test_auto_searches_a_day_that_a_job_would_not_take(cluster: OpenSearch, make_stream: StreamFactory) -> None:
     stream = make_stream({"@timestamp": "date", "device": "keyword"})
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d"}])
@@ -105,3 +93,17 @@ def test_a_source_that_moves_is_condensed_again(cluster: OpenSearch, filled: Str
 
     assert condense_day(cluster, filled, on_documents=producer).documents == DOCUMENTS + 10
     assert_exact(cluster, filled, DOCUMENTS + 10)
+
+
+@pytest.mark.index_management
+def test_the_sign_of_zero_is_the_same_from_both_engines(cluster: OpenSearch, make_stream: StreamFactory) -> None:
+    stream = make_stream(shards=2)
+    base = {"@timestamp": DAY.isoformat(), "device": "d"}
+    stream.write([{**base, "temperature": zero} for zero in (-0.0, 0.0, 0.0, -0.0) * 3])
+    stream.write([{**base, "device": "e", "temperature": -0.0}])
+    condense(cluster, stream.dataset, DAY, engine="search")
+    rows = stream.rows()
+    delete_rows(cluster, stream.dataset, DAY)
+    condense_day(cluster, stream)
+    assert repr(stream.rows()) == repr(rows)
+    assert "-0.0" not in repr(rows)

@@ -71,6 +71,7 @@ def test_a_month_that_takes_no_rows_is_named_at_once(
     assert condense_day(cluster, filled).documents == DOCUMENTS
 
 
+@pytest.mark.index_management
 def test_a_script_that_fails_is_refused_with_its_line(
     cluster: OpenSearch, filled: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_script_that_fails_is_refused_with_its_line(
     assert job(cluster, filled) is None
 
 
+@pytest.mark.index_management
 def test_a_day_whose_mapping_the_plugin_does_not_take_is_refused(
     cluster: OpenSearch, make_stream: StreamFactory
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_silent_job_whose_nodes_all_live_is_left_alone(
         condense_by_job(cluster, filled.dataset, raw_of(cluster, filled), patience=impatient)
 
 
+@pytest.mark.index_management
 def test_of_two_runs_on_one_day_both_have_its_rows(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
     """Both watch one job; who sees its end first removes it, which is no failure of the other."""
     raw = raw_of(cluster, filled)
@@ -155,6 +158,7 @@ def test_of_two_runs_on_one_day_both_have_its_rows(cluster: OpenSearch, api: Tra
     assert_exact(cluster, filled, DOCUMENTS)
 
 
+@pytest.mark.index_management
 def test_a_transform_of_somebody_else_under_our_id_is_left_alone(
     cluster: OpenSearch, api: TransformApi, filled: Stream
 ) -> None:
@@ -186,6 +190,7 @@ def passed(request: Request, forward: Forward) -> Answer:
     return forward(request)
 
 
+@pytest.mark.index_management
 def test_a_job_of_ours_that_runs_is_joined(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
     raw = raw_of(cluster, filled)
     due = submit(cluster, filled.dataset, raw)
@@ -204,6 +209,7 @@ def test_a_job_for_another_index_is_replaced(cluster: OpenSearch, api: Transform
     assert submit(cluster, filled.dataset, raw_of(cluster, filled)) > due
 
 
+@pytest.mark.index_management
 def test_a_leftover_job_is_replaced(cluster: OpenSearch, filled: Stream) -> None:
     due = submit(cluster, filled.dataset, raw_of(cluster, filled))
     wait_until_over(cluster, filled)  # its task was lost here
@@ -255,6 +261,7 @@ def test_finished_is_not_over_while_the_job_is_enabled(
     assert_exact(cluster, filled, DOCUMENTS)
 
 
+@pytest.mark.index_management
 def test_an_interrupt_stops_the_job(cluster: OpenSearch, api: TransformApi, filled: Stream) -> None:
     api.faults.pick_up_jobs = False
 

@@ -96,7 +96,8 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int) -> dict[
             f"the sum out of the metric's stats."
         )
     values = {"min": sums[2], "max": sums[3], "sum": total, "avg": total / count}
-    row: dict[str, Any] = {stat: value for stat, value in values.items() if stat in metric.stats}
+    # + 0.0: of zeros with both signs, which one is the least depends on the order in which they are merged.
+    row: dict[str, Any] = {stat: value + 0.0 for stat, value in values.items() if stat in metric.stats}
     row["count"] = count
     return row
 
