@@ -7,7 +7,10 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from opensearch_strata.patterns import compiled
+from opensearch_strata.time_formats import reads
 
 FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "lines"]
 ParserName = Literal[
@@ -21,6 +24,7 @@ ParserName = Literal[
     "lambda",
     "vpc_flow",
     "api_gateway",
+    "pattern",
 ]
 CastName = Literal["string", "integer", "float", "boolean"]
 
@@ -28,6 +32,8 @@ _S3_URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<pr
 _LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _DIRECTIVES = ("%Y", "%m", "%d", "%H")
+_UNPADDED = re.compile(r"%-[mdH](?:[0-9%]|$)")
+_FLOW_FIELD = re.compile(r"\$\{([a-z][a-z0-9-]*)\}|([a-z][a-z0-9-]*)")
 
 
 def split_s3_url(url: str) -> tuple[str, str]:
@@ -62,6 +68,26 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """Name of a time zone of the IANA database."""
 
 
+def flow_names(text: str) -> list[str]:
+    """Fields of a flow log, as AWS shows its format: ``${version} ${vpc-id}``, or the names alone.
+
+    :raises ValueError: one is no name, or is there twice
+    """
+    found = [_FLOW_FIELD.fullmatch(word) for word in text.split()]
+    names = [match[1] or match[2] for match in found if match]
+    if not names or None in found or len(set(names)) != len(names):
+        raise ValueError(
+            f"{text!r} must be the format of the flow log as AWS shows it, each field once: "
+            "${version} ${srcaddr} ${start}"
+        )
+    return names
+
+
+def listed(stated: str | list[str] | None) -> list[str]:
+    """One text or several, or none, as a list."""
+    return [stated] if isinstance(stated, str) else stated or []
+
+
 class Intake(BaseModel):
     """How objects in S3 become documents of the raw days."""
 
@@ -70,16 +96,35 @@ class Intake(BaseModel):
     source: str | None = Field(None, description="s3://bucket/prefix/ of the objects; a backfill may name another.")
     layout: str | None = Field(
         "%Y/%m/%d/%H/",
-        description="How keys go on behind the prefix: the UTC time of arrival, as Firehose writes it; "
-        "%Y %m %d %H, at least %Y. null: keys hold no time and the time of the last change counts.",
+        description="How keys go on behind the prefix: the time of arrival, as Firehose writes it; "
+        "%Y %m %d %H, at least %Y; %-m %-d %-H without a zero before them. null: keys hold no time and the time of the "
+        "last change counts.",
     )
+    layout_time_zone: TimeZone = Field("UTC", description="IANA name; whose clock the keys show.")
     early: str = Field("1h", description="How much earlier than an event its object's time may be.")
     late: str = Field("1d", description="How much later than an event its object's time may be.")
+    unwrap: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] | None = Field(
+        None, description="Field of a JSON object whose array holds the events, or the path to it: Records."
+    )
     format: FormatName = Field("auto", description="What the objects hold; auto: their content decides.")
     parser: ParserName = Field("auto", description="What reads a message; auto: log group and content decide.")
     parsers: dict[str, ParserName] = Field(
         default_factory=dict,
         description="Pattern of a log group, or of a key where there is none -> parser; the first that fits counts.",
+    )
+    pattern: str | list[str] | None = Field(
+        None,
+        description="Regular expression with named groups, which become fields, of a line of text or of its beginning; "
+        "of several the first that fits. One without named groups says which lines are no events.",
+    )
+    flow_fields: str | None = Field(
+        None, description="Fields of flow logs that do not name them, as AWS shows the format: ${version} ${srcaddr}."
+    )
+    timestamp_format: str | list[str] | None = Field(
+        None,
+        description="How raw.timestamp is written: iso8601, rfc2822, epoch_seconds, epoch_millis, epoch_micros, "
+        "epoch_nanos, or directives like %d/%b/%Y:%H:%M:%S %z; of several the first that fits. null: ISO 8601 or epoch "
+        "milliseconds.",
     )
     log_time_zone: TimeZone = Field("UTC", description="IANA name; the zone of times in messages that name none.")
     unparsed: Literal["dead_letter", "document"] = Field(
@@ -119,7 +164,42 @@ class Intake(BaseModel):
     def _is_layout(cls, layout: str | None) -> str | None:
         if layout is None:
             return None
-        found = re.findall(r"%.?", layout)
-        if not found or tuple(found) != _DIRECTIVES[: len(found)]:
-            raise ValueError(f"{layout!r} must hold %Y, %m, %d and %H in this order, each once, or the first of them")
+        found = [part.replace("-", "") for part in re.findall(r"%-?.?", layout)]
+        if not found or tuple(found) != _DIRECTIVES[: len(found)] or "%-Y" in layout:
+            raise ValueError(
+                f"{layout!r} must hold %Y, %m, %d and %H in this order, each once, or the first of them; %-m, %-d and "
+                "%-H are numbers without a zero before them"
+            )
+        if _UNPADDED.search(layout):
+            raise ValueError(f"{layout!r} must say what follows %-m, %-d or %-H, like the slash in month=%-m/")
         return layout
+
+    @field_validator("timestamp_format")
+    @classmethod
+    def _are_time_formats(cls, formats: str | list[str] | None) -> str | list[str] | None:
+        for one in listed(formats):
+            reads(one)
+        if formats == []:
+            raise ValueError("names no format; name one, or leave it out")
+        return formats
+
+    @field_validator("pattern")
+    @classmethod
+    def _are_patterns(cls, patterns: str | list[str] | None) -> str | list[str] | None:
+        found = [compiled(one) for one in listed(patterns)]
+        if patterns is not None and not any(one.names for one in found):
+            raise ValueError("has no named group, like (?P<level>[A-Z]+); each becomes a field")
+        return patterns
+
+    @field_validator("flow_fields")
+    @classmethod
+    def _are_flow_fields(cls, text: str | None) -> str | None:
+        if text is not None:
+            flow_names(text)
+        return text
+
+    @model_validator(mode="after")
+    def _pattern_is_there(self) -> Intake:
+        if self.pattern is None and "pattern" in (self.parser, *self.parsers.values()):
+            raise ValueError("the parser pattern needs intake.pattern; state one")
+        return self

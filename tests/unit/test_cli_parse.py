@@ -133,7 +133,7 @@ def test_what_a_parser_did_not_expect_is_told(parse: Parse, monkeypatch: pytest.
     def read(message: Any) -> Any:
         return Parsed({"number": int(message)}, None)
 
-    monkeypatch.setattr("opensearch_strata.cli.findings.PARSERS", {"raw": lambda zone: read})
+    monkeypatch.setattr("opensearch_strata.cli.findings.parser_of", lambda name, intake: read)
     result = parse(b"1\n1.5\n", "--parser", "raw", "--json")
     assert [value["fields"] for value in values(result)] == [{"number": 1}]
     assert "The parser raw cannot read the message: it holds something that it does not expect (inv" in result.stderr
@@ -200,12 +200,12 @@ def test_a_datasets_own_format_and_parsers_count(parse: Parse, datasets: str) ->
 
 
 def test_an_archive_of_our_own(parse: Parse, datasets: str) -> None:
-    content = b'{"_id":"x","_source":{"@timestamp":0,"a":1}}\n'
+    content = b'{"_id":"x","_source":{"@timestamp":86400000000,"a":1}}\n'
     (event,) = values(parse(content, "--json"))
-    assert (event["document_id"], event["fields"]) == ("x", {"@timestamp": 0, "a": 1})
+    assert (event["document_id"], event["fields"]) == ("x", {"@timestamp": 86400000000, "a": 1})
     options = ("--dataset", "t", "--datasets-dir", datasets, "--format", "auto")
     (document,) = values(parse(content, *options, "--json"))
-    assert document == {"_index": "t-1970.01.01", "_id": "x", "_source": {"@timestamp": 0, "a": 1}}
+    assert document == {"_index": "t-1972.09.27", "_id": "x", "_source": {"@timestamp": 86400000000, "a": 1}}
 
 
 def test_a_cut_off_object_shows_what_is_before(parse: Parse) -> None:
@@ -238,7 +238,7 @@ def test_what_unpacks_to_far_too_much_is_told(parse: Parse, monkeypatch: pytest.
     from opensearch_strata.archive import reading
     from opensearch_strata.archive.layers import Limits
 
-    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000)))
+    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000), None))
     result = parse(gzip.compress(b'{"a":1}\n' * 10_000), "--stats", exit_code=1)
     assert "broken 1" in result.stdout
 

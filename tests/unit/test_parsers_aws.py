@@ -30,7 +30,7 @@ def read(name: ParserName, message: Any) -> Parsed:
 
 
 def test_every_parser_that_a_dataset_can_name_is_there() -> None:
-    assert set(PARSERS) == set(get_args(ParserName))
+    assert {*PARSERS, "pattern"} == set(get_args(ParserName))
 
 
 def test_the_report_of_a_lambda_invocation() -> None:

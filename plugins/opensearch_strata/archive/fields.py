@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -13,6 +15,7 @@ from opensearch_strata.intake import CastName, Intake
 Fields = dict[str, Any]
 
 _LONG = 2**63
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
 _LARGEST = 2**1023  # that a float can hold; orjson reads more as no number
 
 
@@ -51,7 +54,7 @@ class FieldRules:
                 holder, key = found
                 try:
                     holder[key] = _cast_each(holder[key], kind)
-                except (TypeError, ValueError, KeyError, OverflowError):
+                except (TypeError, ValueError, KeyError, ArithmeticError):
                     shown = repr(holder[key])[:100]
                     raise BadValue(f"The field {path!r} is {shown}, which is no {kind}.") from None
         for path in self._drop:
@@ -121,15 +124,26 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
+def _plain(text: str) -> str:
+    """A text that says a number as JSON would: Python reads ``1_234`` and the digits of other scripts too.
+
+    :raises ValueError: it does not
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def _integer(value: Any) -> int:
-    whole = int(value)
-    if (isinstance(value, float) and whole != value) or not -_LONG <= whole < _LONG:
+    number = Decimal(_plain(value).strip()) if isinstance(value, str) else value
+    whole = int(number)
+    if whole != number or not -_LONG <= whole < _LONG:
         raise ValueError(value)
     return whole
 
 
 def _float(value: Any) -> float:
-    number = float(value)
+    number = float(_plain(value) if isinstance(value, str) else value)
     if not math.isfinite(number):
         raise ValueError(value)
     return number

@@ -75,7 +75,9 @@ class Ingest:
         :raises StrataError: it cannot be read
         """
         intake = self._dataset.intake
-        reading = Reading(self._watched(tally, blocks), intake.format, begins_of(intake, tally.place.key))
+        reading = Reading(
+            self._watched(tally, blocks), intake.format, begins_of(intake, tally.place.key), unwrap=intake.unwrap
+        )
         started = time.monotonic()
         try:
             self._load(tally, reading)

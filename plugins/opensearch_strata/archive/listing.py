@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from opensearch_strata.amounts import counted
 from opensearch_strata.amounts import size as shown_size
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from opensearch_strata.intake import Intake
 
-_ERROR_LAYOUT = Layout("%Y/%m/%d/%H/")  # of error prefixes without one of their own
+_ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without one of their own
 _MOST_FOLDERS = 10_000  # looked through for error prefixes; beyond them, folders are no sign of anything
 _IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
@@ -57,7 +58,9 @@ class Listing:
         self._bucket, self._prefix = split_s3_url(source_url)
         bucket, prefix = split_s3_url(dead_letters_url)
         self._dead_letters = prefix if bucket == self._bucket and not self._prefix.startswith(prefix) else None
-        self._layout = Layout(intake.layout) if intake.layout else None
+        zone = ZoneInfo(intake.layout_time_zone)
+        self._layout = Layout(intake.layout, zone) if intake.layout else None
+        self._error_layout = Layout(_ERROR_LAYOUT, zone)
         early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
         self._arrived = (start - early, end + late)
         self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
@@ -122,7 +125,7 @@ class Listing:
         """Error prefixes lie beside the years, where no listing by time comes along."""
         for folder in self._folders():
             if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
-                for text in self._texts(_ERROR_LAYOUT):
+                for text in self._texts(self._error_layout):
                     for found in self._objects(folder + text):
                         self._set_apart("errors", found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines, strata
+from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines, strata, wrapped
 from opensearch_strata.archive.layers import LIMITS, Damaged, Limits, decoded
 from opensearch_strata.archive.manifest import Measure
 from opensearch_strata.archive.source import KEPT, Source
@@ -26,6 +26,7 @@ class Reading:
     :param format: a name of ``FORMATS``, or auto: the content decides
     :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
     :param limits: of what it may unpack to
+    :param unwrap: field of JSON objects, or the path to it, whose array holds the events; None: the objects are these
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Reading:
         format: str = "auto",
         begins: Callable[[str], bool] | None = None,
         limits: Limits = LIMITS,
+        unwrap: str | None = None,
     ) -> None:
         self.layers: list[str] = []
         self.format = "" if format == "auto" else format
@@ -41,6 +43,7 @@ class Reading:
         self.left_unread = False
         self.measure: Measure | None = None
         self._begins = begins
+        self._unwrap = unwrap
         self._content = Source(decoded(blocks, limits, self.layers))
 
     def __iter__(self) -> Iterator[Event | Broken]:
@@ -73,6 +76,8 @@ class Reading:
             return lines.entries(content.rest(), self._begins)
         if self.format == "firehose_errors":
             return firehose_errors.events(content.rest(), self._begins)
+        if self.format == "json" and self._unwrap:
+            return wrapped.events(content.rest(), self._unwrap)
         if self.format == "strata":
             self.measure = Measure()
             self.measure.add(mark)

@@ -210,7 +210,9 @@ class _File:
 
 def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | Dead | None:
     """What becomes of a letter by the dataset as it is now; None if it is no event."""
-    reading = Reading([letter.raw], letter.format or "auto", begins_of(dataset.intake, letter.place.key))
+    intake = dataset.intake
+    begins = begins_of(intake, letter.place.key)
+    reading = Reading([letter.raw], letter.format or "auto", begins, unwrap=intake.unwrap)
     items = list(reading)
     if letter.reason == "broken" and letter.format in _TEXT and any(isinstance(one, Event) for one in items):
         return shaper.shaped(Broken(letter.record, _PART, letter.raw), letter.id)

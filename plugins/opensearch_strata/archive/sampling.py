@@ -82,7 +82,8 @@ def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, 
     with closing(open_object(s3, listed.place, listed.size)) as blocks:
         piece = next(blocks, b"")[:_PIECE]
     shaper = Shaper(dataset, listed.place, span)
-    reading = Reading([piece], dataset.intake.format, begins_of(dataset.intake, listed.place.key))
+    intake = dataset.intake
+    reading = Reading([piece], intake.format, begins_of(intake, listed.place.key), unwrap=intake.unwrap)
     before = found.document_bytes
     for item in _whole(reading, is_cut=len(piece) < listed.size):
         match shaper.shaped(item):

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
-from zoneinfo import ZoneInfo
 
 import orjson
 
+from opensearch_strata.archive.event_times import EventTimes, NoTime, OutOfRange
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, find, remove
+from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, remove
 from opensearch_strata.archive.formats import strata
 from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, problem_of, quickly
-from opensearch_strata.archive.parsers.registry import PARSERS, REMEMBERING, parser_name
-from opensearch_strata.archive.times import MILLIS, OutOfCalendar, Second, Seconds, read_time
+from opensearch_strata.archive.parsers.registry import REMEMBERING, parser_name, parser_of
+from opensearch_strata.archive.times import MILLIS, OutOfCalendar, Second, Seconds
 
 if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
@@ -40,7 +40,8 @@ class Document(NamedTuple):
 class Dead(NamedTuple):
     """A record that cannot become a document.
 
-    :param reason: ``broken``, ``unparsed``, ``no_time``, ``bad_value`` or, by OpenSearch, ``rejected`` or ``dropped``
+    :param reason: ``broken``, ``unparsed``, ``no_time``, ``time_out_of_range``, ``bad_value`` or, by OpenSearch,
+        ``rejected`` or ``dropped``
     :param detail: a sentence
     :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
         ``REMEMBERING``
@@ -57,18 +58,14 @@ class Dead(NamedTuple):
     id: str
 
 
-class _NoTime(ValueError):  # noqa: N818 - reads as what is missing
-    pass
-
-
 _REASONS: dict[type[Exception], str] = {
     Unreadable: "unparsed",
-    _NoTime: "no_time",
+    NoTime: "no_time",
+    OutOfRange: "time_out_of_range",
+    OutOfCalendar: "time_out_of_range",
     BadValue: "bad_value",
-    OutOfCalendar: "bad_value",
 }
 _FAULTS = tuple(_REASONS)
-_EVER = (-(2**63), 2**63)
 
 
 class _Stream(NamedTuple):
@@ -89,14 +86,21 @@ class Shaper:
     identical records are counted, and parsers remember.
 
     :param span: epoch milliseconds, start inclusive, end exclusive; None: all
+    :param modified: epoch milliseconds of the object's last change, if it is known; tells the year of times that name
+        none, where the object's key does not
     """
 
-    def __init__(self, dataset: Dataset, place: Place, span: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, place: Place, span: tuple[int, int] | None = None, modified: int | None = None
+    ) -> None:
         self._dataset = dataset
         self._place = place
-        self._start, self._end = span or _EVER
+        self.times = EventTimes(dataset, place.key, span, modified)
+        self._start, self._end = self.times.start, self.times.end
+        self._earliest, self._latest = self.times.looked_for
+        self.strays = 0
+        """Documents whose times are not looked for in this object: see :attr:`EventTimes.looked_for`."""
         self._timestamp = dataset.raw.timestamp
-        self._log_zone = ZoneInfo(dataset.intake.log_time_zone)
         self._is_nested = "." in self._timestamp
         self._metadata = dataset.intake.metadata
         self._rules = FieldRules(dataset.intake)
@@ -121,9 +125,11 @@ class Shaper:
             stream = self._stream = self._stream_of(origin)
         digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or raw_of(item))
         outside = time is not None and not self._start <= time < self._end
-        if outside and not stream.remembers:
+        if outside and not stream.remembers and self.times.is_likely(time):
             return None
         try:
+            if outside:
+                self.times.require_likely(time)
             try:
                 parsed = stream.parse(message)
             except FAULTS as fault:
@@ -134,9 +140,12 @@ class Shaper:
             if self._renames:
                 self._rules.rename(fields)
             if time is None:
-                time = self._stated(fields) if stated is None else stated
+                time = self.times.stated(fields) if stated is None else stated
                 if not self._start <= time < self._end:
+                    self.times.require_likely(time)
                     return None
+            if not self._earliest <= time < self._latest:
+                self.strays += 1
             text, stamp, day, index = self._seconds[time // 1000]
             if self._changes:
                 self._rules.change(fields)
@@ -152,7 +161,9 @@ class Shaper:
                 metadata["position"] = f"{record}:{ordinal}"
             source = dumped(fields)
         except _FAULTS as fault:
-            return None if outside else self._dead(item, fault, time, digest, fixed_id or own_id)
+            if outside and not isinstance(fault, OutOfRange):
+                return None
+            return self._dead(item, fault, time, digest, fixed_id or own_id)
         identity = fixed_id or own_id or document_id(stamp, digest)
         return quickly(Document, (index, identity, source, day, item))
 
@@ -160,7 +171,7 @@ class Shaper:
         """A document of an archive of our own, as it was."""
         time = None
         try:
-            time = self._stated(source)
+            time = self.times.archived(source)
             if not self._start <= time < self._end:
                 return None
             second = self._seconds[time // 1000]
@@ -175,18 +186,9 @@ class Shaper:
             raise Unreadable(problem) from None
         return Parsed({"message": as_text(message), "parse_error": problem}, None)
 
-    def _stated(self, fields: Fields) -> int:
-        """The time that a field named like the dataset's timestamp says."""
-        found = find(fields, self._timestamp)
-        time = read_time(found[0][found[1]]) if found else None
-        if time is None:
-            said = "says no time either" if found else "is not there"
-            raise _NoTime(f"Nothing says when it happened: the field {self._timestamp!r} {said}.")
-        return time
-
     def _dead(self, event: Event, fault: Exception, time: int | None, digest: bytes, known_id: str) -> Dead:
         second: Second | None = None
-        if time is not None:
+        if time is not None and not isinstance(fault, OutOfRange):
             with suppress(OutOfCalendar):
                 second = self._seconds[time // 1000]
         if second and not known_id:
@@ -202,7 +204,7 @@ class Shaper:
             known = self._streams[origin] = _Stream(
                 origin,
                 parser=name,
-                parse=PARSERS[name](self._log_zone),
+                parse=parser_of(name, self._dataset.intake),
                 remembers=name in REMEMBERING,
                 hash_of=hash_of_events(origin),
                 metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from opensearch_strata.days import day_bounds
+from opensearch_strata.time_formats import epoch_ms, read_number
 
 if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 _YEAR = re.compile(r"[0-9]{4}")
 # The end of what a date of four digits can say, and two days less: no zone, and no end of a day, may lie beyond it.
 _LAST_SECOND = 253402300799 - 2 * 86400
@@ -24,12 +23,7 @@ MILLIS = tuple(f".{millisecond:03d}Z" for millisecond in range(1000))
 """The end of an ISO-8601 text in UTC, by milliseconds."""
 
 
-def epoch_ms(moment: datetime) -> int:
-    """Epoch milliseconds of an aware moment; what is finer is cut off."""
-    return (moment - _EPOCH) // MILLISECOND
-
-
-def read_iso(text: str, zone: ZoneInfo | None = None) -> int | None:
+def read_iso(text: str, zone: tzinfo | None = None) -> int | None:
     """Epoch milliseconds of an ISO-8601 date or date-time, None if it is none.
 
     :param zone: of a text that names none; None: UTC, as OpenSearch takes it
@@ -41,24 +35,21 @@ def read_iso(text: str, zone: ZoneInfo | None = None) -> int | None:
         return None
 
 
-def read_time(value: Any) -> int | None:
-    """Epoch milliseconds of a value as OpenSearch reads a ``date`` field: ISO-8601, or a number of milliseconds.
+def read_time(value: Any, zone: tzinfo | None = None) -> int | None:
+    """Epoch milliseconds of a value as OpenSearch reads a ``date`` field: ISO-8601, or a number of milliseconds, be it
+    written as a number or as a text.
 
     A text of four digits is a year, by ``strict_date_optional_time``, which comes before ``epoch_millis``.
 
+    :param zone: of a text that names none; None: UTC
     :returns: None for anything else
     """
     if isinstance(value, str):
-        try:
-            return read_iso(f"{value}-01-01") if _YEAR.fullmatch(value) else int(value)
-        except ValueError:
-            return read_iso(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return int(value // 1)
-        except (ValueError, OverflowError):  # NaN, infinite
-            return None
-    return None
+        if _YEAR.fullmatch(value):
+            return read_iso(f"{value}-01-01", zone)
+        number = read_number(value)
+        return read_iso(value, zone) if number is None else number
+    return read_number(value)
 
 
 def iso_text(time: int) -> str:
@@ -87,7 +78,10 @@ class OutOfCalendar(ValueError):  # noqa: N818 - reads as what the time is
     """A time that no raw day can have; a sentence."""
 
     def __init__(self, second: int) -> None:
-        super().__init__(f"Its time, {second} seconds from 1970 on, is not in the years 1970 to 9999.")
+        super().__init__(
+            f"Its time, {second} seconds from 1970 on, is not in the years 1970 to 9999. If its unit or format is "
+            "another one, state it as intake.timestamp_format."
+        )
 
 
 class Seconds(dict[int, Second]):

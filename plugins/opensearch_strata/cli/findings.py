@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import orjson
 
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.fields import dumped, find
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parser, problem_of
-from opensearch_strata.archive.parsers.registry import PARSERS, parser_name
+from opensearch_strata.archive.parsers.registry import parser_name, parser_of
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Dead, Document, Shaper
 from opensearch_strata.archive.times import iso_text, read_time
@@ -110,12 +109,11 @@ def events_view(intake: Intake, key: str) -> View:
     :param key: where patterns of parsers look if there is no log group
     """
     parsers: dict[Origin, tuple[str, Parser]] = {}
-    zone = ZoneInfo(intake.log_time_zone)
 
     def view(event: Event) -> Shown | Dead | None:
         if event.origin not in parsers:
             chosen = parser_name(intake, event.origin, key)
-            parsers[event.origin] = chosen, PARSERS[chosen](zone)
+            parsers[event.origin] = chosen, parser_of(chosen, intake)
         name, parse = parsers[event.origin]
         try:
             parsed = parse(event.message)
@@ -138,9 +136,12 @@ def events_view(intake: Intake, key: str) -> View:
     return view
 
 
-def documents_view(dataset: Dataset, key: str) -> View:
-    """Documents as a dataset would index them."""
-    shaper = Shaper(dataset, Place(_NO_BUCKET, key))
+def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
+    """Documents as a dataset would index them.
+
+    :param modified: epoch milliseconds of the object's last change, if it is known
+    """
+    shaper = Shaper(dataset, Place(_NO_BUCKET, key), modified=modified)
 
     def view(event: Event) -> Shown | Dead | None:
         made = shaper.shaped(event)

@@ -32,6 +32,7 @@ ParserChoice = Literal[
     "lambda",
     "vpc_flow",
     "api_gateway",
+    "pattern",
 ]
 
 _BLOCK = 2**20
@@ -82,8 +83,8 @@ def parse(
 
     definition = _definition(dataset, datasets_dir, format_name, parser)
     intake = definition.intake if definition else _intake(None, format_name, parser)
-    view = documents_view(definition, file) if definition else events_view(intake, file)
-    findings = Findings(Reading(_blocks(file), intake.format, begins_of(intake, file)), view)
+    view = documents_view(definition, file, _modified(file)) if definition else events_view(intake, file)
+    findings = Findings(Reading(_blocks(file), intake.format, begins_of(intake, file), unwrap=intake.unwrap), view)
     try:
         line = json_line_of if as_json else line_of
         write_lines(line(shown) for shown in islice(findings, limit) if not stats)
@@ -118,6 +119,11 @@ def _intake(dataset: Dataset | None, format_name: FormatChoice | None, parser: P
     if parser:  # for all that is in the object
         intake = intake.model_copy(update={"parser": parser, "parsers": {}})
     return intake
+
+
+def _modified(file: str) -> int | None:
+    """Epoch milliseconds, as S3 would say it of the object."""
+    return None if file == "-" else int(Path(file).stat().st_mtime * 1000)
 
 
 def _blocks(file: str) -> Iterator[bytes]:

@@ -63,24 +63,28 @@ def records(blocks: Iterable[bytes]) -> Iterator[Record | Skipped]:
 
     :raises Damaged: as the blocks do; its ``tail`` is the object that was not completed
     """
-    return _Walk(blocks).walk()
+    return Walk(blocks).walk()
 
 
-class _Walk:
-    def __init__(self, blocks: Iterable[bytes]) -> None:
+class Walk:
+    """The walk itself, over bytes of which ``_start`` is the next."""
+
+    def __init__(self, blocks: Iterable[bytes], in_array: bool = False) -> None:
         self._blocks = iter(blocks)
         self._buffer = b""
         self._start = 0
         self._ended = False
         self._damage: Damaged | None = None
         self._end, self._next, self._between = _END, _NEXT, _BETWEEN
+        if in_array:
+            self._be_in_array()
         self._most = LONGEST  # bytes that are tried at once
 
     def walk(self) -> Iterator[Record | Skipped]:
         while not self._buffer.strip() and not self._ended:
             self._more()
         if self._buffer.lstrip().startswith(b"["):
-            self._end, self._next, self._between = _END_IN_ARRAY, _NEXT_IN_ARRAY, _BETWEEN_IN_ARRAY
+            self._be_in_array()
         while True:
             between = self._between.match(self._buffer, self._start)
             self._start = between.end() if between else self._start
@@ -91,6 +95,12 @@ class _Walk:
                 break
             else:
                 self._more()
+        self._raise_damage()
+
+    def _be_in_array(self) -> None:
+        self._end, self._next, self._between = _END_IN_ARRAY, _NEXT_IN_ARRAY, _BETWEEN_IN_ARRAY
+
+    def _raise_damage(self) -> None:
         if self._damage:
             self._damage.tail = self._buffer[self._start :][:KEPT]
             raise self._damage

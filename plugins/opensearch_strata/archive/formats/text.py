@@ -36,21 +36,23 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
 def entries_of(blocks: Iterable[bytes], begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
     r"""Lines joined by ``\n`` to entries, each with the number of its first line; blank lines at its end are left out.
 
-    :param begins: says of a line whether it begins an entry; the first line that is not blank does in any case
+    :param begins: says of a line whether it begins an entry, asked for each that is not blank; the first of these does
+        in any case
     :raises Damaged: as the blocks do; its ``tail`` is the entry that was not completed
     """
     entry: list[bytes] = []
     number = size = 0
     try:
         for position, line in enumerate(lines_of(blocks)):
-            if entry and not begins(line):
-                if size <= LONGEST:
+            is_blank = not line.strip()
+            if is_blank or (not begins(line) and entry):
+                if entry and size <= LONGEST:
                     entry.append(line)
                     size += len(line) + 1
                 continue
             if entry:
                 yield number, _joined(entry)
-            number, entry, size = position, [line] if line.strip() else [], len(line)
+            number, entry, size = position, [line], len(line)
     except Damaged as damage:
         damage.tail = b"\n".join([*entry, damage.tail])[:KEPT]
         raise

@@ -8,7 +8,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import Unreadable
-from opensearch_strata.archive.times import epoch_ms, iso_text, read_iso
+from opensearch_strata.archive.times import iso_text, read_iso
+from opensearch_strata.time_formats import epoch_ms
 
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 """From 5.7 on: ISO-8601 with its zone (``log_timestamps``)."""

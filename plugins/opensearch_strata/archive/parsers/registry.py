@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
 from opensearch_strata.archive.parsers.api_gateway import api_gateway
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
 from opensearch_strata.archive.parsers.parsed import Parser
+from opensearch_strata.archive.parsers.pattern import begins_by, pattern_message
 from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
-from opensearch_strata.archive.parsers.vpc_flow import vpc_flow
+from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
+from opensearch_strata.intake import flow_names, listed
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from opensearch_strata.intake import Intake, ParserName
 
 PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
@@ -31,7 +32,8 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "raw": raw_message,
     "auto": auto_message,
 }
-"""Name -> makes the parser of one log stream of an object; takes the zone of times that name none."""
+"""Name -> makes the parser of one log stream of an object; takes the zone of times that name none. Of those alone that
+need no more of the dataset: see :func:`parser_of`."""
 
 REMEMBERING: frozenset[ParserName] = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
 """Parsers that must see each message, since what they read from one depends on those before."""
@@ -70,9 +72,21 @@ def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
     parser = next(stated, intake.parser)
     if parser != "auto":
         return parser
-    return next((known for pattern, known in _WELL_KNOWN if fnmatchcase(name.lower(), pattern)), "auto")
+    usual: ParserName = "auto" if intake.pattern is None else "pattern"
+    return next((known for pattern, known in _WELL_KNOWN if fnmatchcase(name.lower(), pattern)), usual)
+
+
+def parser_of(name: ParserName, intake: Intake) -> Parser:
+    """The parser of one log stream of an object."""
+    if name == "pattern":
+        return pattern_message(listed(intake.pattern))
+    if name == "vpc_flow" and intake.flow_fields:
+        return flow_log(flow_names(intake.flow_fields))
+    return PARSERS[name](ZoneInfo(intake.log_time_zone))
 
 
 def begins_of(intake: Intake, key: str) -> Callable[[str], bool] | None:
-    """What says whether a line of a plain text object begins an entry; None: every line is one."""
-    return _BEGINS.get(parser_name(intake, NOWHERE, key))
+    """What says whether a line of a plain text object begins an entry; None: every line is one. It may remember lines
+    before, so each object needs one of its own."""
+    name = parser_name(intake, NOWHERE, key)
+    return begins_by(listed(intake.pattern)) if name == "pattern" else _BEGINS.get(name)

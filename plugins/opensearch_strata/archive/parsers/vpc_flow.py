@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
 
+_MOST_DIGITS = 20
 # Version 2, the default.
 _DEFAULT = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
@@ -22,35 +24,53 @@ _NUMBERS = frozenset(
 
 
 def vpc_flow(_: ZoneInfo) -> Parser:
+    """Records of the default fields, where no line before them names others."""
+    return flow_log(_DEFAULT.split())
+
+
+def flow_log(fields: Sequence[str]) -> Parser:
     """The fields of a record, with ``_`` for ``-`` in their names; those without a value (``-``) are left out.
 
-    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of those that follow;
-    without one they have the default order.
+    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of those that follow.
+
+    :param fields: as AWS names them, where no line does
     """
-    names = _names(_DEFAULT)
+    names = _names(fields)
 
     def parse(message: Message) -> Parsed | None:
         nonlocal names
         text = text_of(message)
         if _HEADER.fullmatch(text):
-            names = _names(text)
+            names = _names(text.split())
             return None
         values = text.split()
         if len(values) != len(names):
-            raise Unreadable(f"has {len(values)} values where a flow log record has {len(names)}")
+            raise Unreadable(
+                f"has {len(values)} values where a flow log record has {len(names)}; what its fields are is stated as "
+                f"intake.flow_fields"
+            )
         try:
             fields = {
-                name: int(value) if name in _NUMBERS else value
+                name: _number(value) if name in _NUMBERS else value
                 for name, value in zip(names, values, strict=True)
                 if value != "-"
             }
         except ValueError as error:
-            raise Unreadable(f"has text where a flow log record has a number ({error})") from None
+            raise Unreadable(
+                f"has {str(error)!r} where a flow log record has a number; if its fields are others, state them as "
+                f"intake.flow_fields"
+            ) from None
         start = fields.get("start")
         return Parsed(fields, start * 1000 if isinstance(start, int) else None)
 
     return parse
 
 
-def _names(header: str) -> list[str]:
-    return header.replace("-", "_").split()
+def _names(fields: Sequence[str]) -> list[str]:
+    return [field.replace("-", "_") for field in fields]
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise ValueError(text[:_MOST_DIGITS])
+    return int(text)
