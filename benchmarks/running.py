@@ -72,5 +72,5 @@ def serve(options: argparse.Namespace, run: Callable[[argparse.Namespace], Repor
         path.write_bytes(content)
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in (report.goals_table(), *report.tables):
-        console.print(table.rich())
+        console.print(table.text(console.width), soft_wrap=True, markup=False)
     console.print(f"Written: {options.json} and {options.markdown}")

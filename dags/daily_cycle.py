@@ -16,13 +16,22 @@ Condenses one raw day into its history month, proves it, and deletes the raw day
 
 ## What it deletes
 
-Only raw days older than the window, at most `max_deletes_per_run` of them, each only if its rows carry every one of
-its documents at that moment. History is never deleted. A day that cannot be proven is kept and its task fails.
+**Nothing, until the dataset says so**, with two lines below `cycle:`. `delete: true` is the first. The run after that
+shows in the log of `report` which days it would delete, and the second line, `delete_confirmed: "keep 60 days of …"`.
+Once that is in the file too, scheduled runs delete. The line fits this window, index pattern and time zone alone: after
+a change of any of them the next run only shows what it would do, and asks again.
+
+Then: only raw days older than the window, at most `max_deletes_per_run` in a run, each only if its rows carry every one
+of its documents at that moment. History is never deleted. A day that cannot be proven is kept and its task fails; the
+days behind it leave all the same, and those that wait take turns.
 
 ## Run it by hand
 
 *Trigger* → `day`. **`dry_run` is on** for whatever a person starts: the day is condensed and verified, and the
-deletions are only shown. Switch it off to delete. A scheduled run always deletes what is proven.
+deletions are only shown. Switch it off to delete what is proven, where the dataset says so.
+
+Triggering a paused DAG unpauses it, and the scheduler then also starts the run that is due. The same rule is its rule.
+The *Calendar* tab does not show runs by hand: Airflow 3.3 wants a logical date there, which they have not. *Grid* does.
 
 ## Run a day again
 
@@ -44,6 +53,7 @@ as its end). Until then they stay raw: a day is condensed and proven before it i
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, time, timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
@@ -64,13 +74,15 @@ PARAMS = {
         type=["null", "string"],
         format="date",
         title="Day",
-        description="The day to condense, also the newest day of the window. Empty: the day of the run.",
+        description="The day to condense, also the newest day of the window, like 2013-03-02. A run by hand must name "
+        "it; scheduled runs and backfills have a day of their own.",
     ),
     "dry_run": Param(
         True,
         type="boolean",
         title="Dry run",
-        description="Show what would be deleted instead of deleting it. Scheduled runs are never dry.",
+        description="Show what would be deleted instead of deleting it. Without it, and in scheduled runs, days are "
+        "deleted only where the dataset says so (cycle.delete).",
     ),
     "redefine": Param(
         False,
@@ -94,9 +106,10 @@ def daily_cycle(dataset: Dataset) -> DAG:
         dag_id=f"{dataset.name}_daily_cycle",
         description=dataset.description or f"Condense, prove and retire the raw days of {dataset.name}.",
         doc_md=__doc__,
+        auto_register=False,
         # The run after a day has ended carries that day's key.
         schedule=CronPartitionTimetable(
-            dataset.cycle.schedule, timezone=dataset.time_zone, run_offset=-1, key_format="%Y-%m-%d"
+            dataset.cycle.cron, timezone=dataset.time_zone, run_offset=-1, key_format="%Y-%m-%d"
         ),
         start_date=datetime.combine(dataset.cycle.start_date, time.min, dataset.zone),
         end_date=dataset.cycle.end_date
@@ -136,4 +149,11 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
 
 for dataset in load_definitions(datasets_dir()).datasets.values():
-    daily_cycle(dataset)
+    # One dataset never takes the DAGs of the others away. dataset_definitions.py shows what is wrong with it.
+    try:
+        cycle = daily_cycle(dataset)
+        cycle.timetable.validate()
+    except Exception:
+        logging.getLogger(__name__).exception("The DAG of dataset %r cannot be built.", dataset.name)
+    else:
+        globals()[cycle.dag_id] = cycle

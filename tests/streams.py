@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 from opensearchpy import NotFoundError, OpenSearch
+from pydantic import ValidationError
 
+from opensearch_strata.consent import confirmation
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import EngineRun
@@ -27,7 +29,7 @@ Document = dict[str, Any]
 
 
 def definition_of(name: str, **parts: Any) -> dict[str, Any]:
-    """A definition as its YAML file would say it, with two groups and two metrics.
+    """A definition as its YAML file would say it, with two groups and two metrics; its deletions are confirmed.
 
     :param parts: replace top-level keys; those of ``raw``, ``history`` and ``cycle`` one by one
     """
@@ -47,7 +49,16 @@ def definition_of(name: str, **parts: Any) -> dict[str, Any]:
     }
     for key, value in parts.items():
         definition[key] = {**definition[key], **value} if key in ("raw", "history", "cycle") else value
+    if "delete" not in parts.get("cycle", {}):
+        confirm_deletions(definition)
     return definition
+
+
+def confirm_deletions(definition: dict[str, Any]) -> None:
+    """Say that raw days may be deleted, as a person does who read what a dry run shows."""
+    with suppress(ValidationError):  # of a definition that is wrong on purpose there is nothing to confirm
+        text = confirmation(Dataset.model_validate(definition))
+        definition["cycle"] = {**definition["cycle"], "delete": True, "delete_confirmed": text}
 
 
 def dataset_of(name: str, **parts: Any) -> Dataset:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from opensearch_strata.consent import consent_of
+from opensearch_strata.cycle_report import WOULD_GO, CycleReport, report_cycle
 from opensearch_strata.dataset import Dataset, EngineName
-from opensearch_strata.days import newest_expired
 from opensearch_strata.errors import Refused, StrataError, explain
 from opensearch_strata.history.condense import condense
-from opensearch_strata.history.coverage import DayCoverage, coverage
 from opensearch_strata.history.engines.run import OnDocuments
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
@@ -77,28 +77,37 @@ def retire_expired(
     apply: bool,
     engine: EngineName | None = None,
 ) -> Iterator[Retirement]:
-    """Prove and delete each expired raw day; one that cannot go never keeps the others.
+    """Prove and delete expired raw days, oldest first, until as many are deleted as a run may delete.
 
-    Without ``apply`` nothing is changed at all: days are verified, not mended.
+    One that cannot go never keeps the others. Without ``apply``, and without a person's word for it (see
+    :mod:`consent`), nothing is changed at all: days are verified, not mended, up to as many as could be deleted.
     """
     from opensearchpy import OpenSearchException
 
+    deletes = apply and consent_of(dataset).given
+    leaving = 0
     for index, old in expired.indices.items():
+        if leaving >= dataset.cycle.max_deletes_per_run:
+            return
         proof = None
         try:
-            proof = prove(client, dataset, old, engine=engine) if apply else verify(client, dataset, old)
-            if not apply and proof.mendable:
-                yield _described(index, old, "dry_run", proof, WOULD_MEND)
-                continue
-            proven = require_proven(proof)
-            outcome = retire(client, dataset, proven, day, dry_run=not apply)
+            proof = prove(client, dataset, old, engine=engine) if deletes else verify(client, dataset, old)
+            if not deletes and proof.mendable:
+                retired = _described(index, old, "dry_run", proof, would_mend(proof))
+            else:
+                proven = require_proven(proof)
+                outcome = retire(client, dataset, proven, day, dry_run=not deletes)
+                retired = Retirement(index, old, outcome, proven.documents, proof.rows)
         except (StrataError, OpenSearchException) as error:
-            yield _described(index, old, "kept", proof, explain(error))
-        else:
-            yield Retirement(index, old, outcome, proven.documents, proof.rows)
+            retired = _described(index, old, "kept", proof, explain(error))
+        leaving += retired.outcome in ("deleted", "dry_run")
+        yield retired
 
 
-WOULD_MEND = "A run that deletes would condense it first and prove it again."
+def would_mend(proof: Proof) -> str:
+    """What a dry run says of a day that a run which deletes would condense first."""
+    found = f"its {proof.rows} rows do not carry all of it" if proof.rows else "it was never condensed"
+    return f"{found}; a run that deletes condenses it first, proves it, and deletes it if the proof holds."
 
 
 def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: str) -> Retirement:
@@ -107,100 +116,26 @@ def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: s
 
 
 @dataclass(frozen=True)
-class CycleReport:
-    """What a cycle found and did, for the day it was about.
-
-    :param verdict: one sentence
-    :param raw_bytes: store size of the raw day's primary shards, 0 if it is gone
-    :param history_bytes: the share of the day's rows in their month's primary shards
-    :param verified: whether this cycle proved the day
-    :param deleted: raw days that were deleted
-    :param kept: raw days that left the window and stayed -> why
-    :param uncondensed: raw days inside the window, older than the day, whose rows do not carry them
-    """
-
-    day: date
-    verdict: str
-    raw_documents: int = 0
-    rows: int = 0
-    raw_bytes: int = 0
-    history_bytes: int = 0
-    verified: bool = False
-    deleted: list[str] = field(default_factory=list)
-    kept: dict[str, str] = field(default_factory=dict)
-    uncondensed: list[str] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as a small JSON object."""
-        return {**asdict(self), "day": self.day.isoformat()}
-
-
-def report_cycle(
-    client: OpenSearch,
-    dataset: Dataset,
-    day: date,
-    *,
-    verified: bool,
-    retired: Mapping[str, str],
-    failed: Sequence[str] = (),
-    problem: str = "",
-) -> CycleReport:
-    """Sum up a cycle from what the cluster holds now.
-
-    :param retired: raw day that has left the window -> ``deleted``, or why it is still there
-    :param failed: names of tasks that failed
-    :param problem: why the day could not be condensed or proven, where the caller knows it
-    """
-    days = {found.day: found for found in coverage(client, dataset)}
-    this = days.get(day, DayCoverage(day))
-    oldest = newest_expired(day, dataset.raw.window_days)
-    deleted = [index for index, outcome in retired.items() if outcome in ("deleted", "gone")]
-    kept = {index: outcome for index, outcome in retired.items() if index not in deleted}
-    uncondensed = [
-        dataset.raw_index(found.day)
-        for found in days.values()
-        if oldest < found.day < day and found.place in ("raw", "differs")
-    ]
-    if failed:
-        verdict = f"{day} FAILED in {', '.join(failed)}; nothing was lost, look at the log of the first of them."
-    elif problem:
-        verdict = f"{day} is not verified: {problem}"
-    else:
-        state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
-        days_deleted = f"{len(deleted)} raw day{'' if len(deleted) == 1 else 's'} deleted"
-        verdict = f"{day} {state}; {days_deleted}, {len(kept)} kept beyond the window."
-    return CycleReport(
-        day=day,
-        verdict=verdict,
-        raw_documents=this.raw_documents or 0,
-        rows=this.rows,
-        raw_bytes=this.raw_bytes,
-        history_bytes=this.history_bytes,
-        verified=verified,
-        deleted=deleted,
-        kept=kept,
-        uncondensed=uncondensed,
-    )
-
-
-@dataclass(frozen=True)
 class CycleRun:
     """A whole cycle that ran in one process.
 
-    :param retirements: what became of each raw day that has left the window, oldest first
-    :param expired: what had left the window, with what must wait and what is never touched
+    :param retirements: what became of each raw day that was tried, oldest first
+    :param expired: what had left the window, with what is never touched
     :param problem: why the day could not be condensed or proven, empty if it was or has nothing to condense
+    :param applied: whether deletions were asked for
     """
 
     report: CycleReport
     retirements: list[Retirement]
     expired: Expired
     problem: str = ""
+    applied: bool = False
 
     @property
     def failed(self) -> bool:
-        """Whether a person has to look: the day is not proven, or an expired day had to be kept."""
-        return bool(self.problem) or any(retired.outcome == "kept" for retired in self.retirements)
+        """Whether a person has to look: the day is not proven, an expired day had to be kept, or a word is missing."""
+        unsaid = self.applied and bool(self.report.asks)
+        return bool(self.problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
 
 
 def run_cycle(
@@ -219,7 +154,7 @@ def run_cycle(
     A day that cannot be condensed or proven never keeps expired days from leaving, each demands its own proof.
 
     :param now: aware; the day must be over at that moment
-    :param apply: delete what is proven; without it the deletions alone are left out
+    :param apply: delete what is proven, if the dataset says so too; without it the deletions alone are left out
     :param on_retired: called with each expired day when its lot is known
     :raises Refused: the day is not over
     """
@@ -236,8 +171,9 @@ def run_cycle(
         retirements.append(retired)
         on_retired(retired)
     lots = {retired.index: _lot(retired) for retired in retirements}
-    report = report_cycle(client, dataset, day, verified=verified, retired=lots, problem=problem)
-    return CycleRun(report, retirements, expired, problem)
+    waiting = len(expired.indices) - len(retirements)
+    report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
+    return CycleRun(report, retirements, expired, problem, apply)
 
 
 def _condense_and_prove(
@@ -253,8 +189,9 @@ def _condense_and_prove(
 
 
 def _lot(retired: Retirement) -> str:
-    proven = "proven; a dry run deletes nothing" if retired.outcome == "dry_run" else retired.outcome
-    return retired.note or proven
+    if retired.outcome == "dry_run":
+        return f"{WOULD_GO}: {retired.note or 'it is proven'}"
+    return retired.note or retired.outcome
 
 
 def nothing_to_condense(dataset: Dataset, day: date, raw: RawDay | None) -> str:

@@ -9,11 +9,13 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from opensearch_strata.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.intake import Intake, TimeZone
 from opensearch_strata.naming import IndexTemplate, transform_id
+from opensearch_strata.schedule import Cycle
+from opensearch_strata.strict import Strict
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
@@ -25,16 +27,12 @@ _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Raw(_Strict):
+class Raw(Strict):
     """The raw days, as producers write them."""
 
     index: str = Field(description="Name of the daily index; {day} stands for the date.")
     timestamp: FieldPath = Field("@timestamp", description="Date field that says when an event happened.")
-    window_days: int = Field(60, ge=1, description="How many complete days stay raw.")
+    window_days: int = Field(60, ge=1, le=36_500, description="How many complete days stay raw.")
     day_format: str = Field("%Y.%m.%d", description="strftime format of {day}.")
     required_daily: bool = Field(False, description="Fail, not skip, when a day has no raw index.")
     fields: dict[FieldPath, str] = Field(
@@ -53,7 +51,7 @@ class Raw(_Strict):
         return self
 
 
-class History(_Strict):
+class History(Strict):
     """The monthly indices of condensed rows."""
 
     index: str = Field(description="Name of the monthly index; {month} stands for the month.")
@@ -92,7 +90,7 @@ class History(_Strict):
         return self
 
 
-class Distribution(_Strict):
+class Distribution(Strict):
     """How a metric's values are spread: a mergeable sketch of numbers, or counts of the most frequent values."""
 
     model_config = ConfigDict(
@@ -113,7 +111,7 @@ class Distribution(_Strict):
         return self
 
 
-class Metric(_Strict):
+class Metric(Strict):
     """One field of the raw documents and what is kept of it."""
 
     field: FieldPath
@@ -149,7 +147,7 @@ class Metric(_Strict):
         return self
 
 
-class Archive(_Strict):
+class Archive(Strict):
     """Where raw days go before they are deleted."""
 
     bucket: str
@@ -157,17 +155,7 @@ class Archive(_Strict):
     before_delete: bool = Field(True, description="Delete a raw day only when its archive is proven.")
 
 
-class Cycle(_Strict):
-    """When the daily cycle runs and how much it may delete."""
-
-    schedule: str = Field("0 3 * * *", description="Cron expression, in the dataset's time zone.")
-    start_date: date = Field(description="First day that the schedule covers.")
-    end_date: date | None = Field(None, description="Last day that the schedule covers.")
-    max_deletes_per_run: int = Field(7, ge=1, description="At most so many raw days are deleted in a run.")
-    opensearch_conn_id: str = "opensearch_default"
-
-
-class Dataset(_Strict):
+class Dataset(Strict):
     """One stream of documents: its raw days, its history, its metrics."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
@@ -279,6 +267,8 @@ class Dataset(_Strict):
 
 def overlapping(one: IndexTemplate, other: IndexTemplate) -> str | None:
     """A name that both templates can give, None if there is none."""
+    if not one.may_meet(other):
+        return None
     for named, reader in ((one, other), (other, one)):
         for ordinal in range(366):
             name = named.name(date(2024, 1, 1) + timedelta(days=ordinal))

@@ -50,7 +50,10 @@ def newest_expired(day: date, window_days: int) -> date:
 
     The window holds ``day`` and the ``window_days - 1`` days before it.
     """
-    return day - timedelta(days=window_days)
+    try:
+        return day - timedelta(days=window_days)
+    except OverflowError:  # the window is older than the calendar
+        return date.min
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -79,13 +79,28 @@ def load_definitions(folder: Path) -> Definitions:
             problems += _sentences(path, error)
         except DefinitionError as error:
             problems.append(str(error))
-    clashing: set[Path] = set()
+    refused: set[Path] = set()
     for one, other in combinations(loaded, 2):
         if clash := _clash(loaded[one], loaded[other]):
-            problems.append(f"{other.name}: {clash} of {one.name}; neither is used until one is changed.")
-            clashing |= {one, other}
-    sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in clashing}
+            first, second = sorted((one, other), key=lambda path: (-_own_names(path, loaded[path]), path))
+            if _own_names(first, loaded[first]) > _own_names(second, loaded[second]):
+                problems.append(f"{second.name}: {clash} of {first.name}, which stays in use; change {second.name}.")
+                refused.add(second)
+            else:
+                problems.append(f"{other.name}: {clash} of {one.name}; neither is used until one is changed.")
+                refused |= {one, other}
+    sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
     return Definitions(sound, problems)
+
+
+def _own_names(path: Path, dataset: Dataset) -> int:
+    """How much of a file is the dataset's own; a copy that is not finished yet still has something of its model.
+
+    So that copying a file never takes the DAG of the copied one away.
+    """
+    if path.stem != dataset.name:
+        return 0
+    return 1 + all(dataset.name in template for template in (dataset.raw.index, dataset.history.index))
 
 
 class _Loader(yaml.SafeLoader):

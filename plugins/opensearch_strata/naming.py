@@ -49,6 +49,12 @@ class IndexTemplate:
         before, after = self._around
         return f"{before}{day.strftime(self.date_format)}{after}"
 
+    def may_meet(self, other: IndexTemplate) -> bool:
+        """False if the literal text around the dates alone keeps every name of one from being one of the other."""
+        (before, after), (its_before, its_after) = self._around, other._around
+        begins = before.startswith(its_before) or its_before.startswith(before)
+        return begins and (after.endswith(its_after) or its_after.endswith(after))
+
     def date_in(self, name: str) -> date | None:
         """The date in an index name (the first of the month for month indices), None if it holds no date.
 

@@ -24,14 +24,27 @@ if TYPE_CHECKING:
 class Expired:
     """Raw days that have left the window, oldest first.
 
-    :param indices: those that this run may delete, name -> day
-    :param postponed: those beyond ``max_deletes_per_run``
+    :param indices: name -> day
     :param undated: names that match the raw pattern but hold no date; never touched
     """
 
     indices: dict[str, date] = field(default_factory=dict)
-    postponed: list[str] = field(default_factory=list)
     undated: list[str] = field(default_factory=list)
+
+    def some(self, most: int, spare: int, run_day: date) -> dict[str, date]:
+        """Days for one run to try: the oldest, and some of the rest, which take turns from day to day.
+
+        So no number of days that can never go keeps a day behind them from its turn.
+
+        :param most: how many of the oldest
+        :param spare: how many of the rest
+        :param run_day: the day of the run, by which they take turns
+        """
+        names = list(self.indices)
+        rest = names[most:]
+        start = run_day.toordinal() * spare
+        turns = {rest[(start + number) % len(rest)] for number in range(min(spare, len(rest)))}
+        return {name: day for name, day in self.indices.items() if name in names[:most] or name in turns}
 
 
 def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime) -> Expired:
@@ -56,9 +69,7 @@ def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime)
             undated.append(name)
         elif held_day <= newest_expired(day, dataset.raw.window_days):
             dated[held_day] = name
-    ordered = {dated[d]: d for d in sorted(dated)}
-    most = dataset.cycle.max_deletes_per_run
-    return Expired(dict(list(ordered.items())[:most]), list(ordered)[most:], undated)
+    return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated)
 
 
 Outcome = Literal["deleted", "dry_run", "gone"]

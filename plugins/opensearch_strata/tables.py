@@ -19,11 +19,19 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.prove import BackfillProof
     from opensearch_strata.archive.redrive import Redriven
     from opensearch_strata.backfill.settle import Settled
-    from opensearch_strata.cycle import CycleReport, Retirement
+    from opensearch_strata.cycle import Retirement
+    from opensearch_strata.cycle_report import CycleReport
     from opensearch_strata.history.coverage import DayCoverage
     from opensearch_strata.history.engines.run import EngineRun
     from opensearch_strata.history.reaggregate import Rebuilt
     from opensearch_strata.history.verify import Proof
+
+
+LOG_WIDTH = 140
+"""Columns of text of a table in a task's log."""
+
+_SHORT = 40  # characters of a value that is never wrapped
+_ENDLESS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,25 +43,40 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
     def rich(self) -> RichTable:
-        """The table for a rich console."""
+        """The rows for a rich console; columns are never narrower than their longest word."""
         from rich import box
         from rich.table import Table as RichTable
 
-        table = RichTable(title=_text(self.title), title_justify="left", box=box.ASCII_DOUBLE_HEAD)
+        table = RichTable(box=box.ASCII_DOUBLE_HEAD)
         for position, column in enumerate(self.columns):
             values = [row[position] for row in self.rows if row[position] is not None]
             numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-            table.add_column(_text(column), justify="right" if numeric else "left", overflow="fold")
+            texts = [printable(text) for text in (column, *map(shown, values))]
+            table.add_column(
+                _text(column),
+                justify="right" if numeric else "left",
+                overflow="fold",
+                no_wrap=max(map(len, texts)) <= _SHORT,
+                min_width=max((len(word) for text in texts for word in text.split()), default=0),
+            )
         for row in self.rows:
             table.add_row(*(_text(shown(value)) for value in row))
         return table
 
-    def __str__(self) -> str:
+    def text(self, width: int | None = LOG_WIDTH) -> str:
+        """Title and rows as plain text.
+
+        :param width: columns of text, for which long values are wrapped between words; words and short values never
+            are, so that a table may be wider. None: no value is wrapped, each row is a line
+        """
         from rich.console import Console
 
         out = StringIO()
-        Console(file=out, width=140, color_system=None).print(self.rich())
-        return out.getvalue().rstrip()
+        Console(file=out, width=width or _ENDLESS, color_system=None).print(self.rich(), crop=False)
+        return f"{printable(self.title)}\n{out.getvalue().rstrip()}"
+
+    def __str__(self) -> str:
+        return self.text()
 
 
 def _text(text: str) -> Text:
@@ -75,6 +98,16 @@ def shown(value: Any) -> str:
         case float():
             return f"{value:,.12g}"  # two sums that differ must look different
     return str(value)
+
+
+def some_names(names: Sequence[str], most: int = 10) -> str:
+    """Names in a sentence; of many the first and the last.
+
+    :param most: how many are named one by one
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])}, … ({len(names) - most} more), {names[-1]}"
 
 
 def proof_table(proof: Proof) -> Table:
@@ -123,8 +156,10 @@ def report_table(report: CycleReport) -> Table:
         ("raw bytes", size(report.raw_bytes)),
         ("history bytes", size(report.history_bytes)),
         ("verified", report.verified),
-        ("deleted", ", ".join(report.deleted) or None),
+        ("deleted", some_names(report.deleted) or None),
+        *([("would be deleted", some_names(report.would_delete))] if report.would_delete else []),
         *((f"kept {index}", reason) for index, reason in report.kept.items()),
+        *([("wait for another run", report.waiting)] if report.waiting else []),
     ]
     return Table(f"Cycle of {report.day}", ("", "found"), rows)
 

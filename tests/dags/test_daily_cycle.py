@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from airflow.sdk.exceptions import ParamValidationError
 
 from opensearch_strata.dataset import Dataset
@@ -21,8 +22,8 @@ OLD = DAY - timedelta(days=2)
 def make(make_stream: StreamFactory, define: Callable[[Dataset], None]) -> StreamFactory:
     """Make a dataset with a window of two days that Airflow knows."""
 
-    def make(raw: dict[str, object] | None = None) -> Stream:
-        stream = make_stream(raw={"window_days": 2, **(raw or {})}, engine="search")
+    def make(raw: dict[str, object] | None = None, cycle: dict[str, object] | None = None) -> Stream:
+        stream = make_stream(raw={"window_days": 2, **(raw or {})}, cycle=cycle or {}, engine="search")
         define(stream.dataset)
         return stream
 
@@ -63,8 +64,9 @@ def test_a_dry_run_leaves_even_the_rows_of_expired_days_alone(stream: Stream, ru
     stream.fill(DAY)
     run = run_dag(stream.dataset, day=str(DAY))
     assert run.state == "success"
-    assert run.tasks["retention.retire.prove[0]"] == "skipped"
-    assert run.tasks["retention.retire.delete[0]"] == "skipped"
+    assert run.result("retention.retire.delete[0]")["outcome"] == "dry_run"
+    report = run.result("report")
+    assert (report["would_delete"], report["kept"]) == ([stream.dataset.raw_index(OLD)], {})
     assert {row["transform._id"] for row in stream.rows(DAY).values()} == {stream.dataset.transform_id(DAY)}
 
 
@@ -130,6 +132,61 @@ def test_late_documents_are_condensed_before_their_day_goes(stream: Stream, run_
     run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
     assert run.state == "success"
     assert run.result("retention.retire.prove[0]")["documents"] == 247
+    assert not stream.exists(OLD)
+
+
+@pytest.mark.parametrize("cycle", [{"delete": False}, {"delete": True}, {"delete": True, "delete_confirmed": "yes"}])
+def test_without_a_confirmed_word_a_run_that_would_delete_only_shows_it(
+    cycle: dict[str, object], make: StreamFactory, run_dag: RunDag
+) -> None:
+    stream = make(cycle=cycle)
+    stream.condensed(OLD)
+    stream.fill(DAY)
+    run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
+    assert run.state == "success"
+    assert run.result("resolve_day")["dry_run"]
+    assert stream.exists(OLD)
+    report = run.result("report")
+    assert (report["deleted"], report["would_delete"]) == ([], [stream.dataset.raw_index(OLD)])
+    asked = "put this line below `cycle:`" if cycle["delete"] else "cycle.delete is false"
+    assert asked in report["asks"]
+
+
+def test_the_line_that_a_run_asks_for_lets_the_next_one_delete(
+    make: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag
+) -> None:
+    stream = make(cycle={"delete": True})
+    stream.condensed(OLD)
+    asked = run_dag(stream.dataset, day=str(DAY), dry_run=False).result("report")["asks"]
+    confirmed = yaml.safe_load(asked.partition(": ")[2])["delete_confirmed"]
+    cycle = stream.dataset.cycle.model_copy(update={"delete_confirmed": confirmed})
+    define(stream.dataset.model_copy(update={"cycle": cycle}))
+    assert run_dag(stream.dataset, day=str(DAY), dry_run=False).result("report")["deleted"]
+    assert not stream.exists(OLD)
+
+
+def test_days_that_can_never_go_keep_no_day_behind_them_waiting(make: StreamFactory, run_dag: RunDag) -> None:
+    stream = make(cycle={"max_deletes_per_run": 1})
+    for ago in (6, 5):
+        stream.create(DAY - timedelta(days=ago))  # empty: proves nothing, ever
+    stream.condensed(OLDEST)
+    stream.condensed(OLD)
+    run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
+    assert run.state == "success"
+    outcomes = sorted(run.tasks[f"retention.retire.delete[{number}]"] for number in range(4))
+    assert outcomes == ["skipped"] * 3 + ["success"]
+    assert sorted(stream.exists(day) for day in (OLDEST, OLD)) == [False, True]  # one, as it may, and the other waits
+    assert sorted(run.result("report")["kept"].values())[-1].startswith("waits for another run: 1 leave in this one")
+
+
+def test_what_only_looks_like_a_raw_day_ends_no_run(stream: Stream, run_dag: RunDag) -> None:
+    stream.condensed(OLD)
+    stream.fill(DAY)
+    stream.create(index=f"{stream.dataset.name}-rollup")
+    stream.client.indices.close(index=stream.create(index=f"{stream.dataset.name}-old"))
+    run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
+    assert run.state == "success"
+    assert run.result("report")["verified"]
     assert not stream.exists(OLD)
 
 

@@ -47,10 +47,12 @@ def test_condense_as_json(shell: Shell) -> None:
     }
 
 
-def test_a_day_without_documents_is_no_failure_unless_it_is_required(shell: Shell) -> None:
+def test_an_empty_day_is_no_failure_unless_it_is_required_and_a_missing_one_is(shell: Shell) -> None:
     stream, demanding = shell.stream(), shell.stream(raw={"index": "required-{day}", "required_daily": True})
     name, index = stream.dataset.name, stream.dataset.raw_index(DAY)
-    assert shell.run(f"condense {name} {DAY}").stdout == f"{index} does not exist; there is nothing to condense.\n"
+    missing = shell.run(f"condense {name} {DAY}", 1).stderr
+    assert missing.startswith(f"Error: {index} does not exist; there is nothing to condense. Look at the day")
+    assert shell.json(f"condense {name} {DAY}", 1)["state"] == "missing"
     stream.create()
     assert shell.run(f"condense {name} {DAY}").stdout == f"{index} is empty; there is nothing to condense.\n"
     assert shell.json(f"condense {name} {DAY}")["state"] == "empty"
@@ -123,7 +125,7 @@ def test_expire_is_dry_until_it_is_told_to_delete(shell: Shell) -> None:
     ]
     shown = shell.run(f"expire {name} --day {DAY}")
     told = shown.stdout
-    assert shown.stderr.splitlines() == [f"{index}: proven; would be deleted." for index in expired]
+    assert shown.stderr.splitlines() == [f"{index}: would be deleted: it is proven." for index in expired]
     assert "Nothing was deleted; run it again with --apply" in told
     assert all(f"| {index} |" in told for index in expired)
     assert f"At most 2 leave in one run; these wait for the next: {postponed[0]}." in told
@@ -150,15 +152,15 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
 
     dry = shell.json(f"expire {name} --day {DAY}", 1)
     assert [day["outcome"] for day in dry["expired"]] == ["kept", "dry_run"]
-    assert "would condense it first" not in dry["expired"][0]["note"]
-    assert "would condense it first" in dry["expired"][1]["note"]
+    assert "condenses it first" not in dry["expired"][0]["note"]
+    assert "a run that deletes condenses it first" in dry["expired"][1]["note"]
     told = shell.run(f"expire {name} --day {DAY}", 1).stderr
-    assert f"{raw_index(late)}: A run that deletes would condense it first" in told
-    assert "would be deleted" not in told
+    assert f"{raw_index(late)}: would be deleted: its" in told
+    assert f"{raw_index(lost)}: kept." in told
 
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)
     assert f"{raw_index(lost)}: kept.\n{raw_index(late)}: deleted.\n" in result.stderr
-    assert result.stderr.endswith(f"Error: Not proven, and therefore kept: {raw_index(lost)}.\n")
+    assert result.stderr.endswith(f"Error: Kept, each for the reason beside it: {raw_index(lost)}.\n")
     assert "rows are not rebuilt from less" in " ".join(result.stdout.replace("|", " ").split())
     assert [stream.exists(day) for day in days] == [True, False, True]
 
@@ -173,7 +175,7 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
     stream.condense(old)
 
     dry = shell.json(f"cycle {name} {DAY}")
-    assert dry["kept"] == dict.fromkeys([raw_index(oldest), raw_index(old)], "proven; a dry run deletes nothing")
+    assert (dry["would_delete"], dry["kept"]) == ([raw_index(oldest), raw_index(old)], {})
     assert (dry["verified"], dry["deleted"], dry["raw_documents"]) == (True, [], 30)
     assert all(stream.exists(day) for day in days)
 
@@ -188,11 +190,24 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
         "rows": report["rows"],
         "verified": True,
         "deleted": [raw_index(oldest), raw_index(old)],
+        "would_delete": [],
         "kept": {},
+        "waiting": 0,
         "uncondensed": [],
+        "asks": "",
     }
     assert [stream.exists(day) for day in days] == [False, False, True]
     assert shell.json(f"verify {name} {DAY}")["rows"] == report["rows"]
+
+
+def test_a_cycle_whose_day_cannot_even_be_read_still_retires(shell: Shell) -> None:
+    stream = shell.stream(raw={"window_days": 1})
+    old = DAY - timedelta(days=1)
+    stream.condensed(old, count=30)
+    stream.client.indices.close(index=stream.create(DAY))
+    result = shell.run(f"cycle {stream.dataset.name} {DAY} --apply", 1)
+    assert "is closed, so its documents cannot be read" in result.stderr
+    assert not stream.exists(old)
 
 
 def test_a_cycle_whose_day_is_refused_still_retires_and_exits_with_1(shell: Shell) -> None:

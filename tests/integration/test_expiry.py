@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 
 from opensearch_strata.cycle import Retirement, retire_expired
@@ -33,9 +35,8 @@ def many(make_stream: StreamFactory) -> Stream:
     return stream
 
 
-def expired_of(stream: Stream, day: date, most: int = 7) -> Expired:
-    dataset = dataset_of(stream.dataset.name, raw=WINDOW, cycle={"max_deletes_per_run": most})
-    return list_expired(stream.client, dataset, day, NOW)
+def expired_of(stream: Stream, day: date) -> Expired:
+    return list_expired(stream.client, dataset_of(stream.dataset.name, raw=WINDOW), day, NOW)
 
 
 def offsets(stream: Stream, day: date) -> list[int]:
@@ -54,18 +55,15 @@ def test_days_that_were_missed_leave_with_the_next_run(many: Stream) -> None:
     assert offsets(many, DAY + timedelta(days=3)) == [-5, -4, -3, -2, -1, 0]
 
 
-def test_only_so_many_in_a_run_oldest_first(many: Stream) -> None:
-    expired = expired_of(many, DAY, most=2)
-    raw = many.dataset.raw_index
-    assert list(expired.indices) == [raw(DAY - timedelta(days=5)), raw(DAY - timedelta(days=4))]
-    assert expired.postponed == [raw(DAY - timedelta(days=3))]
+def test_a_window_longer_than_the_calendar_holds_everything(client: OpenSearch) -> None:
+    assert list_expired(client, dataset_of("tnothing", raw={"window_days": 36_500}), date(1970, 1, 1), NOW) == Expired()
 
 
 def test_what_holds_no_date_is_named_and_never_listed(many: Stream) -> None:
     expired = expired_of(many, DAY + timedelta(days=200))
     undated = [f"{many.dataset.name}-{other}" for other in ("2024.05", "2024.13.01", "backup", "real")]
     assert expired.undated == undated
-    listed = [*expired.indices, *expired.postponed, *expired.undated]
+    listed = [*expired.indices, *expired.undated]
     assert f"{many.dataset.name}-history-2024.04" not in listed
     assert f"{many.dataset.name}-2024.01.01" not in listed  # an alias
 
@@ -138,6 +136,39 @@ def test_a_day_that_cannot_go_never_keeps_the_others(make_stream: StreamFactory,
         assert retired[kind].outcome == "kept"
         assert words in retired[kind].note
     assert (retired["late"].documents, retired["never condensed"].documents) == (23, 20)
+
+
+STUCK = ["empty", "closed", "of another type", "poorer", "read-only"]
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_days_that_can_never_go_keep_no_day_behind_them_waiting(
+    apply: bool, make_stream: StreamFactory, client: OpenSearch
+) -> None:
+    stream = make_stream(raw={"window_days": 1}, cycle={"max_deletes_per_run": 2})
+    for offset, kind in enumerate(STUCK):
+        fill(stream, kind, offset)
+    for offset in range(len(STUCK), len(STUCK) + 3):
+        stream.condensed(DAY + timedelta(days=offset), count=20)
+    newest = DAY + timedelta(days=len(STUCK) + 3)
+    expired = list_expired(client, stream.dataset, newest, NOW)
+    retired = list(retire_expired(client, stream.dataset, expired, newest, apply=apply, engine="search"))
+    leaving = "deleted" if apply else "dry_run"
+    assert [retirement.outcome for retirement in retired] == ["kept"] * len(STUCK) + [leaving] * 2
+    assert len(expired.indices) - len(retired) == 1  # waits
+
+
+@given(st.integers(0, 60), st.integers(1, 8), st.integers(1, 8))
+def test_every_expired_day_has_its_turn_whatever_the_oldest_do(count: int, most: int, spare: int) -> None:
+    expired = Expired({f"x-{number:03}": DAY + timedelta(days=number) for number in range(count)})
+    tried: set[str] = set()
+    for run in range(count):
+        some = expired.some(most, spare, DAY + timedelta(days=run))
+        assert list(some) == sorted(some)
+        assert len(some) == min(count, most + spare)
+        assert list(some)[:most] == list(expired.indices)[:most]
+        tried |= some.keys()
+    assert tried == expired.indices.keys()
 
 
 def test_without_apply_nothing_changes(make_stream: StreamFactory, client: OpenSearch) -> None:

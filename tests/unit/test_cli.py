@@ -132,14 +132,32 @@ def test_wrong_use_is_explained_and_exits_with_2(arguments: str, sentence: str, 
 
 def test_check_of_sound_files(folder: Path, runner: CliRunner) -> None:
     result = runner.invoke(app, ["check", "--datasets-dir", str(folder)])
-    assert (result.exit_code, result.stdout) == (0, "Sound datasets: t. Problems: none.\n")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == "Sound datasets: t. Problems: none."
+
+
+@pytest.mark.parametrize(
+    ("cycle", "words"),
+    [
+        ({"delete": False}, "Nothing of t is deleted: cycle.delete is false."),
+        ({"delete": True}, "Nothing of t is deleted yet: cycle.delete is true, but is not confirmed yet."),
+        ({}, "Raw days of t older than the newest 60 complete days are deleted, each behind its proof (confirmed)."),
+    ],
+)
+def test_check_says_whether_raw_days_are_deleted(
+    cycle: dict[str, object], words: str, tmp_path: Path, runner: CliRunner
+) -> None:
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(definition_of("t", cycle=cycle)), "utf-8")
+    assert words in runner.invoke(app, ["check", "--datasets-dir", str(tmp_path)]).stdout
+    told = json.loads(runner.invoke(app, ["check", "--datasets-dir", str(tmp_path), "--json"]).stdout)
+    assert words in told["deletions"]["t"]
 
 
 def test_check_prints_each_problem_as_a_sentence(folder: Path, runner: CliRunner) -> None:
     broken = definition_of("broken", raw={"window_days": 0}, unheard_of=1)
     (folder / "broken.yaml").write_text(yaml.safe_dump(broken), "utf-8")
     result = runner.invoke(app, ["check", "--datasets-dir", str(folder)])
-    problems = result.stdout.splitlines()[:-1]
+    problems = result.stdout.splitlines()[:2]
     assert result.exit_code == 1
     assert len(problems) == 2
     assert all(problem.startswith("broken.yaml: ") and problem.endswith(".") for problem in problems)
@@ -147,7 +165,8 @@ def test_check_prints_each_problem_as_a_sentence(folder: Path, runner: CliRunner
 
     as_json = runner.invoke(app, ["check", "--datasets-dir", str(folder), "--json"])
     assert as_json.exit_code == 1
-    assert json.loads(as_json.stdout) == {"datasets": ["t"], "compared": {}, "problems": problems}
+    told = json.loads(as_json.stdout)
+    assert (told["datasets"], told["compared"], told["problems"]) == (["t"], {}, problems)
 
 
 def test_check_of_a_folder_without_datasets_fails(tmp_path: Path, runner: CliRunner) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,32 @@ def changed(path: str, value: Any) -> Definition:
         ("raw", "flights", "raw: must be a mapping of keys to values; indent its keys below it"),
         ("metrics", ["load"], "metrics: must be a mapping"),
         ("raw.window_days", 0, "raw.window_days: Input should be greater than or equal to 1 (is 0)"),
+        ("raw.window_days", 999_999_999, "raw.window_days: Input should be less than or equal to 36500"),
+        ("raw.window_days", True, "raw.window_days: Input should be a valid integer (is True)"),
+        ("raw.window_days", "60", "raw.window_days: Input should be a valid integer (is '60')"),
+        ("raw.window_days", 60.0, "raw.window_days: Input should be a valid integer (is 60.0)"),
+        ("history.shards", True, "history.shards: Input should be a valid integer (is True)"),
+        ("raw.required_daily", "yes please", "raw.required_daily: Input should be a valid boolean"),
+        ("cycle.delete", "true", "cycle.delete: Input should be a valid boolean (is 'true')"),
+        ("cycle.delete", 1, "cycle.delete: Input should be a valid boolean (is 1)"),
+        ("cycle.delete_confirmed", True, "cycle.delete_confirmed: Input should be a valid string (is True)"),
+        ("cycle.max_deletes_per_run", 10**9, "cycle.max_deletes_per_run: Input should be less than or equal to 1000"),
+        ("cycle.schedule", "*/5 * * * *", "cycle.schedule: '*/5 * * * *' does not run once each day"),
+        ("cycle.schedule", "0 * * * *", "does not run once each day; a cycle is about one day, so write minute and"),
+        ("cycle.schedule", "0 3 * * 1-5", "cycle.schedule: '0 3 * * 1-5' does not run once each day"),
+        ("cycle.schedule", "0 3,15 * * *", "does not run once each day"),
+        ("cycle.schedule", "0 24 * * *", "does not run once each day"),
+        ("cycle.schedule", "0 3 * * * *", "does not run once each day"),
+        ("cycle.schedule", "every night", "cycle.schedule: 'every night' does not run once each day"),
+        ("cycle.schedule", "@hourly", "cycle.schedule: '@hourly' does not run once each day"),
+        ("cycle.schedule", 3, "cycle.schedule: Input should be a valid string"),
+        ("cycle.end_date", date(9999, 12, 31), "leave end_date out where the schedule has no end"),
+        ("cycle.end_date", "9999-12-31", "cycle.end_date: 9999-12-31 is not between 1970-01-01 and 2199-12-31"),
+        ("cycle.end_date", date(2023, 12, 31), "cycle: end_date 2023-12-31 is before start_date 2024-01-01"),
+        ("cycle.start_date", date(1, 1, 1), "cycle.start_date: 0001-01-01 is not between 1970-01-01 and"),
+        ("cycle.start_date", 20240101, "cycle.start_date: Input should be a valid date (is 20240101)"),
+        ("cycle.start_date", datetime(2024, 1, 1), "cycle.start_date: Input should be a valid date"),
+        ("cycle.opensearch_conn_id", "a b", "cycle.opensearch_conn_id: String should match pattern"),
         ("raw.window_days", "sixty", "raw.window_days: Input should be a valid integer"),
         ("cycle.max_deletes_per_run", 0, "cycle.max_deletes_per_run: Input should be greater than or equal to 1"),
         ("cycle.start_date", "soon", "cycle.start_date: Input should be a valid date"),
@@ -189,6 +217,35 @@ def test_names_that_only_look_alike_do_not_overlap(folder: Path) -> None:
     found = load_definitions(folder)
     assert found.problems == []
     assert list(found.datasets) == ["a", "b", "c", "sound"]
+
+
+@pytest.mark.parametrize("schedule", ["0 3 * * *", "59 23 * * *", "05  04 * * *", "@daily", "@midnight"])
+def test_a_schedule_of_each_day_is_taken(folder: Path, schedule: str) -> None:
+    save(folder, definition_of("nightly", cycle={"schedule": schedule}))
+    minute, hour, *every = load_definitions(folder).get("nightly").cycle.cron.split()
+    assert (minute.isdigit(), hour.isdigit(), every) == (True, True, ["*"] * 3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": "copied"}, {"name": "copied", "metrics": {}}])
+def test_a_copy_that_is_not_finished_never_takes_its_model_away(folder: Path, changes: Definition) -> None:
+    save(folder, {**definition_of("sound"), **changes}, "copied.yaml")
+    problem = problem_of(folder)
+    assert problem.startswith("copied.yaml: ")
+    if "metrics" not in changes:
+        assert problem.endswith("of sound.yaml, which stays in use; change copied.yaml.")
+
+
+def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) -> None:
+    def seconds(count: int) -> float:
+        folder = tmp_path / f"{count}"
+        folder.mkdir()
+        for number in range(count):
+            save(folder, definition_of(f"s{number}"), f"s{number}.yaml")
+        begin = time.process_time()
+        assert len(load_definitions(folder).datasets) == count
+        return time.process_time() - begin
+
+    assert seconds(80) < 8 * max(seconds(20), 0.1)
 
 
 def test_an_unknown_name_is_told_with_the_problems_of_its_file(folder: Path) -> None:

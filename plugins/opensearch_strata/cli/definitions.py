@@ -24,6 +24,7 @@ def check(
     _engine: AnyEngine = None,
 ) -> None:
     """Check the dataset files, and real mappings with --url."""
+    from opensearch_strata.consent import consent_of
     from opensearch_strata.definitions import datasets_dir as default_dir
     from opensearch_strata.definitions import load_definitions
 
@@ -38,10 +39,12 @@ def check(
             for dataset in found.datasets.values():
                 compared[dataset.name], more = _compare(client, dataset)
                 problems += more
+    deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
     if as_json:
-        print_json({"datasets": list(found.datasets), "compared": compared, "problems": problems})
+        names = list(found.datasets)
+        print_json({"datasets": names, "deletions": deletions, "compared": compared, "problems": problems})
     else:
-        _tell(list(found.datasets), compared, problems)
+        _tell(list(found.datasets), deletions, compared, problems)
     if problems:
         raise typer.Exit(1)
 
@@ -54,9 +57,11 @@ def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str
     return (dataset.raw_index(day), misfits(client, dataset, day)) if day else (None, [])
 
 
-def _tell(names: list[str], compared: dict[str, str | None], problems: list[str]) -> None:
+def _tell(names: list[str], deletions: dict[str, str], compared: dict[str, str | None], problems: list[str]) -> None:
     for problem in problems:
         say(problem)
+    for sentence in deletions.values():
+        say(sentence)
     for name, index in compared.items():
         say(f"{name}: compared with {index}." if index else f"{name}: there is no raw day to compare with yet.")
     say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {len(problems) or 'none'}.")

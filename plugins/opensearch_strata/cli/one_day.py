@@ -42,7 +42,7 @@ def condense(
     """Make the rows of one raw day; safe to repeat.
 
     A second run overwrites the rows of the first. What is kept of a day never gets poorer: a raw day that is gone, or
-    holds fewer documents than its rows carry, is refused.
+    holds fewer documents than its rows carry, is refused. A day that is not there is a failure, an empty one is not.
     """
     from opensearch_strata.cycle import nothing_to_condense
     from opensearch_strata.days import require_complete
@@ -66,8 +66,11 @@ def condense(
 
         print_table(run_table(index, run))
         say(f"{index} is condensed: {run.documents:,} documents in {run.rows:,} rows of {month}.")
-    else:
+    elif raw:
         say(sentence)
+    if not run and raw is None:
+        fail(f"{sentence} Look at the day, and at raw.index of the dataset.")
+        raise typer.Exit(1)
 
 
 def _outcome(run: EngineRun | None, raw: RawDay | None) -> dict[str, Any]:

@@ -55,13 +55,16 @@ def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout, as wide as the terminal or, in a pipe, as wide as in a task's log."""
+    """A table on stdout, as wide as the terminal; in a pipe each row is a line."""
     if not sys.stdout.isatty():
-        typer.echo(str(table))
+        typer.echo(table.text(width=None))
         return
     from rich.console import Console
+    from rich.text import Text
 
-    Console().print(table.rich())
+    console = Console()
+    console.print(Text(printable(table.title), style="bold"), soft_wrap=True)
+    console.print(table.rich(), crop=False)
 
 
 def say(sentence: str) -> None:

@@ -13,11 +13,19 @@ from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, Datasets
 from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say
 
 if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
     from opensearch_strata.cycle import Retirement
     from opensearch_strata.dataset import Dataset
     from opensearch_strata.retention import Expired
 
-Apply = Annotated[bool, typer.Option("--apply", help="Delete what is proven. Without it deletions are only shown.")]
+Apply = Annotated[
+    bool,
+    typer.Option(
+        "--apply",
+        help="Delete what is proven, if the dataset says so too (cycle.delete). Without it deletions are only shown.",
+    ),
+]
 
 
 def expire(
@@ -36,10 +44,13 @@ def expire(
     """Delete raw days that have left the window; dry without --apply.
 
     Each goes behind its own proof, for which --apply condenses late documents first. A day that cannot be proven is
-    kept, and the exit code is 1.
+    kept, and the exit code is 1; so it is where the dataset does not say that days may be deleted.
     """
+    from opensearch_strata.consent import consent_of
     from opensearch_strata.cycle import retire_expired
+    from opensearch_strata.cycle_report import question
     from opensearch_strata.retention import list_expired
+    from opensearch_strata.tables import some_names
 
     definition = find_dataset(dataset, datasets_dir)
     retirements = []
@@ -48,37 +59,47 @@ def expire(
         for retired in retire_expired(client, definition, expired, day, apply=apply, engine=engine):
             _tell_retired(retired)
             retirements.append(retired)
+    waiting = list(expired.indices)[len(retirements) :]
+    asks = question(definition, any_expired=bool(expired.indices), shown=bool(retirements))
     if as_json:
-        waiting = {"postponed": expired.postponed, "undated": expired.undated}
+        more = {"postponed": waiting, "undated": expired.undated, "asks": asks}
         days = [asdict(retired) for retired in retirements]
-        print_json({"dataset": dataset, "day": day, "applied": apply, "expired": days, **waiting})
+        applied = apply and consent_of(definition).given
+        print_json({"dataset": dataset, "day": day, "applied": applied, "expired": days, **more})
     else:
-        _print_expired(definition, day, retirements, expired, apply)
-    if kept := [retired.index for retired in retirements if retired.outcome == "kept"]:
-        fail(f"Not proven, and therefore kept: {', '.join(kept)}.")
+        _print_expired(definition, day, retirements, expired)
+        if waiting:
+            most = definition.cycle.max_deletes_per_run
+            say(f"At most {most} leave in one run; these wait for the next: {some_names(waiting)}.")
+        if asks and not apply:
+            say(asks)
+        elif not apply and any(retired.outcome == "dry_run" for retired in retirements):
+            say("Nothing was deleted; run it again with --apply to delete what is proven.")
+    kept = [retired.index for retired in retirements if retired.outcome == "kept"]
+    if kept:
+        fail(f"Kept, each for the reason beside it: {some_names(kept)}.")
+    if asks and apply:
+        fail(asks)
+    if kept or (asks and apply):
         raise typer.Exit(1)
 
 
 def _tell_retired(retired: Retirement) -> None:
-    shown = retired.note or "proven; would be deleted."
-    note(f"{retired.index}: {shown if retired.outcome == 'dry_run' else f'{retired.outcome}.'}")
+    would = f"would be deleted: {retired.note or 'it is proven.'}"
+    note(f"{retired.index}: {would if retired.outcome == 'dry_run' else f'{retired.outcome}.'}")
 
 
-def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], expired: Expired, apply: bool) -> None:
-    from opensearch_strata.tables import expiry_table
+def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], expired: Expired) -> None:
+    from opensearch_strata.tables import expiry_table, some_names
 
     if not retirements:
         window = f"the window of {dataset.raw.window_days} days that ends with {day}"
         say(f"No raw day of {dataset.name} is older than {window}.")
     else:
         print_table(expiry_table(dataset.name, retirements))
-    if expired.postponed:
-        most = dataset.cycle.max_deletes_per_run
-        say(f"At most {most} leave in one run; these wait for the next: {', '.join(expired.postponed)}.")
     if expired.undated:
-        say(f"These match {dataset.raw.index} but hold no date, and are never touched: {', '.join(expired.undated)}.")
-    if not apply and any(retired.outcome == "dry_run" for retired in retirements):
-        say("Nothing was deleted; run it again with --apply to delete what is proven.")
+        names = some_names(expired.undated)
+        say(f"These match {dataset.raw.index} but hold no date, and are never touched: {names}.")
 
 
 def cycle(
@@ -97,22 +118,23 @@ def cycle(
     The day itself is condensed and proven in any case; --apply is about the deletions alone.
     """
     from opensearch_strata.cycle import run_cycle
-    from opensearch_strata.history.raw_day import inspect_raw_day
+    from opensearch_strata.tables import some_names
 
     definition = find_dataset(dataset, datasets_dir)
-    with connected(url, ca_certs) as client:
-        raw = inspect_raw_day(client, definition, day)
-        with progress_of(definition.raw_index(day), raw.documents if raw else 0) as on_documents:
-            run = run_cycle(
-                client,
-                definition,
-                day,
-                datetime.now(UTC),
-                apply=apply,
-                engine=engine,
-                on_documents=on_documents,
-                on_retired=_tell_retired,
-            )
+    with (
+        connected(url, ca_certs) as client,
+        progress_of(definition.raw_index(day), _documents(client, definition, day)) as on_documents,
+    ):
+        run = run_cycle(
+            client,
+            definition,
+            day,
+            datetime.now(UTC),
+            apply=apply,
+            engine=engine,
+            on_documents=on_documents,
+            on_retired=_tell_retired,
+        )
     if as_json:
         print_json(run.report.as_json())
     else:
@@ -120,7 +142,27 @@ def cycle(
 
         print_table(report_table(run.report))
         say(run.report.verdict)
+        if run.report.asks and not apply:
+            say(run.report.asks)
+    if run.problem:
+        fail(run.problem)
+    if kept := [retired.index for retired in run.retirements if retired.outcome == "kept"]:
+        fail(f"Kept, each for the reason beside it: {some_names(kept)}.")
+    if run.report.asks and apply:
+        fail(run.report.asks)
     if run.failed:
-        kept = [retired.index for retired in run.retirements if retired.outcome == "kept"]
-        fail(run.problem or f"Not proven, and therefore kept: {', '.join(kept)}.")
         raise typer.Exit(1)
+
+
+def _documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
+    """How many documents there are to condense, for the bar; 0 where that cannot be said, which the cycle tells."""
+    from opensearchpy import OpenSearchException
+
+    from opensearch_strata.errors import StrataError
+    from opensearch_strata.history.raw_day import inspect_raw_day
+
+    try:
+        raw = inspect_raw_day(client, dataset, day)
+    except (StrataError, OpenSearchException):
+        return 0
+    return raw.documents if raw else 0

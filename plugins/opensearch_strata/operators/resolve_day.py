@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from opensearch_strata.consent import consent_of
 from opensearch_strata.days import day_of, require_complete
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.tables import Table
@@ -24,8 +25,9 @@ KNOWN_PARAMS = frozenset({"day", "dry_run", "redefine", "allow_poorer"})
 class ResolveDayOperator(BaseOperator):
     """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
 
-    Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. A scheduled run is never dry: its
-    param is only for runs that a person triggers, where it is on by default.
+    Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. Every run is dry while the dataset lacks a person's word
+    for its deletions (see :mod:`opensearch_strata.consent`). With it a scheduled run is not dry: its param is only for
+    runs that a person triggers, where it is on by default.
 
     :param dataset: the definition
     """
@@ -47,10 +49,13 @@ class ResolveDayOperator(BaseOperator):
             raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; mend the spelling.")
         day = self._day(context)
         require_complete(day, datetime.now(UTC), self.dataset.zone)
-        scheduled = run.run_type == "scheduled"
+        consent = consent_of(self.dataset)
+        deletes = run.run_type == "scheduled" or not params["dry_run"]
+        if deletes and not consent.given:
+            self.log.warning("%s", consent.sentence)
         resolved = {
             "day": day.isoformat(),
-            "dry_run": False if scheduled else bool(params["dry_run"]),
+            "dry_run": not (deletes and consent.given),
             "redefine": bool(params["redefine"]),
             "allow_poorer": bool(params["allow_poorer"]),
         }

@@ -8,38 +8,67 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from opensearch_strata.consent import consent_of
 from opensearch_strata.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.operators.base import DatasetOperator
-from opensearch_strata.tables import Table, proof_table
+from opensearch_strata.tables import Table, proof_table, some_names
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ListExpiredOperator(DatasetOperator):
-    """List raw days that have left the window, oldest first: ``[{"index", "day"}, ...]``."""
+SPARE = 20
+"""How many days a run tries beyond those that it may delete: some may have to stay."""
 
-    def execute(self, context: Context) -> list[dict[str, str]]:  # noqa: ARG002
+WAITING = "waiting"
+"""Key of the XCom with the number of expired days that a run does not try."""
+
+WHY_KEPT = "why_kept"
+"""Key of the XCom in which a task says why a raw day stays: ``{"index", "why"}``."""
+
+
+def every_xcom(ti: Any, task_id: str, key: str = "return_value") -> list[Any]:
+    """What the mapped tasks of a run left so far. To ask for those that left nothing would be an error in the log."""
+    found = ti.xcom_pull(task_ids=task_id, key=key)
+    return found if isinstance(found, list) else [found] if found else []  # of a single one there is no list
+
+
+class ListExpiredOperator(DatasetOperator):
+    """List raw days that have left the window, oldest first: ``[{"index", "day"}, ...]``.
+
+    More than may be deleted in a run, as some of them may have to stay; the rest wait, and take turns. None of a
+    scheduled run whose dataset says that nothing is deleted.
+    """
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
         """List; nothing is changed."""
         from opensearch_strata.retention import list_expired
 
-        expired = list_expired(self.client, self.dataset, self.day, datetime.now(UTC))
+        dataset = self.dataset
+        expired = list_expired(self.client, dataset, self.day, datetime.now(UTC))
         if expired.undated:
-            self.log.warning("These match the raw pattern but hold no date and are never touched: %s", expired.undated)
-        if expired.postponed:
-            most = self.dataset.cycle.max_deletes_per_run
-            self.log.warning("More than %s days have left the window; these wait: %s", most, expired.postponed)
-        rows = [(index, str(day)) for index, day in expired.indices.items()]
-        title = f"{len(rows)} raw days have left the window of {self.dataset.raw.window_days} days up to {self.day}"
+            self.log.warning(
+                "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
+            )
+        days = expired.some(dataset.cycle.max_deletes_per_run, SPARE, self.day)
+        if not consent_of(dataset).asked and context["dag_run"].run_type == "scheduled":
+            days = {}
+        waiting = [index for index in expired.indices if index not in days]
+        context["ti"].xcom_push(key=WAITING, value=len(waiting))
+        rows = [(index, str(day)) for index, day in days.items()]
+        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(expired.indices)}"
         self.log.info("%s", Table(title, ("index", "day"), rows))
+        if waiting:
+            self.log.info("These are not looked at in this run: %s", some_names(waiting))
         return [{"index": index, "day": day} for index, day in rows]
 
 
 class ProveOperator(DatasetOperator):
     """Demand the proof of one expired raw day, mending its rows where late documents came.
 
-    A dry run only verifies, and skips a day that would have to be mended. Returns ``{"index", "day", "uuid",
-    "documents", "rows"}``.
+    Days are proven one after the other, until as many may leave as a run may delete. A dry run only verifies. Returns
+    ``{"index", "day", "uuid", "documents", "rows", "mend"}``; ``mend`` is what a run that deletes would have to do
+    first, or empty.
 
     :param expired: ``{"index", "day"}``
     """
@@ -48,7 +77,7 @@ class ProveOperator(DatasetOperator):
     operator_extra_links = (RawIndexLink(), MonthIndexLink())
 
     def __init__(self, *, expired: Any, **kwargs: Any) -> None:
-        super().__init__(map_index_template="{{ task.expired['index'] }}", **kwargs)
+        super().__init__(map_index_template="{{ task.expired['index'] }}", max_active_tis_per_dagrun=1, **kwargs)
         self.expired = expired
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -56,34 +85,58 @@ class ProveOperator(DatasetOperator):
 
         :raises Refused: it differs, with the table in the log; the raw day is kept
         """
-        from opensearch_strata.cycle import WOULD_MEND, require_proven, unproven
-        from opensearch_strata.history.prove import prove
-        from opensearch_strata.history.verify import verify
+        from opensearch_strata.errors import explain
 
         day = date.fromisoformat(self.expired["day"])
         link_indices(context, self.hook.settings.url, self.dataset, day)
-        check = verify if self.cycle["dry_run"] else prove
-        proof = check(self.client, self.dataset, day)
+        self._wait_if_enough_leave(context)
+        try:
+            return self._proven(day)
+        except Exception as error:
+            self._tell_why(context, str(error) if isinstance(error, AirflowSkipException) else explain(error))
+            raise
+
+    def _wait_if_enough_leave(self, context: Context) -> None:
+        """Skip the day if others of this run are as many as it may delete."""
+        ti, most = context["ti"], self.dataset.cycle.max_deletes_per_run
+        if len(every_xcom(ti, self.task_id)) >= most:
+            sentence = f"waits for another run: {most} leave in this one (cycle.max_deletes_per_run)"
+            self._tell_why(context, sentence)
+            raise AirflowSkipException(f"{self.expired['index']} {sentence}.")
+
+    def _tell_why(self, context: Context, sentence: str) -> None:
+        context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.expired["index"], "why": sentence})
+
+    def _proven(self, day: date) -> dict[str, Any]:
+        from opensearch_strata.cycle import require_proven, unproven, would_mend
+        from opensearch_strata.history.prove import prove
+        from opensearch_strata.history.verify import verify
+        from opensearch_strata.retention import retire
+
+        dry_run = self.cycle["dry_run"]
+        proof = (verify if dry_run else prove)(self.client, self.dataset, day)
         if proof.state in ("missing", "empty"):
             self.log.warning("%s", unproven(proof))
             raise AirflowSkipException(unproven(proof))
-        self.log.info("%s", proof_table(proof))
-        if self.cycle["dry_run"] and proof.mendable:
-            self.log.warning("%s %s", unproven(proof), WOULD_MEND)
-            raise AirflowSkipException(f"{proof.index}: {WOULD_MEND}")
-        proven = require_proven(proof)
-        self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
-        return {
-            "index": proven.index,
-            "day": proven.day.isoformat(),
-            "uuid": proven.uuid,
-            "documents": proven.documents,
-            "rows": proof.rows,
-        }
+        mend = would_mend(proof) if dry_run and proof.mendable else ""
+        if proof.rows:
+            self.log.info("%s", proof_table(proof))
+        if mend and proof.raw:
+            self.log.info("%s: %s", proof.index, mend)
+            found = {"uuid": proof.raw.uuid, "documents": proof.raw.documents}
+        else:
+            proven = require_proven(proof)
+            # Whatever else keeps the day is seen here: only days that can go count towards the limit.
+            retire(self.client, self.dataset, proven, self.day, dry_run=True)
+            self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
+            found = {"uuid": proven.uuid, "documents": proven.documents}
+        return {"index": proof.index, "day": day.isoformat(), **found, "rows": proof.rows, "mend": mend}
 
 
 class DeleteOperator(DatasetOperator):
-    """Delete one raw day behind its proof; a dry run only says so. Returns ``{"index", "outcome", "documents"}``.
+    """Delete one raw day behind its proof; a dry run only says so.
+
+    Returns ``{"index", "documents", "mend", "outcome"}``.
 
     :param proven: what :class:`ProveOperator` returned
     """
@@ -102,6 +155,10 @@ class DeleteOperator(DatasetOperator):
         """
         from opensearch_strata.retention import Proven, retire
 
+        done = {"index": self.proven["index"], "documents": self.proven["documents"], "mend": self.proven["mend"]}
+        if done["mend"]:
+            self.log.info("%s would be deleted: %s", done["index"], done["mend"])
+            return {**done, "outcome": "dry_run"}
         proven = Proven(
             self.proven["index"],
             date.fromisoformat(self.proven["day"]),
@@ -113,5 +170,5 @@ class DeleteOperator(DatasetOperator):
         row = (proven.index, proven.documents, self.proven["rows"], outcome)
         self.log.info("%s", Table(f"Raw day {proven.day}", columns, [row]))
         if outcome == "dry_run":
-            self.log.info("%s would be deleted; run again with dry_run off to do it.", proven.index)
-        return {"index": proven.index, "outcome": outcome, "documents": proven.documents}
+            self.log.info("%s would be deleted: it is proven.", proven.index)
+        return {**done, "outcome": outcome}
