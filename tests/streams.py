@@ -209,7 +209,7 @@ def delete_indices(client: OpenSearch, expression: str) -> None:
     """Delete the indices that an expression finds, each by its exact name."""
     everything = {"expand_wildcards": "open,closed"}
     names = list(client.indices.get(index=expression, params={**everything, "filter_path": "*.settings.index.uuid"}))
-    for batch in (names[start : start + 50] for start in range(0, len(names), 50)):  # a request's line has 4 KiB
+    for batch in (names[start : start + 25] for start in range(0, len(names), 25)):  # a request's line has 4 KiB
         joined = ",".join(batch)
         client.indices.put_settings(index=joined, body={"index.blocks.read_only": None}, params=everything)
         client.indices.delete(index=joined)

@@ -2,13 +2,14 @@
 
     >>> read(client, dataset, start, end, metrics=["dep_delay"], stats=["p50", "p99"], interval="1h", by=["carrier"])
 
-Each raw day is read from one of its two sources, never from both: from history if it is gone, or if its proof holds
-and no document came since; else from raw. Both are computed by the same script, so the two join without a seam.
+Each raw day is read from one of its two sources: from history if it is gone, or if its proof holds and no document
+came since; else from raw. Only where a day was made anew after its history, so that the two are different documents,
+are both read. Both are computed by the same script, so the two join without a seam.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +36,15 @@ def read(
     by: Sequence[str] = (),
     where: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda _: None,
+    on_note: Callable[[str], object] = lambda _: None,
 ) -> pd.DataFrame:
     """Statistics of metrics over a span of time, ordered by time and groups.
 
     The index ``time`` is when a record begins, in the dataset's time zone. Columns are the fields of ``by``;
     ``<metric>.<stat>`` for each metric and statistic: counts as ``Int64``, all else as ``float64``, missing where
     documents lack the metric; and ``source``: ``raw``, ``history`` or ``both``. ``frame.attrs`` holds ``dataset``,
-    ``units`` by metric and ``relative_errors`` of the percentiles by metric.
+    ``units`` by metric, ``relative_errors`` of the percentiles by metric and ``notes``: sentences on what is not as it
+    should be, such as raw days that are at odds with their history, and how they were read.
 
     :param start: aware, inclusive. A bucket that start or end cuts is read from raw documents
     :param end: aware, exclusive
@@ -54,11 +57,12 @@ def read(
     :param by: fields of ``group_by`` to keep apart
     :param where: fields of ``group_by`` and the value wanted; None: documents without one
     :param on_progress: called with the share of the span that is read, 0 .. 1
+    :param on_note: called with each of the notes before anything is read
     :returns: times and groups without any value are left out
     :raises Refused: what is asked is not there, or cannot be told from what is there, with the reason
-    :raises TransientError: rows were rebuilt while they were read
+    :raises TransientError: rows or raw days were made anew while they were read
     """
-    recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where)
+    recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
     return joined(recall.plan, list(pages(recall.plan, recall.cells(on_progress))))
 
 
@@ -74,12 +78,13 @@ def read_pages(
     by: Sequence[str] = (),
     where: Mapping[str, Any] | None = None,
     on_progress: OnProgress = lambda _: None,
+    on_note: Callable[[str], object] = lambda _: None,
 ) -> Iterator[pd.DataFrame]:
     """What :func:`read` gives, in frames of at most 10,000 records: memory does not grow with the span.
 
     What is refused is refused before the first page. An error on the way means that the pages so far are not all.
     """
-    recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where)
+    recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
     return pages(recall.plan, recall.cells(on_progress))
 
 
@@ -93,8 +98,12 @@ def _begin(
     interval: str | None,
     by: Sequence[str],
     where: Mapping[str, Any] | None,
+    on_note: Callable[[str], object],
 ) -> Recall:
     question = Question.checked(
         dataset, start, end, metrics=metrics, stats=stats, interval=interval, by=by, where=where
     )
-    return Recall(client, prepare(client, question))
+    plan = prepare(client, question)
+    for note in plan.notes:
+        on_note(note)
+    return Recall(client, plan)

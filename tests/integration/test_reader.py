@@ -147,6 +147,7 @@ def test_nothing_that_matches_is_an_empty_frame_of_the_same_columns(told: tuple[
         "dataset": stream.dataset.name,
         "units": {},
         "relative_errors": {"temperature": 0.01},
+        "notes": full.attrs["notes"],
     }  # fmt: skip
 
 
@@ -200,8 +201,9 @@ def test_hours_of_a_zone_off_by_half_an_hour_are_named_by_their_buckets(make_str
     stream.condense()
     frame = ask(stream, *MAY, interval="1h", stats=["count"])
     assert frame.index[0].isoformat() == "2024-05-06T15:30:00+05:30"
-    with pytest.raises(Refused, match="no borders of a day in Asia/Kolkata"):
-        ask(stream, *MAY, interval="1d", stats=["count"])
+    assert "Records of 1h are buckets of rows" in frame.attrs["notes"][0]
+    with pytest.raises(Refused, match="Parts of a day of '6h' cannot be told in Asia/Kolkata"):
+        ask(stream, *MAY, interval="6h", stats=["count"])
 
 
 def test_groups_of_every_type_come_in_the_order_of_the_server(make_stream: StreamFactory) -> None:

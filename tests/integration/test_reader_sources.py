@@ -18,8 +18,8 @@ from opensearch_strata.history.prove import prove
 from opensearch_strata.history.raw_day import inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.reader import read
-from tests.mutations import change_a_sum
-from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of
+from tests.mutations import change_a_sum, drop_a_row
+from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of, definition_of
 
 NEXT = DAY + timedelta(days=1)
 START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
@@ -118,7 +118,8 @@ def test_rows_that_are_rebuilt_are_not_read(stream: Stream, monkeypatch: pytest.
         return condense(*args, **options)
 
     change_a_sum(stream)
-    assert ask(stream)["load.sum"].iloc[0] == expected["load.sum"].iloc[0] + 1  # the mark says what was proven then
+    assert ask(stream)["load.sum"].tolist() == expected["load.sum"].tolist()  # the mark is of the rows as they were
+    assert sources(stream) == ["raw"]
     monkeypatch.setattr(proving, "condense", look_first)
     monkeypatch.setattr(stream.client, "delete_by_query", watch)
     prove(stream.client, stream.dataset, DAY)
@@ -135,6 +136,7 @@ def test_an_empty_raw_day_hides_no_history(stream: Stream) -> None:
     stream.create()
     assert sources(stream) == ["history"]
     assert ask(stream)["load.sum"].tolist() == before["load.sum"].tolist()
+    assert ask(stream).attrs["notes"] == [f"{stream.dataset.raw_index(DAY)} is empty, and its history is read."]
 
 
 @pytest.fixture
@@ -248,9 +250,122 @@ def test_a_raw_day_that_goes_meanwhile_is_read_on_from_history(
 
 def test_rows_that_are_rebuilt_meanwhile_are_an_error_and_not_an_answer(stream: Stream) -> None:
     proven(stream)
-    lost = Interrupted(stream.client, 1, lambda: forget(stream.client, stream.dataset, DAY))
-    with pytest.raises(TransientError, match=f"rows of {stream.dataset.raw_index(DAY)} were rebuilt"):
+    name = stream.dataset.raw_index(DAY)
+    lost = Interrupted(stream.client, 1, lambda: change_a_sum(stream))
+    with pytest.raises(TransientError, match=f"{name} or its rows were made anew while they were read"):
         ask(stream, interval="1h", client=lost)
+
+
+def test_a_raw_day_that_is_made_anew_meanwhile_is_an_error_and_not_an_answer(stream: Stream) -> None:
+    stream.fill()
+
+    def make_anew() -> None:
+        delete(stream)
+        stream.write([{"@timestamp": START.isoformat(), "device": "d9", "load": 1}])
+
+    with pytest.raises(TransientError, match=f"{stream.dataset.raw_index(DAY)} or its rows were made anew"):
+        ask(stream, interval="1h", client=Interrupted(stream.client, 1, make_anew))
+
+
+def answer(stream: Stream, **question: Any) -> tuple[float, int, str, list[str]]:
+    """Sum and count of a metric, source, and notes."""
+    frame = ask(stream, **question)
+    (record,) = frame.to_dict("records")
+    return record["load.sum"], record["load.count"], record["source"], frame.attrs["notes"]
+
+
+def loads(documents: list[Document]) -> tuple[float, int]:
+    found = [document["load"] for document in documents if "load" in document]
+    return sum(found), len(found)
+
+
+def moved(documents: list[Document], device: str) -> list[Document]:
+    """Other documents of the same hours, with the same values."""
+    return [{**document, "device": device} for document in documents]
+
+
+@pytest.mark.parametrize("count", [1, 48, 49])
+def test_a_day_made_anew_by_a_late_flush_hides_no_history(stream: Stream, count: int) -> None:
+    """As few documents as one, as many as the rows carry, more: they are others, so both are read."""
+    documents = stream.condensed(count=48)
+    prove(stream.client, stream.dataset, DAY)
+    delete(stream)
+    late = [{"@timestamp": (START + 3 * HOUR).isoformat(), "device": "late", "load": 7}] * (count % 48)
+    late += moved(documents, "other")[: count // 48 * 48]
+    stream.write(late)
+    expected = tuple(map(sum, zip(loads(documents), loads(late), strict=True)))
+    total, number, source, notes = answer(stream)
+    assert (total, number) == expected
+    assert source == "both"
+    told = f"its {count} document{'' if count == 1 else 's'} and the 48 that its history carries are added up"
+    assert notes == [f"{stream.dataset.raw_index(DAY)} was made anew: {told}."]
+    for record in ask(stream, by=["device"]).to_dict("records"):
+        of_device = [d for d in [*documents, *late] if d["device"] == record["device"]]
+        assert (record["load.sum"], record["load.count"]) == loads(of_device)
+    cut = ask(stream, START + 3 * HOUR, START + 4 * HOUR, by=["device"])
+    hour = [d for d in [*documents, *late] if "T03" in d["@timestamp"]]
+    assert cut["load.sum"].sum() == loads(hour)[0]
+
+
+@pytest.mark.parametrize("extra", [0, 5])
+def test_a_restored_day_is_not_counted_twice(stream: Stream, extra: int) -> None:
+    documents = stream.condensed(count=48)
+    prove(stream.client, stream.dataset, DAY)
+    delete(stream)
+    more = [{"@timestamp": START.isoformat(), "device": "d0", "load": 1000}] * extra
+    stream.write([*reversed(documents), *more])
+    total, number, source, notes = answer(stream)
+    assert (total, number, source) == (*loads([*documents, *more]), "raw")
+    assert "was made anew and holds all that its history carries: the raw day is read" in notes[0]
+
+
+def test_a_proven_day_that_lost_documents_is_read_from_its_history(stream: Stream) -> None:
+    documents = stream.condensed(count=48)
+    prove(stream.client, stream.dataset, DAY)
+    everything_of = {"query": {"term": {"device": "d0"}}}
+    stream.client.delete_by_query(index=stream.dataset.raw_index(DAY), body=everything_of, params={"refresh": "true"})
+    total, number, source, notes = answer(stream)
+    assert (total, number, source) == (*loads(documents), "history")
+    assert "fewer than the 48 that its history carries, which is read" in notes[0]
+    with pytest.raises(Refused, match="cannot be cut at"):  # the raw day has not all of it
+        ask(stream, START + 30 * MINUTE, START + HOUR, metrics=["temperature"])
+
+
+def test_late_documents_are_read_as_long_as_they_are_not_condensed(stream: Stream) -> None:
+    documents = stream.condensed(count=48)
+    prove(stream.client, stream.dataset, DAY)
+    documents += stream.fill(count=7, seed=2)
+    assert answer(stream) == (*loads(documents), "raw", [])
+
+
+def test_history_that_nobody_has_proven_is_named_once_its_raw_day_is_gone(stream: Stream) -> None:
+    documents = stream.condensed(count=48)
+    assert answer(stream) == (*loads(documents), "raw", [])
+    delete(stream)
+    noted = f"The raw day of {DAY} is gone, and no proof is noted that its history is all of it."
+    assert answer(stream) == (*loads(documents), "history", [noted])
+
+
+def test_rows_that_went_after_the_raw_day_are_missed(stream: Stream) -> None:
+    hours = [(START + hour * HOUR).isoformat() for hour in range(24)]
+    stream.write([{"@timestamp": hour, "device": "d", "temperature": 1.0, "load": 1} for hour in hours])
+    stream.condense()
+    prove(stream.client, stream.dataset, DAY)
+    delete(stream)
+    drop_a_row(stream)
+    (note,) = answer(stream)[3]
+    assert note == f"The history of {DAY} carries 23 of the 24 documents that were proven, and its raw day is gone."
+
+
+def test_a_red_raw_day_is_refused_where_it_may_hold_something(stream: Stream) -> None:
+    stream.fill(count=24)
+    red = stream.dataset.raw_index(NEXT)
+    nowhere = {"index.routing.allocation.include._name": "nosuch", "index.number_of_replicas": 0}
+    stream.client.indices.create(index=red, body={"settings": nowhere}, params={"wait_for_active_shards": "0"})
+    with pytest.raises(Refused, match=f"{red} is red, so it cannot be read: a primary shard of it is on no node"):
+        ask(stream)
+    stream.fill(NEXT + timedelta(days=1), count=24)
+    assert len(ask(stream, START + 48 * HOUR, START + 72 * HOUR)) == 1
 
 
 def test_more_raw_days_than_one_request_can_name(make_stream: StreamFactory) -> None:

@@ -55,7 +55,12 @@ def test_percentiles_come_from_the_bins_and_end_at_the_extremes() -> None:
     row = {"min": -3.0, "max": 7.25, "sum": 4.25, "count": 3, "bins": bins_of(values, 10)}
     frame = frame_of(plan, [Cell(milliseconds(START), ("a", None, 1, None), {"temperature": row}, "history")])
     assert frame.filter(like="temperature.").iloc[0].tolist() == values
-    assert frame.attrs == {"dataset": "t", "units": {"temperature": "°C"}, "relative_errors": {"temperature": 0.01}}
+    assert frame.attrs == {
+        "dataset": "t",
+        "units": {"temperature": "°C"},
+        "relative_errors": {"temperature": 0.01},
+        "notes": [],
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.mapping import month_meta
 from opensearch_strata.history.marks import Mark
-from opensearch_strata.history.reading.plan import Plan, make_plan
+from opensearch_strata.history.reading.carried import DayRows, MonthDays
+from opensearch_strata.history.reading.plan import Plan, doubtful_days, make_plan
 from opensearch_strata.history.reading.question import Question, milliseconds
 from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource, Sources
 from opensearch_strata.history.sketch import step_of
@@ -29,19 +31,32 @@ def raw(day: int, documents: int = 10, uuid: str = "u") -> RawSource:
     return RawSource(DATASET.raw_index(MAY.replace(day=day)), MAY.replace(day=day), uuid, contents)
 
 
-def month(marks: dict[int, Mark] | None = None, number: int = 5, **meta: Any) -> MonthSource:
+def rows(documents: int = 10, *sources: str, version: str = "v") -> DayRows:
+    return DayRows(documents, 5, version, frozenset(sources), NOON, NOON)
+
+
+def month(
+    marks: dict[int, Mark] | None = None, number: int = 5, days: dict[int, DayRows] | None = None, **meta: Any
+) -> MonthSource:
     begin = milliseconds(datetime(2024, number, 1, tzinfo=UTC))
     verified = {f"2024-{number:02}-{day:02}": asdict(mark) for day, mark in (marks or {}).items()}
     meta = {**month_meta(DATASET), "verified": verified, **meta}
     first = date(2024, number, 1)
+    carried = {first.replace(day=day): found for day, found in (days or {}).items()}
     return MonthSource(
-        DATASET.month_index(first), first, meta, {"device": "ip"}, Contents(9, begin, begin + 28 * DAY_MS)
+        DATASET.month_index(first),
+        first,
+        meta,
+        {"device": "ip"},
+        Contents(9, begin, begin + 28 * DAY_MS),
+        days=MonthDays({day: found.documents for day, found in carried.items()}, carried),
     )
 
 
 def plan(*sources: RawSource | MonthSource, **asked: Any) -> Plan:
     question = {"metrics": ["temperature"], "stats": ["p50"], **asked}
-    start, end = datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC)
+    start = question.pop("start", datetime(2024, 5, 1, tzinfo=UTC))
+    end = datetime(2024, 7, 1, tzinfo=UTC)
     return make_plan(
         Question.checked(DATASET, start, end, **question),
         Sources(
@@ -52,20 +67,117 @@ def plan(*sources: RawSource | MonthSource, **asked: Any) -> Plan:
 
 
 def test_a_day_is_read_from_history_as_long_as_its_mark_holds() -> None:
-    holds = Mark(10, "u", DATASET.fingerprint)
+    holds = Mark(10, "u", DATASET.fingerprint, "v")
     marks = {
         6: holds,
         7: replace(holds, documents=9),
-        8: replace(holds, uuid="other"),
-        9: replace(holds, fingerprint="other"),
+        8: replace(holds, fingerprint="other"),
+        9: replace(holds, rows_version="other"),  # the rows were written again, and nobody has proven these
         11: holds,  # its raw day is gone
+        13: replace(holds, rows_version=""),  # of before
+        14: holds,  # rows are missing
+        15: holds,  # there are none
     }
-    found = plan(*(raw(day) for day in (6, 7, 8, 9, 10)), raw(12, documents=0), month(marks))
-    assert [source.day.day for source in found.verified] == [6]
-    assert [source.day.day for source in found.raw] == [7, 8, 9, 10]
-    assert found.excluded == [DATASET.transform_id(MAY.replace(day=day)) for day in (7, 8, 9, 10)]
-    assert found.mark(found.verified[0]) == holds
+    carried = {**dict.fromkeys((6, 7, 8, 9, 10, 13), rows()), 14: rows(8)}
+    found = plan(*(raw(day) for day in (6, 7, 8, 9, 10, 13, 14, 15)), raw(12, documents=0), month(marks, days=carried))
+    assert [source.day.day for source in found.verified] == [6, 13]
+    assert [source.day.day for source in found.raw] == [7, 8, 9, 10, 14, 15]
+    assert found.excluded == [DATASET.transform_id(MAY.replace(day=day)) for day in (7, 8, 9, 10, 14, 15)]
+    assert set(found.trusted) == {MAY.replace(day=day) for day in (6, 13)}
     assert found.types["device"] == "ip"
+
+
+OWN, FOREIGN = rows(10, "u"), rows(10, "gone")
+
+
+@pytest.mark.parametrize(
+    ("documents", "carried", "loaded", "read", "note"),
+    [
+        (10, OWN, False, "raw", ""),  # condensed and not yet proven
+        (11, OWN, False, "raw", ""),  # late documents
+        (9, OWN, False, "history", "t-2024.05.06 holds 9 documents, fewer than the 10 that its history carries"),
+        (9, rows(10), False, "history", "fewer than the 10"),  # nobody knows where the rows came from
+        (11, rows(10), False, "raw", ""),
+        (0, OWN, False, "history", "t-2024.05.06 is empty, and its history is read."),
+        (0, None, False, "", ""),
+        (1, FOREIGN, False, "both", "was made anew: its 1 document and the 10 that its history carries are added up."),
+        (99, FOREIGN, False, "both", "its 99 documents and the 10 that"),
+        (99, rows(10, "gone", "u"), False, "raw", ""),  # being condensed over rows that it contains
+        (9, rows(10, "gone", "u"), False, "history", "fewer than the 10"),
+        (
+            9,
+            FOREIGN,
+            True,
+            "history",
+            "made anew by a load and holds 9 documents, its history carries 10: the one with",
+        ),
+        (11, FOREIGN, True, "raw", r"the one with more is read \(raw\)"),
+    ],
+)
+def test_nothing_is_left_out_of_a_day_that_is_not_the_proven_one(
+    documents: int, carried: DayRows | None, loaded: bool, read: str, note: str
+) -> None:
+    source = replace(raw(6, documents), loaded=loaded)
+    found = plan(source, month(days={6: carried} if carried else {}))
+    from_raw = bool(found.raw)
+    from_history = bool(carried) and not found.excluded
+    assert {"raw": from_raw, "history": from_history} == {
+        "raw": read in ("raw", "both"),
+        "history": read in ("history", "both"),
+    }
+    assert len(found.notes) == bool(note)
+    assert re.search(note, "".join(found.notes))
+
+
+def test_a_day_made_anew_with_all_that_its_rows_carry_is_read_instead_of_them() -> None:
+    sources = Sources([raw(6), raw(7, 9), raw(8)], [month(days={6: FOREIGN, 7: FOREIGN, 8: OWN})])
+    assert [source.day.day for source in doubtful_days(sources)] == [6]
+    question = Question.checked(
+        DATASET, datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC), metrics=["load"], stats=["sum"]
+    )
+    found = make_plan(question, sources, {MAY.replace(day=6)})
+    assert found.joined == {MAY.replace(day=7)}
+    assert found.excluded == [DATASET.transform_id(MAY.replace(day=day)) for day in (6, 8)]
+    assert "t-2024.05.06 was made anew and holds all that its history carries: the raw day is read." in found.notes
+
+
+def test_the_mark_tells_where_older_rows_came_from() -> None:
+    marked = Mark(10, "gone", DATASET.fingerprint)
+    found = plan(raw(6, 1), month({6: marked}, days={6: rows(10)}))
+    assert found.joined == {MAY.replace(day=6)}
+
+
+def test_without_a_look_into_its_month_a_mark_is_what_is_known_of_rows() -> None:
+    asked = replace(month({6: Mark(1_000_000, "gone", DATASET.fingerprint)}), days=None)
+    found = plan(raw(6, 1), asked)
+    assert (found.joined, found.excluded) == ({MAY.replace(day=6)}, [])
+
+
+def test_history_without_a_proof_or_with_less_than_was_proven_is_named() -> None:
+    holds = Mark(10, "u", DATASET.fingerprint)
+    days = {6: rows(10), 7: rows(9), 8: rows(10), 9: rows(10)}
+    found = plan(raw(9), month({6: holds, 7: holds, 10: holds}, days=days))
+    assert found.notes == [
+        "The history of 2024-05-07 carries 9 of the 10 documents that were proven, and its raw day is gone.",
+        "The history of 2024-05-10 carries 0 of the 10 documents that were proven, and its raw day is gone.",
+        "The raw day of 2024-05-08 is gone, and no proof is noted that its history is all of it.",
+    ]
+    many = plan(month(days=dict.fromkeys(range(1, 29), rows(10))))
+    assert "The raw day of 2024-05-01, 2024-05-02, 2024-05-03 and 25 more days is gone" in many.notes[0]
+
+
+def test_many_days_at_odds_are_a_few_sentences() -> None:
+    days = dict.fromkeys(range(1, 29), FOREIGN)
+    found = plan(*(raw(day, 1) for day in days), month(days=days))
+    assert len(found.notes) == 4
+    assert found.notes[3] == "25 more raw days are at odds with their history, 2024-05-04 to 2024-05-28."
+
+
+def test_days_beyond_the_span_are_not_spoken_of() -> None:
+    found = plan(
+        raw(6, 1), month(days={6: FOREIGN, 7: rows(3)}), month(number=6), start=datetime(2024, 6, 1, tzinfo=UTC)
+    )
+    assert found.notes == []
 
 
 def test_months_without_an_event_of_the_span_are_not_asked() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -71,31 +71,3 @@ def test_moments_are_rounded_up_to_what_a_document_can_say() -> None:
     assert milliseconds(moment) == milliseconds(MAY[0]) + 2
     assert moment_of(milliseconds(MAY[0])) == MAY[0]
     assert milliseconds(datetime(1969, 12, 31, 23, 59, 59, 500, tzinfo=UTC)) == -999
-
-
-HOUR = 3_600_000
-
-
-@pytest.mark.parametrize(
-    ("minutes", "whole", "partial"),
-    [
-        ((0, 120), (0, 120), []),
-        ((10, 120), (60, 120), [(10, 60)]),
-        ((0, 110), (0, 60), [(60, 110)]),
-        ((10, 130), (60, 120), [(10, 60), (120, 130)]),
-        ((10, 70), (60, 60), [(10, 60), (60, 70)]),
-        ((10, 20), (60, 0), [(10, 20)]),
-        ((0, 20), (0, 0), [(0, 20)]),
-        ((20, 60), (60, 60), [(20, 60)]),
-    ],
-)
-def test_a_span_is_whole_buckets_and_parts_of_some(
-    minutes: tuple[int, int], whole: tuple[int, int], partial: list[tuple[int, int]]
-) -> None:
-    asked = checked(*(MAY[0] + timedelta(minutes=minute) for minute in minutes))
-
-    def after(ms: int) -> int:
-        return (ms - milliseconds(MAY[0])) // 60_000
-
-    assert tuple(map(after, asked.whole_buckets)) == whole
-    assert [(after(start), after(end)) for start, end in asked.partial_buckets] == partial

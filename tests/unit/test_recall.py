@@ -5,11 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from opensearch_strata.history.reading import recall, walk
+from opensearch_strata.history import pace
+from opensearch_strata.history.reading import recall
 from opensearch_strata.history.reading.frame import pages
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.question import Question, milliseconds
@@ -41,6 +43,7 @@ class CountingServer:
         self.most_alive = 0
         self.looked_at = 0
         self.longest = self.largest = self.searches = 0
+        self.indices = SimpleNamespace(get=lambda **_: {})
 
     def search(self, index: str, body: dict[str, Any], params: Any) -> dict[str, Any]:
         self.searches += 1
@@ -69,7 +72,7 @@ Bucket.__hash__ = object.__hash__  # type: ignore[assignment]
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recall, "PAGE_SIZE", PAGE)
     monkeypatch.setattr(recall, "_LEAST_PAGE", PAGE)
-    monkeypatch.setattr(walk, "PAGE_SIZE", PAGE)
+    monkeypatch.setattr(pace, "PAGE_SIZE", PAGE)
 
 
 def plan_of(days: int, *, with_raw: bool) -> Plan:

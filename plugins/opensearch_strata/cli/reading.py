@@ -164,6 +164,7 @@ def query(
             by=by or (),
             where=dict(pair.split("=", 1) for pair in where or ()),
             on_progress=progress.show,
+            on_note=note,
         )
         shown = _print_json_pages(pages, progress) if as_json else _print_tables(definition, metric, pages, progress)
     if not shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+from opensearch_strata.history.reading.borders import Edge, RowsOfSpan
 from opensearch_strata.history.reading.plan import Plan
 from opensearch_strata.history.reading.walk import Stretch
 from opensearch_strata.history.scripts import condense_metric, recall_metric
@@ -47,25 +48,37 @@ def _sources(plan: Plan, side: Side, stretch: Stretch) -> list[Body]:
 
 def raw_query(plan: Plan, spans: Spans) -> Body:
     """Raw documents of parts of the time."""
-    return {"bool": {"filter": _filters(plan, "raw", spans)}}
+    ranges = [_range(plan.question.dataset.raw.timestamp, start, end) for start, end in spans]
+    return {"bool": {"filter": [ranges[0] if len(ranges) == 1 else _any(ranges), *_groups(plan)]}}
 
 
-def rows_query(plan: Plan, spans: Spans, *, without: Iterable[str]) -> Body:
-    """Rows of buckets that begin in parts of the time.
+def rows_query(plan: Plan, rows: RowsOfSpan) -> Body:
+    """Rows of buckets that lie in a span as a whole, and of those that it cuts the rows that count for it."""
+    groups = _groups(plan)
+    clauses = [_clause([_range("@timestamp", *rows.whole), *groups], plan.excluded)] if rows.whole else []
+    clauses += [_clause([*_of_edge(plan, edge), *groups], plan.cut_from_raw) for edge in rows.edges]
+    return clauses[0] if len(clauses) == 1 else _any(clauses)
 
-    :param without: transform ids whose rows are left out
-    """
-    return {"bool": {"filter": _filters(plan, "history", spans), "must_not": _ids(without)}}
+
+def _of_edge(plan: Plan, edge: Edge) -> list[Body]:
+    first, end = (day and plan.question.dataset.transform_id(day) for day in (edge.since, edge.before))
+    days = {**({"gte": first} if first else {}), **({"lt": end} if end else {})}
+    bucket = _range("@timestamp", edge.bucket, edge.bucket + 1)
+    return [bucket, {"range": {"transform._id": days}}] if days else [bucket]
 
 
-def cut_rows_body(plan: Plan, spans: Spans, *, without: Iterable[str]) -> Body:
-    """Whether there are rows with a value that is asked for: finds at most one."""
-    query = rows_query(plan, spans, without=without)
-    query["bool"]["filter"].append(_any(_has(metric, "count") for metric in plan.question.metrics))
+def _clause(filters: list[Body], without: Iterable[str]) -> Body:
+    return {"bool": {"filter": filters, "must_not": _ids(without)}}
+
+
+def cut_rows_body(plan: Plan, edge: Edge) -> Body:
+    """Whether there are rows with a value that is asked for in a bucket that is cut: finds at most one."""
+    valued = _any(_has(metric, "count") for metric in plan.question.metrics)
+    query = {"bool": {"filter": [rows_query(plan, RowsOfSpan(None, [edge])), valued]}}
     return {"size": 0, "track_total_hits": 1, "query": query}
 
 
-def lacking_body(plan: Plan, spans: Spans, leaves: Sequence[str], *, without: Iterable[str]) -> Body:
+def lacking_body(plan: Plan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:
     """Days of rows that have a metric but not all that is needed of it, metric by metric."""
     days = {"days": {"terms": {"field": "transform._id", "size": 3, "order": {"_key": "asc"}}}}
     aggs = {}
@@ -75,7 +88,7 @@ def lacking_body(plan: Plan, spans: Spans, leaves: Sequence[str], *, without: It
     return {
         "size": 0,
         "track_total_hits": False,
-        "query": rows_query(plan, spans, without=without),
+        "query": rows_query(plan, rows),
         "aggs": aggs,
     }
 
@@ -92,11 +105,12 @@ def _ids(transform_ids: Iterable[str]) -> list[Body]:
     return [{"terms": {"transform._id": ids}}] if (ids := list(transform_ids)) else []
 
 
-def _filters(plan: Plan, side: Side, spans: Spans) -> list[Body]:
-    field = _time_field(plan, side)
-    ranges = [{"range": {field: {"gte": start, "lt": end, "format": "epoch_millis"}}} for start, end in spans]
-    groups = [_equals(group, value) for group, value in plan.question.where.items()]
-    return [*(ranges if len(ranges) == 1 else [_any(ranges)]), *groups]
+def _range(field: str, start: int, end: int) -> Body:
+    return {"range": {field: {"gte": start, "lt": end, "format": "epoch_millis"}}}
+
+
+def _groups(plan: Plan) -> list[Body]:
+    return [_equals(group, value) for group, value in plan.question.where.items()]
 
 
 def _equals(group: str, value: Any) -> Body:

@@ -63,6 +63,7 @@ def frame_of(plan: Plan, cells: Sequence[Cell]) -> pd.DataFrame:
         "dataset": question.dataset.name,
         "units": {metric: unit for metric in question.metrics if (unit := question.dataset.metrics[metric].unit)},
         "relative_errors": {metric: step / 1000 for metric, step in plan.steps.items()},
+        "notes": list(plan.notes),
     }
     return frame
 

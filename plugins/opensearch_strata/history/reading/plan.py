@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cached_property
 
 from opensearch_strata.dataset import Dataset, Distribution
 from opensearch_strata.days import day_of
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.marks import Mark, mark_of, marks_in
+from opensearch_strata.history.reading.carried import DayRows
+from opensearch_strata.history.reading.notes import notes_of
 from opensearch_strata.history.reading.question import Question, moment_of
 from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource, Sources
+from opensearch_strata.history.reading.standing import is_foreign, judge
 from opensearch_strata.history.sketch import VERSION, step_of
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events.
+    """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events,
+    or from both if they are different documents.
 
-    :param raw: days to read from raw: they are there and not verified
+    :param raw: days to read from raw
     :param verified: days that are raw, but read from history, for whole buckets
-    :param months: history months; rows of the days in ``raw`` are left out
+    :param joined: days among ``raw`` whose rows are read too
+    :param months: history months; rows of the days in ``raw`` that are not joined are left out
     :param steps: metric -> step of the sketches to merge; empty if no percentile is asked for
     :param types: field path -> mapping type, of groups
+    :param trusted: rows that stand for a raw day or beside one, as they were found: others must not be read for them
+    :param notes: what whoever asks has to know of the answer, a sentence each
     """
 
     question: Question
@@ -33,6 +39,9 @@ class Plan:
     months: Sequence[MonthSource]
     steps: Mapping[str, int]
     types: Mapping[str, str]
+    joined: Collection[date] = frozenset()
+    trusted: Mapping[date, DayRows] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -50,42 +59,65 @@ class Plan:
 
     @property
     def ends(self) -> tuple[int, int]:
-        """Earliest and latest event of all, epoch milliseconds."""
-        return _ends([*self.raw, *self.verified, *self.months])
+        """Earliest and latest event of all, epoch milliseconds, as far as their buckets reach."""
+        first, last = _ends([*self.raw, *self.verified, *self.months])
+        bucket = self.question.bucket
+        return first // bucket * bucket, last // bucket * bucket + bucket - 1
 
     @property
     def excluded(self) -> list[str]:
-        """Transform ids of the days that are read from raw."""
-        return self.ids(self.raw)
+        """Transform ids of the days that are read from raw instead of their rows."""
+        return self._ids(source for source in self.raw if source.day not in self.joined)
 
-    def ids(self, days: Iterable[RawSource]) -> list[str]:
-        """Transform ids of raw days, by which rows know theirs."""
+    @property
+    def cut_from_raw(self) -> list[str]:
+        """Transform ids of the days whose part of a bucket that is cut is read from raw documents."""
+        return [*self.excluded, *self._ids(self.verified)]
+
+    def _ids(self, days: Iterable[RawSource]) -> list[str]:
         return [self.question.dataset.transform_id(source.day) for source in days]
 
-    def mark(self, source: RawSource) -> Mark:
-        """The mark that says that history stands for a raw day as it was found."""
-        return mark_of(self.question.dataset, source.contents.documents, source.uuid)
+
+def doubtful_days(sources: Sources) -> list[RawSource]:
+    """Raw days that may be the ones that foreign rows came from, made anew: somebody has to compare them."""
+    days = []
+    for source in sources.raw:
+        rows, mark = sources.rows.get(source.day), sources.marks.get(source.day)
+        if rows and is_foreign(source, rows, mark) and source.contents.documents >= rows.documents:
+            days.append(source)
+    return days
 
 
-def make_plan(question: Question, sources: Sources) -> Plan:
+def make_plan(question: Question, sources: Sources, contained: Collection[date] = frozenset()) -> Plan:
     """Decide where each raw day is read from.
 
+    :param contained: the doubtful days, see :func:`doubtful_days`, that hold all that their rows carry
     :raises Refused: nothing of the span is known, an index that may hold a part of it cannot be read, or its sketches
         cannot be merged
     """
     _refuse_unreadable(question, sources)
     _refuse_unknown(question, sources)
-    found = {day: mark for month in sources.months for day, mark in marks_in(month.meta).items()}
-    marks = {day: replace(mark, rows_version="") for day, mark in found.items()}
-    there = [source for source in sources.raw if source.contents.documents]
     dataset = question.dataset
-    verified = [s for s in there if marks.get(s.day) == mark_of(dataset, s.contents.documents, s.uuid)]
-    raw = [source for source in there if source not in verified]
+    judged = [
+        judge(dataset, source, sources.rows.get(source.day), sources.marks.get(source.day),
+              contained=source.day in contained)
+        for source in sources.raw
+    ]  # fmt: skip
     months = [month for month in sources.months if month.contents.touches(question.start, question.end)]
     for month in months:
         _refuse_foreign(question, month)
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
-    return Plan(question, raw, verified, months, _steps(question, months), types)
+    return Plan(
+        question=question,
+        raw=[one.source for one in judged if one.standing in ("raw", "joined") and one.source.contents.documents],
+        verified=[one.source for one in judged if one.standing == "verified"],
+        months=months,
+        steps=_steps(question, months),
+        types=types,
+        joined=frozenset(one.source.day for one in judged if one.standing == "joined"),
+        trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.standing != "raw"},
+        notes=notes_of(question, sources, judged),
+    )
 
 
 def _refuse_unreadable(question: Question, sources: Sources) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import decisive
-from opensearch_strata.errors import Refused
-from opensearch_strata.history.marks import marks_in
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.raw_day import field_types
 from opensearch_strata.history.reading.bodies import cut_rows_body, lacking_body
-from opensearch_strata.history.reading.plan import Plan, make_plan
+from opensearch_strata.history.reading.borders import edges, midnight_in, rows_of_span
+from opensearch_strata.history.reading.carried import DayRows, rows_of_days
+from opensearch_strata.history.reading.containment import contains_rows
+from opensearch_strata.history.reading.plan import Plan, doubtful_days, make_plan
 from opensearch_strata.history.reading.question import Question, moment_of
-from opensearch_strata.history.reading.sources import find_sources
+from opensearch_strata.history.reading.sources import MonthSource, find_sources, with_days
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -23,7 +28,14 @@ def prepare(client: OpenSearch, question: Question) -> Plan:
 
     :raises Refused: it cannot be answered from what exists, with the reason
     """
-    plan = make_plan(question, find_sources(client, question.dataset))
+    dataset = question.dataset
+    sources = with_days(client, dataset, find_sources(client, dataset), question.start, question.end)
+    contained = {
+        source.day
+        for source in doubtful_days(sources)
+        if contains_rows(client, dataset, source, sources.rows[source.day])
+    }
+    plan = make_plan(question, sources, contained)
     if any(group not in plan.types for group in question.by):
         plan = replace(plan, types={**plan.types, **_types(client, plan.raw[-1].index)})
     _refuse_cut_buckets(client, plan)
@@ -31,19 +43,38 @@ def prepare(client: OpenSearch, question: Question) -> Plan:
     return plan
 
 
-def lost_marks(client: OpenSearch, plan: Plan) -> list[str]:
-    """Raw days that history no longer stands for, although the plan took them from it."""
-    question = plan.question
-    trusted = [day for day in plan.verified if day.contents.touches(question.start, question.end)]
-    marks: dict[Any, Any] = {}
-    for index in {question.dataset.month_index(source.day) for source in trusted}:
-        mapping = client.indices.get_mapping(index=index)[index]["mappings"]
-        marks |= marks_in(mapping.get("_meta", {}).get("strata", {}))
-    return [
-        source.index
-        for source in trusted
-        if source.day not in marks or replace(marks[source.day], rows_version="") != plan.mark(source)
+def refuse_moved(client: OpenSearch, plan: Plan) -> None:
+    """Refuse what was read if it may be a mixture: rows or raw days of the plan were made anew meanwhile.
+
+    :raises TransientError: with the days
+    """
+    dataset = plan.question.dataset
+    if not plan.trusted and not plan.raw:
+        return
+    params = {"expand_wildcards": "open", "filter_path": "*.settings.index.uuid"}
+    found = client.indices.get(index=dataset.raw.names.expression, params=params)
+    uuids = {name: body["settings"]["index"]["uuid"] for name, body in found.items()}
+    moved = [
+        source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid
     ]
+    for month in plan.months:
+        days = [day for day in plan.trusted if dataset.month_index(day) == month.index]
+        now = _rows_now(client, dataset, month, days) if days else {}
+        moved += [dataset.raw_index(day) for day in days if now.get(day) != plan.trusted[day]]
+    if moved:
+        raise TransientError(
+            f"{', '.join(moved)} or its rows were made anew while they were read, so what was read of them may be "
+            f"incomplete. Ask again."
+        )
+
+
+def _rows_now(client: OpenSearch, dataset: Dataset, month: MonthSource, days: Iterable[date]) -> Mapping[date, DayRows]:
+    from opensearchpy import NotFoundError
+
+    try:
+        return rows_of_days(client, dataset, month.index, month.uuid, days)
+    except NotFoundError:
+        return {}
 
 
 def _types(client: OpenSearch, index: str) -> dict[str, str]:
@@ -54,14 +85,14 @@ def _types(client: OpenSearch, index: str) -> dict[str, str]:
 def _refuse_cut_buckets(client: OpenSearch, plan: Plan) -> None:
     """A row of history cannot be cut where the span begins or ends; raw documents can, where they are still there."""
     question = plan.question
-    there = [*plan.raw, *plan.verified]
-    for start, end in question.partial_buckets:
-        bucket = start // question.bucket * question.bucket
-        spans = [(bucket, bucket + 1)]
-        body = cut_rows_body(plan, spans, without=plan.ids(there))
+    for edge in edges(question, question.start, question.end):
+        if edge.cut is None:
+            continue
+        body = cut_rows_body(plan, edge)
         for month in plan.months:
-            if month.contents.touches_any(spans) and _finds(client, month.index, body):
-                raise Refused(_cut(question, bucket, start if start > bucket else end))
+            touched = month.contents.touches(edge.bucket, edge.bucket + 1)
+            if touched and _finds(client, month.index, body):
+                raise Refused(_cut(question, edge.bucket, edge.cut))
 
 
 def _finds(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
@@ -69,24 +100,28 @@ def _finds(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
 
 
 def _cut(question: Question, bucket: int, cut: int) -> str:
-    first, last, at = (
-        moment_of(ms).astimezone(question.dataset.zone).isoformat() for ms in (bucket, bucket + question.bucket, cut)
+    moments = (bucket, bucket + question.bucket, cut, midnight_in(question, bucket))
+    first, last, at, midnight = (
+        None if ms is None else moment_of(ms).astimezone(question.dataset.zone).isoformat() for ms in moments
     )
+    cures = f"{first} or {last}" if midnight is None else f"{first}, {midnight} or {last}"
     return (
         f"The rows from {first} to {last} cannot be cut at {at}: raw documents of that bucket are gone. Let the span "
-        f"begin or end at {first} or {last}."
+        f"begin or end at {cures}."
     )
 
 
 def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
     """Rows that have a metric without all that is asked of it would be merged as if their values did not exist."""
     question = plan.question
-    spans = [question.whole_buckets]
-    if not question.leaves:
+    rows = rows_of_span(question, question.start, question.end)
+    if not question.leaves or not rows.buckets:
         return
-    body = lacking_body(plan, spans, question.leaves, without=plan.excluded)
+    body = lacking_body(plan, rows, question.leaves)
     for month in plan.months:
-        if not month.contents.touches_any(spans) or month.meta.get("fingerprints") == [question.dataset.fingerprint]:
+        if not month.contents.touches_any(rows.buckets) or month.meta.get("fingerprints") == [
+            question.dataset.fingerprint
+        ]:
             continue
         found = decisive.search(client, month.index, body)["aggregations"]
         for metric in question.metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,23 +102,6 @@ class Question:
     def bucket(self) -> int:
         """Length of the rows' buckets in milliseconds."""
         return self.dataset.history.bucket_length // _MILLISECOND
-
-    @property
-    def whole_buckets(self) -> tuple[int, int]:
-        """Start and end of the buckets that lie in the span as a whole; equal or crossed if none does."""
-        return -(-self.start // self.bucket) * self.bucket, self.end // self.bucket * self.bucket
-
-    @property
-    def partial_buckets(self) -> Iterator[tuple[int, int]]:
-        """The parts of the span, none to two, that hold less than a bucket."""
-        first, last = self.whole_buckets
-        if first > last:  # start and end are in one bucket
-            yield self.start, self.end
-            return
-        if self.start < first:
-            yield self.start, first
-        if last < self.end:
-            yield last, self.end
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:

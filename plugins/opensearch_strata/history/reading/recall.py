@@ -14,8 +14,9 @@ from opensearch_strata.errors import TransientError
 from opensearch_strata.history.aggregation import PAGE_SIZE
 from opensearch_strata.history.pace import Pace
 from opensearch_strata.history.reading.bodies import TIME, Body, Side, page_body, raw_query, rows_query
+from opensearch_strata.history.reading.borders import partial_buckets, rows_of_span
 from opensearch_strata.history.reading.plan import Plan
-from opensearch_strata.history.reading.prepare import lost_marks, prepare
+from opensearch_strata.history.reading.prepare import prepare, refuse_moved
 from opensearch_strata.history.reading.walk import Stretch, stretches
 from opensearch_strata.history.totals import State, merged_of_states
 
@@ -102,11 +103,7 @@ class Recall:
                 pace.learn(part.units, found)
                 on_progress((part.end - start) / (end - start))
         on_progress(1.0)
-        if lost := lost_marks(self._client, self.plan):
-            raise TransientError(
-                f"The rows of {', '.join(lost)} were rebuilt, or their raw days changed, while they were read, so what "
-                f"was read of them may be incomplete. Ask again."
-            )
+        refuse_moved(self._client, self.plan)
 
     def _cells_of(self, part: Stretch) -> Iterator[Cell]:
         """Cells of a stretch; begun again behind the last one if a raw day is deleted meanwhile."""
@@ -144,15 +141,13 @@ class Recall:
     def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
         """Streams of buckets, each in order, that together hold every document of a stretch once."""
         plan = self.plan
-        spans = [(part.start, part.end)]
-        whole = _clipped([self.plan.question.whole_buckets], part)
-        partial = _clipped(self.plan.question.partial_buckets, part)
+        whole_span = [(part.start, part.end)]
+        partial = partial_buckets(plan.question.bucket, part.start, part.end)
+        rows = rows_of_span(plan.question, part.start, part.end)
         wanted: list[tuple[Side, Body, Sequence[str]]] = []
-        wanted += (
-            ("history", rows_query(plan, whole, without=plan.excluded), names)
-            for names in _batches(part, [month.index for month in plan.months if month.contents.touches_any(whole)])
-        )
-        for days, asked in ((plan.raw, spans), (plan.verified, partial)):
+        for names in _batches(part, [month.index for month in plan.months if month.contents.touches_any(rows.buckets)]):
+            wanted.append(("history", rows_query(plan, rows), names))
+        for days, asked in ((plan.raw, whole_span), (plan.verified, partial)):
             for names in _batches(part, [day.index for day in days if day.contents.touches_any(asked)]):
                 wanted.append(("raw", raw_query(plan, asked), names))
         size = max(_LEAST_PAGE, min(PAGE_SIZE, _HELD // max(len(wanted), 1)))
@@ -193,12 +188,6 @@ def _address(text: str) -> bytes:
     """An address as Lucene keeps it: 16 bytes, IPv4 within IPv6."""
     packed = ip_address(text).packed
     return packed if len(packed) == 16 else b"\0" * 10 + b"\xff" * 2 + packed
-
-
-def _clipped(spans: Iterable[tuple[int, int]], part: Stretch) -> list[tuple[int, int]]:
-    """What of some spans lies in a stretch."""
-    clipped = ((max(start, part.start), min(end, part.end)) for start, end in spans)
-    return [(start, end) for start, end in clipped if start < end]
 
 
 def _batches(part: Stretch, names: Sequence[str]) -> Iterator[Sequence[str]]:

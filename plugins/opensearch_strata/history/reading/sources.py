@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import last_of_month
+from opensearch_strata.history.marks import Mark, marks_in
 from opensearch_strata.history.raw_day import field_types
+from opensearch_strata.history.reading.carried import DayRows, MonthDays, days_of_month
 from opensearch_strata.naming import IndexTemplate
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _AT_ONCE = 8  # searches that only look at the ends of an index
+
+_MISSING_SHARDS = "missing shards"  # what OpenSearch says of an index whose primary shards are nowhere
+
+LOADED = "loaded"
+"""In ``_meta.strata`` of a raw day that a load of ours made."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +54,16 @@ class Contents:
 
 @dataclass(frozen=True)
 class RawSource:
-    """A raw day that is there."""
+    """A raw day that is there.
+
+    :param loaded: whether a load of ours made the index
+    """
 
     index: str
     day: date
     uuid: str
     contents: Contents
+    loaded: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,8 @@ class MonthSource:
 
     :param meta: ``_meta.strata`` of its mapping
     :param types: field path -> mapping type
+    :param uuid: of the index
+    :param days: what its rows carry of each raw day; None as long as nobody has asked
     """
 
     index: str
@@ -67,18 +81,41 @@ class MonthSource:
     meta: Mapping[str, Any]
     types: Mapping[str, str]
     contents: Contents
+    uuid: str = ""
+    days: MonthDays | None = None
 
 
 @dataclass(frozen=True)
 class Sources:
     """All that there is, oldest first.
 
-    :param unreadable: why an index cannot be read, by the last day that it is about
+    :param unreadable: the last day that an index is about which cannot be read, and why it cannot
     """
 
     raw: list[RawSource] = field(default_factory=list)
     months: list[MonthSource] = field(default_factory=list)
     unreadable: list[tuple[date, str]] = field(default_factory=list)
+
+    @cached_property
+    def marks(self) -> dict[date, Mark]:
+        """The marks of days whose proof held."""
+        return {day: mark for month in self.months for day, mark in marks_in(month.meta).items()}
+
+    @cached_property
+    def rows(self) -> dict[date, DayRows]:
+        """The rows of each raw day that is there, or of which no proof is noted; in a month that nobody has asked, what
+        was proven of it."""
+        found = {}
+        for month in self.months:
+            found |= _proven(month) if month.days is None else month.days.rows
+        return found
+
+
+def _proven(month: MonthSource) -> dict[date, DayRows]:
+    return {
+        day: DayRows(mark.documents, 0, mark.rows_version, frozenset({mark.uuid}))
+        for day, mark in marks_in(month.meta).items()
+    }
 
 
 def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
@@ -92,8 +129,27 @@ def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
     return Sources(raw, months, [*closed.items(), *ends.items()])
 
 
+def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int, end: int) -> Sources:
+    """The same, and what the months carry of each raw day: those that a span needs, and those of its raw days.
+
+    :param start: of the span, epoch milliseconds
+    :param end: of the span, exclusive
+    """
+    there = {source.day for source in sources.raw}
+    touched = {dataset.month_index(s.day) for s in sources.raw if s.contents.touches(start, end)}
+
+    def ask(month: MonthSource) -> MonthSource:
+        if not (month.index in touched or month.contents.touches(start, end)):
+            return month
+        known = marks_in(month.meta).keys() - there
+        return replace(month, days=days_of_month(client, dataset, month.index, month.uuid, known=known))
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="months") as pool:
+        return replace(sources, months=list(pool.map(ask, sources.months)))
+
+
 def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[date, str]]:
-    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.aliases"
+    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.aliases,*.mappings._meta"
     names = dataset.raw.names
     found = _indices(client, names, wanted)
     closed = _closed(names, found)
@@ -102,10 +158,13 @@ def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[da
             if day := names.date_in(alias):
                 closed[day] = f"{alias} is an alias of {name}; raw days are read by their own names only."
     days = {name: day for name in found if (day := names.date_in(name)) and day not in closed}
-    sources = [
-        RawSource(name, days[name], found[name]["settings"]["index"]["uuid"], contents)
-        for name, contents in _contents(client, days, dataset.raw.timestamp)
-    ]
+    sources = []
+    for name, contents in _contents(client, days, dataset.raw.timestamp):
+        if isinstance(contents, str):
+            closed[days[name]] = contents
+            continue
+        loaded = LOADED in found[name].get("mappings", {}).get("_meta", {}).get("strata", {})
+        sources.append(RawSource(name, days[name], found[name]["settings"]["index"]["uuid"], contents, loaded))
     return sorted(sources, key=lambda source: source.day), closed
 
 
@@ -116,10 +175,14 @@ def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], di
     months = {name: month for name in found if (month := names.date_in(name)) and month not in closed}
     sources = []
     for name, contents in _contents(client, months, "@timestamp"):
+        if isinstance(contents, str):
+            closed[months[name]] = contents
+            continue
         mappings = found[name].get("mappings", {})
         types = dict(field_types(mappings.get("properties", {})))
         meta = mappings.get("_meta", {}).get("strata", {})
-        sources.append(MonthSource(name, months[name], meta, types, contents))
+        uuid = found[name]["settings"]["index"]["uuid"]
+        sources.append(MonthSource(name, months[name], meta, types, contents, uuid))
     return sorted(sources, key=lambda source: source.month), closed
 
 
@@ -137,10 +200,10 @@ def _closed(names: IndexTemplate, found: Mapping[str, Mapping[str, Any]]) -> dic
     }
 
 
-def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[tuple[str, Contents]]:
-    """What is in each index, from its ends alone; an index that went meanwhile is left out."""
+def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[tuple[str, Contents | str]]:
+    """What is in each index, from its ends alone, or why it cannot be read; one that went meanwhile is left out."""
 
-    def look(name: str) -> Contents | None:
+    def look(name: str) -> Contents | str | None:
         return _contents_of(client, name, timestamp)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sources") as pool:
@@ -148,14 +211,18 @@ def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[
         return [(name, contents) for name, contents in looked if contents]
 
 
-def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | None:
-    from opensearchpy import NotFoundError
+def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | str | None:
+    from opensearchpy import NotFoundError, TransportError
 
     ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
     try:
         answer = decisive.search(client, index, {"size": 0, "track_total_hits": True, "aggs": ends})
     except NotFoundError:
         return None
+    except TransportError as error:
+        if _MISSING_SHARDS not in str(error.info):
+            raise
+        return f"{index} is red, so it cannot be read: a primary shard of it is on no node. Mend it and ask again."
     first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))
     as_ms = [None if value is None else int(value) for value in (first, last)]
     return Contents(answer["hits"]["total"]["value"], *as_ms)

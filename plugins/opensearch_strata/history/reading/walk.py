@@ -48,17 +48,17 @@ class Stretch:
 def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
     """The span of a question in order, as far as there can be events.
 
-    :param first: earliest event that is known, epoch milliseconds
-    :param last: latest one
+    :param first: when the bucket of the earliest event begins, epoch milliseconds
+    :param last: last millisecond of the bucket of the latest one
     """
     dataset, interval = question.dataset, question.interval
     start, end = max(question.start, first), min(question.end, last + 1)
     if interval is None:
         yield Stretch(question.start, question.end, time=question.start)
-    elif interval.length == dataset.history.bucket_length:
-        yield Stretch(start, end, unit=question.bucket)  # named by where buckets begin, whatever the zone
     elif interval.length is None:
         yield from _between(dataset, start, end, _months(dataset, start, end))
+    elif interval.length == dataset.history.bucket_length != _DAY:
+        yield Stretch(start, end, unit=question.bucket)  # named by where buckets begin, whatever the zone
     else:
         unit = interval.length // timedelta(milliseconds=1)
         for day in _between(dataset, start, end, _days(dataset, start, end)):
@@ -70,7 +70,8 @@ def _between(dataset: Dataset, start: int, end: int, begins: Iterable[date]) -> 
     """Stretches from one local midnight to the next that is given, within a span."""
     midnights = (milliseconds(day_bounds(day, dataset.zone)[0]) for day in begins)
     for midnight, following in pairwise(midnights):
-        yield Stretch(max(midnight, start), min(following, end), time=midnight)
+        if max(midnight, start) < min(following, end):  # a zone that crosses the date line leaves a day out
+            yield Stretch(max(midnight, start), min(following, end), time=midnight)
 
 
 def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:

@@ -1,0 +1,111 @@
+"""Whether a raw day that was made anew holds all that its rows carry, as a restored one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata import decisive
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.aggregation import PAGE_SIZE, group_sources
+from opensearch_strata.history.reading.carried import DayRows
+from opensearch_strata.history.reading.sources import RawSource
+from opensearch_strata.history.scripts import condense_metric, recall_metric
+from opensearch_strata.history.totals import merged_of_states
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_ROWS = PAGE_SIZE * 4 // 5
+"""Rows of a slice of time, about: for each of its pages, the server looks at all documents of a slice again."""
+
+Statistics = Mapping[str, Mapping[str, Any]]
+_Bucket = tuple[tuple[Any, ...], int, Statistics]
+
+
+def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows: DayRows) -> bool:
+    """Compare each row with the raw documents of its group and bucket: as many values, as far apart, in the same bins.
+
+    What would be condensed over the rows without a loss is contained. The rows are read in slices of time, so that the
+    raw day is looked at about once.
+
+    :raises NotFoundError: an index went meanwhile
+    """
+    if rows.first is None or rows.last is None:
+        return False
+    month, of_day = dataset.month_index(source.day), {"term": {"transform._id": dataset.transform_id(source.day)}}
+    for start, end in _slices(dataset, rows):
+        there = _buckets(
+            client, dataset, source.index, dataset.raw.timestamp, [_between(dataset.raw.timestamp, start, end)]
+        )
+        carried = _buckets(
+            client, dataset, month, "@timestamp", [_between("@timestamp", start, end), of_day], recall=True
+        )
+        for key, documents, statistics in carried:  # both come in the same order
+            found = next((bucket for bucket in there if bucket[0] == key), None)
+            if found is None or found[1] < documents or not _covers(found[2], statistics):
+                return False
+    return True
+
+
+def _slices(dataset: Dataset, rows: DayRows) -> Iterator[tuple[int, int]]:
+    """Spans of whole buckets that hold all rows with a time."""
+    length = round(1000 * dataset.history.bucket_length.total_seconds())
+    first, last = rows.first or 0, rows.last or 0
+    buckets = (last - first) // length + 1
+    count = min(buckets, -(-rows.number // _ROWS))
+    borders = [first + buckets * number // count * length for number in range(count + 1)]
+    return pairwise(borders)
+
+
+def _between(field: str, start: int, end: int) -> dict[str, Any]:
+    return {"range": {field: {"gte": start, "lt": end, "format": "epoch_millis"}}}
+
+
+def _buckets(
+    client: OpenSearch,
+    dataset: Dataset,
+    index: str,
+    timestamp: str,
+    filters: list[dict[str, Any]],
+    recall: bool = False,
+) -> Iterator[_Bucket]:
+    """Key, documents and statistics of each group and bucket.
+
+    :param recall: read rows, not raw documents
+    """
+    names = list(dataset.metrics)
+    *groups, time = group_sources(dataset)
+    time["@timestamp"]["date_histogram"]["field"] = timestamp
+    metrics = (
+        recall_metric(dataset, names, dataset.sketches) if recall else condense_metric(dataset, names, finished=False)
+    )
+    composite: dict[str, Any] = {"size": PAGE_SIZE, "sources": [*groups, time]}
+    while True:
+        body = {
+            "size": 0,
+            "track_total_hits": False,
+            "query": {"bool": {"filter": filters}},
+            "aggs": {"rows": {"composite": composite, "aggs": {"metrics": metrics}}},
+        }
+        page = decisive.search(client, index, body)["aggregations"]["rows"]
+        for bucket in page["buckets"]:
+            statistics = merged_of_states(dataset, names, bucket["metrics"]["value"])
+            yield tuple(bucket["key"].values()), bucket["doc_count"], statistics
+        if len(page["buckets"]) < PAGE_SIZE:
+            return
+        composite = {**composite, "after": page["after_key"]}
+
+
+def _covers(found: Statistics, wanted: Statistics) -> bool:
+    """Whether documents with the first statistics may be the ones with the second, and others beside them."""
+    for name, row in wanted.items():
+        there = found.get(name)
+        if there is None or there["count"] < row["count"]:
+            return False
+        if ("min" in row and there["min"] > row["min"]) or ("max" in row and there["max"] < row["max"]):
+            return False
+        if any(there["bins"].get(bin_, 0) < count for bin_, count in row.get("bins", {}).items()):
+            return False
+    return True
