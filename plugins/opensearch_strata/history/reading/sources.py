@@ -105,7 +105,7 @@ class Sources:
     def rows(self) -> dict[date, DayRows]:
         """The rows of each raw day that is there, or of which no proof is noted; in a month that nobody has asked, what
         was proven of it."""
-        found = {}
+        found: dict[date, DayRows] = {}
         for month in self.months:
             found |= _proven(month) if month.days is None else month.days.rows
         return found
