@@ -22,7 +22,7 @@ OURS = st.sampled_from(["condense", "prove", "cycle", "cycle", "dry cycle", "rea
 OTHERS = st.sampled_from(["produce", "update", "remove"])
 ANY_DAY = st.sampled_from([*DAYS, TODAY])
 SEED = st.integers(0, 10_000)
-REQUEST = st.integers(0, 60)
+REQUEST = st.integers(0, 120)
 
 
 @pytest.fixture
