@@ -182,7 +182,7 @@ def test_an_id_that_something_else_of_the_plugin_bears_is_refused(api: Transform
             lambda request, forward: (taken if request.method == "PUT" else passed)(request, forward),
             path=filled.dataset.transform_id(DAY),
         )
-        with pytest.raises(Refused, match="is taken by something of Index Management that is not a transform"):
+        with pytest.raises(Refused, match="is taken in Index Management, by a rollup or a policy"):
             condense_by_job(through, filled.dataset, raw)
 
 

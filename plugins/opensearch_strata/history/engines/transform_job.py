@@ -100,7 +100,7 @@ def _taken(client: OpenSearch, job_id: str) -> StrataError:
     if _job(client, job_id):
         return TransientError(f"Transform {job_id} came and went while it was created; try again.")
     return Refused(
-        f"The id {job_id} is taken by something of Index Management that is not a transform, a rollup or a policy. "
+        f"The id {job_id} is taken in Index Management, by a rollup or a policy and not by a transform. "
         f"It was left as it is, and nothing was written. Give it another name, or condense with engine search."
     )
 
