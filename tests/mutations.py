@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from opensearch_strata.history.rows import RAW_UUID, row_id
 from opensearch_strata.history.sketch import pack, unpack
 from tests.streams import DAY, Stream
 
@@ -105,32 +106,124 @@ def forget_the_metrics(stream: Stream) -> None:
     stream.put_row(identity, {key: value for key, value in row.items() if key != "metrics"})
 
 
+def pair_with(stream: Stream, metric: str, *, alike: bool) -> tuple[tuple[str, Row], tuple[str, Row]]:
+    """Two rows of one hour and different devices that have a metric.
+
+    :param alike: with as many values of it each, so that nothing that adds up tells them apart
+    """
+    rows = rows_with(stream, metric)
+    for one in rows:
+        for other in rows:
+            same_hour = one[1]["@timestamp"] == other[1]["@timestamp"] and one[1]["device"] < other[1]["device"]
+            counts = [row["metrics"][metric]["count"] for _, row in (one, other)]
+            if same_hour and (counts[0] == counts[1]) is alike and one[1]["metrics"] != other[1]["metrics"]:
+                return one, other
+    raise AssertionError("no such pair")
+
+
+def exchange(*path: str) -> Callable[[Stream], None]:
+    """Exchange what two devices have within an hour; no total of the day changes."""
+
+    def mutate(stream: Stream) -> None:
+        (first, one), (second, other) = pair_with(stream, "temperature", alike=True)
+        place, beside = one, other
+        for part in path[:-1]:
+            place, beside = place[part], beside[part]
+        place[path[-1]], beside[path[-1]] = beside[path[-1]], place[path[-1]]
+        stream.put_row(first, one)
+        stream.put_row(second, other)
+
+    return mutate
+
+
+def shift(*leaves: str) -> Callable[[Stream], None]:
+    """Let a row stand for one document more, and its neighbour for one less."""
+
+    def mutate(stream: Stream) -> None:
+        (first, one), (second, other) = pair_with(stream, "temperature", alike=True)
+        for leaf in leaves:
+            one[leaf], other[leaf] = one[leaf] + 1, other[leaf] - 1
+        stream.put_row(first, one)
+        stream.put_row(second, other)
+
+    return mutate
+
+
+def lower_a_min_that_is_not_the_least(stream: Stream) -> None:
+    rows = sorted(rows_with(stream, "temperature"), key=lambda item: item[1]["metrics"]["temperature"]["min"])
+    least = rows[0][1]["metrics"]["temperature"]["min"]
+    identity, row = rows[-1]
+    row["metrics"]["temperature"]["min"] = (row["metrics"]["temperature"]["min"] + least) / 2
+    stream.put_row(identity, row)
+
+
+def rename_a_device(stream: Stream) -> None:
+    """All rows of a device under another name, by the ids that they had."""
+    for identity, row in stream.rows().items():
+        if row["device"] == "d1":
+            stream.put_row(identity, {**row, "device": "d9"})
+
+
+def let_one_row_claim_everything(stream: Stream) -> None:
+    rows = stream.rows()
+    total = sum(row["_doc_count"] for row in rows.values())
+    keep, row = next(iter(rows.items()))
+    for identity in rows.keys() - {keep}:
+        stream.drop_row(identity)
+    stream.put_row(keep, {**row, "_doc_count": total, "transform._doc_count": total})
+
+
+def replace_a_row(stream: Stream) -> None:
+    """By one of another hour, device and id that stands for as many documents."""
+    identity, row = rows_with(stream, "temperature")[0]
+    stream.drop_row(identity)
+    stream.put_row("another-id", {**row, "device": "d9", "@timestamp": row["@timestamp"] + 60 * 86_400_000})
+
+
+def add_a_row_of_nothing(stream: Stream) -> None:
+    _, row = rows_with(stream, "temperature")[0]
+    keys = ["d9", row["site"], row["@timestamp"]]
+    row = {**row, "device": "d9", "_doc_count": 1, "transform._doc_count": 0, "metrics": {}}
+    stream.put_row(row_id(stream.dataset.transform_id(DAY), keys), row)
+
+
+def come_from_another_index(stream: Stream) -> None:
+    identity, row = rows_with(stream, "temperature")[0]
+    stream.put_row(identity, {**row, RAW_UUID: "an-index-of-before"})
+
+
 MUTATIONS: dict[str, tuple[Callable[[Stream], None], set[str]]] = {
-    "drop a row": (drop_a_row, {"documents", "temperature count", "time buckets that differ"}),
+    "drop a row": (drop_a_row, {"documents", "temperature count", "rows that are missing"}),
     "double a row": (double_a_row, {"documents", "rows under foreign ids", "temperature sum"}),
-    "move a row to another hour": (
-        move_a_row_to_another_hour,
-        {"time buckets that differ", "rows under foreign ids"},
-    ),
-    "move a row to another group": (move_a_row_to_another_group, {"rows under foreign ids"}),
-    "change a sum": (change_a_sum, {"load sum"}),
+    "move a row to another hour": (move_a_row_to_another_hour, {"rows that differ"}),
+    "move a row to another group": (move_a_row_to_another_group, {"rows that differ"}),
+    "rename a device": (rename_a_device, {"rows that differ"}),
+    "exchange the rows of two devices": (exchange("metrics"), {"rows that differ"}),
+    "exchange two sketches": (exchange("metrics", "temperature", "sketch"), {"rows that differ"}),
+    "exchange two sums": (exchange("metrics", "temperature", "sum"), {"rows that differ"}),
+    "exchange two averages": (exchange("metrics", "temperature", "avg"), {"rows that differ"}),
+    "shift documents between rows": (shift("transform._doc_count", "_doc_count"), {"rows that differ"}),
+    "shift documents of aggregations between rows": (shift("_doc_count"), {"rows that differ"}),
+    "lower a min that is not the least": (lower_a_min_that_is_not_the_least, {"rows that differ"}),
+    "let one row claim everything": (let_one_row_claim_everything, {"rows that are missing", "rows that differ"}),
+    "replace a row": (replace_a_row, {"rows that are missing", "rows under foreign ids"}),
+    "add a row of nothing": (add_a_row_of_nothing, {"rows of no document"}),
+    "come from another index": (come_from_another_index, {"rows that differ"}),
+    "change a sum": (change_a_sum, {"load sum", "rows that differ"}),
     "change a count": (set_value("metrics", "load", "count", change=lambda n: n + 1), {"load count"}),
-    "change a min": (lower_the_least, {"temperature min"}),
-    "change a max": (lower_the_greatest, {"temperature max"}),
+    "change a min": (lower_the_least, {"temperature min", "rows that differ"}),
+    "change a max": (lower_the_greatest, {"temperature max", "rows that differ"}),
     "change a sum by a millionth": (
         set_value("metrics", "temperature", "sum", change=lambda x: x + 1e-5),
-        {"temperature sum"},
+        {"temperature sum", "rows that differ"},
     ),
-    "change one bin's count": (
-        change_sketch(count_one_more),
-        {"temperature sketch count", "temperature sketch bins that differ"},
-    ),
-    "move one bin": (change_sketch(move_one_bin), {"temperature sketch bins that differ"}),
+    "change one bin's count": (change_sketch(count_one_more), {"temperature sketch count", "rows that differ"}),
+    "move one bin": (change_sketch(move_one_bin), {"rows that differ"}),
     "change transform._doc_count": (
         set_value("transform._doc_count", change=lambda n: n - 1),
-        {"documents", "time buckets that differ"},
+        {"documents", "rows that differ"},
     ),
     "change _doc_count": (set_value("_doc_count", change=lambda n: n + 1), {"documents by _doc_count"}),
     "cut a sketch short": (cut_a_sketch_short, {"rows that cannot be read", "temperature sketch count"}),
-    "forget the metrics": (forget_the_metrics, {"temperature count", "temperature sketch count"}),
+    "forget the metrics": (forget_the_metrics, {"temperature count", "temperature sketch count", "rows that differ"}),
 }

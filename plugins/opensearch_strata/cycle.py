@@ -65,7 +65,8 @@ def unproven(proof: Proof) -> str:
     if not proof.rows:
         return f"{proof.index} is not condensed, history has no rows of it. Nothing was deleted; condense it first."
     lines = ", ".join(check.name for check in proof.failed)
-    return f"{proof.index} differs from its {proof.rows} rows in: {lines}. Nothing was deleted; see the table."
+    first = f" First, {proof.named[0]}." if proof.named else ""
+    return f"{proof.index} differs from its {proof.rows} rows in: {lines}.{first} Nothing was deleted; see the table."
 
 
 def retire_expired(

@@ -84,6 +84,7 @@ def test_a_cluster_that_allows_fewer_buckets_gets_smaller_pages(stream: Stream) 
         run = stream.condense()
         assert run is not None
         assert (run.documents, run.rows) == (240, len(whole))
+        assert_verified(stream)
     finally:
         stream.client.cluster.put_settings(body={"transient": {limit: None}})
     assert stream.rows() == whole

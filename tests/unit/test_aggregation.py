@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearch_strata.history.aggregation import rows_body, totals_body
+from opensearch_strata.history.aggregation import proof_body, rows_body
 from opensearch_strata.history.scripts import condense_metric
 from tests.streams import dataset_of, definition_of
 
@@ -30,11 +30,11 @@ def test_the_time_of_a_row_has_one_name_whatever_the_field() -> None:
     assert source["@timestamp"]["date_histogram"]["field"] == "event.time"
 
 
-def test_totals_come_from_the_servers_own_aggregations() -> None:
-    aggs = totals_body(DATASET)["aggs"]
-    assert aggs["temperature.count"] == {"value_count": {"field": "temperature"}}
-    assert aggs["temperature.sum"] == {"sum": {"field": "temperature"}}
-    assert aggs["totals"] == condense_metric(DATASET, finished=False)
+def test_a_proof_asks_for_each_bucket_twice() -> None:
+    aggs = proof_body(DATASET, ["temperature"], {"match_all": {}}, None, 9)["aggs"]["rows"]["aggs"]
+    assert aggs["server temperature"] == {"stats": {"field": "temperature"}}
+    assert aggs["server load"] == {"stats": {"field": "load"}}
+    assert aggs["metrics"] == condense_metric(DATASET, ["temperature"], finished=False)
 
 
 def test_scripts_have_one_text_for_all_datasets() -> None:

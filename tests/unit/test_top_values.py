@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.definitions import dataset_schema
 from opensearch_strata.history import top_values
-from opensearch_strata.history.aggregation import totals_body
+from opensearch_strata.history.aggregation import proof_body, words_body
 from opensearch_strata.history.mapping import conflicts, grown_meta, month_mapping, month_meta
 from opensearch_strata.history.scripts import condense_metric, recall_metric
 from opensearch_strata.history.top_values import (
@@ -373,7 +373,6 @@ def test_a_metric_without_values_is_left_out_of_the_row() -> None:
 
 
 def test_a_raw_day_is_asked_for_its_values_by_the_servers_own_aggregation() -> None:
-    aggs = totals_body(with_status())["aggs"]
-    assert aggs["status.values"]["terms"]["field"] == "status"
-    assert aggs["totals"]["scripted_metric"]["params"]["names"] == ["temperature", "load"]
-    assert "status.count" not in aggs
+    assert words_body(with_status())["aggs"]["status"]["terms"]["field"] == "status"
+    page = proof_body(with_status(), ["status"], {"match_all": {}}, None, 9)["aggs"]["rows"]["aggs"]
+    assert page["server status"] == {"value_count": {"field": "status"}}

@@ -1,13 +1,13 @@
-"""Search bodies over a raw day: the composite that makes rows, and the totals that prove them. Pure."""
+"""Search bodies over a raw day: the composite that makes rows, and what proves them. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from opensearch_strata.dataset import Dataset, Metric
+from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.scripts import condense_metric, recall_metric
 from opensearch_strata.history.top_values import LIMIT
-from opensearch_strata.history.totals import numbers_and_words
 
 # Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
 PAGE_SIZE = 5000
@@ -16,11 +16,14 @@ PAGE_SIZE = 5000
 _MOST_FREQUENT = {"size": LIMIT, "shard_size": 10 * LIMIT, "show_term_doc_count_error": True}
 
 
-def group_sources(dataset: Dataset) -> list[dict[str, Any]]:
-    """Composite sources in key order: the groups, then the time. A missing value is a bucket of its own."""
+def group_sources(dataset: Dataset, timestamp: str | None = None) -> list[dict[str, Any]]:
+    """Composite sources in key order: the groups, then the time. A missing value is a bucket of its own.
+
+    :param timestamp: field of the time, that of raw documents by default
+    """
     terms = [{f: {"terms": {"field": f, "missing_bucket": True}}} for f in dataset.history.group_by]
     time = {
-        "field": dataset.raw.timestamp,
+        "field": timestamp or dataset.raw.timestamp,
         "fixed_interval": dataset.history.bucket,
         "time_zone": "UTC",
         "missing_bucket": True,
@@ -53,37 +56,46 @@ def rows_body(
     }
 
 
-def compared_stats(metric: Metric) -> list[str]:
-    """Statistics of a raw day that its proof needs: those that rows keep, and the extremes that scale a sum."""
-    extremes = {"min", "max"} if "sum" in metric.stats else set()
-    return sorted({*metric.stats, *extremes} - {"avg"})
-
-
 def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
     """Totals of the rows of history that a query finds, as one bucket."""
     metric = recall_metric(dataset, list(dataset.metrics), dict(dataset.sketches))
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"totals": metric}}
 
 
-def totals_body(dataset: Dataset) -> dict[str, Any]:
-    """Totals of a whole raw day twice: by the server's own aggregations, and by the script, as one bucket.
+def proof_body(
+    dataset: Dataset, names: Sequence[str], query: dict[str, Any], after: dict[str, Any] | None, size: int
+) -> dict[str, Any]:
+    """One page of buckets twice: by the server's own aggregations, and by the script.
 
-    Values that are counted come from the server alone, whose terms aggregation says the same.
+    :param names: metrics that the script is asked for
     """
-    timestamp = dataset.raw.timestamp
-    aggs: dict[str, Any] = {
-        "buckets": {
-            "date_histogram": {"field": timestamp, "fixed_interval": dataset.history.bucket, "min_doc_count": 1}
-        },
-        "without_time": {"missing": {"field": timestamp}},
+    body = rows_body(dataset, query, after, size)
+    aggs = body["aggs"]["rows"]["aggs"]
+    aggs["metrics"] = condense_metric(dataset, names, finished=False)
+    for name, metric in dataset.metrics.items():
+        kind = "value_count" if name in dataset.top_values else "stats"
+        aggs[f"server {name}"] = {kind: {"field": metric.field}}
+    return body
+
+
+def words_body(dataset: Dataset) -> dict[str, Any]:
+    """The server's own counts of the values of each metric with top values, of a whole raw day."""
+    terms = {n: {"terms": {"field": dataset.metrics[n].field, **_MOST_FREQUENT}} for n in dataset.top_values}
+    return {"size": 0, "track_total_hits": False, "aggs": terms}
+
+
+def stored_rows_body(dataset: Dataset, identities: Sequence[str], query: dict[str, Any], script: Any) -> dict[str, Any]:
+    """Rows by their ids, and the documents that aggregations count for each of them.
+
+    :param query: that they must match as well
+    :param script: of each row, under the name ``row``
+    """
+    sources = group_sources(dataset, "@timestamp")
+    return {
+        "size": len(identities),
+        "track_total_hits": False,
+        "query": {"bool": {"filter": [{"ids": {"values": list(identities)}}, query]}},
+        "sort": ["_doc"],
+        "script_fields": {"row": {"script": script}},
+        "aggs": {"rows": {"composite": {"size": len(identities), "sources": sources}}},
     }
-    numbers, words = numbers_and_words(dataset, list(dataset.metrics))
-    for name in numbers:
-        metric = dataset.metrics[name]
-        for stat in compared_stats(metric):
-            kind = "value_count" if stat == "count" else stat
-            aggs[f"{name}.{stat}"] = {kind: {"field": metric.field}}
-    for name in words:
-        aggs[f"{name}.values"] = {"terms": {"field": dataset.metrics[name].field, **_MOST_FREQUENT}}
-    aggs["totals"] = condense_metric(dataset, numbers, finished=False)
-    return {"size": 0, "track_total_hits": True, "aggs": aggs}

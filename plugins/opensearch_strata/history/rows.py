@@ -15,6 +15,9 @@ from opensearch_strata.history.totals import row_of_states
 _NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
 _SEED = 72390
 
+RAW_UUID = "metrics._raw"
+"""Field of a row: UUID of the raw index that it came from."""
+
 
 def row_id(transform_id: str, keys: list[Any]) -> str:
     """``_id`` of a row: Index Management's ``hashToFixedSize`` of transform id and group values.

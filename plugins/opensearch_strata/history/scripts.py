@@ -67,6 +67,14 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     return _metric(params, "recall", finished=False)
 
 
+def row_values(fields: Sequence[str]) -> Body:
+    """Script of a hit: the values of a row.
+
+    :param fields: which, in order; bytes come in base64, a time as epoch milliseconds
+    """
+    return {**_script("row_values"), "params": {"fields": list(fields)}}
+
+
 def _leaf(dataset: Dataset, name: str, leaf: str) -> str:
     """Field of a row; empty for a statistic that the dataset does not ask for, to read as little as is needed."""
     wanted = leaf in ("count", "sketch") or leaf in dataset.metrics[name].stats

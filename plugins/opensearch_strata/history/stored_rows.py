@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.marks import forget, rows_version
-from opensearch_strata.history.rows import row_id
+from opensearch_strata.history.rows import RAW_UUID, row_id
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _PAGE = 2000
-
-RAW_UUID = "metrics._raw"
-"""Field of a row: UUID of the raw index that it came from."""
 
 NO_TIME = 2**63 - 1
 """What stands for a missing time where hits are sorted by it."""

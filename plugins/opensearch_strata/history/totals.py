@@ -40,13 +40,14 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
 
 
 def merged_of_states(
-    dataset: Dataset, names: Sequence[str], states: Sequence[State | None]
+    dataset: Dataset, names: Sequence[str], states: Sequence[State | None], *, finite: bool = True
 ) -> dict[str, dict[str, Any]]:
     """What :func:`row_of_states` gives, with ``bins`` (counts per bin) instead of the sketch: for those who read it.
 
     :param names: the metrics, in the order that the script was given
+    :param finite: refuse sums that no number can hold
     """
-    return _row(dataset, names, states, "bins", _bins)
+    return _row(dataset, names, states, "bins", bins_of_sketches, finite)
 
 
 def _row(
@@ -55,6 +56,7 @@ def _row(
     states: Sequence[State | None],
     key: str,
     form: Callable[[Sequence[Sketch]], str | Bins],
+    finite: bool = True,
 ) -> dict[str, dict[str, Any]]:
     """
     :param key: under which the merged sketch comes, in that form
@@ -64,9 +66,9 @@ def _row(
     with_words = any(len(state) > 3 for state in seen)  # asked of the states, quicker than of the definition
     numbers = numbers_and_words(dataset, names)[0] if with_words else names
     for place, name in enumerate(numbers):
-        sums, count, sketches = _merged(seen, place)
+        sums, count, sketches = merged_metric(seen, place)
         if count:
-            row[name] = _metric(dataset, name, sums, count)
+            row[name] = _metric(dataset, name, sums, count, finite)
             if sketches:
                 row[name][key] = form(sketches)
     if with_words:
@@ -86,10 +88,12 @@ def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[St
     return {name: counts for name, counts in found.items() if counts.count or counts.told}
 
 
-def _metric(dataset: Dataset, name: str, sums: list[float], count: int) -> dict[str, Any]:
+def _metric(dataset: Dataset, name: str, sums: list[float], count: int, finite: bool) -> dict[str, Any]:
     metric = dataset.metrics[name]
     total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)
-    if "sum" in metric.stats and not math.isfinite(total):  # JSON has no infinity; the server writes it as a word
+    if (
+        finite and "sum" in metric.stats and not math.isfinite(total)
+    ):  # JSON has no infinity; the server writes it as a word
         raise Refused(
             f"The values of {metric.field!r} in one bucket add up to more than a number can hold, so metric {name!r} "
             f"of {dataset.name!r} has no sum there. Nothing of this bucket was written; mend the documents, or leave "
@@ -102,7 +106,13 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int) -> dict[
     return row
 
 
-def _merged(states: Sequence[State], place: int) -> tuple[list[float], int, list[Sketch]]:
+def merged_metric(states: Sequence[State], place: int) -> tuple[list[float], int, list[Sketch]]:
+    """One metric of the states of some shards: what its values add up to, how many they are, and their sketches.
+
+    The sum comes in two parts, what additions dropped apart; then minimum and maximum.
+
+    :param place: of the metric among those that the script was given
+    """
     if len(states) == 1:  # by far the commonest: one shard, one slice
         sums, counts, sketches, *_ = states[0]
         return sums[4 * place : 4 * place + 4], counts[place], [sketch] if (sketch := sketches[place]) else []
@@ -132,10 +142,14 @@ def _wire_form(sketches: Sequence[Sketch]) -> str:
     if len(sketches) == 1 and isinstance(first, str):
         return first
     step = unpack(first)[1] if isinstance(first, str) else first[0]
-    return pack(_bins(sketches), step)
+    return pack(bins_of_sketches(sketches), step)
 
 
-def _bins(sketches: Sequence[Sketch]) -> Bins:
+def bins_of_sketches(sketches: Sequence[Sketch]) -> Bins:
+    """Several sketches as one, by counts per bin.
+
+    :raises ValueError: one is none
+    """
     merged: Bins = {}
     for sketch in sketches:
         bins = (

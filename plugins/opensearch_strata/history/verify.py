@@ -1,47 +1,61 @@
-"""The proof that a day's rows carry every raw document, from numbers read back from the server."""
+"""The proof that a day's rows carry every raw document, row by row, from numbers read back from the server.
+
+A raw day is walked in slices of its time. Each page of its buckets is told twice, by the server's own aggregations and
+by the script, and compared with the very rows that must stand for them. So the proof is one of every group and hour,
+and no search ever looks at a whole day for a page of it.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import TransientError
-from opensearch_strata.history.aggregation import compared_stats, recall_body, totals_body
+from opensearch_strata.history.aggregation import proof_body, recall_body, stored_rows_body, words_body
+from opensearch_strata.history.comparison import Comparison, Measured
+from opensearch_strata.history.pages import PATIENTLY, Page, Pages, each_page
 from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.history.sketch import Bins
-from opensearch_strata.history.stored_rows import NOTHING, Carried, StoredRow, carried, is_stray, of_day, stream_rows
+from opensearch_strata.history.rows import row_id
+from opensearch_strata.history.ruler import Ruler, rounded, same
+from opensearch_strata.history.scripts import row_values
+from opensearch_strata.history.stored_rows import NOTHING, Carried, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
-from opensearch_strata.history.totals import counts_of_states, merged_of_states, numbers_and_words
+from opensearch_strata.history.totals import State, counts_of_states, merged_of_states, numbers_and_words
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _READS = 5
 
-State = Literal["verified", "differs", "missing", "empty"]
+Verdict = Literal["verified", "differs", "held", "missing", "empty"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the proof."""
+    """One line of the proof.
+
+    :param named: the first of what it is about, in words
+    """
 
     name: str
     raw: Any
     history: Any
     holds: bool
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Proof:
     """All lines of a day's proof; ``missing`` and ``empty`` are states of their own, never verified.
 
-    :param raw: the raw day that was read, None if missing
+    ``held`` is a day whose rows say all that searches see of it, and of whose documents something is not seen.
+
+    :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
     :param carried: what its rows carry and their version, as they were read
     :param rows: rows that carry it
     :param null_rows: rows of documents without a group value or a time, counted like all others
@@ -50,7 +64,7 @@ class Proof:
 
     index: str
     day: date
-    state: State
+    state: Verdict
     raw: RawDay | None
     checks: list[Check] = field(default_factory=list)
     rows: int = 0
@@ -64,183 +78,215 @@ class Proof:
         return [check for check in self.checks if not check.holds]
 
     @property
+    def named(self) -> list[str]:
+        """The first of each line that does not hold, in words."""
+        return [f"{check.name}: {named}" for check in self.failed for named in check.named]
+
+    @property
     def mendable(self) -> bool:
         """True for rows that differ from a raw day which holds all that they carry: condensing cures it."""
         return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
 
 
-@dataclass
-class Totals:
-    """Sums over a whole day, from one of the two sides.
+@dataclass(frozen=True)
+class Extra:
+    """Rows of a day beside those that stand for its documents.
 
-    :param metrics: what the script says of each metric, see :func:`merged_of_states`; none with top values
-    :param server: what the server's own aggregations say of each of them; of the raw day only
-    :param terms: the server's own counts of the values of each metric with top values; of the raw day only
-    :param counts: what the rows say of the same
+    :param strays: those whose id is not the one of their keys
+    :param genuine_documents: documents that all rows with their own ids carry
     """
 
-    documents: int = 0
+    rows: int
+    strays: int
+    genuine_documents: int
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """All that was read of a day and its rows.
+
+    :param there: what the rows carry by the server's own sums
+    :param metrics: what readers get of the rows, merged by the server, see :func:`merged_of_states`
+    :param counts: the same of metrics with top values
+    :param terms: the server's own counts of the values of those metrics in the raw day
+    :param unreadable: readers get no answer from these rows
+    """
+
+    there: Carried
+    compared: Comparison
+    extra: Extra
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
-    server: dict[str, dict[str, float]] = field(default_factory=dict)
-    terms: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
-    buckets: Counter[int | None] = field(default_factory=Counter)
-    rows: int = 0
-    null_rows: int = 0
-    strays: int = 0
-    unreadable: int = 0
-    genuine_documents: int = 0
-    doc_count: int = 0
+    terms: dict[str, Any] = field(default_factory=dict)
+    unreadable: bool = False
 
 
 def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
-    """Compare a raw day with its rows, line by line. Changes nothing.
+    """Compare a raw day with its rows, row by row. Changes nothing.
 
-    :raises TransientError: documents came or went while it was read; nothing can be said yet
+    :raises TransientError: documents or rows came or went while they were read; nothing can be said yet
+    :raises Refused: see :func:`inspect_raw_day`
     """
     raw = inspect_raw_day(client, dataset, day)
     index = dataset.raw_index(day)
+    there = carried(client, dataset, day)
     if raw is None or raw.documents == 0:
-        there = carried(client, dataset, day)
-        state: State = "missing" if raw is None else "empty"
+        state: Verdict = "missing" if raw is None else "empty"
         return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents, carried=there)
-    source = _raw_totals(client, dataset, raw)
-    if (after := decisive.count(client, index)) != raw.documents or source.documents != raw.documents:
-        raise TransientError(
-            f"{index} changed while it was read ({raw.documents} documents before, {after} after); verify it again."
-        )
-    history, there = _history_totals(client, dataset, day)
-    checks = compare(dataset, source, history)
-    state = "verified" if all(check.holds for check in checks) else "differs"
-    return Proof(index, day, state, raw, checks, history.rows, history.null_rows, history.genuine_documents, there)
-
-
-def _raw_totals(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Totals:
-    answer = decisive.search(client, raw.index, totals_body(dataset))
-    found = answer["aggregations"]
-    totals = Totals(documents=answer["hits"]["total"]["value"])
-    numbers, words = numbers_and_words(dataset, list(dataset.metrics))
-    for name in numbers:
-        if found[f"{name}.count"]["value"]:
-            stats = compared_stats(dataset.metrics[name])
-            totals.server[name] = {stat: found[f"{name}.{stat}"]["value"] for stat in stats}
-    totals.terms = {name: found[f"{name}.values"] for name in words}
-    totals.metrics = merged_of_states(dataset, numbers, found["totals"]["value"])
-    for bucket in found["buckets"]["buckets"]:
-        totals.buckets[bucket["key"]] = bucket["doc_count"]
-    if without_time := found["without_time"]["doc_count"]:
-        totals.buckets[None] = without_time
-    return totals
-
-
-def _history_totals(client: OpenSearch, dataset: Dataset, day: date) -> tuple[Totals, Carried]:
-    """Totals of rows that nobody wrote meanwhile; another run may be condensing the same day."""
-    before = carried(client, dataset, day)
+    if not there.rows:
+        return Proof(index, day, "differs", raw, [Check("documents", raw.documents, 0, holds=False)], carried=there)
     for _ in range(_READS):
-        totals = _read_rows(client, dataset, day, before) if before.rows else Totals()
-        after = carried(client, dataset, day)
-        if after == before:
-            return totals, after
-        before = after
-    raise TransientError(
-        f"The rows of {dataset.raw_index(day)} were written while they were read, {_READS} times; verify it again when "
-        f"the other run is done."
+        read = _read(client, dataset, raw, there)
+        _require_unchanged(client, raw)
+        before, there = there, carried(client, dataset, day)
+        if there == before:
+            break
+    else:
+        raise TransientError(
+            f"The rows of {index} were written while they were read, {_READS} times; verify it again when the other "
+            f"run is done."
+        )
+    checks = compare(dataset, raw, read)
+    state = "verified" if all(check.holds for check in checks) else "differs"
+    return Proof(
+        index, day, state, raw, checks, there.rows, read.compared.null_rows, read.extra.genuine_documents, there
     )
 
 
-def _read_rows(client: OpenSearch, dataset: Dataset, day: date, there: Carried) -> Totals:
+def _require_unchanged(client: OpenSearch, raw: RawDay) -> None:
+    from opensearchpy import NotFoundError
+
+    try:
+        now = decisive.primaries(client, raw.index)
+    except NotFoundError:
+        raise TransientError(f"{raw.index} was deleted while it was read; verify it again.") from None
+    if (now.uuid, now.sequence) != (raw.uuid, raw.sequence):
+        raise TransientError(
+            f"{raw.index} changed while it was read (it had {raw.documents} documents before); verify it again."
+        )
+
+
+def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> Read:
+    """Walk through a raw day and its rows side by side."""
     from opensearchpy import RequestError
 
-    totals = Totals(doc_count=there.doc_count)
-    for row in stream_rows(client, dataset, day):
-        _add_row(totals, row, is_stray(dataset, day, row))
-    try:
-        totals.metrics, totals.counts = _recall(client, dataset, day)
-    except (RequestError, ValueError):  # a sketch that is none: written by somebody else, or damaged
-        totals.unreadable = totals.unreadable or totals.rows
-    return totals
+    ruler = Ruler(dataset, raw.types, raw.uuid)
+    names = list(dataset.metrics)
 
+    def work(page: Page) -> tuple[Comparison, list[State | None] | None]:
+        states: list[State | None] | None = []
+        if page.first:
+            try:
+                states = _recall(client, dataset, raw, page)
+            except RequestError:  # a sketch that is none: written by somebody else, or damaged
+                states = None
+        return _compare(client, dataset, ruler, raw, page), states
 
-def _add_row(totals: Totals, row: StoredRow, stray: bool) -> None:
-    totals.rows += 1
-    totals.strays += stray
-    if row.documents is None:
-        totals.unreadable += 1
-        return
-    totals.documents += row.documents
-    totals.genuine_documents += 0 if stray else row.documents
-    totals.buckets[row.keys[-1]] += row.documents
-    totals.null_rows += None in row.keys
-
-
-def _recall(client: OpenSearch, dataset: Dataset, day: date) -> tuple[dict[str, dict[str, Any]], dict[str, Counts]]:
-    """All rows of the day merged into one by the server, as readers get them."""
-    body = recall_body(dataset, of_day(dataset, day))
-    answer = decisive.search(client, dataset.month_index(day), body)
-    names, states = list(dataset.metrics), answer["aggregations"]["totals"]["value"]
+    parts = each_page(Pages(client, dataset, raw, partial(proof_body, dataset, ruler.names)), work)
+    compared = Comparison.joined(part for part, _ in parts)
+    states = [state for _, some in parts for state in some or []]
+    extra = _extra(client, dataset, raw.day, there, compared)
+    terms = PATIENTLY(decisive.search, client, raw.index, words_body(dataset)) if dataset.top_values else {}
     numbers, _ = numbers_and_words(dataset, names)
-    return merged_of_states(dataset, numbers, states), counts_of_states(dataset, names, states)
+    try:
+        if any(some is None for _, some in parts):
+            raise ValueError("rows that the server cannot read")
+        metrics = merged_of_states(dataset, numbers, states, finite=False)
+        counts = counts_of_states(dataset, names, states)
+    except ValueError:
+        return Read(there, compared, extra, terms=terms.get("aggregations", {}), unreadable=True)
+    return Read(there, compared, extra, metrics, counts, terms.get("aggregations", {}))
 
 
-def compare(dataset: Dataset, raw: Totals, history: Totals) -> list[Check]:
+def _recall(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page) -> list[State | None]:
+    """All rows of a slice merged into one by the server, as readers get them."""
+    query = {"bool": {"filter": [of_day(dataset, raw.day), page.part.query("@timestamp")]}}
+    answer = PATIENTLY(decisive.search, client, dataset.month_index(raw.day), recall_body(dataset, query))
+    states: list[State | None] = answer["aggregations"]["totals"]["value"]
+    return states
+
+
+def _compare(client: OpenSearch, dataset: Dataset, ruler: Ruler, raw: RawDay, page: Page) -> Comparison:
+    """The buckets of a page against their rows."""
+    transform = dataset.transform_id(raw.day)
+    buckets = {row_id(transform, ruler.keys_of(bucket["key"])): bucket for bucket in page.buckets}
+    if not buckets:
+        return Comparison()
+    body = stored_rows_body(dataset, list(buckets), of_day(dataset, raw.day), row_values(ruler.fields))
+    kept = {"filter_path": "timed_out,_shards,hits.hits._id,hits.hits.fields,aggregations.rows.buckets"}
+    answer = PATIENTLY(decisive.search, client, dataset.month_index(raw.day), body, **kept)
+    rows = {hit["_id"]: hit["fields"]["row"] for hit in answer.get("hits", {}).get("hits", [])}
+    found = answer.get("aggregations", {}).get("rows", {}).get("buckets", [])
+    doc_counts = {tuple(ruler.keys_of(bucket["key"])): bucket["doc_count"] for bucket in found}
+    compared = Comparison.of_page(dataset, ruler, buckets, rows, doc_counts)
+    if len(buckets) < len(page.buckets):  # two groups that Index Management cannot tell apart
+        compared.missing.add(None, "groups whose rows have one id")
+        compared.missing.count += len(page.buckets) - len(buckets) - 1
+    return compared
+
+
+def _extra(client: OpenSearch, dataset: Dataset, day: date, there: Carried, compared: Comparison) -> Extra:
+    """Rows beside those that were compared; looked for one by one only if there are any."""
+    if there.rows == compared.rows:
+        return Extra(0, 0, compared.carried)
+    strays = genuine = 0
+    first = ""
+    for row in stream_rows(client, dataset, day):
+        if is_stray(dataset, day, row):
+            strays += 1
+            first = first or f"row {row.identity!r}"
+        else:
+            genuine += row.documents or 0
+    return Extra(there.rows - compared.rows, strays, genuine, first)
+
+
+def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
     """Every line of the proof. Pure."""
-    moved = {key for key in raw.buckets | history.buckets if raw.buckets[key] != history.buckets[key]}
+    compared, there, extra = read.compared, read.there, read.extra
+    unreadable = compared.unreadable.count or (there.rows if read.unreadable else 0)
+    documents = raw.documents == there.documents == compared.documents
     checks = [
-        Check("documents", raw.documents, history.documents, raw.documents == history.documents),
-        Check("documents by _doc_count", raw.documents, history.doc_count, raw.documents == history.doc_count),
-        Check("rows under foreign ids", 0, history.strays, history.strays == 0),
-        Check("rows that cannot be read", 0, history.unreadable, history.unreadable == 0),
-        Check("time buckets that differ", 0, len(moved), not moved),
+        Check("documents", raw.documents, there.documents, documents),
+        Check("documents by _doc_count", raw.documents, there.doc_count, raw.documents == there.doc_count),
+        Check("rows under foreign ids", 0, extra.strays, extra.strays == 0, (extra.first,) if extra.strays else ()),
+        Check("rows of no document", 0, extra.rows - extra.strays, extra.rows == extra.strays),
+        Check("rows that cannot be read", 0, unreadable, unreadable == 0, compared.unreadable.named),
+        Check("rows that are missing", 0, compared.missing.count, not compared.missing.count, compared.missing.named),
+        Check("rows that differ", 0, compared.differing.count, not compared.differing.count, compared.differing.named),
     ]
     for name in dataset.metrics:
-        checks += (_counted_checks if name in dataset.top_values else _metric_checks)(dataset, name, raw, history)
+        checks += _counted_checks(name, read) if name in dataset.top_values else _metric_checks(dataset, name, read)
     return checks
 
 
-def _metric_checks(dataset: Dataset, name: str, raw: Totals, history: Totals) -> Iterator[Check]:
-    """The server's own count and extremes, its sum, and the script's sum and distribution, against the rows."""
-    server, script, rows = (side.get(name, {}) for side in (raw.server, raw.metrics, history.metrics))
+def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:
+    """A day's totals by the server's own aggregations against those that readers get of the rows."""
+    raw, rows = read.compared.metrics.get(name, Measured()), read.metrics.get(name, {})
     stats = dataset.metrics[name].stats
     decimals = dataset.decimals(name)
-    for stat in (s for s in ("count", "min", "max") if s in stats):
-        one, other = _rounded(server.get(stat, 0), decimals), rows.get(stat, 0)
-        yield Check(f"{name} {stat}", one, other, one == other)
+    yield Check(f"{name} count", raw.count, rows.get("count", 0), raw.count == rows.get("count", 0))
+    for stat, value in (("min", raw.low), ("max", raw.high)):
+        if stat in stats:
+            one, other = rounded(value, decimals) if raw.count else 0.0, rows.get(stat, 0.0)
+            yield Check(f"{name} {stat}", one, other, one == other)
     if "sum" in stats:
-        one, other = server.get("sum", 0.0), rows.get("sum", 0.0)
-        largest = max(abs(server.get(stat, 0.0)) for stat in ("min", "max"))
-        slack = 0.0 if decimals is None else server.get("count", 0) * 0.5 / 10.0**decimals
-        yield Check(f"{name} sum", one, other, _same(one, other, 1e-9 * largest + slack))
+        found = rows.get("sum", 0.0)
+        largest = max(abs(raw.low), abs(raw.high)) if raw.count else 0.0
+        slack = 0.0 if decimals is None else raw.count * 0.5 / 10.0**decimals
+        yield Check(f"{name} sum", raw.sum, found, same(raw.sum, found, 1e-9 * largest + slack))
         if decimals is not None:
-            exact = script.get("sum", 0.0)
-            yield Check(f"{name} sum of rounded values", exact, other, _same(exact, other, 0.0))
+            yield Check(f"{name} sum of rounded values", raw.exact, found, same(raw.exact, found, 0.0))
     if name in dataset.sketches:
-        bins, merged = _bins(script), _bins(rows)
-        count, counted = server.get("count", 0), sum(merged.values())
-        yield Check(f"{name} sketch count", count, counted, count == counted)
-        differing = sum(1 for b in bins.keys() | merged.keys() if bins.get(b) != merged.get(b))
-        yield Check(f"{name} sketch bins that differ", 0, differing, differing == 0)
+        counted = sum(rows.get("bins", {}).values())
+        yield Check(f"{name} sketch count", raw.count, counted, raw.count == counted)
 
 
-def _counted_checks(_: Dataset, name: str, raw: Totals, history: Totals) -> Iterator[Check]:
+def _counted_checks(name: str, read: Read) -> Iterator[Check]:
     """The server's own count of values, and of each of the most frequent ones, against the rows."""
-    terms, counts = raw.terms.get(name, NO_TERMS), history.counts.get(name, Counts())
+    terms, counts = read.terms.get(name, NO_TERMS), read.counts.get(name, Counts())
     count = occurrences(terms)
     yield Check(f"{name} count", count, counts.count, count == counts.count)
     yield Check(f"{name} counted values", count, counts.told, count == counts.told)
     wrong = contradictions(counts, terms)
-    yield Check(f"{name} values that differ", 0, len(wrong), not wrong)
-
-
-def _rounded(value: float, decimals: int | None) -> float:
-    """A value as the scripts round it."""
-    return value if decimals is None else round(value * 10.0**decimals) / 10.0**decimals
-
-
-def _bins(metric: dict[str, Any]) -> Bins:
-    bins: Bins = metric.get("bins", {})
-    return bins
-
-
-def _same(one: float, other: float, slack: float) -> bool:
-    """Equal within 1e-9, relative to the sum, or within what rounding and cancelling values may leave."""
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=slack)
+    yield Check(f"{name} values that differ", 0, len(wrong), not wrong, tuple(map(repr, wrong[:1])))
