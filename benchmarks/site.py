@@ -51,11 +51,13 @@ class Site:
     def backfill(self, archive: LogArchive, batches: Iterable[Sequence[Listed]]) -> int:
         """Load batches one after the other as `strata backfill` does; how many documents were created."""
         ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
+        # Only days that a load makes are set up for loading.
+        self.client.indices.delete(index=archive.index, params={"ignore_unavailable": "true"})
         prepare(self.client, ledger, archive.dataset, [archive.day], owner)
         try:
             return sum(self.load(archive, batch).counts.created for batch in batches)
         finally:
-            restore(self.client, ledger, owner)
+            restore(self.client, ledger, archive.dataset, owner)
 
     def load(self, archive: LogArchive, objects: Sequence[Listed]) -> BatchResult:
         """Load objects as one worker does."""

@@ -102,11 +102,12 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def ledger_of(client: OpenSearch, dataset: str) -> list[dict[str, Any]]:
-    """All that the ledger holds of a dataset."""
+def ledger_of(client: OpenSearch, dataset: str, kind: str = "*") -> list[dict[str, Any]]:
+    """What the ledger holds of a dataset, of one kind or of all."""
     params = {"ignore_unavailable": "true"}
     client.indices.refresh(index=LEDGER_INDEX, params=params)
-    body = {"size": 10_000, "query": {"term": {"dataset": dataset}}}
+    filters = [{"term": {"dataset": dataset}}, {"wildcard": {"kind": kind}}]
+    body = {"size": 10_000, "query": {"bool": {"filter": filters}}}
     return [hit["_source"] for hit in client.search(index=LEDGER_INDEX, body=body, params=params)["hits"]["hits"]]
 
 

@@ -28,11 +28,13 @@ class IncompleteAnswer(TransientError):  # noqa: N818 - reads as what happened
     """OpenSearch answered, but not all of what was asked; nothing was decided by it.
 
     :param kind: type of the server's error, where it said one
+    :param index: that it is about, where it is about one
     """
 
-    def __init__(self, message: str, kind: str = "") -> None:
+    def __init__(self, message: str, kind: str = "", index: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.index = index
 
 
 def search(
@@ -59,10 +61,9 @@ def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]
     """
     lines: list[Mapping[str, Any]] = []
     for index, body in searches:
-        lines += [
-            {"index": index, "preference": PRIMARY, "allow_partial_search_results": False, "search_pipeline": "_none"},
-            body,
-        ]
+        # A header takes no pipeline, a body does.
+        head = {"index": index, "preference": PRIMARY, "allow_partial_search_results": False}
+        lines += [head, {**body, "search_pipeline": "_none"}]
     answered = client.msearch(body=lines, params={"pre_filter_shard_size": "100000"}) if lines else {"responses": []}
     responses = answered.get("responses", []) if isinstance(answered, Mapping) else []
     if len(responses) != len(searches):
@@ -74,7 +75,9 @@ def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]
         if kind == "index_not_found_exception":
             answers.append(None)
         elif error:
-            raise IncompleteAnswer(f"OpenSearch did not answer a search of {index} ({kind}). Try again.", str(kind))
+            raise IncompleteAnswer(
+                f"OpenSearch did not answer a search of {index} ({kind}). Try again.", str(kind), index
+            )
         else:
             answers.append(whole(answer, f"a search of {index}"))
     return answers

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata import decisive
+from opensearch_strata.archive.under_load import require_not_loading
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import newest_expired, require_complete
 from opensearch_strata.errors import Refused, TransientError
@@ -129,6 +130,7 @@ def _still_the_same(client: OpenSearch, dataset: Dataset, proven: Proven, day: d
             f"{proven.index} was kept: {dataset.name!r} wants its raw days archived before they are deleted "
             f"(archive.before_delete), and no proven archive of this day exists."
         )
+    require_not_loading(client, dataset.name, proven.index)
     raw = inspect_raw_day(client, dataset, proven.day)
     if raw and raw.uuid != proven.uuid:
         raise Refused(

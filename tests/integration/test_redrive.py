@@ -16,7 +16,8 @@ from opensearch_strata.archive.dead_letters import read_dead_letters
 from opensearch_strata.archive.ledger_index import LEDGER_INDEX
 from opensearch_strata.archive.letters import DeadLetter
 from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.redrive import Redriven, dead_letters_of, redrive
+from opensearch_strata.archive.redrive import Redriven, dead_letters_of
+from opensearch_strata.backfill.steps import redrive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
 from tests.archives import Archive, forget_ledger, held, intake_of, same

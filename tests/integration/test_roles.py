@@ -24,9 +24,9 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.objects import build_s3
-from opensearch_strata.archive.redrive import dead_letters_of, redrive
+from opensearch_strata.archive.redrive import dead_letters_of
 from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, write_plan
+from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, redrive, write_plan
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.prove import prove

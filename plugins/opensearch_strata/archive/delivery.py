@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from threading import Event, Lock
@@ -98,6 +98,7 @@ class Route(Generic[Owner]):
 
     :param on_resolved: hears of each document of a body exactly once
     :param patience: seconds that OpenSearch may be away, or refuse
+    :param make_ready: called before each request with the indices that it writes to
     :param given_up: set when the load ends before its time: whoever waits stops waiting
     """
 
@@ -105,6 +106,7 @@ class Route(Generic[Owner]):
     limits: Limits
     on_resolved: Callable[[Resolved[Owner]], None]
     patience: float
+    make_ready: Callable[[Collection[str]], None] = lambda _: None
     given_up: Event = field(default_factory=Event)
     paused: Paused = field(default_factory=Paused)
 
@@ -170,9 +172,12 @@ class Delivery(Generic[Owner]):
         sent_at = time.monotonic()
         failure = None
         try:
+            self._route.make_ready(set(self._rest.indices))
             answer = self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT))
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
+        except TransientError as error:  # of making ready
+            failure = _Unfinished(Verdict.AGAIN, str(error))
         if failure:  # raised out here, as the traceback of the other holds the bytes that were sent
             raise failure
         items = _items(answer)

@@ -53,22 +53,28 @@ def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
         index=names.expression, params={"flat_settings": "true", "expand_wildcards": "all"}
     )
     days = [index["settings"] for name, index in found.items() if names.date_in(name)]
-    settings = days or [_template(client, raw_index)]
-    return 1 + min(max(0, nodes - 1), max(_replicas(one, nodes) for one in settings))
+    settings = days or [template_settings(client, raw_index)]
+    return 1 + min(max(0, nodes - 1), max(replicas_of(one, nodes) for one in settings))
 
 
-def _template(client: OpenSearch, index: str) -> Mapping[str, Any]:
+def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
+    """Settings that the index template gives to an index of this name, flat; legacy templates are not looked at."""
     answer = client.transport.perform_request("POST", f"/_index_template/_simulate_index/{index}")
     settings = answer.get("template", {}).get("settings", {}).get("index", {})
     return {f"index.{name}": value for name, value in settings.items()}
 
 
-def _replicas(settings: Mapping[str, Any], nodes: int) -> int:
-    """Replicas of an index; where they follow the nodes (``0-1``, ``0-all``), as many as these allow."""
+def replicas_of(settings: Mapping[str, Any], nodes: int) -> int:
+    """Replicas of an index; where they follow the nodes (``0-1``, ``0-all``), as many as these allow.
+
+    :param settings: flat
+    :param nodes: that hold data
+    """
     expand = str(settings.get("index.auto_expand_replicas", "false"))
     if expand != "false":
         most = expand.partition("-")[2]
-        return nodes if most == "all" else int(most)
+        others = max(0, nodes - 1)
+        return others if most == "all" else min(others, int(most))
     return int(settings.get("index.number_of_replicas", 1))
 
 

@@ -62,6 +62,7 @@ class Listing:
         self._layout = Layout(intake.layout, zone) if intake.layout else None
         self._error_layout = Layout(_ERROR_LAYOUT, zone)
         early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
+        self._early, self._late = early, late
         self._arrived = (start - early, end + late)
         self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
         """What is listed, each with all that is beneath it."""
@@ -92,6 +93,14 @@ class Listing:
         """
         by_key = arrival_of(self._layout, key.removeprefix(self._prefix)) if self._layout else None
         return by_key or Arrival(modified, modified + 1000)  # S3 knows whole seconds
+
+    def event_times(self, key: str, modified: int) -> tuple[int, int]:
+        """Of which times the events of an object may be: from the first, before the second, epoch milliseconds.
+
+        :param modified: as for :meth:`arrival`
+        """
+        arrived = self.arrival(key, modified)
+        return arrived.start - self._late, arrived.end + self._early
 
     def _texts(self, layout: Layout | None) -> list[str]:
         return layout.prefixes(*self._arrived) if layout else [""]

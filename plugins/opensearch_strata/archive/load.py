@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -109,6 +109,7 @@ def load_batch(
     dead_letters_url: str,
     on_progress: Callable[[Progress], None] = lambda _: None,
     settings: LoadSettings = LoadSettings(),
+    make_ready: Callable[[Collection[str]], None] = lambda _: None,
 ) -> BatchResult:
     """Load objects, each once, whoever else is at them. An object that fails or is in quarantine stops no other one.
 
@@ -118,11 +119,12 @@ def load_batch(
     :param span: event times to load, epoch milliseconds
     :param dead_letters_url: s3://bucket/prefix/ for what cannot be loaded
     :param on_progress: called now and then, between two bodies or objects, and at the end
+    :param make_ready: called before each bulk request, with the raw days that it writes to
     :raises TransientError: OpenSearch or the ledger could not be used for too long; what was loaded is kept
     :raises Refused: OpenSearch forbids it
     """
     meter = Meter(len(objects), sum(listed.size for listed in objects), on_progress, settings.progress_every)
-    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings)
+    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings, make_ready)
     return load.run({listed.place: listed.size for listed in objects})
 
 
@@ -144,6 +146,7 @@ class _Load:
         dead_letters_url: str,
         meter: Meter,
         settings: LoadSettings,
+        make_ready: Callable[[Collection[str]], None],
     ) -> None:
         self._s3, self._dataset, self._ledger = s3, dataset, ledger
         self._owner, self._span, self._dead_letters_url = owner, span, dead_letters_url
@@ -157,7 +160,7 @@ class _Load:
         self._lost: Objects = {}
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
-        self._sender = Sender(client, credit, limits, settings.patience)
+        self._sender = Sender(client, credit, limits, settings.patience, make_ready)
         self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from opensearch_strata.amounts import counted
 from opensearch_strata.archive.disk import copies, free_below_watermark
 from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
+from opensearch_strata.archive.held_days import days_held
 from opensearch_strata.archive.keys import REASONS, Reason
 from opensearch_strata.archive.ledger_takeover import without_days
 from opensearch_strata.archive.letters import dead_letters_url
@@ -83,6 +84,7 @@ class Plan:
 
     :param plan_id: later plans have greater ones
     :param span: event times that are loaded
+    :param held: days of the range that the objects to load may hold; see :func:`days_held`
     :param prefixes: what was listed
     :param left_out: objects that the ledger has as loaded
     :param poorer_days: raw days that lost documents since they were loaded, whose objects are loaded again
@@ -99,6 +101,7 @@ class Plan:
     last: date
     span: Span
     dead_letters_url: str
+    held: Sequence[date]
     prefixes: Sequence[str]
     batches: Sequence[Batch]
     left_out: Amount
@@ -193,6 +196,7 @@ def make_plan(
         last=last,
         span=span,
         dead_letters_url=letters,
+        held=days_held(listing, dataset, found.objects, span),
         prefixes=listing.prefixes,
         batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
         left_out=found.left_out,

@@ -226,7 +226,7 @@ def _prove_days(client: OpenSearch, ledger: Ledger, found: _Found) -> list[DayPr
         refresh(client, indices)
     deadline = time.monotonic() + (VISIBLE if ledger.index.serverless else 0)
     while True:
-        documents = documents_in(client, indices)
+        documents = documents_in(client, indices, serverless=ledger.index.serverless)
         days = [_day(found, index, by_all.get(index, 0), documents[index]) for index in indices]
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from opensearch_strata import decisive
 from opensearch_strata.errors import Refused, TransientError, explain, is_transient
+from opensearch_strata.patience import OddAnswer, part_of, patiently
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -18,24 +21,33 @@ Settings = Mapping[str, str | None]
 """Setting -> value as the server shows it; None: not set, so that the server's default counts."""
 
 _LINE = 3000  # characters of names in a request's line, which has 4 KiB
-_THOSE_THERE = {"ignore_unavailable": "true"}
-_MARK = {"strata": "created for a backfill"}  # in the index itself, so that no kill comes between it and the index
+THOSE_THERE = {"ignore_unavailable": "true"}
+_PATIENCE = 60.0  # seconds
+_COUNTING = 10.0  # seconds for which a count is asked for, whose failure is told by itself
+_BLOCKED_SHORTLY = 30.0  # seconds for which a deletion blocks writes at most, if it comes to nothing
+_POLL = 0.5
 
-_PATIENTLY = Retrying(
-    retry=retry_if_exception(is_transient),
-    wait=wait_random_exponential(multiplier=0.5, max=10),
-    stop=stop_after_attempt(6),
-    reraise=True,
-)
+_T = TypeVar("_T")
+
+
+def patient(call: Callable[[], _T]) -> _T:
+    """The result of a request to raw days that is safe to repeat."""
+    return patiently(call, _PATIENCE)
 
 
 def writable(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
     """Name -> mappings and flat settings, of those that are there.
 
+    A write block is waited for, half a minute at most: a deletion that comes to nothing lifts it again.
+
     :raises Refused: one is read-only, write-blocked, closed or no index
     :raises TransientError: one is blocked because a disk is full
     """
-    found = _found(client, names)
+    found = found_of(client, names)
+    deadline = time.monotonic() + _BLOCKED_SHORTLY
+    while any(map(_is_write_blocked, found.values())) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+        found = found_of(client, names)
     for name, body in found.items():
         settings = body["settings"]
         if name not in names:
@@ -60,30 +72,6 @@ def writable(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def create(client: OpenSearch, name: str) -> None:
-    """Create an index as the templates that match its name say, and mark it as made by us.
-
-    Fine if somebody else creates it at the same time.
-
-    :raises Refused: the server rejects it
-    """
-    from opensearchpy import RequestError
-
-    try:
-        client.indices.create(index=name, body={"mappings": {"_meta": _MARK}})
-    except RequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise Refused(
-                f"{name} could not be created. {explain(error)} Nothing was loaded into it. Mend the index template "
-                f"that matches this name, if there is one."
-            ) from error
-
-
-def made_by_us(client: OpenSearch, names: Sequence[str]) -> list[str]:
-    """Those of the indices that :func:`create` made, in whichever run."""
-    return [name for name, body in _found(client, names).items() if _MARK.items() <= _meta(body).items()]
-
-
 def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> None:
     """Add fields to mappings.
 
@@ -92,10 +80,11 @@ def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> Non
     """
     from opensearchpy import RequestError
 
-    for properties, names in _alike({name: fields for name, fields in missing.items() if fields}):
-        for part in _parts(names):
+    for properties, names in alike({name: fields for name, fields in missing.items() if fields}):
+        for part in in_parts(names):
             try:
-                client.indices.put_mapping(index=",".join(part), body={"properties": properties})
+                put = partial(client.indices.put_mapping, index=",".join(part), body={"properties": properties})
+                patient(put)
             except RequestError as error:
                 raise Refused(
                     f"The fields of the dataset cannot be mapped in {part[0]} and {len(part) - 1} more: "
@@ -108,7 +97,7 @@ def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -
     """Name -> what is set of these settings, of indices that are there."""
     wanted = list(keys)
     return {
-        name: {key: body["settings"].get(key) for key in wanted} for name, body in _found(client, list(names)).items()
+        name: {key: body["settings"].get(key) for key in wanted} for name, body in found_of(client, list(names)).items()
     }
 
 
@@ -119,67 +108,92 @@ def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str
     :returns: name -> why, in a sentence, of those that do not take them; they are as they were
     """
     refused: dict[str, str] = {}
-    for settings, names in _alike(wanted):
-        for part in _parts(names):
+    for settings, names in alike(wanted):
+        for part in in_parts(names):
             refused |= _put(client, part, settings)
     return refused
 
 
 def refresh(client: OpenSearch, names: Sequence[str]) -> None:
     """Let searches see what was written, in indices that are there."""
-    for part in _parts(names):
-        _PATIENTLY(client.indices.refresh, index=",".join(part), params=_THOSE_THERE)
+    for part in in_parts(names):
+        patient(partial(decisive.refresh, client, ",".join(part), **THOSE_THERE))
 
 
-def documents_in(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None]:
-    """Name -> how many documents searches see in the index; None if it is not there.
+def documents_in(client: OpenSearch, names: Sequence[str], *, serverless: bool = False) -> dict[str, int | None]:
+    """Name -> how many documents the primary shards of the index hold; None if it is not there.
 
+    :param serverless: there are no primaries to name, and no account of shards
     :raises Refused: one is closed
     :raises TransientError: one cannot be counted right now
     """
-    if not names:
-        return {}
     body = {"size": 0, "track_total_hits": True}
-    heads = [{"index": name, "allow_partial_search_results": False} for name in names]
-    found = client.msearch(
-        body=[line for head in heads for line in (head, body)],
-        params={"filter_path": "responses.hits.total.value,responses.status,responses.error.type"},
-    )
-    return {name: _count_of(name, answer) for name, answer in zip(names, found["responses"], strict=True)}
+    if serverless:
+        heads = [{"index": name, "allow_partial_search_results": False} for name in names]
+        lines = [line for head in heads for line in (head, body)]
+        responses = part_of(client.msearch(body=lines), "responses") if lines else []
+        found = [None if answer.get("status") == 404 else answer for answer in responses]
+        return {name: _count_of(name, answer) for name, answer in zip(names, found, strict=True)}
+    try:
+        counted = patiently(
+            lambda: decisive.multi_search(client, [(name, body) for name in names]), _COUNTING, may_pass=_may_be_counted
+        )
+    except decisive.IncompleteAnswer as error:
+        if _is_closed(error):
+            raise Refused(
+                f"{error.index} is closed, so its documents cannot be counted. Nothing was changed. Open it first."
+            ) from None
+        raise TransientError(
+            f"The documents of {error.index or 'raw days'} cannot be counted right now ({error.kind or error}), so "
+            f"nobody knows whether some are gone. Nothing was changed; run it again."
+        ) from error
+    return {name: _count_of(name, answer) for name, answer in zip(names, counted, strict=True)}
 
 
-def _count_of(name: str, answer: Mapping[str, Any]) -> int | None:
-    if answer["status"] == 404:
+def _may_be_counted(error: BaseException) -> bool:
+    return is_transient(error) and not _is_closed(error)
+
+
+def _is_closed(error: BaseException) -> bool:
+    return isinstance(error, decisive.IncompleteAnswer) and error.kind == "index_closed_exception"
+
+
+def _count_of(name: str, answer: Mapping[str, Any] | None) -> int | None:
+    if answer is None:
         return None
-    if "hits" not in answer and answer["error"]["type"] == "index_closed_exception":
-        raise Refused(f"{name} is closed, so its documents cannot be counted. Nothing was changed. Open it first.")
     if "hits" not in answer:
         raise TransientError(
-            f"The documents of {name} cannot be counted right now ({answer['status']}: {answer['error']['type']}), so "
-            f"nobody knows whether some are gone. Nothing was changed; run it again."
+            f"The documents of {name} cannot be counted right now, so nobody knows whether some are gone. Nothing was "
+            f"changed; run it again."
         )
-    count: int = answer["hits"]["total"]["value"]
-    return count
+    return int(part_of(answer, "hits", "total", "value"))
 
 
-def _found(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
+def found_of(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
+    """Name -> mappings and flat settings, of the indices that are there."""
     found: dict[str, Any] = {}
-    for part in _parts(names):
-        params = {**_THOSE_THERE, "flat_settings": "true"}
-        found |= _PATIENTLY(client.indices.get, index=",".join(part), params=params)
+    for part in in_parts(names):
+        params = {**THOSE_THERE, "flat_settings": "true"}
+        found |= as_mapping(patient(partial(client.indices.get, index=",".join(part), params=params)))
     return found
 
 
-def _meta(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    meta: Mapping[str, Any] = body["mappings"].get("_meta", {})
-    return meta
+def _is_write_blocked(body: Mapping[str, Any]) -> bool:
+    return bool(part_of(body, "settings").get("index.blocks.write") == "true")
+
+
+def as_mapping(answer: Any) -> Mapping[str, Any]:
+    """An answer that names indices."""
+    if not isinstance(answer, Mapping):
+        raise OddAnswer("OpenSearch answered what names no index. Nothing was decided.")
+    return answer
 
 
 def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> dict[str, str]:
     from opensearchpy import AuthorizationException, RequestError
 
     try:
-        _PATIENTLY(client.indices.put_settings, index=",".join(names), body=settings, params=_THOSE_THERE)
+        patient(partial(client.indices.put_settings, index=",".join(names), body=settings, params=THOSE_THERE))
     except (AuthorizationException, RequestError) as error:
         if isinstance(error, AuthorizationException) and error.error != "cluster_block_exception":
             raise
@@ -190,7 +204,7 @@ def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> dict[s
     return {}
 
 
-def _alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
+def alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
     """Equal bodies and the names that share them."""
 
     def key(name: str) -> bytes:
@@ -201,7 +215,7 @@ def _alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[st
         yield bodies[same[0]], same
 
 
-def _parts(names: Sequence[str]) -> Iterator[list[str]]:
+def in_parts(names: Sequence[str]) -> Iterator[list[str]]:
     """Names that fit into the line of a request each."""
     part: list[str] = []
     for name in names:

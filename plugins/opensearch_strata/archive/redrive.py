@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.letters import DeadLetter, dead_letters_url, letter_key
 from opensearch_strata.archive.limits import Limits
 from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.loading_settings import ensure_raw_days
 from opensearch_strata.archive.parsers.registry import REMEMBERING, begins_of, parser_name
 from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.sender import Sender
@@ -118,18 +117,20 @@ def redrive(
     *,
     apply: bool,
     settings: LoadSettings,
+    make_ready: Callable[[Collection[str]], None],
     on_progress: Callable[[Redriven], None] = lambda _: None,
 ) -> Redriven:
     """Load the dead letters of a dataset again, of whatever day; without ``apply``, only look whether they can be.
 
     :param dead_letters_url: s3://bucket/prefix/ of all dead letters
+    :param make_ready: called before each bulk request, with the raw days that it writes to
     :param on_progress: called after each file with the sums so far
     :raises Refused: S3 or OpenSearch does not allow it; files that were done by then are
     :raises TransientError: S3 or OpenSearch does not answer, or a load added letters meanwhile; safe to repeat
     """
     sums = Redriven()
     for stored in read_dead_letters(s3, dead_letters_url, dataset.name):
-        _File(client, dataset, stored, sums).run(settings, apply)
+        _File(client, dataset, stored, sums, make_ready).run(settings, apply)
         sums.files += 1
         sums.damage += stored.damage
         on_progress(sums)
@@ -139,10 +140,17 @@ def redrive(
 class _File:
     """The letters of one object version."""
 
-    def __init__(self, client: OpenSearch, dataset: Dataset, stored: StoredLetters, sums: Redriven) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        dataset: Dataset,
+        stored: StoredLetters,
+        sums: Redriven,
+        make_ready: Callable[[Collection[str]], None],
+    ) -> None:
         self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
+        self._make_ready = make_ready
         self._still_dead: dict[int, tuple[str, str]] = {}  # by their keys
-        self._ready: set[str] = set()
         self._lock = RLock()  # documents are resolved in the threads that send them
 
     def run(self, settings: LoadSettings, apply: bool) -> None:
@@ -152,10 +160,9 @@ class _File:
                 pass
             return
         limits = Limits(settings.in_flight, settings.body_bytes)
-        with Sender(self._client, self._resolve, limits, settings.patience) as sender:
+        with Sender(self._client, self._resolve, limits, settings.patience, self._make_ready) as sender:
             body: Body[DeadLetter] = Body()
             for document, letter in self._documents():
-                self._make_ready(document)
                 body.add(document, letter)
                 if body.is_full(limits.body_bytes, at_border=True):
                     sender.send(body)
@@ -182,12 +189,6 @@ class _File:
                 self._bury(letter, shaped.reason, shaped.detail)
             else:
                 self._sums.dropped += 1
-
-    def _make_ready(self, document: Document) -> None:
-        """A raw day that a bulk request creates would be mapped by guessing."""
-        if document.index not in self._ready:
-            ensure_raw_days(self._client, self._dataset, [document.index])
-            self._ready.add(document.index)
 
     def _resolve(self, resolved: Resolved[DeadLetter]) -> None:
         with self._lock:

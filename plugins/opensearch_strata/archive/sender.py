@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from threading import Semaphore
 from types import TracebackType
@@ -27,12 +27,18 @@ class Sender(Generic[Owner]):
     :param on_resolved: called from those threads, for each document exactly once
     :param limits: what is known of the cluster's limits; it learns
     :param patience: seconds that OpenSearch may be away, or refuse
+    :param make_ready: called from those threads before each request, with the indices that it writes to
     """
 
     def __init__(
-        self, client: OpenSearch, on_resolved: Callable[[Resolved[Owner]], None], limits: Limits, patience: float
+        self,
+        client: OpenSearch,
+        on_resolved: Callable[[Resolved[Owner]], None],
+        limits: Limits,
+        patience: float,
+        make_ready: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
-        self._route = Route(client, limits, on_resolved, patience)
+        self._route = Route(client, limits, on_resolved, patience, make_ready)
         self._places = limits.in_flight
         self._free = Semaphore(self._places)
         self._pool = ThreadPoolExecutor(self._places, thread_name_prefix="bulk")

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.loading_settings import restore_abandoned
 from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
+from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.raw_indices import documents_in, refresh
+from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.days import days_between
 from opensearch_strata.errors import DefinitionError, Refused
 
@@ -31,6 +33,7 @@ class PlanRef:
     :param span: event times that are loaded, epoch milliseconds; the end is exclusive
     :param dead_letters: s3://bucket/prefix/ for what cannot be loaded
     :param batches: how many there are, numbered from 0 on
+    :param held: days of the range that the objects may hold, as far as their keys tell: first and last of each run
     """
 
     plan_id: str
@@ -40,22 +43,31 @@ class PlanRef:
     span: tuple[int, int]
     dead_letters: str
     batches: int
+    held: tuple[tuple[date, date], ...]
 
     @property
     def days(self) -> list[date]:
         """The days whose events are loaded."""
         return days_between(self.first, self.last)
 
+    @property
+    def held_days(self) -> list[date]:
+        """The days that are known to be needed before anything is read."""
+        return [day for first, last in self.held for day in days_between(first, last)]
+
     def as_json(self) -> dict[str, Any]:
         """The same as a small JSON object."""
-        return {**asdict(self), "first": f"{self.first}", "last": f"{self.last}", "span": list(self.span)}
+        held = [[f"{first}", f"{last}"] for first, last in self.held]
+        days = {"first": f"{self.first}", "last": f"{self.last}", "held": held}
+        return {**asdict(self), **days, "span": list(self.span)}
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Self:
         """What :meth:`as_json` gave."""
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]
-        return cls(**{**value, "first": first, "last": last, "span": (start, end)})
+        held = tuple((date.fromisoformat(one), date.fromisoformat(other)) for one, other in value["held"])
+        return cls(**{**value, "first": first, "last": last, "span": (start, end), "held": held})
 
 
 def plan_backfill(
@@ -69,8 +81,8 @@ def plan_backfill(
     most_batches: int = 1024,
     serverless: bool = False,
 ) -> Plan:
-    """Find the objects that may hold events of some days and are not loaded yet. Changes nothing, but that settings
-    which a killed load left behind are given back.
+    """Find the objects that may hold events of some days and are not loaded yet. Changes nothing, but that what a
+    killed load left behind is put in order: settings are given back, days that it made and left empty are deleted.
 
     Objects whose documents are gone, because their raw day was deleted meanwhile, are loaded again.
 
@@ -88,7 +100,7 @@ def plan_backfill(
         )
     ledger = Ledger(client, dataset.name, serverless=serverless)
     try:
-        restore_abandoned(client, ledger)
+        end_load(client, ledger, dataset, f"plan/{uuid4().hex[:8]}", this_process())
     except Refused as error:  # of another run's days, maybe far from these
         _log.warning("%s", error)
     poorer = poorer_days(client, ledger, dataset, days_between(first, last))
@@ -106,5 +118,5 @@ def poorer_days(client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Sequ
     created = {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
     if not ledger.index.serverless:
         refresh(client, list(created))
-    held = documents_in(client, list(created))
+    held = documents_in(client, list(created), serverless=ledger.index.serverless)
     return [name for name, count in created.items() if (held[name] or 0) < max(count, 1)]

@@ -6,23 +6,27 @@ Each is safe to repeat, and after any of them a run may be killed: the next one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from threading import Event, Thread
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from opensearch_strata.amounts import counted
 from opensearch_strata.archive import loading_settings
 from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.held_days import days_held, ranges_of
 from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.listing import Listing
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
+from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.archive.prove import BackfillProof, Check, prove
-from opensearch_strata.archive.raw_indices import made_by_us
-from opensearch_strata.backfill.empty_days import delete_if_empty
+from opensearch_strata.archive.ready_days import ReadyDays
+from opensearch_strata.archive.redrive import Redriven
+from opensearch_strata.archive.redrive import redrive as load_letters
+from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.backfill.plans import PlanRef
-from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -57,18 +61,23 @@ def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: 
         span=plan.span,
         dead_letters=plan.dead_letters_url,
         batches=len(plan.batches),
+        held=tuple(ranges_of(plan.held)),
     )
 
 
-def prepare(client: OpenSearch, dataset: Dataset, ref: PlanRef, owner: str, *, serverless: bool = False) -> list[str]:
-    """Create the raw days that are missing and set all of them up for loading; :func:`end` must follow in any case.
+def prepare(
+    client: OpenSearch, dataset: Dataset, ref: PlanRef, owner: str, *, process: str = "", serverless: bool = False
+) -> list[str]:
+    """Register for the raw days that objects of the plan may hold, create those that are missing and set these up for
+    loading; :func:`end` must follow in any case.
 
     :param owner: of the run, the same for all its steps; no other run may have it
+    :param process: where one process takes all steps, its name: once it is dead, nobody waits for the run
     :returns: the raw days that were created
-    :raises Refused: a raw day takes no documents; nothing was set
+    :raises Refused: a raw day takes no documents, or the cluster takes no more shards; nothing was set
     """
     ledger = Ledger(client, dataset.name, serverless=serverless)
-    return loading_settings.prepare(client, ledger, dataset, ref.days, owner)
+    return loading_settings.prepare(client, ledger, dataset, ref.held_days, owner, process)
 
 
 def load(
@@ -81,34 +90,80 @@ def load(
     *,
     settings: LoadSettings,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    process: str = "",
     serverless: bool = False,
 ) -> BatchResult:
     """Load one batch. What is loaded already is left out; what fails keeps nothing else from being loaded.
 
+    Raw days that are gone since they were prepared are prepared again.
+
     :param owner: of the run
+    :param process: see :func:`prepare`
     :param on_progress: see :func:`load_batch`; whatever it raises, but a StrataError, ends the load at once
     :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
-    :raises Refused: OpenSearch forbids it, or the plan is forgotten
+    :raises Refused: OpenSearch forbids it, the plan is forgotten, or a raw day was deleted while it was loaded
     """
     ledger = Ledger(client, dataset.name, serverless=serverless)
     objects = ledger.batch(ref.plan_id, number)
-    with _in_use(ledger, dataset, ref, owner):
-        return load_batch(
-            client, s3, dataset, objects, ledger, f"{owner}/{number}", ref.span, ref.dead_letters, on_progress, settings
-        )
+    days = ReadyDays(client, ledger, dataset, owner, process)
+    listing = Listing(s3, ref.source, dataset.intake, *ref.span, ref.dead_letters)
+    days.prepare(dataset.raw_index(day) for day in days_held(listing, dataset, objects, ref.span))
+    with days.held():
+        result = load_batch(
+            client, s3, dataset, objects, ledger, f"{owner}/{number}", ref.span, ref.dead_letters, on_progress,
+            settings, days.make_ready,
+        )  # fmt: skip
+    days.require_kept()
+    return result
 
 
-def end(client: OpenSearch, dataset: Dataset, owner: str, *, serverless: bool = False) -> list[str]:
+def end(client: OpenSearch, dataset: Dataset, owner: str, *, process: str = "", serverless: bool = False) -> list[str]:
     """Give back the settings of the raw days, once nobody loads into them any more, and let searches see everything.
 
-    Raw days that a backfill created, in whichever run or try, and that remained empty are deleted again.
+    Raw days that the run made and that remained empty are deleted again, unless others are registered for them; so
+    are those of dead runs.
 
     :param owner: of the run
     :returns: the raw days that were deleted, as no event came for them
     :raises Refused: the settings of a day cannot be given back now; the next run does it
     """
-    free = loading_settings.restore(client, Ledger(client, dataset.name, serverless=serverless), owner)
-    return [index for index in sorted(made_by_us(client, free)) if delete_if_empty(client, index)]
+    return end_load(client, Ledger(client, dataset.name, serverless=serverless), dataset, owner, process)
+
+
+def redrive(
+    s3: BaseClient,
+    client: OpenSearch,
+    dataset: Dataset,
+    dead_letters_url: str,
+    *,
+    apply: bool,
+    settings: LoadSettings,
+    on_progress: Callable[[Redriven], None] = lambda _: None,
+    serverless: bool = False,
+) -> Redriven:
+    """Load dead letters again, into raw days that are registered, made and put in order as those of a backfill.
+
+    :param dead_letters_url: s3://bucket/prefix/ of all dead letters
+    :raises Refused: see :func:`~opensearch_strata.archive.redrive.redrive`
+    :raises TransientError: likewise
+    """
+    if not apply:
+        return load_letters(
+            s3, client, dataset, dead_letters_url, apply=False, settings=settings,
+            make_ready=lambda _: None, on_progress=on_progress,
+        )  # fmt: skip
+    ledger = Ledger(client, dataset.name, serverless=serverless)
+    ledger.ensure()
+    owner, process = f"redrive/{uuid4().hex[:8]}", this_process()
+    days = ReadyDays(client, ledger, dataset, owner, process)
+    try:
+        with days.held():
+            return load_letters(
+                s3, client, dataset, dead_letters_url, apply=True, settings=settings,
+                make_ready=days.make_ready, on_progress=on_progress,
+            )  # fmt: skip
+    finally:
+        end_load(client, ledger, dataset, owner, process)
 
 
 def prove_plan(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> BackfillProof:
@@ -143,24 +198,3 @@ def verdict(proof: BackfillProof) -> str:
 def _first(check: Check) -> str:
     more = f" and {len(check.named) - _NAMED} more" if len(check.named) > _NAMED else ""
     return f"{', '.join(name.rstrip('.') for name in check.named[:_NAMED])}{more}"
-
-
-@contextmanager
-def _in_use(ledger: Ledger, dataset: Dataset, ref: PlanRef, owner: str) -> Iterator[None]:
-    """Keep others from taking the run for dead and giving back the settings, however long a bulk request waits."""
-    over = Event()
-
-    def renew() -> None:
-        while not over.wait(ledger.lease / 4):
-            try:
-                loading_settings.renew(ledger, dataset, ref.days, owner)
-            except StrataError as error:  # the load itself says what it comes to
-                _log.warning("The raw days could not be marked as being loaded. %s", error)
-
-    thread = Thread(target=renew, name="in-use", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

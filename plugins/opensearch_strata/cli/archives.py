@@ -90,6 +90,7 @@ def _loaded(
     import socket
     from uuid import uuid4
 
+    from opensearch_strata.archive.processes import this_process
     from opensearch_strata.backfill.steps import forget, prove_plan, write_plan
     from opensearch_strata.cli.load_progress import progress_of_load
     from opensearch_strata.cli.loading import Job, load_batches
@@ -99,7 +100,7 @@ def _loaded(
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
     prepared = _prepared(client, definition, ref, owner, serverless)
     with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
-        for failure in load_batches(Job(*cluster, definition, ref, owner), parallel, on_progress):
+        for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
             note(failure)
     proof = prove_plan(client, definition, ref, serverless=serverless)
     forget(client, definition, ref, serverless=serverless)
@@ -111,21 +112,22 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str,
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
+    from opensearch_strata.archive.processes import this_process
     from opensearch_strata.backfill.steps import end, forget, prepare
     from opensearch_strata.errors import StrataError, explain
 
     try:
-        prepare(client, definition, ref, owner, serverless=serverless)
+        prepare(client, definition, ref, owner, process=this_process(), serverless=serverless)
         yield
     except BaseException:
         note("Stopping: the raw days get their settings back.")
         try:
-            end(client, definition, owner, serverless=serverless)
+            end(client, definition, owner, process=this_process(), serverless=serverless)
             forget(client, definition, ref, serverless=serverless)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(f"The settings of the raw days are given back by the next run. {explain(error)}")
         raise
-    if removed := end(client, definition, owner, serverless=serverless):
+    if removed := end(client, definition, owner, process=this_process(), serverless=serverless):
         note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
 
 

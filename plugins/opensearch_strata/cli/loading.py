@@ -36,13 +36,17 @@ _SETTINGS = LoadSettings(progress_every=0.5)
 
 @dataclass(frozen=True)
 class Job:
-    """What a process needs to load any batch of a plan."""
+    """What a process needs to load any batch of a plan.
+
+    :param process: that holds the raw days, see :func:`opensearch_strata.backfill.steps.prepare`
+    """
 
     url: str
     ca_certs: Path | None
     dataset: Dataset
     ref: PlanRef
     owner: str
+    process: str
 
     def load(self, s3: BaseClient, client: OpenSearch, number: int, on_progress: Callable[[Progress], None]) -> str:
         """Load a batch; returns why objects of it failed, empty if none did.
@@ -51,7 +55,7 @@ class Job:
         """
         result = load(
             s3, client, self.dataset, self.ref, number, self.owner,
-            settings=_SETTINGS, on_progress=on_progress, serverless=is_serverless(self.url),
+            settings=_SETTINGS, on_progress=on_progress, process=self.process, serverless=is_serverless(self.url),
         )  # fmt: skip
         try:
             result.require_success()

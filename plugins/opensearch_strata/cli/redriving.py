@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opensearch_strata.amounts import counted
-from opensearch_strata.cli.connection import connected, find_dataset
+from opensearch_strata.cli.connection import connected, find_dataset, is_serverless
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url
 from opensearch_strata.cli.output import fail, print_json, print_table, say
 
@@ -38,12 +38,15 @@ def redrive(
     from opensearch_strata.archive.load import LoadSettings
     from opensearch_strata.archive.objects import build_s3
     from opensearch_strata.archive.redrive import dead_letters_of
-    from opensearch_strata.archive.redrive import redrive as load_again
+    from opensearch_strata.backfill.steps import redrive as load_again
 
     definition = find_dataset(dataset, datasets_dir)
     place = dead_letters_of(definition, dead_letters)
     with connected(url, ca_certs, serverless=True) as client:
-        sums = load_again(build_s3(), client, definition, place, apply=apply, settings=LoadSettings())
+        sums = load_again(
+            build_s3(), client, definition, place,
+            apply=apply, settings=LoadSettings(), serverless=is_serverless(url),
+        )  # fmt: skip
     if as_json:
         print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})
     else:

@@ -29,15 +29,17 @@ class RedriveOperator(FormOperator):
         :raises TransientError: worth a retry
         """
         from opensearch_strata.archive.load import LoadSettings
-        from opensearch_strata.archive.redrive import dead_letters_of, redrive
+        from opensearch_strata.archive.redrive import dead_letters_of
+        from opensearch_strata.backfill.steps import redrive
 
         asked, dataset = self.asked, self.dataset
         url = dead_letters_of(dataset, asked.source)
         self.log.info("redriving", dead_letters=url, dry_run=asked.dry_run)
         settings = LoadSettings(in_flight=asked.bulks_in_flight)
         sums = redrive(
-            self.s3, self.client, dataset, url, apply=not asked.dry_run, settings=settings, on_progress=self._tell
-        )
+            self.s3, self.client, dataset, url, apply=not asked.dry_run, settings=settings, on_progress=self._tell,
+            serverless=self.serverless,
+        )  # fmt: skip
         self.log.info("%s", redriven_table(dataset.name, sums))
         verdict = _verdict(sums, asked.dry_run)
         redriven = {
