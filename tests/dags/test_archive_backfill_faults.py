@@ -14,6 +14,7 @@ import pytest
 from opensearch_strata.archive import load, loading_settings
 from opensearch_strata.operators.backfill.load import LoadOperator
 from opensearch_strata.operators.backfill.plan import PlanOperator
+from tests.archives import ledger_of
 from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, measurements
@@ -62,7 +63,7 @@ def test_an_object_that_was_rewritten_since_the_plan_is_loaded_by_the_next_run(
     assert [archive.documents(day) for day in (DAY, NEXT)] == [85, 80]
 
 
-def test_settings_are_given_back_even_if_no_batch_is_loaded(
+def test_days_are_put_in_order_even_if_no_batch_is_loaded(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = archive.stream.create(DAY)
@@ -70,13 +71,13 @@ def test_settings_are_given_back_even_if_no_batch_is_loaded(
     meanwhile = []
 
     def fail(self: LoadOperator, context: Any) -> None:
-        meanwhile.append(archive.refresh_interval())
+        meanwhile[:] = [archive.refresh_interval(day) for day in (DAY, NEXT)]
         raise ValueError("a bug of ours")
 
     monkeypatch.setattr(LoadOperator, "execute", fail)
     run = run_backfill(archive.dataset, **LOADED)
     assert (run.state, run.tasks["restore"]) == ("failed", "success")
-    assert meanwhile == ["-1"]
+    assert meanwhile == ["7s", "-1"]  # what was there stays as it is
     assert archive.refresh_interval() == "7s"
     assert not archive.stream.exists(NEXT)  # created for the load, and no event came
 
@@ -85,22 +86,20 @@ def test_a_preparation_that_fails_half_way_gives_everything_back(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, held = archive.stream.client, archive.stream.create(NEXT)
-    client.indices.put_settings(index=archive.stream.create(DAY), body={"index.refresh_interval": "7s"})
-    ensure = loading_settings.ensure_raw_days
+    create = loading_settings.create
 
-    def then_one_is_held(*args: Any) -> list[str]:
-        created = ensure(*args)
+    def then_one_is_held(*args: Any) -> bool:
+        created = create(*args)
         client.indices.put_settings(index=held, body={"index.blocks.read_only": True})
         return created
 
-    monkeypatch.setattr(loading_settings, "ensure_raw_days", then_one_is_held)
+    monkeypatch.setattr(loading_settings, "create", then_one_is_held)
     run = run_backfill(archive.dataset, **LOADED)
     client.indices.put_settings(index=held, body={"index.blocks.read_only": None})
     assert (run.tasks["prepare"], run.tasks["restore"], run.tasks["report"]) == ("failed", "upstream_failed", "failed")
-    assert archive.refresh_interval() == "7s"
-    log = capsys.readouterr().out
-    assert f"cannot be set in {held}: " in log
-    assert "are given back by the next backfill" in log  # those of the day that is held
+    assert not archive.stream.exists(DAY)  # made for the load, and empty
+    assert f"cannot be mapped in {held}: " in capsys.readouterr().out
+    assert ledger_of(client, archive.dataset.name, "settings") == []
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from benchmarks.emulated_s3 import BUCKET, emulated_s3, s3_at
 from local.firehose import Written, write_flights
 from local.flights import flights, flights_dataset, index_template
 from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.made_days import create
 from opensearch_strata.archive.prove import BackfillProof
-from opensearch_strata.archive.raw_indices import create
 from opensearch_strata.backfill.plans import plan_backfill
 from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
 from opensearch_strata.dataset import Dataset
@@ -67,7 +67,7 @@ def flights_stream(make_stream: StreamFactory) -> Stream:
 def written_beside(client: OpenSearch, dataset: Dataset, s3: Any) -> Written:
     """Archives are written while the node creates a raw day after the other, which takes as long."""
     with ThreadPoolExecutor(1) as pool:
-        creating = pool.map(lambda day: create(client, dataset.raw_index(day)), DAYS)
+        creating = pool.map(lambda day: create(client, dataset.raw_index(day), "a year"), DAYS)
         written = write_flights(s3, BUCKET, PREFIX, FIRST, LAST)
         list(creating)
     return written

@@ -76,20 +76,20 @@ def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> Non
     """Add fields to mappings.
 
     :param missing: name -> field path -> mapping
-    :raises Refused: the server rejects a field
+    :raises Refused: the server rejects a field, or an index is blocked
     """
-    from opensearchpy import RequestError
+    from opensearchpy import AuthorizationException, RequestError
 
     for properties, names in alike({name: fields for name, fields in missing.items() if fields}):
         for part in in_parts(names):
             try:
                 put = partial(client.indices.put_mapping, index=",".join(part), body={"properties": properties})
                 patient(put)
-            except RequestError as error:
+            except (AuthorizationException, RequestError) as error:
+                more = f" and {len(part) - 1} more" if len(part) > 1 else ""
                 raise Refused(
-                    f"The fields of the dataset cannot be mapped in {part[0]} and {len(part) - 1} more: "
-                    f"{explain(error)} Nothing was loaded. Mend raw.fields of the dataset, or let an index template "
-                    f"map the field."
+                    f"The fields of the dataset cannot be mapped in {part[0]}{more}: {explain(error)} Nothing was "
+                    f"loaded. Mend raw.fields of the dataset, let an index template map the field, or lift the block."
                 ) from error
 
 
