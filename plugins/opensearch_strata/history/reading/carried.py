@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.marks import rows_version
-from opensearch_strata.history.stored_rows import RAW_UUID
+from opensearch_strata.history.rows import RAW_UUID
 from opensearch_strata.naming import day_of_transform
 
 if TYPE_CHECKING:
