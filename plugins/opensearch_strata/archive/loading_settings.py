@@ -97,12 +97,20 @@ def to_be_ended(
     return names, {name: mark for name, mark in loading.items() if name in names}
 
 
-def restore(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = "") -> list[str]:
+def restore(
+    client: OpenSearch,
+    ledger: Ledger,
+    dataset: Dataset,
+    owner: str,
+    process: str = "",
+    unfinished: Collection[str] = (),
+) -> list[str]:
     """Take an owner off all days that it loaded into, and give back the settings of those that nobody loads into.
 
     So are those that dead loaders left behind, even if the ledger was lost. Days of others that refuse their settings
     are told in the log only: they are no fault of this run.
 
+    :param unfinished: days that stay set up for loading, to be put in order by the next run
     :returns: names of the indices whose settings were given back; days that others load into are theirs to give back
     :raises Refused: the settings of a day cannot be given back now; they stay written down in the index
     """
@@ -115,11 +123,13 @@ def restore(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, pr
     for name in loading.keys() & set(names):
         if users.get(name):
             _log.info("%s stays set up for loading. %s", name, under_load.told(users[name]))
-    loading = {name: mark for name, mark in loading.items() if not users.get(name)}
+    loading = {name: mark for name, mark in loading.items() if not users.get(name) and name not in unfinished}
     legacy = {n: one.source["originals"] for n, one in registered.items() if "originals" in one.source and not users[n]}
     back, refused = _give_back(client, loading, legacy)
     refresh(client, names)
-    under_load.leave(ledger, [name for name in names if name not in legacy or name not in refused], owner)
+    under_load.leave(ledger, unfinished, owner, unfinished=True)
+    left = [name for name in names if name not in unfinished and (name not in legacy or name not in refused)]
+    under_load.leave(ledger, left, owner)
     own = {name: why for name, why in refused.items() if loading.get(name, Mark("", None)).made_by == owner}
     if own:
         raise Refused(_sentence(own))

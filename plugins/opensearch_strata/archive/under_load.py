@@ -101,15 +101,18 @@ def confirm_alone(ledger: Ledger, name: str, owner: str) -> bool:
     return ledger.index.write([change])[0] is not None
 
 
-def leave(ledger: Ledger, names: Iterable[str], owner: str) -> None:
-    """Take an owner off raw indices; where nobody alive is left, nothing is known of the load any more."""
+def leave(ledger: Ledger, names: Iterable[str], owner: str, *, unfinished: bool = False) -> None:
+    """Take an owner off raw indices; where nobody alive is left, nothing is known of the load any more.
+
+    :param unfinished: something is still to be done for them, which the next run takes over
+    """
     pending = list(names)
     while pending:
         changes = {}
         for name, stored in read(ledger, pending).items():
             alive = users(stored.source, but=owner)
             rest = [user for user in stored.source["users"] if user["owner"] in alive]
-            source = {**stored.source, "users": rest} if rest else None
+            source = {**stored.source, "users": rest} if rest or unfinished else None
             changes[name] = Change(stored.id, source, stored.seq_no, stored.primary_term)
         written = ledger.index.write(list(changes.values()))
         pending = [name for name, version in zip(changes, written, strict=True) if version is None]

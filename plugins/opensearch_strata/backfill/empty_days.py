@@ -25,7 +25,7 @@ def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, p
     """Put the raw days in order that an owner loaded into, and those that dead loaders left behind.
 
     Days that a load made and that remained empty are deleted, if nobody else is registered for them; the others get
-    their settings back. What cannot be deleted now stays registered until that is over; the next run tries again.
+    their settings back. What cannot be deleted now stays as it is; the next run tries again.
 
     :returns: the raw days that were deleted
     :raises Refused: the settings of a day cannot be given back now; the next run does it
@@ -35,14 +35,17 @@ def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, p
     if ledger.index.serverless:
         return []
     _, made = loading_settings.to_be_ended(client, ledger, dataset, owner, process)
-    deleted = []
+    deleted, unfinished = [], []
     for index in sorted(made):
         try:
             if delete_if_empty(client, index, partial(under_load.confirm_alone, ledger, index, owner)):
                 deleted.append(index)
         except (StrataError, OpenSearchException) as error:
-            _log.warning("%s may be empty and could not be deleted. %s", index, explain(error))
-    loading_settings.restore(client, ledger, dataset, owner, process)
+            _log.warning(
+                "%s may be empty and could not be deleted; the next backfill tries again. %s", index, explain(error)
+            )
+            unfinished.append(index)
+    loading_settings.restore(client, ledger, dataset, owner, process, unfinished)
     return deleted
 
 
