@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.policies import policies_over
+from opensearch_strata.history.policies import Policies, policies_over
 from tests.faults.proxy import Answer, FaultyProxy
 from tests.faults.rules import refused
 from tests.streams import DAY, Stream, StreamFactory
@@ -37,38 +37,45 @@ def answer(proxy: FaultyProxy, managed: dict[str, str], *policies: dict[str, Any
 
 def test_a_policy_on_a_month_is_told(answering: tuple[FaultyProxy, OpenSearch], stream: Stream) -> None:
     proxy, through = answering
-    answer(proxy, {stream.dataset.month_index(DAY): "purge"})
-    (sentence,) = policies_over(through, stream.dataset)
-    assert f"The policy 'purge' manages {stream.dataset.month_index(DAY)}, the only copy" in sentence
+    month = stream.dataset.month_index(DAY)
+    answer(proxy, {month: "purge"}, policy("other-*"))
+    (sentence,) = policies_over(through, stream.dataset).dangers
+    assert f"The policy 'purge' will delete {month}, the only copy of days" in sentence
+    answer(proxy, {month: "one that is not listed"})
+    (sentence,) = policies_over(through, stream.dataset).dangers
+    assert f"will perhaps delete {month}" in sentence
 
 
 def test_a_policy_on_raw_days_is_told(answering: tuple[FaultyProxy, OpenSearch], stream: Stream) -> None:
     proxy, through = answering
     days = {stream.dataset.raw_index(DAY.replace(day=n)): "purge" for n in (1, 2, 3)}
     answer(proxy, {**days, "somebody-elses": "purge"}, policy(f"{stream.dataset.name}-*"))
-    acting, waiting = policies_over(through, stream.dataset)
-    assert "and 2 more. If it deletes, closes or shrinks them, days may go before they are proven" in acting
+    acting, waiting = policies_over(through, stream.dataset).dangers
+    assert "will delete" in acting
+    assert "and 2 more, proven or not" in acting
     assert "takes new raw days by its pattern" in waiting
     assert "delete them, proven or not" in waiting
 
 
 def test_a_policy_that_removes_nothing_is_no_matter(answering: tuple[FaultyProxy, OpenSearch], stream: Stream) -> None:
     proxy, through = answering
-    answer(proxy, {}, policy(f"{stream.dataset.name}-*", action="force_merge"), policy("other-*"))
-    assert policies_over(through, stream.dataset) == []
+    month = stream.dataset.month_index(DAY)
+    answer(proxy, {month: "purge"}, policy(f"{stream.dataset.name}-*", action="force_merge"))
+    assert policies_over(through, stream.dataset) == Policies()
 
 
 def test_who_may_not_look_is_told_so(answering: tuple[FaultyProxy, OpenSearch], stream: Stream) -> None:
     proxy, through = answering
     proxy.add(refused(403, "security_exception"), path="")
-    (sentence,) = policies_over(through, stream.dataset)
-    assert "cannot be seen: the user lacks" in sentence
+    found = policies_over(through, stream.dataset)
+    assert found.dangers == []
+    assert "is not known: the user may not ask" in found.unseen
 
 
 def test_without_the_plugin_there_are_none(client: OpenSearch, stream: Stream) -> None:
     if any("index-management" in plugin["component"] for plugin in client.cat.plugins(format="json")):
         pytest.skip("this cluster has the Index Management plugin")
-    assert policies_over(client, stream.dataset) == []
+    assert policies_over(client, stream.dataset) == Policies()
 
 
 @pytest.mark.index_management
@@ -93,7 +100,6 @@ def test_no_template_of_a_policy_takes_a_month(client: OpenSearch, make_stream: 
             time.sleep(1)
         assert explained[raw]["policy_id"] == name
         assert not explained[stream.dataset.month_index(DAY)].get("policy_id")
-        (sentence,) = policies_over(client, stream.dataset)
-        assert f"The policy {name!r} manages {raw}" in sentence
+        assert policies_over(client, stream.dataset) == Policies()  # read_only removes nothing
     finally:
         client.plugins.index_management.delete_policy(policy=name)

@@ -8,7 +8,7 @@ import typer
 
 from opensearch_strata.cli.connection import connected
 from opensearch_strata.cli.options import AnyEngine, AsJson, CaCerts, DatasetsDir, OptionalUrl
-from opensearch_strata.cli.output import print_json, say
+from opensearch_strata.cli.output import note, print_json, say
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -27,6 +27,7 @@ def check(
     from opensearch_strata.consent import consent_of
     from opensearch_strata.definitions import datasets_dir as default_dir
     from opensearch_strata.definitions import load_definitions
+    from opensearch_strata.history.policies import policies_over
 
     folder = datasets_dir or default_dir()
     found = load_definitions(folder)
@@ -38,7 +39,10 @@ def check(
         with connected(url, ca_certs) as client:
             for dataset in found.datasets.values():
                 compared[dataset.name], more = _compare(client, dataset)
-                problems += more
+                policies = policies_over(client, dataset)
+                problems += [*more, *policies.dangers]
+                if policies.unseen:
+                    note(policies.unseen)
     deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
     if as_json:
         names = list(found.datasets)

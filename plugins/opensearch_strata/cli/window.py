@@ -49,6 +49,7 @@ def expire(
     from opensearch_strata.consent import consent_of
     from opensearch_strata.cycle import retire_expired
     from opensearch_strata.cycle_report import question
+    from opensearch_strata.history.policies import policies_over
     from opensearch_strata.retention import list_expired
     from opensearch_strata.tables import some_names
 
@@ -56,6 +57,8 @@ def expire(
     retirements = []
     with connected(url, ca_certs) as client:
         expired = list_expired(client, definition, day, datetime.now(UTC))
+        for danger in policies_over(client, definition).dangers:
+            note(danger)
         for retired in retire_expired(client, definition, expired, day, apply=apply, engine=engine):
             _tell_retired(retired)
             retirements.append(retired)

@@ -6,6 +6,7 @@ API: https://docs.opensearch.org/latest/im-plugin/ism/api/
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -20,25 +21,39 @@ _REMOVING = ("delete", "close", "shrink", "convert_index_to_remote")
 """Actions after which an index is not there, or not readable, under its name."""
 
 
-def policies_over(client: OpenSearch, dataset: Dataset) -> list[str]:
-    """A sentence for each policy that manages raw days or history months, or will take those that are made next.
+@dataclass(frozen=True)
+class Policies:
+    """What policies may do to a dataset.
+
+    :param dangers: a sentence for each policy that removes its indices, or will remove those that are made next
+    :param unseen: why nobody knows, empty if it is known
+    """
+
+    dangers: list[str] = field(default_factory=list)
+    unseen: str = ""
+
+
+def policies_over(client: OpenSearch, dataset: Dataset) -> Policies:
+    """Policies that remove raw days or history months. Changes nothing; none where the cluster lacks the plugin.
 
     Months that Strata makes opt out (``auto_manage: false``), so a template that matches their name is no danger to
-    them. Changes nothing; empty where the cluster lacks the plugin.
+    them.
     """
     from opensearchpy import AuthorizationException, NotFoundError, RequestError
 
     try:
         managed = _managed(client, dataset)
-        policies = client.transport.perform_request("GET", "/_plugins/_ism/policies", params={"size": "1000"})
+        listed = client.transport.perform_request("GET", "/_plugins/_ism/policies", params={"size": "1000"})
     except (NotFoundError, RequestError):  # no plugin, or no policy was ever made
-        return []
+        return Policies()
     except AuthorizationException:
-        return [
-            f"Whether a policy of Index State Management acts on the indices of {dataset.name!r} cannot be seen: the "
-            f"user lacks indices:admin/opensearch/ism/managedindex and cluster:admin/opendistro/ism/policy/search."
-        ]
-    return [*_acting(dataset, managed), *_waiting(dataset, policies.get("policies", []))]
+        return Policies(
+            unseen=f"Whether a policy of Index State Management removes indices of {dataset.name!r} is not known: the "
+            f"user may not ask (cluster:admin/opendistro/ism/policy/search, "
+            f"indices:admin/opensearch/ism/managedindex)."
+        )
+    policies = {found["_id"]: found["policy"] for found in listed.get("policies", [])}
+    return Policies([*_acting(dataset, managed, policies), *_waiting(dataset, policies)])
 
 
 def _managed(client: OpenSearch, dataset: Dataset) -> dict[str, str]:
@@ -52,32 +67,37 @@ def _managed(client: OpenSearch, dataset: Dataset) -> dict[str, str]:
     return found
 
 
-def _acting(dataset: Dataset, managed: Mapping[str, str]) -> Iterator[str]:
+def _acting(dataset: Dataset, managed: Mapping[str, str], policies: Mapping[str, Any]) -> Iterator[str]:
     for policy in sorted(set(managed.values())):
+        actions = _removing(policies[policy]) if policy in policies else ["perhaps delete"]  # not listed for us
+        if not actions:
+            continue
         months = sorted(i for i, p in managed.items() if p == policy and dataset.history.names.date_in(i))
         days = sorted(i for i, p in managed.items() if p == policy and dataset.raw.names.date_in(i))
+        will = f"will {' and '.join(actions)}"
         if months:
             yield (
-                f"The policy {policy!r} manages {_first(months)}, the only copy of days whose raw index is gone. Take "
-                f"it off them (POST _plugins/_ism/remove/{dataset.history.names.expression}) unless it only moves data."
+                f"The policy {policy!r} {will} {_first(months)}, the only copy of days whose raw index is gone. "
+                f"Take it off them: POST _plugins/_ism/remove/{dataset.history.names.expression}."
             )
         if days:
             yield (
-                f"The policy {policy!r} manages {_first(days)}. If it deletes, closes or shrinks them, days may go "
-                f"before they are proven; let Strata delete them, and the policy do the rest."
+                f"The policy {policy!r} {will} {_first(days)}, proven or not. Take that action out of it, Strata "
+                f"deletes raw days behind their proof."
             )
 
 
-def _waiting(dataset: Dataset, policies: list[Mapping[str, Any]]) -> Iterator[str]:
+def _waiting(dataset: Dataset, policies: Mapping[str, Any]) -> Iterator[str]:
     """Policies whose template takes raw days that producers will make, and removes them."""
     sample = dataset.raw_index(_SAMPLE)
-    for policy in (found["policy"] for found in policies):
+    for name, policy in sorted(policies.items()):
         patterns = [p for template in policy.get("ism_template") or [] for p in template.get("index_patterns", [])]
         matching = [pattern for pattern in patterns if fnmatchcase(sample, pattern)]
-        if matching and (removing := _removing(policy)):
+        if matching and (actions := _removing(policy)):
             yield (
-                f"The policy {policy['policy_id']!r} takes new raw days by its pattern {matching[0]!r} and will "
-                f"{' and '.join(removing)} them, proven or not. Leave that action out, Strata deletes behind its proof."
+                f"The policy {name!r} takes new raw days by its pattern {matching[0]!r} and will "
+                f"{' and '.join(actions)} them, proven or not. Take that action out of it, Strata deletes raw days "
+                f"behind their proof."
             )
 
 

@@ -42,10 +42,13 @@ class ListExpiredOperator(DatasetOperator):
 
     def execute(self, context: Context) -> list[dict[str, str]]:
         """List; nothing is changed."""
+        from opensearch_strata.history.policies import policies_over
         from opensearch_strata.retention import list_expired
 
         dataset = self.dataset
         expired = list_expired(self.client, dataset, self.day, datetime.now(UTC))
+        for danger in policies_over(self.client, self.dataset).dangers:
+            self.log.warning("%s", danger)
         if expired.undated:
             self.log.warning(
                 "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
