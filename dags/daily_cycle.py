@@ -53,7 +53,7 @@ as its end). Until then they stay raw: a day is condensed and proven before it i
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
@@ -148,12 +148,20 @@ def daily_cycle(dataset: Dataset) -> DAG:
     return dag
 
 
-for dataset in load_definitions(datasets_dir()).datasets.values():
-    # One dataset never takes the DAGs of the others away. dataset_definitions.py shows what is wrong with it.
-    try:
-        cycle = daily_cycle(dataset)
-        cycle.timetable.validate()
-    except Exception:
-        logging.getLogger(__name__).exception("The DAG of dataset %r cannot be built.", dataset.name)
-    else:
-        globals()[cycle.dag_id] = cycle
+def build(datasets: Iterable[Dataset]) -> tuple[dict[str, DAG], list[str]]:
+    """The DAGs by their ids, and sentences on datasets of which Airflow can make none."""
+    dags, unbuilt = {}, []
+    for dataset in datasets:
+        try:
+            dag = daily_cycle(dataset)
+            dag.timetable.validate()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and keeps no other DAG away
+            name = dataset.name
+            unbuilt.append(f"{name}.yaml: Airflow cannot make a DAG of {name!r}: {error!r}. Mend the dataset.")
+        else:
+            dags[dag.dag_id] = dag
+    return dags, unbuilt
+
+
+DAGS, UNBUILT = build(load_definitions(datasets_dir()).datasets.values())
+globals().update(DAGS)

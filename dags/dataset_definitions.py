@@ -5,8 +5,12 @@ This file holds no Airflow DAG. ``strata check`` prints the same sentences.
 
 from __future__ import annotations
 
+from pathlib import Path
+from runpy import run_path
+
 from opensearch_strata.definitions import datasets_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
 
-if problems := load_definitions(datasets_dir()).problems:
+unbuilt = run_path(str(Path(__file__).with_name("daily_cycle.py")))["UNBUILT"]
+if problems := [*load_definitions(datasets_dir()).problems, *unbuilt]:
     raise DefinitionError(" ".join(problems))

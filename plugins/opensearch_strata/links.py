@@ -17,41 +17,40 @@ if TYPE_CHECKING:
 
 
 class _StoredLink(BaseOperatorLink):
-    """A URL that the task pushed before it began to work."""
+    """A URL that the task pushed before it began to work.
 
-    xcom = ""
+    Under the key from which Airflow's UI reads it: Airflow itself fills that only when a task has ended, which for a
+    job that was waited for is too late to look at it.
+    """
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Remember the URL for this task instance."""
-        context["ti"].xcom_push(key=cls.xcom, value=url)
+        """Show the URL for this task instance from now on; an empty one: show no link."""
+        context["ti"].xcom_push(key=cls().xcom_key, value=url)
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """The URL, empty if the task has not come to it."""
+        """The URL, empty if there is none to show."""
         from airflow.sdk.execution_time.xcom import XCom
 
-        return str(XCom.get_value(key=self.xcom, ti_key=ti_key) or "")
+        return str(XCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
 
 
 class RawIndexLink(_StoredLink):
     """The raw day."""
 
     name = "Raw index"
-    xcom = "raw_index_url"
 
 
 class MonthIndexLink(_StoredLink):
     """The history month."""
 
     name = "History month"
-    xcom = "month_index_url"
 
 
 class TransformJobLink(_StoredLink):
-    """The transform job; gone when the job is done and removed."""
+    """The transform job, as long as there is one."""
 
     name = "Transform job"
-    xcom = "transform_job_url"
 
 
 def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: date) -> None:

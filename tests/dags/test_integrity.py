@@ -10,6 +10,7 @@ import pytest
 
 from local.places import PROJECT
 from opensearch_strata.definitions import datasets_dir, load_definitions
+from opensearch_strata.schedule import Cycle
 from tests.dags.conftest import load_bag
 
 HEAVY = {"opensearchpy", "pandas", "boto3", "botocore", "isal", "zstandard", "cramjam", "rich", "mmh3", "typer"}
@@ -79,6 +80,22 @@ def test_a_broken_dataset_is_an_import_error_and_breaks_no_other_dag(include: Pa
     assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill"}
     assert list(bag.import_errors) == ["dataset_definitions.py"]
     assert "broken.yaml: speed: unknown key" in bag.import_errors["dataset_definitions.py"]
+
+
+def test_a_dataset_of_which_airflow_can_make_no_dag_is_told_and_breaks_no_other_dag(
+    include: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
+    (include / "datasets" / "flights.yaml").write_text(sound)
+    (include / "datasets" / "odd.yaml").write_text(
+        sound.replace("flights", "odd").replace("delete: true", "schedule: 7 7 * * *")
+    )
+    odd = {"7 7 * * *": "77 * * * *"}  # as if a schedule passed our own rules and not Airflow's
+    monkeypatch.setattr(Cycle, "cron", property(lambda cycle: odd.get(cycle.schedule, cycle.schedule)))
+    bag = load_bag()
+    assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill"}
+    assert list(bag.import_errors) == ["dataset_definitions.py"]
+    assert "odd.yaml: Airflow cannot make a DAG of 'odd'" in bag.import_errors["dataset_definitions.py"]
 
 
 @pytest.mark.parametrize("file", ["daily_cycle.py", "archive_backfill.py"])

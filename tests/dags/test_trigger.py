@@ -101,6 +101,21 @@ def test_a_kill_stops_the_job(killed: str, api: TransformApi, stream: Stream, th
     assert not through.plugins.transforms.get(id=trigger.job_id)["transform"]["enabled"]
 
 
+def test_a_kill_of_a_job_that_is_written_to_in_the_same_moment_is_no_error(
+    api: TransformApi, stream: Stream, through: OpenSearch
+) -> None:
+    api.faults.pick_up_jobs = False
+    stream.fill(count=50)
+    trigger = submitted(through, stream)
+    operator = CondenseOperator(task_id="condense", dataset=stream.dataset, cycle={"day": str(DAY)})
+    api.faults.refuse(1, 409, path=f"/{trigger.job_id}/_stop")
+    operator.on_kill()
+    assert not through.plugins.transforms.get(id=trigger.job_id)["transform"]["enabled"]
+    api.faults.refuse(6, 409, path=f"/{trigger.job_id}/_stop")
+    operator.on_kill()
+    asyncio.run(trigger.on_kill())
+
+
 def test_a_kill_of_a_job_that_is_gone_is_no_error(stream: Stream, api: TransformApi) -> None:
     trigger = TransformJobTrigger("opensearch_default", stream.dataset.transform_id(DAY), 0, PATIENCE, {})
     asyncio.run(trigger.on_kill())

@@ -69,7 +69,7 @@ class Faults:
         self._queue(1, RunFault(double_row=True))
 
     def refuse(self, times: int, status: int, path: str = "") -> None:
-        """Answer the next `times` requests with `path` in their path with `status` (429 or 503)."""
+        """Answer the next `times` requests with `path` in their path with `status` (409, 429 or 503)."""
         with self._guard:
             self._refusals.extend([(status, path)] * times)
 

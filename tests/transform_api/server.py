@@ -27,6 +27,7 @@ PREVIEW_BUCKETS = 10
 LOCK_MINUTES = 30
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 REFUSALS = {
+    409: ("version_conflict_engine_exception", "version conflict, required seqNo [8], current document has seqNo [9]"),
     429: ("opensearch_rejected_execution_exception", "rejected execution of coordinating operation"),
     503: ("cluster_block_exception", "blocked by: [SERVICE_UNAVAILABLE/2/no cluster-manager];"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 import math
 from threading import Event
 from typing import Any
@@ -298,3 +299,15 @@ def test_an_event_loop_goes_on_while_credentials_are_renewed() -> None:
 
         asyncio.run(ask_beside_it())
     assert len(server.sent) == 1
+
+
+@pytest.mark.parametrize(("status", "warnings"), [(404, 0), (400, 0), (403, 1), (429, 1), (500, 1)])
+def test_what_a_healthy_run_asks_for_in_vain_is_no_warning(
+    status: int, warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with build_client(ClientSettings.from_url("http://127.0.0.1:1")) as client:
+        connection = client.transport.get_connection()
+        connection.log_request_fail("GET", "http://127.0.0.1:1/x", "/x", b"", 0.1, status, "{}")
+        connection.log_request_fail("GET", "http://127.0.0.1:1/x", "/x", b"", 0.1, status_code=status)
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(told) == 2 * warnings

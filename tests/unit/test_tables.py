@@ -10,7 +10,7 @@ import pytest
 from opensearch_strata.history.coverage import DayCoverage
 from opensearch_strata.history.engines.run import EngineRun
 from opensearch_strata.history.verify import Check, Proof
-from opensearch_strata.tables import Table, coverage_table, proof_table, run_table, shown, size
+from opensearch_strata.tables import Table, coverage_table, proof_table, run_table, shown, size, some_names
 from tests.streams import DAY
 
 
@@ -51,6 +51,37 @@ def test_a_table_shows_every_cell() -> None:
         "| two  |      - |",
         "+------+--------+",
     ]
+
+
+SENTENCE = "was kept: " + "what is said of a day can be long " * 8
+
+
+@pytest.mark.parametrize("width", [20, 60, 140])
+def test_titles_and_words_are_never_broken(width: int) -> None:
+    long = Table(
+        "A title that is longer than the table below it " * 4, ("index", "note"), [("flights-2013.01.01", SENTENCE)]
+    )
+    lines = long.text(width).splitlines()
+    assert lines[0] == long.title
+    assert all("flights-2013.01.01" not in line or line.startswith("| flights-2013.01.01 |") for line in lines)
+    cells = [line.split("|")[2].strip() for line in lines if line.startswith("|")]
+    assert " ".join(cells[1:]).split() == SENTENCE.split()
+    assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_in_a_pipe_each_row_is_a_line() -> None:
+    lines = Table("t", ("index", "note"), [("a", SENTENCE), ("b", SENTENCE * 9)]).text(width=None).splitlines()
+    assert len(lines) == len(["title", "rule", "head", "rule", "a", "b", "rule"])
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, ""), (2, "x0, x1"), (10, ", ".join(f"x{n}" for n in range(10)))])
+def test_few_names_are_all_told(count: int, text: str) -> None:
+    assert some_names([f"x{number}" for number in range(count)]) == text
+
+
+def test_many_names_are_told_by_the_first_and_the_last() -> None:
+    told = some_names([f"x{number}" for number in range(59)])
+    assert told == "x0, x1, x2, x3, x4, x5, x6, x7, x8, … (49 more), x58"
 
 
 def test_brackets_stay() -> None:

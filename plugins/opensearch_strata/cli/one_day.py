@@ -116,7 +116,7 @@ def verify(
             _mark(client, definition, proof)
     if as_json:
         print_json({"dataset": dataset, **_proof_json(proof)})
-    elif proof.checks:
+    elif proof.checks and proof.rows:  # of a day that was never condensed one sentence says more
         from opensearch_strata.tables import proof_table
 
         print_table(proof_table(proof))

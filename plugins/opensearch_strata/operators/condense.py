@@ -70,12 +70,11 @@ class CondenseOperator(DatasetOperator):
             )
         engine = choose_engine(self.client, dataset, raw, self.engine)
         by_job = engine == "transform_job"
-        TransformJobLink.persist(
-            context, transform_url(self.hook.settings.url, dataset.transform_id(day)) if by_job else ""
-        )
+        if by_job:
+            TransformJobLink.persist(context, transform_url(self.hook.settings.url, dataset.transform_id(day)))
         if by_job and self.deferrable:
             self._submit_and_defer(raw, restarts=0, passes=1)
-        return self._done(condense_admitted(self.client, dataset, raw, engine, self._tell_progress))
+        return self._done(context, condense_admitted(self.client, dataset, raw, engine, self._tell_progress))
 
     def _tell_progress(self, documents: int) -> None:
         """One line for each step that did something."""
@@ -107,7 +106,7 @@ class CondenseOperator(DatasetOperator):
         )
         raise AssertionError("defer() does not return")
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Take up the work when the job is over: finish it, start it again, or condense a source that moved."""
         import time
 
@@ -130,7 +129,7 @@ class CondenseOperator(DatasetOperator):
             self._defer(raw, int(time.time() * 1000), progress["restarts"] + 1, progress["passes"])
         moved = settled(self.client, raw, run)
         if moved is None:
-            return self._done(run)
+            return self._done(context, run)
         if progress["passes"] >= MAX_PASSES:
             raise TransientError(still_moving(moved))
         self.log.info("source moved, condensing again", index=raw.index, was=raw.documents, now=moved.documents)
@@ -143,7 +142,9 @@ class CondenseOperator(DatasetOperator):
         if isinstance(self.cycle, dict):
             stop(self.client, self.dataset.transform_id(self.day))
 
-    def _done(self, run: EngineRun) -> dict[str, Any]:
+    def _done(self, context: Context, run: EngineRun) -> dict[str, Any]:
+        if run.engine == "transform_job":
+            TransformJobLink.persist(context, "")  # the job is done and removed
         index = self.dataset.raw_index(self.day)
         self.log.info("%s", run_table(index, run))
         self.log.info("condensed", index=index, documents=run.documents, rows=run.rows, engine=run.engine)

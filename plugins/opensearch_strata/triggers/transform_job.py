@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from opensearch_strata.errors import explain, is_transient
 from opensearch_strata.history.engines.job_state import (
     NODE_STARTS,
+    STOP_PAUSES,
     JobState,
     Patience,
     assess,
@@ -107,11 +108,16 @@ class TransformJobTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Stop the job when a person marks or clears the waiting task."""
-        from opensearchpy import NotFoundError, RequestError
+        from opensearchpy import ConflictError, NotFoundError, RequestError
 
         client = await self._client()
         try:
-            await client.plugins.transforms.stop(id=self.job_id)
+            for pause in STOP_PAUSES:
+                try:
+                    await client.plugins.transforms.stop(id=self.job_id)
+                    break
+                except ConflictError:
+                    await asyncio.sleep(pause)
         except (NotFoundError, RequestError):
             self.log.info("nothing to stop", transform_id=self.job_id)
         finally:

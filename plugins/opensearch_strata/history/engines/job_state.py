@@ -10,6 +10,10 @@ from typing import Any, Literal
 _SILENT_MS = 30_000
 
 
+STOP_PAUSES = (0.1, 0.3, 0.0)
+"""Seconds after each attempt to stop a job that its own run was changing in the same moment (409)."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long a job may be silent, in seconds.

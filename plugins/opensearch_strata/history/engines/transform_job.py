@@ -12,6 +12,7 @@ from opensearch_strata.errors import Refused, StrataError, TransientError, expla
 from opensearch_strata.history.aggregation import PAGE_SIZE
 from opensearch_strata.history.engines.job_state import (
     NODE_STARTS,
+    STOP_PAUSES,
     JobState,
     Patience,
     assess,
@@ -255,13 +256,18 @@ def remove(client: OpenSearch, dataset: Dataset, day: date) -> None:
 
 
 def stop(client: OpenSearch, job_id: str) -> None:
-    """Ask a job to stop; one that is gone or over is fine."""
-    from opensearchpy import NotFoundError, RequestError
+    """Ask a job to stop; one that is gone or over is fine, and so is one that somebody changes just now."""
+    from opensearchpy import ConflictError, NotFoundError, RequestError
 
-    try:
-        client.plugins.transforms.stop(id=job_id)
-    except (NotFoundError, RequestError):
-        return
+    for pause in STOP_PAUSES:
+        try:
+            client.plugins.transforms.stop(id=job_id)
+        except ConflictError:
+            time.sleep(pause)
+        except (NotFoundError, RequestError):
+            return
+        else:
+            return
 
 
 def condense_by_job(

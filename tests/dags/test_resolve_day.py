@@ -1,0 +1,46 @@
+"""Which day a run is about, and whether it may delete: above all a run that nobody started by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.utils.types import DagRunType
+
+from opensearch_strata.operators.resolve_day import ResolveDayOperator
+from tests.streams import dataset_of
+
+DEFAULTS = {"day": None, "dry_run": True, "redefine": False, "allow_poorer": False}
+WORDS: dict[str, dict[str, Any]] = {
+    "none": {"delete": False},
+    "not confirmed": {"delete": True},
+    "confirmed for something else": {"delete": True, "delete_confirmed": "keep 7 days of t-{day} in UTC, 0badf00d"},
+    "confirmed": {},
+}
+
+
+def resolved(word: str, kind: DagRunType, **params: Any) -> dict[str, Any]:
+    """What the task finds in a run of a kind, for 2024-05-06."""
+    run = SimpleNamespace(run_type=kind, partition_key="2024-05-06", conf=params)
+    operator = ResolveDayOperator(task_id="resolve_day", dataset=dataset_of("t", cycle=WORDS[word]))
+    return operator.execute({"params": {**DEFAULTS, **params}, "dag_run": run})  # type: ignore[typeddict-item]
+
+
+@pytest.mark.parametrize("word", ["none", "not confirmed", "confirmed for something else"])
+@pytest.mark.parametrize("kind", [DagRunType.SCHEDULED, DagRunType.MANUAL, DagRunType.BACKFILL_JOB])
+def test_no_run_of_any_kind_deletes_without_a_confirmed_word(word: str, kind: DagRunType) -> None:
+    assert resolved(word, kind)["dry_run"]
+    assert resolved(word, kind, dry_run=False)["dry_run"]
+
+
+def test_with_it_the_clock_deletes_and_a_person_who_says_so() -> None:
+    assert not resolved("confirmed", DagRunType.SCHEDULED)["dry_run"]
+    assert not resolved("confirmed", DagRunType.MANUAL, dry_run=False)["dry_run"]
+    assert resolved("confirmed", DagRunType.MANUAL)["dry_run"]
+    assert resolved("confirmed", DagRunType.BACKFILL_JOB)["dry_run"]
+
+
+def test_a_run_of_the_clock_knows_its_day() -> None:
+    assert resolved("none", DagRunType.SCHEDULED)["day"] == str(date(2024, 5, 6))
