@@ -42,7 +42,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
 
-    def rich(self) -> RichTable:
+    def _rich(self) -> RichTable:
         """The rows for a rich console; columns are never narrower than their longest word."""
         from rich import box
         from rich.table import Table as RichTable
@@ -71,8 +71,10 @@ class Table:
         """
         from rich.console import Console
 
-        out = StringIO()
-        Console(file=out, width=width or _ENDLESS, color_system=None).print(self.rich(), crop=False)
+        out, table = StringIO(), self._rich()
+        least = Console(file=out, width=_ENDLESS, color_system=None).measure(table).minimum
+        console = Console(file=out, width=max(width or _ENDLESS, least), color_system=None)
+        console.print(table, crop=False)
         return f"{printable(self.title)}\n{out.getvalue().rstrip()}"
 
     def __str__(self) -> str:

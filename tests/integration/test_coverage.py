@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from unittest.mock import patch
+from urllib.parse import unquote
 
+from opensearchpy import OpenSearch
+
+from opensearch_strata.history import coverage as coverage_module
 from opensearch_strata.history.coverage import DayCoverage, coverage
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.faults.rules import refused
 from tests.mutations import drop_a_row
 from tests.streams import DAY, Stream, StreamFactory, measurements
 
@@ -32,6 +39,37 @@ def test_each_day_has_its_place(stream: Stream) -> None:
         30: "raw and history",
     }
     assert list(places(stream)) == sorted(places(stream))
+
+
+def test_what_cannot_be_read_is_told_and_hides_no_day(
+    make_stream: StreamFactory, proxy: FaultyProxy, through: OpenSearch
+) -> None:
+    stream = make_stream()
+    for offset in range(4):
+        stream.fill(DAY + timedelta(days=offset), count=10)
+    stream.client.indices.close(index=stream.dataset.raw_index(DAY + timedelta(days=1)))
+    broken = stream.dataset.raw_index(DAY + timedelta(days=2))
+    rollup = stream.create(index=f"{stream.dataset.name}-rollup")
+
+    def answer(request: Request, forward: Forward) -> Answer:
+        """As searches that include a rollup index, or an index whose files are damaged, are answered."""
+        if any(name in unquote(request.path) for name in (broken, rollup, "*")):
+            return refused(400, "search_phase_execution_exception")(request, forward)
+        return forward(request)
+
+    proxy.add(answer, path="_search", times=100)
+    found = {(found.day - DAY).days: found for found in coverage(through, stream.dataset)}
+    assert {day: one.place for day, one in found.items()} == {0: "raw", 1: "unreadable", 2: "unreadable", 3: "raw"}
+    assert found[1].problem == f"{stream.dataset.raw_index(DAY + timedelta(days=1))} is closed."
+    assert found[2].problem.startswith("OpenSearch answered 400")
+
+
+def test_names_of_many_days_fit_into_requests(stream: Stream) -> None:
+    for offset in range(4):
+        stream.create(DAY + timedelta(days=offset))
+    with patch.object(coverage_module, "_LONGEST", 2 * len(stream.dataset.raw_index(DAY)) + 1):
+        assert set(places(stream).values()) == {"raw"}
+        assert len(places(stream)) == 4
 
 
 def test_numbers_of_a_day(stream: Stream) -> None:
@@ -88,4 +126,4 @@ def test_closed_days_and_empty_clusters(make_stream: StreamFactory) -> None:
     stream.fill(count=10)
     stream.client.indices.close(index=stream.dataset.raw_index(DAY))
     stream.fill(DAY + timedelta(days=1), count=10)
-    assert places(stream) == {1: "raw"}
+    assert places(stream) == {0: "unreadable", 1: "raw"}

@@ -7,6 +7,7 @@ Names of indices, keys of objects and values of documents are others' text: what
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,16 +56,8 @@ def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout, as wide as the terminal; in a pipe each row is a line."""
-    if not sys.stdout.isatty():
-        typer.echo(table.text(width=None))
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console()
-    console.print(Text(printable(table.title), style="bold"), soft_wrap=True)
-    console.print(table.rich(), crop=False)
+    """A table on stdout, as wide as the terminal if its words allow; in a pipe each row is a line."""
+    typer.echo(table.text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
 def say(sentence: str) -> None:

@@ -59,6 +59,8 @@ def status(
     from opensearch_strata.tables import coverage_table
 
     print_table(coverage_table(dataset, days))
+    for problem in (day.problem for day in days if day.problem):
+        say(f"Cannot be read, and is therefore never deleted: {problem}")
     say(_behind(dataset, behind))
 
 
@@ -71,6 +73,7 @@ def _day_json(day: DayCoverage) -> dict[str, Any]:
         "rows": day.rows,
         "carried": day.carried,
         "history_bytes": day.history_bytes,
+        "problem": day.problem,
     }
 
 

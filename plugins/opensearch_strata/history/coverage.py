@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import StrataError, explain
 from opensearch_strata.naming import day_of_transform
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-Place = Literal["raw", "raw and history", "history", "differs"]
+Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
+
+_LONGEST = 3000  # characters of names in one request: servers take 4 KiB in its first line
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class DayCoverage:
     :param rows: rows of history
     :param carried: raw documents that the rows stand for
     :param history_bytes: the rows' share, by number, of their month's primary shards
+    :param problem: why the raw day cannot be read, empty if it can
     """
 
     day: date
@@ -33,10 +38,13 @@ class DayCoverage:
     rows: int = 0
     carried: int = 0
     history_bytes: int = 0
+    problem: str = ""
 
     @property
     def place(self) -> Place:
         """Where the day is; ``differs`` if raw and rows count different documents."""
+        if self.problem:
+            return "unreadable"
         if self.raw_documents is None:
             return "history"
         if not self.rows:
@@ -45,53 +53,94 @@ class DayCoverage:
 
 
 def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
-    """Every day that is raw or history, oldest first."""
+    """Every day that is raw or history, oldest first.
+
+    Only what bears the name of a raw day is asked for its documents: what else matches the pattern (a rollup, a backup)
+    may not answer such a search, and a raw day that is closed or red is told and hides no other.
+    """
     raw = _raw_days(client, dataset)
     rows = _history_days(client, dataset)
     days = []
     for day in sorted(raw.keys() | rows.keys()):
-        documents, raw_bytes = raw.get(day, (None, 0))
-        days.append(DayCoverage(day, documents, raw_bytes, *rows.get(day, (0, 0, 0))))
+        count = raw.get(day, _RawCount(None))
+        carried = rows.get(day, (0, 0, 0))
+        days.append(DayCoverage(day, count.documents, count.size, *carried, problem=count.problem))
     return days
 
 
-def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int]]:
-    """Day -> (documents, bytes)."""
+@dataclass(frozen=True)
+class _RawCount:
+    documents: int | None
+    size: int = 0
+    problem: str = ""
+
+
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
     names = dataset.raw.names
+    filters = "*.settings.index.uuid,*.settings.index.verified_before_close"
+    params = {"expand_wildcards": "open,closed", "filter_path": filters}
+    there: dict[str, Any] = client.indices.get(index=names.expression, params=params)
+    closed = {name for name, body in there.items() if body["settings"]["index"].get("verified_before_close") == "true"}
+    dated = {name: day for name in sorted(there) if (day := names.date_in(name))}
     sizes = _sizes(client, names.expression)
-    documents = _documents(client, names.expression)
-    return {day: (documents.get(name, 0), size) for name, (_, size) in sizes.items() if (day := names.date_in(name))}
+    documents: dict[str, int | str] = {}
+    for batch in _batches([name for name in dated if name not in closed]):
+        documents |= _documents(client, batch)
+    days = {}
+    for name, day in dated.items():
+        found = documents.get(name, f"{name} is closed.")
+        size = sizes.get(name, 0)
+        days[day] = _RawCount(None, size, found) if isinstance(found, str) else _RawCount(found, size)
+    return days
 
 
-def _documents(client: OpenSearch, expression: str) -> dict[str, int]:
-    """Index name -> documents as searches count them: statistics count nested objects too."""
-    indices = {"field": "_index"}
-    aggs = {"indices": {"terms": {**indices, "size": 10_000}, "aggs": {"documents": {"value_count": indices}}}}
-    answer = decisive.search(client, expression, {"size": 0, "aggs": aggs})
+def _batches(names: list[str]) -> Iterator[list[str]]:
+    """Names that go into one request together."""
+    batch: list[str] = []
+    for name in names:
+        if batch and len(",".join([*batch, name])) > _LONGEST:
+            yield batch
+            batch = []
+        batch.append(name)
+    if batch:
+        yield batch
+
+
+def _documents(client: OpenSearch, indices: list[str]) -> dict[str, int | str]:
+    """Index name -> documents as searches count them (statistics count nested objects too), or why none answers."""
+    from opensearchpy import OpenSearchException
+
+    by_index = {"field": "_index"}
+    aggs = {"indices": {"terms": {**by_index, "size": 10_000}, "aggs": {"documents": {"value_count": by_index}}}}
+    expression = ",".join(indices)
+    try:
+        # A shard that nobody searches is not refreshed by itself.
+        decisive.refresh(client, expression)
+        answer = decisive.search(client, expression, {"size": 0, "aggs": aggs})
+    except (StrataError, OpenSearchException) as error:
+        if len(indices) == 1:
+            return {indices[0]: explain(error)}
+        return {name: found for one in indices for name, found in _documents(client, [one]).items()}
     found = answer["aggregations"]["indices"]["buckets"] if "aggregations" in answer else []
-    return {bucket["key"]: bucket["documents"]["value"] for bucket in found}
+    return {**dict.fromkeys(indices, 0), **{bucket["key"]: bucket["documents"]["value"] for bucket in found}}
 
 
-def _sizes(client: OpenSearch, expression: str) -> dict[str, tuple[int, int]]:
-    """Index name -> (Lucene documents, bytes) of its primary shards, after a refresh.
-
-    A shard that nobody searches is not refreshed by itself, and statistics are no search.
-    """
-    decisive.refresh(client, expression, expand_wildcards="open")
-    stats = client.indices.stats(index=expression, metric="docs,store", params={"expand_wildcards": "open"})
-    return {
-        name: (body["primaries"]["docs"]["count"], body["primaries"]["store"]["size_in_bytes"])
-        for name, body in stats["indices"].items()
-    }
+def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
+    """Index name -> bytes of its primary shards."""
+    stats = client.indices.stats(index=expression, metric="store", params={"expand_wildcards": "open"})
+    return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in stats["indices"].items()}
 
 
 def _history_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int, int]]:
     """Day -> (rows, documents they carry, their bytes)."""
     days: dict[date, tuple[int, int, int]] = {}
-    for index, (total, size) in _sizes(client, dataset.history.names.expression).items():
-        if dataset.history.names.date_in(index) is None or not total:
+    for index, size in _sizes(client, dataset.history.names.expression).items():
+        if dataset.history.names.date_in(index) is None:
             continue
-        for bucket in _transforms(client, index):
+        decisive.refresh(client, index)
+        buckets = _transforms(client, index)
+        total = sum(bucket["rows"]["value"] for bucket in buckets)
+        for bucket in buckets:
             if day := day_of_transform(dataset.name, bucket["key"]):
                 rows = bucket["rows"]["value"]
                 days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
