@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -241,3 +243,20 @@ class Interrupting:
         if not self._left:
             raise KeyboardInterrupt
         return 0.0
+
+
+def test_who_waits_for_the_lease_of_another_machine_says_so_and_no_end(archive: Archive) -> None:
+    listed = archive.put(ndjson(range(50)))
+    archive.lease = 2
+    (row,) = archive.ledger.claim([(listed.place, listed.size)], SPAN, "run-b/0").claimed
+    archive.ledger.renew([replace(row, process="elsewhere/boot/pid:[1]/1/1")])
+    archive.load(progress_every=0)
+    waits = [progress for progress in archive.progress if progress.waiting]
+    assert waits
+    assert {progress.eta for progress in waits} == {None}
+    assert re.fullmatch(
+        r"waiting for 1 object that run-b/0 is loading; if nobody renews that, free in [012] s", waits[0].waiting
+    )
+    assert archive.progress[-1].waiting == ""
+    archive.assert_loaded(range(50))
+    archive.assert_done()

@@ -42,3 +42,17 @@ def test_a_meter_without_patience_reports_each_time():
     meter.tick(0, 0, 0)
     meter.tick(1, 1, 1)
     assert len(said) == 2
+
+
+def test_who_waits_has_no_end_in_sight_and_says_for_what():
+    said: list[Progress] = []
+    meter = Meter(2, 4 * MB, said.append, every=0)
+    meter.waiting = "waiting for 1 object that run-b is loading; if nobody renews that, free in 88 s"
+    meter.tick(1, 2 * MB, 10)
+    meter.waiting = ""
+    meter.tick(2, 4 * MB, 20)
+    waits, goes_on = said
+    assert waits.eta is None
+    assert str(waits).endswith(f", {waits.waiting}")
+    assert "ETA" not in str(waits)
+    assert "waiting" not in str(goes_on)

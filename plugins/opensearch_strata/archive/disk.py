@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.patience import part_of, patiently
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
+
+PATIENCE = 20.0
+"""Seconds for which the cluster is asked; nothing is at stake meanwhile."""
 
 _SETTINGS = "cluster.routing.allocation.disk"
 _UNITS = {"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
@@ -24,14 +30,21 @@ def free_below_watermark(client: OpenSearch) -> int | None:
     from opensearchpy.exceptions import AuthorizationException, NotFoundError
 
     try:
-        nodes = client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})["nodes"]
-        settings = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
+        nodes = patiently(lambda: part_of(_disks(client), "nodes"), PATIENCE)
+        settings = cluster_settings(client)
     except (AuthorizationException, NotFoundError):
         return None
     watermark = _watermark(settings)
     disks = [node["fs"]["total"] for node in nodes.values() if "data" in node["roles"]]
     free = [int(disk["available_in_bytes"]) - kept_free(watermark, disk["total_in_bytes"]) for disk in disks]
     return sum(max(0, room) for room in free)
+
+
+def cluster_settings(client: OpenSearch) -> Mapping[str, Any]:
+    """Settings of the cluster, flat, by where they are set; with the defaults."""
+    params = {"include_defaults": "true", "flat_settings": "true"}
+    answer: Mapping[str, Any] = patiently(lambda: client.cluster.get_settings(params=params), PATIENCE)
+    return answer
 
 
 def kept_free(watermark: str, total: int) -> int:
@@ -47,19 +60,21 @@ def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
 
     :param raw_index: the name of a raw day that is to come, by which the template is found
     """
-    nodes = int(client.cluster.health(params={"filter_path": "number_of_data_nodes"})["number_of_data_nodes"])
+    params = {"filter_path": "number_of_data_nodes"}
+    nodes = int(patiently(lambda: part_of(client.cluster.health(params=params), "number_of_data_nodes"), PATIENCE))
     names = dataset.raw.names
-    found = client.indices.get_settings(
-        index=names.expression, params={"flat_settings": "true", "expand_wildcards": "all"}
-    )
-    days = [index["settings"] for name, index in found.items() if names.date_in(name)]
+    settings_of = partial(client.indices.get_settings, index=names.expression)
+    params = {"flat_settings": "true", "expand_wildcards": "all"}
+    found = patiently(lambda: {n: part_of(one, "settings") for n, one in settings_of(params=params).items()}, PATIENCE)
+    days = [settings for name, settings in found.items() if names.date_in(name)]
     settings = days or [template_settings(client, raw_index)]
     return 1 + min(max(0, nodes - 1), max(replicas_of(one, nodes) for one in settings))
 
 
 def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
     """Settings that the index template gives to an index of this name, flat; legacy templates are not looked at."""
-    answer = client.transport.perform_request("POST", f"/_index_template/_simulate_index/{index}")
+    url = f"/_index_template/_simulate_index/{index}"
+    answer = patiently(lambda: client.transport.perform_request("POST", url), PATIENCE)
     settings = answer.get("template", {}).get("settings", {}).get("index", {})
     return {f"index.{name}": value for name, value in settings.items()}
 
@@ -76,6 +91,10 @@ def replicas_of(settings: Mapping[str, Any], nodes: int) -> int:
         others = max(0, nodes - 1)
         return others if most == "all" else min(others, int(most))
     return int(settings.get("index.number_of_replicas", 1))
+
+
+def _disks(client: OpenSearch) -> Any:
+    return client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})
 
 
 def _watermark(answer: Mapping[str, Any]) -> str:

@@ -234,7 +234,7 @@ class LedgerIndex:
         try:
             self.client.indices.create(index=self.name, body=shape)
         except RequestError as error:
-            if error.error != "resource_already_exists_exception":
+            if "resource_already_exists_exception" not in str(error.error):  # the text, where half of it was lost
                 raise
             return False
         return True

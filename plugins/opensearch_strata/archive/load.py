@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.archive.ahead import opened_ahead
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.dead_letters import DeadLetterFile
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ingest import Ingest, Poisoned, TakenOver, too_many_dead
 from opensearch_strata.archive.leases import Leases, Outcome
+from opensearch_strata.archive.ledger import now_ms
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, State
 from opensearch_strata.archive.limits import Limits
 from opensearch_strata.archive.manifests import Manifests
@@ -171,8 +173,9 @@ class _Load:
                 busy |= self._load_free(chunk)
             busy |= self._complete()
             if busy:
-                _log.info("%d objects are being loaded by somebody else; waiting for them.", len(busy))
+                _log.info("Nothing else is left, %s.", self._meter.waiting)
             while busy:
+                self._tick()
                 time.sleep(self._poll)
                 busy = self._load_free(busy) | self._complete()
         self._result.seconds = self._tick(at_end=True)
@@ -181,6 +184,7 @@ class _Load:
     def _load_free(self, objects: Objects) -> Objects:
         """Load what nobody else is loading; returns the rest."""
         claims = self._ledger.claim(objects.items(), self._span, self._owner)
+        self._meter.waiting = "" if claims.claimed else _waiting(claims.busy)
         self._result.skipped += claims.done
         self._meter.leave_out(len(claims.done), sum(row.size for row in claims.done))
         tallies = [self._tally(row) for row in claims.claimed]
@@ -254,6 +258,19 @@ class _Load:
 
     def _tick(self, at_end: bool = False) -> float:
         return self._meter.tick(len(self._result.rows), self._ingest.bytes_in, self._ingest.events, at_end)
+
+
+def _waiting(busy: Sequence[ObjectRow]) -> str:
+    """What a load waits for that has nothing else to do; empty for no objects."""
+    if not busy:
+        return ""
+    owners = sorted({row.owner for row in busy})
+    more = f" and {len(owners) - 1} more" if len(owners) > 1 else ""
+    left = max(0, max(row.lease_until for row in busy) - now_ms()) / 1000
+    return (
+        f"waiting for {counted(len(busy), 'object')} that {owners[0]}{more} is loading; if nobody renews that, free in "
+        f"{left:,.0f} s"
+    )
 
 
 def _chunks(objects: Objects) -> Iterator[Objects]:

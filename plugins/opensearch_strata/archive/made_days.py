@@ -46,7 +46,7 @@ def create(client: OpenSearch, name: str, made_by: str) -> bool:
     try:
         made_safely(make)
     except RequestError as error:
-        if error.error == "resource_already_exists_exception":
+        if "resource_already_exists_exception" in str(error.error):  # the text, where half of it was lost
             # By us, if the answer to the first try was lost.
             return marks(client, [name]).get(name, Mark("", None)) == Mark(made_by, {})
         cure = (

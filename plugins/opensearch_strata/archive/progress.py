@@ -17,6 +17,7 @@ class Progress:
     :param bytes_read: bytes of S3, of ``bytes``
     :param events: events read
     :param seconds: since the batch began
+    :param waiting: what it waits for, empty if it goes on
     """
 
     objects_done: int
@@ -25,11 +26,12 @@ class Progress:
     bytes: int
     events: int
     seconds: float
+    waiting: str = ""
 
     @property
     def eta(self) -> float | None:
-        """Seconds that are left if it goes on like this; None if nobody can tell yet."""
-        if not self.bytes_read or not self.seconds:
+        """Seconds that are left if it goes on like this; None if nobody can tell, as when it waits for others."""
+        if self.waiting or not self.bytes_read or not self.seconds:
             return None
         return max(0, self.bytes - self.bytes_read) * self.seconds / self.bytes_read
 
@@ -37,6 +39,7 @@ class Progress:
         """``objects 12 of 40, 114.4 MiB of 381.5 MiB, 21,000 events/s, ETA 3 min``."""
         rate = self.events / self.seconds if self.seconds else 0
         left = "" if self.eta is None else f", ETA {_length(self.eta)}"
+        left = f", {self.waiting}" if self.waiting else left
         return (
             f"objects {self.objects_done:,} of {self.objects:,}, {size(self.bytes_read)} of "
             f"{size(self.bytes)}, {rate:,.0f} events/s{left}"
@@ -61,6 +64,8 @@ class Meter:
         self._on_progress = on_progress
         self._every = every
         self._started = self._told = time.monotonic()
+        self.waiting = ""
+        """What the batch waits for; empty if it goes on."""
 
     def leave_out(self, objects: int, size: int) -> None:
         """These were loaded before, or by somebody else."""
@@ -73,5 +78,7 @@ class Meter:
         seconds = now - self._started
         if at_end or now - self._told >= self._every:
             self._told = now
-            self._on_progress(Progress(objects_done, self._objects, bytes_read, self._size, events, seconds))
+            self._on_progress(
+                Progress(objects_done, self._objects, bytes_read, self._size, events, seconds, self.waiting)
+            )
         return seconds

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_strata.archive.disk import replicas_of, template_settings
+from opensearch_strata.archive.disk import PATIENCE, cluster_settings, replicas_of, template_settings
 from opensearch_strata.errors import Refused
+from opensearch_strata.patience import part_of, patiently
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -41,12 +42,15 @@ def shard_room(client: OpenSearch) -> ShardRoom | None:
 
     kept = ["active_shards", "initializing_shards", "unassigned_shards", "number_of_data_nodes"]
     try:
-        health = client.cluster.health(params={"filter_path": ",".join(kept)})
-        settings = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
+        *shards, nodes = patiently(lambda: _counts(client, kept), PATIENCE)
+        return ShardRoom(sum(shards), most_shards(cluster_settings(client), nodes), nodes)
     except (AuthorizationException, NotFoundError):
         return None
-    *shards, nodes = (int(health[name]) for name in kept)
-    return ShardRoom(sum(shards), most_shards(settings, nodes), nodes)
+
+
+def _counts(client: OpenSearch, names: Sequence[str]) -> list[int]:
+    health = client.cluster.health(params={"filter_path": ",".join(names)})
+    return [int(part_of(health, name)) for name in names]
 
 
 def most_shards(settings: Mapping[str, Any], data_nodes: int) -> int:

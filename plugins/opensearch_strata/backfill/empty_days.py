@@ -11,12 +11,15 @@ from opensearch_strata import decisive
 from opensearch_strata.archive import loading_settings, under_load
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.errors import StrataError, explain
+from opensearch_strata.patience import patiently
 from opensearch_strata.retention import allow_writes, block_writes, delete_index
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.dataset import Dataset
+
+_PATIENCE = 30.0  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -80,4 +83,8 @@ def delete_if_empty(client: OpenSearch, index: str, is_ours_alone: Callable[[], 
 
 def _is_empty(client: OpenSearch, index: str) -> bool:
     """Whether neither searches nor the primary shards themselves know of a document."""
-    return decisive.count(client, index) == 0 and decisive.primaries(client, index).documents == 0
+
+    def nothing() -> bool:
+        return decisive.count(client, index) == 0 and decisive.primaries(client, index).documents == 0
+
+    return patiently(nothing, _PATIENCE)

@@ -53,6 +53,7 @@ class _Sums:
             bytes=self._size,
             events=sum(batch.events for batch in batches),
             seconds=time.monotonic() - self._started,
+            waiting=progress.waiting,
         )
 
 

@@ -1,0 +1,103 @@
+"""One odd answer, to whatever request to the ledger or of settings, ends no run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from threading import Lock
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata import patience
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.backfill.plans import plan_backfill
+from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
+from tests.faults.rules import cut_after, cut_before, garbled, refused, web_page
+from tests.streams import DAY, TYPES, Stream, StreamFactory
+
+
+def nothing(request: Request, forward: Forward) -> Answer:
+    """A JSON that says nothing."""
+    return Answer.of_json(200, {})
+
+
+ODD: dict[str, Rule] = {
+    "a web page": web_page,
+    "500": refused(500, "null_pointer_exception"),
+    "503": refused(503, "cluster_manager_not_discovered_exception"),
+    "no answer": cut_before,
+    "an answer that is lost": cut_after,
+    "half an answer": garbled,
+    "an empty answer": nothing,
+}
+_ACKNOWLEDGED = re.compile(r"PUT|POST \S*_refresh|POST \S*_flush")
+"""What is not looked at when it says nothing: it was done, or the next step finds that it was not."""
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_BACK_OFF", lambda state: 0.005)
+
+
+@pytest.fixture
+def archive(s3: Any, bucket: str) -> Archive:
+    """Objects of one day."""
+    return Archive(s3, bucket)
+
+
+@pytest.fixture
+def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> Iterator[Stream]:
+    """The dataset that the archive belongs to; no raw day is there yet."""
+    stream = make_stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})
+    Ledger(client, stream.dataset.name).ensure()
+    yield stream
+    forget_ledger(client, stream.dataset.name)
+
+
+def kind_of(request: Request, dataset: str) -> str:
+    """What is asked of what, whatever the names: ``POST ledger/_bulk``, ``GET raw/_mapping``."""
+    path = re.sub(rf"[^/]*{dataset}[^/]*", "raw", request.path.replace("%2C", ",").replace("%2A", "*"))
+    return f"{request.method} {path.replace('strata-ledger', 'ledger')}"
+
+
+def once_for_each(dataset: str, seen: list[str], rule: Rule, applies: Callable[[str], bool]) -> Rule:
+    """The first request of each kind is answered oddly, all others as they should be."""
+    lock = Lock()
+
+    def applied(request: Request, forward: Forward) -> Answer:
+        kind = kind_of(request, dataset)
+        with lock:
+            first = kind not in seen
+            seen.extend([kind] if first else [])
+        return rule(request, forward) if first and applies(kind) else forward(request)
+
+    return applied
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_one_odd_answer_to_each_kind_of_request_ends_no_run(
+    target: Stream, archive: Archive, proxy: FaultyProxy, through: OpenSearch, odd: str
+) -> None:
+    sent = archive.fill(DAY)
+    seen: list[str] = []
+    applies = (lambda kind: not _ACKNOWLEDGED.match(kind)) if odd == "an empty answer" else (lambda _: True)
+    proxy.add(once_for_each(target.dataset.name, seen, ODD[odd], applies), path="")
+    plan = plan_backfill(archive.s3, through, target.dataset, None, DAY, DAY)
+    ref = write_plan(through, target.dataset, plan)
+    prepare(through, target.dataset, ref, "test/a")
+    for number in range(ref.batches):
+        load(
+            archive.s3, through, target.dataset, ref, number, "test/a", settings=LoadSettings(renew_every=0.2)
+        ).require_success()
+    end(through, target.dataset, "test/a")
+    proof = prove_plan(through, target.dataset, ref)
+    assert proof.holds, verdict(proof)
+    assert same(held(target, DAY), sent)
+    assert ledger_of(target.client, target.dataset.name, "settings") == []
+    assert "refresh_interval" not in f"{target.client.indices.get_settings(index=target.dataset.raw_index(DAY))}"
+    assert len(seen) > 15, seen
