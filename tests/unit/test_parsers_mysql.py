@@ -1,7 +1,8 @@
-"""Logs of MySQL, in the grammar of its own sources, 5.5 to 8.x."""
+"""Logs of MySQL, in the grammar of its own sources, 5.0 to 8.x, and of MariaDB."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.events import Event
 from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
 from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
+from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.times import iso_text
 
 UTC = ZoneInfo("UTC")
@@ -150,7 +153,7 @@ MARIADB = (
 def test_a_banner_is_no_event(banner: str) -> None:
     assert general(banner) == [None]
     assert mysql_slow.mysql_slow(UTC)(banner) is None
-    assert all(mysql_general.begins(line) and mysql_slow.begins(line) for line in banner.splitlines())
+    assert all(mysql_general.GeneralLogEntries()(line) and mysql_slow.begins(line) for line in banner.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,103 @@ def test_a_damaged_fraction_of_a_known_second_is_unreadable() -> None:
     ],
 )
 def test_which_lines_of_a_file_begin_an_entry(line: str, begins: bool) -> None:
-    assert mysql_general.begins(line) is begins
+    assert mysql_general.GeneralLogEntries()(line) is begins
+
+
+OLD = """\
+/usr/sbin/mysqld, Version: 5.5.62 (Source distribution). started with:
+Tcp port: 3306  Unix socket: /tmp/mysql.sock
+Time                 Id Command    Argument
+130305  7:00:01\t    1 Connect\troot@localhost on shop
+\t\t    1 Query\tselect 1,
+       2
+\t\t    1 Processlist\t
+\t\t    1 Query\tselect 3
+130305 17:00:02\t   12 Init DB\tshop
+\t\t   12 Delayed insert\tx
+\t\t   12 Quit\t
+"""
+CONNECTED, LATER = 1362466801000, 1362502802000
+ENTRIES = [
+    (CONNECTED, 1, "Connect", "root@localhost on shop"),
+    (CONNECTED, 1, "Query", "select 1,\n       2"),
+    (CONNECTED, 1, "Processlist", ""),
+    (CONNECTED, 1, "Query", "select 3"),
+    (LATER, 12, "Init DB", "shop"),
+    (LATER, 12, "Delayed insert", "x"),
+    (LATER, 12, "Quit", ""),
+]
+
+
+def padded(log: str) -> str:
+    """As 5.0 writes it: the command in eleven columns and a blank, the id in seven."""
+    return re.sub(
+        r"(\d|\t\t) *(\d+) ([A-Z][A-Za-z ]+)\t",
+        lambda entry: f"{entry[1]} {int(entry[2]):7d} {entry[3]:11.11} ",
+        log.replace("\t\t", "\0").replace("\t  ", "  ").replace("\0", "\t\t"),
+    )
+
+
+def entries_of(log: str) -> tuple[list[tuple[Any, ...]], str]:
+    """Time, connection, command and argument of each entry of a file, and what is doubtful."""
+    begins, parse = mysql_general.GeneralLogEntries(), mysql_general.mysql_general(UTC)
+    entries = [parse(event.message) for event in Reading([log.encode()], "lines", begins) if isinstance(event, Event)]
+    found = [(e.time, *(e.fields[name] for name in ("pid", "perform", "statement"))) for e in entries if e]
+    return found, begins.doubts
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        OLD,
+        OLD.expandtabs(8),
+        OLD.expandtabs(4),
+        OLD.replace("\t", " "),
+        OLD.replace("\t\t", ""),
+        OLD.replace("\n", "\r\n"),
+        OLD.split("\n", 3)[3].expandtabs(),
+    ],
+    ids=["tabs", "tabs of eight", "tabs of four", "a blank for each", "no tabs before", "of Windows", "no banner"],
+)
+def test_entries_are_found_whatever_became_of_the_tabs(log: str) -> None:
+    assert entries_of(log) == (ENTRIES, "")
+
+
+def test_a_general_log_of_5_0_pads_its_commands() -> None:
+    log = padded(OLD)
+    assert "\t\t       1 Query       select 1" in log
+    assert "\t\t      12 Delayed ins x" in log
+    cut = [(*entry[:2], entry[2][:11], entry[3]) for entry in ENTRIES]
+    assert entries_of(log) == (cut, "")
+    assert entries_of(log.expandtabs()) == (cut, "")
+
+
+def test_entries_of_newer_servers_are_found_without_tabs() -> None:
+    log = "".join(f"2025-03-01T07:00:0{n}.000000Z\t   1{n} Query\tselect {n}\n  from t\n" for n in range(3))
+    expected = [(1740812400000 + n * 1000, 10 + n, "Query", f"select {n}\n  from t") for n in range(3)]
+    for spelt in (log, log.expandtabs(), log.replace("\t", "    ")):
+        assert entries_of(spelt) == (expected, "")
+
+
+def test_a_line_that_may_be_an_entry_is_never_swallowed_without_a_word() -> None:
+    log = (
+        "130305  7:00:01\t    1 Query\tselect 1\n"
+        "                    1 Query       select 2\n"
+        "130305  7:00:02     1 Invented      select 3\n"
+    )
+    (entry,), doubts = entries_of(log)
+    assert entry[3].count("\n") == 2
+    assert doubts.startswith("2 lines look like entries of a general log")
+    assert "1 Query       select 2" in doubts
+    parsed = read(mysql_general.mysql_general(UTC), log)
+    assert parsed.fields["doubtful_lines"] == 2
+
+
+def test_lines_of_a_statement_are_no_doubt() -> None:
+    log = f"{NOON}\t    1 Query\tselect a, -- 5 Time\n    1 from t\n  2013 AND x\n\t\t   1 AND x\t= 2\n\t7, 'Query'\n"
+    (entry,), doubts = entries_of(log)
+    assert (entry[3].count("\n"), doubts) == (4, "")
+    assert "doubtful_lines" not in read(mysql_general.mysql_general(UTC), log).fields
 
 
 SLOW_8 = """\
@@ -318,6 +417,10 @@ def test_what_is_no_slow_query(message: Any) -> None:
                 "time": "2013-08-01T07:05:01.123456Z", "pid": 7, "level": "System", "code": "MY-010116",
                 "subsystem": "Server", "message": "mysqld (8.0.36) starting",
             },
+        ),
+        (
+            "2013-08-01  9:05:01 139650012345 [Note] InnoDB: Ready.",
+            {"time": "2013-08-01T07:05:01.000Z", "pid": 139650012345, "level": "Note", "message": "InnoDB: Ready."},
         ),
         ("Version: '8.0.36'  socket: '/tmp/mysql.sock'", {"message": "Version: '8.0.36'  socket: '/tmp/mysql.sock'"}),
     ],

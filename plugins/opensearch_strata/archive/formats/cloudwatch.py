@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 
 from opensearch_strata.archive.events import Broken, Event, Origin
-from opensearch_strata.archive.formats.records import Record, Skipped, records
+from opensearch_strata.archive.formats.records import OBJECT_BEGINS, Record, Skipped, records
 
 _BEGIN = re.compile(
-    rb'(?:\A|[\n}])\s*\{\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
+    OBJECT_BEGINS + rb'\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
 )
 _MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
 # Written again with its keys in order, by a transformation in Go for example: what else there is comes behind them all.

@@ -16,11 +16,11 @@ import orjson
 
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats import cloudwatch, export_task, json, lines
-from opensearch_strata.archive.formats.records import Record, Skipped, records
+from opensearch_strata.archive.formats.records import OBJECT_BEGINS, Record, Skipped, records
 from opensearch_strata.archive.layers import Limits, TooLarge, decoded
 from opensearch_strata.archive.source import KEPT, Damaged, Source
 
-_BEGIN = re.compile(rb'(?:\A|[\n}])\s*\{\s*"[A-Za-z]+"\s*:')
+_BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
 _MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
 _HEAD = 2**16
 _LIMITS = Limits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB

@@ -19,7 +19,7 @@ from opensearch_strata.archive.source import KEPT, LONGEST, Damaged
 # A quote inside of a string is escaped, and a line break is too: none of these is found in the midst of a string.
 # Each begins with one certain byte, for which re looks ten times as fast as for one of two.
 _END = re.compile(rb'\}(?=\s*\{\s*")')
-_END_IN_ARRAY = re.compile(rb'\}(?=\s*,?\s*\{\s*")')
+_END_IN_ARRAY = re.compile(rb'\}(?=\s*(?:,\s*)?\{\s*")')
 # Behind what cannot be read; AWS's own objects also where the one before lacks its end.
 _AWS = rb'|(?=\{\s*"(?:messageType|attemptsMade)"\s*:)'
 _NEXT = re.compile(_END.pattern + rb"|\n(?=\{)" + _AWS)
@@ -27,6 +27,9 @@ _NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=\{)" + _AWS)
 _NEXT_OR_LINE = re.compile(_END.pattern + rb"|\n" + _AWS)
 _BETWEEN = re.compile(rb"[\s,]*")
 _BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]]*")
+OBJECT_BEGINS = rb"(?:\A\s*|\}\s*|\n[^\S\n]*)\{"
+"""Pattern for the brace of an object at the begin of the content or of a line, or behind another. No blank is looked at
+twice, however many there are."""
 _OVERLAP = 64  # bytes in which a border between two blocks must be found
 _LEAST = 2**18  # bytes read at once
 _TRIES = 4  # ends that are tried one by one

@@ -10,7 +10,7 @@ import orjson
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats.records import Record, Skipped, records
 
-_LINE = re.compile(rb'(?:\A|\n)\{\s*"_id"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"_source"\s*:\s*\{')
+_LINE = re.compile(rb'(?:\A|\n)\{\s*"_id"\s*:\s*"(?:[^"\\]|\\.){0,2048}"\s*,\s*"_source"\s*:\s*\{')
 
 
 def line(document_id: str, source: bytes) -> bytes:

@@ -40,27 +40,28 @@ def entries_of(blocks: Iterable[bytes], begins: Callable[[bytes], bool]) -> Iter
         in any case
     :raises Damaged: as the blocks do; its ``tail`` is the entry that was not completed
     """
-    entry: list[bytes] = []
-    number = size = 0
+    entry = bytearray()
+    number = -1
     try:
         for position, line in enumerate(lines_of(blocks)):
             is_blank = not line.strip()
-            if is_blank or (not begins(line) and entry):
-                if entry and size <= LONGEST:
-                    entry.append(line)
-                    size += len(line) + 1
+            if is_blank or (not begins(line) and number >= 0):
+                if number >= 0 and len(entry) <= LONGEST:
+                    entry += b"\n"
+                    entry += line
                 continue
-            if entry:
-                yield number, _joined(entry)
-            number, entry, size = position, [line], len(line)
+            if number >= 0:
+                yield number, _without_blank_lines(entry)
+            number, entry = position, bytearray(line)
     except Damaged as damage:
-        damage.tail = b"\n".join([*entry, damage.tail])[:KEPT]
+        before = b"" if number < 0 else bytes(entry[:KEPT]) + b"\n"
+        damage.tail = (before + damage.tail)[:KEPT]
         raise
-    if entry:
-        yield number, _joined(entry)
+    if number >= 0:
+        yield number, _without_blank_lines(entry)
 
 
-def _joined(entry: list[bytes]) -> bytes:
-    while not entry[-1].strip():
-        entry.pop()
-    return b"\n".join(entry)
+def _without_blank_lines(entry: bytearray) -> bytes:
+    """The entry without the blank lines at its end."""
+    end = entry.find(b"\n", len(entry.rstrip()))
+    return bytes(entry if end < 0 else entry[:end])

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable
+from opensearch_strata.archive.parsers.parsed import LONGEST_HEAD, Message, Parsed, Parser, Unreadable
 from opensearch_strata.archive.parsers.plain import json_fields
 from opensearch_strata.archive.times import read_time
 
@@ -30,6 +30,8 @@ def lambda_log(_: ZoneInfo) -> Parser:
         if isinstance(message, dict):
             return _read_json(dict(message))
         if line := _PLATFORM.match(message):
+            if len(message) > LONGEST_HEAD:
+                raise Unreadable(f"has {len(message):,} characters, many more than a line of the platform")
             return Parsed({"type": f"platform.{line[1].lower()}", **_read_line(message[len(line[1]) + 1 :])}, None)
         if message.startswith("{"):
             with suppress(Unreadable):

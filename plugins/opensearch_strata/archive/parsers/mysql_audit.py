@@ -16,12 +16,9 @@ from opensearch_strata.archive.times import iso_text
 
 _COLUMNS = ("serverhost", "username", "host", "connectionid", "queryid", "operation", "database")
 _NUMBERS = frozenset({"connectionid", "queryid"})
-_BEGIN = re.compile(r"(?:\d{8} \d\d:\d\d:\d\d|\d{16}),")
-# Read from its end: a statement may hold quotes and commas, and may have been cut in the middle of an escape.
+_BEGIN = re.compile(r"(?:\d{8} [ \d]\d:\d\d:\d\d|\d{16}),")
 # Behind the return code are the type of the connection, since MariaDB 10.1.7, and by now more columns of RDS, empty.
-_RETCODE = r",(?P<retcode>\d*)(?:,(?P<connection_type>[^,']*)(?:,[^,']*)*)?"
-_QUOTED = re.compile(rf"'(?P<object>.*)'{_RETCODE}", re.DOTALL)
-_PLAIN = re.compile(rf"(?P<object>(?!')[^,]*){_RETCODE}")
+_MOST_COLUMNS = 16
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
@@ -41,29 +38,37 @@ def mysql_audit(zone: ZoneInfo) -> Parser:
         columns = text_of(message).split(",", 8)
         if len(columns) < 9 or not _BEGIN.match(f"{columns[0]},"):
             raise Unreadable("does not have the ten columns of an audit log")
-        rest = _QUOTED.fullmatch(columns[8]) or _PLAIN.fullmatch(columns[8])
-        if rest is None:
-            raise Unreadable("does not end with an object and a return code")
         shown, time = _when(columns[0], zone)
         fields: dict[str, Any] = {"time": shown}
         for name, value in zip(_COLUMNS, columns[1:8], strict=True):
             if value:
                 fields[name] = number_or_text(value) if name in _NUMBERS else value
-        return Parsed(fields | _read_end(rest), time)
+        return Parsed(fields | _read_end(columns[8]), time)
 
     return parse
 
 
-def _read_end(rest: re.Match[str]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    if rest["object"]:
-        quoted = rest.re is _QUOTED
-        fields["object"] = _ESCAPED.sub(_unescaped, rest["object"]) if quoted else rest["object"]
-    if rest["retcode"]:
-        fields["retcode"] = number_or_text(rest["retcode"])
-    if rest["connection_type"]:
-        fields["connection_type"] = rest["connection_type"]
-    return fields
+def _read_end(text: str) -> dict[str, Any]:
+    """Object, return code and what is behind them.
+
+    Read from its end: a statement may hold quotes and commas, and may have been cut in the middle of an escape.
+    """
+    quoted = text.startswith("'")
+    end = text.rfind("'") if quoted else text.find(",")
+    shown, behind = text[quoted : max(end, 0)], text[end + quoted :]
+    if end < quoted or not behind.startswith(",") or "'" in behind:
+        raise Unreadable("does not end with an object and a return code")
+    if behind.count(",") > _MOST_COLUMNS:
+        raise Unreadable(f"has {behind.count(','):,} columns behind its object, where an audit log has three or four")
+    retcode, _, others = behind[1:].partition(",")
+    if retcode and not retcode.isdecimal():
+        raise Unreadable("does not end with an object and a return code")
+    columns = {
+        "object": _ESCAPED.sub(_unescaped, shown) if quoted and "\\" in shown else shown,
+        "retcode": number_or_text(retcode),
+        "connection_type": others.partition(",")[0],
+    }
+    return {name: value for name, value in columns.items() if value != ""}
 
 
 def _unescaped(match: re.Match[str]) -> str:

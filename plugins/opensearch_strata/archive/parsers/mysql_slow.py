@@ -12,16 +12,13 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.mysql_general import is_banner
 from opensearch_strata.archive.parsers.mysql_times import ISO, read_mysql_time
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
+from opensearch_strata.archive.parsers.parsed import LONGEST_HEAD, Message, Parsed, Parser, Unreadable, text_of
 from opensearch_strata.archive.times import iso_text
 
 _ADMINISTRATOR = "# administrator command: "
-_ENTRY = re.compile(
-    r"(?P<head>(?:#(?! administrator command: )[^\n]*\n)*# Query_time: [^\n]*\n(?:#(?! administrator)[^\n]*\n)*)"
+_BODY = re.compile(
     r"(?:use (?P<schema>[^\n]*);\n)?"
-    r"(?:SET (?:\w+=-?\d+,)*timestamp=(?P<start>\d{1,11})(?:\.\d+)?;\n)?"
-    r"(?P<statement>.*)",
-    re.DOTALL,
+    r"(?:SET (?:\w{1,64}=-?\d{1,20},){0,16}timestamp=(?P<start>\d{1,11})(?:\.\d{1,9})?;\n)?"
 )
 _TIME = "# Time: "
 # Bounded, so that no line takes long to be no match.
@@ -56,24 +53,42 @@ def mysql_slow(zone: ZoneInfo) -> Parser:
         if text.startswith(_TIME) and "\n" not in text:
             waiting = text.removeprefix(_TIME).strip()
             return None
-        entry = _ENTRY.fullmatch(text)
-        if entry is None:
+        lines, end = _head_of(text)
+        body = _BODY.match(text, end) if any(line.startswith("# Query_time: ") for line in lines) else None
+        if body is None:
             if is_banner(text):
                 return None
             raise Unreadable("does not begin with the comment lines of a slow query log")
-        fields, logged = _read_head(entry["head"], waiting)
+        fields, logged = _read_head(lines, waiting)
         waiting = ""
-        fields |= _read_body(entry["schema"], entry["statement"])
-        shown, time = _when(logged, entry["start"], zone)
+        fields |= _read_body(body["schema"], text[body.end() :])
+        shown, time = _when(logged, body["start"], zone)
         return Parsed({"time": shown, **fields} if shown else fields, time)
 
     return parse
 
 
-def _read_head(head: str, logged: str) -> tuple[dict[str, Any], str]:
+def _head_of(text: str) -> tuple[list[str], int]:
+    """The comment lines that an entry begins with, and where they end.
+
+    :raises Unreadable: they are far longer than a server writes them
+    """
+    lines, start = [], 0
+    while text.startswith("#", start) and not text.startswith(_ADMINISTRATOR, start):
+        end = text.find("\n", start)
+        if end < 0:
+            break
+        if end > LONGEST_HEAD:
+            raise Unreadable(f"has more than {LONGEST_HEAD:,} characters of comment before its statement")
+        lines.append(text[start:end])
+        start = end + 1
+    return lines, start
+
+
+def _read_head(lines: list[str], logged: str) -> tuple[dict[str, Any], str]:
     """Fields of the comment lines, and the time that the entry was logged."""
     fields: dict[str, Any] = {}
-    for line in head.splitlines():
+    for line in lines:
         if line.startswith(_TIME):
             logged = line.removeprefix(_TIME).strip()
         elif user := _USER.match(line):

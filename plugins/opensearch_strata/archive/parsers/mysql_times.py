@@ -11,11 +11,14 @@ from opensearch_strata.archive.parsers.parsed import Unreadable
 from opensearch_strata.archive.times import iso_text, read_iso
 from opensearch_strata.time_formats import epoch_ms
 
-ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
+ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 """From 5.7 on: ISO-8601 with its zone (``log_timestamps``)."""
 
 OLD = r"\d{6} [ \d]\d:\d\d:\d\d"
 """Up to 5.6: two digits of the year, hours padded with a space, no zone."""
+
+LONG = r"\d{4}-\d\d-\d\d [ \d]\d:\d\d:\d\d"
+"""Error logs of 5.6, and of MariaDB from 10.1 on, which pads hours with a space: no zone."""
 
 _ZONED = re.compile(ISO)
 # 130801  9:05:01, 20130801 09:05:01 and 2013-08-01 09:05:01

@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 _MOST_DIGITS = 20
 
+LONGEST_HEAD = 2**16
+"""Characters of what stands before a log's free text: no server writes nearly as many."""
+
 
 class Parsed(NamedTuple):
     """A message that was read.
@@ -63,3 +66,22 @@ def text_of(message: Message) -> str:
     if isinstance(message, str):
         return message.removesuffix("\n")
     raise Unreadable("holds fields where a line of text is expected")
+
+
+class Entries:
+    """Which lines of a text object begin an entry, asked line by line in their order: each object gets one.
+
+    :param begins: says it of a line by itself
+    """
+
+    def __init__(self, begins: Callable[[str], bool]) -> None:
+        self._begins = begins
+
+    def __call__(self, line: str) -> bool:
+        """Whether this line begins an entry."""
+        return self._begins(line)
+
+    @property
+    def doubts(self) -> str:
+        """A sentence on lines that may have begun an entry and were taken as a part of one; empty: there were none."""
+        return ""

@@ -11,7 +11,7 @@ from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
 from opensearch_strata.archive.parsers.api_gateway import api_gateway
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
-from opensearch_strata.archive.parsers.parsed import Parser
+from opensearch_strata.archive.parsers.parsed import Entries, Parser
 from opensearch_strata.archive.parsers.pattern import begins_by, pattern_message
 from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
 from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
@@ -38,11 +38,11 @@ need no more of the dataset: see :func:`parser_of`."""
 REMEMBERING: frozenset[ParserName] = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
 """Parsers that must see each message, since what they read from one depends on those before."""
 
-_BEGINS: Mapping[ParserName, Callable[[str], bool]] = {
-    "mysql_general": mysql_general.begins,
-    "mysql_slow": mysql_slow.begins,
-    "mysql_error": mysql_error.begins,
-    "mysql_audit": mysql_audit.begins,
+_ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
+    "mysql_general": mysql_general.GeneralLogEntries,
+    "mysql_slow": lambda: Entries(mysql_slow.begins),
+    "mysql_error": lambda: Entries(mysql_error.begins),
+    "mysql_audit": lambda: Entries(mysql_audit.begins),
 }
 
 # Log groups that AWS names, and keys and groups whose names say what they hold.
@@ -85,8 +85,10 @@ def parser_of(name: ParserName, intake: Intake) -> Parser:
     return PARSERS[name](ZoneInfo(intake.log_time_zone))
 
 
-def begins_of(intake: Intake, key: str) -> Callable[[str], bool] | None:
+def begins_of(intake: Intake, key: str) -> Entries | None:
     """What says whether a line of a plain text object begins an entry; None: every line is one. It may remember lines
     before, so each object needs one of its own."""
     name = parser_name(intake, NOWHERE, key)
-    return begins_by(listed(intake.pattern)) if name == "pattern" else _BEGINS.get(name)
+    if name == "pattern":
+        return Entries(begins_by(listed(intake.pattern)))
+    return _ENTRIES[name]() if name in _ENTRIES else None

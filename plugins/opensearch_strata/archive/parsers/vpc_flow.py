@@ -15,9 +15,11 @@ _DEFAULT = (
 )
 # All names of one word; what else a custom format may have is of several, with dashes between.
 _WORD = (
-    "(?:version|srcaddr|dstaddr|srcport|dstport|protocol|packets|bytes|start|end|action|type|region|[a-z]+(?:-[a-z]+)+)"
+    "(?:version|srcaddr|dstaddr|srcport|dstport|protocol|packets|bytes|start|end|action|type|region"
+    "|[a-z]{1,40}(?:-[a-z]{1,40}){1,8})"
 )
-_HEADER = re.compile(f"{_WORD}(?: {_WORD})+")
+_MOST_FIELDS = 200  # AWS has 39
+_HEADER = re.compile(f"{_WORD}(?: {_WORD}){{1,{_MOST_FIELDS}}}")
 _NUMBERS = frozenset(
     {"version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path"}
 )
@@ -43,10 +45,11 @@ def flow_log(fields: Sequence[str]) -> Parser:
         if _HEADER.fullmatch(text):
             names = _names(text.split())
             return None
-        values = text.split()
+        values = text.split(None, _MOST_FIELDS)
         if len(values) != len(names):
+            found = len(values) if len(values) <= _MOST_FIELDS else f"more than {_MOST_FIELDS}"
             raise Unreadable(
-                f"has {len(values)} values where a flow log record has {len(names)}; what its fields are is stated as "
+                f"has {found} values where a flow log record has {len(names)}; what its fields are is stated as "
                 f"intake.flow_fields"
             )
         try:
