@@ -172,7 +172,7 @@ def run_cycle(
         retirements.append(retired)
         on_retired(retired)
     lots = {retired.index: _lot(retired) for retired in retirements}
-    waiting = len(expired.indices) - len(retirements)
+    waiting = len(expired.indices) - len(retirements) + len(expired.postponed)
     report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
     return CycleRun(report, retirements, expired, problem, apply)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -25,27 +25,33 @@ if TYPE_CHECKING:
 class Expired:
     """Raw days that have left the window, oldest first.
 
-    :param indices: name -> day
+    :param indices: those that this run looks at, name -> day: more than it may delete, as some may have to stay
+    :param postponed: those beyond, which have their turn in another run
     :param undated: names that match the raw pattern but hold no date; never touched
     """
 
     indices: dict[str, date] = field(default_factory=dict)
+    postponed: list[str] = field(default_factory=list)
     undated: list[str] = field(default_factory=list)
 
-    def some(self, most: int, spare: int, run_day: date) -> dict[str, date]:
-        """Days for one run to try: the oldest, and some of the rest, which take turns from day to day.
 
-        So no number of days that can never go keeps a day behind them from its turn.
+SPARE = 20
+"""How many expired days a run looks at beyond those that it may delete."""
 
-        :param most: how many of the oldest
-        :param spare: how many of the rest
-        :param run_day: the day of the run, by which they take turns
-        """
-        names = list(self.indices)
-        rest = names[most:]
-        start = run_day.toordinal() * spare
-        turns = {rest[(start + number) % len(rest)] for number in range(min(spare, len(rest)))}
-        return {name: day for name, day in self.indices.items() if name in names[:most] or name in turns}
+
+def having_turns(names: Sequence[str], most: int, spare: int, day: date) -> set[str]:
+    """Names for one run to try: the oldest, and some of the rest, which take turns from day to day.
+
+    So no number of days that can never go keeps a day behind them from its turn.
+
+    :param names: oldest first
+    :param most: how many of the oldest
+    :param spare: how many of the rest
+    :param day: the day of the run, by which they take turns
+    """
+    rest = names[most:]
+    start = day.toordinal() * spare
+    return {*names[:most], *(rest[(start + number) % len(rest)] for number in range(min(spare, len(rest))))}
 
 
 def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime) -> Expired:
@@ -70,7 +76,10 @@ def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime)
             undated.append(name)
         elif held_day <= newest_expired(day, dataset.raw.window_days):
             dated[held_day] = name
-    return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated)
+    ordered = {dated[held_day]: held_day for held_day in sorted(dated)}
+    tried = having_turns(list(ordered), dataset.cycle.max_deletes_per_run, SPARE, day)
+    indices = {name: held_day for name, held_day in ordered.items() if name in tried}
+    return Expired(indices, [name for name in ordered if name not in tried], undated)
 
 
 Outcome = Literal["deleted", "dry_run", "gone"]

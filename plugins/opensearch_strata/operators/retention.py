@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-SPARE = 20
-"""How many days a run tries beyond those that it may delete: some may have to stay."""
-
 WAITING = "waiting"
 """Key of the XCom with the number of expired days that a run does not try."""
 
@@ -53,13 +50,12 @@ class ListExpiredOperator(DatasetOperator):
             self.log.warning(
                 "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
             )
-        days = expired.some(dataset.cycle.max_deletes_per_run, SPARE, self.day)
+        days, waiting = expired.indices, expired.postponed
         if not consent_of(dataset).asked and context["dag_run"].run_type == "scheduled":
-            days = {}
-        waiting = [index for index in expired.indices if index not in days]
+            days, waiting = {}, [*days, *waiting]
         context["ti"].xcom_push(key=WAITING, value=len(waiting))
         rows = [(index, str(day)) for index, day in days.items()]
-        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(expired.indices)}"
+        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(days) + len(waiting)}"
         self.log.info("%s", Table(title, ("index", "day"), rows))
         if waiting:
             self.log.info("These are not looked at in this run: %s", some_names(waiting))
