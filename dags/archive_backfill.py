@@ -8,9 +8,9 @@ OpenSearch, and proves that every event of them arrived.
 |---|---|
 | `read_form` | nothing; refuses what does not fit, in a sentence |
 | `plan` | nothing in a dry run; else writes down which batch loads which objects |
-| `prepare` | creates raw days that are missing; switches refresh and replicas off |
+| `prepare` | registers the raw days that objects may hold; makes missing ones, without refresh and replicas |
 | `load` | **writes documents**, one task for each batch; the ledger knows what is loaded |
-| `restore` | gives refresh and replicas back, whatever became of the loads |
+| `restore` | gives what was created refresh and replicas, deletes what remained empty, whatever became of the loads |
 | `prove` | nothing; counts the documents of each day against what was read |
 | `settle` | only with `then`: condenses each day, and drops it again with `condense_and_drop` |
 | `redrive` | only with `redrive`: loads dead letters again |
@@ -38,8 +38,8 @@ From another place, such as a copy of the archive, or one prefix of it:
 
 ## Look at old days, or give them a history
 
-Days that are older than the window are dropped again by the next run of the dataset's daily cycle, behind its own proof
-and not more of them than `max_deletes_per_run` in a run. To have their history and not the documents:
+Days that are older than the window are dropped again by the dataset's daily cycle, once nobody loads into them, behind
+its own proof and not more of them than `max_deletes_per_run` in a run. To have their history and not the documents:
 
     {"dataset": "flights", "from_day": "2012-06-01", "to_day": "2012-06-30", "then": "condense_and_drop",
      "dry_run": false}
@@ -52,8 +52,8 @@ inside the window. History never gets poorer: days whose rows carry more documen
 All of it is safe at any moment. Documents have the same ids every time, so nothing is there twice. The ledger
 (index `strata-ledger`) knows what is loaded and how far the rest is, so nothing is loaded twice without need.
 
-- *Mark as failed* stops the loads; `restore` still runs. If even that was killed, the next backfill of the dataset
-  gives the settings back before it plans.
+- *Mark as failed* stops the loads; `restore` still runs. If even that was killed, the days stay registered for 6 hours,
+  and the first backfill of the dataset after that gives their settings back before it plans.
 - *Clear* a failed `load` (with *Downstream*): that batch is loaded, then everything is proven again.
 - *Clear* `plan` or the whole run: planned anew, what is loaded is left out, what is there is proven again.
 - An object that was rewritten or deleted since the plan fails its batch, all others are loaded: clear `plan`.

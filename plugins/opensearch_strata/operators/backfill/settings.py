@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class PrepareOperator(PlannedOperator):
-    """Create raw days that are missing, switch refresh and replicas off; safe to repeat. Returns ``{"created"}``.
+    """Register raw days, create those that are missing, these without refresh and replicas; safe to repeat.
+
+    Returns ``{"created"}``.
 
     A dry run is skipped, and with it all that would load.
     """
@@ -21,7 +23,7 @@ class PrepareOperator(PlannedOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Prepare.
 
-        :raises Refused: a raw day is read-only, write-blocked or closed; nothing was set
+        :raises Refused: a raw day is read-only, write-blocked or closed, or the cluster takes no more shards
         :raises TransientError: worth a retry
         """
         from opensearch_strata.backfill.steps import prepare
@@ -33,7 +35,7 @@ class PrepareOperator(PlannedOperator):
         except BaseException:  # Airflow runs no teardown behind a setup that failed
             self._give_back(owner(context))
             raise
-        self.log.info("prepared", days=len(self.ref.days), created=len(created))
+        self.log.info("prepared", days=len(self.ref.held_days), created=len(created))
         return {"created": created}
 
     def _give_back(self, owner: str) -> None:
@@ -63,5 +65,5 @@ class RestoreOperator(PlannedOperator):
         from opensearch_strata.backfill.steps import end
 
         removed = end(self.client, self.dataset, owner(context), serverless=self.serverless)
-        self.log.info("restored", days=len(self.ref.days), removed=len(removed))
+        self.log.info("restored", removed=len(removed))
         return {"removed": removed}
