@@ -7,7 +7,7 @@ nothing. A test keeps the rest of the package from making such requests by itsel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -157,16 +157,33 @@ def primaries(client: OpenSearch, index: str) -> Primaries:
     :raises IncompleteAnswer: a primary is missing or did not answer
     :raises NotFoundError: there is no such index
     """
-    params = {
+    found = primaries_in(client, [index], ignore_unavailable="false")
+    if index not in found:
+        raise IncompleteAnswer(f"OpenSearch said nothing of the shards of {index}. Nothing was decided; try again.")
+    return found[index]
+
+
+def primaries_in(client: OpenSearch, indices: Sequence[str], **params: str) -> dict[str, Primaries]:
+    """The primary shards of several indices, by exact name; those that are missing or closed are left out.
+
+    :param indices: as many as fit into the line of a request
+    :param params: of the request
+    :raises IncompleteAnswer: a primary is missing or did not answer
+    """
+    wanted = {
         "level": "shards",
         "filter_path": "_shards,indices.*.uuid,indices.*.primaries.docs,indices.*.shards.*.routing,"
         "indices.*.shards.*.seq_no",
+        "ignore_unavailable": "true",
+        **params,
     }
-    answer = client.indices.stats(index=index, metric="docs", params=params)
-    _all_shards(answer, f"the statistics of {index}")
-    found = answer.get("indices", {}).get(index)
-    if not found or not found.get("shards"):
-        raise IncompleteAnswer(f"OpenSearch said nothing of the shards of {index}. Nothing was decided; try again.")
+    answer = client.indices.stats(index=",".join(indices), metric="docs", params=wanted)
+    _all_shards(answer, f"the statistics of {indices[0]}{' and others' if len(indices) > 1 else ''}")
+    found = answer.get("indices", {})
+    return {index: _primaries(index, found[index]) for index in indices if found.get(index, {}).get("shards")}
+
+
+def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
     copies = {int(number): _primary(shard) for number, shard in found["shards"].items()}
     if None in copies.values() or sorted(copies) != list(range(len(copies))):
         raise IncompleteAnswer(

@@ -8,6 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.amounts import counted, size
+from opensearch_strata.archive.causes import told
 from opensearch_strata.archive.keys import REASONS
 from opensearch_strata.printable import printable
 
@@ -173,7 +174,8 @@ def plan_table(plan: Plan) -> Table:
         ("source", plan.source_url),
         ("to load", str(amount)),
         ("loaded already", str(plan.left_out)),
-        *(("lost documents, is loaded again", index) for index in plan.poorer_days),
+        *((f"{index} is loaded again", f"as it {why}") for index, why in plan.again.items()),
+        *([("dead letters when last loaded", told(plan.dead))] if plan.dead else []),
         *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),
     ]

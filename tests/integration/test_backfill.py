@@ -53,7 +53,7 @@ def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -
     for number in range(ref.batches):
         load(archive.s3, target.client, target.dataset, ref, number, owner, settings=LoadSettings()).require_success()
     end(target.client, target.dataset, owner)
-    proof = prove_plan(target.client, target.dataset, ref)
+    proof = prove_plan(archive.s3, target.client, target.dataset, ref)
     forget(target.client, target.dataset, ref)
     return proof
 
@@ -78,7 +78,7 @@ def test_a_second_run_has_nothing_to_do_and_opens_no_object(target: Stream, arch
     assert set(called) == {"ListObjectsV2"}
     assert again.batches == []
     assert again.left_out.objects == 4
-    assert again.poorer_days == []
+    assert again.again == {}
     assert again.verdict == f"All 4 objects that may hold events of {DAY} are loaded already."
 
 
@@ -138,7 +138,7 @@ def test_a_raw_day_that_is_gone_is_loaded_again(target: Stream, archive: Archive
     sent = archive.fill(DAY)
     run(target, archive)
     target.client.indices.delete(index=target.dataset.raw_index(DAY))
-    assert plan(target, archive).poorer_days == [target.dataset.raw_index(DAY)]
+    assert plan(target, archive).again == {target.dataset.raw_index(DAY): "is gone"}
     assert run(target, archive).holds
     assert same(held(target, DAY), sent)
 
@@ -498,7 +498,7 @@ def test_a_day_is_condensed_and_dropped_and_can_come_back(target: Stream, archiv
     sent = loaded(target, archive)
     assert settle(target, "condense_and_drop").outcome == "dropped"
     assert not target.exists()
-    assert plan(target, archive).poorer_days == []  # dropped on purpose, lost nothing
+    assert plan(target, archive).again == {}  # dropped on purpose, lost nothing
     rows = said(target)
     assert len(rows) > 60
     assert run(target, archive).counts.created == 240

@@ -67,7 +67,7 @@ class Run:
 
     def prove(self) -> BackfillProof:
         assert self.ref
-        return prove_plan(self.target.client, self.target.dataset, self.ref)
+        return prove_plan(self.archive.s3, self.target.client, self.target.dataset, self.ref)
 
     def whole(self) -> BackfillProof:
         self.plan()
@@ -241,6 +241,6 @@ def test_what_a_quarantined_object_created_stays_known(target: Stream, archive: 
     target.dataset = target.dataset.model_copy(update={"intake": intake})
     proof = Run(target, archive, DAY, DAY).whole()
     assert proof.holds, verdict(proof)
-    assert (proof.counts.created, proof.counts.existed, proof.counts.dead) == (0, 1, 2)
+    assert (proof.counts.created, proof.counts.existed, proof.counts.dead) == (60, 1, 2)
     (day,) = proof.days
     assert (day.by_all, day.documents, day.others) == (EACH + 1, EACH + 1, 0)

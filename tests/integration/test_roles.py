@@ -121,7 +121,7 @@ def loaded(s3: Any, client: OpenSearch, sensors: Stream) -> Any:
     for number in range(ref.batches):
         load(s3, client, dataset, ref, number, OWNER, settings=LoadSettings()).require_success()
     assert end(client, dataset, OWNER) == [dataset.raw_index(LAST)]
-    proof = prove_plan(client, dataset, ref)
+    proof = prove_plan(s3, client, dataset, ref)
     forget(client, dataset, ref)
     return plan, proof
 

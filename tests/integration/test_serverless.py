@@ -61,7 +61,7 @@ def run(client: OpenSearch, target: Stream, archive: Archive, settings: LoadSett
             archive.s3, client, target.dataset, ref, number, OWNER, settings=settings, serverless=True
         ).require_success()
     end(client, target.dataset, OWNER, serverless=True)
-    return prove_plan(client, target.dataset, ref, serverless=True)
+    return prove_plan(archive.s3, client, target.dataset, ref, serverless=True)
 
 
 @pytest.mark.parametrize("ids", [True, False])

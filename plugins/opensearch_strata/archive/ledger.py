@@ -8,7 +8,7 @@ does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger_index import LEDGER_INDEX, Change, LedgerIndex, Stored
 from opensearch_strata.archive.ledger_rows import (
     Claims,
+    DayMark,
     LeaseLost,
     ObjectRow,
     batch_id,
@@ -24,7 +25,7 @@ from opensearch_strata.archive.ledger_rows import (
     row_of,
     source_of,
 )
-from opensearch_strata.archive.ledger_takeover import taken_over, without_days
+from opensearch_strata.archive.ledger_takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.objects import Listed
 from opensearch_strata.archive.processes import is_dead, this_process
 from opensearch_strata.archive.spans import Span
@@ -164,20 +165,25 @@ class Ledger:
                 return created
             source["after"] = found["after_key"]
 
-    def forget_days(self, indices: Collection[str]) -> int:
-        """Forget the loads of every object with documents in raw indices that are gone, so that it is loaded again for
-        their ranges; how many objects.
+    def forget_days(self, indices: Collection[str], now: Mapping[str, DayMark | None] | None = None) -> int:
+        """Forget the loads of objects whose documents in raw indices are gone, so that they are loaded again for their
+        ranges; how many objects.
 
-        Rows of objects that are just being loaded stay.
+        Rows of objects that are just being loaded stay, and those whose documents are all there for certain.
+
+        :param now: what the indices are like, as for :func:`lost_days`; None: all of them are gone
         """
+        now = dict.fromkeys(indices) if now is None else now
         held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
         query = self.query("object", held)
 
         def without(stored: Stored) -> Iterator[Change]:
             row = row_of(stored.source, stored.seq_no, stored.primary_term)
             if not _is_held(row, now_ms()):
-                left = without_days(row, indices)
+                left = without_days(row, lost_days(row, indices, now))
                 source = source_of(self.dataset_name, left) if left else None
+                if left is row:
+                    return
                 yield Change(stored.id, source, stored.seq_no, stored.primary_term)
 
         forgotten = 0

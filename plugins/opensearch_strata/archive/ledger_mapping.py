@@ -37,6 +37,7 @@ PROPERTIES: dict[str, Any] = {
     "loads": _OPAQUE,
     "samples": _NOTE,
     "causes": _OPAQUE,
+    "marks": _OPAQUE,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from opensearch_strata.archive.causes import Cause, Causes
 from opensearch_strata.archive.events import Place
@@ -51,6 +51,17 @@ class Counts:
         return self.read == self.created + self.existed + self.filtered + self.dead
 
 
+class DayMark(NamedTuple):
+    """What a raw day was like before a load sent it its first document.
+
+    :param uuid: of the index
+    :param removed: operations since the index was made that added no document: deletions and replacements
+    """
+
+    uuid: str
+    removed: int
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What became of an object's events in a load for one range.
@@ -60,6 +71,7 @@ class Loaded:
         has documents of the object in the range
     :param samples: ``index/id`` of some documents, to be looked up by the proof
     :param causes: why the dead letters are dead
+    :param marks: raw index -> what it was like before; none on Serverless, and of loads from before marks were kept
     """
 
     span: Span
@@ -68,6 +80,7 @@ class Loaded:
     there: Mapping[str, int]
     samples: tuple[str, ...]
     causes: Causes = field(default_factory=dict)
+    marks: Mapping[str, DayMark] = field(default_factory=dict)
 
     @property
     def indices(self) -> set[str]:
@@ -79,7 +92,7 @@ class Loaded:
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there``, ``samples`` and ``causes`` (see :class:`Loaded`) are about the records below
+    Counts, ``days``, ``there``, ``samples``, ``causes`` and ``marks`` (see :class:`Loaded`) are about the records below
     ``resume`` while the row is running, and about the whole object when it is done. An attempt that was interrupted is
     thus continued without counting twice; documents that it had created beyond ``resume`` are already there for the
     next one.
@@ -113,6 +126,7 @@ class ObjectRow:
     there: Mapping[str, int] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
     causes: Causes = field(default_factory=dict)
+    marks: Mapping[str, DayMark] = field(default_factory=dict)
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -127,7 +141,7 @@ class ObjectRow:
     @property
     def current(self) -> Loaded:
         """What the latest attempt has come to."""
-        return Loaded(self.span, self.counts, self.days, self.there, self.samples, self.causes)
+        return Loaded(self.span, self.counts, self.days, self.there, self.samples, self.causes, self.marks)
 
     @property
     def finished(self) -> tuple[Loaded, ...]:
@@ -260,12 +274,11 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         **asdict(load.counts),
         "days": [_source_of_day(load, index) for index in sorted(load.indices)],
         "samples": list(load.samples),
-        # Rows without any fit into an index from before reasons were kept, as a run may still be at it.
+        # Rows without any fit into an index from before these were kept, as a run may still be at it.
         **(
-            {"causes": {reason: [cause.records, cause.first] for reason, cause in load.causes.items()}}
-            if load.causes
-            else {}
+            {"causes": {why: [cause.records, cause.first] for why, cause in load.causes.items()}} if load.causes else {}
         ),
+        **({"marks": {index: list(mark) for index, mark in load.marks.items()}} if load.marks else {}),
     }
 
 
@@ -277,8 +290,9 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     span = source["span_start"], source["span_end"]
     counts = Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
     days, there = _by_day(source, "created"), _by_day(source, "existed")
+    marks = {index: DayMark(*mark) for index, mark in source.get("marks", {}).items()}
     causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes)
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

@@ -7,11 +7,11 @@ attempt came to nothing: those that load the same events later find them already
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opensearch_strata.archive.causes import summed
-from opensearch_strata.archive.ledger_rows import Loaded, ObjectRow
+from opensearch_strata.archive.ledger_rows import DayMark, Loaded, ObjectRow
 from opensearch_strata.archive.spans import Span, touch
 
 _MOST_LOADS = 8
@@ -45,6 +45,36 @@ def counted_anew(row: ObjectRow) -> ObjectRow:
         seq_no=row.seq_no,
         primary_term=row.primary_term,
     )
+
+
+def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
+    """Raw days of a row of which not everything need be there any more: deleted or made anew since a load of it, or
+    documents of theirs were deleted or replaced.
+
+    :param now: raw index -> what it is like; None if it is gone. Others are taken to be as they were
+    """
+    return {
+        index
+        for load in (row.current, *row.loads)
+        for index in load.indices & now.keys()
+        if not _is_as_it_was(load.marks.get(index), now[index])
+    }
+
+
+def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark | None]) -> set[str]:
+    """Raw days of a row whose documents are to be loaded again: see :func:`stale_days`, and where no load of the row
+    wrote down what a day was like, those that have fewer documents than were created.
+
+    :param poorer: these
+    """
+    marked = {index for load in (row.current, *row.loads) for index in load.marks}
+    return stale_days(row, now) | (set(poorer) & row.indices - marked)
+
+
+def _is_as_it_was(before: DayMark | None, now: DayMark | None) -> bool:
+    if now is None:
+        return False
+    return before is None or (now.uuid == before.uuid and now.removed <= before.removed)
 
 
 def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
@@ -85,4 +115,5 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         there=Counter(one.there) + Counter(other.there),
         samples=other.samples or one.samples,
         causes=summed([one.causes, other.causes]),
+        marks={**other.marks, **one.marks},  # the older ones: what was deleted since then counts
     )

@@ -23,6 +23,7 @@ from opensearch_strata.archive.objects import Listed, open_object
 from opensearch_strata.archive.progress import Meter, Progress
 from opensearch_strata.archive.sender import Sender
 from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.standing import DayMarks
 from opensearch_strata.archive.tally import Portion, Tally, credit
 from opensearch_strata.errors import Refused, StrataError, TransientError, is_transient
 
@@ -162,7 +163,9 @@ class _Load:
         self._lost: Objects = {}
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
-        self._sender = Sender(client, credit, limits, settings.patience, make_ready)
+        self._marks = DayMarks(client, serverless=ledger.index.serverless)
+        self._make_ready = make_ready
+        self._sender = Sender(client, credit, limits, settings.patience, self._ready)
         self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:
@@ -240,10 +243,16 @@ class _Load:
         return outcome
 
     def _tally(self, row: ObjectRow) -> Tally:
-        return Tally(row, DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place))
+        letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
+        return Tally(row, letters, self._marks.of)
 
     def _blocks(self, tally: Tally) -> Iterator[bytes]:
         return open_object(self._s3, tally.place, tally.row.size)
+
+    def _ready(self, indices: Collection[str]) -> None:
+        """What raw days are like is looked at when they are there, and before the first document is sent."""
+        self._make_ready(indices)
+        self._marks.learn(indices)
 
     def _send(self, body: Body[Portion]) -> None:
         self._sender.send(body)

@@ -6,19 +6,21 @@ which begin with the time, are looked up where those of the event before were.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from opensearch_strata.amounts import counted
+from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.disk import copies, free_below_watermark
 from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
 from opensearch_strata.archive.held_days import days_held
 from opensearch_strata.archive.keys import REASONS, Reason
-from opensearch_strata.archive.ledger_takeover import without_days
+from opensearch_strata.archive.ledger_takeover import lost_days, without_days
 from opensearch_strata.archive.letters import dead_letters_url
 from opensearch_strata.archive.listing import Amount, Listing
 from opensearch_strata.archive.objects import Listed
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.archive.ledger import Ledger
-    from opensearch_strata.archive.ledger_rows import ObjectRow
+    from opensearch_strata.archive.ledger_rows import DayMark, ObjectRow
     from opensearch_strata.archive.spans import Span
     from opensearch_strata.dataset import Dataset
 
@@ -87,7 +89,9 @@ class Plan:
     :param held: days of the range that the objects to load may hold; see :func:`days_held`
     :param prefixes: what was listed
     :param left_out: objects that the ledger has as loaded
-    :param poorer_days: raw days that lost documents since they were loaded, whose objects are loaded again
+    :param again: raw day -> why objects that were loaded into it are loaded again
+    :param days_now: what raw days are like that the ledger knows
+    :param dead: dead letters of the objects, when they were last loaded, and why
     :param set_apart: objects that were listed and are not to be loaded, by reason
     :param error_prefixes: where those are that Firehose could not deliver
     :param sample: what a few of the objects hold; None without any
@@ -105,7 +109,9 @@ class Plan:
     prefixes: Sequence[str]
     batches: Sequence[Batch]
     left_out: Amount
-    poorer_days: Sequence[str]
+    again: Mapping[str, str]
+    days_now: Mapping[str, DayMark | None]
+    dead: Causes
     set_apart: dict[Reason, Amount]
     error_prefixes: Sequence[str]
     sample: Sample | None
@@ -166,14 +172,18 @@ def make_plan(
     last: date,
     ledger: Ledger,
     limits: PlanLimits = PlanLimits(),
-    poorer_days: Sequence[str] = (),
+    poorer_days: Collection[str] = (),
+    days_now: Mapping[str, DayMark | None] = MappingProxyType({}),
+    is_retired: Callable[[str, str], bool] = lambda *_: False,
 ) -> Plan:
     """List, leave out what is loaded, look into a few objects, ask the cluster for room. Changes nothing.
 
     :param source_url: s3://bucket/prefix/ of the objects
     :param first: first day of the events, in the dataset's zone
     :param last: last day, inclusive
-    :param poorer_days: raw days that lost documents since they were loaded; what went into them is loaded again
+    :param poorer_days: raw days that have fewer documents than were created in them
+    :param days_now: what raw days are like that the ledger knows; what is not there as it was is loaded again
+    :param is_retired: whether history carries a raw day, by index and UUID
     :raises DefinitionError: the source or the days cannot be used
     :raises Refused: S3 does not allow it, or there are too many objects for one plan
     :raises TransientError: S3 or OpenSearch does not answer
@@ -186,7 +196,7 @@ def make_plan(
         raise DefinitionError(f"{error}.") from None
     span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
     listing = Listing(s3, source_url, dataset.intake, *span, letters)
-    found = _not_loaded(listing, ledger, _NotLoaded(span, poorer_days), limits)
+    found = _not_loaded(listing, ledger, _NotLoaded(span, poorer_days, days_now), limits)
     looked = sample(s3, dataset, found.objects, span) if found.objects else None
     return Plan(
         plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
@@ -200,7 +210,9 @@ def make_plan(
         prefixes=listing.prefixes,
         batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
         left_out=found.left_out,
-        poorer_days=poorer_days,
+        again={name: _why_again(name, uuids, days_now, is_retired) for name, uuids in sorted(found.again.items())},
+        days_now=days_now,
+        dead=found.dead,
         set_apart={**listing.apart, **({"in_glacier": found.frozen} if found.frozen.objects else {})},
         error_prefixes=listing.error_prefixes,
         sample=looked,
@@ -226,7 +238,10 @@ class _NotLoaded:
     """What is left of a listing, and what earlier loads tell.
 
     :param span: event times that are to be loaded
-    :param poorer_days: objects with documents in these are not loaded, whatever the ledger says
+    :param poorer_days: raw days that have fewer documents than were created in them
+    :param days_now: what raw days are like
+    :param again: raw day whose objects are loaded again -> UUIDs of the indices into which they were loaded
+    :param dead: dead letters when they were last loaded
     :param frozen: those that must be restored from an archive tier before
     :param read: events that they read
     :param seconds: that they took
@@ -234,6 +249,9 @@ class _NotLoaded:
 
     span: Span
     poorer_days: Collection[str]
+    days_now: Mapping[str, DayMark | None]
+    again: dict[str, set[str]] = field(default_factory=dict)
+    dead: Causes = field(default_factory=dict)
     objects: list[Listed] = field(default_factory=list)
     size: int = 0
     left_out: Amount = field(default_factory=Amount)
@@ -251,7 +269,12 @@ class _NotLoaded:
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
-            row = without_days(row, self.poorer_days)
+            self.dead = summed([self.dead, row.current.causes])
+            lost = lost_days(row, self.poorer_days, self.days_now)
+            for index in lost:
+                marks = (load.marks.get(index) for load in (row.current, *row.loads))
+                self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
+            row = without_days(row, lost)
         if row and row.is_done_for(self.span):
             self.left_out = self.left_out.plus(listed.size)
         elif frozen:
@@ -259,6 +282,22 @@ class _NotLoaded:
         else:
             self.objects.append(listed)
             self.size += listed.size
+
+
+def _why_again(
+    index: str, uuids: set[str], now: Mapping[str, DayMark | None], is_retired: Callable[[str, str], bool]
+) -> str:
+    """Why objects that were loaded into a raw day are loaded again."""
+    present = now.get(index)
+    if any(is_retired(index, uuid) for uuid in uuids - {present.uuid if present else ""}):
+        return "was retired: condensed, proven and deleted"
+    if index in now and present is None:
+        return "is gone"
+    if present and uuids - {present.uuid}:
+        return "was deleted and made anew"
+    if present and uuids:
+        return "had documents deleted or replaced"
+    return "has fewer documents than were created"
 
 
 def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: PlanLimits) -> _NotLoaded:

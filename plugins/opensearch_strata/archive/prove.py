@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from opensearch_strata import decisive
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_rows import Counts, Loaded, ObjectRow
-from opensearch_strata.archive.raw_indices import documents_in, refresh
+from opensearch_strata.archive.ledger_rows import Counts, DayMark, Loaded, ObjectRow
+from opensearch_strata.archive.raw_indices import documents_in
 from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.standing import Standing, standings
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ class DayProof:
     :param existed: documents of theirs that were already there
     :param by_all: documents that all objects of the dataset created in it, whenever they were loaded
     :param documents: documents that it holds after a refresh; None if it is gone
+    :param fate: ``same``: the index into which it was loaded; ``anew``: another one of the name; ``retired``: it was
+        deleted, and history carries it, condensed and proven
+    :param replaced: operations of others, at least, that deleted or replaced documents since the first of the loads
+        began; with 0 every single document is there as it was created
     """
 
     index: str
@@ -61,6 +67,8 @@ class DayProof:
     existed: int
     by_all: int
     documents: int | None
+    fate: Literal["same", "anew", "retired"] = "same"
+    replaced: int = 0
 
     @property
     def others(self) -> int:
@@ -70,15 +78,28 @@ class DayProof:
 
     @property
     def holds(self) -> bool:
-        """Whether every document that was created is there, by number."""
+        """Whether every document that was created is there, or in history."""
+        if self.fate != "same":
+            return self.fate == "retired"
         return self.documents is not None and self.documents >= self.by_all
 
     @property
     def verdict(self) -> str:
-        """``verified``, ``gone`` or how many documents are lost."""
+        """``verified``, ``retired (condensed and proven)``, or what is wrong."""
+        if self.fate == "retired":
+            return "retired (condensed and proven)"
         if self.documents is None:
             return "gone"
+        if self.fate == "anew":
+            return "deleted and made anew"
         return "verified" if self.holds else f"{self.by_all - self.documents:,} lost"
+
+    @property
+    def loss(self) -> str:
+        """What is lost, for a person."""
+        if self.fate == "anew":
+            return f"{self.index}: was deleted and made anew since it was loaded"
+        return f"{self.index}: {self.by_all} were created, {self.documents or 0} are there"
 
 
 @dataclass(frozen=True)
@@ -87,12 +108,14 @@ class BackfillProof:
 
     :param counts: sum over the objects that are done
     :param causes: why dead letters of these are dead
+    :param later: objects that came while it was loaded, which nobody has loaded
     """
 
     checks: list[Check]
     days: list[DayProof]
     counts: Counts
     causes: Causes = field(default_factory=dict)
+    later: int = 0
 
     @property
     def failed(self) -> list[Check]:
@@ -104,6 +127,11 @@ class BackfillProof:
         """Whether all lines hold."""
         return not self.failed
 
+    @property
+    def replaced(self) -> list[DayProof]:
+        """Days in which others deleted or replaced documents while they were loaded."""
+        return [day for day in self.days if day.holds and day.replaced]
+
 
 @dataclass
 class _Found:
@@ -113,6 +141,9 @@ class _Found:
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
     existed: Counter[str] = field(default_factory=Counter)
+    marks: dict[str, set[DayMark]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
+    later: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     named: dict[str, list[str]] = field(default_factory=dict)
 
@@ -137,21 +168,35 @@ _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
 
 
-def prove(client: OpenSearch, ledger: Ledger, places: Iterable[Place], span: Span) -> BackfillProof:
+def prove(
+    client: OpenSearch,
+    ledger: Ledger,
+    places: Iterable[Place],
+    span: Span,
+    later: Iterable[Place] = (),
+    is_retired: Callable[[str, str], bool] = lambda *_: False,
+) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
     :param places: every object of the plan, those included that were done before; read once, however many
+    :param later: objects that came since; what is loaded of them is proven, the others are counted
+    :param is_retired: whether history carries a raw day, by index and UUID
     :raises TransientError: a raw day cannot be read right now
     """
     found = _Found()
     for part in _parts(places):
-        rows = ledger.rows(part)
-        loads = [load for place in part for load in _judged(found, place, rows.get(place), span)]
-        _look_up(client, found, [sample for load in loads for sample in load.samples])
-    days = _prove_days(client, ledger, found)
+        _prove_part(client, ledger, found, part, ledger.rows(part), span)
+    for part in _parts(later):
+        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span)}
+        found.later += len(part) - len(rows)
+        _prove_part(client, ledger, found, list(rows), rows, span)
+    days = _prove_days(client, ledger, found, is_retired)
     for day in days:
         if not day.holds:
-            found.add_problem(_LOST, f"{day.index}: {day.by_all} were created, {day.documents or 0} are there")
+            found.add_problem(_LOST, day.loss)
+        if day.fate != "retired":
+            for sample in found.missing.get(day.index, ()):
+                found.add_problem(_UNSAMPLED, sample)
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
         *(found.line(name) for name in (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _UNBALANCED)),
@@ -164,7 +209,19 @@ def prove(client: OpenSearch, ledger: Ledger, places: Iterable[Place], span: Spa
         found.line(_LOST),
         found.line(_UNSAMPLED),
     ]
-    return BackfillProof(checks, days, found.counts, found.causes)
+    return BackfillProof(checks, days, found.counts, found.causes, found.later)
+
+
+def _prove_part(
+    client: OpenSearch,
+    ledger: Ledger,
+    found: _Found,
+    places: Sequence[Place],
+    rows: Mapping[Place, ObjectRow],
+    span: Span,
+) -> None:
+    loads = [load for place in places for load in _judged(found, place, rows.get(place), span)]
+    _look_up(client, found, [sample for load in loads for sample in load.samples], serverless=ledger.index.serverless)
 
 
 def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
@@ -175,7 +232,7 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
     loads = row.loaded_for(span) if row else ()
     for load in loads:
         _add(found, place, load)
-    if loads:
+    if row and row.is_done_for(span):
         return loads
     if row is None:
         found.add_problem(_MISSING, f"{place}")
@@ -195,21 +252,26 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
     found.causes = summed([found.causes, load.causes])
     found.created.update(load.days)
     found.existed.update(load.there)
+    for index, mark in load.marks.items():
+        found.marks.setdefault(index, set()).add(mark)
     by_day = sum(load.days.values()), sum(load.there.values())
     if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
         found.add_problem(_UNBALANCED, f"{place}: {load.counts}, by day {by_day[0]} created and {by_day[1]} there")
 
 
-def _look_up(client: OpenSearch, found: _Found, samples: list[str]) -> None:
+def _look_up(client: OpenSearch, found: _Found, samples: list[str], *, serverless: bool) -> None:
     for part in _parts(samples):
         docs = [dict(zip(("_index", "_id"), _split(sample), strict=True)) for sample in part]
-        answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        if serverless:  # which has no primaries to name
+            answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        else:
+            answers = decisive.get_documents(client, docs, _source="false")
         for sample, answer in zip(part, answers, strict=True):
             fault = answer.get("error", {}).get("type", "index_not_found_exception")
             if fault != "index_not_found_exception":
                 raise TransientError(f"{sample} cannot be looked up right now ({fault}); prove it again.")
             if not answer.get("found"):
-                found.add_problem(_UNSAMPLED, sample)
+                found.missing.setdefault(_split(sample)[0], []).append(sample)
 
 
 def _split(sample: str) -> tuple[str, str]:
@@ -218,24 +280,36 @@ def _split(sample: str) -> tuple[str, str]:
     return index, identity
 
 
-def _prove_days(client: OpenSearch, ledger: Ledger, found: _Found) -> list[DayProof]:
+def _prove_days(
+    client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str], bool]
+) -> list[DayProof]:
     indices = sorted(found.created.keys() | found.existed.keys())
     # The ledger first: what is created while we count can only be too much, not too little.
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
-        refresh(client, indices)
-    deadline = time.monotonic() + (VISIBLE if ledger.index.serverless else 0)
+        now = standings(client, indices)
+        return [_day(found, index, by_all.get(index, 0), now[index], is_retired) for index in indices]
+    deadline = time.monotonic() + VISIBLE
     while True:
-        documents = documents_in(client, indices, serverless=ledger.index.serverless)
-        days = [_day(found, index, by_all.get(index, 0), documents[index]) for index in indices]
+        documents = documents_in(client, indices, serverless=True)
+        seen = {index: Standing("", held, 0) if held is not None else None for index, held in documents.items()}
+        days = [_day(found, index, by_all.get(index, 0), seen[index], is_retired) for index in indices]
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days
         time.sleep(1)
 
 
-def _day(found: _Found, index: str, by_all: int, documents: int | None) -> DayProof:
+def _day(
+    found: _Found, index: str, by_all: int, now: Standing | None, is_retired: Callable[[str, str], bool]
+) -> DayProof:
     by_ours = found.created[index]  # the ledger's sums may be behind, where nobody can refresh it
-    return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents)
+    marks = found.marks.get(index, set())
+    others = sorted({mark.uuid for mark in marks} - {now.uuid if now else ""})
+    retired = bool(others) and all(is_retired(index, uuid) for uuid in others)
+    fate: Literal["same", "anew", "retired"] = "retired" if retired else "anew" if now and others else "same"
+    replaced = now.removed - min((mark.removed for mark in marks), default=now.removed) if now and not others else 0
+    documents = now.documents if now else None
+    return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents, fate, max(0, replaced))
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:

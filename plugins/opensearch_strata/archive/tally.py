@@ -8,7 +8,7 @@ everything is known and which ends with a record: a load that goes on from there
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from threading import Lock
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger_rows import Counts, DayMark, ObjectRow
 from opensearch_strata.archive.ledger_takeover import counted_anew
 
 if TYPE_CHECKING:
@@ -64,9 +64,15 @@ class Tally:
 
     :param row: as it was claimed
     :param letters: takes the object's dead letters
+    :param marks: what is known of raw days from before their first document was sent
     """
 
-    def __init__(self, row: ObjectRow, letters: DeadLetterFile) -> None:
+    def __init__(
+        self,
+        row: ObjectRow,
+        letters: DeadLetterFile,
+        marks: Callable[[Collection[str]], Mapping[str, DayMark]] = lambda _: {},
+    ) -> None:
         self.row = row
         """As the ledger has it; replaced by whoever writes it there."""
         self.is_lost = False
@@ -77,6 +83,7 @@ class Tally:
         self.seconds = 0.0
         self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
         self._letters = letters
+        self._marks = marks
         self._portions: list[Portion] = []
         self._ended = False
         self._lock = Lock()
@@ -187,6 +194,11 @@ class Tally:
                 there=_summed(row.there, (portion.existed for portion in portions)),
                 samples=(*row.samples, *(sample for portion in portions for sample in portion.samples))[:_SAMPLES],
                 causes=summed([row.causes, *(portion.causes for portion in portions)]),
+                # Those of an attempt before are older: what was deleted since then counts.
+                marks={
+                    **self._marks({index for one in portions for index in (*one.created, *one.existed)}),
+                    **row.marks,
+                },
                 resume=self._portions[0].first if self._portions else portions[-1].last + 1,
             )
         return replace(

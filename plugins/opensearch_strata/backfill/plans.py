@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
@@ -13,9 +14,11 @@ from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
 from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.raw_indices import documents_in, refresh
+from opensearch_strata.archive.standing import standings
 from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.days import days_between
 from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.history.stored_rows import carried
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -103,19 +106,37 @@ def plan_backfill(
         end_load(client, ledger, dataset, f"plan/{uuid4().hex[:8]}", this_process())
     except Refused as error:  # of another run's days, maybe far from these
         _log.warning("%s", error)
-    poorer = poorer_days(client, ledger, dataset, days_between(first, last))
-    return make_plan(s3, client, dataset, url, first, last, ledger, PlanLimits(batches=most_batches), poorer)
+    created = _created(ledger, dataset, days_between(first, last))
+    poorer = _poorer(client, ledger, created)
+    now = {} if serverless else {name: one.mark if one else None for name, one in standings(client, [*created]).items()}
+    return make_plan(
+        s3, client, dataset, url, first, last, ledger, PlanLimits(batches=most_batches), poorer, now,
+        partial(is_retired, client, dataset),
+    )  # fmt: skip
 
 
-def poorer_days(client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> list[str]:
+def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> bool:
+    """Whether history carries a raw day that is gone: its rows came from the index of that UUID.
+
+    :param index: name of the raw day
+    """
+    day = dataset.raw.names.date_in(index)
+    return day is not None and uuid in carried(client, dataset, day).sources
+
+
+def _created(ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:
+    """Of these days, those that the ledger knows -> documents that loads created in them."""
+    names = {dataset.raw_index(day) for day in days}
+    return {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
+
+
+def _poorer(client: OpenSearch, ledger: Ledger, created: Mapping[str, int]) -> list[str]:
     """Raw days that hold fewer documents than loads created in them: deleted since, or made anew.
 
     One that only has documents which were there before it was loaded must hold something at least.
 
     :raises TransientError: one cannot be counted right now
     """
-    names = {dataset.raw_index(day) for day in days}
-    created = {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
     if not ledger.index.serverless:
         refresh(client, list(created))
     held = documents_in(client, list(created), serverless=ledger.index.serverless)

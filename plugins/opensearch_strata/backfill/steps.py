@@ -6,14 +6,16 @@ Each is safe to repeat, and after any of them a run may be killed: the next one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from opensearch_strata.amounts import counted
 from opensearch_strata.archive import loading_settings
 from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.held_days import days_held, ranges_of
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.listing import Listing
@@ -25,7 +27,7 @@ from opensearch_strata.archive.ready_days import ReadyDays
 from opensearch_strata.archive.redrive import Redriven
 from opensearch_strata.archive.redrive import redrive as load_letters
 from opensearch_strata.backfill.empty_days import end_load
-from opensearch_strata.backfill.plans import PlanRef
+from opensearch_strata.backfill.plans import PlanRef, is_retired
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: 
     ledger = Ledger(client, dataset.name, serverless=serverless)
     ledger.ensure()
     ledger.forget_plans_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
-    ledger.forget_days(plan.poorer_days)
+    ledger.forget_days(plan.again, plan.days_now)
     ledger.write_plan(plan.plan_id, [batch.objects for batch in plan.batches])
     return PlanRef(
         plan_id=plan.plan_id,
@@ -166,14 +168,43 @@ def redrive(
         end_load(client, ledger, dataset, owner, process)
 
 
-def prove_plan(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> BackfillProof:
-    """Prove from ledger and raw days that everything planned is loaded. Changes nothing.
+def prove_plan(
+    s3: BaseClient, client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False
+) -> BackfillProof:
+    """Prove from ledger and raw days that everything is loaded which the source has for the days: what was planned,
+    and what was loaded before. Changes nothing.
 
-    :raises TransientError: ledger or raw days cannot be read right now
+    The source is listed once more; of objects that came since the plan it is told how many are not loaded.
+
+    :raises Refused: S3 does not allow it
+    :raises TransientError: S3, ledger or raw days cannot be read right now
     """
     ledger = Ledger(client, dataset.name, serverless=serverless)
-    places = (listed.place for number in range(ref.batches) for listed in ledger.batch(ref.plan_id, number))
-    return prove(client, ledger, places, ref.span)
+    listing = Listing(s3, ref.source, dataset.intake, *ref.span, ref.dead_letters)
+    planned_at = _planned_at(ref.plan_id)
+    seen: set[int] = set()  # hashes of the places, as there may be many
+
+    later: list[Place] = []
+
+    def planned() -> Iterator[Place]:
+        for number in range(ref.batches):
+            for listed in ledger.batch(ref.plan_id, number):
+                seen.add(hash(listed.place))
+                yield listed.place
+        for listed, _ in listing:
+            if hash(listed.place) in seen:
+                continue
+            if listed.modified > planned_at:
+                later.append(listed.place)
+            else:
+                yield listed.place
+
+    return prove(client, ledger, planned(), ref.span, later, partial(is_retired, client, dataset))
+
+
+def _planned_at(plan_id: str) -> int:
+    """When a plan was made, epoch milliseconds."""
+    return int(datetime.strptime(plan_id.partition("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC).timestamp() * 1000)
 
 
 def forget(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> None:
@@ -189,6 +220,15 @@ def verdict(proof: BackfillProof) -> str:
         f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
     )
     why = f" Dead letters: {told(proof.causes)}" if proof.causes else ""
+    if proof.replaced:
+        named = ", ".join(day.index for day in proof.replaced[:_NAMED])
+        why += (
+            f" Others deleted or replaced documents in {counted(len(proof.replaced), 'raw day')} since the load began "
+            f"({named}{', …' if len(proof.replaced) > _NAMED else ''}): these are proven by number and by samples; "
+            f"run it again to have each document looked up."
+        )
+    if proof.later:
+        why += f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
     if proof.holds:
         return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)

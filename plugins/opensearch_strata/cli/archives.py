@@ -70,7 +70,7 @@ def backfill(
             raise typer.Exit(1)
         if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
             raise Refused(plan.refusal)
-        proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply and plan.batches else None
+        proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply else None
         settled: list[Settled] = []
         if apply and then != "keep" and (proof is None or proof.holds):
             for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
@@ -86,10 +86,11 @@ def backfill(
 def _loaded(
     client: OpenSearch, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
 ) -> BackfillProof:
-    """Load a plan and prove it."""
+    """Load a plan, if anything is left to load, and prove it with what was loaded before."""
     import socket
     from uuid import uuid4
 
+    from opensearch_strata.archive.objects import build_s3
     from opensearch_strata.archive.processes import this_process
     from opensearch_strata.backfill.steps import forget, prove_plan, write_plan
     from opensearch_strata.cli.load_progress import progress_of_load
@@ -98,11 +99,12 @@ def _loaded(
     serverless = is_serverless(cluster[0])
     ref = write_plan(client, definition, plan, serverless=serverless)
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
-    prepared = _prepared(client, definition, ref, owner, serverless)
-    with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
-        for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
-            note(failure)
-    proof = prove_plan(client, definition, ref, serverless=serverless)
+    if ref.batches:
+        prepared = _prepared(client, definition, ref, owner, serverless)
+        with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
+            for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
+                note(failure)
+    proof = prove_plan(build_s3(), client, definition, ref, serverless=serverless)
     forget(client, definition, ref, serverless=serverless)
     return proof
 
@@ -195,7 +197,8 @@ def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -
             "to_load": plan.amount._asdict(),
             "loaded_already": plan.left_out._asdict(),
             "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
-            "poorer_days": list(plan.poorer_days),
+            "loaded_again": dict(plan.again),
+            "dead_letters": {reason: cause.records for reason, cause in plan.dead.items()},
             "estimate": plan.estimate and asdict(plan.estimate),
             "refusal": plan.refusal,
             "warning": plan.warning,

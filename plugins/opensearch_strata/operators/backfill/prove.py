@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from opensearch_strata.archive.causes import told
 from opensearch_strata.errors import Refused
 from opensearch_strata.operators.backfill.base import PlannedOperator
 from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
@@ -17,7 +18,7 @@ class ProveOperator(PlannedOperator):
     """Count events against documents, per object and per day.
 
     Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "counts",
-    "verdict"}`` under the XCom key ``proof``.
+    "verdict", "dead_letters"}`` under the XCom key ``proof``.
     """
 
     def execute(self, context: Context) -> list[str]:
@@ -28,10 +29,11 @@ class ProveOperator(PlannedOperator):
         """
         from opensearch_strata.backfill.steps import prove_plan, verdict
 
-        proof = prove_plan(self.client, self.dataset, self.ref, serverless=self.serverless)
+        proof = prove_plan(self.s3, self.client, self.dataset, self.ref, serverless=self.serverless)
         self.log.info("%s", backfill_proof_table(proof))
         self.log.info("%s", backfill_days_table(proof))
         summary = {"holds": proof.holds, "counts": asdict(proof.counts), "verdict": verdict(proof)}
+        summary["dead_letters"] = told(proof.causes)
         context["ti"].xcom_push(key="proof", value=summary)
         if not proof.holds:
             self.log.info("%s", backfill_problems_table(proof))

@@ -78,7 +78,8 @@ class ReportOperator(PlannedOperator):
         steps = _steps(context["ti"])
         self.log.info("%s", _table(self.asked.dataset, steps))
         if steps.proof and (dead := steps.proof["counts"]["dead"]):
-            self.log.warning("Records that could not be loaded: %s, in %s.", dead, self.ref.dead_letters)
+            why = steps.proof["dead_letters"]
+            self.log.warning("Records that could not be loaded: %s, in %s. %s", dead, self.ref.dead_letters, why)
         if steps.planned and steps.planned["warning"]:
             self.log.warning("%s", steps.planned["warning"])
         verdict = self._verdict(steps)
@@ -101,8 +102,8 @@ class ReportOperator(PlannedOperator):
             return f"The backfill FAILED in {failed}; nothing was lost. Look at the log of the first of them."
         if steps.redriven:
             return str(steps.redriven["verdict"])
-        if steps.planned and (self.asked.dry_run or not steps.planned["batches"]):
-            told = [steps.planned["verdict"], *([DRY] if self.asked.dry_run and steps.planned["batches"] else [])]
+        if steps.planned and self.asked.dry_run:
+            told = [steps.planned["verdict"], *([DRY] if steps.planned["batches"] else [])]
         elif steps.proof:
             told = [steps.proof["verdict"]]
         else:

@@ -1,0 +1,211 @@
+"""What is said to be proven covers the whole range that was asked for, also what earlier runs loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_strata.archive.ledger_index import LEDGER_INDEX
+from opensearch_strata.backfill.plans import plan_backfill
+from opensearch_strata.backfill.settle import settle_day
+from opensearch_strata.backfill.steps import prove_plan, verdict, write_plan
+from opensearch_strata.cycle import require_proven
+from opensearch_strata.history.prove import prove as prove_rows
+from opensearch_strata.retention import retire
+from tests.archives import Archive, forget_ledger, held, intake_of, same
+from tests.shell import Shell
+from tests.streams import DAY, TYPES, Document, Stream, measurements
+
+NEXT = DAY + timedelta(days=1)
+NOW = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
+
+pytestmark = pytest.mark.usefixtures("aws")
+
+
+@pytest.fixture
+def target(client: OpenSearch, shell: Shell, archive: Archive) -> Iterator[Stream]:
+    """The dataset that the archive belongs to, known to the shell."""
+    stream = shell.stream(intake=intake_of(archive.bucket), raw={"fields": TYPES})
+    yield stream
+    forget_ledger(client, stream.dataset.name)
+
+
+def backfill(shell: Shell, target: Stream, code: int = 0, more: str = "", last: Any = DAY) -> Any:
+    return shell.json(f"backfill {target.dataset.name} --from {DAY} --to {last} --apply {more}", code)
+
+
+def delete(target: Stream, count: int, skip: int = 0) -> None:
+    """Delete some documents, the earliest ones first."""
+    index = target.dataset.raw_index(DAY)
+    body = {"size": count, "from": skip, "sort": ["@timestamp"], "_source": False}
+    target.client.indices.refresh(index=index)
+    for hit in target.client.search(index=index, body=body)["hits"]["hits"]:
+        target.client.delete(index=index, id=hit["_id"])
+
+
+def test_a_run_with_nothing_left_to_load_proves_what_is_there(shell: Shell, target: Stream, archive: Archive) -> None:
+    archive.fill(DAY)
+    first = backfill(shell, target)["proof"]
+    again = backfill(shell, target)["proof"]
+    assert (again["counts"], again["holds"]) == (first["counts"], True)
+    assert again["days"] == first["days"]
+
+
+def test_a_second_run_proves_the_objects_of_the_first_with_its_own(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    backfill(shell, target)
+    archive.put(measurements(DAY, count=30, seed=1), "late")
+    proof = backfill(shell, target)["proof"]
+    assert (proof["counts"]["created"], proof["days"][0]["created"]) == (270, 270)
+
+
+def test_what_others_delete_again_and_again_is_loaded_again_and_again(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """Documents that survived the first time are already there at the second: they are not forgotten by that."""
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    for count, skip in ((10, 0), (20, 40), (5, 100), (1, 7)):
+        delete(target, count, skip)
+        proof = backfill(shell, target)["proof"]
+        assert (proof["counts"]["created"], proof["counts"]["existed"]) == (count, 240 - count)
+        assert same(held(target, DAY), sent)
+    assert backfill(shell, target)["plan"]["to_load"]["objects"] == 0
+
+
+def test_documents_of_others_never_stand_for_those_that_are_lost(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    others: list[Document] = measurements(DAY, count=50, seed=5)
+    delete(target, 50, 100)
+    target.write(others)
+    plan = backfill(shell, target)["plan"]
+    assert plan["loaded_again"] == {target.dataset.raw_index(DAY): "had documents deleted or replaced"}
+    assert same(held(target, DAY), [*sent, *others])
+
+
+def test_a_day_that_was_made_anew_with_as_many_documents_is_loaded_again(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    index = target.dataset.raw_index(DAY)
+    target.client.indices.delete(index=index)
+    others = target.fill(DAY, count=300, seed=7)
+    assert backfill(shell, target)["plan"]["loaded_again"] == {index: "was deleted and made anew"}
+    assert same(held(target, DAY), [*sent, *others])
+
+
+def test_a_day_that_is_made_anew_before_the_proof_is_not_proven(
+    client: OpenSearch, target: Stream, shell: Shell, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    backfill(shell, target)
+    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    client.indices.delete(index=target.dataset.raw_index(DAY))
+    target.fill(DAY, count=300, seed=7)
+    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    assert not proof.holds
+    assert proof.days[0].verdict == "deleted and made anew"
+    assert "was deleted and made anew since it was loaded" in verdict(proof)
+
+
+def retired(target: Stream) -> str:
+    """The daily cycle deletes a day behind its proof."""
+    target.condense()
+    proven = require_proven(prove_rows(target.client, target.dataset, DAY))
+    newest = DAY + timedelta(days=90)
+    assert retire(target.client, target.dataset, proven, newest, dry_run=False) == "deleted"
+    return target.dataset.raw_index(DAY)
+
+
+def test_a_day_that_the_daily_cycle_retired_is_told_as_retired(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    index = retired(target)
+    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    assert (proof.holds, proof.days[0].verdict) == (True, "retired (condensed and proven)")
+    again = backfill(shell, target)
+    assert again["plan"]["loaded_again"] == {index: "was retired: condensed, proven and deleted"}
+    assert same(held(target, DAY), sent)
+
+
+def test_a_day_that_somebody_deleted_is_not_told_as_retired(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """History carries an earlier index of the name, not this one."""
+    archive.fill(DAY)
+    target.condensed(count=10)
+    client.indices.delete(index=target.dataset.raw_index(DAY))
+    backfill(shell, target)
+    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    client.indices.delete(index=target.dataset.raw_index(DAY))
+    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    assert (proof.holds, proof.days[0].verdict) == (False, "gone")
+
+
+def test_history_carries_all_events_of_the_archive_whatever_was_deleted_in_between(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    backfill(shell, target)
+    delete(target, 10)
+    backfill(shell, target)
+    delete(target, 20, 40)
+    backfill(shell, target, more="--then condense")
+    assert sum(row["transform._doc_count"] for row in target.rows().values()) == 240
+    assert settle_day(client, target.dataset, DAY, "condense_and_drop", NOW).documents == 240
+
+
+def test_documents_that_are_replaced_while_a_run_goes_on_are_told(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    backfill(shell, target)
+    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    index = target.dataset.raw_index(DAY)
+    (hit,) = client.search(index=index, body={"size": 1, "sort": ["@timestamp"]})["hits"]["hits"]
+    client.index(index=index, id=hit["_id"], body={**hit["_source"], "device": "other"})
+    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    assert (proof.holds, proof.days[0].replaced) == (True, 1)
+    assert f"Others deleted or replaced documents in 1 raw day since the load began ({index})" in verdict(proof)
+
+
+def test_objects_that_come_while_it_is_loaded_are_counted_and_not_missing(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    backfill(shell, target)
+    plan = plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY)
+    ref = write_plan(client, target.dataset, plan)
+    archive.put(measurements(DAY, count=3, seed=1), "late")
+    long_ago = f"{datetime.now(UTC) - timedelta(hours=1):%Y%m%dT%H%M%S%f}-x"
+    proof = prove_plan(archive.s3, client, target.dataset, type(ref)(**{**vars(ref), "plan_id": long_ago}))
+    assert (proof.holds, proof.later) == (True, 1)
+    assert "1 object arrived since the plan and will be loaded by the next run." in verdict(proof)
+
+
+def test_a_ledger_from_before_days_were_marked_is_read_by_its_numbers(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    unmark = {"script": "ctx._source.remove('marks')", "query": {"term": {"dataset": target.dataset.name}}}
+    client.indices.refresh(index=LEDGER_INDEX)
+    client.update_by_query(index=LEDGER_INDEX, body=unmark, params={"refresh": "true"})
+    delete(target, 10)
+    assert backfill(shell, target)["plan"]["loaded_again"] == {
+        target.dataset.raw_index(DAY): "has fewer documents than were created"
+    }
+    assert same(held(target, DAY), sent)
