@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import timedelta
 
 import pytest
 from opensearchpy import AuthorizationException
 
+from opensearch_strata.days import day_bounds
 from tests.shell import Shell, days_before
 from tests.streams import DAY, definition_of
 
@@ -128,6 +130,50 @@ def test_a_query_that_finds_nothing_says_why(shell: Shell) -> None:
     assert (found.stdout, found.stderr[:18]) == ("[]\n", "Nothing was found:")
 
 
+def test_a_query_says_what_is_not_as_it_should_be(shell: Shell) -> None:
+    stream = shell.stream()
+    name = stream.dataset.name
+    documents = stream.condensed(count=20)
+    shell.run(f"verify {name} {DAY}")
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
+    stream.write([{"@timestamp": f"{DAY}T05:00:00Z", "device": "late", "load": 1}])
+    asked = f"query {name} --from {DAY} --to {DAY} --metric load --stat count"
+    note = (
+        f"{stream.dataset.raw_index(DAY)} was made anew: its 1 document and the 20 that its history carries are added"
+    )
+    for command in (asked, f"{asked} --json"):
+        assert note in shell.run(command).stderr
+    (record,) = json.loads(shell.run(f"{asked} --json").stdout)
+    assert record["load.count"] == 1 + sum("load" in document for document in documents)
+    assert record["source"] == "both"
+
+
+def test_local_days_are_answered_in_a_zone_off_the_hour_and_check_says_what_they_are(shell: Shell) -> None:
+    stream = shell.stream(time_zone="Asia/Kolkata")
+    name = stream.dataset.name
+    for day in days_before(DAY, 2):
+        begin = day_bounds(day, stream.dataset.zone)[0]
+        moments = [begin + number * timedelta(minutes=10) for number in range(144)]
+        stream.write([{"@timestamp": moment.isoformat(), "device": "d", "load": 1} for moment in moments], day)
+        shell.run(f"condense {name} {day}")
+        shell.run(f"verify {name} {day}")
+        stream.client.indices.delete(index=stream.dataset.raw_index(day))
+    first, last = days_before(DAY, 2)[0], days_before(DAY, 2)[-1]
+    asked = f"query {name} --from {first} --to {last} --metric load --stat count"
+    days = json.loads(shell.run(f"{asked} --interval 1d --json").stdout)
+    assert [(day["time"], day["load.count"]) for day in days] == [
+        (f"{day}T00:00:00+05:30", 144) for day in (first, last)
+    ]
+    (whole,) = json.loads(shell.run(f"{asked} --json").stdout)
+    assert whole["load.count"] == 288
+    hours = json.loads(shell.run(f"{asked} --interval 1h --json").stdout)
+    assert [hour["load.count"] for hour in hours] == [3, *[6] * 47, 3]  # both days' rows of the hour at midnight
+    assert "Ask for '1h', 1d, 1M or the whole span" in shell.run(f"{asked} --interval 6h", 1).stderr
+    checked = shell.json("check")
+    assert "Days in Asia/Kolkata begin within buckets of 1h" in checked["warnings"][0]
+    assert checked["problems"] == []
+
+
 def test_verify_marks_where_it_may(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = shell.stream()
     name = stream.dataset.name
@@ -159,6 +205,7 @@ def test_check_compares_the_newest_raw_day(shell: Shell) -> None:
     assert told == {
         "datasets": [name],
         "compared": {name: stream.dataset.raw_index(DAY - timedelta(days=1))},
+        "warnings": [],
         "problems": [],
     }
     properties = {"@timestamp": {"type": "date"}, "device": {"type": "text"}, "temperature": {"type": "double"}}

@@ -141,6 +141,11 @@ def test_a_day_made_anew_with_all_that_its_rows_carry_is_read_instead_of_them() 
     assert "t-2024.05.06 was made anew and holds all that its history carries: the raw day is read." in found.notes
 
 
+def test_a_day_that_is_being_loaded_is_named() -> None:
+    found = plan(replace(raw(6), loaded=True, loading=True))
+    assert found.notes == ["t-2024.05.06 is being loaded: what is read of it may not be all."]
+
+
 def test_the_mark_tells_where_older_rows_came_from() -> None:
     marked = Mark(10, "gone", DATASET.fingerprint)
     found = plan(raw(6, 1), month({6: marked}, days={6: rows(10)}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,7 @@ def check(
     from opensearch_strata.consent import consent_of
     from opensearch_strata.definitions import datasets_dir as default_dir
     from opensearch_strata.definitions import load_definitions
+    from opensearch_strata.history.intervals import zone_warning
     from opensearch_strata.history.policies import policies_over
 
     folder = datasets_dir or default_dir()
@@ -44,11 +46,14 @@ def check(
                 if policies.unseen:
                     note(policies.unseen)
     deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
+    judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
+    warnings = [warning for warning in judged if warning]
     if as_json:
         names = list(found.datasets)
-        print_json({"datasets": names, "deletions": deletions, "compared": compared, "problems": problems})
+        told = {"compared": compared, "warnings": warnings, "problems": problems}
+        print_json({"datasets": names, "deletions": deletions, **told})
     else:
-        _tell(list(found.datasets), deletions, compared, problems)
+        _tell(list(found.datasets), [*problems, *warnings, *deletions.values()], compared, len(problems))
     if problems:
         raise typer.Exit(1)
 
@@ -61,11 +66,9 @@ def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str
     return (dataset.raw_index(day), misfits(client, dataset, day)) if day else (None, [])
 
 
-def _tell(names: list[str], deletions: dict[str, str], compared: dict[str, str | None], problems: list[str]) -> None:
-    for problem in problems:
-        say(problem)
-    for sentence in deletions.values():
+def _tell(names: list[str], sentences: list[str], compared: dict[str, str | None], problems: int) -> None:
+    for sentence in sentences:
         say(sentence)
     for name, index in compared.items():
         say(f"{name}: compared with {index}." if index else f"{name}: there is no raw day to compare with yet.")
-    say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {len(problems) or 'none'}.")
+    say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {problems or 'none'}.")

@@ -22,7 +22,7 @@ def notes_of(question: Question, sources: Sources, judged: Sequence[Judged]) -> 
     :param judged: every raw day
     """
     notes = [*_at_odds(question, sources, judged), *_incomplete(question, sources, judged)]
-    if any(month.contents.touches(question.start, question.end) for month in sources.months):
+    if any(month.contents.touches(*question.of_rows) for month in sources.months):
         start, end = moment_of(question.start), moment_of(question.end)
         notes += borders_notes(question.dataset, question.interval, start, end)
     return notes
@@ -70,8 +70,7 @@ def _incomplete(question: Question, sources: Sources, judged: Sequence[Judged]) 
 def _touches(question: Question, rows: DayRows | None) -> bool:
     if rows is None:
         return False
-    start = question.start // question.bucket * question.bucket
-    return Contents(1, rows.first, rows.last).touches(start, question.end)
+    return Contents(1, rows.first, rows.last).touches(*question.of_rows)
 
 
 def _listed(days: Sequence[date]) -> str:

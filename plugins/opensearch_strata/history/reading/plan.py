@@ -103,7 +103,7 @@ def make_plan(question: Question, sources: Sources, contained: Collection[date] 
               contained=source.day in contained)
         for source in sources.raw
     ]  # fmt: skip
-    months = [month for month in sources.months if month.contents.touches(question.start, question.end)]
+    months = [month for month in sources.months if month.contents.touches(*question.of_rows)]
     for month in months:
         _refuse_foreign(question, month)
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
@@ -136,7 +136,7 @@ def _refuse_unknown(question: Question, sources: Sources) -> None:
             f"Nothing is known of {dataset.name!r} yet: there is no event in {dataset.raw.index} nor in "
             f"{dataset.history.index}."
         )
-    if not Contents(0, first, last).touches(question.start, question.end):
+    if not Contents(0, first, last).touches(*question.of_rows):
         raise Refused(
             f"Nothing is known of {dataset.name!r} from {_local(question, question.start)} to "
             f"{_local(question, question.end)}. Its events are from {_local(question, first)} to "

@@ -29,7 +29,7 @@ def prepare(client: OpenSearch, question: Question) -> Plan:
     :raises Refused: it cannot be answered from what exists, with the reason
     """
     dataset = question.dataset
-    sources = with_days(client, dataset, find_sources(client, dataset), question.start, question.end)
+    sources = with_days(client, dataset, find_sources(client, dataset), *question.of_rows)
     contained = {
         source.day
         for source in doubtful_days(sources)

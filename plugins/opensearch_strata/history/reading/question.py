@@ -103,6 +103,11 @@ class Question:
         """Length of the rows' buckets in milliseconds."""
         return self.dataset.history.bucket_length // _MILLISECOND
 
+    @property
+    def of_rows(self) -> tuple[int, int]:
+        """When the first of the buckets begins that may hold a part of the span, and the end of the span."""
+        return self.start // self.bucket * self.bucket, self.end
+
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:
     """Each name once; a single one may come without a list around it."""

@@ -24,8 +24,8 @@ _AT_ONCE = 8  # searches that only look at the ends of an index
 
 _MISSING_SHARDS = "missing shards"  # what OpenSearch says of an index whose primary shards are nowhere
 
-LOADED = "loaded"
-"""In ``_meta.strata`` of a raw day that a load of ours made."""
+# What `_meta.strata` of a raw day says that a load of ours made, and as long as it loads.
+_MADE_BY, _LOADING = "made_by", "loading"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class RawSource:
     """A raw day that is there.
 
     :param loaded: whether a load of ours made the index
+    :param loading: whether one is under way
     """
 
     index: str
@@ -64,6 +65,7 @@ class RawSource:
     uuid: str
     contents: Contents
     loaded: bool = False
+    loading: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
 def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int, end: int) -> Sources:
     """The same, and what the months carry of each raw day: those that a span needs, and those of its raw days.
 
-    :param start: of the span, epoch milliseconds
+    :param start: when the first bucket of the span begins, epoch milliseconds
     :param end: of the span, exclusive
     """
     there = {source.day for source in sources.raw}
@@ -163,8 +165,9 @@ def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[da
         if isinstance(contents, str):
             closed[days[name]] = contents
             continue
-        loaded = LOADED in found[name].get("mappings", {}).get("_meta", {}).get("strata", {})
-        sources.append(RawSource(name, days[name], found[name]["settings"]["index"]["uuid"], contents, loaded))
+        said = found[name].get("mappings", {}).get("_meta", {}).get("strata", {})
+        uuid = found[name]["settings"]["index"]["uuid"]
+        sources.append(RawSource(name, days[name], uuid, contents, _MADE_BY in said, _LOADING in said))
     return sorted(sources, key=lambda source: source.day), closed
 
 

@@ -48,7 +48,7 @@ def judge(dataset: Dataset, source: RawSource, rows: DayRows | None, mark: Mark 
     """
     found = source.contents.documents
     if rows is None or not rows.documents:
-        return Judged(source, "raw")
+        return Judged(source, "raw", "is being loaded: what is read of it may not be all" if source.loading else "")
     if not found:
         return Judged(source, "history", "is empty, and its history is read")
     if mark and _holds(dataset, mark, source, rows):
