@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from opensearchpy import OpenSearch
 
+from tests.archives import Archive, forget_ledger
 from tests.faults.world import DAYS, TODAY, World
 from tests.streams import delete_indices
 
-OURS = st.sampled_from(["condense", "prove", "cycle", "cycle", "dry cycle", "reaggregate"])
+OURS = st.sampled_from(
+    ["condense", "prove", "cycle", "cycle", "dry cycle", "reaggregate", "backfill", "backfill and drop", "redrive"]
+)
 OTHERS = st.sampled_from(["produce", "update", "remove"])
 ANY_DAY = st.sampled_from([*DAYS, TODAY])
 SEED = st.integers(0, 10_000)
@@ -26,10 +29,17 @@ REQUEST = st.integers(0, 120)
 
 
 @pytest.fixture
-def make_world(client: OpenSearch, opensearch_url: str) -> Iterator[Any]:
+def make_world(client: OpenSearch, opensearch_url: str, s3: Any) -> Iterator[Any]:
     prefix = f"w{uuid4().hex[:8]}"
-    yield lambda: World(client, opensearch_url, f"{prefix}n{uuid4().hex[:8]}")
+
+    def made() -> World:
+        bucket = f"{prefix}n{uuid4().hex[:8]}"
+        s3.create_bucket(Bucket=bucket)
+        return World(client, opensearch_url, bucket, Archive(s3, bucket))
+
+    yield made
     delete_indices(client, f"{prefix}n*")
+    forget_ledger(client, f"{prefix}n")
 
 
 def machine(make_world: Any) -> type[RuleBasedStateMachine]:
@@ -52,16 +62,20 @@ def machine(make_world: Any) -> type[RuleBasedStateMachine]:
 
         @rule(name=OURS, day=ANY_DAY, at=REQUEST)
         def killed(self, name: str, day: Any, at: int) -> None:
-            self.world.interrupted(name, day, at, None)
+            self.world.strata(name, day, at, self.world.killed)
 
         @rule(name=OURS, day=ANY_DAY, at=REQUEST, what=OTHERS, seed=SEED)
         def disturbed(self, name: str, day: Any, at: int, what: str, seed: int) -> None:
             more = (3, seed) if what == "produce" else (seed,)
-            self.world.interrupted(name, day, at, lambda: getattr(self.world, what)(day, *more))
+            self.world.strata(name, day, at, lambda: getattr(self.world, what)(day, *more))
 
         @rule(name=OURS, day=ANY_DAY, at=REQUEST, other=OURS)
         def overlapped(self, name: str, day: Any, at: int, other: str) -> None:
-            self.world.interrupted(name, day, at, lambda: self.world.strata(other, day))
+            self.world.strata(name, day, at, lambda: self.world.strata(other, day))
+
+        @rule(day=ANY_DAY, count=st.integers(2, 12), seed=SEED)
+        def put_in_archive(self, day: Any, count: int, seed: int) -> None:
+            self.world.put_in_archive(day, count, seed)
 
         @rule(day=ANY_DAY)
         def verify(self, day: Any) -> None:

@@ -11,14 +11,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import orjson
 import tenacity.nap
 from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
 
+from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.redrive import dead_letters_of
+from opensearch_strata.backfill.plans import plan_backfill
+from opensearch_strata.backfill.settle import settle_day
+from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, redrive, write_plan
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.consent import confirmation
 from opensearch_strata.cycle import run_cycle
@@ -27,8 +35,8 @@ from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
 from opensearch_strata.history.reaggregate import reaggregate
 from opensearch_strata.history.verify import verify
-from tests.faults.proxy import Answer, Cut, FaultyProxy, Forward, Request
-from tests.streams import Stream, dataset_of
+from tests.archives import Archive, intake_of
+from tests.streams import TYPES, Stream, dataset_of
 
 FIRST = date(2024, 5, 6)
 DAYS = [FIRST + timedelta(days=number) for number in range(3)]
@@ -37,8 +45,14 @@ TODAY = FIRST + timedelta(days=3)
 """The newest complete day: the window holds it alone."""
 NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 5, tzinfo=UTC) + timedelta(days=1)
 
+LOADING = LoadSettings(in_flight=1, body_bytes=2_000, patience=2)
+
 Document = dict[str, Any]
 Row = tuple[Any, ...]
+
+
+class Killed(BaseException):
+    """Ends a run at once."""
 
 
 def row_of(documents: list[Document]) -> Row:
@@ -53,7 +67,7 @@ def rows_of(documents: list[Document]) -> dict[tuple[str, int], Row]:
     """(device, hour in epoch milliseconds) -> row."""
     grouped: dict[tuple[str, int], list[Document]] = defaultdict(list)
     for one in documents:
-        moment = datetime.fromisoformat(one["@timestamp"])
+        moment = datetime.fromisoformat(one["@timestamp"]).astimezone(UTC)
         hour = int(moment.replace(minute=0, second=0, microsecond=0).timestamp() * 1000)
         grouped[one["device"], hour].append(one)
     return {key: row_of(found) for key, found in grouped.items()}
@@ -64,13 +78,18 @@ class World:
 
     :param url: of the node
     :param name: of the dataset
+    :param archive: an empty one
     """
 
-    def __init__(self, client: OpenSearch, url: str, name: str) -> None:
-        parts: dict[str, Any] = {"raw": {"window_days": 1}, "history": {"group_by": ["device"]}}
+    def __init__(self, client: OpenSearch, url: str, name: str, archive: Archive) -> None:
+        parts: dict[str, Any] = {
+            "raw": {"window_days": 1, "fields": TYPES},
+            "history": {"group_by": ["device"]},
+            "intake": intake_of(archive.bucket, most_dead=1.0),
+        }
         line = confirmation(dataset_of(name, **parts))
         dataset = dataset_of(name, **parts, cycle={"delete": True, "delete_confirmed": line})
-        self.stream = Stream(client, dataset)
+        self.stream = Stream(client, dataset, {**TYPES, "n": "keyword"})
         self.client = client
         self._url = url
         self._numbers = iter(range(10**9))
@@ -78,23 +97,34 @@ class World:
         self._uuid: dict[date, str] = {}
         self.retired: dict[date, dict[str, Document]] = {}
         self.told: list[str] = []
+        self.archive = archive
+        self.archived: dict[date, dict[str, Document]] = {}
+        self._ids: dict[tuple[date, str], str] = {}
+        self.disturbed = False
+        Ledger(client, name).ensure()
 
     # What producers and others do. A write that is refused has not happened.
 
     def produce(self, day: date, count: int, seed: int) -> None:
         """Write documents; a raw day that is gone comes back by it, as with any late producer."""
         self.look()
-        rng = random.Random(seed)
+        for document in self._documents(day, count, random.Random(seed), "n"):
+            self._put(day, document["n"], document)
+
+    def _documents(self, day: date, count: int, rng: random.Random, letter: str) -> list[Document]:
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        documents = []
         for _ in range(count):
             document: Document = {
+                "n": f"{letter}{next(self._numbers)}",
                 "@timestamp": (start + timedelta(seconds=rng.randrange(0, 86_400, 1800))).isoformat(),
                 "device": f"d{rng.randrange(3)}",
                 "temperature": round(rng.lognormvariate(1, 1) - 2, 3),
             }
             if rng.random() < 0.5:
                 document["load"] = rng.randrange(-50, 100)
-            self._put(day, f"n{next(self._numbers)}", document)
+            documents.append(document)
+        return documents
 
     def update(self, day: date, seed: int) -> None:
         """Somebody corrects a document: another value, or another device."""
@@ -102,6 +132,7 @@ class World:
             return
         rng = random.Random(seed)
         identity = rng.choice(sorted(self.raw[day]))
+        self.disturbed |= identity.startswith("a")
         change = rng.choice([{"temperature": round(rng.random(), 3)}, {"device": f"d{rng.randrange(4)}"}])
         self._put(day, identity, {**self.raw[day][identity], **change})
 
@@ -110,8 +141,10 @@ class World:
         if not self.look().get(day):
             return
         identity = random.Random(seed).choice(sorted(self.raw[day]))
+        self.disturbed |= identity.startswith("a")
         with suppress(OpenSearchException):
-            self.client.delete(index=self.stream.dataset.raw_index(day), id=identity, params={"refresh": "true"})
+            index = self.stream.dataset.raw_index(day)
+            self.client.delete(index=index, id=self._ids.get((day, identity), identity), params={"refresh": "true"})
             del self.raw[day][identity]
 
     def spoil(self, day: date, seed: int) -> None:
@@ -135,30 +168,73 @@ class World:
             if not self.client.indices.exists(index=index):
                 self.stream.create(day)
             self.look()
-            self.client.index(index=index, id=identity, body=document, params={"refresh": "true"})
+            to = self._ids.get((day, identity), identity)
+            self.client.index(index=index, id=to, body=document, params={"refresh": "true"})
             self.raw.setdefault(day, {})[identity] = document
             self._uuid.setdefault(day, self._uuid_of(day) or "")
 
+    # What lies in S3.
+
+    def put_in_archive(self, day: date, count: int, seed: int) -> None:
+        """An object with events of a day, one of them damaged: what a backfill must bring back, each once."""
+        documents = self._documents(day, count, random.Random(seed), "a")
+        self.archived.setdefault(day, {}).update({one["n"]: one for one in documents[1:]})
+        broken = {**documents[0], "load": "not a number"}
+        self.archive.put(sorted([*documents[1:], broken], key=lambda one: one["@timestamp"]))
+
     # What Strata does.
 
-    def strata(self, name: str, day: date, client: OpenSearch | None = None) -> None:
-        """One run of ours, on the node or through another client; whatever it raises is a sentence of ours."""
-        client, dataset = client or self.client, self.stream.dataset
-        runs: dict[str, Callable[[], object]] = {
+    def strata(self, name: str, day: date, at: int = -1, then: Callable[[], object] | None = None) -> None:
+        """One run of ours. Whatever it raises is a sentence of ours, and it deletes only where it may.
+
+        :param at: number of requests after which something happens; -1: nothing does
+        :param then: what happens there; what it raises ends the run
+        """
+        before = set(self.look())
+        with self._watched(at, then) as client:
+            try:
+                self._runs(client, day)[name]()
+            except (StrataError, OpenSearchException) as error:
+                self.told.append(f"{name}: {error}"[:200])
+            except Killed:
+                self.told.append(f"{name}: killed")
+        gone = before - set(self.look())
+        assert not gone or then or name in ("cycle", "backfill and drop"), f"{name} deleted {gone}"
+
+    def _runs(self, client: OpenSearch, day: date) -> dict[str, Callable[[], object]]:
+        dataset = self.stream.dataset
+        return {
             "condense": lambda: condense(client, dataset, day, engine="search"),
             "prove": lambda: prove(client, dataset, day, engine="search"),
             "cycle": lambda: run_cycle(client, dataset, TODAY, NOW, apply=True, engine="search"),
             "dry cycle": lambda: run_cycle(client, dataset, TODAY, NOW, apply=False, engine="search"),
             "reaggregate": lambda: list(reaggregate(client, dataset, FIRST, TODAY, engine="search")),
+            "backfill": lambda: self._backfill(client, day),
+            "backfill and drop": lambda: self._backfill(client, day, drop=True),
+            "redrive": lambda: redrive(
+                self.archive.s3, client, dataset, dead_letters_of(dataset), apply=True, settings=LOADING
+            ),
         }
-        before = self.look().keys()
+
+    def _backfill(self, client: OpenSearch, day: date, drop: bool = False) -> None:
+        """All steps, as the shell takes them; what is proven is looked up."""
+        s3, dataset, owner = self.archive.s3, self.stream.dataset, f"test/{uuid4().hex}"
+        plan = plan_backfill(s3, client, dataset, None, day, day)
+        ref = write_plan(client, dataset, plan)
+        prepare(client, dataset, ref, owner)
         try:
-            runs[name]()
-        except (StrataError, OpenSearchException) as error:
-            self.told.append(f"{name}: {error}"[:200])
-        if name != "cycle":
-            gone = before - self.look(may_delete=client is not self.client).keys()
-            assert not gone, f"{name} deleted {gone}"
+            for number in range(ref.batches):
+                load(s3, client, dataset, ref, number, owner, settings=LOADING).require_success()
+        finally:
+            end(client, dataset, owner)
+        wanted = self.archived.get(day, {})
+        if not prove_plan(client, dataset, ref).holds:
+            return
+        self._absorb()
+        missing = wanted.keys() - self.raw.get(day, {}).keys() - self.retired.get(day, {}).keys()
+        assert not missing or self.disturbed, f"proven, but {sorted(missing)} of {day} are not there"
+        if drop:
+            settle_day(client, dataset, day, "condense_and_drop", NOW)
 
     def verify(self, day: date) -> None:
         """What is said to be verified is."""
@@ -168,49 +244,56 @@ class World:
             if verify(self.client, self.stream.dataset, day).state == "verified":
                 assert self.rows(day) == rows_of(list(self.raw[day].values()))
 
-    def interrupted(self, name: str, day: date, at: int, then: Callable[[], None] | None) -> None:
-        """A run of ours that is cut off at its n-th request, or during which something else happens there.
-
-        :param at: how many requests come before
-        :param then: what happens; None: the run loses the cluster and ends
-        """
-        left = iter(range(at))
-        done = []
-
-        def rule(request: Request, forward: Forward) -> Answer:
-            if next(left, None) is not None or (done and then):
-                return forward(request)
-            done.append(request)
-            if then is None:
-                raise Cut
-            then()
-            return forward(request)
-
-        with self._through(rule) as client:
-            self.strata(name, day, client)
+    def killed(self) -> None:
+        """The process of a run ends, at once and for good."""
+        raise Killed
 
     @contextmanager
-    def _through(self, rule: Callable[[Request, Forward], Answer]) -> Iterator[OpenSearch]:
-        with FaultyProxy(self._url) as proxy:
-            proxy.add(rule, path="")
-            settings = ClientSettings.from_url(proxy.url, timeout=20, max_retries=0)
-            with (
-                build_client(settings) as client,
-                patch.object(tenacity.nap, "time", SimpleNamespace(sleep=lambda _: None)),
-            ):
+    def _watched(self, at: int, then: Callable[[], object] | None) -> Iterator[OpenSearch]:
+        """A client of one run of ours, which something befalls at its n-th request."""
+        with build_client(ClientSettings.from_url(self._url, timeout=20, max_retries=0)) as client:
+            real, left, guard = client.transport.perform_request, [at], RLock()
+
+            def perform(method: str, url: str, **options: Any) -> Any:
+                with guard:  # its threads stand still meanwhile
+                    left[0] -= 1
+                    if then and left[0] == -1:
+                        then()
+                    if then == self.killed and left[0] < 0:  # it never comes back, whatever is cleared up
+                        raise Killed
+                    if method == "DELETE" and url.count("/") == 1:
+                        self._absorb()
+                return real(method, url, **options)
+
+            client.transport.perform_request = perform
+            with patch.object(tenacity.nap, "time", SimpleNamespace(sleep=lambda _: None)):
                 yield client
 
     # What must be true.
 
-    def look(self, may_delete: bool = True) -> dict[date, dict[str, Document]]:
+    def look(self) -> dict[date, dict[str, Document]]:
         """The raw days that are there; one that is gone since the last look was deleted by us, behind its proof."""
         for day in list(self.raw):
             if self._uuid_of(day) != self._uuid[day]:
-                assert may_delete
                 assert day in DAYS, f"{day} is inside the window"
                 self.retired[day] = {**self.retired.get(day, {}), **self.raw.pop(day)}
                 del self._uuid[day]
+        self._absorb()
         return self.raw
+
+    def _absorb(self) -> None:
+        """Take what a load has brought into the model: events of the archive, which it alone writes."""
+        for day in [*DAYS, TODAY]:
+            index = self.stream.dataset.raw_index(day)
+            if (uuid := self._uuid_of(day)) is None or self._uuid.setdefault(day, uuid) != uuid:
+                continue
+            self.client.indices.refresh(index=index)
+            body = {"size": 1000, "query": {"prefix": {"n": "a"}}}
+            there = self.raw.setdefault(day, {})
+            for hit in self.client.search(index=index, body=body)["hits"]["hits"]:
+                number = hit["_source"]["n"]
+                assert self._ids.setdefault((day, number), hit["_id"]) == hit["_id"], f"{number} is there twice"
+                there.setdefault(number, hit["_source"])
 
     def check(self) -> None:
         """Every document of a raw day that we deleted is in the rows, and nothing else where there is no raw day."""
