@@ -10,9 +10,10 @@ literal text behind them is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+from opensearch_strata.pattern_parts import Character, Choice, Group, Node, Repeat, Sequence
 
 _OTHER = 1 << 128  # all characters beyond ASCII
 _END = 1 << 129
@@ -62,183 +63,6 @@ def _between_anchors(text: str) -> str:
     return (text if is_sign else before).removeprefix("^")
 
 
-@dataclass
-class _Character:
-    """One character of a set: a bit for each of ASCII, one for all others."""
-
-    bits: int
-    text: str
-    is_literal: bool = False
-    is_empty = False
-
-    @property
-    def first(self) -> int:
-        return self.bits
-
-    def written(self) -> str:
-        return self.text
-
-    def require_told(self, follow: int, pattern: str) -> None:
-        """Nothing to choose."""
-
-
-@dataclass
-class _Sequence:
-    parts: list[_Node]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it fits an empty text."""
-        return all(part.is_empty for part in self.parts)
-
-    @property
-    def first(self) -> int:
-        """What it may begin with."""
-        return _first_of(self.parts, 0)
-
-    def written(self) -> str:
-        text, position = "", 0
-        while position < len(self.parts):
-            part = self.parts[position]
-            literal = self._literal(position + 1) if _ends_lazily(part) else 0
-            inner = "".join(one.written() for one in self.parts[position : position + 1 + literal])
-            text += f"(?>{inner})" if literal else inner
-            position += 1 + literal
-        return text
-
-    def require_told(self, follow: int, pattern: str, *, is_cut: bool = False) -> None:
-        position = 0
-        while position < len(self.parts):
-            part = self.parts[position]
-            if _ends_lazily(part):
-                literal = self._literal(position + 1)
-                if not literal and not (is_cut and part is self.parts[-1]):
-                    raise ValueError(
-                        f"{pattern!r}: {part.written()!r} ends at the first place where the text behind it is found, "
-                        "and there must be such a text, without a choice; say one, or what it may not hold, like [^ ]*"
-                    )
-                if isinstance(part, _Group) and isinstance(part.inner, _Sequence):
-                    part.inner.require_told(0, pattern, is_cut=True)
-                position += 1 + literal
-                continue
-            part.require_told(_first_of(self.parts, position + 1, follow), pattern)
-            position += 1
-
-    def _literal(self, position: int) -> int:
-        """How many parts from there on are plain characters."""
-        found = 0
-        for part in self.parts[position:]:
-            if not (isinstance(part, _Character) and part.is_literal):
-                break
-            found += 1
-        return found
-
-
-@dataclass
-class _Choice:
-    branches: list[_Sequence]
-
-    @property
-    def is_empty(self) -> bool:
-        return any(branch.is_empty for branch in self.branches)
-
-    @property
-    def first(self) -> int:
-        bits = 0
-        for branch in self.branches:
-            bits |= branch.first
-        return bits
-
-    def written(self) -> str:
-        return f"(?:{'|'.join(branch.written() for branch in self.branches)})"
-
-    def require_told(self, follow: int, pattern: str) -> None:
-        seen = 0
-        for branch in self.branches:
-            begins = branch.first | (follow if branch.is_empty else 0)
-            if seen & begins:
-                raise ValueError(
-                    f"{pattern!r}: {branch.written()!r} may begin like another choice of {self.written()!r}; put what "
-                    "they share before the choice, so that the next character tells which it is"
-                )
-            seen |= begins
-            branch.require_told(follow, pattern)
-
-
-@dataclass
-class _Group:
-    name: str
-    inner: _Sequence | _Choice
-
-    @property
-    def is_empty(self) -> bool:
-        return self.inner.is_empty
-
-    @property
-    def first(self) -> int:
-        return self.inner.first
-
-    def written(self) -> str:
-        inner = self.inner.written()
-        return f"(?P<{self.name}>{inner})" if self.name else f"(?:{inner})"
-
-    def require_told(self, follow: int, pattern: str) -> None:
-        self.inner.require_told(follow, pattern)
-
-
-@dataclass
-class _Repeat:
-    inner: _Character | _Group
-    times: str
-    least: int
-    most: int | None
-    is_lazy: bool
-
-    @property
-    def is_empty(self) -> bool:
-        return self.least == 0 or self.inner.is_empty
-
-    @property
-    def first(self) -> int:
-        return self.inner.first
-
-    def written(self) -> str:
-        return f"{self.inner.written()}{self.times}{'?' if self.is_lazy else ''}"
-
-    def require_told(self, follow: int, pattern: str) -> None:
-        if self.inner.is_empty:
-            raise ValueError(
-                f"{pattern!r}: what {self.written()!r} repeats may be nothing; let it be at least a character"
-            )
-        again = self.inner.first if self.most is None or self.most > 1 else 0
-        self.inner.require_told(follow | again, pattern)
-        if not self.is_lazy and self.most != self.least and self.inner.first & follow:
-            raise ValueError(
-                f"{pattern!r}: where {self.written()!r} ends is not told by the next character, since what follows may "
-                'begin alike; say what it may not hold, like [^ ]* or [^"]*, or end it at the first place of the text '
-                "behind it by .*?"
-            )
-
-
-_Node = _Character | _Group | _Repeat | _Choice | _Sequence
-
-
-def _first_of(parts: list[_Node], position: int, follow: int = 0) -> int:
-    bits = 0
-    for part in parts[position:]:
-        bits |= part.first
-        if not part.is_empty:
-            return bits
-    return bits | follow
-
-
-def _ends_lazily(part: _Node) -> bool:
-    """Whether it is, or is a group that ends with, a repeated character that takes as little as it can."""
-    while isinstance(part, _Group) and isinstance(part.inner, _Sequence) and part.inner.parts:
-        part = part.inner.parts[-1]
-    return isinstance(part, _Repeat) and part.is_lazy
-
-
 class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
@@ -247,7 +71,7 @@ class _Reader:
         self._dot = _ALL & ~_BREAK
         self.names: list[str] = []
 
-    def whole(self) -> _Sequence | _Choice:
+    def whole(self) -> Sequence | Choice:
         found = self._choice()
         if self._at < len(self._text):
             raise self._wrong("closes a group that is not open")
@@ -257,20 +81,20 @@ class _Reader:
         shown = self._text[self._at : self._at + 12]
         return ValueError(f"{self._text!r}: {shown!r} at character {self._at + 1} {what}")
 
-    def _choice(self) -> _Sequence | _Choice:
+    def _choice(self) -> Sequence | Choice:
         branches = [self._sequence()]
         while self._text.startswith("|", self._at):
             self._at += 1
             branches.append(self._sequence())
-        return _Choice(branches) if len(branches) > 1 else branches[0]
+        return Choice(branches) if len(branches) > 1 else branches[0]
 
-    def _sequence(self) -> _Sequence:
-        parts: list[_Node] = []
+    def _sequence(self) -> Sequence:
+        parts: list[Node] = []
         while self._at < len(self._text) and self._text[self._at] not in "|)":
             parts.append(self._repeated(self._one()))
-        return _Sequence(parts)
+        return Sequence(parts)
 
-    def _repeated(self, part: _Character | _Group) -> _Node:
+    def _repeated(self, part: Character | Group) -> Node:
         times = _TIMES.match(self._text, self._at)
         if times is None:
             return part
@@ -284,11 +108,11 @@ class _Reader:
             most = least if times[2] is None else int(times[3]) if times[3] else None
         if max(least, most or 0) > _REPEATS or (most is not None and most < least):
             raise self._wrong(f"must repeat at most {_REPEATS} times, and not less than its least")
-        if lazy and not isinstance(part, _Character):
+        if lazy and not isinstance(part, Character):
             raise self._wrong("lets a group take as little as it can; only one character, like .*?, may")
-        return _Repeat(part, times[0], least, most, lazy)
+        return Repeat(part, times[0], least, most, lazy)
 
-    def _one(self) -> _Character | _Group:
+    def _one(self) -> Character | Group:
         character = self._text[self._at]
         if character == "(":
             return self._group()
@@ -297,18 +121,18 @@ class _Reader:
         if character == ".":
             self._at += 1
             text = "." if not self._dot & _BREAK else "(?s:.)"
-            return _Character(self._dot, text)
+            return Character(self._dot, text)
         if character == "\\":
             bits, text = self._escaped()
-            return _Character(bits, text, is_literal=bits.bit_count() == 1 and bits != _OTHER)
+            return Character(bits, text, is_literal=bits.bit_count() == 1 and bits != _OTHER)
         if _TIMES.match(self._text, self._at):
             raise self._wrong("has nothing to repeat; the sign itself is written with a backslash before it")
         if character in "^$":
             raise self._wrong("is not needed, a pattern fits whole lines; the sign itself is written with a backslash")
         self._at += 1
-        return _Character(_bit(character), re.escape(character), is_literal=True)
+        return Character(_bit(character), re.escape(character), is_literal=True)
 
-    def _group(self) -> _Group:
+    def _group(self) -> Group:
         opened = _GROUP.match(self._text, self._at)
         if opened is None:
             raise self._wrong("is no group known here; these are (?P<name>...), (?:...) and (?s:...)")
@@ -325,7 +149,7 @@ class _Reader:
             raise self._wrong("should close a group")
         self._at, self._dot = self._at + 1, dot
         self._depth -= 1
-        return _Group(opened[1] or "", inner)
+        return Group(opened[1] or "", inner)
 
     def _escaped(self) -> tuple[int, str]:
         character = self._text[self._at + 1 : self._at + 2]
@@ -338,7 +162,7 @@ class _Reader:
             return _bit(meant), re.escape(meant)
         raise self._wrong("is no escape known here; these are \\d \\w \\s \\D \\W \\S \\t \\n \\r and signs")
 
-    def _set(self) -> _Character:
+    def _set(self) -> Character:
         start = self._at
         self._at += 1
         is_inverse = self._text.startswith("^", self._at)
@@ -362,7 +186,7 @@ class _Reader:
         self._at += 1
         if is_inverse:  # characters beyond ASCII may be named, but never all of them
             bits = _ALL & ~bits | _OTHER
-        return _Character(bits, f"[{'^' if is_inverse else ''}{text}]")
+        return Character(bits, f"[{'^' if is_inverse else ''}{text}]")
 
     def _member(self) -> tuple[int, str]:
         character = self._text[self._at]

@@ -17,8 +17,8 @@ from typing import Any
 Reads = Callable[[Any, tzinfo, "int | None"], "int | None"]
 """Reads a value as epoch milliseconds, None if it is none; what is finer is cut off.
 
-Its parameters: the value; the zone of a text that names none; epoch milliseconds that lie near, for a text without a
-year.
+Its parameters: the value; the zone of a text that names none; for a text without a year, epoch milliseconds of when it
+was there already.
 """
 
 EPOCHS = {"epoch_seconds": 3, "epoch_millis": 0, "epoch_micros": -3, "epoch_nanos": -6}
@@ -30,6 +30,7 @@ _ISO_ZONE = re.compile(r"(.*[0-9]) ?(?:UTC|GMT|([+-][0-9:]{2,6}))", re.ASCII)
 _LEAP = re.compile(r"(.*[0-9]:[0-9]{2}:)60(?:[.,][0-9]+)?(.*)", re.ASCII)
 _MIDNIGHT = re.compile(r"(.*)([T ])24:00(?::00(?:[.,]0+)?)?(?![0-9:])(.*)", re.ASCII)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-5][0-9])?(?::?([0-5][0-9]))?", re.ASCII)
+_DAY = 86_400_000  # milliseconds
 _LAST_OF_MINUTE = "59.999"  # 23:59:60 is in the day that it ends
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -165,7 +166,7 @@ def _by_directives(time_format: str) -> Reads:
             return None
         found = match.groupdict()
         try:
-            return _moment(found, zone) if "Y" in found or "y" in found else _nearest(found, zone, near)
+            return _moment(found, zone) if "Y" in found or "y" in found else _last(found, zone, near)
         except (ValueError, OverflowError):  # the 30th of February
             return None
 
@@ -218,15 +219,15 @@ def _zone_of(text: str | None, zone: tzinfo) -> tzinfo:
     return timezone(-length if sign == "-" else length)
 
 
-def _nearest(found: dict[str, str], zone: tzinfo, near: int | None) -> int | None:
-    """The moment of the year in which it is nearest."""
+def _last(found: dict[str, str], zone: tzinfo, near: int | None) -> int | None:
+    """The last such moment up to a day behind the one that is known."""
     if near is None:
         return None
     year = (_EPOCH + timedelta(milliseconds=near)).year
     times = []
-    for candidate in (year - 1, year, year + 1):
+    for candidate in range(year - 8, year + 2):  # the 29th of February
         try:
             times.append(_moment({**found, "Y": f"{candidate:04d}"}, zone))
-        except (ValueError, OverflowError):  # the 29th of February
+        except (ValueError, OverflowError):
             continue
-    return min(times, key=lambda time: abs(time - near), default=None)
+    return max((time for time in times if time <= near + _DAY), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -70,7 +71,7 @@ def test_a_year_is_a_few_listings(store: Store, monkeypatch: pytest.MonkeyPatch)
     finally:
         store.s3.meta.events.unregister("before-call.s3.ListObjectsV2", unique_id="counting")
     assert found.amount.objects == 12
-    assert len(asked) <= 5
+    assert len(asked) <= 5 + 3  # and how months, days and hours are numbered
 
 
 def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) -> None:
@@ -91,7 +92,7 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
         "in_glacier": Amount(1, 3),
     }  # fmt: skip
     assert found.warning == (
-        f"2 objects under error prefixes were not loaded, which Firehose could not deliver: backfill them with their "
+        f"Not loaded: 2 objects under error prefixes, which Firehose could not deliver; backfill them with their "
         f"prefix as the source, s3://{store.bucket}/fire/AmazonOpenSearchService-failed/ and "
         f"s3://{store.bucket}/fire/processing-failed/."
     )
@@ -139,6 +140,73 @@ def test_a_restored_object_is_loaded(store: Store) -> None:
     found = {"Key": place.key, "Size": 5, "StorageClass": "GLACIER", "LastModified": NOON}
     for status, frozen in [({}, True), ({"IsRestoreInProgress": True}, True), ({"RestoreExpiryDate": NOON}, False)]:
         assert _is_in_glacier({**found, "RestoreStatus": status}) is frozen
+
+
+@pytest.mark.parametrize(
+    ("stated", "written", "missed"),
+    [
+        ("%Y/%m/%d/%H/", "%Y/%-m/%-d/%-H/", "%-m"),
+        ("year=%Y/month=%m/day=%d/", "year=%Y/month=%m/day=%-d/", "%-d"),
+        ("year=%Y/month=%-m/day=%-d/", "year=%Y/month=%m/day=%d/", "%m"),
+    ],
+)
+def test_folders_that_are_numbered_in_another_way_are_never_passed_over(
+    store: Store, stated: str, written: str, missed: str
+) -> None:
+    store.reads(layout=stated)
+    place = store.put_raw(f"fire/{NOON.strftime(written)}x.gz", envelope(5, NOON))
+    with pytest.raises(Refused, match=f"not laid out as intake.layout says, '{stated}': state {missed} there"):
+        store.plan()
+    store.reads(layout=written)
+    assert store.keys() == [place.key]
+
+
+def test_keys_that_show_a_local_clock_are_found_where_it_is_stated(store: Store) -> None:
+    event = datetime(2024, 5, 6, 0, 30, tzinfo=UTC)  # on the evening before in New York
+    place = store.put_raw("fire/2024/05/05/20/x.gz", envelope(5, event))
+    assert store.keys() == []
+    store.reads(layout_time_zone="America/New_York")
+    assert store.keys() == [place.key]
+
+
+def test_a_clock_that_is_not_stated_is_told_by_the_plan(store: Store) -> None:
+    store.put_raw(f"fire/{NOON - 4 * HOUR:%Y/%m/%d/%H}/x.gz", envelope(5, NOON))
+    found = store.plan()
+    assert found.sample
+    assert "state it as intake.layout_time_zone, now UTC" in found.sample.problem
+
+
+def test_copies_and_exports_of_long_ago_name_the_cure(store: Store) -> None:
+    store.reads(layout=None)
+    copied = [store.put_raw(f"fire/export/{name}/000000.gz", envelope(5, NOON)).key for name in "ab"]
+    found = store.plan()
+    assert not found.batches
+    for sentence in (found.verdict, found.refusal):
+        assert sentence
+        assert "last changed too late for these days hold events of them all the same, 10 in a few" in sentence
+    days = re.search(r"state intake\.late: (\d+)d", found.verdict)
+    assert days
+    store.reads(layout=None, late=f"{days[1]}d")
+    assert store.keys() == copied
+    assert store.plan().refusal is None
+
+
+def test_a_part_that_was_copied_is_not_left_out_without_a_word(store: Store) -> None:
+    today = datetime.now(UTC).replace(hour=12)
+    store.reads(layout=None, late="0m", early="36h")
+    store.put_raw("fire/a.gz", envelope(5, today - timedelta(days=1)))
+    yesterday = (today - timedelta(days=1)).date()
+    assert "intake.late: 2d" in (store.plan(yesterday, yesterday).refusal or "")
+    assert store.plan(yesterday - timedelta(days=9), yesterday - timedelta(days=9)).refusal is None
+
+
+def test_where_nothing_tells_the_cure_the_verdict_names_all(store: Store) -> None:
+    store.reads(layout=None)
+    store.put_raw("fire/a.gz", envelope(5, datetime.now(UTC)))
+    found = store.plan()
+    assert found.refusal is None
+    assert "intake.early and intake.late: 1" in found.verdict
+    assert "are found where intake.late says how long after: 700d" in found.verdict
 
 
 def test_a_bucket_that_is_none(store: Store) -> None:

@@ -186,8 +186,9 @@ def test_the_page_shows_a_format_in_twenty_lines(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setitem(FORMATS, "alb", Module())  # type: ignore[arg-type]
     data = b'h2 2024-05-06T07:08:09.123456Z app/lb/1 "GET / HTTP/1.1"\nnonsense\n'
-    assert FORMATS["alb"].matches(data)
-    event, broken = read(data, "alb")
+    reading = Reading([data])  # wherever its name stands, it is asked before what takes any text
+    event, broken = reading
+    assert reading.format == "alb"
     assert isinstance(event, Event)
     assert (event.time, messages_in([event])) == (1714979289123, [data.split(b"\n")[0].decode()])
     assert isinstance(broken, Broken)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.keys import Arrival, Layout, arrival_in_name, arrival_of, is_error_folder, reason_apart
+from opensearch_strata.archive.keys import (
+    Arrival,
+    Layout,
+    arrival_in_key,
+    arrival_in_name,
+    arrival_of,
+    is_error_folder,
+    reason_apart,
+)
+from opensearch_strata.intake import Intake
 
 FIREHOSE = Layout("%Y/%m/%d/%H/")
 LAYOUTS = ["%Y/%m/%d/%H/", "year=%Y/month=%m/day=%d/hour=%H/", "%Y-%m-%d/", "%Y%m%d%H", "y%Y/%m/", "%Y/"]
@@ -178,3 +188,61 @@ def test_an_event_is_found_wherever_its_object_may_have_arrived(start: int, span
         assert found is not None
         assert found.meets(*arrived)
         assert sum(text.startswith(prefix) for prefix in FIREHOSE.prefixes(*arrived)) == 1
+
+
+ZONES = ["UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]
+UNPADDED = ["%Y/%-m/%-d/%-H/", "year=%Y/month=%-m/day=%-d/", "%Y-%-m-%d/"]
+years = st.integers(0, 365 * 24 * 4).map(lambda quarter: at(2010, 11, 1) + quarter * 15 * 60_000)
+
+lengths = st.integers(1, 72 * 60).map(lambda minutes: minutes * 60_000)
+
+
+def shown_in(layout: str, moment: int, zone: str) -> str:
+    return datetime.fromtimestamp(moment / 1000, ZoneInfo(zone)).strftime(layout) + "object"
+
+
+@pytest.mark.parametrize("layout", [*LAYOUTS, *UNPADDED])
+@given(years, lengths, st.floats(0, 0.999999), st.sampled_from(ZONES))
+@example(at(2011, 11, 6, 5, 50), 30 * 60_000, 0.6, "America/New_York")  # its clock shows 01:50, 01:00, 01:20
+@example(at(2010, 11, 7, 2, 0), 40 * 60_000, 0.7, "America/St_Johns")  # set back at a minute past midnight
+def test_what_arrived_is_listed_once_in_any_zone(
+    layout: str, start: int, length: int, offset: float, zone: str
+) -> None:
+    arrived = int(start + length * offset)
+    key = shown_in(layout, arrived, zone)
+    laid_out = Layout(layout, ZoneInfo(zone))
+    prefixes = laid_out.prefixes(start, start + length)
+    assert len([prefix for prefix in prefixes if key.startswith(prefix)]) == 1
+    said = laid_out.arrival(key)
+    assert said is not None
+    assert said.start <= arrived < said.end
+    assert said.end - said.start <= (367 * 24 + 2) * HOUR
+
+
+def test_an_hour_that_a_clock_shows_twice_is_both() -> None:
+    new_york = Layout("%Y/%m/%d/%H/", ZoneInfo("America/New_York"))
+    assert new_york.arrival("2011/11/06/01/x") == Arrival(at(2011, 11, 6, 5), at(2011, 11, 6, 7))
+    listed = new_york.prefixes(at(2011, 11, 6, 4), at(2011, 11, 6, 7))
+    assert listed[1:3] == ["2011/11/06/00/", "2011/11/06/01/"]
+    assert len(listed) == 4  # by both offsets of the day
+
+
+def test_firehose_names_objects_by_the_clock_of_the_layout_or_by_utc() -> None:
+    new_york = Layout("%Y/%m/%d/%H/", ZoneInfo("America/New_York"))
+    for hour in (19, 0):
+        day = 4 if hour else 5
+        name = f"2025/03/04/19/s-1-2025-03-{day:02d}-{hour:02d}-30-00-{UUID}"
+        assert arrival_of(new_york, name) == Arrival(at(2025, 3, 5, 0, 30), at(2025, 3, 5, 0, 30, 1))
+
+
+def test_a_whole_key_says_its_arrival_whatever_is_before() -> None:
+    assert arrival_in_key(FIREHOSE, "a/b/2025/03/05/07/x") == Arrival(at(2025, 3, 5, 7), at(2025, 3, 5, 8))
+    assert arrival_in_key(FIREHOSE, "1234/x/2025/03/x") == Arrival(at(2025, 3, 1), at(2025, 4, 1))
+    assert arrival_in_key(FIREHOSE, "2025/x") is None
+    assert arrival_in_key(FIREHOSE, "x") is None
+
+
+@pytest.mark.parametrize("layout", ["%Y/%-m", "%Y/%-m%d/", "%Y/%-m1/", "%-Y/", "%Y/%-d/", "%Y/%M/", "%Y/%"])
+def test_a_layout_that_cannot_be_read_is_refused(layout: str) -> None:
+    with pytest.raises(ValueError, match="must"):
+        Intake(layout=layout)

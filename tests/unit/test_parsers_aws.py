@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of, parser_name
+from opensearch_strata.archive.parsers.registry import parser_of as made_for
 from opensearch_strata.intake import Intake, ParserName
 
 UTC = ZoneInfo("UTC")
@@ -125,6 +126,32 @@ def test_the_header_of_a_flow_log_decides_the_order() -> None:
 def test_what_is_no_flow_log(message: Any) -> None:
     with pytest.raises(Unreadable):
         read("vpc_flow", message)
+
+
+FIELDS = "${version} ${vpc-id} ${srcaddr} ${pkt-dstaddr} ${start} ${tcp-flags}"
+
+
+@pytest.mark.parametrize("fields", [FIELDS, "version vpc-id srcaddr pkt-dstaddr start tcp-flags"])
+def test_flow_logs_without_a_header_have_the_fields_that_are_stated(fields: str) -> None:
+    intake = Intake(flow_fields=fields, parser="vpc_flow")
+    parse = made_for("vpc_flow", intake)
+    assert parse("5 vpc-1 10.0.0.1 - 1418530010 19") == Parsed(
+        {"version": 5, "vpc_id": "vpc-1", "srcaddr": "10.0.0.1", "start": 1418530010, "tcp_flags": 19}, 1418530010000
+    )
+    assert parse("start version") is None  # an object's own header counts
+    assert parse("1418530010 5") == Parsed({"start": 1418530010, "version": 5}, 1418530010000)
+
+
+def test_a_flow_log_of_other_fields_names_the_cure() -> None:
+    for message in ("5 vpc-1 10.0.0.1", FLOW.replace(" 22 ", " 2_2 ")):
+        with pytest.raises(Unreadable, match=r"intake\.flow_fields"):
+            read("vpc_flow", message)
+
+
+@pytest.mark.parametrize("fields", ["", "${version", "version version", "version; drop", "${Version}"])
+def test_what_is_no_list_of_flow_fields_is_refused(fields: str) -> None:
+    with pytest.raises(ValueError, match="as AWS shows it"):
+        Intake(flow_fields=fields)
 
 
 REST = (

@@ -52,14 +52,14 @@ class EventTimes:
         self._stated_formats = ", ".join(listed(intake.timestamp_format))
         self._zone = ZoneInfo(intake.log_time_zone)
         arrived = _arrival(intake, key)
-        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
-        self.looked_for = (arrived.start - late, arrived.end + early) if arrived else _EVER
-        """Events of these times, epoch milliseconds, are looked for in this object: what its key says, with the
-        margins of the dataset. An event of another time tells of others like it, which may be where nobody looks."""
+        early = length_of(intake.early) // timedelta(milliseconds=1)
+        self.latest = arrived.end + early if arrived else _EVER[1]
+        """Events of an object are older than that, epoch milliseconds: it arrived behind them, by its key, and they may
+        be early by as much as the dataset says. None that is later is looked for in this object."""
         written = arrived or arrival_in_name(key)
         known = [*(span or ()), *([written.start] if written else [])]
         self._low = min(known) - _FAR if span else _EARLIEST
-        self._high = max(known) + _FAR if span else _EVER[1]
+        self._high = min(max(known) + _FAR, _CALENDAR) if span else _CALENDAR
         if span is None or span[0] >= _EARLIEST:
             self._low = max(self._low, _EARLIEST)
         self.start, self.end = span or (self._low, self._high)
@@ -67,11 +67,11 @@ class EventTimes:
 
     @staticmethod
     def _date(written: int | None, span: tuple[int, int] | None, modified: int | None) -> int | None:
-        """What times that name no year are near to."""
+        """When events were there already whose times name no year."""
         if written is not None:
             return written
         if span and span[1] - span[0] <= _HALF_A_YEAR:
-            return (span[0] + span[1]) // 2
+            return span[1]
         return modified
 
     def stated(self, fields: Fields) -> int:
@@ -126,7 +126,7 @@ class EventTimes:
     def _read(self, value: Any) -> int | None:
         """By the first format that gives a likely time, else by the first that gives one at all."""
         times = [time for read in self._formats if (time := read(value, self._zone, self._near)) is not None]
-        return next((time for time in times if self._low <= time < min(self._high, _CALENDAR)), next(iter(times), None))
+        return next((time for time in times if self._low <= time < self._high), next(iter(times), None))
 
     def _unread(self, value: Any) -> str:
         shown = _short(value)

@@ -125,6 +125,8 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is."
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
+        if shaper.problem:
+            raise Poisoned(f"{shaper.problem} What is in this object is loaded.")
 
     def _checked(self, place: Place, reading: Reading) -> str:
         """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""

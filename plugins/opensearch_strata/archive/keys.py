@@ -86,6 +86,7 @@ class Layout:
     def __init__(self, layout: str, zone: ZoneInfo = UTC_ZONE) -> None:
         head, *rest = re.split(r"(%-?[YmdH])", layout)
         self._head = head
+        self.text = layout
         self._parts = list(zip(rest[::2], rest[1::2], strict=True))
         self.zone = zone
 
@@ -118,6 +119,29 @@ class Layout:
             if moment:
                 return arrived_in(moment, _STEPS[units - 1](moment), self.zone)
         return None
+
+    def misread(self, moment: datetime, folder: str, units: int) -> str:
+        """The directives to state instead, if a folder beside this is numbered in the other way, with or without a
+        zero before it; else an empty text.
+
+        :param moment: of the folder in which it was found, as a clock shows it
+        :param folder: its path behind the prefix
+        :param units: how many directives are before it
+        """
+        part, _ = self._parts[units]
+        number = re.match(r"\d+", folder.removeprefix(self._text(moment, units)), re.ASCII)
+        if not number or len(number[0]) > 2 or not int(number[0]):
+            return ""
+        is_padded, is_short = number[0].startswith("0"), len(number[0]) == 1
+        other = part.replace("%-", "%") if "-" in part else part.replace("%", "%-")
+        return other if (is_padded if "-" in part else is_short) else ""
+
+    def folders(self, start: int) -> list[tuple[datetime, str, int]]:
+        """Where to see how months, days and hours are numbered, at a time: what a clock shows, the folder, how many
+        directives are in it."""
+        shown = self._shown(start, min, 1)
+        found = [(shown, self._text(shown, units), units) for units in range(1, len(self._parts))]
+        return [(moment, text.rpartition("/")[0] + "/", units) for moment, text, units in found if "/" in text]
 
     def _shown(self, milliseconds: int, extreme: Callable[[timedelta, timedelta], timedelta], days: int) -> datetime:
         """What the clock shows, or would by the offset that it has so many days later."""

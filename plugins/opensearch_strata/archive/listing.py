@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.amounts import counted
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without one of their own
 _MOST_FOLDERS = 10_000  # looked through for error prefixes; beyond them, folders are no sign of anything
+_FEW = 5
+_ZEROS = "%m, %d and %H are numbers of two digits, %-m, %-d and %-H have no zero before them."
 _IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -68,22 +71,27 @@ class Listing:
         """What is listed, each with all that is beneath it."""
         self.apart: dict[Reason, Amount] = {}
         """What was listed and is not to be loaded; complete once all was listed."""
+        self.too_late: list[Listed] = []
+        """A few of those that were last changed too late for these days, where only that tells when they arrived."""
         self.error_prefixes: list[str] = []
         """Where objects are that Firehose could not deliver; likewise."""
 
     def __iter__(self) -> Iterator[tuple[Listed, bool]]:
         """The objects to load, lazily, each with whether it must be restored from an archive tier before.
 
-        :raises Refused: S3 does not allow it, or there is no such bucket
+        :raises Refused: S3 does not allow it, or there is no such bucket, or keys are laid out in another way
         :raises TransientError: S3 does not answer
         """
         for prefix in self.prefixes:
             for found in self._objects(prefix):
                 if reason := self._reason(found):
                     self._set_apart(reason, found)
+                    if reason == "other_time" and not self._layout and not _is_in_glacier(found):
+                        self._see_too_late(self._listed(found))
                 else:
                     yield self._listed(found), _is_in_glacier(found)
         if self._layout:
+            self._require_layout()
             self._count_errors()
 
     def arrival(self, key: str, modified: int) -> Arrival:
@@ -101,6 +109,20 @@ class Listing:
         """
         arrived = self.arrival(key, modified)
         return arrived.start - self._late, arrived.end + self._early
+
+    def _require_layout(self) -> None:
+        """Folders that are numbered in another way than the layout says would never be listed.
+
+        :raises Refused: there are such
+        """
+        layout = self._layout
+        for moment, parent, units in layout.folders(self._arrived[0]) if layout else []:
+            for folder in self._folders(self._prefix + parent):
+                if layout and (other := layout.misread(moment, folder.removeprefix(self._prefix), units)):
+                    raise Refused(
+                        f"Keys of s3://{self._bucket}/{folder} are not laid out as intake.layout says, "
+                        f"{layout.text!r}: state {other} there. {_ZEROS} Nothing was loaded."
+                    )
 
     def _texts(self, layout: Layout | None) -> list[str]:
         return layout.prefixes(*self._arrived) if layout else [""]
@@ -124,6 +146,10 @@ class Listing:
         if reason == "errors" and (prefix := self._error_prefix(found["Key"])) not in self.error_prefixes:
             self.error_prefixes.append(prefix)
 
+    def _see_too_late(self, listed: Listed) -> None:
+        if listed.modified >= self._arrived[1]:
+            self.too_late = sorted([*self.too_late, listed], key=lambda one: crc32(one.place.key.encode()))[:_FEW]
+
     def _error_prefix(self, key: str) -> str:
         """A key up to its error folder."""
         folders = key.removeprefix(self._prefix).split("/")[:-1]
@@ -132,15 +158,15 @@ class Listing:
 
     def _count_errors(self) -> None:
         """Error prefixes lie beside the years, where no listing by time comes along."""
-        for folder in self._folders():
+        for folder in self._folders(self._prefix):
             if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
                 for text in self._texts(self._error_layout):
                     for found in self._objects(folder + text):
                         self._set_apart("errors", found)
 
-    def _folders(self) -> Iterator[str]:
+    def _folders(self, prefix: str) -> Iterator[str]:
         limits = {"MaxItems": _MOST_FOLDERS}
-        for page in pages(self._s3, self._bucket, self._prefix, Delimiter="/", PaginationConfig=limits):
+        for page in pages(self._s3, self._bucket, prefix, Delimiter="/", PaginationConfig=limits):
             yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
     def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:

@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
 
 _ASKED_AT_ONCE = 1000  # rows of the ledger
+_COPIED = (
+    " Objects that were written long after their events, by an export task, a copy or a replication, are found where "
+    "intake.late says how long after: 700d."
+)
+_DAY = 86_400_000  # milliseconds
 _OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
 
 
@@ -95,6 +100,7 @@ class Plan:
     :param set_apart: objects that were listed and are not to be loaded, by reason
     :param error_prefixes: where those are that Firehose could not deliver
     :param sample: what a few of the objects hold; None without any
+    :param too_late: that objects which were set apart hold events of the days, in sentences; empty if they do not
     :param estimate: likewise
     """
 
@@ -115,6 +121,7 @@ class Plan:
     set_apart: dict[Reason, Amount]
     error_prefixes: Sequence[str]
     sample: Sample | None
+    too_late: str
     estimate: Estimate | None
 
     @property
@@ -136,7 +143,7 @@ class Plan:
                 f"its days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a "
                 f"range without them. Nothing was loaded."
             )
-        return self.estimate.refusal if self.estimate else None
+        return self.too_late or (self.estimate.refusal if self.estimate else None)
 
     @property
     def warning(self) -> str | None:
@@ -156,10 +163,13 @@ class Plan:
             return f"To load for {days}: {self.amount}, in {counted(len(self.batches), 'batch', 'batches')}."
         if self.left_out.objects:
             return f"All {self.left_out.objects:,} objects that may hold events of {days} are loaded already."
+        if self.too_late:
+            return f"There are no objects to load for {days}. {self.too_late}"
         apart = "; ".join(f"{REASONS[reason]}: {amount.objects:,}" for reason, amount in self.set_apart.items())
         return (
             f"There are no objects to load for {days}. Listed: {_listed(self.source_url, self.prefixes)}. Set apart: "
             f"{apart or 'none'}. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
+            f"{_COPIED if 'other_time' in self.set_apart else ''}"
         )
 
 
@@ -216,7 +226,20 @@ def make_plan(
         set_apart={**listing.apart, **({"in_glacier": found.frozen} if found.frozen.objects else {})},
         error_prefixes=listing.error_prefixes,
         sample=looked,
+        too_late=_too_late(s3, dataset, listing.too_late, span),
         estimate=estimate(looked, found.size, found.rate, _room(client, dataset, last)) if looked else None,
+    )
+
+
+def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: Span) -> str:
+    """What is to be said of objects that were set apart, if they hold events of the days."""
+    if not objects or not (held := sample(s3, dataset, objects, span).documents):
+        return ""
+    days = (max(listed.modified for listed in objects) - span[0]) // _DAY + 1
+    return (
+        f"Objects that were last changed too late for these days hold events of them all the same, {held:,} in a few "
+        f"that were looked into. Where keys tell no time (intake.layout: null) the last change counts, which an "
+        f"export, a copy or a replication makes anew: state intake.late: {days}d or longer. Nothing was loaded."
     )
 
 

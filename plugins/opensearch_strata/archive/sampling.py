@@ -97,6 +97,7 @@ def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, 
                 found.filtered += 1
         if found.document_bytes - before > _ENOUGH:
             break
+    found.problem = found.problem or shaper.problem
     found.objects += 1
     found.packed += len(piece)
     found.kinds[" in ".join([reading.format or "unknown", *reversed(reading.layers)])] += 1

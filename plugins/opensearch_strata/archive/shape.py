@@ -97,9 +97,8 @@ class Shaper:
         self._place = place
         self.times = EventTimes(dataset, place.key, span, modified)
         self._start, self._end = self.times.start, self.times.end
-        self._earliest, self._latest = self.times.looked_for
-        self.strays = 0
-        """Documents whose times are not looked for in this object: see :attr:`EventTimes.looked_for`."""
+        self._latest = self.times.latest
+        self._documents = self._early = 0
         self._timestamp = dataset.raw.timestamp
         self._is_nested = "." in self._timestamp
         self._metadata = dataset.intake.metadata
@@ -144,8 +143,9 @@ class Shaper:
                 if not self._start <= time < self._end:
                     self.times.require_likely(time)
                     return None
-            if not self._earliest <= time < self._latest:
-                self.strays += 1
+            self._documents += 1
+            if time >= self._latest:
+                self._early += 1
             text, stamp, day, index = self._seconds[time // 1000]
             if self._changes:
                 self._rules.change(fields)
@@ -166,6 +166,20 @@ class Shaper:
             return self._dead(item, fault, time, digest, fixed_id or own_id)
         identity = fixed_id or own_id or document_id(stamp, digest)
         return quickly(Document, (index, identity, source, day, item))
+
+    @property
+    def problem(self) -> str:
+        """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
+        most documents are later than their object. A sentence, or an empty text."""
+        if 2 * self._early <= self._documents:
+            return ""
+        intake = self._dataset.intake
+        return (
+            f"{self._early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
+            f"more than {intake.early} (intake.early), so others like them may lie where nobody looked. If keys show "
+            f"the clock of another zone, state it as intake.layout_time_zone, now {intake.layout_time_zone}; else "
+            f"state a longer intake.early. Then load these days again."
+        )
 
     def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
         """A document of an archive of our own, as it was."""

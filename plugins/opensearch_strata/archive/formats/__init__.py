@@ -27,9 +27,11 @@ FORMATS: dict[str, Format] = {
     "export_task": export_task,
     "lines": lines,
 }
-"""The first that matches counts: what is more special comes first."""
+"""The first that matches counts, what is more special comes first; ``lines``, which takes any text, is asked last
+wherever it stands."""
 
 
 def detected(head: bytes) -> str | None:
     """The format of content that begins with these bytes (up to 64 KiB), None if it is of none."""
-    return next((name for name, kind in FORMATS.items() if kind.matches(head)), None)
+    in_order = sorted(FORMATS.items(), key=lambda named: named[1] is lines)
+    return next((name for name, kind in in_order if kind.matches(head)), None)

@@ -1,0 +1,234 @@
+"""Patterns that never go back: what they are, what they fit, that no text takes longer than its length."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from local.places import PROJECT
+from opensearch_strata.archive.events import Event, Place
+from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.shape import Dead, Document, Shaper
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.intake import Intake
+from opensearch_strata.patterns import compiled
+from tests.streams import definition_of
+
+SOUND = [
+    r"(?P<a>\S+) (?P<b>[^ ]*) .*",
+    r'"(?P<a>(?:[^"\\]|\\.)*)"',
+    r"user=(?P<u>.*?) host=(?P<h>\S+)",
+    r"(?P<n>-?\d+(?:\.\d+)?)(?:,(?P<m>\d{1,3}))*",
+    r"(?P<head>\w+): (?P<rest>(?s:.*))",
+    r"[]a-c\d-]{2,3}x?",
+    r"^(?P<a>a+)(?P<b>b*)$",
+    r"{(?P<a>[a-z]*)}",
+]
+TEXTS = st.text('ab c0,.-"\\:=x\n]{}hostuer', max_size=30)
+
+
+@pytest.mark.parametrize("text", SOUND)
+@given(line=TEXTS)
+@example(line="user=a b host=c")
+@example(line='"a\\"b"')
+@example(line="-1.5,10,200")
+@example(line="a: b\nc")
+@example(line="{ab}")
+def test_a_pattern_fits_what_pythons_fits_with_the_same_groups(text: str, line: str) -> None:
+    ours, theirs = compiled(text).fits.fullmatch(line), re.fullmatch(text, line, re.ASCII)
+    assert (ours and ours.groupdict()) == (theirs and theirs.groupdict())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (r"(?P<a>.*) (?P<b>\d+)", "'.*' ends is not told by the next character"),
+        (r"(?P<a>\S+):(?P<b>\d+)", "not told by the next character"),
+        (r"(?P<a>(?:x+)+y)", "not told by the next character"),
+        (r"(?P<a>(?:x*)*)y", "may be nothing"),
+        (r"(?P<a>a|ab)c", "'ab' may begin like another choice"),
+        (r"(?P<a>a?)(?:|b)a", "not told|another choice"),
+        (r"(?P<a>.*?)", "there must be such a text"),
+        (r"(?P<a>.*?)b+", "there must be such a text"),
+        (r"(?P<a>x)(?P<a>y)", "names a group twice"),
+        (r"(?P<a>(?=x)x)", "is no group known here"),
+        (r"(?P<a>x)\1", "is no escape known here"),
+        (r"(?P<a>\bx)", "is no escape known here"),
+        (r"(?P<a>x", "should close a group"),
+        (r"(?P<a>x))", "closes a group that is not open"),
+        (r"(?P<a>[x)", "is a set that does not end"),
+        (r"(?P<a>[z-a])", "range"),
+        (r"(?P<a>[\d-z])", "range"),
+        (r"(?P<a>x**)", "repeats what is repeated already"),
+        (r"(?P<a>*x)", "has nothing to repeat"),
+        (r"(?P<a>x{2,1})", "must repeat"),
+        (r"(?P<a>x{5000})", "must repeat"),
+        (r"(?P<a>(?:xy)*?)z", "lets a group take as little as it can"),
+        (r"(?P<a>a$b)", "is not needed"),
+        ("(" * 40, "lies deeper"),
+        ("x" * 5000, "is longer than"),
+    ],
+)
+def test_a_pattern_that_may_go_back_is_refused_with_what_to_write(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        compiled(text)
+
+
+def test_a_definition_names_a_pattern_that_it_can_use() -> None:
+    for wrong in ({"pattern": "no group"}, {"pattern": []}, {"pattern": [r"(?P<a>.*)x"]}, {"parser": "pattern"}):
+        with pytest.raises(ValueError, match=r"named group|not told|needs intake\.pattern"):
+            Intake.model_validate(wrong)
+    Intake.model_validate({"pattern": ["#.*", "(?P<a>.*)"], "parsers": {"*.log": "pattern"}})
+
+
+@given(st.text(max_size=40))
+def test_whatever_a_person_writes_is_a_pattern_or_a_sentence(text: str) -> None:
+    with suppress(ValueError):
+        compiled(text).fits.fullmatch("a b\n")
+
+
+def taken(run: Callable[[], Any]) -> int:
+    """Memory that a call takes, as a measure of what an engine keeps in order to go back."""
+    tracemalloc.start()
+    try:
+        run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        (r'"(?P<a>(?:[^"\\]|\\.)*)"', '\\"'),
+        (r"user=(?P<u>.*?) host=(?P<h>\S+) end", " host"),
+        (r"(?:(?P<a>a[^b]*)b)*c", "ab"),
+        (r"(?P<a>\S+) (?P<b>\S+) (?P<c>\S+) x", "a"),
+    ],
+)
+@pytest.mark.timeout(60)
+def test_a_line_that_fits_almost_takes_no_longer_than_its_length(text: str, unit: str) -> None:
+    pattern = compiled(text).fits
+    short, long = (taken(lambda n=n: pattern.fullmatch(unit * n)) for n in (20_000, 80_000))  # type: ignore[misc]
+    assert long < 6 * short + 100_000
+    assert pattern.fullmatch(unit * 200_000) is None  # an engine that goes back twice would take days
+
+
+# What the documents show, on lines as these services write them.
+
+BLOCK = re.compile(r"^```yaml intake\n# ([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHOWN = {
+    match[1].partition(" of ")[0].partition(" (")[0]: Intake.model_validate(yaml.safe_load(match[2]))
+    for match in BLOCK.finditer((PROJECT / "docs" / "datasets.md").read_text())
+}
+LINES = {
+    "Application Load Balancer": (
+        b"https 2025-03-05T07:00:01.186641Z app/my-lb/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.086 0.048 0.037 200"
+        b' 200 0 57 "GET https://example.com:443/a?b=c HTTP/1.1" "curl/7.46.0" ECDHE TLSv1.2 arn:x "R=1-5" "a" "b" 1 '
+        b'2025-03-05T07:00:00.364000Z "forward" "-" "-" "10.0.0.1:80" "200" "-" "-" TID_1234\n'
+        b"h2 2025-03-05T07:00:01.186641Z app/my-lb/50dc6c495c0c9188 192.0.2.1:2817 - -1 -1 -1 400 - 0 57 "
+        b'"- http://x:80- -" "-" - - - "-" "-" "-" - 2025-03-05T07:00:00.364000Z "-" "-" "-" "-" "-" "-" "-"\n',
+        2,
+    ),
+    "Classic Load Balancer": (
+        b"2025-03-05T07:00:01.529348Z my-elb 192.0.2.1:34140 10.0.0.1:443 0.000744 0.000009 0.000012 - - 710 31845 "
+        b'"- - - " "-" - -\n',
+        1,
+    ),
+    "Network Load Balancer": (
+        b"tls 2.0 2025-03-05T07:00:01 net/my-nlb/c6e77e28c25b2234 g3d4b5e8bb8464cd 192.0.2.1:51341 10.0.0.1:443 5 2 98 "
+        b"246 - arn:aws:acm:x - ECDHE-RSA-AES128-SHA tlsv12 - my-nlb.elb.amazonaws.com - - - 2025-03-05T07:00:01\n",
+        1,
+    ),
+    "CloudFront": (
+        b"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status\n"
+        b"2025-03-05\t07:00:01\tFRA50-C1\t2390\t192.0.2.1\tGET\td111.cloudfront.net\t/a.html\t200\t-\tMozilla/5.0\t-\t-\tHit"
+        b"\tSOX4==\tcdn.example.com\thttps\t23\t0.001\n",
+        1,
+    ),
+    "S3 server access": (
+        b"79a59df900b949e5 amzn-bucket [05/Mar/2025:07:00:01 +0000] 192.0.2.3 79a59df900b949e5 3E57427F3EXAMPLE "
+        b'REST.GET.VERSIONING - "GET /amzn-bucket?versioning HTTP/1.1" 200 - 113 - 7 - "-" "S3Console" - s9l= SigV4\n',
+        1,
+    ),
+    "PostgreSQL": (
+        b"2025-03-05 07:00:01 UTC:172.21.7.53(49654):user@db:[1371]:LOG:  duration: 39401.431 ms  statement:\n"
+        b"\tUPDATE t SET a = '2017-12-11T10:00:00+00:00'\n\n\tWHERE id = 1;\n"
+        b'2025-03-05 07:00:01 UTC::@:[25852]:LOG:  automatic vacuum of table "t": index scans: 1\n\tpages: 0 removed\n',
+        2,
+    ),
+    "Containers": (
+        b'2025-03-05T07:00:01.123456789Z stdout F {"level":"info","a":1}\n'
+        b"2025-03-05T07:00:01.123456789Z stderr P part one \n2025-03-05T07:00:01.123456789Z stderr F part two\n",
+        3,
+    ),
+}
+
+
+def dataset_of(intake: Intake) -> Dataset:
+    raw = {"index": "t-{day}", "timestamp": "@timestamp"}
+    stated = intake.model_dump(exclude_unset=True)
+    return Dataset.model_validate(definition_of("t", raw=raw, intake=stated) | {"time_zone": "UTC"})
+
+
+def shaped(content: bytes, intake: Intake, key: str = "x.log") -> list[Document | Dead | None]:
+    shaper = Shaper(dataset_of(intake), Place("b", key))
+    return [shaper.shaped(item) for item in Reading([content], begins=begins_of(intake, key))]
+
+
+def test_the_documents_show_a_pattern_for_each_of_these_lines() -> None:
+    assert SHOWN.keys() == LINES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(LINES))
+def test_access_logs_give_fields_and_their_time(name: str) -> None:
+    content, events = LINES[name]
+    made = [one for one in shaped(content, SHOWN[name]) if one is not None]
+    assert all(isinstance(one, Document) for one in made), made
+    assert len(made) == events
+    for one in made:
+        assert isinstance(one, Document)
+        assert b'"@timestamp":"2025-03-05T07:00:01.' in one.source
+        assert one.source.count(b'":') > 4
+
+
+def test_a_statement_goes_on_in_the_lines_behind_and_loses_none() -> None:
+    content, _ = LINES["PostgreSQL"]
+    first, _ = [one for one in shaped(content, SHOWN["PostgreSQL"]) if isinstance(one, Document)]
+    assert b"statement:\\n\\tUPDATE t SET a = '2017-12-11T10:00:00+00:00'\\n\\n\\tWHERE id = 1;" in first.source
+
+
+def test_a_bad_line_costs_itself_and_none_beside_it() -> None:
+    intake = Intake.model_validate({"pattern": ["#.*", r"(?P<t>\d+) (?P<b>\w+)"], "rename": {"t": "@timestamp"}})
+    good = b"1741158001000 a\n"
+    content = b"no line\n" + good + b"bad\nworse\n" + good + b"# note\nbehind a note\n\n" + good
+    made = shaped(content, intake)
+    assert sum(isinstance(one, Document) for one in made) == 3
+    dead = [one for one in made if isinstance(one, Dead)]
+    assert [one.raw for one in dead] == [b"no line", b"bad", b"worse", b"behind a note"]
+    assert "fits no pattern of intake.pattern: 'bad'" in dead[1].detail
+
+
+def test_a_letter_of_a_pattern_is_read_again_by_itself() -> None:
+    intake = SHOWN["PostgreSQL"]
+    content, _ = LINES["PostgreSQL"]
+    events = [one for one in Reading([content], begins=begins_of(intake, "x")) if isinstance(one, Event)]
+    for event in events:
+        (again,) = Reading([event.raw], "lines", begins_of(intake, "x"))
+        assert again == event._replace(record=0)
+
+
+def test_an_entry_beyond_a_mebibyte_is_dead_and_compared_with_nothing() -> None:
+    intake = Intake.model_validate({"pattern": "(?P<m>.*)", "add": {"@timestamp": 1741158001000}})
+    (made,) = shaped(b"x" * (2**20 + 1) + b"\n", intake)
+    assert isinstance(made, Dead)
+    assert "longer than 1048576 characters" in made.detail
