@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import tarfile
 import zipfile
 from collections.abc import Callable
 
@@ -27,6 +28,20 @@ def zipped(*files: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     return target.getvalue()
 
 
+def tarred(*files: bytes, form: int = tarfile.PAX_FORMAT, name: str = "logs/{}") -> bytes:
+    """A tar file with a directory and these files."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=form) as archive:
+        folder = tarfile.TarInfo("logs")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for number, file in enumerate(files):
+            info = tarfile.TarInfo(name.format(number))
+            info.size = len(file)
+            archive.addfile(info, io.BytesIO(file))
+    return target.getvalue()
+
+
 def hadoop_snappy(data: bytes) -> bytes:
     """Blocks of up to 4 KiB in parts of up to 1 KiB, as Hadoop's BlockCompressorStream writes them."""
     written = b""
@@ -41,6 +56,7 @@ def hadoop_snappy(data: bytes) -> bytes:
 PACKS: dict[str, Pack] = {
     "gzip": gzip.compress,
     "zip": zipped,
+    "tar": tarred,
     "zstd": zstandard.ZstdCompressor().compress,
     "bzip2": bz2.compress,
     "snappy": lambda data: bytes(cramjam.snappy.compress(data)),

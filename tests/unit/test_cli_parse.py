@@ -168,6 +168,7 @@ def test_stats_alone(parse: Parse) -> None:
         "first": "2013-01-05T12:00:00.123Z",
         "last": "2013-01-05T12:00:00.123Z",
         "damage": None,
+        "notes": [],
     }
 
 

@@ -136,7 +136,7 @@ class Ingest:
                 f"{place} is damaged, and what lies behind the damage was not read. {reading.damage} That is "
                 f"loaded; put a sound copy of the object there and plan again."
             )
-        return _joined(reading.damage, note)
+        return _joined(reading.damage, note, *reading.notes)
 
     def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
         """What the body takes of the object; if the body is full, of the next body."""

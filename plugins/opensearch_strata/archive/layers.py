@@ -1,7 +1,8 @@
 """Compression taken off by magic bytes, whatever the object's name or metadata say, up to three times. Pure.
 
-gzip, zip, zstd, bzip2 and snappy, in any order; what bears no mark of theirs is the content. Memory stays within a
-few MiB: an object streams through, but for zip files, whose directory is at their end (a temporary file then).
+gzip, zip, tar, zstd, bzip2 and snappy, in any order; what bears no mark of theirs is the content, in UTF-8 if it was
+written in wider characters. Memory stays within a few MiB: an object streams through, but for zip files, whose
+directory is at their end (a temporary file then).
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ from opensearch_strata.archive.codecs.compressed import (
     unzstandard,
 )
 from opensearch_strata.archive.codecs.snappy import is_framed, is_hadoop, unblocked, unframed
+from opensearch_strata.archive.codecs.tarred import is_tar, untarred
+from opensearch_strata.archive.codecs.wide import charset_of, narrowed
 from opensearch_strata.archive.codecs.zipped import is_zip, unzipped
-from opensearch_strata.archive.source import Damaged, Source
-from opensearch_strata.errors import StrataError
+from opensearch_strata.archive.source import Damaged, Source, TooLarge
 
 __all__ = ["LIMITS", "Damaged", "Limits", "TooLarge", "decoded", "layer_of"]
 
-_MARK = 16  # bytes that tell every layer
-
-
-class TooLarge(StrataError):  # noqa: N818 - reads as what happened
-    """An object unpacks to more than its limits allow; it may be a decompression bomb."""
+_MARK = 512  # bytes that tell every layer; tar needs the whole header of a member
+_APPLE_DOUBLE = b"\0\x05\x16\x07"  # what macOS adds for each file to zip and tar: attributes, no content
+_MOST_NOTES = 10
 
 
 class Limits(NamedTuple):
@@ -39,12 +39,14 @@ class Limits(NamedTuple):
     :param free: bytes up to which the ratio does not matter
     :param bytes: bytes out of any layer
     :param depth: layers
+    :param spool: bytes of a zip file, which lies on a disk while it is read
     """
 
     ratio: int = 1000
     free: int = 2**27
     bytes: int = 2**36
     depth: int = 3
+    spool: int = 2**32
 
 
 LIMITS = Limits()
@@ -59,37 +61,45 @@ _LAYERS: dict[str, tuple[Callable[[bytes], bool], Callable[[Source], Iterator[by
 }
 
 
-def decoded(blocks: Iterable[bytes], limits: Limits = LIMITS, names: list[str] | None = None) -> Iterator[bytes]:
+def decoded(
+    blocks: Iterable[bytes],
+    limits: Limits = LIMITS,
+    names: list[str] | None = None,
+    notes: list[str] | None = None,
+) -> Iterator[bytes]:
     """The content of an object in blocks; nothing for an empty object.
 
-    Files of a zip come one behind the other, each begins a line, and each may be packed in its own way.
+    Files of a zip or tar come one behind the other, each begins a line, and each may be packed in its own way.
 
     :param blocks: of the object, of any size
     :param names: gets the layers that were taken off, outermost first
+    :param notes: gets a sentence for each member of an archive that was left out because it has no content
     :raises Damaged: a layer is damaged, cut off or followed by something else; everything before was given
     :raises TooLarge: it is beyond the limits
     """
-    return _Unpacking(limits, [] if names is None else names).content(blocks)
+    return _Unpacking(limits, [] if names is None else names, [] if notes is None else notes).content(blocks)
 
 
 def layer_of(head: bytes) -> str | None:
     """The layer that begins with these bytes, None for content.
 
-    :param head: 16 bytes, fewer for what is shorter
+    :param head: 512 bytes, fewer for what is shorter
     """
     if is_zip(head):
         return "zip"
-    return next((name for name, (matches, _) in _LAYERS.items() if matches(head)), None)
+    found = next((name for name, (matches, _) in _LAYERS.items() if matches(head)), None)
+    return found or ("tar" if is_tar(head) else None)
 
 
 class _Unpacking:
     """One object on its way through its layers."""
 
-    def __init__(self, limits: Limits, names: list[str]) -> None:
+    def __init__(self, limits: Limits, names: list[str], notes: list[str]) -> None:
         self._limits = limits
         self._names = names
+        self._notes = notes
         self._read = 0
-        self._given: Counter[int] = Counter()  # by depth; the files of a zip together
+        self._given: Counter[int] = Counter()  # by depth; the files of an archive together
 
     def content(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         return self._without_layers(Source(self._counted(blocks)), 0)
@@ -102,23 +112,41 @@ class _Unpacking:
     def _without_layers(self, source: Source, depth: int) -> Iterator[bytes]:
         name = layer_of(source.head(_MARK))
         if name is None:
-            yield from source.rest()
+            yield from self._in_utf8(source)
             return
         if depth == self._limits.depth:
             raise TooLarge(f"It is packed more than {depth} times ({', '.join(self._names)}, then {name} once more).")
         if len(self._names) == depth:
             self._names.append(name)
         if name == "zip":
-            content = self._files(unzipped(source), depth)
+            content = self._files(unzipped(source, self._limits.spool), name, depth)
+        elif name == "tar":
+            content = self._files(untarred(source, self._note), name, depth)
         else:
             unpack = _LAYERS[name][1]
             content = self._without_layers(Source(self._limited(unpack(source), name, depth)), depth + 1)
         yield from _with_cause(source, content)
 
-    def _files(self, files: Iterator[Iterator[bytes]], depth: int) -> Iterator[bytes]:
+    def _in_utf8(self, source: Source) -> Iterator[bytes]:
+        charset = charset_of(source.head(16))
+        if charset is None:
+            yield from source.rest()
+            return
+        if charset not in self._names:
+            self._names.append(charset)
+        yield from _with_cause(source, narrowed(source, charset))
+
+    def _note(self, sentence: str) -> None:
+        if len(self._notes) < _MOST_NOTES:
+            self._notes.append(sentence)
+
+    def _files(self, files: Iterator[Iterator[bytes]], layer: str, depth: int) -> Iterator[bytes]:
         begins_line = True
         for file in files:
-            unpacked = Source(self._limited(file, "zip", depth))
+            unpacked = Source(self._limited(file, layer, depth))
+            if unpacked.head(4) == _APPLE_DOUBLE:
+                self._note(f"A member of the {layer} file holds attributes of macOS and was left out.")
+                continue
             if not begins_line and unpacked.head(1):
                 yield b"\n"
             try:
@@ -131,7 +159,7 @@ class _Unpacking:
 
     def _limited(self, blocks: Iterator[bytes], name: str, depth: int) -> Iterator[bytes]:
         """Blocks out of a layer, as many as are allowed."""
-        ratio, free, most, _ = self._limits
+        ratio, free, most, *_ = self._limits
         for block in blocks:
             self._given[depth] += len(block)
             given = self._given[depth]

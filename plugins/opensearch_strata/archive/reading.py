@@ -8,10 +8,10 @@ from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats import FORMATS, detected, firehose_errors, lines, strata, wrapped
 from opensearch_strata.archive.layers import LIMITS, Damaged, Limits, decoded
 from opensearch_strata.archive.manifest import Measure
-from opensearch_strata.archive.source import KEPT, Source
+from opensearch_strata.archive.parsers.parsed import Entries
+from opensearch_strata.archive.source import BYTE_ORDER_MARK, KEPT, Source
 
 _HEAD = 2**16
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Reading:
@@ -42,9 +42,17 @@ class Reading:
         self.damage: str | None = None
         self.left_unread = False
         self.measure: Measure | None = None
+        self._notes: list[str] = []
         self._begins = begins
         self._unwrap = unwrap
-        self._content = Source(decoded(blocks, limits, self.layers))
+        self._content = Source(decoded(blocks, limits, self.layers, self._notes))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known of what was read, a sentence each: members of archives that were left out, lines that may
+        have been entries of their own."""
+        doubts = self._begins.doubts if isinstance(self._begins, Entries) else ""
+        return [*self._notes, doubts] if doubts else self._notes
 
     def __iter__(self) -> Iterator[Event | Broken]:
         """Every event and every record that is none, in the order of the object.
@@ -62,7 +70,7 @@ class Reading:
 
     def _items(self) -> Iterator[Event | Broken]:
         content = self._content
-        mark = content.exactly(3) if content.head(3) == _BYTE_ORDER_MARK else b""
+        mark = content.exactly(3) if content.head(3) == BYTE_ORDER_MARK else b""
         head = content.head(_HEAD)
         if not head:
             if content.damage:

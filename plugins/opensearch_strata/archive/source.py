@@ -13,6 +13,14 @@ KEPT = 2**20
 """Bytes that are kept of what cannot be read."""
 
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Begins files in UTF-8 of some tools; of files that were put one behind the other, each."""
+
+
+class TooLarge(StrataError):  # noqa: N818 - reads as what happened
+    """An object unpacks to more than its limits allow; it may be a decompression bomb."""
+
+
 class Damaged(StrataError):  # noqa: N818 - reads as what happened
     """The content ends before its end: cut off, overwritten, or followed by something else.
 

@@ -92,6 +92,7 @@ class Findings:
             "first": shown_time(self.first),
             "last": shown_time(self.last),
             "damage": self.reading.damage,
+            "notes": self.reading.notes,
             "problems": self.problems,
         }
 

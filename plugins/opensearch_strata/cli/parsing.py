@@ -142,6 +142,7 @@ def _told(findings: Findings) -> Iterator[str]:
     yield f"Events:   {findings.events:,}, filtered {findings.filtered:,}, broken {findings.broken:,}"
     if summary["first"]:
         yield f"Times:    {summary['first']} to {summary['last']}"
+    yield from findings.reading.notes
     yield from findings.problems
     if (more := findings.broken - len(findings.problems)) > 0:
         yield f"{more:,} more cannot be read."

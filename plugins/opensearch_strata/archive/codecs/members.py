@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from opensearch_strata.archive.source import Source, damaged
+from opensearch_strata.archive.source import BYTE_ORDER_MARK, Source, damaged
 
 _SMALLEST, _LARGEST = 512, 2**16  # bytes put in at once
 _OUTPUT = 2**18  # bytes got out at once, so that a bomb stays small
@@ -36,7 +36,8 @@ def members(source: Source, layer: str, starts: Starts, errors: tuple[type[Excep
     """What all members hold. Zeros behind a member are padding.
 
     A damaged member of up to a MiB gives nothing, because what is wrong in it is not known; a longer one gives what
-    could be decompressed. A member that is cut off gives what is there.
+    could be decompressed. A member that is cut off gives what is there. One with a byte order mark was a file by
+    itself: it begins a line.
 
     :raises Damaged: after everything before was given
     """
@@ -61,6 +62,7 @@ class _Reader:
         self._layer = layer
         self._errors = errors
         self._verified: list[bytes] = []
+        self._members = 0
         self._size = 0
         self._step = _LARGEST
 
@@ -73,6 +75,7 @@ class _Reader:
     def read(self, decompressor: Decompressor) -> Iterator[bytes]:
         """One member; gives blocks when enough is gathered, or if the member is long."""
         start, held, size = self._source.at, list[bytes](), 0
+        self._members += 1
         while not decompressor.eof:
             data = self._source.take(self._step) if decompressor.needs_input else b""
             if not data and decompressor.needs_input:
@@ -86,6 +89,8 @@ class _Reader:
                 yield from held if size < 0 else ()
                 raise damaged(self._layer, f"holds a damaged member ({error})", start) from error
             size += len(held[-1])
+            if self._members > 1 and len(held) == 1 and held[0].startswith(BYTE_ORDER_MARK):
+                held.insert(0, b"\n")
             if size < 0 or size > _HELD:
                 yield from self.verified()
                 yield from held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -10,7 +11,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from opensearch_strata.archive.codecs.members import Pushed
-from opensearch_strata.archive.source import Source, damaged
+from opensearch_strata.archive.source import Source, TooLarge, damaged
+from opensearch_strata.errors import TransientError
 
 _IN_MEMORY = 2**22  # bytes of a zip file that need no temporary file
 _BLOCK = 2**18
@@ -18,8 +20,11 @@ _HEADER = 30  # bytes of a member's header, without its name and extra fields
 _DEFLATED = 8
 _DIRECTORY = b"PK\x01\x02"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16
-# A name that is no UTF-8 is a ValueError, a method that nobody knows a RuntimeError.
-_ERRORS = (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, lzma.LZMAError)
+# A name that is no UTF-8 is a ValueError, a method that nobody knows a RuntimeError. An empty name has no last letter.
+_ERRORS = (
+    *(zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, lzma.LZMAError),
+    *(LookupError, ArithmeticError, struct.error),
+)
 
 
 def is_zip(head: bytes) -> bool:
@@ -27,13 +32,16 @@ def is_zip(head: bytes) -> bool:
     return head.startswith((b"PK\x03\x04", _END))
 
 
-def unzipped(source: Source) -> Iterator[Iterator[bytes]]:
+def unzipped(source: Source, most: int) -> Iterator[Iterator[bytes]]:
     """The content of each member that is no directory. A file without its end gives what its members hold up to there.
 
+    :param most: bytes of the file, which lies on a disk until all of it is read
     :raises Damaged: after everything before was given
+    :raises TooLarge: it is longer than that; nothing was given
+    :raises TransientError: the disk has no room for it
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-        size = _spooled(source, spool)
+        size = _spooled(source, spool, most)
         try:
             archive = zipfile.ZipFile(spool)
         except _ERRORS as error:
@@ -44,16 +52,31 @@ def unzipped(source: Source) -> Iterator[Iterator[bytes]]:
         if all(info.header_offset for info in infos) and infos:
             raise damaged("zip", "begins with members that its directory does not list", 0)
         for info in infos:
-            if not info.is_dir():
+            if not (info.filename and info.is_dir()):
                 yield _member(archive, info)
         _demand_end(spool, size)
 
 
-def _spooled(source: Source, spool: IO[bytes]) -> int:
-    """Write the file down; returns its size without padding, so that its end is where it is looked for."""
+def _spooled(source: Source, spool: IO[bytes], most: int) -> int:
+    """Write the file down; returns its size without padding, so that its end is where it is looked for.
+
+    :raises TooLarge: it is longer than ``most`` bytes
+    :raises TransientError: there is no room for it
+    """
     end = 0
     while block := source.take(_BLOCK):
-        spool.write(block)
+        if source.at > most:
+            raise TooLarge(
+                f"Its zip layer is longer than {most:,} bytes; a zip file is read from its end and lies on a disk till "
+                f"then. Pack its members by themselves, with gzip for example, which streams."
+            )
+        try:
+            spool.write(block)
+        except OSError as error:
+            raise TransientError(
+                f"A zip file cannot be kept in {tempfile.gettempdir()} while it is read ({error.strerror}). Make room "
+                f"there, or name another folder in TMPDIR."
+            ) from error
         if other := block.rstrip(b"\0"):
             end = source.at - len(block) + len(other)
     size = min(end + _END_SIZE, source.at)

@@ -18,7 +18,7 @@ from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats import cloudwatch, export_task, json, lines
 from opensearch_strata.archive.formats.records import OBJECT_BEGINS, Record, Skipped, records
 from opensearch_strata.archive.layers import Limits, TooLarge, decoded
-from opensearch_strata.archive.source import KEPT, Damaged, Source
+from opensearch_strata.archive.source import BYTE_ORDER_MARK, KEPT, Damaged, Source
 
 _BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
 _MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
@@ -77,6 +77,8 @@ def _data(found: Record) -> bytes:
 
 def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
     content = Source(decoded([data], _LIMITS))
+    if content.head(3) == BYTE_ORDER_MARK:
+        content.exactly(3)
     head = content.head(_HEAD)
     contained = next((kind for kind in _CONTENTS if kind.matches(head)), None)
     if contained is None:

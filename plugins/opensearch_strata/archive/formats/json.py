@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.formats.records import Skipped, records
 
-_BEGIN = re.compile(rb'\s*(?:\{\s*["}]|\[\s*(?:\{\s*["}]|\]))')
+_BEGIN = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*["}]|\[\s*(?:\{\s*["}]|\]))')
 
 
 def matches(head: bytes) -> bool:

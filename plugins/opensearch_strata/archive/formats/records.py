@@ -18,15 +18,16 @@ from opensearch_strata.archive.source import KEPT, LONGEST, Damaged
 
 # A quote inside of a string is escaped, and a line break is too: none of these is found in the midst of a string.
 # Each begins with one certain byte, for which re looks ten times as fast as for one of two.
-_END = re.compile(rb'\}(?=\s*\{\s*")')
-_END_IN_ARRAY = re.compile(rb'\}(?=\s*(?:,\s*)?\{\s*")')
+_END = re.compile(rb'\}(?=\s*(?:\xef\xbb\xbf\s*)?\{\s*")')
+_END_IN_ARRAY = re.compile(rb'\}(?=\s*(?:,\s*)?(?:\xef\xbb\xbf\s*)?\{\s*")')
 # Behind what cannot be read; AWS's own objects also where the one before lacks its end.
 _AWS = rb'|(?=\{\s*"(?:messageType|attemptsMade)"\s*:)'
-_NEXT = re.compile(_END.pattern + rb"|\n(?=\{)" + _AWS)
-_NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=\{)" + _AWS)
+_NEXT = re.compile(_END.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
+_NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
 _NEXT_OR_LINE = re.compile(_END.pattern + rb"|\n" + _AWS)
-_BETWEEN = re.compile(rb"[\s,]*")
-_BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]]*")
+# The last three are a byte order mark, which some tools write before each file, or record.
+_BETWEEN = re.compile(rb"[\s,\xef\xbb\xbf]*")
+_BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]\xef\xbb\xbf]*")
 OBJECT_BEGINS = rb"(?:\A\s*|\}\s*|\n[^\S\n]*)\{"
 """Pattern for the brace of an object at the begin of the content or of a line, or behind another. No blank is looked at
 twice, however many there are."""

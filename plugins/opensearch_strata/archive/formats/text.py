@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from opensearch_strata.archive.source import KEPT, LONGEST, Damaged
+from opensearch_strata.archive.source import BYTE_ORDER_MARK, KEPT, LONGEST, Damaged
 
 
 def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    r"""Every line without its ``\n``, also a last one that has none. Of a line longer than :data:`LONGEST` a bit more
-    than that.
+    r"""Every line without its ``\n`` and a byte order mark, also a last one that has no end. Of a line longer than
+    :data:`LONGEST` a bit more than that.
 
     :raises Damaged: as the blocks do; its ``tail`` is the line that was not completed
     """
@@ -22,15 +22,19 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
                 pieces.append(first)
                 size += len(first)
             if lines:
-                yield b"".join(pieces)
+                yield b"".join(pieces).removeprefix(BYTE_ORDER_MARK)
                 last = lines.pop()
-                yield from lines
+                yield from map(_unmarked, lines) if BYTE_ORDER_MARK in block else lines
                 pieces, size = [last], len(last)
     except Damaged as damage:
         damage.tail = b"".join(pieces)[:KEPT]
         raise
     if size:
-        yield b"".join(pieces)
+        yield b"".join(pieces).removeprefix(BYTE_ORDER_MARK)
+
+
+def _unmarked(line: bytes) -> bytes:
+    return line.removeprefix(BYTE_ORDER_MARK)
 
 
 def entries_of(blocks: Iterable[bytes], begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
