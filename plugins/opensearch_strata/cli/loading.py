@@ -46,7 +46,7 @@ class Job:
     dataset: Dataset
     ref: PlanRef
     owner: str
-    process: str
+    process: str = ""
 
     def load(self, s3: BaseClient, client: OpenSearch, number: int, on_progress: Callable[[Progress], None]) -> str:
         """Load a batch; returns why objects of it failed, empty if none did.
