@@ -34,7 +34,10 @@ _TRANSIENT_CODES = frozenset(
     }
 )
 
-_PERMISSION = "Allow {action} to the identity that is used, in its policy, the bucket's and the key's (KMS)."
+_PERMISSION = (
+    "Allow {action} to the identity that is used, in its policy, the bucket's and the key's (KMS); for a bucket whose "
+    "requesters pay, state intake.request_payer: requester."
+)
 _WRONG_KEYS = "Give the access key and the secret of the right account, in the connection or the environment."
 _LOG_IN = "Log in again, or use a role whose credentials renew themselves."
 _WRONG_REGION = "Name the bucket's region in the connection or in AWS_REGION."

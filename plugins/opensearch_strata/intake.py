@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from opensearch_strata.patterns import compiled
 from opensearch_strata.time_formats import reads
 
-FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "lines"]
+FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
 ParserName = Literal[
     "auto",
     "json",
@@ -28,7 +28,9 @@ ParserName = Literal[
 ]
 CastName = Literal["string", "integer", "float", "boolean"]
 
-_S3_URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>.*))?", re.DOTALL)
+# Before March 2018, buckets of us-east-1 could have capitals, underscores and 255 characters:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_S3_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9._-]{3,255})(/(?P<prefix>.*))?", re.DOTALL)
 _LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[mhd])")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _DIRECTIVES = ("%Y", "%m", "%d", "%H")
@@ -139,6 +141,9 @@ class Intake(BaseModel):
         description="Object field for owner, log_group, log_stream, event_id, object and position. null: left out.",
     )
     aws_conn_id: str = Field("aws_default", description="Airflow connection for S3.")
+    request_payer: Literal["requester"] | None = Field(
+        None, description="requester: we pay for requests to the bucket, as a Requester Pays bucket demands."
+    )
     dead_letters: str | None = Field(
         None, description="s3://bucket/prefix/ for records that could not be loaded; else <source>dead-letters/."
     )

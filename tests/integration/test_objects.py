@@ -187,6 +187,19 @@ def test_a_client_of_another_s3_puts_the_bucket_into_the_path(monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("login")
+def test_requests_say_who_pays_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(Answer(200, "<ListBucketResult></ListBucketResult>")) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        for payer in ("requester", None):
+            s3 = build_s3(request_payer=payer)
+            s3.list_objects_v2(Bucket="My_Old.Shelf")
+            s3.get_object(Bucket="My_Old.Shelf", Key="k")
+            s3.list_buckets()
+    assert [sent.headers.get("x-amz-request-payer") for sent in server.sent] == ["requester"] * 2 + [None] * 4
+    assert server.sent[0].path.startswith("/My_Old.Shelf?")
+
+
+@pytest.mark.usefixtures("login")
 def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost:9000")
     with pytest.raises(Refused, match="No client for S3 could be made"):

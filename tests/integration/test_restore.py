@@ -54,6 +54,19 @@ def test_a_day_comes_back_as_it_was_and_is_proven(target: Stream, archive: Archi
     assert not target.exists(DAY + timedelta(days=1))
 
 
+def test_a_dump_of_elasticdump_comes_back_with_its_ids(target: Stream, archive: Archive, client: OpenSearch) -> None:
+    documents = measurements(DAY, 24)
+    lines = [
+        orjson.dumps({"_index": "old", "_type": "_doc", "_id": f"d-{n}", "_score": None, "_source": document})
+        for n, document in enumerate(documents)
+    ]
+    content = gzip.compress(b"\n".join(lines))
+    archive.s3.put_object(Bucket=archive.bucket, Key=f"raw/{DAY:%Y.%m.%d}/dump.json.gz", Body=content)
+    assert verdict(run(target, archive)).startswith("Proven: 24 events read = 24 created")
+    assert same(held(target, DAY), documents)
+    assert client.get(index=target.dataset.raw_index(DAY), id="d-7")["_source"] == documents[7]
+
+
 def test_a_day_of_which_an_object_is_missing_is_not_proven_until_it_is_back(target: Stream, archive: Archive) -> None:
     documents = measurements(DAY, 240)
     keys = write(archive, documents)

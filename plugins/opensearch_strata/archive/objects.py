@@ -49,10 +49,11 @@ class Listed(NamedTuple):
     modified: int
 
 
-def build_s3(connections: int = 10) -> BaseClient:
+def build_s3(connections: int = 10, request_payer: str | None = None) -> BaseClient:
     """A client by the AWS CLI's chain of settings: environment, profile, role; ``AWS_ENDPOINT_URL`` counts.
 
     :param connections: kept open; as many as there are threads
+    :param request_payer: ``requester``: see :func:`let_pay`
     :raises Refused: the settings cannot be used; the sentence says which
     """
     from botocore.exceptions import BotoCoreError
@@ -64,6 +65,23 @@ def build_s3(connections: int = 10) -> BaseClient:
             client = session.client("s3", config=s3_config(connections, path_style=True))
     except (BotoCoreError, DefinitionError, ValueError) as error:
         raise Refused(f"No client for S3 could be made. {explain(error)}") from error
+    return let_pay(client, request_payer)
+
+
+def let_pay(client: BaseClient, request_payer: str | None) -> BaseClient:
+    """The client, whose requests say from now on who pays for them; a bucket that asks for it refuses all others.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html
+
+    :param request_payer: ``requester``, or None: the owner of the bucket
+    """
+
+    def add(params: dict[str, Any], model: Any, **_: Any) -> None:
+        if "RequestPayer" in model.input_shape.members:
+            params.setdefault("RequestPayer", request_payer)
+
+    if request_payer:
+        client.meta.events.register("provide-client-params.s3", add, unique_id="strata-request-payer")
     return client
 
 

@@ -62,7 +62,15 @@ def backfill(
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
     with connected(url, ca_certs, serverless=then == "keep") as client:
-        plan = plan_backfill(build_s3(), client, definition, source, first, last, serverless=is_serverless(url))
+        plan = plan_backfill(
+            build_s3(request_payer=definition.intake.request_payer),
+            client,
+            definition,
+            source,
+            first,
+            last,
+            serverless=is_serverless(url),
+        )
         if not as_json:
             _tell_plan(plan)
         if not plan.found_any:
@@ -104,7 +112,9 @@ def _loaded(
         with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
             for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
                 note(failure)
-    proof = prove_plan(build_s3(), client, definition, ref, serverless=serverless)
+    proof = prove_plan(
+        build_s3(request_payer=definition.intake.request_payer), client, definition, ref, serverless=serverless
+    )
     forget(client, definition, ref, serverless=serverless)
     return proof
 

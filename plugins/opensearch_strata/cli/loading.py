@@ -73,7 +73,7 @@ def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]
     """
     if processes == 1 or job.ref.batches == 1:
         with connected(job.url, job.ca_certs, serverless=True) as client:
-            s3 = build_s3()
+            s3 = build_s3(request_payer=job.dataset.intake.request_payer)
             numbers = range(job.ref.batches)
             failures = [job.load(s3, client, n, lambda progress, n=n: on_progress(n, progress)) for n in numbers]  # type: ignore[misc]
     else:
@@ -153,7 +153,7 @@ def _work(parent: Connection, job: Job) -> None:
         suppress(EOFError, ConnectionError, KeyboardInterrupt),
         connected(job.url, job.ca_certs, serverless=True) as client,
     ):
-        s3 = build_s3()
+        s3 = build_s3(request_payer=job.dataset.intake.request_payer)
         while (number := parent.recv()) is not None:
             try:
                 parent.send(job.load(s3, client, number, parent.send))

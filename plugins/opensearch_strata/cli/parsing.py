@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opensearch_strata.intake import Intake
 
 # FormatName and ParserName of the intake module, written again: importing pydantic would double the time of --help.
-FormatChoice = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "lines"]
+FormatChoice = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
 ParserChoice = Literal[
     "auto",
     "json",

@@ -44,7 +44,7 @@ def redrive(
     place = dead_letters_of(definition, dead_letters)
     with connected(url, ca_certs, serverless=True) as client:
         sums = load_again(
-            build_s3(), client, definition, place,
+            build_s3(request_payer=definition.intake.request_payer), client, definition, place,
             apply=apply, settings=LoadSettings(), serverless=is_serverless(url),
         )  # fmt: skip
     if as_json:

@@ -8,14 +8,15 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 
-def s3_client(aws_conn_id: str, connections: int = 10) -> BaseClient:
+def s3_client(aws_conn_id: str, connections: int = 10, request_payer: str | None = None) -> BaseClient:
     """A client by an Airflow connection of type ``aws``; what its ``config_kwargs`` say counts above ours.
 
     :param connections: kept open; as many as there are threads
+    :param request_payer: ``requester``: see :func:`opensearch_strata.archive.objects.let_pay`
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-    from opensearch_strata.archive.objects import is_aws, s3_config
+    from opensearch_strata.archive.objects import is_aws, let_pay, s3_config
 
     hook = S3Hook(aws_conn_id=aws_conn_id)
     endpoint = hook.conn_config.get_service_endpoint_url("s3")
@@ -23,4 +24,4 @@ def s3_client(aws_conn_id: str, connections: int = 10) -> BaseClient:
     if stated := hook.conn_config.botocore_config:
         config = config.merge(stated)
     client: BaseClient = hook.get_client_type(region_name=hook.region_name, config=config)
-    return client
+    return let_pay(client, request_payer)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import cloudwatch, export_task, firehose_errors, json, lines, strata
+from opensearch_strata.archive.formats import cloudwatch, elasticdump, export_task, firehose_errors, json, lines, strata
 
 
 class Format(Protocol):
@@ -21,6 +21,7 @@ class Format(Protocol):
 
 FORMATS: dict[str, Format] = {
     "strata": strata,
+    "elasticdump": elasticdump,
     "firehose_errors": firehose_errors,
     "cloudwatch": cloudwatch,
     "json": json,

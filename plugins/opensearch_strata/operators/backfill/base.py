@@ -75,7 +75,8 @@ class FormOperator(BaseOperator):
         """The client of the archives' connection."""
         from opensearch_strata.hooks.s3 import s3_client
 
-        return s3_client(self.dataset.intake.aws_conn_id)
+        intake = self.dataset.intake
+        return s3_client(intake.aws_conn_id, request_payer=intake.request_payer)
 
 
 class PlannedOperator(FormOperator):
