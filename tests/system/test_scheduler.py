@@ -94,5 +94,5 @@ def test_a_task_links_to_its_indices_and_tells_its_verdict_last(running: Running
     content = running.airflow.call("GET", f"{task}/logs/1", params={"full_content": True}).json()["content"]
     events = [line["event"] for line in content if "VerifyOperator" in str(line.get("logger", ""))]
     assert "Proof of flights-2013.03.03: verified" in events[-2]
-    assert "dep_delay sketch bins that differ" in events[-2]
+    assert "rows that are missing" in events[-2]
     assert events[-1] == "verified"

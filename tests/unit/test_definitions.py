@@ -245,7 +245,7 @@ def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) 
         assert len(load_definitions(folder).datasets) == count
         return time.process_time() - begin
 
-    assert seconds(80) < 8 * max(seconds(20), 0.1)
+    assert seconds(40) < 8 * max(seconds(10), 0.1)
 
 
 def test_an_unknown_name_is_told_with_the_problems_of_its_file(folder: Path) -> None:
