@@ -210,7 +210,7 @@ def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive):
 
 def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch):
     small = layers.Limits(ratio=100, free=100_000)
-    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, small))
+    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, small, None))
     archive.put(gzip.compress(b'{"@timestamp":"2024-05-06T00:00:00Z","temperature":1,"device":"d1"}\n' * 100_000))
     archive.put(ndjson(GOOD))
     result = archive.load()

@@ -98,7 +98,7 @@ class Ingest:
 
     def _load(self, tally: Tally, reading: Reading) -> None:
         shaper = Shaper(self._dataset, tally.place, self._span)
-        resume, last, broken = tally.row.resume, -1, 0
+        resume, last, broken, first = tally.row.resume, -1, 0, ""
         portion: Portion | None = None
         for item, shaped in _shaped(reading, shaper, tally.place):  # also of what is loaded: what follows may need it
             record = item.record
@@ -119,11 +119,12 @@ class Ingest:
                 portion.filtered += 1
             else:
                 broken += shaped.reason == "broken"
+                first = first or shaped.detail
                 tally.bury(portion, shaped)
                 if portion.dead % _JUDGED_EVERY == 0:
                     self._require_worth(tally)
         if broken and broken == tally.counts.read:
-            why = reading.damage or f"It looks like {reading.format}, but no record of it is."
+            why = reading.damage or f"It looks like {reading.format}, but no record of it is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
         if shaper.problem:
             raise Poisoned(f"{shaper.problem} What is in this object is loaded.")
