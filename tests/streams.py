@@ -151,6 +151,13 @@ class Stream:
         """Delete a row as somebody else might."""
         self.client.delete(index=self.dataset.month_index(day), id=identity, params={"refresh": "true"})
 
+    def drop_rows(self, day: date = DAY) -> None:
+        """Delete all rows of a day as somebody else might."""
+        month = self.dataset.month_index(day)
+        self.client.indices.refresh(index=month)
+        body = {"query": {"term": {"transform._id": self.dataset.transform_id(day)}}}
+        self.client.delete_by_query(index=month, body=body, params={"refresh": "true"})
+
     def exists(self, day: date = DAY) -> bool:
         """Whether the raw day is there."""
         return bool(self.client.indices.exists(index=self.dataset.raw_index(day)))

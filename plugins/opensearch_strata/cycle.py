@@ -46,7 +46,8 @@ def require_proven(proof: Proof) -> Proven:
     :raises Refused: the day is not verified; a missing or empty raw day is never taken for it
     """
     if proof.state == "verified" and proof.raw:
-        return Proven(proof.index, proof.day, proof.raw.uuid, proof.raw.documents)
+        raw = proof.raw
+        return Proven(proof.index, proof.day, raw.uuid, raw.documents, raw.sequence, proof.carried)
     raise Refused(unproven(proof))
 
 
@@ -172,7 +173,7 @@ def run_cycle(
         retirements.append(retired)
         on_retired(retired)
     lots = {retired.index: _lot(retired) for retired in retirements}
-    waiting = len(expired.indices) - len(retirements) + len(expired.postponed)
+    waiting = len(expired.indices) - len(retirements)
     report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
     return CycleRun(report, retirements, expired, problem, apply)
 

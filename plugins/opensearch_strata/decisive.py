@@ -123,15 +123,39 @@ def flush(client: OpenSearch, index: str) -> None:
     _all_shards(answer, f"a flush of {index}")
 
 
+def uuids_of(client: OpenSearch, indices: list[str]) -> dict[str, str]:
+    """UUIDs of indices, by their exact names.
+
+    :raises NotFoundError: one of them is not there
+    """
+    found = client.indices.get_settings(index=",".join(indices), name="index.uuid")
+    if not set(indices) <= found.keys():
+        missing = ", ".join(sorted(set(indices) - found.keys()))
+        raise IncompleteAnswer(f"{missing} is an alias or OpenSearch did not answer for it. Nothing was decided.")
+    return {index: str(found[index]["settings"]["index"]["uuid"]) for index in indices}
+
+
 def uuid_of(client: OpenSearch, index: str) -> str:
     """UUID of an index, by its exact name.
 
     :raises NotFoundError: there is no such index
     """
-    found = client.indices.get_settings(index=index, name="index.uuid")
-    if index not in found:
-        raise IncompleteAnswer(f"{index} is an alias or OpenSearch did not answer for it. Nothing was decided.")
-    return str(found[index]["settings"]["index"]["uuid"])
+    return uuids_of(client, [index])[index]
+
+
+def live_copies(client: OpenSearch, index: str) -> tuple[list[int], int]:
+    """How many copies of each shard of an index can be read now, and how many it should have, the primary included.
+
+    :returns: live copies by shard; 0 where the primary is away
+    :raises IncompleteAnswer: OpenSearch said nothing of the index
+    """
+    health = client.cluster.health(index=index, params={"level": "shards"})
+    found = health.get("indices", {}).get(index) if isinstance(health, Mapping) else None
+    if not found or health.get("timed_out") is not False or len(found.get("shards", {})) != found["number_of_shards"]:
+        raise IncompleteAnswer(f"OpenSearch did not say how the shards of {index} are. Nothing was decided; try again.")
+    shards = found["shards"].values()
+    live = [int(shard["active_shards"]) if shard["primary_active"] else 0 for shard in shards]
+    return live, 1 + int(found["number_of_replicas"])
 
 
 @dataclass(frozen=True)
@@ -202,22 +226,6 @@ def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
 def _primary(copies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The sequence numbers of the primary among the copies of a shard, if it is there."""
     return next((copy.get("seq_no") for copy in copies if copy["routing"]["primary"]), None)
-
-
-def delete_rows_by_query(client: OpenSearch, index: str, query: Mapping[str, Any]) -> int:
-    """Delete what a query finds on the primary shards; returns how many documents.
-
-    :raises IncompleteAnswer: something was left undone; what was deleted stays so
-    """
-    params = {"refresh": "true", "conflicts": "abort", "preference": PRIMARY, "search_timeout": "10m"}
-    answer = client.delete_by_query(index=index, body={"query": query}, params=params)
-    if not isinstance(answer, Mapping) or answer.get("timed_out") is not False or answer.get("failures"):
-        raise IncompleteAnswer(f"Not all documents of {index} that had to go were deleted. Run again.")
-    if answer["deleted"] != answer["total"]:
-        raise IncompleteAnswer(
-            f"Of {answer['total']} documents of {index}, {answer['deleted']} were deleted. Run again."
-        )
-    return int(answer["deleted"])
 
 
 def whole(answer: Any, what: str) -> Answer:

@@ -49,6 +49,12 @@ class Cycle(Strict):
         None, description="The line that a dry run prints; it confirms window, index pattern and zone of deletions."
     )
     max_deletes_per_run: int = Field(7, ge=1, le=1000, description="At most so many raw days are deleted in a run.")
+    history_copies: int | None = Field(
+        None,
+        ge=1,
+        description="Live copies of each shard of a history month that a deletion demands; left out: all that are "
+        "configured, and no fewer than the raw day has.",
+    )
     opensearch_conn_id: str = Field("opensearch_default", pattern=r"^[\w.:/-]{1,200}$")
 
     @property

@@ -15,7 +15,6 @@ from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.ledger_index import LEDGER_INDEX
 from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.loading_settings import prepare
-from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.ready_days import ReadyDays
 from opensearch_strata.archive.under_load import confirm_alone, register, require_not_loading, take_over, users
 from opensearch_strata.backfill.plans import plan_backfill
@@ -24,6 +23,7 @@ from opensearch_strata.backfill.steps import prepare as prepare_plan
 from opensearch_strata.cycle import require_proven
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify import verify
+from opensearch_strata.processes import this_process
 from opensearch_strata.retention import retire
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.cycle import Retirement, retire_expired
 from opensearch_strata.errors import Refused
-from opensearch_strata.retention import Expired, having_turns, list_expired
+from opensearch_strata.retention import Expired, list_expired
 from tests.mutations import change_a_sum
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 from tests.transform_api import TransformApi
@@ -58,17 +57,6 @@ def test_days_that_were_missed_leave_with_the_next_run(many: Stream) -> None:
 
 def test_a_window_longer_than_the_calendar_holds_everything(client: OpenSearch) -> None:
     assert list_expired(client, dataset_of("tnothing", raw={"window_days": 36_500}), date(1970, 1, 1), NOW) == Expired()
-
-
-def test_of_many_days_a_run_looks_at_some_and_names_the_others(many: Stream) -> None:
-    newest = DAY + timedelta(days=3)
-    dataset = dataset_of(many.dataset.name, raw=WINDOW, cycle={"max_deletes_per_run": 2})
-    with patch("opensearch_strata.retention.SPARE", 1):
-        expired = list_expired(many.client, dataset, newest, NOW)
-    names = [many.dataset.raw_index(DAY + timedelta(days=offset)) for offset in range(-5, 1)]
-    assert list(expired.indices)[:2] == names[:2]
-    assert (len(expired.indices), len(expired.postponed)) == (3, 3)
-    assert sorted([*expired.indices, *expired.postponed]) == names
 
 
 def test_what_holds_no_date_is_named_and_never_listed(many: Stream) -> None:
@@ -172,14 +160,15 @@ def test_days_that_can_never_go_keep_no_day_behind_them_waiting(
 
 @given(st.integers(0, 60), st.integers(1, 8), st.integers(1, 8))
 def test_every_expired_day_has_its_turn_whatever_the_oldest_do(count: int, most: int, spare: int) -> None:
-    names = [f"x-{number:03}" for number in range(count)]
+    expired = Expired({f"x-{number:03}": DAY + timedelta(days=number) for number in range(count)})
     tried: set[str] = set()
     for run in range(count):
-        some = having_turns(names, most, spare, DAY + timedelta(days=run))
+        some = expired.some(most, spare, DAY + timedelta(days=run))
+        assert list(some) == sorted(some)
         assert len(some) == min(count, most + spare)
-        assert some >= set(names[:most])
-        tried |= some
-    assert tried == set(names)
+        assert list(some)[:most] == list(expired.indices)[:most]
+        tried |= some.keys()
+    assert tried == expired.indices.keys()
 
 
 def test_without_apply_nothing_changes(make_stream: StreamFactory, client: OpenSearch) -> None:

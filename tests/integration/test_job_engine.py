@@ -7,7 +7,6 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import choose_engine
-from opensearch_strata.history.stored_rows import delete_rows
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi
@@ -20,7 +19,7 @@ def assert_engines_agree(cluster: OpenSearch, stream: Stream) -> None:
     stream.write([{"device": "d1", "temperature": 1.0}, {"load": 3}, {}])  # no time, no group, no metric
     by_search = condense(cluster, stream.dataset, DAY, engine="search")
     rows = stream.rows()
-    delete_rows(cluster, stream.dataset, DAY)
+    stream.drop_rows()
     by_job = condense_day(cluster, stream)
     assert stream.rows() == rows
     assert by_search is not None
@@ -43,7 +42,7 @@ def test_both_engines_write_the_same_ids_for_groups_of_every_type(
     stream.write([base, *({**base, "ip": "::1", "on": on, "number": n} for on in (True, False) for n in (-1, 2**60))])
     condense(cluster, stream.dataset, DAY, engine="search")
     rows = stream.rows()
-    delete_rows(cluster, stream.dataset, DAY)
+    stream.drop_rows()
     condense_day(cluster, stream)
     assert stream.rows() == rows
     assert len(rows) == 5
@@ -103,7 +102,7 @@ def test_the_sign_of_zero_is_the_same_from_both_engines(cluster: OpenSearch, mak
     stream.write([{**base, "device": "e", "temperature": -0.0}])
     condense(cluster, stream.dataset, DAY, engine="search")
     rows = stream.rows()
-    delete_rows(cluster, stream.dataset, DAY)
+    stream.drop_rows()
     condense_day(cluster, stream)
     assert repr(stream.rows()) == repr(rows)
     assert "-0.0" not in repr(rows)

@@ -23,8 +23,8 @@ from opensearch_strata.archive.ledger_index import Change
 from opensearch_strata.archive.ledger_mapping import MAPPINGS
 from opensearch_strata.archive.ledger_rows import Counts, LeaseLost, ObjectRow, row_id, source_of
 from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.processes import this_process
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.processes import this_process
 from opensearch_strata.safe_settings import SAFE
 from tests.ledgers import ledger_index, place
 

@@ -1,4 +1,4 @@
-"""Mending: wrong rows are rebuilt while the raw day is held, and a day that cannot be proven is never deleted."""
+"""Mending: wrong rows are overwritten where they are, and a day that cannot be proven is never deleted."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from opensearchpy import AuthorizationException, OpenSearch
+from opensearchpy import OpenSearch
 
 from opensearch_strata.cycle import require_proven, retire_expired, unproven
 from opensearch_strata.errors import Refused
+from opensearch_strata.history import leftovers
 from opensearch_strata.history import prove as prove_module
-from opensearch_strata.history.prove import held, prove
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
+from opensearch_strata.history.engines import search
+from opensearch_strata.history.prove import prove
 from opensearch_strata.history.rows import row_of_bucket
+from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.history.verify import Proof, verify
-from opensearch_strata.retention import Expired, Proven, retire
+from opensearch_strata.retention import Expired
 from opensearch_strata.tables import proof_table
-from tests.mutations import MUTATIONS, drop_a_row, set_value
-from tests.streams import DAY, Stream, StreamFactory, measurements
+from tests.mutations import MUTATIONS, set_value
+from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of, measurements
 
 PROJECT = Path(__file__).parents[2]
 LONG_AFTER = DAY + timedelta(days=100)
@@ -39,12 +42,6 @@ def proof_of(stream: Stream) -> Proof:
     return prove(stream.client, stream.dataset, DAY, engine="search")
 
 
-def raw_of(stream: Stream) -> RawDay:
-    raw = inspect_raw_day(stream.client, stream.dataset, DAY)
-    assert raw is not None
-    return raw
-
-
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_wrong_rows_are_mended(condensed: Stream, mutation: str) -> None:
     right = condensed.rows()
@@ -60,15 +57,14 @@ def test_wrong_rows_are_mended(condensed: Stream, mutation: str) -> None:
 
 
 def test_right_rows_are_left_alone(condensed: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    for touching in ("condense", "delete_rows", "held"):
-        monkeypatch.setattr(prove_module, touching, pytest.fail)
+    monkeypatch.setattr(prove_module, "condense", pytest.fail)
     assert proof_of(condensed).state == "verified"
 
 
 def test_late_documents_are_condensed_on_top(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.condensed(count=60)
     stream.write(measurements(count=5, seed=8))
-    monkeypatch.setattr(prove_module, "delete_rows", pytest.fail)
+    monkeypatch.setattr("opensearch_strata.history.condense.delete_leftovers", pytest.fail)
     proof = proof_of(stream)
     assert (proof.state, proof.genuine_documents) == ("verified", 65)
 
@@ -144,65 +140,62 @@ def test_no_documents_prove_nothing(stream: Stream, state: str) -> None:
     assert str(refused.value) == unproven(proof)
 
 
-def test_a_held_day_cannot_be_deleted_by_anybody(condensed: Stream) -> None:
-    raw = raw_of(condensed)
-    with held(condensed.client, condensed.dataset, raw):
-        assert condensed.blocks() == {"read_only"}
-        with pytest.raises(AuthorizationException, match="cluster_block_exception"):
-            condensed.client.indices.delete(index=raw.index)
-        proven = Proven(raw.index, DAY, raw.uuid, raw.documents)
-        with pytest.raises(Refused, match="is read-only: another run rebuilds its rows"):
-            retire(condensed.client, condensed.dataset, proven, LONG_AFTER, dry_run=False)
-    assert condensed.blocks() == set()
-    assert condensed.exists()
+def rename_a_device(stream: Stream) -> None:
+    query = {"query": {"term": {"device": "d1"}}, "script": {"source": "ctx._source.device = 'renamed'"}}
+    stream.client.update_by_query(index=stream.dataset.raw_index(DAY), body=query, params={"refresh": "true"})
 
 
-def test_a_day_that_is_held_is_not_rebuilt_by_a_second_run(condensed: Stream) -> None:
-    """It would lose the hold when the first run lets go, with its own rebuild half done."""
-    drop_a_row(condensed)
-    wrong = condensed.rows()
-    first, second = raw_of(condensed), raw_of(condensed)
-    with held(condensed.client, condensed.dataset, first):
-        with (
-            pytest.raises(Refused, match="is read-only: another run rebuilds its rows, or somebody holds it"),
-            held(condensed.client, condensed.dataset, second),
-        ):
-            pytest.fail("the rows would have been deleted")
-        assert condensed.blocks() == {"read_only"}
-    assert condensed.rows() == wrong
-    assert proof_of(condensed).state == "verified"
-
-
-def test_a_failing_rebuild_lets_go(condensed: Stream) -> None:
-    right = condensed.rows()
-    with pytest.raises(ZeroDivisionError), held(condensed.client, condensed.dataset, raw_of(condensed)):
-        1 / 0  # noqa: B018
-    assert condensed.blocks() == set()
-    assert condensed.rows() == right
-
-
-def test_a_day_recreated_meanwhile_is_not_rebuilt(stream: Stream) -> None:
-    stream.condensed(count=20)
-    raw = raw_of(stream)
-    stream.client.indices.delete(index=raw.index)
-    stream.create()
-    with (
-        pytest.raises(Refused, match="was deleted or recreated while it was proven; its rows were kept"),
-        held(stream.client, stream.dataset, raw),
-    ):
-        pytest.fail("the rows would have been deleted")
+def test_a_device_that_was_renamed_is_renamed_in_its_rows(stream: Stream) -> None:
+    stream.condensed(count=60)
+    rename_a_device(stream)
+    stream.condense()
+    proof = proof_of(stream)
+    assert (proof.state, proof.genuine_documents) == ("verified", 60)
+    assert {row["device"] for row in stream.rows().values()} == {"d0", "renamed", "d2"}
     assert stream.blocks() == set()
 
 
-def test_a_day_deleted_meanwhile_is_not_rebuilt(stream: Stream) -> None:
-    stream.condensed(count=20)
-    raw = raw_of(stream)
-    stream.client.indices.delete(index=raw.index)
-    with (
-        pytest.raises(Refused, match="was deleted or recreated while it was proven; its rows were kept"),
-        held(stream.client, stream.dataset, raw),
-    ):
-        pytest.fail("the rows would have been deleted")
+def test_rows_are_never_missing_while_they_are_made_anew(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream.condensed(count=60)
+    right, seen, real = stream.rows(), [], search._write
+    MUTATIONS["change a sum"][0](stream)
+
+    def looking(*arguments: Any) -> None:
+        seen.append(stream.rows().keys())
+        real(*arguments)
+        seen.append(stream.rows().keys())
+
+    monkeypatch.setattr(search, "_write", looking)
+    assert proof_of(stream).state == "verified"
+    assert len(seen) > 1
+    assert all(rows == right.keys() for rows in seen)
+
+
+def test_a_changed_definition_is_refused_before_a_row_is_touched(stream: Stream) -> None:
+    """Somebody edits the field of a metric; the same night the proof finds that the rows differ."""
+    stream.condensed(count=60)
+    before = carried(stream.client, stream.dataset, DAY)
+    metrics = {**definition_of("t")["metrics"], "load": {"field": "temperature", "stats": ["sum", "count"]}}
+    other = Stream(stream.client, dataset_of(stream.dataset.name, metrics=metrics))
+    with pytest.raises(Refused, match=r"metrics\.load\.field: 'load' in the index.*Nothing was written"):
+        proof_of(other)
+    for allow_poorer in (False, True):
+        with pytest.raises(Refused, match="Nothing was written"):
+            other.condense(allow_poorer=allow_poorer)
+    assert carried(stream.client, stream.dataset, DAY) == before
+
+
+def test_less_is_refused_before_a_row_is_touched_where_its_definition_is_another(stream: Stream) -> None:
+    stream.condensed(count=60)
+    before = carried(stream.client, stream.dataset, DAY)
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
+    stream.write(measurements(count=5))
+    fewer = Stream(
+        stream.client, dataset_of(stream.dataset.name, metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
+    )
+    with pytest.raises(Refused, match=r"metrics\.temperature: in the index, not in the.*Nothing was written"):
+        fewer.condense(allow_poorer=True)
+    assert carried(stream.client, stream.dataset, DAY) == before
 
 
 KILLED = """
@@ -210,40 +203,58 @@ import os, signal, sys
 from datetime import date
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.history import leftovers
 from opensearch_strata.history.prove import prove
 
 client = build_client(ClientSettings.from_url(sys.argv[1]))
 dataset = Dataset.model_validate_json(sys.argv[2])
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[4] == "deleting":
+    leftovers.write_rows = die
 prove(client, dataset, date.fromisoformat(sys.argv[3]), engine="search",
-      on_documents=lambda _: os.kill(os.getpid(), signal.SIGKILL))
+      on_documents=die if sys.argv[4] == "writing" else lambda _: None)
 """
 
 
-def test_a_killed_rebuild_leaves_the_day_undeletable(stream: Stream, opensearch_url: str) -> None:
+@pytest.mark.parametrize("moment", ["writing", "deleting"])
+def test_a_killed_repair_loses_no_row_and_the_next_run_ends_it(
+    stream: Stream, opensearch_url: str, moment: str
+) -> None:
     documents = len(stream.condensed(count=60))
-    MUTATIONS["change a sum"][0](stream)
-    raw = raw_of(stream)
+    right = stream.rows()
+    MUTATIONS["double a row"][0](stream)
     definition = stream.dataset.model_dump_json()
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, opensearch_url, definition, DAY.isoformat()],
+        [sys.executable, "-c", KILLED, opensearch_url, definition, DAY.isoformat(), moment],
         env={"PYTHONPATH": str(PROJECT / "plugins"), "PATH": "/usr/bin:/bin"},
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert stream.blocks() == {"read_only"}
-    with pytest.raises(AuthorizationException, match="cluster_block_exception"):
-        stream.client.indices.delete(index=raw.index)
+    assert stream.rows().keys() >= right.keys()
+    assert stream.blocks() == ({"write"} if moment == "deleting" else set())
 
-    proof = proof_of(stream)  # the next run brings the rows back
+    proof = proof_of(stream)
     assert (proof.state, proof.genuine_documents) == ("verified", documents)
-    expired = Expired({raw.index: DAY})
-    (kept,) = retire_expired(stream.client, stream.dataset, expired, LONG_AFTER, apply=True, engine="search")
-    assert kept.outcome == "kept"
-    assert "set index.blocks.read_only to null on it and run again" in kept.note
-    stream.set_block("read_only", on=None)  # a person did
+    assert (stream.rows(), stream.blocks()) == (right, set())
+    expired = Expired({stream.dataset.raw_index(DAY): DAY})
     (deleted,) = retire_expired(stream.client, stream.dataset, expired, LONG_AFTER, apply=True, engine="search")
     assert deleted.outcome == "deleted"
-    assert not stream.exists()
+
+
+def test_a_persons_hold_outlives_a_repair(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream.condensed(count=60)
+    MUTATIONS["double a row"][0](stream)
+    real = leftovers.write_rows
+
+    def somebody_holds(*arguments: Any) -> None:
+        stream.set_block("read_only", on=True)
+        real(*arguments)
+
+    monkeypatch.setattr(leftovers, "write_rows", somebody_holds)
+    expired = Expired({stream.dataset.raw_index(DAY): DAY})
+    (kept,) = retire_expired(stream.client, stream.dataset, expired, LONG_AFTER, apply=True, engine="search")
+    assert (kept.outcome, "is read-only: somebody holds it" in kept.note) == ("kept", True)
+    assert "read_only" in stream.blocks()
 
 
 def test_a_dry_run_mends_nothing(stream: Stream, client: OpenSearch) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from threading import Barrier
 from typing import Any
 
+import orjson
 import pytest
 from opensearchpy import AuthorizationException, OpenSearch
 
-from opensearch_strata import decisive
+from opensearch_strata import retention
 from opensearch_strata.cycle import require_proven
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.hold import NOTE, Hold, hold_in, release_dead
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.verify import verify
 from opensearch_strata.retention import Proven, retire
+from opensearch_strata.safe_settings import MONTH, weaker
 from tests.mutations import drop_a_row
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 
@@ -34,6 +41,12 @@ def old(make_stream: StreamFactory) -> Stream:
 
 def proven(stream: Stream) -> Proven:
     return require_proven(verify(stream.client, stream.dataset, DAY))
+
+
+def raw_of(stream: Stream) -> RawDay:
+    raw = inspect_raw_day(stream.client, stream.dataset, DAY)
+    assert raw
+    return raw
 
 
 def retire_now(stream: Stream, proof: Proven, day: date = LEFT, *, dry_run: bool = False) -> str:
@@ -74,9 +87,9 @@ def test_a_day_inside_the_window_is_refused(old: Stream) -> None:
 )
 def test_only_the_days_own_index_is_deleted(old: Stream, change: dict[str, Any]) -> None:
     real = proven(old)
-    values = {"index": real.index, "day": real.day, "uuid": real.uuid, "documents": real.documents, **change}
-    values["index"] = values["index"].format(name=old.dataset.name)
-    assert_kept(old, Proven(**values), "is not the raw day .*; nothing was deleted")
+    if "index" in change:
+        change = {"index": change["index"].format(name=old.dataset.name)}
+    assert_kept(old, replace(real, **change), "is not the raw day .*; nothing was deleted")
     assert old.rows()
 
 
@@ -119,19 +132,129 @@ def test_a_day_that_is_blocked_already_is_deleted(old: Stream) -> None:
     assert retire_now(old, proven(old)) == "deleted"
 
 
-def test_nobody_writes_between_the_last_count_and_the_deletion(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, refused = decisive.count, []
+def test_nobody_writes_between_the_last_look_and_the_deletion(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refused = retention.require_durable, []
 
-    def producer_comes_late(client: OpenSearch, index: str) -> int:
-        count = real(client, index)
+    def producer_comes_late(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
         with pytest.raises(AuthorizationException, match="cluster_block_exception"):
-            client.index(index=index, body={"device": "late"})
-        refused.append(index)
-        return count
+            client.index(index=raw.index, body={"device": "late"})
+        refused.append(raw.index)
+        real(client, dataset, raw)
 
-    monkeypatch.setattr(decisive, "count", producer_comes_late)
+    monkeypatch.setattr(retention, "require_durable", producer_comes_late)
     assert retire_now(old, proven(old)) == "deleted"
     assert refused
+
+
+def update_a_document(stream: Stream) -> None:
+    """As many documents as before, of which one says something else."""
+    query = {"query": {"exists": {"field": "load"}}, "script": {"source": "ctx._source.load = 99"}, "max_docs": 1}
+    stream.client.update_by_query(index=stream.dataset.raw_index(DAY), body=query, params={"refresh": "true"})
+
+
+def exchange_a_document(stream: Stream) -> None:
+    index = stream.dataset.raw_index(DAY)
+    first = stream.client.search(index=index, body={"size": 1})["hits"]["hits"][0]["_id"]
+    stream.client.delete(index=index, id=first)
+    stream.write(measurements(count=1, seed=77))
+
+
+def rename_a_device(stream: Stream) -> None:
+    query = {"query": {"term": {"device": "d1"}}, "script": {"source": "ctx._source.device = 'renamed'"}}
+    stream.client.update_by_query(index=stream.dataset.raw_index(DAY), body=query, params={"refresh": "true"})
+
+
+def change_a_row(stream: Stream) -> None:
+    identity, row = next(iter(stream.rows().items()))
+    stream.put_row(identity, {**row, "metrics": {}})
+
+
+def exchange_a_row(stream: Stream) -> None:
+    identity, row = next(iter(stream.rows().items()))
+    stream.drop_row(identity)
+    stream.put_row("another", row)
+
+
+def replace_the_month(stream: Stream) -> None:
+    """By one row that says it carries everything."""
+    month = stream.dataset.month_index(DAY)
+    mappings = stream.client.indices.get_mapping(index=month)[month]["mappings"]
+    row = next(iter(stream.rows().values()))
+    stream.client.indices.delete(index=month)
+    settings = {"index.number_of_replicas": 0}
+    stream.client.indices.create(index=month, body={"settings": settings, "mappings": mappings})
+    stream.put_row("all", {**row, "_doc_count": 40, "transform._doc_count": 40})
+
+
+CHANGES: dict[str, tuple[Callable[[Stream], None], str]] = {
+    "a document updated": (update_a_document, "documents of it were written or deleted since it was proven, though"),
+    "a document for another": (exchange_a_document, "documents of it were written or deleted since it was proven"),
+    "a device renamed": (rename_a_device, "documents of it were written or deleted since it was proven"),
+    "a row changed": (change_a_row, "its rows in .* were written or deleted since it was proven, though they carry as"),
+    "a row for another": (exchange_a_row, "its rows in .* were written or deleted since it was proven"),
+    "the month replaced": (replace_the_month, "its rows in .* were written or deleted since it was proven"),
+}
+"""What leaves every count as it was, and the sentence that keeps the day."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changed_since_the_proof_keeps_the_day_whatever_the_counts_say(old: Stream, change: str) -> None:
+    """Between the tasks `prove` and `delete` there may be days."""
+    before = Proven.from_json(orjson.loads(orjson.dumps(proven(old).as_json())))
+    CHANGES[change][0](old)
+    assert_kept(old, before, CHANGES[change][1])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_at_the_last_moment_keeps_the_day(
+    old: Stream, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real = proven(old), retention.block_writes
+
+    def too_late(client: OpenSearch, index: str) -> bool:
+        CHANGES[change][0](old)
+        return real(client, index)
+
+    monkeypatch.setattr(retention, "block_writes", too_late)
+    assert_kept(old, before, CHANGES[change][1])
+
+
+def test_a_proof_of_before_that_knows_no_versions_is_made_again(old: Stream) -> None:
+    known = {name: value for name, value in proven(old).as_json().items() if name not in ("sequence", "carried")}
+    assert_kept(old, Proven.from_json(known), "The next run proves it again")
+
+
+def test_a_proof_survives_as_json(old: Stream) -> None:
+    before = proven(old)
+    assert Proven.from_json(orjson.loads(orjson.dumps(before.as_json()))) == before
+    assert retire_now(old, Proven.from_json(before.as_json())) == "deleted"
+
+
+def test_rows_that_are_not_durable_are_made_so_before_their_day_goes(old: Stream) -> None:
+    month = old.dataset.month_index(DAY)
+    old.client.indices.put_settings(index=month, body={"index.translog.durability": "async"})
+    before = proven(old)
+    assert retire_now(old, before) == "deleted"
+    settings = old.client.indices.get_settings(index=month, params={"flat_settings": "true"})[month]["settings"]
+    assert weaker(settings, MONTH) == {}
+    stats = old.client.indices.stats(index=month, metric="translog")["indices"][month]["primaries"]["translog"]
+    assert stats["uncommitted_operations"] == 0  # on the disk as segments
+
+
+def with_copies(stream: Stream, copies: int | None) -> Stream:
+    return Stream(stream.client, dataset_of(stream.dataset.name, raw=WINDOW, cycle={"history_copies": copies}))
+
+
+def test_a_month_with_fewer_live_copies_than_it_should_have_keeps_the_day(old: Stream) -> None:
+    month = old.dataset.month_index(DAY)
+    old.client.indices.put_settings(index=month, body={"index.number_of_replicas": 1})  # for one node
+    before = proven(old)
+    assert_kept(old, before, f"shard 0 of {month} has 1 live copy, a deletion demands 2 .*cycle.history_copies")
+    assert retire_now(with_copies(old, 1), before) == "deleted"
+
+
+def test_a_person_may_demand_more_copies_than_there_are(old: Stream) -> None:
+    assert_kept(with_copies(old, 2), proven(old), "has 1 live copy, a deletion demands 2")
 
 
 def test_a_day_that_waits_for_its_archive_is_kept(old: Stream) -> None:
@@ -145,22 +268,28 @@ def test_a_day_that_waits_for_its_archive_is_kept(old: Stream) -> None:
 def test_a_read_only_day_is_kept(old: Stream) -> None:
     before = proven(old)
     old.set_block("read_only", on=True)
-    assert_kept(old, before, "is read-only: another run rebuilds its rows, or somebody", blocks=("read_only",))
+    assert_kept(old, before, "is read-only: somebody holds it", blocks=("read_only",))
 
 
 def test_a_day_held_at_the_last_moment_is_kept(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = decisive.count
+    real = retention.require_durable
 
-    def another_run_holds(client: OpenSearch, index: str) -> int:
-        count = real(client, index)
-        client.indices.put_settings(index=index, body={"index.blocks.read_only": True})
-        return count
+    def somebody_holds(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
+        client.indices.put_settings(index=raw.index, body={"index.blocks.read_only": True})
+        real(client, dataset, raw)
 
-    monkeypatch.setattr(decisive, "count", another_run_holds)
+    monkeypatch.setattr(retention, "require_durable", somebody_holds)
     before = proven(old)
-    with pytest.raises(Refused, match="is read-only: another run rebuilds its rows"):
+    with pytest.raises(Refused, match="is read-only: somebody holds it"):
         retire_now(old, before)
-    assert old.exists()
+    assert old.blocks() == {"read_only", "write"}
+    old.set_block("read_only", on=None)
+    monkeypatch.undo()
+    hold = hold_in(raw_of(old).meta)
+    assert hold
+    monkeypatch.setattr(Hold, "over", property(lambda _: True))  # that run ended long ago
+    assert release_dead(old.client, raw_of(old))
+    assert old.blocks() == set()
 
 
 def test_a_closed_day_is_kept(old: Stream) -> None:
@@ -209,22 +338,50 @@ def test_a_deletion_that_was_not_confirmed_is_no_success(old: Stream, monkeypatc
     assert old.blocks() == set()
 
 
-def test_one_that_fails_leaves_the_block_of_the_other(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+def lost_answer(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer to the block is lost, and the client asks again by itself."""
+    real, lost = old.client.indices.add_block, []
+
+    def asked_twice(**call: Any) -> dict[str, Any]:
+        if not lost:
+            lost.append(real(**call))
+        return dict(real(**call))
+
+    monkeypatch.setattr(old.client.indices, "add_block", asked_twice)
+
+
+def test_a_block_whose_answer_was_lost_is_ours(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     before = proven(old)
-    answers: list[dict[str, Any]] = []
-    real = old.client.indices.add_block
+    lost_answer(old, monkeypatch)
+    assert retire_now(old, before) == "deleted"
 
-    def the_other_was_first(**call: Any) -> dict[str, Any]:
-        real(**call)
-        answers.append(real(**call))
-        return answers[-1]
 
-    monkeypatch.setattr(old.client.indices, "add_block", the_other_was_first)
-    monkeypatch.setattr(decisive, "count", lambda *_: 0)
-    with pytest.raises(Refused, match="it holds 0 now"):
-        retire_now(old, before)
-    assert answers[0]["indices"] == []
-    assert old.blocks() == {"write"}
+def test_a_block_whose_answer_was_lost_is_lifted(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = proven(old)
+    old.write(measurements(count=1, seed=5))
+    lost_answer(old, monkeypatch)
+    assert_kept(old, before, "it holds 41 now")
+    assert hold_in(raw_of(old).meta) is None
+
+
+def test_a_run_that_is_taken_for_dead_deletes_nothing(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real = proven(old), retention.require_durable
+
+    def another_takes_over(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
+        monkeypatch.setattr(retention, "require_durable", real)
+        monkeypatch.setattr(retention, "_RACES", 0)
+        client.indices.put_mapping(
+            index=raw.index,
+            body={"_meta": {NOTE: asdict(Hold("another", "", int(time.time()) + 60, lifts=True))}},
+        )
+        real(client, dataset, raw)
+
+    monkeypatch.setattr(retention, "require_durable", another_takes_over)
+    monkeypatch.setattr("opensearch_strata.history.hold._PATIENCE", 0.1)
+    with pytest.raises(Refused, match="was kept: another run"):
+        retire(old.client, old.dataset, before, LEFT, dry_run=False)
+    assert old.exists()
+    assert old.blocks() == {"write"}  # the other one's now
 
 
 def test_two_at_once_delete_it_once(old: Stream) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,7 +21,7 @@ from local.places import PROJECT
 from local.stack import Stack
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.dataset import Dataset
-from tests.streams import Stream, dataset_of
+from tests.streams import Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"
 
@@ -31,7 +31,6 @@ class Running:
     """The stack while the tests run.
 
     :param ticking: a dataset whose schedule comes due while the tests run
-    :param asking: another one, whose deletions nobody has confirmed yet
     """
 
     stack: Stack
@@ -39,7 +38,6 @@ class Running:
     client: OpenSearch
     flights: Dataset
     ticking: Stream
-    asking: Stream
 
     def run(self, dag_id: str, **conf: object) -> tuple[str, str]:
         """Trigger a run by hand and wait for its end: run id and state."""
@@ -70,11 +68,12 @@ class Running:
         }
 
 
-def _ticking(name: str, **word: object) -> Dataset:
+def _ticking() -> Dataset:
     """A dataset whose cron comes due in a minute or two, once."""
     due = datetime.now(UTC) + timedelta(seconds=100)
-    cycle = {"start_date": due.date() - timedelta(days=7), "schedule": f"{due.minute} {due.hour} * * *", **word}
-    return dataset_of(name, raw={"window_days": 1}, cycle=cycle, engine="search")
+    cycle = {"start_date": due.date() - timedelta(days=7), "schedule": f"{due.minute} {due.hour} * * *"}
+    definition = definition_of("ticking", raw={"window_days": 1}, cycle=cycle, engine="search")
+    return Dataset.model_validate(definition)
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +85,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
     (include / "datasets" / "flights.yaml").write_text(text)
     (include / "datasets" / "broken.yaml").write_text(text.replace("name: flights", "name: broken\nspeed: fast"))
-    ticking, asking = _ticking("ticking"), _ticking("asking", delete=True)
-    for dataset in (ticking, asking):
-        (include / "datasets" / f"{dataset.name}.yaml").write_text(yaml.safe_dump(dataset.model_dump(mode="json")))
+    ticking = _ticking()
+    (include / "datasets" / "ticking.yaml").write_text(yaml.safe_dump(ticking.model_dump(mode="json")))
     stack = Stack("test")
     stack.remove()
     with ExitStack() as until_the_end:
@@ -97,19 +95,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             until_the_end.enter_context(stack)
         client = until_the_end.enter_context(build_client(ClientSettings.from_url(stack.opensearch_url)))
         airflow = AirflowApi(stack.airflow_url)
-        streams = Stream(client, ticking), Stream(client, asking)
-        _load(streams, client)
-        for dag_id in ("ticking_daily_cycle", "asking_daily_cycle", FLIGHTS):
+        stream = Stream(client, ticking)
+        _load(stream, client)
+        for dag_id in ("ticking_daily_cycle", FLIGHTS):
             airflow.wait_for_dag(dag_id)
             airflow.unpause(dag_id)
-        yield Running(stack, airflow, client, flights_dataset(), *streams)
+        yield Running(stack, airflow, client, flights_dataset(), stream)
     stack.remove()
 
 
-def _load(streams: Iterable[Stream], client: OpenSearch) -> None:
+def _load(ticking: Stream, client: OpenSearch) -> None:
     today = datetime.now(UTC).date()
-    for stream in streams:
-        for ago in (1, 2, 3):
-            stream.fill(today - timedelta(days=ago))
+    for ago in (1, 2, 3):
+        ticking.fill(today - timedelta(days=ago))
     load_flights(client, date(2013, 1, 1), date(2013, 1, 2))
     load_flights(client, date(2013, 3, 1), date(2013, 3, 4))

@@ -1,7 +1,4 @@
-"""The clock starts a run: about yesterday, and not dry where a person confirmed its deletions.
-
-Last of its folder, so that the other tests fill the wait.
-"""
+"""The clock starts a run: about yesterday, and not dry. Last of its folder, so that the other tests fill the wait."""
 
 from __future__ import annotations
 
@@ -22,16 +19,3 @@ def test_a_scheduled_run_is_about_yesterday_and_deletes_what_is_proven(running: 
     report = running.airflow.return_value(dag_id, run_id, "report")
     assert report["day"] == str(yesterday)
     assert report["verified"]
-
-
-def test_a_scheduled_run_whose_deletions_nobody_confirmed_shows_them_and_asks(running: Running) -> None:
-    dag_id = "asking_daily_cycle"
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    run_id = running.run_of(dag_id, str(yesterday))
-    assert running.airflow.wait_for_run(dag_id, run_id) == "success"
-    stream = running.asking
-    assert all(stream.exists(yesterday - timedelta(days=ago)) for ago in range(3))
-    report = running.airflow.return_value(dag_id, run_id, "report")
-    expired = [stream.dataset.raw_index(yesterday - timedelta(days=ago)) for ago in (2, 1)]
-    assert (report["deleted"], report["would_delete"]) == ([], expired)
-    assert "delete_confirmed: " in report["asks"]

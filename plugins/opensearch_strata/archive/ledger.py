@@ -27,9 +27,9 @@ from opensearch_strata.archive.ledger_rows import (
 )
 from opensearch_strata.archive.ledger_takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.processes import is_dead, this_process
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.errors import Refused
+from opensearch_strata.processes import is_dead, this_process
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -101,7 +101,7 @@ class ObjectRow:
     :param span: event times that the latest attempt is about
     :param owner: who loads it, a name that no two loaders share
     :param lease_until: epoch milliseconds; from then on anybody may take over
-    :param process: the loader's, see :mod:`opensearch_strata.archive.processes`; once it is dead anybody may, too
+    :param process: the loader's, see :mod:`opensearch_strata.processes`; once it is dead anybody may, too
     :param attempt: from 1 on; every claim adds one
     :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
         them in this format

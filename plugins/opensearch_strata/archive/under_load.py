@@ -17,9 +17,9 @@ from opensearch_strata import decisive
 from opensearch_strata.archive.ledger import Ledger, now_ms
 from opensearch_strata.archive.ledger_index import LEDGER_INDEX, Change, Stored
 from opensearch_strata.archive.ledger_rows import settings_id
-from opensearch_strata.archive.processes import is_dead
 from opensearch_strata.errors import Refused, StrataError, TransientError, explain, is_transient
 from opensearch_strata.patience import is_odd, patiently
+from opensearch_strata.processes import is_dead
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -35,7 +35,7 @@ def register(ledger: Ledger, names: Iterable[str], owner: str, process: str = ""
     """Say that somebody loads into raw indices from now on, or still does.
 
     :param owner: the run; all its steps share it
-    :param process: where the run is one process, its name; see :mod:`opensearch_strata.archive.processes`
+    :param process: where the run is one process, its name; see :mod:`opensearch_strata.processes`
     """
     ids = {settings_id(ledger.dataset_name, name): name for name in names}
 

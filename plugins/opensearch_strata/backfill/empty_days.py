@@ -11,8 +11,9 @@ from opensearch_strata import decisive
 from opensearch_strata.archive import loading_settings, under_load
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.errors import StrataError, explain
+from opensearch_strata.history.hold import allow_writes, block_writes
 from opensearch_strata.patience import patiently
-from opensearch_strata.retention import allow_writes, block_writes, delete_index
+from opensearch_strata.retention import delete_index
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -12,13 +12,13 @@ from uuid import uuid4
 
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.plan import Plan, PlanLimits, make_plan
-from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.raw_indices import documents_in, refresh
 from opensearch_strata.archive.standing import standings
 from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.days import days_between
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.history.stored_rows import carried
+from opensearch_strata.processes import this_process
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -20,7 +20,6 @@ from opensearch_strata.archive.held_days import days_held, ranges_of
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.listing import Listing
 from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
-from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.archive.prove import BackfillProof, Check, prove
 from opensearch_strata.archive.ready_days import ReadyDays
@@ -29,6 +28,7 @@ from opensearch_strata.archive.redrive import redrive as load_letters
 from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.backfill.plans import PlanRef, is_retired
 from opensearch_strata.errors import Refused
+from opensearch_strata.processes import this_process
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

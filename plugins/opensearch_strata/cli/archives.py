@@ -99,10 +99,10 @@ def _loaded(
     from uuid import uuid4
 
     from opensearch_strata.archive.objects import build_s3
-    from opensearch_strata.archive.processes import this_process
     from opensearch_strata.backfill.steps import forget, prove_plan, write_plan
     from opensearch_strata.cli.load_progress import progress_of_load
     from opensearch_strata.cli.loading import Job, load_batches
+    from opensearch_strata.processes import this_process
 
     serverless = is_serverless(cluster[0])
     ref = write_plan(client, definition, plan, serverless=serverless)
@@ -124,9 +124,9 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str,
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
-    from opensearch_strata.archive.processes import this_process
     from opensearch_strata.backfill.steps import end, forget, prepare
     from opensearch_strata.errors import StrataError, explain
+    from opensearch_strata.processes import this_process
 
     try:
         prepare(client, definition, ref, owner, process=this_process(), serverless=serverless)

@@ -62,7 +62,7 @@ def expire(
         for retired in retire_expired(client, definition, expired, day, apply=apply, engine=engine):
             _tell_retired(retired)
             retirements.append(retired)
-    waiting = [*list(expired.indices)[len(retirements) :], *expired.postponed]
+    waiting = list(expired.indices)[len(retirements) :]
     asks = question(definition, any_expired=bool(expired.indices), shown=bool(retirements))
     if as_json:
         more = {"postponed": waiting, "undated": expired.undated, "asks": asks}

@@ -5,19 +5,22 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.contained import require_contained
+from opensearch_strata.history.engines.row_writer import gone_or_recreated
 from opensearch_strata.history.engines.run import Engine, EngineRun, OnDocuments, choose_engine
 from opensearch_strata.history.engines.search import condense_by_search
 from opensearch_strata.history.engines.transform_job import condense_by_job
+from opensearch_strata.history.hold import release_dead
+from opensearch_strata.history.leftovers import delete_leftovers
 from opensearch_strata.history.month import ensure_month
 from opensearch_strata.history.raw_day import (
     RawDay,
     fields_with_several_values,
     inspect_raw_day,
 )
-from opensearch_strata.history.stored_rows import Carried, carried, delete_rows, genuine_documents
+from opensearch_strata.history.stored_rows import Carried, carried, genuine_documents
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -25,16 +28,21 @@ if TYPE_CHECKING:
 MAX_PASSES = 3
 
 
-def admit(client: OpenSearch, dataset: Dataset, day: date, allow_poorer: bool = False) -> RawDay | None:
+def admit(
+    client: OpenSearch, dataset: Dataset, day: date, allow_poorer: bool = False, *, redefine: bool = False
+) -> RawDay | None:
     """The raw day, if condensing it cannot make history poorer; None if there is neither raw day nor rows.
 
-    An empty raw day without rows is returned as it is.
+    An empty raw day without rows is returned as it is. What a killed run of ours holds of the day is let go.
 
-    :param allow_poorer: a person's explicit word that the raw day is right and its rows are not; they are deleted
-    :raises Refused: the raw day is gone or holds fewer documents than its rows carry, or has documents that no row
-        can carry
+    :param allow_poorer: a person's explicit word that the raw day is right and its rows are not
+    :param redefine: the rows may be of a definition whose metrics meant something else
+    :raises Refused: the raw day is gone, holds fewer documents than its rows carry, or is another index than the one
+        they came from and does not hold all that they carry; or it has documents that no row can carry
     """
     raw = inspect_raw_day(client, dataset, day)
+    if raw:
+        release_dead(client, raw)
     if raw and (fields := fields_with_several_values(client, dataset, raw)):
         raise Refused(
             f"{raw.index} has documents with several values of {', '.join(fields)}, by which {dataset.name!r} makes "
@@ -43,14 +51,12 @@ def admit(client: OpenSearch, dataset: Dataset, day: date, allow_poorer: bool = 
         )
     there = carried(client, dataset, day)
     documents = raw.documents if raw else 0
-    if there.documents <= documents:
-        return raw
     # Rows under foreign ids inflate the sum; they are verify's affair, not a reason to refuse.
-    if raw and genuine_documents(client, dataset, day) <= documents:
-        return raw
-    if not (raw and allow_poorer):
+    poorer = there.documents > documents and (not raw or genuine_documents(client, dataset, day) > documents)
+    if poorer and not (raw and allow_poorer):
         raise Refused(_poorer(dataset, day, raw, there))
-    delete_rows(client, dataset, day)
+    if raw and raw.documents and there.sources - {raw.uuid} and not allow_poorer:
+        require_contained(client, dataset, raw, there, redefine=redefine)
     return raw
 
 
@@ -80,17 +86,22 @@ def condense(
 ) -> EngineRun | None:
     """Condense a raw day into its month; None if it is missing or empty. Safe to repeat.
 
+    Every condition is checked before the first row is written, and rows are deleted last of all: those that the raw day
+    no longer gives.
+
     :param engine: overrides the dataset's engine
+    :param allow_poorer: see :func:`admit`
     :param redefine: the month may hold rows by a definition whose metrics meant something else
     :param on_documents: called with the number of documents of each step
-    :raises Refused: history would become poorer
-    :raises TransientError: the raw day was still moving after three passes
+    :raises Refused: history would become poorer, or the month is of another definition
+    :raises TransientError: see :func:`condense_admitted`
     """
-    raw = admit(client, dataset, day, allow_poorer)
+    raw = admit(client, dataset, day, allow_poorer, redefine=redefine)
     if raw is None or raw.documents == 0:
         return None
+    chosen = choose_engine(client, dataset, raw, engine)
     ensure_month(client, dataset, day, raw.types, redefine=redefine)
-    return condense_admitted(client, dataset, raw, choose_engine(client, dataset, raw, engine), on_documents)
+    return condense_admitted(client, dataset, raw, chosen, on_documents)
 
 
 def condense_admitted(
@@ -98,25 +109,55 @@ def condense_admitted(
 ) -> EngineRun:
     """Condense a raw day that was admitted, as often as it moves meanwhile.
 
-    :raises TransientError: it was still moving after three passes
+    :raises Refused: the raw day was deleted or recreated meanwhile
+    :raises TransientError: it was still moving after three passes, or its month was deleted meanwhile
     """
+    from opensearchpy import NotFoundError
+
     run_engine = condense_by_job if engine == "transform_job" else condense_by_search
     for _ in range(MAX_PASSES):
-        run = run_engine(client, dataset, raw, on_documents)
-        after = settled(client, raw, run)
+        try:
+            run = run_engine(client, dataset, raw, on_documents)
+        except NotFoundError:
+            _require_there(client, dataset, raw)
+            raise
+        after = settled(client, dataset, raw, run)
         if after is None:
-            decisive.refresh(client, dataset.month_index(raw.day))  # whoever asks next sees the rows
             return run
         raw = after
     raise TransientError(still_moving(raw))
 
 
-def settled(client: OpenSearch, raw: RawDay, run: EngineRun) -> RawDay | None:
-    """None if a pass saw the day as it is now, else the day with its new count, to be condensed again."""
-    after = decisive.count(client, raw.index)
-    if raw.documents == after == run.documents:
-        return None
-    return RawDay(raw.index, raw.day, raw.uuid, after, raw.types, raw.blocked)
+def settled(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRun) -> RawDay | None:
+    """None if a pass saw the day as it is now and its rows are there, else the day as it is, to be condensed again.
+
+    Rows that the day no longer gives are deleted: only now is it certain that what they carried is in others.
+
+    :param raw: as it was inspected before the pass
+    :raises Refused: the raw day was deleted or recreated meanwhile
+    :raises TransientError: the rows that were written are not there
+    """
+    now = _require_there(client, dataset, raw)
+    if not raw.documents == now.documents == run.documents or raw.sequence != now.sequence:
+        return now
+    there = carried(client, dataset, raw.day)
+    if there.documents < run.documents:
+        raise TransientError(
+            f"The rows of {raw.index} carry {there.documents} of its {run.documents} documents right after they were "
+            f"written: {dataset.month_index(raw.day)} was deleted or changed meanwhile. The raw day was kept; run "
+            f"again."
+        )
+    if (there.rows, there.documents) != (run.rows, run.documents):
+        delete_leftovers(client, dataset, raw)
+    return None
+
+
+def _require_there(client: OpenSearch, dataset: Dataset, raw: RawDay) -> RawDay:
+    """The raw day as it is now, if it is the index that was condensed."""
+    now = inspect_raw_day(client, dataset, raw.day)
+    if now is None or now.uuid != raw.uuid:
+        raise Refused(gone_or_recreated(raw))
+    return now
 
 
 def still_moving(raw: RawDay) -> str:

@@ -73,21 +73,10 @@ def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: st
 
     :param rows_version: of the rows that were proven, see :func:`rows_version`
     """
-    _update(client, dataset, raw.day, mark_of(dataset, raw.documents, raw.uuid, rows_version))
-
-
-def forget(client: OpenSearch, dataset: Dataset, day: date) -> None:
-    """Take the mark of a day away."""
-    _update(client, dataset, day, None)
-
-
-def _update(client: OpenSearch, dataset: Dataset, day: date, mark: Mark | None) -> None:
-    """Read, change, write: the server replaces ``_meta`` as a whole."""
-    index = dataset.month_index(day)
+    index = dataset.month_index(raw.day)
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
     strata = meta.get("strata", {})
     before = strata.get("verified", {})
-    after = {**before, f"{day}": asdict(mark)} if mark else {d: m for d, m in before.items() if d != f"{day}"}
-    if after != before:
-        body = {"_meta": {**meta, "strata": {**strata, "verified": after}}}
-        client.indices.put_mapping(index=index, body=body)
+    after = {**before, f"{raw.day}": asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))}
+    if after != before:  # read, change, write: the server replaces `_meta` as a whole
+        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": {**strata, "verified": after}}})

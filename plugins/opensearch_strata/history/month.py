@@ -61,7 +61,7 @@ def ensure_month(
     if _bring_up_to_date(client, dataset, index, found["mappings"], group_types, redefine):
         action = "updated"
     if missing := weaker(found["settings"], MONTH):
-        _mend_settings(client, index, missing)
+        mend_settings(client, index, missing)
         action = "updated"
     return EnsuredMonth(index, action, found["settings"]["index.uuid"])
 
@@ -128,7 +128,7 @@ def _bring_up_to_date(
     return True
 
 
-def _mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
+def mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
     """Give a month of before, or one that somebody changed, the settings that it lacks.
 
     :raises Refused: the server does not change them

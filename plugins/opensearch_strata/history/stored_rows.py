@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.marks import forget, rows_version
+from opensearch_strata.history.marks import rows_version
 from opensearch_strata.history.rows import RAW_UUID, row_id
 
 if TYPE_CHECKING:
@@ -139,13 +139,3 @@ def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
     """Documents that the day's rows carry, rows under foreign ids left out."""
     rows = stream_rows(client, dataset, day)
     return sum(row.documents or 0 for row in rows if not is_stray(dataset, day, row))
-
-
-def delete_rows(client: OpenSearch, dataset: Dataset, day: date) -> int:
-    """Delete a day's rows by transform id, its mark first; returns how many."""
-    index = dataset.month_index(day)
-    decisive.refresh(client, index)
-    forget(client, dataset, day)
-    deleted = decisive.delete_rows_by_query(client, index, of_day(dataset, day))
-    forget(client, dataset, day)  # again: another day's mark, written meanwhile, may have brought it back
-    return deleted

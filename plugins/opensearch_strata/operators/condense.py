@@ -63,7 +63,7 @@ class CondenseOperator(DatasetOperator):
 
         dataset, day = self.dataset, self.day
         link_indices(context, self.hook.settings.url, dataset, day)
-        raw = admit(self.client, dataset, day, self.cycle["allow_poorer"])
+        raw = admit(self.client, dataset, day, self.cycle["allow_poorer"], redefine=self.cycle["redefine"])
         if raw is None or raw.documents == 0:
             raise Refused(
                 f"{dataset.raw_index(day)} was deleted or emptied while the run went on; nothing was condensed."
@@ -100,7 +100,13 @@ class CondenseOperator(DatasetOperator):
                 job_id=job_id,
                 due_ms=due_ms,
                 patience=asdict(self.patience),
-                progress={"uuid": raw.uuid, "documents": raw.documents, "restarts": restarts, "passes": passes},
+                progress={
+                    "uuid": raw.uuid,
+                    "documents": raw.documents,
+                    "sequence": list(raw.sequence),
+                    "restarts": restarts,
+                    "passes": passes,
+                },
             ),
             method_name="execute_complete",
         )
@@ -122,12 +128,12 @@ class CondenseOperator(DatasetOperator):
         if now is None or now.uuid != progress["uuid"]:
             remove(self.client, self.dataset, self.day)
             raise Refused(f"{self.dataset.raw_index(self.day)} was deleted or recreated while it was condensed.")
-        raw = replace(now, documents=progress["documents"])
+        raw = replace(now, documents=progress["documents"], sequence=tuple(progress["sequence"]))
         state = JobState(**event["state"])
         run = settle(self.client, self.dataset, raw, state, progress["restarts"], self.patience)
         if run is None:
             self._defer(raw, int(time.time() * 1000), progress["restarts"] + 1, progress["passes"])
-        moved = settled(self.client, raw, run)
+        moved = settled(self.client, self.dataset, raw, run)
         if moved is None:
             return self._done(context, run)
         if progress["passes"] >= MAX_PASSES:

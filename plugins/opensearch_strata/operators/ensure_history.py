@@ -35,12 +35,13 @@ class EnsureHistoryOperator(DatasetOperator):
         dataset, day = self.dataset, self.day
         raw_index = dataset.raw_index(day)
         link_indices(context, self.hook.settings.url, dataset, day)
-        raw = admit(self.client, dataset, day, allow_poorer=self.cycle["allow_poorer"])
+        redefine = self.cycle["redefine"]
+        raw = admit(self.client, dataset, day, self.cycle["allow_poorer"], redefine=redefine)
         if raw is None or raw.documents == 0:
             finding = nothing_to_condense(dataset, day, raw)
             self.log.warning("%s", finding)
             raise AirflowSkipException(finding)
-        month = ensure_month(self.client, dataset, day, raw.types, redefine=self.cycle["redefine"])
+        month = ensure_month(self.client, dataset, day, raw.types, redefine=redefine)
         row = (month.index, month.action, raw_index, raw.documents)
         self.log.info("%s", Table(f"Month of {day}", ("month", "action", "raw day", "documents"), [row]))
         self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=raw.documents)

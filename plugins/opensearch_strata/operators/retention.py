@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+SPARE = 20
+"""How many days a run tries beyond those that it may delete: some may have to stay."""
+
 WAITING = "waiting"
 """Key of the XCom with the number of expired days that a run does not try."""
 
@@ -50,12 +53,13 @@ class ListExpiredOperator(DatasetOperator):
             self.log.warning(
                 "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
             )
-        days, waiting = expired.indices, expired.postponed
+        days = expired.some(dataset.cycle.max_deletes_per_run, SPARE, self.day)
         if not consent_of(dataset).asked and context["dag_run"].run_type == "scheduled":
-            days, waiting = {}, [*days, *waiting]
+            days = {}
+        waiting = [index for index in expired.indices if index not in days]
         context["ti"].xcom_push(key=WAITING, value=len(waiting))
         rows = [(index, str(day)) for index, day in days.items()]
-        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(days) + len(waiting)}"
+        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(expired.indices)}"
         self.log.info("%s", Table(title, ("index", "day"), rows))
         if waiting:
             self.log.info("These are not looked at in this run: %s", some_names(waiting))
@@ -66,8 +70,8 @@ class ProveOperator(DatasetOperator):
     """Demand the proof of one expired raw day, mending its rows where late documents came.
 
     Days are proven one after the other, until as many may leave as a run may delete. A dry run only verifies. Returns
-    ``{"index", "day", "uuid", "documents", "rows", "mend"}``; ``mend`` is what a run that deletes would have to do
-    first, or empty.
+    what must still hold when the day is deleted (:meth:`opensearch_strata.retention.Proven.as_json`) and ``mend``: what
+    a run that deletes would have to do first, or empty.
 
     :param expired: ``{"index", "day"}``
     """
@@ -122,14 +126,14 @@ class ProveOperator(DatasetOperator):
             self.log.info("%s", proof_table(proof))
         if mend and proof.raw:
             self.log.info("%s: %s", proof.index, mend)
-            found = {"uuid": proof.raw.uuid, "documents": proof.raw.documents}
+            found = {"index": proof.index, "day": day.isoformat(), "documents": proof.raw.documents, "rows": proof.rows}
         else:
             proven = require_proven(proof)
             # Whatever else keeps the day is seen here: only days that can go count towards the limit.
             retire(self.client, self.dataset, proven, self.day, dry_run=True)
             self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
-            found = {"uuid": proven.uuid, "documents": proven.documents}
-        return {"index": proof.index, "day": day.isoformat(), **found, "rows": proof.rows, "mend": mend}
+            found = proven.as_json()
+        return {**found, "mend": mend}
 
 
 class DeleteOperator(DatasetOperator):
@@ -158,12 +162,7 @@ class DeleteOperator(DatasetOperator):
         if done["mend"]:
             self.log.info("%s would be deleted: %s", done["index"], done["mend"])
             return {**done, "outcome": "dry_run"}
-        proven = Proven(
-            self.proven["index"],
-            date.fromisoformat(self.proven["day"]),
-            self.proven["uuid"],
-            self.proven["documents"],
-        )
+        proven = Proven.from_json(self.proven)
         outcome = retire(self.client, self.dataset, proven, self.day, dry_run=self.cycle["dry_run"])
         columns = ("index", "documents", "rows", "outcome")
         row = (proven.index, proven.documents, self.proven["rows"], outcome)

@@ -6,13 +6,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import Refused, explain, is_transient
 from opensearch_strata.history.aggregation import rows_body
+from opensearch_strata.history.engines.row_writer import Row, write_rows
 from opensearch_strata.history.engines.run import EngineRun, OnDocuments
-from opensearch_strata.history.pages import PATIENTLY, Page, Pages, each_page
+from opensearch_strata.history.pages import Page, Pages, each_page
 from opensearch_strata.history.raw_day import RawDay
 from opensearch_strata.history.rows import row_of_bucket
 
@@ -54,27 +52,7 @@ class _Written(NamedTuple):
 
 
 def _write(client: OpenSearch, dataset: Dataset, raw: RawDay, buckets: list[dict[str, Any]]) -> None:
-    """Bulk-write rows; what is refused with 429 or 503 is sent again, rows being idempotent.
-
-    :raises Refused: the month index cannot take a row
-    """
+    """Write the rows of a page, see :func:`~opensearch_strata.history.engines.row_writer.write_rows`."""
     transform_id = dataset.transform_id(raw.day)
-    lines = []
-    for bucket in buckets:
-        identity, source = row_of_bucket(dataset, transform_id, bucket, raw.uuid)
-        lines += [orjson.dumps({"index": {"_id": identity}}), orjson.dumps(source)]
-    PATIENTLY(_bulk, client, dataset.month_index(raw.day), b"\n".join([*lines, b""]))
-
-
-def _bulk(client: OpenSearch, index: str, body: bytes) -> None:
-    from opensearchpy.helpers.errors import BulkIndexError
-
-    kept = {"filter_path": "errors,items.*.error,items.*.status,items.*._id,items.*._index"}
-    answer = client.bulk(body=body, index=index, params=kept)
-    if not answer["errors"]:
-        return
-    refused = [item for item in answer["items"] if "error" in item["index"]]
-    error = BulkIndexError(f"{len(refused)} rows were refused", refused)
-    if is_transient(error):
-        raise error
-    raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")
+    rows: list[Row] = [row_of_bucket(dataset, transform_id, bucket, raw.uuid) for bucket in buckets]
+    write_rows(client, dataset.month_index(raw.day), raw, rows)
