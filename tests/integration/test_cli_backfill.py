@@ -19,13 +19,13 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive import loading_settings
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.plan import PlanLimits, make_plan
-from opensearch_strata.archive.processes import this_process
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.backfill.plans import plan_backfill
 from opensearch_strata.backfill.steps import end, prepare, prove_plan, write_plan
 from opensearch_strata.cli.loading import Job, load_batches
 from opensearch_strata.errors import StrataError
 from opensearch_strata.history.stored_rows import RAW_UUID
+from opensearch_strata.processes import this_process
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.shell import Shell

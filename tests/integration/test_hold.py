@@ -111,9 +111,19 @@ def test_what_a_killed_run_held_is_let_go_by_the_next(
     assert stream.blocks() == (set() if ours else {"write"})
 
 
-def test_a_live_process_of_this_machine_is_not_taken_for_dead(stream: Stream) -> None:
-    note(stream, asdict(somebody(process=this_process())))
+def test_a_live_process_of_this_machine_is_not_taken_for_dead(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = somebody(process=this_process())
+    note(stream, asdict(other))
+    monkeypatch.setattr(hold, "_MINE", {other.run})
     assert not release_dead(stream.client, raw_of(stream))
+
+
+def test_a_run_of_this_process_that_could_not_let_go_is_known_to_be_over(stream: Stream) -> None:
+    """Its last request got no answer."""
+    note(stream, asdict(somebody(process=this_process())))
+    stream.set_block("write", on=True)
+    assert release_dead(stream.client, raw_of(stream))
+    assert (stream.blocks(), noted(stream)) == (set(), None)
 
 
 def test_a_person_keeps_a_day_whatever_runs_do(stream: Stream) -> None:

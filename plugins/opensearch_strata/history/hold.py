@@ -33,6 +33,10 @@ _POLL = 0.2
 _SETTLE = 0.02  # two that ask at the same time have both written by then, as a rule
 
 
+_MINE: set[str] = set()
+"""Runs of this process that go on: one that could not let go, for want of an answer, is known to be over."""
+
+
 @dataclass(frozen=True)
 class Hold:
     """Who holds a raw day.
@@ -50,8 +54,9 @@ class Hold:
 
     @property
     def over(self) -> bool:
-        """Whether its process is dead, or its time is over."""
-        return time.time() > self.until or is_dead(self.process)
+        """Whether its process is dead or has ended with it, or its time is over."""
+        ended = bool(self.process) and self.process == this_process() and self.run not in _MINE
+        return ended or time.time() > self.until or is_dead(self.process)
 
 
 def hold_in(meta: Mapping[str, Any]) -> Hold | None:
@@ -85,6 +90,7 @@ def claim(client: OpenSearch, index: str) -> Hold:
         if there is None or there.over:
             lifts = not blocked or (there is not None and there.lifts)
             mine = Hold(uuid4().hex, this_process(), int(time.time()) + _LASTS, lifts)
+            _MINE.add(mine.run)
             _note(client, index, mine)
             time.sleep(_SETTLE)
             with suppress(OvertakenError):
@@ -146,6 +152,7 @@ def release(client: OpenSearch, index: str, hold: Hold) -> None:
     """Let a raw day go, its write block with it if that was set by the holder; one that is somebody else's stays."""
     from opensearchpy import AuthorizationException, NotFoundError
 
+    _MINE.discard(hold.run)
     with suppress(NotFoundError, AuthorizationException):
         there = hold_in(_look(client, index)[0])
         if there is None or there.run != hold.run:
@@ -202,6 +209,8 @@ def _look(client: OpenSearch, index: str) -> tuple[Mapping[str, Any], bool]:
     :raises Refused: an alias bears the name now
     """
     found = client.indices.get(index=index)
+    if not isinstance(found, Mapping):
+        raise TransientError(f"OpenSearch did not answer what {index} is. Nothing was decided; try again.")
     if index not in found:
         raise Refused(f"{index} is an alias of {', '.join(sorted(found))} now; nothing was changed.")
     blocks = found[index]["settings"]["index"].get("blocks", {})

@@ -28,7 +28,7 @@ class Carried:
     :param doc_count: the same documents as aggregations count them, by the rows' ``_doc_count``
     :param month: UUID of the month index; empty if there is none
     :param version: sum and maximum of the rows' sequence numbers; others mean that some row was written since
-    :param sources: UUIDs of the raw indices that the rows came from; rows of before version 0.2 do not say it
+    :param sources: UUIDs of the raw indices that the rows came from; rows of earlier releases do not say it
     """
 
     rows: int
