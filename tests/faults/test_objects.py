@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
+import tarfile
 from dataclasses import replace
 from typing import Any
 
@@ -83,6 +85,24 @@ def test_a_truncated_object_is_loaded_up_to_its_end(archive: Archive):
     assert row.error
     (letter,) = archive.letters()
     assert letter.reason == "broken"
+
+
+def test_what_an_archive_leaves_out_is_told_and_costs_nothing(archive: Archive):
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as packed:
+        link = tarfile.TarInfo("current")
+        link.type, link.linkname = tarfile.SYMTYPE, "today.json"
+        packed.addfile(link)
+        file = tarfile.TarInfo("today.json")
+        file.size = len(ndjson(GOOD))
+        packed.addfile(file, io.BytesIO(ndjson(GOOD)))
+    archive.put(target.getvalue())
+    archive.load().require_success()
+    archive.assert_loaded([*GOOD])
+    (row,) = archive.rows()
+    assert row.state == "done"
+    assert tuple(row.layers) == ("tar", "gzip")
+    assert row.error == "The member 'current' of the tar file is a link and was left out."
 
 
 def with_a_bad_member(numbers: range, bad: int) -> bytes:
