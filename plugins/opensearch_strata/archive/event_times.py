@@ -52,10 +52,12 @@ class EventTimes:
         self._stated_formats = ", ".join(listed(intake.timestamp_format))
         self._zone = ZoneInfo(intake.log_time_zone)
         arrived = _arrival(intake, key)
-        early = length_of(intake.early) // timedelta(milliseconds=1)
+        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
         self.latest = arrived.end + early if arrived else _EVER[1]
         """Events of an object are older than that, epoch milliseconds: it arrived behind them, by its key, and they may
         be early by as much as the dataset says. None that is later is looked for in this object."""
+        self.earliest = arrived.start - late if arrived else _EVER[0]
+        """Nor is one that is earlier: it came too late."""
         written = arrived or arrival_in_name(key)
         known = [*(span or ()), *([written.start] if written else [])]
         self._low = min(known) - _FAR if span else _EARLIEST

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from opensearch_strata.amounts import counted
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.causes import told
 from opensearch_strata.archive.events import Broken, Event, Place
@@ -16,6 +18,7 @@ from opensearch_strata.archive.reading import Reading
 from opensearch_strata.archive.shape import Dead, Document, Shaper
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.tally import Portion, Tally
+from opensearch_strata.archive.times import OutOfCalendar, iso_text
 from opensearch_strata.errors import StrataError, explain
 
 if TYPE_CHECKING:
@@ -126,8 +129,8 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
-        if shaper.problem:
-            raise Poisoned(f"{shaper.problem} What is in this object is loaded.")
+        if problem := shaper.problem or of_other_times(shaper, tally.place):
+            raise Poisoned(f"{problem} What is in this object is loaded.")
 
     def _checked(self, place: Place, reading: Reading) -> str:
         """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""
@@ -187,6 +190,30 @@ def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Ev
 
 def _joined(*sentences: str | None) -> str:
     return " ".join(filter(None, sentences))
+
+
+def of_other_times(shaper: Shaper, place: Place) -> str:
+    """Why the times of an object's events cannot be believed, in sentences; empty if they can.
+
+    Whoever plans looks for events by the arrival of objects. Where most events of an object are from another time than
+    its arrival allows, a unit or a zone is wrong, and those of the days that are asked for lie where nobody looks.
+    """
+    if shaper.documents or 2 * shaper.strays <= shaper.timed or shaper.first_stray is None:
+        return ""
+    first, last = shaper.times.earliest, shaper.times.latest
+    return (
+        f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} are of other times than its key allows, the "
+        f"first of {_shown(shaper.first_stray)}: it was to hold events from {_shown(first)} to {_shown(last)}, as the "
+        f"key, intake.early and intake.late say, and none is of the days asked for. If the times are right, raise "
+        f"intake.late or intake.early, or state intake.layout_time_zone; else state their unit, format or zone "
+        f"(intake.timestamp_format, intake.log_time_zone)."
+    )
+
+
+def _shown(milliseconds: int) -> str:
+    with suppress(OverflowError, OutOfCalendar):
+        return iso_text(milliseconds)
+    return f"{milliseconds:,} ms"
 
 
 def too_many_dead(most_dead: float, tally: Tally) -> str:

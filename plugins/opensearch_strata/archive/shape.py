@@ -97,8 +97,12 @@ class Shaper:
         self._place = place
         self.times = EventTimes(dataset, place.key, span, modified)
         self._start, self._end = self.times.start, self.times.end
-        self._latest = self.times.latest
+        self._earliest, self._latest = self.times.earliest, self.times.latest
         self._documents = self._early = 0
+        self.timed = self.strays = 0
+        """Events with a time, and those of them whose times are not looked for in this object."""
+        self.first_stray: int | None = None
+        """Time of the first of them, epoch milliseconds."""
         self._timestamp = dataset.raw.timestamp
         self._is_nested = "." in self._timestamp
         self._metadata = dataset.intake.metadata
@@ -123,7 +127,10 @@ class Shaper:
         if origin is not stream.origin and origin != stream.origin:
             stream = self._stream = self._stream_of(origin)
         digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or raw_of(item))
-        outside = time is not None and not self._start <= time < self._end
+        outside = False
+        if time is not None:
+            self._count(time)
+            outside = not self._start <= time < self._end
         if outside and not stream.remembers and self.times.is_likely(time):
             return None
         try:
@@ -140,6 +147,7 @@ class Shaper:
                 self._rules.rename(fields)
             if time is None:
                 time = self.times.stated(fields) if stated is None else stated
+                self._count(time)
                 if not self._start <= time < self._end:
                     self.times.require_likely(time)
                     return None
@@ -168,6 +176,11 @@ class Shaper:
         return quickly(Document, (index, identity, source, day, item))
 
     @property
+    def documents(self) -> int:
+        """Events of the days that are asked for."""
+        return self._documents
+
+    @property
     def problem(self) -> str:
         """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
         most documents are later than their object. A sentence, or an empty text."""
@@ -180,6 +193,13 @@ class Shaper:
             f"the clock of another zone, state it as intake.layout_time_zone, now {intake.layout_time_zone}; else "
             f"state a longer intake.early. Then load these days again."
         )
+
+    def _count(self, time: int) -> None:
+        self.timed += 1
+        if not self._earliest <= time < self._latest:
+            self.strays += 1
+            if self.first_stray is None:
+                self.first_stray = time
 
     def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
         """A document of an archive of our own, as it was."""

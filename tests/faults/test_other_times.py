@@ -1,0 +1,56 @@
+"""Objects whose events are of other times than their keys allow: such a load is no success."""
+
+from __future__ import annotations
+
+from local.cloudwatch import data_record, log_event
+from opensearch_strata.archive.prove import prove
+from tests.faults.archives import SPAN, START, Archive, cloudwatch, events
+
+HOUR = 3_600_000
+LOCAL = range(18_000, 18_100)  # seconds of the day: five hours behind what the key says, as in New York
+
+
+def failed(archive: Archive) -> dict[str, tuple[str, ...]]:
+    places = [listed.place for listed in archive.objects]
+    proof = prove(archive.stream.client, archive.ledger, places, SPAN)
+    return {check.name: check.named for check in proof.failed}
+
+
+def test_events_later_than_their_key_allows_are_loaded_and_not_proven(archive: Archive):
+    archive.put(cloudwatch(events(LOCAL)))
+    archive.put(cloudwatch(events(range(100))))
+    archive.load().require_success()
+    archive.assert_loaded([*LOCAL, *range(100)])
+    (named,) = failed(archive)["objects in quarantine"]
+    assert "100 of 100 events of s3://" in named
+    assert "state it as intake.layout_time_zone" in named
+
+
+def test_events_of_another_month_are_no_success_though_none_is_of_the_day(archive: Archive):
+    """A day and a month that were exchanged, for example."""
+    found = [log_event(n, START - 30 * 24 * HOUR + n, "{}") for n in range(20)]
+    archive.put(data_record("/app", "stream", found))
+    archive.load().require_success()
+    (named,) = failed(archive)["objects in quarantine"]
+    assert "20 of 20 events of s3://" in named
+    assert "the first of 2024-04-06T00:00:00.000Z: it was to hold events from 2024-05-05T23:00:00.000Z to" in named
+    assert archive.rows()[0].counts.filtered == 20
+
+
+def test_a_few_events_that_came_late_are_no_fault_of_the_object(archive: Archive):
+    early = [log_event(n, START - 5 * HOUR + n, "{}") for n in range(1_000, 1_040)]
+    archive.put(cloudwatch([*early, *events(range(100))]))
+    archive.load().require_success()
+    assert failed(archive) == {}
+    archive.assert_loaded(range(100))
+
+
+def test_an_object_is_read_again_once_the_definition_is_right(archive: Archive):
+    """It was never done for the range."""
+    archive.put(cloudwatch(events(LOCAL)))
+    archive.load()
+    intake = archive.dataset.intake.model_copy(update={"early": "6h"})
+    archive.dataset = archive.dataset.model_copy(update={"intake": intake})
+    archive.load().require_success()
+    assert failed(archive) == {}
+    archive.assert_loaded(LOCAL)
