@@ -151,8 +151,59 @@ def test_what_was_saved_survives_a_loader_that_dies(shelf: Shelf) -> None:
     assert shelf.records() == [1, 2]
 
 
+def test_checkpoints_send_each_letter_once_and_read_none_back(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of them there are: the end writes each letter once more, into one file."""
+    sent: list[int] = []
+    put = dead_letters._put
+
+    def counted(s3: Any, target: Place, lines: Any) -> None:
+        kept = list(lines)
+        sent.append(len(kept))
+        put(s3, target, kept)
+
+    monkeypatch.setattr(dead_letters, "_put", counted)
+    monkeypatch.setattr(StoredLetters, "lines", lambda self: pytest.fail("nothing is to be read back"))
+    file = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
+    for record in range(100):
+        file.add(dead(record), "cloudwatch")
+        if record % 10 == 9:
+            file.save()
+    assert sent == [10] * 10
+    assert len(shelf.keys()) == 10
+    sent.clear()
+    file.close()
+    assert [count for count in sent if count] == [100]
+    monkeypatch.undo()
+    assert len(shelf.keys()) == 1
+    assert shelf.records() == list(range(100))
+
+
+def test_parts_of_a_load_that_was_killed_are_joined_by_the_next_one(shelf: Shelf) -> None:
+    for records in ((1, 2), (2, 3)):
+        killed = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
+        for record in records:
+            killed.add(dead(record, f"of {records}"), "cloudwatch")
+            killed.save()
+        killed.abandon()
+    assert set(shelf.records()) == {1, 2, 3}
+    shelf.load(4)
+    assert shelf.records() == [1, 2, 3, 4]
+    assert {letter.record: letter.detail for letter in shelf.letters()}[2] == "of (2, 3)"
+    assert len(shelf.keys()) == 1
+
+
+def test_a_part_is_redriven_like_any_other_file(shelf: Shelf) -> None:
+    killed = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
+    killed.add(dead(1), "cloudwatch")
+    killed.save()
+    killed.abandon()
+    (part,) = shelf.files()
+    part.keep([])
+    assert shelf.keys() == []
+
+
 def test_a_save_that_fails_loses_nothing(shelf: Shelf) -> None:
-    with serving(Answer(404, ""), Answer(503, "<Error><Code>SlowDown</Code></Error>")) as server:
+    with serving(Answer(503, "<Error><Code>SlowDown</Code></Error>")) as server:
         file = DeadLetterFile(impatient_s3(server.url), shelf.url, "flights", PLACE)
         file.add(dead(1), "cloudwatch")
         with pytest.raises(TransientError):
@@ -169,8 +220,9 @@ def test_nothing_is_sent_twice_if_nothing_was_added(shelf: Shelf, monkeypatch: p
     file = DeadLetterFile(shelf.s3, shelf.url, "flights", PLACE)
     file.add(dead(1), "cloudwatch")
     file.save()
+    url = file.join()
     monkeypatch.setattr(file, "_s3", None)
-    assert file.close()
+    assert file.save() == file.close() == url
 
 
 def test_versions_objects_and_datasets_have_files_of_their_own(shelf: Shelf) -> None:
@@ -250,7 +302,7 @@ def test_two_loads_at_once_keep_the_letters_of_both(shelf: Shelf, monkeypatch: p
     others = iter([2, 3])
 
     def then_another(*arguments: Any) -> Any:
-        found = stored(*arguments)
+        found = list(stored(*arguments))
         if record := next(others, None):
             monkeypatch.setattr(dead_letters, "_stored", stored)
             shelf.load(record)
@@ -310,7 +362,9 @@ def test_a_file_that_is_none(shelf: Shelf) -> None:
 
 
 def test_a_bucket_that_is_none(s3: Any) -> None:
-    with pytest.raises(Refused, match=r"Dead letters in s3://no-such-bucket-1/x/ cannot be listed\. .* NoSuchBucket"):
+    with pytest.raises(
+        Refused, match=r"Dead letters in s3://no-such-bucket-1/x/flights/ cannot be listed\. .* NoSuchBucket"
+    ):
         list(read_dead_letters(s3, "s3://no-such-bucket-1/x/", "flights"))
 
 
@@ -319,13 +373,12 @@ def test_a_bucket_that_is_none(s3: Any) -> None:
     [(403, "AccessDenied", Refused, "Allow s3:"), (503, "SlowDown", TransientError, "503 SlowDown")],
 )
 def test_s3_takes_no_letters(status: int, code: str, kind: type[Exception], said: str) -> None:
-    missing = Answer(404, "")
     answer = Answer(status, f"<Error><Code>{code}</Code><Message>m</Message></Error>")
-    with serving(missing, answer) as server:
+    with serving(answer) as server:
         file = DeadLetterFile(impatient_s3(server.url), "s3://bucket/p/", "flights", PLACE)
         file.add(dead(1), "lines")
         with pytest.raises(kind, match=rf"Dead letters cannot be written to s3://bucket/p/flights/.*{said}"):
-            file.close()
+            file.save()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 A file is gzip NDJSON, a line per record (see :class:`DeadLetter`), under ``<prefix><dataset>/``. A load adds lines or
 replaces those of the same records; only a redrive takes lines away. So a second load of the same version, also for
 other days or after a crash, doubles nothing and loses nothing. Another version of an object has a file of its own.
+
+While an object is loaded, each checkpoint writes what is new as a part, ``<file without its ending>/<time>``; the end
+joins the parts to the file. A load that was killed leaves its parts, which are files of dead letters like any other.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ from __future__ import annotations
 import gzip
 import logging
 import os
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING
+from uuid import uuid4
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_ENDING = ".ndjson.gz"
 _IN_MEMORY = 1 << 20  # bytes; what is more lies in a temporary file
 _WRITTEN_MEANWHILE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
@@ -49,6 +55,8 @@ class DeadLetterFile:
         self._spool: IO[bytes] | None = None
         self._added: set[int] = set()
         self._size = self._saved = 0
+        self._parts: list[str] = []
+        self._is_joined = True
 
     def add(self, dead: Dead, format_name: str) -> None:
         """Keep a record, in memory or in a temporary file.
@@ -66,24 +74,48 @@ class DeadLetterFile:
         self._size += self._spool.write(letter.to_line())
         self._added.add(letter_key(dead))
 
-    def save(self) -> str | None:
-        """Upload what was added so far; to be called before the ledger says that these records are resolved.
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether something was added that :meth:`save` would upload."""
+        return self._spool is not None and self._saved != self._size
 
-        :returns: URL of the file; None if nothing was added
+    def save(self) -> str | None:
+        """Upload what was added since the last time, as a part; to be called before the ledger says that these records
+        are resolved.
+
+        :returns: URL of the file of which it will be a part; None if nothing was added
         :raises Refused: S3 does not take them
-        :raises TransientError: S3 does not answer, or others write the same file again and again
+        :raises TransientError: S3 does not answer
         """
         if self._spool is None:
             return None
         if self._saved != self._size:
-            _CONTENDED(self._upload)
+            part = f"{_stem(self._target.key)}/{time.time_ns() // 1_000_000:013d}-{uuid4().hex[:8]}{_ENDING}"
+            self._spool.seek(self._saved)
+            _put(self._s3, self._target._replace(key=part), self._spool)
             self._saved = self._size
+            self._parts.append(part)
+            self._is_joined = False
+        return str(self._target)
+
+    def join(self) -> str | None:
+        """Put everything into one file, with what earlier loads left.
+
+        :returns: its URL; None if nothing was added
+        :raises Refused: S3 does not take them; what was saved stays
+        :raises TransientError: S3 does not answer, or others write the same file again and again
+        """
+        if self._spool is None:
+            return None
+        if self._saved != self._size or not self._is_joined:
+            _CONTENDED(self._join)
+            self._saved, self._is_joined = self._size, True
         return str(self._target)
 
     def close(self) -> str | None:
-        """:meth:`save`, and give memory and temporary file back."""
+        """:meth:`join`, and give memory and temporary file back."""
         try:
-            return self.save()
+            return self.join()
         finally:
             self.abandon()
 
@@ -93,17 +125,29 @@ class DeadLetterFile:
             self._spool.close()
         self._spool = None
 
-    def _upload(self) -> None:
-        stored = _stored(self._s3, self._target)
-        _put(self._s3, stored.place if stored else self._target, self._lines(stored))
+    def _join(self) -> None:
+        prefix = _stem(self._target.key)
+        there = {stored.place.key: stored for stored in _stored(self._s3, self._target.bucket, prefix)}
+        file = there.pop(self._target.key, None)
+        parts = [stored for key, stored in there.items() if key.startswith(f"{prefix}/")]
+        others = [stored for stored in parts if stored.place.key not in self._parts]
+        _put(self._s3, file.place if file else self._target, self._lines([*others, *([file] if file else [])]))
+        for stored in parts:  # a redrive that is at one of them is told that a load was
+            _put(self._s3, stored.place, ())
 
-    def _lines(self, stored: StoredLetters | None) -> Iterator[bytes]:
+    def _lines(self, stored: Iterable[StoredLetters]) -> Iterator[bytes]:
+        """What was added, and what others left, the newest parts first, each letter once."""
         assert self._spool is not None
         self._spool.seek(0)
         yield from self._spool
-        for line, letter in stored.lines() if stored else ():
-            if letter is None or letter_key(letter) not in self._added:
-                yield line
+        known = set(self._added)
+        for one in sorted(stored, key=lambda one: one.place.key, reverse=True):
+            for line, letter in one.lines():
+                key = letter_key(letter) if letter else None
+                if key is None or key not in known:
+                    yield line
+                if key is not None:
+                    known.add(key)
 
 
 class StoredLetters:
@@ -177,29 +221,26 @@ def read_dead_letters(s3: BaseClient, url_prefix: str, dataset_name: str) -> Ite
     :raises Refused: S3 does not allow it, or there is no such bucket
     :raises TransientError: S3 does not answer
     """
+    bucket, prefix = split_s3_url(url_prefix)
+    yield from _stored(s3, bucket, f"{prefix}{dataset_name}/")
+
+
+def _stem(key: str) -> str:
+    return key.removesuffix(_ENDING)
+
+
+def _stored(s3: BaseClient, bucket: str, prefix: str) -> Iterator[StoredLetters]:
+    """The files under a prefix, lazily."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, prefix = split_s3_url(url_prefix)
     try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{dataset_name}/"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for found in page.get("Contents", []):
                 if found["Size"]:
                     place = Place(bucket, found["Key"], found["ETag"].strip('"'))
                     yield StoredLetters(s3, place, found["Size"])
     except (BotoCoreError, ClientError) as error:
-        raise _told(error, f"Dead letters in {url_prefix} cannot be listed") from error
-
-
-def _stored(s3: BaseClient, target: Place) -> StoredLetters | None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        head = s3.head_object(Bucket=target.bucket, Key=target.key)
-    except (BotoCoreError, ClientError) as error:
-        if error_code(error) in ("404", "NoSuchKey"):
-            return None
-        raise _told(error, f"Dead letters in {target} cannot be read") from error
-    return StoredLetters(s3, target._replace(etag=head["ETag"].strip('"')), head["ContentLength"])
+        raise _told(error, f"Dead letters in s3://{bucket}/{prefix} cannot be listed") from error
 
 
 def _put(s3: BaseClient, target: Place, lines: Iterable[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from threading import Event, RLock, Thread
@@ -74,7 +75,25 @@ class Leases:
         :raises StrataError: the ledger cannot be written
         """
         with self._writing:
-            rows = [_certain(tally) for tally in self._held.values()]
+            held = list(self._held.values())
+        if any(tally.has_unsaved_letters for tally in held):
+            self._renew(held)  # first: uploads take their time, and nobody may take us for dead meanwhile
+        renewed = time.monotonic()
+        rows: dict[Place, tuple[Tally, ObjectRow]] = {}
+        for tally in held:  # without the lock: whoever finishes an object need not wait for the letters of others
+            rows[tally.place] = tally, _certain(tally)
+            if time.monotonic() - renewed > self._every:
+                self._renew(held)
+                renewed = time.monotonic()
+        with self._writing:
+            ours = [row for place, (tally, row) in rows.items() if self._held.get(place) is tally]
+            if ours:
+                self._write(self._ledger.renew, ours)
+
+    def _renew(self, tallies: Iterable[Tally]) -> None:
+        """Renew leases, and leave the rows as they are."""
+        with self._writing:
+            rows = [tally.row for tally in tallies if self._held.get(tally.place) is tally]
             if rows:
                 self._write(self._ledger.renew, rows)
 
@@ -148,7 +167,7 @@ def _final(outcome: Outcome) -> ObjectRow:
     if state == "failed":
         return replace(_certain(tally), state=state, error=error)
     try:
-        tally.save_letters()
+        tally.join_letters()
     except StrataError as refused:
         return replace(_certain(tally), state="failed", error=f"Its dead letters cannot be uploaded. {refused}")
     return replace(tally.whole(), state=state, error=error)

@@ -88,13 +88,17 @@ class Ledger:
         rows = [row_of(stored.source, stored.seq_no, stored.primary_term) for stored in found.values()]
         return {row.place: row for row in rows}
 
-    def claim(self, objects: Iterable[tuple[Place, int]], span: Span, owner: str) -> Claims:
+    def claim(
+        self, objects: Iterable[tuple[Place, int]], span: Span, owner: str, *, leave_suspects: bool = False
+    ) -> Claims:
         """Take objects that nobody else is loading: new ones, interrupted, failed and quarantined ones, and those
         that were loaded for another range only.
 
         :param objects: each with its size in bytes
         :param span: event times that will be loaded
         :param owner: who loads them, a name that no two loaders share
+        :param leave_suspects: not to take those of loaders that died, as others are claimed with them: who is to know
+            of which of them the next loader dies?
         """
         claims = Claims()
         sizes = dict(objects)
@@ -113,8 +117,10 @@ class Ledger:
                     claims.done.append(row)
                 elif _is_held(row, now):
                     claims.busy.append(row)
+                elif (taken := taken_over(row, span)).deaths and leave_suspects:
+                    claims.suspects.append(row)
                 else:
-                    wanted.append(taken_over(row, span))
+                    wanted.append(taken)
             wanted = [replace(row, owner=owner, process=this_process(), lease_until=self.new_lease()) for row in wanted]
             tried = {row.place: row.attempt for row in wanted}
             written, refused = self._write(wanted)

@@ -25,6 +25,8 @@ PROPERTIES: dict[str, Any] = {
     "process": _NOTE,
     "lease_until": _LONG,
     "attempt": _LONG,
+    "deaths": _LONG,
+    "begun": _LONG,
     "read": _LONG,
     "created": _LONG,
     "existed": _LONG,

@@ -103,6 +103,8 @@ class ObjectRow:
     :param lease_until: epoch milliseconds; from then on anybody may take over
     :param process: the loader's, see :mod:`opensearch_strata.processes`; once it is dead anybody may, too
     :param attempt: from 1 on; every claim adds one
+    :param deaths: loaders that died one after the other while they had it, and had come no further with it
+    :param begun: ``resume`` when it was claimed
     :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
         them in this format
     :param bytes_in: bytes read from S3
@@ -121,6 +123,8 @@ class ObjectRow:
     lease_until: int = 0
     process: str = ""
     attempt: int = 1
+    deaths: int = 0
+    begun: int = 0
     counts: Counts = Counts()
     days: Mapping[str, int] = field(default_factory=dict)
     there: Mapping[str, int] = field(default_factory=dict)
@@ -173,11 +177,13 @@ class Claims:
     :param claimed: theirs now, each with the position to start from
     :param busy: being loaded by others
     :param done: loaded before
+    :param suspects: not claimed, as a loader died that had them, and these are to be claimed one by one
     """
 
     claimed: list[ObjectRow] = field(default_factory=list)
     busy: list[ObjectRow] = field(default_factory=list)
     done: list[ObjectRow] = field(default_factory=list)
+    suspects: list[ObjectRow] = field(default_factory=list)
 
 
 class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
@@ -227,6 +233,7 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "lease_until": row.lease_until,
         **({"process": row.process} if row.process else {}),
         "attempt": row.attempt,
+        **({"deaths": row.deaths, "begun": row.begun} if row.deaths or row.begun else {}),
         **_source_of_load(row.current),
         "days": [
             _source_of_day(row.current, index) | ({"earlier": row.earlier[index]} if index in row.earlier else {})
@@ -253,6 +260,8 @@ def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectR
         lease_until=source["lease_until"],
         process=source.get("process", ""),
         attempt=source["attempt"],
+        deaths=source.get("deaths", 0),
+        begun=source.get("begun", 0),
         **vars(_load_of(source)),
         resume=source["resume"],
         format=source["format"],

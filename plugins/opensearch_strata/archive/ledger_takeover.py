@@ -14,6 +14,9 @@ from opensearch_strata.archive.causes import summed
 from opensearch_strata.archive.ledger_rows import DayMark, Loaded, ObjectRow
 from opensearch_strata.archive.spans import Span, touch
 
+MOST_DEATHS = 2
+"""After so many loaders that died of an object, the next attempt does not read it."""
+
 _MOST_LOADS = 8
 
 
@@ -23,10 +26,19 @@ def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
     One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on. A
     load that was finished still counts for its range.
     """
+    deaths = _deaths(row)
     if row.state not in ("running", "failed") or row.span != span:
         loads = _bounded(row.finished)
         row = replace(counted_anew(row), span=span, loads=loads)
-    return replace(row, state="running", attempt=row.attempt + 1, error="")
+    return replace(row, state="running", attempt=row.attempt + 1, error="", deaths=deaths, begun=row.resume)
+
+
+def _deaths(row: ObjectRow) -> int:
+    """How many loaders in a row died of it, for all that is known when the next attempt begins: who could say how it
+    ended did so, and one that had come further was not killed by what the one before had read."""
+    if row.state == "running":
+        return row.deaths + 1 if row.resume <= row.begun else 1
+    return min(row.deaths, MOST_DEATHS - 1) if row.state == "quarantined" else 0
 
 
 def counted_anew(row: ObjectRow) -> ObjectRow:

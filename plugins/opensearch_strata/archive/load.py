@@ -17,6 +17,7 @@ from opensearch_strata.archive.ingest import Ingest, Poisoned, TakenOver, too_ma
 from opensearch_strata.archive.leases import Leases, Outcome
 from opensearch_strata.archive.ledger import now_ms
 from opensearch_strata.archive.ledger_rows import Counts, ObjectRow, State
+from opensearch_strata.archive.ledger_takeover import MOST_DEATHS
 from opensearch_strata.archive.limits import Limits
 from opensearch_strata.archive.manifests import Manifests
 from opensearch_strata.archive.objects import Listed, open_object
@@ -161,6 +162,7 @@ class _Load:
         self._unsettled = 0  # of these, when they were last looked at
         self._failures: dict[Place, StrataError] = {}
         self._lost: Objects = {}
+        self._suspects: Objects = {}
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
         self._marks = DayMarks(client, serverless=ledger.index.serverless)
@@ -174,24 +176,38 @@ class _Load:
             busy: Objects = {}
             for chunk in _chunks(objects):
                 busy |= self._load_free(chunk)
-            busy |= self._complete()
+            busy |= self._complete() | self._load_suspects()
             if busy:
                 _log.info("Nothing else is left, %s.", self._meter.waiting)
             while busy:
                 self._tick()
                 time.sleep(self._poll)
-                busy = self._load_free(busy) | self._complete()
+                busy = self._load_free(busy) | self._complete() | self._load_suspects()
         self._result.seconds = self._tick(at_end=True)
         return self._result
 
-    def _load_free(self, objects: Objects) -> Objects:
+    def _load_suspects(self) -> Objects:
+        """Load what loaders had that died, one by one, so that one which kills this loader too is known by that."""
+        suspects, self._suspects = self._suspects, {}
+        busy: Objects = {}
+        for place, size in suspects.items():
+            busy |= self._load_free({place: size}, alone=True) | self._complete()
+        return busy
+
+    def _load_free(self, objects: Objects, *, alone: bool = False) -> Objects:
         """Load what nobody else is loading; returns the rest."""
-        claims = self._ledger.claim(objects.items(), self._span, self._owner)
+        claims = self._ledger.claim(objects.items(), self._span, self._owner, leave_suspects=not alone)
+        self._suspects |= {row.place: row.size for row in claims.suspects}
         self._meter.waiting = "" if claims.claimed else _waiting(claims.busy)
         self._result.skipped += claims.done
         self._meter.leave_out(len(claims.done), sum(row.size for row in claims.done))
-        tallies = [self._tally(row) for row in claims.claimed]
-        self._leases.hold(tallies)
+        held = [self._tally(row) for row in claims.claimed]
+        self._leases.hold(held)
+        tallies = [tally for tally in held if tally.row.deaths < MOST_DEATHS]
+        for tally in held:
+            if tally.row.deaths >= MOST_DEATHS:
+                tally.end()
+                self._read.append(Outcome(tally, "quarantined", _deadly(tally.row)))
         for tally, blocks in opened_ahead(tallies, self._blocks):
             self._load_object(tally, blocks)
             if len(self._read) > 2 * self._unsettled:  # a look goes through all, and a body may hold thousands of them
@@ -279,6 +295,14 @@ def _waiting(busy: Sequence[ObjectRow]) -> str:
     return (
         f"waiting for {counted(len(busy), 'object')} that {owners[0]}{more} is loading; if nobody renews that, free in "
         f"{left:,.0f} s"
+    )
+
+
+def _deadly(row: ObjectRow) -> str:
+    return (
+        f"{row.deaths} loaders in a row died while they had {row.place}, so it was not read again. It may need more "
+        f"memory than a worker has: look at it with `strata parse`, give the workers more, or put a smaller object "
+        f"there. The next run tries it once more, alone. All other objects are loaded."
     )
 
 

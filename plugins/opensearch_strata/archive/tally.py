@@ -161,6 +161,20 @@ class Tally:
         with self._letters_lock:
             self._letters.save()
 
+    @property
+    def has_unsaved_letters(self) -> bool:
+        """Whether :meth:`save_letters` would upload something."""
+        with self._letters_lock:
+            return self._letters.has_unsaved
+
+    def join_letters(self) -> None:
+        """Upload the dead letters as one file, with those of earlier loads; of a settled object.
+
+        :raises StrataError: S3 does not take them
+        """
+        with self._letters_lock:
+            self._letters.join()
+
     def abandon_letters(self) -> None:
         """Give memory and temporary file of the dead letters back."""
         with self._letters_lock:
