@@ -17,7 +17,7 @@ BY_OTHER_MEANS = {
     ("archive/ledger_index.py", "mget"): "on Serverless, which has no primaries to name",
     ("archive/ledger_index.py", "search"): "on Serverless, which has no primaries to name and no account of shards",
     ("archive/raw_indices.py", "msearch"): "on Serverless, which has no primaries to name",
-    ("archive/prove.py", "mget"): "to be moved",
+    ("archive/prove.py", "mget"): "on Serverless, which has no primaries to name",
     ("archive/disk.py", "stats"): "of the nodes' disks, an estimate",
     ("history/coverage.py", "stats"): "sizes that are shown",
 }

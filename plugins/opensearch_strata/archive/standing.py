@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata import decisive
 from opensearch_strata.archive.ledger_rows import DayMark
-from opensearch_strata.archive.raw_indices import documents_in, refresh
-from opensearch_strata.patience import patiently
+from opensearch_strata.errors import Refused
+from opensearch_strata.patience import part_of, patiently
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -53,6 +53,10 @@ def standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | 
     :raises Refused: one is closed
     :raises TransientError: one cannot be read right now
     """
+    return patiently(lambda: _standings(client, names), _PATIENCE)
+
+
+def _standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | None]:
     found: dict[str, Standing | None] = {}
     for start in range(0, len(names), _AT_ONCE):
         part = list(names[start : start + _AT_ONCE])
@@ -66,9 +70,9 @@ def standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | 
 
 def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | None]) -> list[str]:
     """Look once; the names of those that somebody wrote to meanwhile, of which the least is noted."""
-    refresh(client, names)
+    decisive.refresh(client, ",".join(names), ignore_unavailable="true")
     before = decisive.primaries_in(client, names)
-    documents = documents_in(client, names)
+    documents = _documents(client, names)
     after = decisive.primaries_in(client, names)
     moved = []
     for name in names:
@@ -81,6 +85,20 @@ def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | 
         if after.get(name) is None or after[name].sequence != shards.sequence or after[name].uuid != shards.uuid:
             moved.append(name)
     return moved
+
+
+def _documents(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None]:
+    body = {"size": 0, "track_total_hits": True}
+    try:
+        answers = decisive.multi_search(client, [(name, body) for name in names])
+    except decisive.IncompleteAnswer as error:
+        if error.kind != "index_closed_exception":
+            raise
+        raise Refused(
+            f"{error.index} is closed, so its documents cannot be counted. Nothing was changed. Open it first."
+        ) from None
+    totals = [None if answer is None else int(part_of(answer, "hits", "total", "value")) for answer in answers]
+    return dict(zip(names, totals, strict=True))
 
 
 class DayMarks:
@@ -97,13 +115,13 @@ class DayMarks:
     def learn(self, indices: Collection[str]) -> None:
         """To be called before anything is sent to indices; those that are known stay as they are.
 
-        :raises StrataError: see :func:`standings`
+        Whatever it fails with is the caller's to wait out, as it is with what is to be sent then.
         """
         if self._serverless or set(indices) <= self._known.keys():
             return
         with self._lock:
             new = sorted(set(indices) - self._known.keys())
-            looked = patiently(lambda: standings(self._client, new), _PATIENCE)
+            looked = _standings(self._client, new)
             self._known |= {name: standing.mark for name, standing in looked.items() if standing}
 
     def of(self, indices: Collection[str]) -> dict[str, DayMark]:
