@@ -42,8 +42,9 @@ def definition_of(name: str, **parts: Any) -> dict[str, Any]:
                 "field": "temperature",
                 "stats": ["min", "max", "sum", "count", "avg"],
                 "distribution": {"relative_error": 0.01},
+                "sparse": True,  # a test's day may be of a few documents
             },
-            "load": {"field": "load", "stats": ["sum", "count"]},
+            "load": {"field": "load", "stats": ["sum", "count"], "sparse": True},
         },
         "cycle": {"start_date": date(2024, 1, 1)},
     }

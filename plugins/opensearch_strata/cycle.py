@@ -63,6 +63,9 @@ def unproven(proof: Proof) -> str:
                 f"{proof.index} is empty, which proves nothing; it was kept. Delete it by hand if it was meant to be "
                 f"empty, or restore it."
             )
+        case "held":
+            but = "; ".join(proof.told)
+            return f"{proof.index} is kept: its {proof.rows} rows carry all that searches see, but {but}."
     if not proof.rows:
         return f"{proof.index} is not condensed, history has no rows of it. Nothing was deleted; condense it first."
     lines = ", ".join(check.name for check in proof.failed)

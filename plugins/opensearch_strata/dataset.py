@@ -121,6 +121,10 @@ class Metric(Strict):
     decimals: int | None = Field(
         None, ge=0, le=9, description="Decimals that the values have; they are rounded to them before anything else."
     )
+    sparse: bool = Field(
+        False,
+        description="A whole day may be without any value; else such a day is kept, as its field may be misnamed.",
+    )
 
     @model_validator(mode="after")
     def _stats_are_provable(self) -> Metric:

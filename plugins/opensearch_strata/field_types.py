@@ -24,6 +24,12 @@ _NO_NUMBER = {
     "keyword": f"names have no average: name a numeric field, or {_COUNTED}",
     "text": f"words have no average: name a numeric field, or a multi-field such as {{}}.keyword and {_COUNTED}",
 }
+_NO_DATE = {
+    "date_nanos": (
+        "let the index template map it as date: the fraction of a second is cut to milliseconds, and rows are of whole "
+        "buckets anyway"
+    ),
+}
 # Types that rows keep in fewer bytes than a double, and the types whose values fit there as well.
 _KEPT_SMALL = {
     **dict.fromkeys(WHOLE_TYPES, WHOLE_TYPES),
@@ -41,7 +47,9 @@ def misfit(field: str, kind: str, part: Part) -> str | None:
     if kind in fitting:
         return None
     cure = f"name another field or a multi-field such as {field}.keyword"
-    if part == "number":
+    if part == "date":
+        cure = _NO_DATE.get(kind, "name a field of type date")
+    elif part == "number":
         cure = _NO_NUMBER.get(kind, "name a numeric field").replace("{}", field)
     return f"field {field!r} is {kind}, it must be a {part} ({', '.join(sorted(fitting))}); {cure}"
 

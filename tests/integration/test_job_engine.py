@@ -7,6 +7,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.history.condense import condense
 from opensearch_strata.history.engines.run import choose_engine
+from opensearch_strata.history.verify import verify
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi
@@ -72,6 +73,11 @@ def test_auto_searches_a_day_that_a_job_would_not_take(cluster: OpenSearch, make
     run = condense(cluster, stream.dataset, DAY)
     assert run is not None
     assert (run.engine, run.documents) == ("search", 1)
+    assert (
+        verify(cluster, stream.dataset, DAY).state == "held"
+    )  # its name may be wrong, until a mapping knows the field
+    known = {"properties": {"site": {"type": "keyword"}}}
+    cluster.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=known)
     assert_exact(cluster, stream, 1)
 
 

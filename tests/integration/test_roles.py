@@ -29,6 +29,7 @@ from opensearch_strata.backfill.plans import plan_backfill
 from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, redrive, write_plan
 from opensearch_strata.client import ClientSettings, build_client
 from opensearch_strata.errors import Refused
+from opensearch_strata.history.condense import condense
 from opensearch_strata.history.prove import prove
 from tests.archives import Archive, held, intake_of, same
 from tests.secured import SecuredNode, User, secured_node
@@ -218,3 +219,21 @@ def test_a_reader_needs_no_more_than_its_role(user: User, sensors: Stream, tmp_p
     shell = shell_of(user, sensors, tmp_path)
     shell.run(f"query sensors --from {DAY} --to {NEXT} --metric load --stat sum")
     assert "answered 403" in shell.run(f"condense sensors {DAY}", 1).stderr
+
+
+def test_a_day_of_which_security_hides_documents_is_refused(user: User, sensors: Stream) -> None:
+    """Both sides would look alike: what hides documents from the proof hid them from condensing."""
+    sensors.fill(count=60)
+    (cycle,) = (role for name, role in ROLES.items() if name == "strata_cycle")
+    raw = {**cycle["index_permissions"][0], "dls": json.dumps({"term": {"device": "d1"}})}
+    user.may({**cycle, "index_permissions": [raw, *cycle["index_permissions"][1:]]})
+    hidden = sum(document["device"] != "d1" for document in measurements(count=60))
+    told = rf"{sensors.dataset.raw_index(DAY)} holds {hidden} documents more than this user sees \({60 - hidden}\)"
+    with build_client(ClientSettings.from_url(user.url)) as client:
+        with pytest.raises(Refused, match=told):
+            condense(client, sensors.dataset, DAY, engine="search")
+        assert not sensors.rows()
+        sensors.condense()
+        with pytest.raises(Refused, match=told):
+            prove(client, sensors.dataset, DAY)
+    assert prove(sensors.client, sensors.dataset, DAY).state == "verified"

@@ -258,7 +258,9 @@ def test_states_survive_the_way_from_one_node_to_another(stream: Stream, remote:
 
 
 def test_a_dataset_may_have_nothing_but_top_values(make_stream: StreamFactory) -> None:
-    stream = make_stream({**TYPES, **FIELDS}, metrics={"status": COUNTED["status"], "trace": COUNTED["trace"]})
+    stream = make_stream(
+        {**TYPES, **FIELDS}, metrics={"status": COUNTED["status"], "trace": {**COUNTED["trace"], "sparse": True}}
+    )
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "status": 200}])
     stream.condense()
     assert_verified(stream)

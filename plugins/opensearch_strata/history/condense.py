@@ -15,11 +15,8 @@ from opensearch_strata.history.engines.transform_job import condense_by_job
 from opensearch_strata.history.hold import release_dead
 from opensearch_strata.history.leftovers import delete_leftovers
 from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import (
-    RawDay,
-    fields_with_several_values,
-    inspect_raw_day,
-)
+from opensearch_strata.history.preflight import require_carriable
+from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.stored_rows import Carried, carried, genuine_documents
 
 if TYPE_CHECKING:
@@ -43,12 +40,7 @@ def admit(
     raw = inspect_raw_day(client, dataset, day)
     if raw:
         release_dead(client, raw)
-    if raw and (fields := fields_with_several_values(client, dataset, raw)):
-        raise Refused(
-            f"{raw.index} has documents with several values of {', '.join(fields)}, by which {dataset.name!r} makes "
-            f"rows: such a document would count once for each. Nothing was written. Let its producers send one "
-            f"value, or group by another field."
-        )
+        require_carriable(client, dataset, raw)
     there = carried(client, dataset, day)
     documents = raw.documents if raw else 0
     # Rows under foreign ids inflate the sum; they are verify's affair, not a reason to refuse.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, StrataError
+from opensearch_strata.history.raw_fields import NOTHING_HIDDEN, Hiding, hiding, nested_paths, unreadable
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -27,6 +28,7 @@ class RawDay:
     :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
     :param created: when the index was created, epoch milliseconds
     :param meta: ``_meta`` of its mapping, where runs of ours write down what they do with the index
+    :param hiding: fields of which documents may hold values that no search sees
     """
 
     index: str
@@ -38,6 +40,7 @@ class RawDay:
     sequence: tuple[int, ...] = ()
     created: int = 0
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    hiding: Hiding = NOTHING_HIDDEN
 
 
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
@@ -60,24 +63,56 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
             f"bears its own name. Nothing was changed. Rename, or let the dataset's raw.index name the real indices."
         )
     body = found[index]
-    types = dict(field_types(body["mappings"].get("properties", {})))
-    if problems := dataset.type_problems(types):
+    mappings = body["mappings"]
+    types = dict(field_types(mappings.get("properties", {})))
+    if problems := _mapping_problems(dataset, mappings, types):
         raise DefinitionError(f"{index} does not fit dataset {dataset.name!r}: {'; '.join(problems)}.")
     settings = body["settings"]["index"]
     if settings.get("verified_before_close") == "true":
         raise Refused(f"{index} is closed, so its documents cannot be read; it was kept. Open it, or leave it.")
-    sequence = decisive.primaries(client, index).sequence
+    before = decisive.primaries(client, index)
+    documents = decisive.count(client, index)
+    if documents != before.documents:
+        _require_nothing_hidden(client, index, documents, before, list(nested_paths(mappings)))
     return RawDay(
         index=index,
         day=day,
         uuid=settings["uuid"],
-        documents=decisive.count(client, index),
-        sequence=sequence,
+        documents=documents,
+        sequence=before.sequence,
         types=types,
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
         created=int(settings["creation_date"]),
-        meta=body["mappings"].get("_meta", {}),
+        meta=mappings.get("_meta", {}),
+        hiding=hiding(mappings, list(dataset.source_fields.values())),
     )
+
+
+def _mapping_problems(dataset: Dataset, mappings: Mapping[str, Any], types: dict[str, str]) -> list[str]:
+    """What in a mapping does not fit the dataset, a sentence each."""
+    lost = {field: reason for field in dataset.source_fields.values() if (reason := unreadable(mappings, field))}
+    unread = [f"{key}: {lost[field]}" for key, field in dataset.source_fields.items() if field in lost]
+    return unread + dataset.type_problems({field: kind for field, kind in types.items() if field not in lost})
+
+
+def _require_nothing_hidden(
+    client: OpenSearch, index: str, documents: int, before: decisive.Primaries, nested: list[str]
+) -> None:
+    """That searches see every document that the primary shards hold, unless some came or went meanwhile.
+
+    :param documents: that searches see
+    :param nested: paths of nested fields, whose objects Lucene counts one by one
+    :raises Refused: they do not
+    """
+    aggs = {path: {"nested": {"path": path}} for path in nested}
+    found = decisive.search(client, index, {"size": 0, "aggs": aggs})["aggregations"] if nested else {}
+    now = decisive.primaries(client, index)
+    hidden = now.documents - documents - sum(found[path]["doc_count"] for path in nested)
+    if (now.uuid, now.sequence) == (before.uuid, before.sequence) and hidden:
+        raise Refused(
+            f"{index} holds {hidden} documents more than this user sees ({documents}): document-level security or an "
+            f"alias or pipeline with a filter hides them. Nothing was changed. Use a user who sees every document."
+        )
 
 
 def newest_raw_day(client: OpenSearch, dataset: Dataset) -> date | None:

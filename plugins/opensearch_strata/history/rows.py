@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import mmh3
@@ -11,8 +12,9 @@ import mmh3
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.history.totals import row_of_states
 
-# Index Management's stand-in for a missing group value inside an id.
-_NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
+NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
+"""Index Management's stand-in for a missing group value inside an id."""
+
 _SEED = 72390
 
 RAW_UUID = "metrics._raw"
@@ -24,9 +26,13 @@ def row_id(transform_id: str, keys: list[Any]) -> str:
 
     :param keys: group values in the order of the groups, the time as epoch milliseconds
     """
-    joined = ":".join(_NULL_KEY if key is None else _java_string(key) for key in keys)
-    high, low = mmh3.hash64(f"{transform_id}#{joined}", seed=_SEED, x64arch=True, signed=False)
+    high, low = mmh3.hash64(f"{transform_id}#{joined_keys(keys)}", seed=_SEED, x64arch=True, signed=False)
     return base64.urlsafe_b64encode(struct.pack(">QQ", high, low)).rstrip(b"=").decode()
+
+
+def joined_keys(keys: Sequence[Any]) -> str:
+    """Keys as an id is made from them: not one to one, where a value holds a colon or the word for a missing one."""
+    return ":".join(NULL_KEY if key is None else _java_string(key) for key in keys)
 
 
 def _java_string(key: Any) -> str:

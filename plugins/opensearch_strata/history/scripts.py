@@ -67,6 +67,22 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     return _metric(params, "recall", finished=False)
 
 
+def in_source_metric(path: Sequence[str]) -> Body:
+    """Aggregation over raw documents: how many hold a value in their source, one number of each shard.
+
+    :param path: of the value
+    """
+    return {
+        "scripted_metric": {
+            "params": {"path": list(path)},
+            "init_script": _painless("state.found = 0L"),
+            "map_script": _script("in_source"),
+            "combine_script": _painless("return state.found"),
+            "reduce_script": _painless("return states"),
+        }
+    }
+
+
 def row_values(fields: Sequence[str]) -> Body:
     """Script of a hit: the values of a row.
 

@@ -7,7 +7,7 @@ and no search ever looks at a whole day for a page of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -23,6 +23,7 @@ from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
 from opensearch_strata.history.rows import row_id
 from opensearch_strata.history.ruler import Ruler, rounded, same
 from opensearch_strata.history.scripts import row_values
+from opensearch_strata.history.sight import Unseen, unseen, without_any_value
 from opensearch_strata.history.stored_rows import NOTHING, Carried, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.top_values import NO_TERMS, Counts, contradictions, occurrences
 from opensearch_strata.history.totals import State, counts_of_states, merged_of_states, numbers_and_words
@@ -83,6 +84,11 @@ class Proof:
         return [f"{check.name}: {named}" for check in self.failed for named in check.named]
 
     @property
+    def told(self) -> list[str]:
+        """What keeps a ``held`` day, a phrase each."""
+        return [named for check in self.failed for named in check.named]
+
+    @property
     def mendable(self) -> bool:
         """True for rows that differ from a raw day which holds all that they carry: condensing cures it."""
         return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
@@ -111,6 +117,7 @@ class Read:
     :param counts: the same of metrics with top values
     :param terms: the server's own counts of the values of those metrics in the raw day
     :param unreadable: readers get no answer from these rows
+    :param unseen: what documents hold and no search sees
     """
 
     there: Carried
@@ -120,6 +127,7 @@ class Read:
     counts: dict[str, Counts] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     unreadable: bool = False
+    unseen: Sequence[Unseen] = ()
 
 
 def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
@@ -147,11 +155,17 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
             f"The rows of {index} were written while they were read, {_READS} times; verify it again when the other "
             f"run is done."
         )
-    checks = compare(dataset, raw, read)
-    state = "verified" if all(check.holds for check in checks) else "differs"
+    rows = compare(dataset, raw, read)
+    sight = see(dataset, raw, read)
+    checks = [*rows, *sight]
+    state = "differs" if not _all_hold(rows) else "verified" if _all_hold(sight) else "held"
     return Proof(
         index, day, state, raw, checks, there.rows, read.compared.null_rows, read.extra.genuine_documents, there
     )
+
+
+def _all_hold(checks: list[Check]) -> bool:
+    return all(check.holds for check in checks)
 
 
 def _require_unchanged(client: OpenSearch, raw: RawDay) -> None:
@@ -187,7 +201,8 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
     compared = Comparison.joined(part for part, _ in parts)
     states = [state for _, some in parts for state in some or []]
     extra = _extra(client, dataset, raw.day, there, compared)
-    terms = PATIENTLY(decisive.search, client, raw.index, words_body(dataset)) if dataset.top_values else {}
+    terms = _terms(client, dataset, raw) if dataset.top_values else {}
+    lost = unseen(client, dataset, raw)
     numbers, _ = numbers_and_words(dataset, names)
     try:
         if any(some is None for _, some in parts):
@@ -195,8 +210,13 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
         metrics = merged_of_states(dataset, numbers, states, finite=False)
         counts = counts_of_states(dataset, names, states)
     except ValueError:
-        return Read(there, compared, extra, terms=terms.get("aggregations", {}), unreadable=True)
-    return Read(there, compared, extra, metrics, counts, terms.get("aggregations", {}))
+        return Read(there, compared, extra, terms=terms, unreadable=True, unseen=lost)
+    return Read(there, compared, extra, metrics, counts, terms, unseen=lost)
+
+
+def _terms(client: OpenSearch, dataset: Dataset, raw: RawDay) -> dict[str, Any]:
+    found: dict[str, Any] = PATIENTLY(decisive.search, client, raw.index, words_body(dataset))["aggregations"]
+    return found
 
 
 def _recall(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page) -> list[State | None]:
@@ -258,6 +278,20 @@ def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
     for name in dataset.metrics:
         checks += _counted_checks(name, read) if name in dataset.top_values else _metric_checks(dataset, name, read)
     return checks
+
+
+def see(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
+    """The lines about what the raw side itself may lack. Pure."""
+    counts = {name: measured.count for name, measured in read.compared.metrics.items()}
+    counts |= {name: occurrences(read.terms.get(name, NO_TERMS)) for name in dataset.top_values}
+    lines = {
+        "values that searches do not see": read.unseen,
+        "fields without any value": without_any_value(dataset, raw, counts),
+    }
+    return [
+        Check(name, sum(max(one.documents, 1) for one in found), 0, not found, tuple(one.sentence for one in found))
+        for name, found in lines.items()
+    ]
 
 
 def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:

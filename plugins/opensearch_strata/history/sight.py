@@ -1,0 +1,138 @@
+"""What documents of a raw day hold that no search sees: values that the mapping ignores, cuts off or does not know.
+
+Nothing that is computed from such a day can carry it, however well raw side and rows agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata import decisive
+from opensearch_strata.dataset import Dataset
+from opensearch_strata.history.pages import PATIENTLY
+from opensearch_strata.history.raw_day import RawDay
+from opensearch_strata.history.scripts import in_source_metric
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+# Documents without a field whose source is looked into, where its mapping says that they may hold it all the same.
+_SAMPLE = 200
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Values of a field that no search sees.
+
+    :param documents: that hold one; of a field without any value, 0
+    :param sentence: what, and what to do
+    """
+
+    field: str
+    documents: int
+    sentence: str
+
+
+def unseen(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[Unseen]:
+    """Values of the dataset's fields that only the source of documents knows."""
+    fields = sorted(set(dataset.source_fields.values()))
+    aggs: dict[str, Any] = {f"ignored {field}": {"filter": {"terms": {"_ignored": _names(field)}}} for field in fields}
+    for field, path in raw.hiding.beyond.items():
+        aggs[f"beyond {field}"] = {"filter": _without(field), "aggs": {"found": in_source_metric(path)}}
+    found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
+    told = []
+    for field in fields:
+        if ignored := found[f"ignored {field}"]["doc_count"]:
+            told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
+    for field in raw.hiding.beyond:
+        if beyond := sum(found[f"beyond {field}"]["found"]["value"]):
+            told.append(Unseen(field, beyond, _beyond(raw, field, beyond)))
+    for field, path in raw.hiding.unmapped.items():
+        if sampled := _sampled(client, raw, field, path):
+            told.append(Unseen(field, sampled, _unmapped(raw, field)))
+    return told
+
+
+def without_any_value(dataset: Dataset, raw: RawDay, counts: Mapping[str, int]) -> list[Unseen]:
+    """Fields of the dataset of which a whole day has no value: most likely they have another name. Pure.
+
+    :param counts: values of each metric
+    """
+    told = [
+        Unseen(field, 0, _absent(raw, field))
+        for field in dict.fromkeys([*dataset.history.group_by, dataset.raw.timestamp])
+        if field not in raw.types
+    ]
+    for name, metric in dataset.metrics.items():
+        if not counts.get(name) and not metric.sparse:
+            told.append(Unseen(metric.field, 0, _no_value(raw, name, metric.field)))
+    return told
+
+
+def _names(field: str) -> list[str]:
+    """A field, and the objects that it lies in."""
+    return list(accumulate(field.split("."), lambda path, name: f"{path}.{name}"))
+
+
+def _without(field: str) -> dict[str, Any]:
+    return {"bool": {"must_not": {"exists": {"field": field}}}}
+
+
+def _sampled(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str]) -> int:
+    """How many of the oldest documents without a field have it in their source."""
+    body = {"size": 0, "query": _without(field), "aggs": {"found": in_source_metric(path)}}
+    if field in raw.types:  # the mapping may be younger than some of the documents
+        body = {"size": _SAMPLE, "query": _without(field), "sort": [{"_seq_no": "asc"}], "_source": [".".join(path)]}
+        hits = PATIENTLY(decisive.search, client, raw.index, body)["hits"]["hits"]
+        return sum(_holds(hit.get("_source")) for hit in hits)
+    return sum(PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]["found"]["value"])
+
+
+def _holds(place: Any) -> bool:
+    """Whether there is any value in what is left of a source."""
+    match place:
+        case None:
+            return False
+        case Mapping():
+            return any(map(_holds, place.values()))
+        case list():
+            return any(map(_holds, place))
+    return True
+
+
+def _ignored(raw: RawDay, field: str, documents: int) -> str:
+    return (
+        f"{documents} documents of {raw.index} hold a {field!r} that its mapping ignores (ignore_malformed), which no "
+        f'row can carry; find them by {{"term": {{"_ignored": "{field}"}}}}, and correct or remove the value'
+    )
+
+
+def _beyond(raw: RawDay, field: str, documents: int) -> str:
+    return (
+        f"{documents} documents of {raw.index} hold a {field!r} that is longer than its mapping takes (ignore_above), "
+        f"so their rows lack it; shorten it, or make the index anew without that limit"
+    )
+
+
+def _unmapped(raw: RawDay, field: str) -> str:
+    return (
+        f"documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the field when they "
+        f"came (dynamic: false); make the index anew under a mapping that has it"
+    )
+
+
+def _absent(raw: RawDay, field: str) -> str:
+    return (
+        f"the mapping of {raw.index} has no {field!r}, by which rows are made; mend the name in the definition, or add "
+        f"the field to that mapping if these documents have none"
+    )
+
+
+def _no_value(raw: RawDay, name: str, field: str) -> str:
+    return (
+        f"no document of {raw.index} has a value of {field!r} (metric {name}); mend the name in the definition, or "
+        f"state sparse: true for the metric if a day may have none"
+    )

@@ -1,0 +1,265 @@
+"""What rows cannot carry is never deleted: refused before a row is written where the mapping tells it, else held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opensearch_strata.cycle import require_proven
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.history.condense import condense
+from opensearch_strata.history.verify import Proof, verify
+from tests.shell import Shell
+from tests.streams import DAY, TYPES, Document, Stream, StreamFactory
+
+HEAD: Document = {"@timestamp": f"{DAY}T05:00:00Z", "device": "d", "site": "s"}
+
+
+def metric(field: str, **more: Any) -> dict[str, Any]:
+    return {"load": {"field": field, "stats": ["min", "max", "sum", "count"], **more}}
+
+
+def create(stream: Stream, mapping: dict[str, Any], documents: list[Document]) -> None:
+    """A raw day with exactly this mapping."""
+    index = stream.dataset.raw_index(DAY)
+    stream.client.indices.create(index=index, body={"settings": {"number_of_replicas": 0}, "mappings": mapping})
+    stream.write(documents)
+
+
+def types(**fields: Any) -> dict[str, Any]:
+    known = {name: {"type": kind} for name, kind in TYPES.items()}
+    return {"properties": {**known, **fields}}
+
+
+# Mapping, field of the metric or of a group, and why it is refused.
+UNREADABLE: dict[str, tuple[dict[str, Any], str, str]] = {
+    "nested": (types(a={"type": "nested", "properties": {"v": {"type": "float"}}}), "a.v", "which is nested"),
+    "nested deeper": (
+        types(a={"properties": {"b": {"type": "nested", "properties": {"v": {"type": "float"}}}}}),
+        "a.b.v",
+        "lies in 'a.b', which is nested",
+    ),
+    "an object that is not indexed": (types(a={"type": "object", "enabled": False}), "a.v", "enabled: false"),
+    "a flat object": (types(a={"type": "flat_object"}), "a.v", "lies in 'a', a flat_object"),
+    "without doc values": (types(v={"type": "float", "doc_values": False}), "v", "doc_values: false"),
+    "another name": (
+        types(v={"type": "alias", "path": "temperature"}),
+        "v",
+        "another name of 'temperature'; name that",
+    ),
+    "a derived field": (
+        {**types(), "derived": {"v": {"type": "double", "script": {"source": "emit(1.0)"}}}},
+        "v",
+        "is derived: it is computed from the source",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_metric_that_no_search_sees_is_refused_before_anything_is_written(shell: Shell, case: str) -> None:
+    mapping, field, reason = UNREADABLE[case]
+    stream = shell.stream(metrics=metric(field))
+    create(stream, mapping, [{**HEAD, "a": {"v": 5.0}, "temperature": 1.0}])
+    with pytest.raises(DefinitionError) as refusal:
+        stream.condense()
+    assert f"metrics.load.field: field {field!r} " in str(refusal.value)
+    assert reason in str(refusal.value)
+    assert str(refusal.value) in shell.json("check", 1)["problems"]
+    assert not stream.client.indices.exists(index=stream.dataset.month_index(DAY))
+
+
+def test_nanoseconds_are_refused_with_a_cure_that_works(make_stream: StreamFactory) -> None:
+    stream = make_stream({**TYPES, "@timestamp": "date_nanos"})
+    stream.write([HEAD])
+    with pytest.raises(
+        DefinitionError, match=r"is date_nanos, it must be a date \(date\); let the index template map it as"
+    ):
+        stream.condense()
+
+
+def test_a_group_below_a_nested_field_is_refused(make_stream: StreamFactory) -> None:
+    stream = make_stream(history={"group_by": ["a.device"]})
+    create(stream, types(a={"type": "nested", "properties": {"device": {"type": "keyword"}}}), [HEAD])
+    with pytest.raises(
+        DefinitionError, match=r"history\.group_by 'a\.device': field 'a\.device' lies in 'a', which is nes"
+    ):
+        stream.condense()
+
+
+def test_what_is_nested_and_in_the_root_as_well_is_carried(make_stream: StreamFactory) -> None:
+    nested = {"type": "nested", "include_in_root": True, "properties": {"v": {"type": "float"}}}
+    stream = make_stream(metrics=metric("a.v"))
+    create(stream, types(a=nested), [{**HEAD, "a": [{"v": 1.0}, {"v": 3.0}]}] * 4)
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+    (row,) = stream.rows().values()
+    assert row["metrics"]["load"] == {"min": 1.0, "max": 3.0, "sum": 16.0, "count": 8}
+
+
+def proof_of(stream: Stream) -> Proof:
+    return verify(stream.client, stream.dataset, DAY)
+
+
+def assert_held(stream: Stream, *sentences: str) -> None:
+    """Rows are written and right, and the day is kept for what they lack."""
+    stream.condense()
+    proof = proof_of(stream)
+    assert proof.state == "held", proof.failed
+    assert not proof.mendable
+    with pytest.raises(Refused) as refusal:
+        require_proven(proof)
+    for sentence in sentences:
+        assert sentence in str(refusal.value)
+
+
+def test_a_metric_that_nobody_sends_holds_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream(metrics=metric("laod"))
+    stream.fill(count=10)
+    assert_held(stream, "no document of ", "has a value of 'laod' (metric load); mend the name", "sparse: true")
+
+
+def test_a_metric_that_may_be_missing_holds_nothing(make_stream: StreamFactory) -> None:
+    stream = make_stream(metrics=metric("laod", sparse=True))
+    stream.condensed(count=10)
+    assert proof_of(stream).state == "verified"
+
+
+def test_a_sparse_metric_that_only_the_source_knows_holds_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream(metrics=metric("laod", sparse=True))
+    create(stream, {**types(), "dynamic": False}, [{**HEAD, "laod": 5}] * 3)
+    assert_held(stream, "hold 'laod' in their source alone", "dynamic: false")
+
+
+def test_a_group_that_nobody_sends_holds_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream(history={"group_by": ["divice"]})
+    stream.fill(count=10)
+    assert_held(stream, "has no 'divice', by which rows are made; mend the name in the definition")
+
+
+def test_a_group_that_is_mapped_and_never_sent_holds_nothing(make_stream: StreamFactory) -> None:
+    stream = make_stream()
+    stream.write([{**HEAD, "site": None}])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+
+
+@pytest.mark.parametrize("field", ["temperature", "@timestamp"])
+def test_values_that_the_mapping_ignores_hold_the_day(make_stream: StreamFactory, field: str) -> None:
+    kind = "date" if field == "@timestamp" else "double"
+    stream = make_stream({**TYPES, field: {"type": kind, "ignore_malformed": True}})
+    stream.write([HEAD, {**HEAD, field: "12,5"}, {**HEAD, field: "never"}])
+    assert_held(stream, f"2 documents of {stream.dataset.raw_index(DAY)} hold a {field!r} that its mapping ignores")
+
+
+def test_one_group_value_that_is_too_long_holds_the_day(make_stream: StreamFactory) -> None:
+    """The server keeps no note of these: only the source knows them."""
+    stream = make_stream({**TYPES, "device": {"type": "keyword", "ignore_above": 8}})
+    stream.write([HEAD, {**HEAD, "device": None}, {"@timestamp": HEAD["@timestamp"]}])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+    stream.write([{**HEAD, "device": ["d" * 9]}])
+    assert_held(stream, "1 documents of ", "hold a 'device' that is longer than its mapping takes (ignore_above)")
+
+
+@pytest.mark.parametrize("document", [{"a": {"b": "long-value"}}, {"a.b": "long-value"}, {"a": [{"b": "long-value"}]}])
+def test_the_source_is_read_however_its_dots_are_written(make_stream: StreamFactory, document: Document) -> None:
+    stream = make_stream(history={"group_by": ["a.b.keyword"]})
+    sub = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 4}}}
+    create(stream, types(a={"properties": {"b": sub}}), [{**HEAD, "a": {"b": "ok"}}, {**HEAD, **document}])
+    assert_held(stream, "1 documents of ", "hold a 'a.b.keyword' that is longer")
+
+
+def test_documents_older_than_the_mapping_of_a_field_hold_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream(metrics=metric("late"))
+    create(stream, {**types(), "dynamic": False}, [{**HEAD, "late": 1.0}])
+    index = stream.dataset.raw_index(DAY)
+    stream.client.indices.put_mapping(index=index, body={"properties": {"late": {"type": "double"}}})
+    stream.write([{**HEAD, "late": 2.0}])
+    assert_held(stream, "hold 'late' in their source alone: its mapping did not know the field when they came")
+
+
+# What no row can carry
+
+
+def refused(stream: Stream, documents: list[Document]) -> str:
+    """Why a day is not condensed; no row was written."""
+    stream.write(documents)
+    with pytest.raises(Refused) as refusal:
+        condense(stream.client, stream.dataset, DAY, engine="search")
+    assert not stream.rows()
+    assert "Nothing was written" in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_documents_that_stand_for_several_are_refused(stream: Stream) -> None:
+    told = refused(stream, [{**HEAD, "_doc_count": 3}, HEAD])
+    assert "has documents with a _doc_count of their own: 2 documents count as 4" in told
+
+
+COLLIDING: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a colon that moves": ({"device": "a:b", "site": "c"}, {"device": "a", "site": "b:c"}),
+    "colons at the ends": ({"device": ":", "site": ""}, {"device": "", "site": ":"}),
+    "the word for a missing value": ({"device": "a", "site": "#ODFE-MAGIC-NULL-MAGIC-ODFE#"}, {"device": "a"}),
+    "both at once": (
+        {"device": "a:#ODFE-MAGIC-NULL-MAGIC-ODFE#"},
+        {"device": "a", "site": "#ODFE-MAGIC-NULL-MAGIC-ODFE#:#ODFE-MAGIC-NULL-MAGIC-ODFE#"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COLLIDING)
+def test_groups_whose_rows_have_one_id_are_refused_before_anything_is_written(stream: Stream, case: str) -> None:
+    time = {"@timestamp": HEAD["@timestamp"], "temperature": 1.0}
+    told = refused(stream, [{**time, **groups} for groups in COLLIDING[case]])
+    assert "has two groups whose rows have one id, (device " in told
+    assert "leave one of the fields out of history.group_by" in told
+
+
+def test_addresses_with_colons_are_told_apart(make_stream: StreamFactory) -> None:
+    stream = make_stream({**TYPES, "device": "ip"})
+    values = [("::1", "x"), ("::", "1:x:"), ("1.2.3.4", "x:y"), ("fe80::1", ":"), ("fe80::1", "")]
+    stream.write([{**HEAD, "device": address, "site": site} for address, site in values])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+    assert len(stream.rows()) == len(values)
+
+
+def test_an_address_and_a_word_that_collide_are_refused(make_stream: StreamFactory) -> None:
+    stream = make_stream({**TYPES, "device": "ip"})
+    assert "one id" in refused(
+        stream, [{**HEAD, "device": "::1:2", "site": "x"}, {**HEAD, "device": "::1", "site": "2:x"}]
+    )
+
+
+def test_values_that_add_up_to_no_number_are_refused(stream: Stream) -> None:
+    told = refused(stream, [{**HEAD, "temperature": 1.7e308}] * 2)
+    assert (
+        "has values of 'temperature' that add up to more than a number can hold, in one bucket at 2024-05-06 05:00"
+        in told
+    )
+    assert "leave sum and avg out of the metric's stats" in told
+
+
+def test_large_values_of_several_buckets_are_carried(stream: Stream) -> None:
+    """Their sum over the day is no number, that of each row is."""
+    times = [f"{DAY}T0{hour}:00:00Z" for hour in range(4)]
+    stream.write([{**HEAD, "@timestamp": time, "temperature": 1.7e308} for time in times])
+    stream.condense()
+    assert proof_of(stream).failed == []
+
+
+@pytest.mark.parametrize("time", [2**63 - 1, -(2**63) + 1, -(2**63) + 10**9])
+def test_a_time_at_the_end_of_all_time_is_refused(stream: Stream, time: int) -> None:
+    assert "too far away for any row" in refused(stream, [HEAD, {**HEAD, "@timestamp": time}])
+
+
+def test_a_day_of_more_hours_than_a_search_has_buckets_is_carried(stream: Stream) -> None:
+    """Clocks that run wild: each document has an hour of its own."""
+    start = 1_700_000_000_000
+    for part in range(4):
+        hours = range(part * 17_000, (part + 1) * 17_000)
+        stream.write([{"@timestamp": start + 3_600_000 * hour, "device": "d", "temperature": 1} for hour in hours])
+    stream.condense()
+    proof = proof_of(stream)
+    assert (proof.failed, proof.rows) == ([], 68_000)
