@@ -47,6 +47,13 @@ class MonthIndexLink(_StoredLink):
     name = "History month"
 
 
+class RawDaysLink(_StoredLink):
+    """All raw days of the dataset, with their sizes."""
+
+    name = "Raw days"
+    xcom = "raw_days_url"
+
+
 class TransformJobLink(_StoredLink):
     """The transform job, as long as there is one."""
 
@@ -57,6 +64,15 @@ def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: d
     """Remember the links to a raw day and its month before the work begins."""
     RawIndexLink.persist(context, _index_url(opensearch_url, dataset.raw_index(day)))
     MonthIndexLink.persist(context, _index_url(opensearch_url, dataset.month_index(day)))
+
+
+def link_raw_days(context: Context, opensearch_url: str, dataset: Dataset) -> None:
+    """Remember the link to all raw days, in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else by the API."""
+    if dashboards := _dashboards():
+        url = f"{dashboards}/app/opensearch_index_management_dashboards#/indices?search={dataset.name}"
+    else:
+        url = f"{opensearch_url}/_cat/indices/{dataset.raw.names.expression}?v&s=index"
+    RawDaysLink.persist(context, url)
 
 
 def transform_url(opensearch_url: str, transform_id: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.links import RawDaysLink, link_raw_days
 from opensearch_strata.operators.backfill.base import PlannedOperator, owner
 from opensearch_strata.tables import Table
 
@@ -25,6 +26,7 @@ class LoadOperator(PlannedOperator):
     """
 
     template_fields: Sequence[str] = ("form", "plan", "batch")
+    operator_extra_links = (RawDaysLink(),)
 
     def __init__(self, *, batch: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -40,6 +42,7 @@ class LoadOperator(PlannedOperator):
         from opensearch_strata.archive.load import LoadSettings
         from opensearch_strata.backfill.steps import load
 
+        link_raw_days(context, self.hook.settings.url, self.dataset)
         settings = LoadSettings(in_flight=self.asked.bulks_in_flight)
         self._is_loading = True
         try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import told
 from opensearch_strata.errors import Refused
+from opensearch_strata.links import RawDaysLink, link_raw_days
 from opensearch_strata.operators.backfill.base import PlannedOperator
 from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
 
@@ -21,6 +22,8 @@ class ProveOperator(PlannedOperator):
     "verdict", "dead_letters"}`` under the XCom key ``proof``.
     """
 
+    operator_extra_links = (RawDaysLink(),)
+
     def execute(self, context: Context) -> list[str]:
         """Prove.
 
@@ -29,6 +32,7 @@ class ProveOperator(PlannedOperator):
         """
         from opensearch_strata.backfill.steps import prove_plan, verdict
 
+        link_raw_days(context, self.hook.settings.url, self.dataset)
         proof = prove_plan(self.s3, self.client, self.dataset, self.ref, serverless=self.serverless)
         self.log.info("%s", backfill_proof_table(proof))
         self.log.info("%s", backfill_days_table(proof))

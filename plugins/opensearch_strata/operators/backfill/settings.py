@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from opensearch_strata.links import RawDaysLink, link_raw_days
 from opensearch_strata.operators.backfill.base import PlannedOperator, owner
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 class PrepareOperator(PlannedOperator):
     """Register raw days, create those that are missing, these without refresh and replicas; safe to repeat.
 
-    Returns ``{"created"}``.
+    Returns ``{"created"}``, how many.
 
     A dry run is skipped, and with it all that would load.
     """
+
+    operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prepare.
@@ -30,13 +33,14 @@ class PrepareOperator(PlannedOperator):
 
         if self.asked.dry_run:
             raise AirflowSkipException("A dry run loads nothing.")
+        link_raw_days(context, self.hook.settings.url, self.dataset)
         try:
             created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
         except BaseException:  # Airflow runs no teardown behind a setup that failed
             self._give_back(owner(context))
             raise
         self.log.info("prepared", days=len(self.ref.held_days), created=len(created))
-        return {"created": created}
+        return {"created": len(created)}
 
     def _give_back(self, owner: str) -> None:
         from opensearchpy import OpenSearchException
@@ -53,8 +57,10 @@ class PrepareOperator(PlannedOperator):
 class RestoreOperator(PlannedOperator):
     """Give back what was set for loading, whatever became of the loads. Raw days that remained empty go again.
 
-    Returns ``{"removed"}``.
+    Returns ``{"removed"}``, how many.
     """
+
+    operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore.
@@ -64,6 +70,7 @@ class RestoreOperator(PlannedOperator):
         """
         from opensearch_strata.backfill.steps import end
 
+        link_raw_days(context, self.hook.settings.url, self.dataset)
         removed = end(self.client, self.dataset, owner(context), serverless=self.serverless)
         self.log.info("restored", removed=len(removed))
-        return {"removed": removed}
+        return {"removed": len(removed)}
