@@ -39,7 +39,7 @@ def logs(s3: Any) -> Iterator[bytes]:
         moments = [start + timedelta(minutes=MINUTES * number) for number in range(first, first + 48)]
         events = [log_event(first + n, int(moment.timestamp() * 1000), message(n)) for n, moment in enumerate(moments)]
         body = data_record("/aws/lambda/orders", "2025/03/[$LATEST]0a1b", events)
-        keys.append(object_key("orders/", "orders", moments[0]))
+        keys.append(object_key("orders/", "orders", moments[-1]))
         s3.put_object(Bucket="company-logs", Key=keys[-1], Body=body)
     yield body
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket="company-logs"):
