@@ -129,8 +129,10 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
-        if problem := shaper.problem or of_other_times(shaper, tally.place):
-            raise Poisoned(f"{problem} What is in this object is loaded.")
+        if shaper.early:
+            tally.ahead, tally.latest = shaper.early, shaper.times.latest
+        if problem := of_other_times(shaper, tally.place):
+            raise Poisoned(problem)
 
     def _checked(self, place: Place, reading: Reading) -> str:
         """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""

@@ -40,6 +40,8 @@ PROPERTIES: dict[str, Any] = {
     "samples": _NOTE,
     "causes": _OPAQUE,
     "marks": _OPAQUE,
+    "ahead": _LONG,
+    "latest": _LONG,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

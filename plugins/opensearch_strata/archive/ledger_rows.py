@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, NamedTuple
 
 from opensearch_strata.archive.causes import Cause, Causes
@@ -71,6 +71,8 @@ class Loaded:
         has documents of the object in the range
     :param samples: ``index/id`` of some documents, to be looked up by the proof
     :param causes: why the dead letters are dead
+    :param ahead: documents that are later than the object's key allowed
+    :param latest: up to when it did by the definition of that time, epoch milliseconds; 0 without such documents
     :param marks: raw index -> what it was like before; none on Serverless, and of loads from before marks were kept
     """
 
@@ -81,6 +83,8 @@ class Loaded:
     samples: tuple[str, ...]
     causes: Causes = field(default_factory=dict)
     marks: Mapping[str, DayMark] = field(default_factory=dict)
+    ahead: int = 0
+    latest: int = 0
 
     @property
     def indices(self) -> set[str]:
@@ -131,6 +135,8 @@ class ObjectRow:
     samples: tuple[str, ...] = ()
     causes: Causes = field(default_factory=dict)
     marks: Mapping[str, DayMark] = field(default_factory=dict)
+    ahead: int = 0
+    latest: int = 0
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -145,7 +151,17 @@ class ObjectRow:
     @property
     def current(self) -> Loaded:
         """What the latest attempt has come to."""
-        return Loaded(self.span, self.counts, self.days, self.there, self.samples, self.causes, self.marks)
+        return Loaded(
+            self.span,
+            self.counts,
+            self.days,
+            self.there,
+            self.samples,
+            self.causes,
+            self.marks,
+            self.ahead,
+            self.latest,
+        )
 
     @property
     def finished(self) -> tuple[Loaded, ...]:
@@ -287,6 +303,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         **(
             {"causes": {why: [cause.records, cause.first] for why, cause in load.causes.items()}} if load.causes else {}
         ),
+        **({"ahead": load.ahead, "latest": load.latest} if load.ahead else {}),
         **({"marks": {index: list(mark) for index, mark in load.marks.items()}} if load.marks else {}),
     }
 
@@ -301,7 +318,8 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     days, there = _by_day(source, "created"), _by_day(source, "existed")
     marks = {index: DayMark(*mark) for index, mark in source.get("marks", {}).items()}
     causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks)
+    ahead = source.get("ahead", 0), source.get("latest", 0)
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks, *ahead)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

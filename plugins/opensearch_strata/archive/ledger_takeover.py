@@ -127,5 +127,7 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         there=Counter(one.there) + Counter(other.there),
         samples=other.samples or one.samples,
         causes=summed([one.causes, other.causes]),
+        ahead=one.ahead + other.ahead,
+        latest=max(one.latest, other.latest),
         marks={**other.marks, **one.marks},  # the older ones: what was deleted since then counts
     )

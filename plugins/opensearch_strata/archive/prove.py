@@ -18,6 +18,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.archive.ledger_rows import Counts, DayMark, Loaded, ObjectRow
 from opensearch_strata.archive.raw_indices import documents_in
+from opensearch_strata.archive.shape import EARLY_SHARE
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.standing import Standing, standings
 from opensearch_strata.errors import TransientError
@@ -137,6 +138,7 @@ class BackfillProof:
 class _Found:
     """Sums over objects, and what is wrong with them."""
 
+    latest_of: Callable[[Place], int]
     counts: Counts = field(default_factory=Counts)
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
@@ -144,6 +146,7 @@ class _Found:
     marks: dict[str, set[DayMark]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
     later: int = 0
+    ahead: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     named: dict[str, list[str]] = field(default_factory=dict)
 
@@ -164,6 +167,7 @@ _FAILED = "objects that failed"
 _QUARANTINED = "objects in quarantine"
 _OTHER_RANGE = "objects loaded for another range"
 _UNBALANCED = "objects whose events do not add up"
+_AHEAD = "loads of another clock"
 _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
 
@@ -175,15 +179,17 @@ def prove(
     span: Span,
     later: Iterable[Place] = (),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
+    latest_of: Callable[[Place], int] = lambda _: 0,
 ) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
     :param places: every object of the plan, those included that were done before; read once, however many
     :param later: objects that came since; what is loaded of them is proven, the others are counted
     :param is_retired: whether history carries a raw day, by index and UUID
+    :param latest_of: up to when an object's key allows events by the definition as it is now, epoch milliseconds
     :raises TransientError: a raw day cannot be read right now
     """
-    found = _Found()
+    found = _Found(latest_of)
     for part in _parts(places):
         _prove_part(client, ledger, found, part, ledger.rows(part), span)
     for part in _parts(later):
@@ -197,6 +203,14 @@ def prove(
         if day.fate != "retired":
             for sample in found.missing.get(day.index, ()):
                 found.add_problem(_UNSAMPLED, sample)
+    documents = found.counts.created + found.counts.existed
+    if found.ahead > EARLY_SHARE * documents:
+        found.add_problem(
+            _AHEAD,
+            f"{found.ahead:,} of {documents:,} documents are later than the keys of their objects by more than "
+            f"intake.early, so that others of these days lie where nobody looked: state the clock of the keys as "
+            f"intake.layout_time_zone, or a longer intake.early, and load these days again",
+        )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
         *(found.line(name) for name in (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _UNBALANCED)),
@@ -208,6 +222,7 @@ def prove(
         ),
         found.line(_LOST),
         found.line(_UNSAMPLED),
+        found.line(_AHEAD),
     ]
     return BackfillProof(checks, days, found.counts, found.causes, found.later)
 
@@ -250,6 +265,8 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
 def _add(found: _Found, place: Place, load: Loaded) -> None:
     found.counts += load.counts
     found.causes = summed([found.causes, load.causes])
+    if load.ahead and found.latest_of(place) <= load.latest:  # else another clock was stated since
+        found.ahead += load.ahead
     found.created.update(load.days)
     found.existed.update(load.there)
     for index, mark in load.marks.items():

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from opensearch_strata.dataset import Dataset
 
 
+EARLY_SHARE = 0.9
+"""Of documents that may be later than the keys of their objects allow; more of them are a clock that is not stated."""
+
+
 class Document(NamedTuple):
     """A document as it is to be created.
 
@@ -98,7 +102,7 @@ class Shaper:
         self.times = EventTimes(dataset, place.key, span, modified)
         self._start, self._end = self.times.start, self.times.end
         self._earliest, self._latest = self.times.earliest, self.times.latest
-        self._documents = self._early = 0
+        self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
         self.timed = self.strays = 0
         """Events with a time, and those of them whose times are not looked for in this object."""
         self.first_stray: int | None = None
@@ -153,7 +157,7 @@ class Shaper:
                     return None
             self._documents += 1
             if time >= self._latest:
-                self._early += 1
+                self.early += 1
             text, stamp, day, index = self._seconds[time // 1000]
             if self._changes:
                 self._rules.change(fields)
@@ -183,12 +187,12 @@ class Shaper:
     @property
     def problem(self) -> str:
         """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
-        most documents are later than their object. A sentence, or an empty text."""
-        if 2 * self._early <= self._documents:
+        nearly all documents are later than their object. A sentence, or an empty text."""
+        if not self.early or self.early <= EARLY_SHARE * self._documents:
             return ""
         intake = self._dataset.intake
         return (
-            f"{self._early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
+            f"{self.early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
             f"more than {intake.early} (intake.early), so others like them may lie where nobody looked. If keys show "
             f"the clock of another zone, state it as intake.layout_time_zone, now {intake.layout_time_zone}; else "
             f"state a longer intake.early. Then load these days again."

@@ -80,6 +80,8 @@ class Tally:
         self.format = row.format
         self.layers = row.layers
         self.bytes_in = 0
+        self.ahead = self.latest = 0
+        """Documents that are later than the object's key allows, and up to when it does; known when it is read."""
         self.seconds = 0.0
         self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
         self._letters = letters
@@ -219,6 +221,8 @@ class Tally:
             self._certain,
             format=self.format,
             layers=self.layers,
+            ahead=self.ahead,
+            latest=self.latest,
             bytes_in=self.bytes_in,
             seconds=self._certain.seconds + self.seconds,
             seq_no=self.row.seq_no,
