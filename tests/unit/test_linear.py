@@ -152,9 +152,7 @@ def _groups_without_bound(parsed: Any) -> Iterator[str]:
                     yield from _groups_without_bound(nested)
 
 
-@pytest.mark.parametrize(
-    ("name", "pattern"), list(_patterns()), ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("name", "pattern"), [pytest.param(*found, id=found[0]) for found in _patterns()])
 def test_no_pattern_repeats_a_group_without_bound(name: str, pattern: str | bytes) -> None:
     assert not list(_groups_without_bound(sre_parser.parse(pattern))), name
 

@@ -41,7 +41,8 @@ _CUT = 11  # characters of a command in 5.0
 
 def _one_of(commands: list[str]) -> str:
     """The longest that fits, also as 5.0 cuts it."""
-    return "|".join(sorted({*commands, *(command[:_CUT] for command in commands)}, key=len, reverse=True))
+    words = {*commands, *(command[:_CUT] for command in commands)}
+    return "|".join(sorted(words, key=lambda word: (-len(word), word)))  # the longest first
 
 
 _TIME = rf"(?P<time>{ISO}|{OLD}|{LONG})"
