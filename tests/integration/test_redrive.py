@@ -329,3 +329,21 @@ def test_opensearch_takes_no_letters(target: Stream, archive: Archive, conflicti
     with pytest.raises(Refused, match="is write-blocked"):
         again(target, archive)
     assert archive.contents() == before
+
+
+def test_letters_never_take_the_place_of_a_day_that_was_condensed_and_deleted(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    sent = measurements(count=40)
+    for one in sent[:30]:
+        one["temperature"] = "warm"
+    archive.put(sent)
+    days = f"backfill {target.dataset.name} --from {DAY} --to {DAY} --apply"
+    assert shell.json(f"{days} --then condense_and_drop")["proof"]["counts"]["created"] == 10
+    for apply in (False, True):
+        result = again(target, archive, apply=apply)
+        assert (result.documents, result.created, result.still_dead) == (0, 0, {"rejected": 30})
+        assert "was condensed and deleted" in result.first["rejected"]
+    assert len(letters(target, archive)) == 30
+    assert not target.exists()
+    assert sum(row["transform._doc_count"] for row in target.rows().values()) == 10

@@ -81,3 +81,29 @@ def test_a_day_of_which_an_object_is_missing_is_not_proven_until_it_is_back(targ
     proof = run(target, archive)
     assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 80, 160)
     assert same(held(target, DAY), documents)
+
+
+def dump(archive: Archive, key: str, index: str, documents: list[Document]) -> None:
+    lines = [orjson.dumps({"_index": index, "_id": f"{n}", "_source": one}) for n, one in enumerate(documents)]
+    archive.s3.put_object(Bucket=archive.bucket, Key=f"raw/{DAY:%Y.%m.%d}/{key}", Body=b"\n".join(lines))
+
+
+def test_two_documents_of_one_id_are_not_taken_for_one(target: Stream, archive: Archive) -> None:
+    documents = measurements(DAY, 24)
+    dump(archive, "a.json", "app-a", documents[:12])
+    dump(archive, "b.json", "app-b", documents[:2] + documents[14:])
+    said = verdict(run(target, archive))
+    assert said.startswith("NOT proven: objects in quarantine (1): ")
+    assert f"Another document is in {target.dataset.raw_index(DAY)} under its _id" in said
+    assert len(held(target, DAY)) == 12
+
+
+def test_documents_that_are_there_already_are_looked_at_and_found_to_be_the_same(
+    target: Stream, archive: Archive, client: OpenSearch
+) -> None:
+    documents = measurements(DAY, 24)
+    dump(archive, "a.json", "app-a", documents)
+    assert run(target, archive).holds
+    forget_ledger(client, target.dataset.name)
+    proof = run(target, archive)
+    assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 0, 24)

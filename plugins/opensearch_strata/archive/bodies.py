@@ -55,7 +55,8 @@ class Body(Generic[Owner]):
         line = b"%b%b}}\n%b\n" % (_opening(index), name, source)
         self.indices.append(index)
         self.ids.append(identity)
-        self.events.append(Event(event.record, event.ordinal, "", event.raw) if event.raw else event)
+        known = event.document_id
+        self.events.append(Event(event.record, event.ordinal, "", event.raw, document_id=known) if event.raw else event)
         self.owners.append(owner)
         self._lines.append(line)
         self.size += len(line)
@@ -74,6 +75,10 @@ class Body(Generic[Owner]):
     def payload(self) -> bytes:
         """The bytes to send: a line that says what to do and a line of source for each document."""
         return b"".join(self._lines)
+
+    def source(self, position: int) -> bytes:
+        """A document as it is sent: JSON."""
+        return self._lines[position].split(b"\n", 1)[1]
 
     def part(self, positions: Iterable[int]) -> Self:
         """A body of some of the documents, in the order given."""

@@ -23,6 +23,7 @@ from tenacity import (
 
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.limits import Limits
+from opensearch_strata.archive.namesakes import namesakes
 from opensearch_strata.archive.statuses import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError, explain
 
@@ -224,6 +225,11 @@ class Delivery(Generic[Owner]):
             for verdict in (Verdict.REJECTED, Verdict.DROPPED)
         )
         created, existed = positions.pop(Verdict.CREATED, []), positions.pop(Verdict.EXISTED, [])
+        others, unknown = self._looked_up(existed)
+        rejected |= others
+        existed = [position for position in existed if position not in others and position not in unknown]
+        if unknown:
+            positions.setdefault(Verdict.AGAIN, []).extend(unknown)
         self._route.on_resolved(Resolved(self._rest, created, existed, rejected, dropped))
         if Verdict.BUSY in positions:
             self._route.limits.refused(sent_at)
@@ -236,6 +242,17 @@ class Delivery(Generic[Owner]):
                 raise _refused(why)
             self._rest = self._rest.part(sorted(chain.from_iterable(positions.values())))
             raise _Unfinished(first, why)
+
+    def _looked_up(self, existed: list[int]) -> tuple[dict[int, str], set[int]]:
+        """Of documents that are there by their ids: those that are others, and those of which nobody knows for now."""
+        from opensearchpy import OpenSearchException
+
+        try:
+            return namesakes(self._route.client, self._rest, existed), set()
+        except (OpenSearchException, TransientError) as error:
+            if isinstance(error, OpenSearchException) and judged_failure(error) is Verdict.FORBIDDEN:
+                raise _refused(f"Documents that are there already cannot be looked up. {explain(error)}") from error
+            return {}, {position for position in existed if self._rest.events[position].document_id}
 
     def _about(self, items: list[Item], position: int) -> tuple[Item, str, str | None]:
         """What was said of a document, and the index and id under which it was sent."""

@@ -11,6 +11,8 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,10 @@ _TEXT = frozenset({"lines", "export_task"})
 _BY_OPENSEARCH = frozenset({"rejected", "dropped"})
 """Reasons that nobody can look into without sending the document."""
 _PART = "Only a part of the record is there; load the object again from a sound copy."
+_WITHOUT_REST = (
+    "{} was condensed and deleted; with this letter and without the rest of the day it would take the place of its "
+    "history. Backfill the day, or restore it, and condense it; then redrive again."
+)
 _NOT_ALONE = "What it means depends on lines before it; load the object again."
 
 
@@ -118,19 +124,22 @@ def redrive(
     apply: bool,
     settings: LoadSettings,
     make_ready: Callable[[Collection[str]], None],
+    lacks_rest: Callable[[date], bool] = lambda _: False,
     on_progress: Callable[[Redriven], None] = lambda _: None,
 ) -> Redriven:
     """Load the dead letters of a dataset again, of whatever day; without ``apply``, only look whether they can be.
 
     :param dead_letters_url: s3://bucket/prefix/ of all dead letters
     :param make_ready: called before each bulk request, with the raw days that it writes to
+    :param lacks_rest: whether history carries documents of a day that its raw day does not hold; its letters stay
     :param on_progress: called after each file with the sums so far
     :raises Refused: S3 or OpenSearch does not allow it; files that were done by then are
     :raises TransientError: S3 or OpenSearch does not answer, or a load added letters meanwhile; safe to repeat
     """
     sums = Redriven()
+    lacks_rest = cache(lacks_rest)
     for stored in read_dead_letters(s3, dead_letters_url, dataset.name):
-        _File(client, dataset, stored, sums, make_ready).run(settings, apply)
+        _File(client, dataset, stored, sums, make_ready, lacks_rest).run(settings, apply)
         sums.files += 1
         sums.damage += stored.damage
         on_progress(sums)
@@ -147,9 +156,10 @@ class _File:
         stored: StoredLetters,
         sums: Redriven,
         make_ready: Callable[[Collection[str]], None],
+        lacks_rest: Callable[[date], bool],
     ) -> None:
         self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
-        self._make_ready = make_ready
+        self._make_ready, self._lacks_rest = make_ready, lacks_rest
         self._still_dead: dict[int, tuple[str, str]] = {}  # by their keys
         self._lock = RLock()  # documents are resolved in the threads that send them
 
@@ -179,7 +189,9 @@ class _File:
             # One for all: records that are the same and have no ids yet are told apart by their number.
             shaper = shaper or Shaper(self._dataset, letter.place)
             shaped = _shaped(self._dataset, shaper, letter)
-            if isinstance(shaped, Document):
+            if isinstance(shaped, Document) and self._lacks_rest(shaped.day):
+                self._bury(letter, letter.reason, _WITHOUT_REST.format(shaped.index))
+            elif isinstance(shaped, Document):
                 self._sums.documents += 1
                 if letter.reason in _BY_OPENSEARCH:
                     before = one(letter.reason, f"{letter.place}, record {letter.record}: {letter.detail}")

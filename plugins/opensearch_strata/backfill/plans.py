@@ -17,6 +17,7 @@ from opensearch_strata.archive.standing import standings
 from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.days import days_between
 from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.history.raw_day import inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.processes import this_process
 
@@ -122,6 +123,18 @@ def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> b
     """
     day = dataset.raw.names.date_in(index)
     return day is not None and uuid in carried(client, dataset, day).sources
+
+
+def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
+    """Whether history carries documents of a day whose raw index is gone, or is another one by now.
+
+    :raises TransientError: OpenSearch does not answer in full
+    """
+    rows = carried(client, dataset, day)
+    if not rows.rows:
+        return False
+    raw = inspect_raw_day(client, dataset, day)
+    return raw is None or bool(rows.sources - {raw.uuid})
 
 
 def _created(ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:

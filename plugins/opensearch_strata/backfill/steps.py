@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -27,7 +27,7 @@ from opensearch_strata.archive.ready_days import ReadyDays
 from opensearch_strata.archive.redrive import Redriven
 from opensearch_strata.archive.redrive import redrive as load_letters
 from opensearch_strata.backfill.empty_days import end_load
-from opensearch_strata.backfill.plans import PlanRef, is_retired
+from opensearch_strata.backfill.plans import PlanRef, is_beyond_raw, is_retired
 from opensearch_strata.errors import Refused
 from opensearch_strata.processes import this_process
 
@@ -150,10 +150,14 @@ def redrive(
     :raises Refused: see :func:`~opensearch_strata.archive.redrive.redrive`
     :raises TransientError: likewise
     """
+
+    def lacks_rest(day: date) -> bool:
+        return not serverless and is_beyond_raw(client, dataset, day)  # Serverless has no history
+
     if not apply:
         return load_letters(
             s3, client, dataset, dead_letters_url, apply=False, settings=settings,
-            make_ready=lambda _: None, on_progress=on_progress,
+            make_ready=lambda _: None, lacks_rest=lacks_rest, on_progress=on_progress,
         )  # fmt: skip
     ledger = Ledger(client, dataset.name, serverless=serverless)
     ledger.ensure()
@@ -163,7 +167,7 @@ def redrive(
         with days.held():
             return load_letters(
                 s3, client, dataset, dead_letters_url, apply=True, settings=settings,
-                make_ready=days.make_ready, on_progress=on_progress,
+                make_ready=days.make_ready, lacks_rest=lacks_rest, on_progress=on_progress,
             )  # fmt: skip
     finally:
         end_load(client, ledger, dataset, owner, process)
