@@ -179,6 +179,39 @@ def test_documents_older_than_the_mapping_of_a_field_hold_the_day(make_stream: S
     assert_held(stream, "hold 'late' in their source alone: its mapping did not know the field when they came")
 
 
+def test_documents_older_than_the_mapping_hold_the_day_however_many_came_first_without_the_field(
+    make_stream: StreamFactory,
+) -> None:
+    stream = make_stream(metrics=metric("late"))
+    create(stream, {**types(), "dynamic": False}, [HEAD] * 250 + [{**HEAD, "late": 1.0}])
+    index = stream.dataset.raw_index(DAY)
+    stream.client.indices.put_mapping(index=index, body={"properties": {"late": {"type": "double"}}})
+    stream.write([{**HEAD, "late": 2.0}])
+    assert_held(stream, "hold 'late' in their source alone: its mapping did not know the field when they came")
+
+
+def test_documents_older_than_a_multi_field_hold_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream({**TYPES, "name": "text"}, history={"group_by": ["name.keyword"]})
+    stream.write([{**HEAD, "name": "early"}])
+    body = {"properties": {"name": {"type": "text", "fields": {"keyword": {"type": "keyword"}}}}}
+    stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=body)
+    stream.write([{**HEAD, "name": "late"}, {"@timestamp": HEAD["@timestamp"]}])
+    assert_held(stream, "hold 'name.keyword' in their source alone", "or a multi-field that was added later")
+
+
+@pytest.mark.parametrize("others", [[["ok"]], [["ok", "fine"]] * 2])
+def test_a_value_that_is_too_long_beside_one_that_is_not_holds_the_day(
+    make_stream: StreamFactory, others: list[list[str]]
+) -> None:
+    tags = {"load": {"field": "tag", "stats": ["count"], "distribution": {"top_values": 5}}}
+    stream = make_stream({**TYPES, "tag": {"type": "keyword", "ignore_above": 8}}, metrics=tags)
+    stream.write([{**HEAD, "tag": tag} for tag in others])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+    stream.write([{**HEAD, "tag": ["ok", "t" * 9]}])
+    assert_held(stream, "1 documents of ", "hold a 'tag' that is longer than its mapping takes (ignore_above)")
+
+
 # What no row can carry
 
 

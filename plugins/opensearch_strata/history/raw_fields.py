@@ -83,14 +83,17 @@ class Hiding:
     """Of which fields documents may hold a value that only their source knows.
 
     :param beyond: those with ``ignore_above``: field -> its path in the source
-    :param unmapped: those below ``dynamic: false``, where a document may be older than the field's mapping: the same
+    :param unmapped: those below ``dynamic: false``, and the further forms of a field (``fields``), where a document may
+        be older than the field's mapping: the same
+    :param limits: of those with ``ignore_above``: the longest value that the mapping takes, in UTF-16 units
     """
 
     beyond: Mapping[str, Sequence[str]]
     unmapped: Mapping[str, Sequence[str]]
+    limits: Mapping[str, int]
 
 
-NOTHING_HIDDEN = Hiding({}, {})
+NOTHING_HIDDEN = Hiding({}, {}, {})
 
 
 def hiding(mappings: Body, fields: Sequence[str]) -> Hiding:
@@ -100,21 +103,27 @@ def hiding(mappings: Body, fields: Sequence[str]) -> Hiding:
     """
     beyond: dict[str, Sequence[str]] = {}
     unmapped: dict[str, Sequence[str]] = {}
+    limits: dict[str, int] = {}
     for field in fields:
         trace = _trace(mappings, field)
         if trace.complete and "ignore_above" in trace.steps[-1][1]:
             beyond[field] = _source_path(trace, field)
+            limits[field] = int(trace.steps[-1][1]["ignore_above"])
         dynamic: Any = mappings.get("dynamic", "true")
         for _, body in trace.steps:
             dynamic = body.get("dynamic", dynamic)
-        if str(dynamic).lower().startswith("false"):
+        if str(dynamic).lower().startswith("false") or _is_further_form(trace):
             unmapped[field] = _source_path(trace, field)
-    return Hiding(beyond, unmapped)
+    return Hiding(beyond, unmapped, limits)
+
+
+def _is_further_form(trace: _Trace) -> bool:
+    return len(trace.steps) > 1 and trace.complete and "fields" in trace.steps[-2][1]
 
 
 def _source_path(trace: _Trace, field: str) -> list[str]:
     """Path of a field's values in the source; those of a multi-field are the values of the field above it."""
-    if len(trace.steps) > 1 and trace.complete and "fields" in trace.steps[-2][1]:
+    if _is_further_form(trace):
         return trace.steps[-2][0].split(".")
     return field.split(".")
 

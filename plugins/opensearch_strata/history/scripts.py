@@ -67,14 +67,15 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     return _metric(params, "recall", finished=False)
 
 
-def in_source_metric(path: Sequence[str]) -> Body:
+def in_source_metric(path: Sequence[str], *, longer_than: int = -1) -> Body:
     """Aggregation over raw documents: how many hold a value in their source, one number of each shard.
 
     :param path: of the value
+    :param longer_than: only values of more UTF-16 units than these count; all by default
     """
     return {
         "scripted_metric": {
-            "params": {"path": list(path)},
+            "params": {"path": list(path), "longer_than": longer_than},
             "init_script": _painless("state.found = 0L"),
             "map_script": _script("in_source"),
             "combine_script": _painless("return state.found"),

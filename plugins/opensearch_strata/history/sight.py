@@ -19,8 +19,8 @@ from opensearch_strata.history.scripts import in_source_metric
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# Documents without a field whose source is looked into, where its mapping says that they may hold it all the same.
-_SAMPLE = 200
+# Documents of a shard whose source is looked into, where nothing says that a field holds lists.
+_SAMPLE = 2000
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,21 @@ def unseen(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[Unseen]:
     aggs: dict[str, Any] = {f"ignored {field}": {"filter": {"terms": {"_ignored": _names(field)}}} for field in fields}
     for field, path in raw.hiding.beyond.items():
         aggs[f"beyond {field}"] = {"filter": _without(field), "aggs": {"found": in_source_metric(path)}}
+        aggs[f"values {field}"] = {"value_count": {"field": field}}
+        aggs[f"documents {field}"] = {"filter": {"exists": {"field": field}}}
     found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     told = []
     for field in fields:
         if ignored := found[f"ignored {field}"]["doc_count"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
-    for field in raw.hiding.beyond:
-        if beyond := sum(found[f"beyond {field}"]["found"]["value"]):
+    for field, path in raw.hiding.beyond.items():
+        several = found[f"values {field}"]["value"] > found[f"documents {field}"]["doc_count"]
+        without = sum(found[f"beyond {field}"]["found"]["value"])
+        if beyond := without + _longer(client, raw, field, path, several):
             told.append(Unseen(field, beyond, _beyond(raw, field, beyond)))
     for field, path in raw.hiding.unmapped.items():
-        if sampled := _sampled(client, raw, field, path):
-            told.append(Unseen(field, sampled, _unmapped(raw, field)))
+        if alone := _in_source_alone(client, raw, field, path):
+            told.append(Unseen(field, alone, _unmapped(raw, field)))
     return told
 
 
@@ -81,26 +85,26 @@ def _without(field: str) -> dict[str, Any]:
     return {"bool": {"must_not": {"exists": {"field": field}}}}
 
 
-def _sampled(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str]) -> int:
-    """How many of the oldest documents without a field have it in their source."""
+def _in_source_alone(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str]) -> int:
+    """How many documents without a field have it in their source.
+
+    Each of them is looked into: the mapping may be younger than any of them, and the first may well lack it.
+    """
     body = {"size": 0, "query": _without(field), "aggs": {"found": in_source_metric(path)}}
-    if field in raw.types:  # the mapping may be younger than some of the documents
-        body = {"size": _SAMPLE, "query": _without(field), "sort": [{"_seq_no": "asc"}], "_source": [".".join(path)]}
-        hits = PATIENTLY(decisive.search, client, raw.index, body)["hits"]["hits"]
-        return sum(_holds(hit.get("_source")) for hit in hits)
     return sum(PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]["found"]["value"])
 
 
-def _holds(place: Any) -> bool:
-    """Whether there is any value in what is left of a source."""
-    match place:
-        case None:
-            return False
-        case Mapping():
-            return any(map(_holds, place.values()))
-        case list():
-            return any(map(_holds, place))
-    return True
+def _longer(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str], several: bool) -> int:
+    """How many documents with a field hold a longer value beside those that its mapping takes.
+
+    :param several: whether some document has several values of it. Then each document is looked into; else only enough
+        of them to see whether producers send lists, as sources are slow to read
+    """
+    found: dict[str, Any] = {"found": in_source_metric(path, longer_than=raw.hiding.limits[field])}
+    aggs = found if several else {"some": {"sampler": {"shard_size": _SAMPLE}, "aggs": found}}
+    body = {"size": 0, "query": {"exists": {"field": field}}, "aggs": aggs}
+    answer = PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]
+    return sum((answer if several else answer["some"])["found"]["value"])
 
 
 def _ignored(raw: RawDay, field: str, documents: int) -> str:
@@ -120,7 +124,7 @@ def _beyond(raw: RawDay, field: str, documents: int) -> str:
 def _unmapped(raw: RawDay, field: str) -> str:
     return (
         f"documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the field when they "
-        f"came (dynamic: false); make the index anew under a mapping that has it"
+        f"came (dynamic: false, or a multi-field that was added later); make the index anew under a mapping that has it"
     )
 
 
