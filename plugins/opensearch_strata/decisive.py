@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.errors import TransientError
+from opensearch_strata.printable import brief
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -262,9 +263,13 @@ def _all_shards(answer: Any, what: str) -> Mapping[str, Any]:
         raise IncompleteAnswer(f"OpenSearch did not say which shards answered {what}. Nothing was decided; try again.")
     if shards["failed"] or (shards["total"] and not shards["successful"]):
         reasons = [failure.get("reason") for failure in shards.get("failures", []) if isinstance(failure, Mapping)]
-        kinds = sorted({str(reason.get("type")) for reason in reasons if isinstance(reason, Mapping)})
+        first = next((f" ({brief(_words(reason))})" for reason in reasons if isinstance(reason, Mapping)), "")
         raise IncompleteAnswer(
-            f"OpenSearch answered {what} only in part: {shards['failed']} of {shards['total']} shards failed"
-            f"{' (' + ', '.join(kinds) + ')' if kinds else ''}. Nothing was decided by it; try again."
+            f"OpenSearch answered {what} only in part: {shards['failed']} of {shards['total']} shards failed{first}. "
+            f"Nothing was decided by it; try again."
         )
     return shards
+
+
+def _words(reason: Mapping[str, Any]) -> str:
+    return f"{reason.get('type')}: {reason.get('reason')}" if reason.get("reason") else str(reason.get("type"))

@@ -177,8 +177,8 @@ class Delivery(Generic[Owner]):
             answer = self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT))
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
-        except TransientError as error:  # of making ready
-            failure = _Unfinished(Verdict.AGAIN, str(error))
+        except TransientError as error:  # of making ready, which looks at the indices and not at the documents
+            failure = _Unfinished(Verdict.BLOCKED, str(error))
         if failure:  # raised out here, as the traceback of the other holds the bytes that were sent
             raise failure
         items = _items(answer)

@@ -165,7 +165,8 @@ class _Load:
         self._suspects: Objects = {}
         limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
-        self._marks = DayMarks(client, serverless=ledger.index.serverless)
+        # A collection that takes no ids is one of Serverless, wherever its ledger is.
+        self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
         self._make_ready = make_ready
         self._sender = Sender(client, credit, limits, settings.patience, self._ready)
         self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
