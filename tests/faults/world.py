@@ -228,7 +228,7 @@ class World:
         finally:
             end(client, dataset, owner)
         wanted = self.archived.get(day, {})
-        if not prove_plan(client, dataset, ref).holds:
+        if not prove_plan(s3, client, dataset, ref).holds:
             return
         self._absorb()
         missing = wanted.keys() - self.raw.get(day, {}).keys() - self.retired.get(day, {}).keys()

@@ -117,11 +117,19 @@ class DayMarks:
 
         Whatever it fails with is the caller's to wait out, as it is with what is to be sent then.
         """
+        from opensearchpy import NotFoundError
+
         if self._serverless or set(indices) <= self._known.keys():
             return
         with self._lock:
             new = sorted(set(indices) - self._known.keys())
-            looked = _standings(self._client, new)
+            try:
+                looked = _standings(self._client, new)
+            except NotFoundError as error:
+                if error.error != "unsupported_operation_exception":
+                    raise
+                self._serverless = True  # a collection, whose ledger is elsewhere
+                return
             self._known |= {name: standing.mark for name, standing in looked.items() if standing}
 
     def of(self, indices: Collection[str]) -> dict[str, DayMark]:

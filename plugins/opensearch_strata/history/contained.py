@@ -2,8 +2,9 @@
 
 A day may be deleted and come back: restored from its archive or a snapshot, or created once more by a producer whose
 buffer was late. Rows of the first index must never be replaced by those of the second unless that holds the same
-documents. Rows say much of their documents, but not who they are; so the new index may stand for the old one where each
-row is the same, or where a backfill of ours made it and each row is at least what it was.
+documents. Rows say much of their documents, but not who they are; so the new index may stand for the old one only where
+each row is the same. A day that holds more, even one that a backfill brought, may lack documents of the old one beside
+others that look like them: a person has to say that it is the truth.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def require_contained(
     missing = there.rows - sum(page.rows for page in met)
     if missing and not problems:
         problems = [f"of {missing} of its {there.rows} rows it has no document"]
-    if not problems and raw.documents > there.documents and not _is_ours(raw):
+    if not problems and raw.documents > there.documents:
         problems = [
             f"it holds {raw.documents - there.documents} documents more, and nothing says that the others are the same"
         ]
@@ -66,11 +67,6 @@ def require_contained(
             f"was kept. Restore the whole day with a backfill; or condense it with allow_poorer if what is there now "
             f"is the truth."
         )
-
-
-def _is_ours(raw: RawDay) -> bool:
-    """Whether a backfill of ours created the index."""
-    return "strata" in raw.meta
 
 
 def _compare(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page, known: list[str]) -> _Met:
