@@ -111,19 +111,22 @@ def report_cycle(
         kept=kept,
         waiting=waiting,
         uncondensed=uncondensed,
-        asks=question(dataset, any_expired=bool(retired or waiting), shown=bool(retired)),
+        asks=question(dataset, any_expired=bool(retired or waiting), shown=bool(retired), deleted=bool(deleted)),
     )
 
 
-def question(dataset: Dataset, *, any_expired: bool, shown: bool) -> str:
+def question(dataset: Dataset, *, any_expired: bool, shown: bool, deleted: bool = False) -> str:
     """What a person is asked before anything of a dataset is deleted; empty if there is nothing to ask.
 
     :param any_expired: whether some raw day has left the window
     :param shown: whether the run looked at such days, so that there is a table to say yes to
+    :param deleted: whether the run deleted some, before the word was taken back
     """
     consent = consent_of(dataset)
     if consent.given or not any_expired:
         return ""
+    if deleted:
+        return f"The word for deletions was changed after this run had deleted what the table says. {consent.sentence}"
     return request(dataset) if consent.asked and shown else consent.sentence
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from airflow.utils.types import DagRunType
 
+from opensearch_strata import retention
+from opensearch_strata.errors import DefinitionError
 from opensearch_strata.operators.resolve_day import ResolveDayOperator
+from opensearch_strata.operators.retention import DeleteOperator
 from tests.streams import dataset_of
 
 DEFAULTS = {"day": None, "dry_run": True, "redefine": False, "allow_poorer": False}
@@ -44,3 +47,32 @@ def test_with_it_the_clock_deletes_and_a_person_who_says_so() -> None:
 
 def test_a_run_of_the_clock_knows_its_day() -> None:
     assert resolved("none", DagRunType.SCHEDULED)["day"] == str(date(2024, 5, 6))
+
+
+def test_a_run_of_a_backfill_is_never_that_of_another_day() -> None:
+    assert resolved("none", DagRunType.BACKFILL_JOB, day="2024-05-06")["day"] == "2024-05-06"
+    assert resolved("none", DagRunType.MANUAL, day="2024-05-01")["day"] == "2024-05-01"
+    with pytest.raises(DefinitionError, match="is that of 2024-05-06, but was given the day 2024-05-01"):
+        resolved("none", DagRunType.BACKFILL_JOB, day="2024-05-01")
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("run_is_dry", [True, False])
+def test_each_task_asks_for_the_word_again(word: str, run_is_dry: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may have begun, or be cleared after days, when the word is taken back or the window changed."""
+    asked: list[bool] = []
+
+    def retire(*_: Any, dry_run: bool) -> str:
+        asked.append(dry_run)
+        return "dry_run" if dry_run else "deleted"
+
+    monkeypatch.setattr(retention, "retire", retire)
+    monkeypatch.setattr(retention.Proven, "from_json", lambda found: SimpleNamespace(**found))
+    proven = {"index": "t-2024.01.01", "day": date(2024, 1, 1), "documents": 1, "rows": 1, "mend": ""}
+    cycle = {"day": "2024-05-06", "dry_run": run_is_dry}
+    dataset = dataset_of("t", cycle=WORDS[word])
+    operator = DeleteOperator(task_id="delete", proven=proven, dataset=dataset, cycle=cycle)
+    operator.__dict__["hook"] = SimpleNamespace(client=None)
+    done = operator.execute({})  # type: ignore[typeddict-item]
+    assert asked == [run_is_dry or word != "confirmed"]
+    assert done["outcome"] == ("dry_run" if asked[0] else "deleted")

@@ -82,11 +82,24 @@ def test_a_range_is_loaded_proven_and_left_out_the_next_time(shell: Shell, targe
     assert again.stderr == ""
 
 
+def test_a_dry_run_says_what_becomes_of_the_days_also_when_nothing_is_left_to_load(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY)
+    shell.run(line(target, "--apply"))
+    told = " ".join(shell.run(line(target, "--then condense_and_drop")).stdout.split())
+    assert f"every raw day of {DAY} is then condensed and proven, and those that have left the window" in told
+    assert "ARE DELETED, with all that they hold: also what was there before this load" in told
+    assert "then condensed and proven." in " ".join(shell.run(line(target, "--then condense")).stdout.split())
+    assert target.exists()
+
+
 def test_as_json(shell: Shell, target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
     dry = shell.json(line(target))
     assert (dry["applied"], dry["proof"], dry["plan"]["to_load"]["objects"]) == (False, None, 4)
     assert dry["plan"]["estimate"]["documents"] == 240
+    assert (dry["then"], shell.json(line(target, "--then condense"))["then"]) == ("keep", "condense")
     done = shell.json(line(target, "--apply --then condense"))
     assert done["proof"]["holds"] is True
     assert done["proof"]["counts"]["created"] == 240

@@ -27,6 +27,7 @@ def test_a_day_is_condensed_verified_and_shown(shell: Shell) -> None:
     day = shown["days"].pop()
     assert shown == {"dataset": name, "days": [], "uncondensed": []}
     assert day.pop("raw_bytes") > 0 < day.pop("history_bytes")
+    assert day.pop("problem") == ""
     assert day == {"day": f"{DAY}", "place": "raw and history", "raw_documents": 240, "rows": rows, "carried": 240}
 
 

@@ -333,10 +333,10 @@ def test_progress_of_a_load_in_a_pipe_is_summed_up_now_and_then(
             on_progress(number, Progress(1, 2, read, 2_000_000, 10, 1.0))
     told = capsys.readouterr()
     assert told.out == ""
-    assert [line.partition(" MB")[0] for line in told.err.splitlines()] == [
-        "Loading 5 objects, 4.0",
-        "logs: objects 1 of 5, 1.0 of 4.0",
-        "logs: objects 2 of 5, 3.0 of 4.0",
+    assert [line.partition(" MiB")[0] for line in told.err.splitlines()] == [
+        "Loading 5 objects, 3.8",
+        "logs: objects 1 of 5, 976.6 KiB of 3.8",
+        "logs: objects 2 of 5, 2.9",
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,6 +73,8 @@ def backfill(
         )
         if not as_json:
             _tell_plan(plan)
+            if not apply and plan.found_any and then != "keep":
+                say(afterwards(first, last, then))
         if not plan.found_any:
             fail(plan.verdict)
             raise typer.Exit(1)
@@ -85,10 +87,25 @@ def backfill(
                 note(f"{day.day}: {day.outcome}. {day.note}".rstrip())
                 settled.append(day)
     if as_json:
-        print_json({"dataset": dataset, "applied": apply, **_json(plan, proof, settled)})
+        print_json({"dataset": dataset, "applied": apply, "then": then, **_json(plan, proof, settled)})
     else:
         _tell_result(dataset, plan, proof, settled, apply)
     _exit_unless_sound(proof, settled)
+
+
+def afterwards(first: date, last: date, then: Then) -> str:
+    """What ``--then`` does to the days behind a load: said by the dry run, as it takes more than the load brings.
+
+    :param then: not ``keep``
+    """
+    span = f"{first}" if first == last else f"{first} .. {last}"
+    condensed = f"With --apply, every raw day of {span} is then condensed and proven"
+    if then == "condense":
+        return f"{condensed}."
+    return (
+        f"{condensed}, and those that have left the window ARE DELETED, with all that they hold: also what was there "
+        f"before this load, whoever wrote it. This needs no cycle.delete."
+    )
 
 
 def _loaded(

@@ -61,7 +61,11 @@ def status(
     print_table(coverage_table(dataset, days))
     for problem in (day.problem for day in days if day.problem):
         say(f"Cannot be read, and is therefore never deleted: {problem}")
-    say(_behind(dataset, behind))
+    say(
+        _behind(dataset, behind)
+        if days
+        else f"Nothing is known of {dataset}: no index has the name of one of its days."
+    )
 
 
 def _day_json(day: DayCoverage) -> dict[str, Any]:

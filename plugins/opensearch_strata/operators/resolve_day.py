@@ -65,6 +65,12 @@ class ResolveDayOperator(BaseOperator):
         return resolved
 
     def _day(self, context: Context) -> date:
+        own, said = context["dag_run"].partition_key, context["params"].get("day")
+        if own and said and own != said and context["dag_run"].run_type == "backfill":
+            raise DefinitionError(
+                f"This run of a backfill is that of {own}, but was given the day {said}, as was every other run of it. "
+                f"Nothing was done. Leave Day empty when runs are filled in; to run one day, trigger it by itself."
+            )
         text = context["params"].get("day") or context["dag_run"].partition_key
         if text:
             try:

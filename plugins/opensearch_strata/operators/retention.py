@@ -16,6 +16,8 @@ from opensearch_strata.tables import Table, proof_table, some_names
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_strata.dataset import Dataset
+
 
 SPARE = 20
 """How many days a run tries beyond those that it may delete: some may have to stay."""
@@ -64,6 +66,15 @@ class ListExpiredOperator(DatasetOperator):
         if waiting:
             self.log.info("These are not looked at in this run: %s", some_names(waiting))
         return [{"index": index, "day": day} for index, day in rows]
+
+
+def is_dry(dataset: Dataset, cycle: dict[str, Any]) -> bool:
+    """Whether a task of a run may only show what it would delete.
+
+    A person may take the word back, or change the window, after the run began, or before an old task is cleared: so
+    each task asks the dataset as it is now, whatever ``resolve_day`` found.
+    """
+    return bool(cycle["dry_run"]) or not consent_of(dataset).given
 
 
 class ProveOperator(DatasetOperator):
@@ -116,7 +127,7 @@ class ProveOperator(DatasetOperator):
         from opensearch_strata.history.verify import verify
         from opensearch_strata.retention import retire
 
-        dry_run = self.cycle["dry_run"]
+        dry_run = is_dry(self.dataset, self.cycle)
         proof = (verify if dry_run else prove)(self.client, self.dataset, day)
         if proof.state in ("missing", "empty"):
             self.log.warning("%s", unproven(proof))
@@ -163,7 +174,7 @@ class DeleteOperator(DatasetOperator):
             self.log.info("%s would be deleted: %s", done["index"], done["mend"])
             return {**done, "outcome": "dry_run"}
         proven = Proven.from_json(self.proven)
-        outcome = retire(self.client, self.dataset, proven, self.day, dry_run=self.cycle["dry_run"])
+        outcome = retire(self.client, self.dataset, proven, self.day, dry_run=is_dry(self.dataset, self.cycle))
         columns = ("index", "documents", "rows", "outcome")
         row = (proven.index, proven.documents, self.proven["rows"], outcome)
         self.log.info("%s", Table(f"Raw day {proven.day}", columns, [row]))
