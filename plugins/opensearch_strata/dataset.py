@@ -21,7 +21,22 @@ Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$")]
 
-ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics"})
+ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw"})
+SERVER_FIELDS = frozenset(
+    {
+        "_id",
+        "_index",
+        "_source",
+        "_routing",
+        "_ignored",
+        "_seq_no",
+        "_primary_term",
+        "_version",
+        "_field_names",
+        "_tier",
+    }
+)
+"""https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and what a document's version is made of."""
 
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
@@ -87,6 +102,10 @@ class History(Strict):
             raise ValueError("group_by names a field twice; name each once")
         if taken := ROW_FIELDS.intersection(self.group_by):
             raise ValueError(f"group_by holds {sorted(taken)}, which is a field of every row; leave it out")
+        if taken := SERVER_FIELDS.intersection(self.group_by):
+            raise ValueError(
+                f"group_by holds {sorted(taken)}, which the server keeps itself; name a field of documents"
+            )
         return self
 
 

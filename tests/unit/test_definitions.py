@@ -111,6 +111,8 @@ def changed(path: str, value: Any) -> Definition:
         ("history.group_by", [], "history.group_by: List should have at least 1 item"),
         ("history.group_by", ["device", "device"], "history: group_by names a field twice; name each once"),
         ("history.group_by", ["_doc_count"], "group_by holds ['_doc_count'], which is a field of every row"),
+        ("history.group_by", ["metrics._raw"], "group_by holds ['metrics._raw'], which is a field of every row"),
+        ("history.group_by", ["device", "_id"], "group_by holds ['_id'], which the server keeps itself"),
         ("history.codec", "lz5", "history.codec: Input should be 'default', 'best_compression', 'zstd'"),
         ("metrics", {}, "metrics: Dictionary should have at least 1 item"),
         ("metrics", {"Load": SUM_ONLY}, "metrics.Load: String should match pattern"),
