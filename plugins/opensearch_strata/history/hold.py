@@ -91,11 +91,15 @@ def claim(client: OpenSearch, index: str) -> Hold:
             lifts = not blocked or (there is not None and there.lifts)
             mine = Hold(uuid4().hex, this_process(), int(time.time()) + _LASTS, lifts)
             _MINE.add(mine.run)
-            _note(client, index, mine)
-            time.sleep(_SETTLE)
-            with suppress(OvertakenError):
-                require_held(client, index, mine)
-                return mine
+            try:
+                _note(client, index, mine)
+                time.sleep(_SETTLE)
+                with suppress(OvertakenError):
+                    require_held(client, index, mine)
+                    return mine
+            except BaseException:  # the note may be there, its answer lost: the next run finds that nobody is behind it
+                _MINE.discard(mine.run)
+                raise
         elif time.monotonic() > deadline:
             until = datetime.fromtimestamp(there.until, UTC)
             raise Refused(
