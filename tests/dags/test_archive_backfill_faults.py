@@ -151,7 +151,7 @@ def test_objects_in_an_archive_tier_are_told_in_a_dry_run_and_refused_otherwise(
     frozen = f"logs/{DAY:%Y/%m/%d}/12/frozen"
     archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
     assert run_backfill(archive.dataset, **{**LOADED, "dry_run": True}).state == "success"
-    assert "It would be refused. 1 objects of the range are in an archive tier" in capsys.readouterr().out
+    assert "It would be refused. 1 object of the range in an archive tier" in capsys.readouterr().out
     run = run_backfill(archive.dataset, **LOADED, then="condense_and_drop")
     assert (run.state, run.tasks["plan"], run.tasks["settle"]) == ("failed", "failed", "upstream_failed")
     assert not archive.stream.exists(DAY)
@@ -164,7 +164,7 @@ def test_what_firehose_could_not_deliver_is_named_by_the_report(archive: Archive
     assert run.state == "success"
     verdict = run.result("report")["verdict"]
     assert verdict.startswith("Proven: ")
-    assert "1 objects under error prefixes were not loaded, which Firehose could not deliver: " in verdict
+    assert "1 object under error prefixes, which Firehose could not deliver" in verdict
     assert f"s3://{archive.bucket}/logs/processing-failed/." in verdict
 
 

@@ -95,7 +95,7 @@ def test_one_odd_answer_to_each_kind_of_request_ends_no_run(
             archive.s3, through, target.dataset, ref, number, "test/a", settings=LoadSettings(renew_every=0.2)
         ).require_success()
     end(through, target.dataset, "test/a")
-    proof = prove_plan(through, target.dataset, ref)
+    proof = prove_plan(archive.s3, through, target.dataset, ref)
     assert proof.holds, verdict(proof)
     assert same(held(target, DAY), sent)
     assert ledger_of(target.client, target.dataset.name, "settings") == []

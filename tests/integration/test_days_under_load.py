@@ -190,7 +190,7 @@ def test_a_day_that_vanished_before_its_load_is_made_again(target: Stream, archi
     assert properties["device"] == {"type": "keyword"}
     assert list(users(under_load.read(Ledger(target.client, target.dataset.name), [index])[index].source)) == ["test/a"]
     end(target.client, target.dataset, "test/a")
-    assert prove_plan(target.client, target.dataset, ref).holds
+    assert prove_plan(archive.s3, target.client, target.dataset, ref).holds
     assert same(held(target, DAY), sent)
 
 
@@ -226,7 +226,7 @@ def test_a_day_that_is_deleted_while_it_is_loaded_stops_the_load_in_a_sentence(
     prepare_plan(target.client, target.dataset, again, "test/b")
     load(archive.s3, target.client, target.dataset, again, 0, "test/b", settings=LoadSettings()).require_success()
     end(target.client, target.dataset, "test/b")
-    assert prove_plan(target.client, target.dataset, again).holds
+    assert prove_plan(archive.s3, target.client, target.dataset, again).holds
     assert same(held(target, DAY), sent)
 
 

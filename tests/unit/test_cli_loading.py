@@ -9,6 +9,7 @@ import pytest
 
 from opensearch_strata.cli import loading
 from opensearch_strata.errors import StrataError
+from tests.streams import dataset_of
 
 
 class Parent:
@@ -30,14 +31,14 @@ def test_a_process_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, fault: E
     """It goes on with what it is told, and nobody takes it for killed."""
 
     class Job:
-        url, ca_certs = "", None
+        url, ca_certs, dataset = "", None, dataset_of("t")
 
         def load(self, *_: Any) -> str:
             raise fault
 
     monkeypatch.setattr(loading.signal, "signal", lambda *_: None)
     monkeypatch.setattr(loading, "connected", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(loading, "build_s3", lambda: None)
+    monkeypatch.setattr(loading, "build_s3", lambda **_: None)
     parent: Any = Parent()
     job: Any = Job()
     loading._work(parent, job)

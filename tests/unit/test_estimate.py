@@ -59,7 +59,7 @@ def test_what_does_not_fit_is_refused() -> None:
     assert refused.refusal
     assert "Nothing was loaded. Take a shorter range" in refused.refusal
     large = replace(refused, disk_bytes=3 << 30, free_bytes=1 << 29)
-    assert "need about 3.0 GiB on the disks of OpenSearch, of which 0.5 GiB are free" in str(large.refusal)
+    assert "need about 3.0 GiB on the disks of OpenSearch, of which 512.0 MiB are free" in str(large.refusal)
     assert replace(refused, free_bytes=None).refusal is None
 
 

@@ -29,7 +29,7 @@ def test_a_fourth_layer_is_refused() -> None:
         unpacked(data)
 
 
-@pytest.mark.parametrize("name", sorted(PACKS))
+@pytest.mark.parametrize("name", sorted(PACKS.keys() - {"tar"}))  # a tar alone makes nothing smaller
 def test_a_bomb_is_stopped_by_its_ratio(name: str) -> None:
     data = PACKS[name](bytes(2**22) if name != "hadoop-snappy" else b"\1" * 2**22)
     with pytest.raises(TooLarge, match="for each of the"):

@@ -14,11 +14,11 @@ MB = 1_000_000
     [
         (
             Progress(12, 40, 120 * MB, 400 * MB, 1_680_000, 80),
-            "objects 12 of 40, 120 of 400 MB, 21,000 events/s, ETA 3 min",
+            "objects 12 of 40, 114.4 MiB of 381.5 MiB, 21,000 events/s, ETA 3 min",
         ),
-        (Progress(0, 3, 0, 5 * MB, 0, 0), "objects 0 of 3, 0 of 5.0 MB, 0 events/s"),
-        (Progress(3, 3, 5 * MB, 5 * MB, 1000, 2), "objects 3 of 3, 5.0 of 5.0 MB, 500 events/s, ETA 0 s"),
-        (Progress(1, 9, MB, 100 * MB, 10, 100), "objects 1 of 9, 1.0 of 100 MB, 0 events/s, ETA 2.8 h"),
+        (Progress(0, 3, 0, 5 * MB, 0, 0), "objects 0 of 3, 0 B of 4.8 MiB, 0 events/s"),
+        (Progress(3, 3, 5 * MB, 5 * MB, 1000, 2), "objects 3 of 3, 4.8 MiB of 4.8 MiB, 500 events/s, ETA 0 s"),
+        (Progress(1, 9, MB, 100 * MB, 10, 100), "objects 1 of 9, 976.6 KiB of 95.4 MiB, 0 events/s, ETA 2.8 h"),
     ],
 )
 def test_the_line(progress, line):
