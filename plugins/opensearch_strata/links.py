@@ -51,7 +51,6 @@ class RawDaysLink(_StoredLink):
     """All raw days of the dataset, with their sizes."""
 
     name = "Raw days"
-    xcom = "raw_days_url"
 
 
 class TransformJobLink(_StoredLink):

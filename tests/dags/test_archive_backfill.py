@@ -53,7 +53,7 @@ def test_days_are_loaded_and_proven_and_their_settings_given_back(
     assert archive.refresh_interval() is None
     assert (run.result("prepare"), run.result("restore")) == ({"created": 2}, {"removed": 0})
     for task in ("prepare", "load[0]", "restore", "prove"):
-        assert run.result(task, key="raw_days_url").endswith(f"/_cat/indices/{archive.dataset.name}-*?v&s=index")
+        assert run.result(task, key="_link_RawDaysLink").endswith(f"/_cat/indices/{archive.dataset.name}-*?v&s=index")
     with pytest.raises(Refused, match="the plan was forgotten"):
         archive.batch_of(run, 0)
     report = run.result("report")
