@@ -208,9 +208,6 @@ def test_rows_merge_to_the_sketch_of_the_whole(loaded: Loaded, relative_errors: 
             assert_is(row.get(name), values, loaded.dataset, name, step_of(error))
 
 
-@pytest.mark.xfail(
-    reason="the row-by-row proof takes rows of extreme values for different: keeps the day, to be mended"
-)
 def test_the_rows_are_proven(loaded: Loaded) -> None:
     """Some metrics have no value at all, which a person says is in order."""
     dataset = loaded.stream.dataset

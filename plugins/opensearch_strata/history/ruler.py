@@ -183,7 +183,8 @@ def _number_differs(
             return _told("sum of rounded values", exact, found)
         if "avg" in leaves:
             average = row[leaves["avg"]]
-            if average is None or not same(average * count, found, 1e-9 * largest):
+            # An average below the smallest normal number keeps few digits of its own.
+            if average is None or not same(average * count, found, 1e-9 * largest + count * math.ulp(0.0)):
                 return _told("avg", found / count, average)
     return _sketch_differs(sketches, row[leaves["sketch"]]) if "sketch" in leaves else None
 
