@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
-from threading import Barrier, Timer
+from threading import Barrier, BrokenBarrierError, Timer
 from typing import Any
 from uuid import uuid4
 
@@ -318,6 +319,29 @@ def test_loaders_that_come_and_go_leave_the_originals(
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(come_and_go, "abc"))
+    assert settings(stream) == ORIGINALS
+    assert registered(ledger) == {}
+
+
+def test_of_two_that_leave_at_once_one_gives_back(
+    client: OpenSearch, ledger: Ledger, stream: Stream, template: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sees the other, and would leave the day to it."""
+    template(stream, **CUSTOM)
+    for owner in "ab":
+        prepare(client, ledger, stream.dataset, [DAY], owner)
+    both, asked = Barrier(2), under_load.registrations
+
+    def together(ledger: Ledger) -> Any:
+        found = asked(ledger)
+        with suppress(BrokenBarrierError):
+            both.wait(1)
+        return found
+
+    monkeypatch.setattr(under_load, "registrations", together)
+    with ThreadPoolExecutor(2) as pool:
+        back = list(pool.map(lambda owner: restore(client, ledger, stream.dataset, owner), "ab"))
+    assert sorted(back) == [[], [stream.dataset.raw_index(DAY)]]
     assert settings(stream) == ORIGINALS
     assert registered(ledger) == {}
 

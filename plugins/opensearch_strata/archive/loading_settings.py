@@ -117,25 +117,49 @@ def restore(
     if ledger.index.serverless:
         return []
     names, _ = to_be_ended(client, ledger, dataset, owner, process)
-    loading = _loading(client, dataset)
-    registered = under_load.registrations(ledger)  # after the marks: whoever makes a day registers before
-    users = {name: under_load.users(stored.source, but=owner) for name, stored in registered.items()}
-    for name in loading.keys() & set(names):
-        if users.get(name):
-            _log.info("%s stays set up for loading. %s", name, under_load.told(users[name]))
-    loading = {name: mark for name, mark in loading.items() if not users.get(name) and name not in unfinished}
-    legacy = {n: one.source["originals"] for n, one in registered.items() if "originals" in one.source and not users[n]}
-    back, refused = _give_back(client, loading, legacy)
-    refresh(client, names)
-    under_load.leave(ledger, unfinished, owner, unfinished=True)
-    left = [name for name in names if name not in unfinished and (name not in legacy or name not in refused)]
-    under_load.leave(ledger, left, owner)
-    own = {name: why for name, why in refused.items() if loading.get(name, Mark("", None)).made_by == owner}
-    if own:
+    back, refused, left_to_us = _restore(client, ledger, dataset, owner, names, unfinished)
+    while left_to_us:
+        more, not_given, left_to_us = _restore(client, ledger, dataset, owner, left_to_us, unfinished)
+        back, refused = back + more, refused | not_given
+    loading = _loading(client, dataset) if refused else {}
+    if own := {name: why for name, why in refused.items() if loading.get(name, Mark("", None)).made_by == owner}:
         raise Refused(_sentence(own))
     if refused:
         _log.warning("%s", _sentence(refused))
-    return back
+    return sorted(back)
+
+
+def _restore(
+    client: OpenSearch,
+    ledger: Ledger,
+    dataset: Dataset,
+    owner: str,
+    names: Sequence[str],
+    unfinished: Collection[str],
+) -> tuple[list[str], dict[str, str], list[str]]:
+    """One round of :func:`restore`.
+
+    :returns: names of those that have theirs again, name -> why of those that refuse them, and names of those whose
+        other users left meanwhile, and may have left the day to this one
+    """
+    loading = _loading(client, dataset)
+    registered = under_load.registrations(ledger)  # after the marks: whoever makes a day registers before
+    users = {name: under_load.users(stored.source, but=owner) for name, stored in registered.items()}
+    theirs = [name for name in names if name in loading and users.get(name) and name not in unfinished]
+    for name in theirs:
+        _log.info("%s stays set up for loading. %s", name, under_load.told(users[name]))
+    ours = [name for name in names if name not in theirs]
+    mine = {n: mark for n, mark in loading.items() if not users.get(n) and n not in unfinished}
+    legacy = {
+        n: one.source["originals"]
+        for n, one in registered.items()
+        if "originals" in one.source and not users[n] and n not in theirs
+    }
+    back, refused = _give_back(client, mine, legacy)
+    refresh(client, names)
+    under_load.leave(ledger, unfinished, owner, unfinished=True)
+    under_load.leave(ledger, [n for n in ours if n not in unfinished and not (n in legacy and n in refused)], owner)
+    return back, refused, under_load.leave_to_others(ledger, theirs, owner)
 
 
 def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, Mark]:

@@ -9,7 +9,7 @@ a process of this machine that is dead holds no longer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -106,16 +106,38 @@ def leave(ledger: Ledger, names: Iterable[str], owner: str, *, unfinished: bool 
 
     :param unfinished: something is still to be done for them, which the next run takes over
     """
-    pending = list(names)
+    _leave(ledger, names, owner, lambda _: True, unfinished)
+
+
+def leave_to_others(ledger: Ledger, names: Iterable[str], owner: str) -> list[str]:
+    """Take an owner off raw indices as long as somebody else alive loads into them.
+
+    :returns: those into which nobody else does any more; the owner is still registered for them
+    """
+    return _leave(ledger, names, owner, bool)
+
+
+def _leave(
+    ledger: Ledger, names: Iterable[str], owner: str, may: Callable[[list[Any]], bool], unfinished: bool = False
+) -> list[str]:
+    """Take an owner off raw indices; which of them it may not leave.
+
+    :param may: whether an index may be left to the users who remain
+    """
+    pending, stuck = list(names), list[str]()
     while pending:
         changes = {}
         for name, stored in read(ledger, pending).items():
             alive = users(stored.source, but=owner)
             rest = [user for user in stored.source["users"] if user["owner"] in alive]
+            if not may(rest):
+                stuck.append(name)
+                continue
             source = {**stored.source, "users": rest} if rest or unfinished else None
             changes[name] = Change(stored.id, source, stored.seq_no, stored.primary_term)
         written = ledger.index.write(list(changes.values()))
         pending = [name for name, version in zip(changes, written, strict=True) if version is None]
+    return stuck
 
 
 def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, ledger_index: str = LEDGER_INDEX) -> None:
