@@ -19,6 +19,8 @@ from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, measurements
 
+pytestmark = pytest.mark.long
+
 NEXT = DAY + timedelta(days=1)
 LOADED = {"from_day": str(DAY), "to_day": str(NEXT), "dry_run": False}
 

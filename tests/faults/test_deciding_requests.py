@@ -26,7 +26,7 @@ from tests.streams import DAY, Stream, StreamFactory
 
 TODAY = DAY + timedelta(days=90)
 COUNT = 40
-SHARE = 12
+SHARE = 40
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Rule:

@@ -33,6 +33,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedOpenSearch]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 def test_a_load_outlives_a_restart_of_opensearch(node: EmbeddedOpenSearch, s3: Any, bucket: str):
     with FaultyProxy(node.url) as proxy, build_client(ClientSettings.from_url(proxy.url)) as client:
         proxy.add(late(0.1))

@@ -153,6 +153,7 @@ def test_a_raw_day_that_lost_a_document_gets_it_back(target: Stream, archive: Ar
     assert same(held(target, DAY), sent)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("status", "kind"), [(429, "circuit_breaking_exception"), (503, "no_shard_available")])
 def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
     target: Stream, archive: Archive, opensearch_url: str, status: int, kind: str
@@ -171,6 +172,7 @@ def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
             plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY)
 
 
+@pytest.mark.long
 def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

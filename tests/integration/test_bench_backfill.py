@@ -31,6 +31,7 @@ def names_of(client, prefix):
     return {*indices, *(one["name"] for one in templates if one["name"].startswith(prefix))}
 
 
+@pytest.mark.long
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(client, opensearch_url, prefix, tmp_path):
     command = [sys.executable, "-m", "benchmarks.backfill", "--url", opensearch_url, "--prefix", prefix]
     command += ["--events", "3000", "--rounds", "1", "--memory-gb", "0.005"]

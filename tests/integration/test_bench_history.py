@@ -31,6 +31,7 @@ def names_of(client, prefix):
     return set(client.indices.get(index=f"{prefix}-*"))
 
 
+@pytest.mark.long
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(client, opensearch_url, prefix, tmp_path):
     done = bench(opensearch_url, prefix, tmp_path)
     assert done.returncode == 0, done.stderr

@@ -278,6 +278,7 @@ def test_serverless_is_waited_for(
     assert len(waited) == 1
 
 
+@pytest.mark.long
 def test_a_day_of_which_a_shard_is_away_is_not_counted(client: OpenSearch, stream: Stream) -> None:
     there, broken, absent = (stream.dataset.raw_index(DAY + timedelta(days=number)) for number in range(3))
     stream.fill(count=3)

@@ -84,6 +84,7 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     assert found.attrs == expected.attrs  # without a note: every day was proven
 
 
+@pytest.mark.long
 def test_the_boundary_moves_day_by_day_and_no_answer_changes(stream: Stream) -> None:
     for day in MARCH:
         stream.write(documents_of(stream.dataset.zone, day), day)

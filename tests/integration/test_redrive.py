@@ -323,6 +323,7 @@ def test_nothing_says_where_they_are() -> None:
         dead_letters_of(dataset_of("t"), "here")
 
 
+@pytest.mark.long
 def test_opensearch_takes_no_letters(target: Stream, archive: Archive, conflicting: list[Document]) -> None:
     before = archive.contents()
     target.set_block("write", True)

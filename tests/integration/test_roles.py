@@ -37,6 +37,8 @@ from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, dataset_of, measurements
 from tests.unit.test_docs import blocks
 
+pytestmark = pytest.mark.long
+
 NEXT, LAST = DAY + timedelta(days=1), DAY + timedelta(days=2)
 OWNER = "test/roles"
 

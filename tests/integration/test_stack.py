@@ -86,6 +86,7 @@ def test_a_node_that_dies_while_starting_tells_its_reason() -> None:
     shutil.rmtree(log.parent)
 
 
+@pytest.mark.long
 def test_data_outlives_the_node_in_a_folder_of_its_own(kept: EmbeddedOpenSearch) -> None:
     client = OpenSearch(kept.url)
     client.index(index="kept", id="1", body={"n": 1}, params={"refresh": "true"})
@@ -95,6 +96,7 @@ def test_data_outlives_the_node_in_a_folder_of_its_own(kept: EmbeddedOpenSearch)
     assert client.get(index="kept", id="1")["_source"] == {"n": 1}
 
 
+@pytest.mark.long
 def test_without_a_folder_nothing_is_left() -> None:
     with EmbeddedOpenSearch(heap=HEAP) as node:
         folder = node.folder
@@ -105,6 +107,7 @@ def test_without_a_folder_nothing_is_left() -> None:
     assert not node_processes(folder)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_its_parent(number: signal.Signals) -> None:

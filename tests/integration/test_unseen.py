@@ -287,6 +287,7 @@ def test_a_time_at_the_end_of_all_time_is_refused(stream: Stream, time: int) -> 
     assert "too far away for any row" in refused(stream, [HEAD, {**HEAD, "@timestamp": time}])
 
 
+@pytest.mark.long
 def test_a_day_of_more_hours_than_a_search_has_buckets_is_carried(stream: Stream) -> None:
     """Clocks that run wild: each document has an hour of its own."""
     start = 1_700_000_000_000

@@ -13,6 +13,8 @@ from local.dag_runs import run_dag
 from local.errors import StackError
 from tests.system.conftest import Running
 
+pytestmark = pytest.mark.long
+
 BACKFILL = "archive_backfill"
 DAY = date(2013, 7, 4)
 

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from tests.system.conftest import FLIGHTS, Running
 
 
@@ -47,6 +49,7 @@ def test_a_run_by_hand_condenses_its_day_and_deletes_nothing(running: Running) -
     assert running.rows(date(2013, 3, 3))
 
 
+@pytest.mark.long
 def test_a_cleared_run_does_its_work_again(running: Running) -> None:
     day = date(2013, 3, 1)
     run_id, state = running.run(FLIGHTS, day=str(day))
@@ -62,6 +65,7 @@ def test_a_cleared_run_does_its_work_again(running: Running) -> None:
     assert tries["condense_day.condense"] == 2
 
 
+@pytest.mark.long
 def test_cycles_started_at_once_leave_one_truth(running: Running) -> None:
     day = date(2013, 3, 4)
     strata = Path(sys.executable).parent / "strata"

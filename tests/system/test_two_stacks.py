@@ -15,6 +15,8 @@ from local.processes import session_of
 from local.stack import Stack
 from tests.system.conftest import FLIGHTS, Running
 
+pytestmark = pytest.mark.long
+
 
 def processes_of(stack: Stack) -> list[psutil.Process]:
     """All that runs for a stack, its process manager included."""
