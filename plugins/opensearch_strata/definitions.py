@@ -82,12 +82,17 @@ def load_definitions(folder: Path) -> Definitions:
     refused: set[Path] = set()
     for one, other in combinations(loaded, 2):
         if clash := _clash(loaded[one], loaded[other]):
+            key = clash.partition(":")[0]
             first, second = sorted((one, other), key=lambda path: (-_own_names(path, loaded[path]), path))
             if _own_names(first, loaded[first]) > _own_names(second, loaded[second]):
                 problems.append(f"{second.name}: {clash} of {first.name}, which stays in use; change {second.name}.")
                 refused.add(second)
             else:
-                problems.append(f"{other.name}: {clash} of {one.name}; neither is used until one is changed.")
+                problems.append(
+                    f"{other.name}: {clash} of {one.name}. Nothing tells which of the two is the copy, so neither is "
+                    f"used, and no index of theirs is touched, until one is changed: {key} of {other.name}, or what "
+                    f"it meets in {one.name}."
+                )
                 refused |= {one, other}
     sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
     return Definitions(sound, problems)
@@ -96,11 +101,17 @@ def load_definitions(folder: Path) -> Definitions:
 def _own_names(path: Path, dataset: Dataset) -> int:
     """How much of a file is the dataset's own; a copy that is not finished yet still has something of its model.
 
-    So that copying a file never takes the DAG of the copied one away.
+    So that copying a file does not take the DAG of the copied one away where its indices bear its name. Where they do
+    not, nothing in two files tells which was there first; when they were written does not, as a checkout writes all.
     """
     if path.stem != dataset.name:
         return 0
-    return 1 + all(dataset.name in template for template in (dataset.raw.index, dataset.history.index))
+    name = _letters(dataset.name)
+    return 1 + sum(name in _letters(template) for template in (dataset.raw.index, dataset.history.index))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 class _Loader(yaml.SafeLoader):

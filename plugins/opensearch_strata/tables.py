@@ -44,7 +44,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
     def _rich(self) -> RichTable:
-        """The rows for a rich console; columns are never narrower than their longest word."""
+        """The rows for a rich console; columns are never narrower than their longest word, or value if it is short."""
         from rich import box
         from rich.table import Table as RichTable
 
@@ -53,12 +53,14 @@ class Table:
             values = [row[position] for row in self.rows if row[position] is not None]
             numeric = bool(values) and all(isinstance(value, int | float) for value in values)
             texts = [printable(text) for text in (column, *map(shown, values))]
+            is_short = max(map(len, texts)) <= _SHORT
+            unbroken = texts if is_short else [word for text in texts for word in text.split()]
             table.add_column(
                 _text(column),
                 justify="right" if numeric else "left",
                 overflow="fold",
-                no_wrap=max(map(len, texts)) <= _SHORT,
-                min_width=max((len(word) for text in texts for word in text.split()), default=0),
+                no_wrap=is_short,
+                min_width=max(map(len, unbroken), default=0),  # what is not wrapped would be cut: a time has two words
             )
         for row in self.rows:
             table.add_row(*(_text(shown(value)) for value in row))
@@ -180,7 +182,7 @@ def plan_table(plan: Plan) -> Table:
         ("batches", len(plan.batches)),
     ]
     if estimate and sample:
-        rate = "measured in earlier loads" if estimate.measured else "assumed, nothing was loaded before"
+        rate = "measured in earlier loads" if estimate.measured else "assumed, no earlier load can tell"
         free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
         rows += [
             ("looked into", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),

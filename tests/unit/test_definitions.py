@@ -192,7 +192,10 @@ def test_two_datasets_with_one_name_are_both_left_out(folder: Path) -> None:
     other = {**definition_of("other"), "name": "twin"}
     save(folder, other, "b.yaml")
     problem = problem_of(folder)
-    assert problem == "b.yaml: name: 'twin' is also the name of a.yaml; neither is used until one is changed."
+    assert problem == (
+        "b.yaml: name: 'twin' is also the name of a.yaml. Nothing tells which of the two is the copy, so neither is "
+        "used, and no index of theirs is touched, until one is changed: name of b.yaml, or what it meets in a.yaml."
+    )
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,8 @@ def test_names_that_overlap_across_datasets(folder: Path, raw: Definition, histo
     save(folder, definition_of("two", raw=raw, history=history), "b.yaml")
     problem = problem_of(folder)
     assert problem.startswith(f"b.yaml: {key}: ")
-    assert "of a.yaml; neither is used" in problem
+    assert "of a.yaml. Nothing tells which" in problem
+    assert f"until one is changed: {key} of b.yaml, or what it meets in a.yaml" in problem
 
 
 def test_names_that_only_look_alike_do_not_overlap(folder: Path) -> None:
@@ -235,6 +239,28 @@ def test_a_copy_that_is_not_finished_never_takes_its_model_away(folder: Path, ch
     assert problem.startswith("copied.yaml: ")
     if "metrics" not in changes:
         assert problem.endswith("of sound.yaml, which stays in use; change copied.yaml.")
+
+
+@pytest.mark.parametrize(
+    ("raw", "history", "in_use"),
+    [
+        ("shop-{day}", "rollup-{month}", ["shop", "sound"]),
+        ("orders-{day}", "all_Shop-{month}".lower(), ["shop", "sound"]),
+        ("orders-{day}", "rollup-{month}", ["sound"]),  # nothing tells which was there first
+    ],
+)
+def test_a_copy_with_another_name_takes_its_model_away_only_where_nothing_tells_them_apart(
+    folder: Path, raw: str, history: str, in_use: list[str]
+) -> None:
+    indices: Definition = {"raw": {"index": raw}, "history": {"index": history}}
+    save(folder, definition_of("shop", **indices), "shop.yaml")
+    save(folder, {**definition_of("shop", **indices), "name": "acme"}, "acme.yaml")
+    found = load_definitions(folder)
+    assert list(found.datasets) == in_use
+    (problem,) = found.problems
+    assert problem.count("shop.yaml") > 0 < problem.count("acme.yaml")
+    with pytest.raises(DefinitionError, match=r"acme\.yaml"):
+        found.get("acme")
 
 
 def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) -> None:

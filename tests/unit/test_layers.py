@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import random
+import re
 import zipfile
 import zlib
 
@@ -92,6 +93,18 @@ def test_a_file_that_is_cut_off_is_the_end_of_a_zip_only_if_it_is_the_last(name:
     assert [unpacked(zipped(*files))[2].at_end for files in ([TEXT, cut], [cut, TEXT])] == [True, False]  # type: ignore[union-attr]
     assert unpacked(gzip.compress(zipped(cut, TEXT))[:-3])[2].at_end is False  # type: ignore[union-attr]
     assert unpacked(gzip.compress(zipped(TEXT, cut))[:-3])[2].at_end  # type: ignore[union-attr]
+
+
+def test_damage_of_a_member_of_a_zip_costs_none_of_the_others() -> None:
+    sound = random.Random(2).randbytes(600).hex().encode() + b"\n"
+    for bad in (0, 1, 2):
+        data = bytearray(zipped(*[sound] * 3))
+        data[[at.start() for at in re.finditer(rb"PK\x03\x04", data)][bad + 1] + 45] ^= 0xFF  # the first is a folder
+        content, _, damage = unpacked(bytes(data))
+        assert content.count(sound) == 2
+        assert "zip layer holds a damaged member" in str(damage)
+        assert damage is not None
+        assert not damage.at_end
 
 
 def test_a_zip_that_lacks_its_end_gives_the_files_that_are_there() -> None:

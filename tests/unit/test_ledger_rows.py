@@ -17,6 +17,7 @@ from opensearch_strata.archive.ledger_rows import (
     Counts,
     Loaded,
     ObjectRow,
+    Reach,
     batch_id,
     row_id,
     row_of,
@@ -33,6 +34,7 @@ days = st.dictionaries(texts, st.integers(1, 2**53), max_size=4)
 causes = st.dictionaries(texts, st.builds(Cause, numbers, texts), max_size=2)
 samples = st.lists(texts, max_size=3).map(tuple)
 spans = st.tuples(numbers, numbers)
+reaches = st.none() | st.builds(Reach, st.integers(-(2**63), 0), st.integers(0, 2**63), texts)
 rows = st.builds(
     ObjectRow,
     place=st.builds(Place, texts, texts, texts),
@@ -46,6 +48,7 @@ rows = st.builds(
     begun=numbers,
     ahead=st.integers(1, 2**53),
     latest=numbers,
+    reach=reaches,
     counts=counts,
     days=days,
     there=days,

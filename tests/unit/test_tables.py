@@ -69,6 +69,14 @@ def test_titles_and_words_are_never_broken(width: int) -> None:
     assert len({len(line) for line in lines[1:]}) == 1
 
 
+@pytest.mark.parametrize("width", [20, 80, None])
+def test_times_and_numbers_are_never_cut(width: int | None) -> None:
+    moment, names = "2013-01-05 10:00:00 +00:00", ("time", "origin", "value", "mean", "p50")
+    rows = [(moment, "JFK and others", 1_234_567_890_123, -1.234_567_890_12e-300, n) for n in range(3)]
+    text = Table("t", names, rows).text(width)
+    assert cells(text)[1:] == [[shown(value) for value in row] for row in rows]
+
+
 def test_in_a_pipe_each_row_is_a_line() -> None:
     lines = Table("t", ("index", "note"), [("a", SENTENCE), ("b", SENTENCE * 9)]).text(width=None).splitlines()
     assert len(lines) == len(["title", "rule", "head", "rule", "a", "b", "rule"])

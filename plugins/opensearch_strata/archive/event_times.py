@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ _FAR = 10 * 365 * _DAY
 _EARLIEST = 2**32  # in February 1970: as milliseconds, seconds of any year are before
 _CALENDAR = 253402300800000  # the year 10000
 _HALF_A_YEAR = 183 * _DAY
-_EVER = (-(2**63), 2**63)
+EVER = (-(2**63), 2**63)
 _SHOWN = 100  # characters of a value
 
 
@@ -48,15 +49,15 @@ class EventTimes:
     def __init__(self, dataset: Dataset, key: str, span: tuple[int, int] | None, modified: int | None) -> None:
         intake = dataset.intake
         self._timestamp = dataset.raw.timestamp
-        self._formats = [reads(one) for one in listed(intake.timestamp_format)]
+        self.formats = [reads(one) for one in listed(intake.timestamp_format)]
         self._stated_formats = ", ".join(listed(intake.timestamp_format))
         self._zone = ZoneInfo(intake.log_time_zone)
         arrived = _arrival(intake, key)
         early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
-        self.latest = arrived.end + early if arrived else _EVER[1]
+        self.latest = arrived.end + early if arrived else EVER[1]
         """Events of an object are older than that, epoch milliseconds: it arrived behind them, by its key, and they may
         be early by as much as the dataset says. None that is later is looked for in this object."""
-        self.earliest = arrived.start - late if arrived else _EVER[0]
+        self.earliest = arrived.start - late if arrived else EVER[0]
         """Nor is one that is earlier: it came too late."""
         written = arrived or arrival_in_name(key)
         known = [*(span or ()), *([written.start] if written else [])]
@@ -65,6 +66,8 @@ class EventTimes:
         if span is None or span[0] >= _EARLIEST:
             self._low = max(self._low, _EARLIEST)
         self.start, self.end = span or (self._low, self._high)
+        self.are_of_the_span = bool(self.formats) and written is None
+        """Whether times may be read as others where other days are asked for: of another year."""
         self._near = self._date(written.start if written else None, span, modified)
 
     @staticmethod
@@ -88,7 +91,7 @@ class EventTimes:
                 f"name that one in intake.rename."
             )
         value = found[0][found[1]]
-        time = self._read(value) if self._formats else read_time(value, self._zone)
+        time = self._read(value) if self.formats else read_time(value, self._zone)
         if time is None:
             raise NoTime(self._unread(value))
         if not self._low <= time < self._high:
@@ -127,12 +130,12 @@ class EventTimes:
 
     def _read(self, value: Any) -> int | None:
         """By the first format that gives a likely time, else by the first that gives one at all."""
-        times = [time for read in self._formats if (time := read(value, self._zone, self._near)) is not None]
+        times = [time for read in self.formats if (time := read(value, self._zone, self._near)) is not None]
         return next((time for time in times if self._low <= time < self._high), next(iter(times), None))
 
     def _unread(self, value: Any) -> str:
         shown = _short(value)
-        if self._formats:
+        if self.formats:
             year = "" if self._near is not None or "%Y" in self._stated_formats else " and a year in the object's key"
             return (
                 f"Nothing says when it happened: the field {self._timestamp!r} is {shown}, which is not what "
@@ -142,6 +145,12 @@ class EventTimes:
             f"Nothing says when it happened: the field {self._timestamp!r} is {shown}, which is neither ISO 8601 nor a "
             f"number of milliseconds; state what it is as intake.timestamp_format."
         )
+
+
+def reading_of(dataset: Dataset) -> str:
+    """Hash of all that decides which events an object has and when they happened: of equal ones they are the same."""
+    said = dataset.model_dump_json(include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True})
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _arrival(intake: Intake, key: str) -> Arrival | None:

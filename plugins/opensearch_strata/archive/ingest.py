@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from opensearch_strata.amounts import counted
 from opensearch_strata.archive.bodies import Body
 from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.event_times import reading_of
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.layers import TooLarge
+from opensearch_strata.archive.ledger_rows import Reach
 from opensearch_strata.archive.manifests import Manifests, Unproven
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.reading import Reading
@@ -59,6 +61,7 @@ class Ingest:
     ) -> None:
         self._dataset = dataset
         self._span = span
+        self._reading = reading_of(dataset)
         self._manifests = manifests
         self._limits = limits
         self._send = send
@@ -129,6 +132,8 @@ class Ingest:
         if broken and broken == tally.counts.read:
             why = reading.damage or f"It looks like {reading.format}, but no record of it is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
+        if reach := shaper.reach:
+            tally.reach = Reach(*reach, self._reading)
         if shaper.early:
             tally.ahead, tally.latest = shaper.early, shaper.times.latest
         if problem := of_other_times(shaper, tally.place):

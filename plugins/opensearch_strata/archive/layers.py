@@ -141,8 +141,13 @@ class _Unpacking:
             self._notes.append(sentence)
 
     def _files(self, files: Iterator[Iterator[bytes]], layer: str, depth: int) -> Iterator[bytes]:
+        """The members of an archive. Damage of one costs those behind it in a tar file; the directory of a zip file
+        says where the next one begins."""
         begins_line = True
-        for file in files:
+        first: Damaged | None = None
+        while (file := _next_of(files, first)) is not None:
+            if first:
+                first.at_end = False
             unpacked = Source(self._limited(file, layer, depth))
             if unpacked.head(4) == _APPLE_DOUBLE:
                 self._note(f"A member of the {layer} file holds attributes of macOS and was left out.")
@@ -154,8 +159,12 @@ class _Unpacking:
                     begins_line = block.endswith(b"\n")
                     yield block
             except Damaged as damage:
-                damage.at_end = damage.at_end and next(files, None) is None
-                raise
+                if layer != "zip":
+                    damage.at_end = damage.at_end and next(files, None) is None
+                    raise
+                first = first or damage
+        if first:
+            raise first
 
     def _limited(self, blocks: Iterator[bytes], name: str, depth: int) -> Iterator[bytes]:
         """Blocks out of a layer, as many as are allowed."""
@@ -171,6 +180,16 @@ class _Unpacking:
                     f"of the object that were read."
                 )
             yield block
+
+
+def _next_of(files: Iterator[Iterator[bytes]], damage: Damaged | None) -> Iterator[bytes] | None:
+    """The next member; where one was damaged before, that is the cause of all that is wrong behind it."""
+    try:
+        return next(files, None)
+    except Damaged:
+        if damage:
+            return None
+        raise
 
 
 def _with_cause(source: Source, content: Iterator[bytes]) -> Iterator[bytes]:

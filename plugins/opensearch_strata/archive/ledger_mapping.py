@@ -42,6 +42,7 @@ PROPERTIES: dict[str, Any] = {
     "marks": _OPAQUE,
     "ahead": _LONG,
     "latest": _LONG,
+    "reach": _OPAQUE,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

@@ -51,6 +51,19 @@ class Counts:
         return self.read == self.created + self.existed + self.filtered + self.dead
 
 
+class Reach(NamedTuple):
+    """Event times between which a load took every event that its object has: none lies between its range and these.
+
+    :param start: epoch milliseconds, inclusive
+    :param end: likewise, exclusive
+    :param definition: by which the times were read, see :func:`~opensearch_strata.archive.event_times.reading_of`
+    """
+
+    start: int
+    end: int
+    definition: str
+
+
 class DayMark(NamedTuple):
     """What a raw day was like before a load sent it its first document.
 
@@ -74,6 +87,7 @@ class Loaded:
     :param ahead: documents that are later than the object's key allowed
     :param latest: up to when it did by the definition of that time, epoch milliseconds; 0 without such documents
     :param marks: raw index -> what it was like before; none on Serverless, and of loads from before marks were kept
+    :param reach: None where it is not known, and of loads from before it was kept
     """
 
     span: Span
@@ -85,21 +99,33 @@ class Loaded:
     marks: Mapping[str, DayMark] = field(default_factory=dict)
     ahead: int = 0
     latest: int = 0
+    reach: Reach | None = None
 
     @property
     def indices(self) -> set[str]:
         """The raw days with documents of it."""
         return self.days.keys() | self.there.keys()
 
+    def holds_for(self, wanted: Span, definition: str) -> Span:
+        """Event times for which the load leaves nothing to do, if a range is wanted: its own, and in a wider range
+        those around it that the object has no events of.
+
+        :param definition: by which times would be read now; another one may find other times
+        """
+        is_within = wanted[0] <= self.span[0] and self.span[1] <= wanted[1]
+        if is_within and self.reach and self.reach.definition == definition:
+            return self.reach.start, self.reach.end
+        return self.span
+
 
 @dataclass(frozen=True)
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there``, ``samples``, ``causes`` and ``marks`` (see :class:`Loaded`) are about the records below
-    ``resume`` while the row is running, and about the whole object when it is done. An attempt that was interrupted is
-    thus continued without counting twice; documents that it had created beyond ``resume`` are already there for the
-    next one.
+    Counts, ``days``, ``there``, ``samples``, ``causes``, ``marks`` and ``reach`` (see :class:`Loaded`) are about the
+    records below ``resume`` while the row is running, and about the whole object when it is done. An attempt that was
+    interrupted is thus continued without counting twice; documents that it had created beyond ``resume`` are already
+    there for the next one.
 
     :param size: bytes in S3
     :param span: event times that the latest attempt is about
@@ -137,6 +163,7 @@ class ObjectRow:
     marks: Mapping[str, DayMark] = field(default_factory=dict)
     ahead: int = 0
     latest: int = 0
+    reach: Reach | None = None
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -161,6 +188,7 @@ class ObjectRow:
             self.marks,
             self.ahead,
             self.latest,
+            self.reach,
         )
 
     @property
@@ -173,17 +201,23 @@ class ObjectRow:
         """The raw days that it names."""
         return self.earlier.keys() | self.current.indices.union(*(load.indices for load in self.loads))
 
-    def is_done_for(self, span: Span) -> bool:
-        """Whether nothing is left to load of a range."""
-        return cover((load.span for load in self.finished), span)
+    def is_done_for(self, span: Span, definition: str = "") -> bool:
+        """Whether nothing is left to load of a range.
 
-    def loaded_for(self, span: Span) -> tuple[Loaded, ...]:
+        :param definition: by which it would be read, see :meth:`Loaded.holds_for`; empty: only what loads were for
+            counts, and nothing of what they saw beyond
+        """
+        return cover((load.holds_for(span, definition) for load in self.finished), span)
+
+    def loaded_for(self, span: Span, definition: str = "") -> tuple[Loaded, ...]:
         """The loads by which it is done for a range, none if it is not. One that covers it alone is enough; of several
         such, the one that was about little else."""
-        alone = [load for load in self.finished if cover([load.span], span)]
+        alone = [load for load in self.finished if cover([load.holds_for(span, definition)], span)]
         if alone:
             return (min(alone, key=lambda load: load.span[1] - load.span[0]),)
-        return tuple(load for load in self.finished if meet(load.span, span)) if self.is_done_for(span) else ()
+        if not self.is_done_for(span, definition):
+            return ()
+        return tuple(load for load in self.finished if meet(load.span, span))
 
 
 @dataclass(frozen=True)
@@ -304,6 +338,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
             {"causes": {why: [cause.records, cause.first] for why, cause in load.causes.items()}} if load.causes else {}
         ),
         **({"ahead": load.ahead, "latest": load.latest} if load.ahead else {}),
+        **({"reach": list(load.reach)} if load.reach else {}),
         **({"marks": {index: list(mark) for index, mark in load.marks.items()}} if load.marks else {}),
     }
 
@@ -319,7 +354,8 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     marks = {index: DayMark(*mark) for index, mark in source.get("marks", {}).items()}
     causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
     ahead = source.get("ahead", 0), source.get("latest", 0)
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks, *ahead)
+    reach = Reach(*source["reach"]) if "reach" in source else None
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks, *ahead, reach)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

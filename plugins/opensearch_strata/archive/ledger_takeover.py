@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opensearch_strata.archive.causes import summed
-from opensearch_strata.archive.ledger_rows import DayMark, Loaded, ObjectRow
+from opensearch_strata.archive.ledger_rows import DayMark, Loaded, ObjectRow, Reach
 from opensearch_strata.archive.spans import Span, touch
 
 MOST_DEATHS = 2
@@ -130,4 +130,12 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         ahead=one.ahead + other.ahead,
         latest=max(one.latest, other.latest),
         marks={**other.marks, **one.marks},  # the older ones: what was deleted since then counts
+        reach=_joined_reach(one.reach, other.reach),
     )
+
+
+def _joined_reach(one: Reach | None, other: Reach | None) -> Reach | None:
+    """Of two loads whose ranges touch; what one of them did not look at is not known of both."""
+    if one is None or other is None or one.definition != other.definition:
+        return None
+    return Reach(min(one.start, other.start), max(one.end, other.end), one.definition)

@@ -18,6 +18,7 @@ from opensearch_strata.amounts import counted
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.disk import copies, free_below_watermark
 from opensearch_strata.archive.estimate import Estimate, Room, estimate, rate_of
+from opensearch_strata.archive.event_times import reading_of
 from opensearch_strata.archive.held_days import days_held
 from opensearch_strata.archive.keys import REASONS, Reason
 from opensearch_strata.archive.ledger_takeover import lost_days, without_days
@@ -206,7 +207,7 @@ def make_plan(
         raise DefinitionError(f"{error}.") from None
     span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
     listing = Listing(s3, source_url, dataset.intake, *span, letters)
-    found = _not_loaded(listing, ledger, _NotLoaded(span, poorer_days, days_now), limits)
+    found = _not_loaded(listing, ledger, _NotLoaded(span, reading_of(dataset), poorer_days, days_now), limits)
     looked = sample(s3, dataset, found.objects, span) if found.objects else None
     return Plan(
         plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
@@ -261,6 +262,7 @@ class _NotLoaded:
     """What is left of a listing, and what earlier loads tell.
 
     :param span: event times that are to be loaded
+    :param definition: by which they are read
     :param poorer_days: raw days that have fewer documents than were created in them
     :param days_now: what raw days are like
     :param again: raw day whose objects are loaded again -> UUIDs of the indices into which they were loaded
@@ -271,6 +273,7 @@ class _NotLoaded:
     """
 
     span: Span
+    definition: str
     poorer_days: Collection[str]
     days_now: Mapping[str, DayMark | None]
     again: dict[str, set[str]] = field(default_factory=dict)
@@ -298,7 +301,7 @@ class _NotLoaded:
                 marks = (load.marks.get(index) for load in (row.current, *row.loads))
                 self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
             row = without_days(row, lost)
-        if row and row.is_done_for(self.span):
+        if row and row.is_done_for(self.span, self.definition):
             self.left_out = self.left_out.plus(listed.size)
         elif frozen:
             self.frozen = self.frozen.plus(listed.size)

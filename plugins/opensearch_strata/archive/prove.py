@@ -139,6 +139,7 @@ class _Found:
     """Sums over objects, and what is wrong with them."""
 
     latest_of: Callable[[Place], int]
+    definition: str = ""
     counts: Counts = field(default_factory=Counts)
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
@@ -180,6 +181,7 @@ def prove(
     later: Iterable[Place] = (),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
     latest_of: Callable[[Place], int] = lambda _: 0,
+    definition: str = "",
 ) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
@@ -187,13 +189,14 @@ def prove(
     :param later: objects that came since; what is loaded of them is proven, the others are counted
     :param is_retired: whether history carries a raw day, by index and UUID
     :param latest_of: up to when an object's key allows events by the definition as it is now, epoch milliseconds
+    :param definition: by which events are read now, as the plan had it; see :meth:`ObjectRow.is_done_for`
     :raises TransientError: a raw day cannot be read right now
     """
-    found = _Found(latest_of)
+    found = _Found(latest_of, definition)
     for part in _parts(places):
         _prove_part(client, ledger, found, part, ledger.rows(part), span)
     for part in _parts(later):
-        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span)}
+        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span, definition)}
         found.later += len(part) - len(rows)
         _prove_part(client, ledger, found, list(rows), rows, span)
     days = _prove_days(client, ledger, found, is_retired)
@@ -244,10 +247,10 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
 
     Whoever loads it for another range by now does not count.
     """
-    loads = row.loaded_for(span) if row else ()
+    loads = row.loaded_for(span, found.definition) if row else ()
     for load in loads:
         _add(found, place, load)
-    if row and row.is_done_for(span):
+    if row and row.is_done_for(span, found.definition):
         return loads
     if row is None:
         found.add_problem(_MISSING, f"{place}")

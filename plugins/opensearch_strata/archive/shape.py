@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from opensearch_strata.archive.event_times import EventTimes, NoTime, OutOfRange
+from opensearch_strata.archive.event_times import EVER, EventTimes, NoTime, OutOfRange
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.fields import BadValue, FieldRules, Fields, as_text, dumped, remove
 from opensearch_strata.archive.formats import strata
@@ -107,6 +107,8 @@ class Shaper:
         """Events with a time, and those of them whose times are not looked for in this object."""
         self.first_stray: int | None = None
         """Time of the first of them, epoch milliseconds."""
+        self._before, self._behind = EVER  # the span's neighbours: the last event before it, the first one behind it
+        self._is_sure = not self.times.are_of_the_span
         self._timestamp = dataset.raw.timestamp
         self._is_nested = "." in self._timestamp
         self._metadata = dataset.intake.metadata
@@ -185,6 +187,12 @@ class Shaper:
         return self._documents
 
     @property
+    def reach(self) -> tuple[int, int] | None:
+        """Epoch milliseconds between which no event lies but those of the span, start inclusive, end exclusive, by all
+        that was read; None where another span might find other times."""
+        return (self._before, self._behind) if self._is_sure else None
+
+    @property
     def problem(self) -> str:
         """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
         nearly all documents are later than their object. A sentence, or an empty text."""
@@ -199,17 +207,27 @@ class Shaper:
         )
 
     def _count(self, time: int) -> None:
+        self._see(time)
         self.timed += 1
         if not self._earliest <= time < self._latest:
             self.strays += 1
             if self.first_stray is None:
                 self.first_stray = time
 
+    def _see(self, time: int) -> None:
+        if time < self._start:
+            self._before = max(self._before, time + 1)
+        elif time >= self._end:
+            self._behind = min(self._behind, time)
+
     def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
         """A document of an archive of our own, as it was."""
         time = None
         try:
             time = self.times.archived(source)
+            self._see(time)
+            if self.times.formats:  # of several ways to read it, the one that gives a day that is asked for
+                self._is_sure = False
             if not self._start <= time < self._end:
                 return None
             second = self._seconds[time // 1000]
@@ -233,6 +251,8 @@ class Shaper:
             known_id = document_id(second.stamp, digest)
         index = second.index if second else ""
         reason = _REASONS[type(fault)]
+        if isinstance(fault, OutOfRange):  # which depends on the days that are asked for
+            self._is_sure = False
         return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
 
     def _stream_of(self, origin: Origin) -> _Stream:

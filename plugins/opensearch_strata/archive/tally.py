@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger_rows import Counts, DayMark, ObjectRow
+from opensearch_strata.archive.ledger_rows import Counts, DayMark, ObjectRow, Reach
 from opensearch_strata.archive.ledger_takeover import counted_anew
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class Tally:
         self.bytes_in = 0
         self.ahead = self.latest = 0
         """Documents that are later than the object's key allows, and up to when it does; known when it is read."""
+        self.reach: Reach | None = None
+        """Known when the whole object is read, if at all."""
         self.seconds = 0.0
         self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
         self._letters = letters
@@ -223,6 +225,7 @@ class Tally:
             layers=self.layers,
             ahead=self.ahead,
             latest=self.latest,
+            reach=self.reach,
             bytes_in=self.bytes_in,
             seconds=self._certain.seconds + self.seconds,
             seq_no=self.row.seq_no,

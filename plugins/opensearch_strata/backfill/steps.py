@@ -15,7 +15,7 @@ from uuid import uuid4
 from opensearch_strata.amounts import counted
 from opensearch_strata.archive import loading_settings
 from opensearch_strata.archive.causes import told
-from opensearch_strata.archive.event_times import EventTimes
+from opensearch_strata.archive.event_times import EventTimes, reading_of
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.held_days import days_held, ranges_of
 from opensearch_strata.archive.ledger import Ledger
@@ -207,7 +207,8 @@ def prove_plan(
     def latest_of(place: Place) -> int:
         return EventTimes(dataset, place.key, None, None).latest
 
-    return prove(client, ledger, planned(), ref.span, later, partial(is_retired, client, dataset), latest_of)
+    retired = partial(is_retired, client, dataset)
+    return prove(client, ledger, planned(), ref.span, later, retired, latest_of, reading_of(dataset))
 
 
 def _planned_at(plan_id: str) -> int:
