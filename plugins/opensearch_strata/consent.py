@@ -67,6 +67,11 @@ def consent_of(dataset: Dataset) -> Consent:
 
 def request(dataset: Dataset) -> str:
     """The question that a run asks which may not delete yet, behind the table of what it would delete."""
+    if not consent_of(dataset).asked:
+        return (
+            f"Nothing of {dataset.name} is deleted: cycle.delete is false. The table shows which raw days would leave; "
+            f"if they are to, set it to true in the dataset, and the next run gives the line that confirms it."
+        )
     return (
         f"Nothing was deleted. If these days, and from now on every day that leaves this window, may go, put this line "
         f'below `cycle:` of {dataset.name}: delete_confirmed: "{confirmation(dataset)}"'

@@ -127,7 +127,7 @@ def question(dataset: Dataset, *, any_expired: bool, shown: bool, deleted: bool 
         return ""
     if deleted:
         return f"The word for deletions was changed after this run had deleted what the table says. {consent.sentence}"
-    return request(dataset) if consent.asked and shown else consent.sentence
+    return request(dataset) if shown else consent.sentence
 
 
 def _days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, DayCoverage], str]:

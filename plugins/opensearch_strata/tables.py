@@ -165,6 +165,7 @@ def report_table(report: CycleReport) -> Table:
         *([("would be deleted", some_names(report.would_delete))] if report.would_delete else []),
         *((f"kept {index}", reason) for index, reason in report.kept.items()),
         *([("wait for another run", report.waiting)] if report.waiting else []),
+        *([("in the window without all rows", some_names(report.uncondensed))] if report.uncondensed else []),
     ]
     return Table(f"Cycle of {report.day}", ("", "found"), rows)
 

@@ -102,10 +102,7 @@ class Run:
 
         with create_session() as session:
             found = session.execute(rows).scalars().first()
-        try:
-            return json.loads(found.value) if isinstance(found.value, str) else found.value
-        except ValueError:  # a text that was read already
-            return found.value
+        return found.value
 
     def label(self, task: str) -> str:
         """What the grid calls a mapped task."""

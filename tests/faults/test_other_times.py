@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from local.cloudwatch import data_record, log_event
 from opensearch_strata.archive.prove import prove
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events
@@ -65,3 +67,52 @@ def test_an_object_is_read_again_once_the_definition_is_right(archive: Archive):
     archive.dataset = archive.dataset.model_copy(update={"intake": intake})
     archive.load().require_success()
     assert failed(archive) == {}
+
+
+def of_lines(days: list[str]) -> bytes:
+    """Lines with a date in a text, of one second after the other."""
+    lines = (f'{{"@timestamp": "{day} 00:{n // 60 % 60:02}:{n % 60:02}", "n": {n}}}\n' for n, day in enumerate(days))
+    return "".join(lines).encode()
+
+
+def stating(archive: Archive, **intake: object) -> None:
+    changed = archive.dataset.intake.model_copy(update=intake)
+    archive.dataset = archive.dataset.model_copy(update={"intake": changed})
+
+
+@pytest.mark.parametrize("share", [1, 30, 90])
+def test_a_minority_with_day_and_month_exchanged_is_no_success(archive: Archive, share: int):
+    """2024-05-06 is a date in both orders; the first format is tried first."""
+    stating(archive, timestamp_format=["%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+    archive.put(of_lines(["06/05/2024"] * share + ["2024-05-06"] * (100 - share)))
+    archive.load().require_success()
+    (named,) = failed(archive)["objects in quarantine"]
+    assert f"{share} of 100 events of s3://" in named
+    assert f"With day and month exchanged, {share} would be" in named
+    stating(archive, timestamp_format=["%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
+    archive.load().require_success()
+    assert failed(archive) == {}
+    assert archive.rows()[0].counts.created + archive.rows()[0].counts.existed == 100
+
+
+def test_more_events_of_other_days_than_come_late_are_no_success(archive: Archive):
+    stating(archive, timestamp_format="%Y-%m-%d %H:%M:%S")
+    archive.put(of_lines(["2024-05-06"] * 94 + ["2024-03-27"] * 6))
+    archive.load().require_success()
+    (named,) = failed(archive)["objects in quarantine"]
+    assert "6 of 100 events of s3://" in named
+    assert "the first of 2024-03-27T00:01:34.000Z" in named
+    assert archive.rows()[0].counts.created == 94
+    stating(archive, late="60d")
+    archive.load().require_success()
+    assert failed(archive) == {}
+
+
+def test_a_few_events_that_came_too_late_are_told_and_the_rest_is_proven(archive: Archive):
+    stating(archive, timestamp_format="%Y-%m-%d %H:%M:%S")
+    archive.put(of_lines(["2024-05-06"] * 97 + ["2024-03-27"] * 3))
+    archive.load().require_success()
+    assert failed(archive) == {}
+    (row,) = archive.rows()
+    assert (row.state, row.counts.filtered) == ("done", 3)
+    assert "3 of 100 events of s3://" in row.error

@@ -201,6 +201,19 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
     assert shell.json(f"verify {name} {DAY}")["rows"] == report["rows"]
 
 
+def test_a_cycle_names_the_days_of_the_window_that_nobody_condensed(shell: Shell) -> None:
+    stream = shell.stream()
+    forgotten, condensed, _ = days = days_before(DAY, 3)
+    for day in days:
+        stream.fill(day, count=30)
+    stream.condense(condensed)
+    told = " ".join(shell.run(f"cycle {stream.dataset.name} {DAY}").stdout.replace("|", " ").split())
+    index = stream.dataset.raw_index(forgotten)
+    assert f"in the window without all rows {index} " in told
+    assert f"Raw days in the window that no rows carry, or not all: {index}. Condense each: strata condense" in told
+    assert stream.dataset.raw_index(condensed) not in told
+
+
 def test_a_cycle_whose_day_cannot_even_be_read_still_retires(shell: Shell) -> None:
     stream = shell.stream(raw={"window_days": 1})
     old = DAY - timedelta(days=1)

@@ -19,8 +19,9 @@ from opensearch_strata.archive.load import LoadSettings
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.archive.prove import BackfillProof, DayProof
 from opensearch_strata.backfill.plans import PlanRef, plan_backfill
-from opensearch_strata.backfill.steps import load, prove_plan, verdict, write_plan
-from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of, same
+from opensearch_strata.backfill.settle import settle_day
+from opensearch_strata.backfill.steps import end, load, prove_plan, verdict, write_plan
+from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 
 NEXT, AFTER = DAY + timedelta(days=1), DAY + timedelta(days=2)
@@ -243,6 +244,25 @@ def test_a_neighbour_that_is_dropped_takes_nothing_along(
     assert planned(target, archive, DAY, DAY) == 0
     assert_proven(target, other.whole(), {NEXT: EACH}, {})
     assert planned(target, archive, DAY, DAY) == 0
+
+
+def test_a_run_is_proven_though_another_one_condensed_and_dropped_a_day_of_both(
+    target: Stream, archive: Archive, sent: list[Document]
+) -> None:
+    one, other = Run(target, archive, DAY, NEXT), Run(target, archive, NEXT, AFTER)
+    assert one.whole().holds
+    other.plan()
+    other.load()
+    for row in ledger_of(target.client, target.dataset.name, "settings"):
+        for user in row["users"]:
+            end(target.client, target.dataset, user["owner"])
+    now = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
+    assert settle_day(target.client, target.dataset, NEXT, "condense_and_drop", now).outcome == "dropped"
+    proof = other.prove()
+    assert proof.holds, verdict(proof)
+    assert [day.verdict for day in proof.days] == ["retired (condensed and proven)", "verified"]
+    again = Run(target, archive, NEXT, NEXT).whole()
+    assert_proven(target, again, {NEXT: EACH}, {})
 
 
 def test_what_a_quarantined_object_created_stays_known(target: Stream, archive: Archive, sent: list[Document]) -> None:

@@ -29,12 +29,14 @@ def test_a_fourth_layer_is_refused() -> None:
         unpacked(data)
 
 
-@pytest.mark.parametrize("name", sorted(PACKS.keys() - {"tar"}))  # a tar alone makes nothing smaller
+@pytest.mark.parametrize("name", sorted(PACKS))
 def test_a_bomb_is_stopped_by_its_ratio(name: str) -> None:
     data = PACKS[name](bytes(2**22) if name != "hadoop-snappy" else b"\1" * 2**22)
+    if name == "tar":  # which alone makes nothing smaller
+        data = gzip.compress(data)
     with pytest.raises(TooLarge, match="for each of the"):
         unpacked(data, limits=Limits(ratio=10, free=2**20))
-    unpacked(data, limits=Limits(ratio=10, free=2**22))
+    unpacked(data, limits=Limits(ratio=10, free=2**22 + 2**14))  # a tar file has headers and padding
 
 
 @pytest.mark.parametrize(("name", "unpack"), [("gzip", gunzipped), ("zstd", unzstandard), ("bzip2", bunzipped)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -127,6 +127,22 @@ class EventTimes:
         """
         if time is not None and not self.is_likely(time):
             raise OutOfRange(_far("the one that is stated beside it,", time))
+
+    def is_days_off(self, time: int) -> bool:
+        """Whether it is more than a day beyond what the object's key allows: what came late is mostly nearer."""
+        return not self.earliest - _DAY <= time < self.latest + _DAY
+
+    def fits_exchanged(self, time: int) -> bool:
+        """Whether it would be a time of this object if day and month changed places, as where a format has them in the
+        wrong order.
+
+        :param time: that the object does not allow
+        """
+        with suppress(ValueError, OverflowError, OSError):
+            read = datetime.fromtimestamp(time / 1000, self._zone)
+            other = read.replace(month=read.day, day=read.month).timestamp() * 1000
+            return self.earliest <= other < self.latest
+        return False
 
     def _read(self, value: Any) -> int | None:
         """By the first format that gives a likely time, else by the first that gives one at all."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _JUDGED_FROM = 1000  # events after which an object of too many dead letters is left before its end
 _JUDGED_EVERY = 100  # dead letters
+_MOST_LATE = 0.05  # of an object's events; fewer came late, more are misread, or intake.late says too little
 
 
 class Poisoned(Exception):  # noqa: N818 - reads as what is so
@@ -74,7 +75,8 @@ class Ingest:
         """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
         those of the next object: see :meth:`flush`.
 
-        :returns: how it was cut off, or that its manifest does not name it, in sentences; or an empty text
+        :returns: how it was cut off, that its manifest does not name it, or that a few of its events are of another
+            time, in sentences; or an empty text
         :raises Poisoned: it holds nothing, or too much that cannot be loaded, or its rest cannot be read, or it is not
             what its manifest says
         :raises TakenOver: it is not ours any more
@@ -86,8 +88,8 @@ class Ingest:
         )
         started = time.monotonic()
         try:
-            self._load(tally, reading)
-            return self._checked(tally.place, reading)
+            strays = self._load(tally, reading)
+            return _joined(self._checked(tally.place, reading), strays)
         except (TooLarge, Unproven) as error:
             raise Poisoned(_joined(reading.damage, f"{error}")) from error
         finally:
@@ -102,7 +104,8 @@ class Ingest:
             body, self._body = self._body, Body(self._body.with_ids)
             self._send(body)
 
-    def _load(self, tally: Tally, reading: Reading) -> None:
+    def _load(self, tally: Tally, reading: Reading) -> str:
+        """Returns what is to be said of events that came late, in sentences."""
         shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken, first = tally.row.resume, -1, 0, ""
         portion: Portion | None = None
@@ -136,8 +139,10 @@ class Ingest:
             tally.reach = Reach(*reach, self._reading)
         if shaper.early:
             tally.ahead, tally.latest = shaper.early, shaper.times.latest
-        if problem := of_other_times(shaper, tally.place):
-            raise Poisoned(problem)
+        strays = of_other_times(shaper, tally.place)
+        if strays and are_misread(shaper):
+            raise Poisoned(strays)
+        return strays
 
     def _checked(self, place: Place, reading: Reading) -> str:
         """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""
@@ -200,21 +205,40 @@ def _joined(*sentences: str | None) -> str:
 
 
 def of_other_times(shaper: Shaper, place: Place) -> str:
-    """Why the times of an object's events cannot be believed, in sentences; empty if they can.
+    """What is to be said of an object that holds events of other times than its arrival allows, in sentences; empty if
+    it does not.
 
-    Whoever plans looks for events by the arrival of objects. Where most events of an object are from another time than
-    its arrival allows, a unit or a zone is wrong, and those of the days that are asked for lie where nobody looks.
+    Whoever plans looks for events by the arrival of objects. Where events of an object are from another time, a unit, a
+    format or a zone is wrong, and those of the days that are asked for lie where nobody looks; or they came too late,
+    and nobody finds them for their own days.
     """
-    if shaper.documents or 2 * shaper.strays <= shaper.timed or shaper.first_stray is None:
+    if shaper.first_stray is None or not (shaper.left_out or _are_exchanged(shaper)):
         return ""
     first, last = shaper.times.earliest, shaper.times.latest
+    none = "" if shaper.documents else ", and none is of the days asked for"
+    exchanged = (
+        f" With day and month exchanged, {shaper.exchanged:,} would be: see to their order in intake.timestamp_format."
+        if shaper.exchanged
+        else ""
+    )
     return (
         f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} are of other times than its key allows, the "
         f"first of {_shown(shaper.first_stray)}: it was to hold events from {_shown(first)} to {_shown(last)}, as the "
-        f"key, intake.early and intake.late say, and none is of the days asked for. If the times are right, raise "
+        f"key, intake.early and intake.late say{none}.{exchanged} If the times are right, raise "
         f"intake.late or intake.early, or state intake.layout_time_zone; else state their unit, format or zone "
         f"(intake.timestamp_format, intake.log_time_zone)."
     )
+
+
+def are_misread(shaper: Shaper) -> bool:
+    """Whether times of an object cannot be believed: too many are of another time to be events that came late."""
+    if shaper.documents:
+        return shaper.left_out > _MOST_LATE * shaper.timed or _are_exchanged(shaper)
+    return 2 * shaper.strays > shaper.timed or _are_exchanged(shaper)
+
+
+def _are_exchanged(shaper: Shaper) -> bool:
+    return 2 * shaper.exchanged > shaper.strays
 
 
 def _shown(milliseconds: int) -> str:

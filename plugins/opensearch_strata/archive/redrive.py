@@ -115,7 +115,7 @@ def dead_letters_of(dataset: Dataset, url: str | None = None) -> str:
     )
 
 
-def redrive(
+def load_letters(
     s3: BaseClient,
     client: OpenSearch,
     dataset: Dataset,

@@ -103,8 +103,9 @@ class Shaper:
         self._start, self._end = self.times.start, self.times.end
         self._earliest, self._latest = self.times.earliest, self.times.latest
         self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
-        self.timed = self.strays = 0
-        """Events with a time, and those of them whose times are not looked for in this object."""
+        self.timed = self.strays = self.left_out = self.exchanged = 0
+        """Events with a time; those of them whose times are not looked for in this object; of these, those that are
+        days off and not of the span, and those that would be looked for with day and month exchanged."""
         self.first_stray: int | None = None
         """Time of the first of them, epoch milliseconds."""
         self._before, self._behind = EVER  # the span's neighbours: the last event before it, the first one behind it
@@ -213,6 +214,9 @@ class Shaper:
             self.strays += 1
             if self.first_stray is None:
                 self.first_stray = time
+            if self.times.is_likely(time):
+                self.left_out += not self._start <= time < self._end and self.times.is_days_off(time)
+                self.exchanged += self.times.fits_exchanged(time)
 
     def _see(self, time: int) -> None:
         if time < self._start:

@@ -53,6 +53,11 @@ def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, p
     return deleted
 
 
+def given_back_later(error: Exception) -> str:
+    """What is to be said where :func:`end_load` fails beside a cause that is told by itself."""
+    return f"The settings of the raw days are given back by the next run. {explain(error)}"
+
+
 def delete_if_empty(client: OpenSearch, index: str, is_ours_alone: Callable[[], bool]) -> bool:
     """Delete an index by its exact name if it holds no document; writes are blocked between count and deletion.
 

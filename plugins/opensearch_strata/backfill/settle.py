@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
-from opensearch_strata.archive.ledger import Ledger
 from opensearch_strata.backfill.then import Then
 from opensearch_strata.cycle import nothing_to_condense, require_proven
 from opensearch_strata.days import day_of, newest_complete, newest_expired, require_complete
@@ -71,8 +70,7 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
         note = f"{proven.index} is inside {window}, so it stays raw."
         return Settled(day, "condensed", proven.documents, proof.rows, note)
     retire(client, dataset, proven, newest, dry_run=False)
-    # Its objects are to be loaded again if the day is wanted again.
-    Ledger(client, dataset.name).forget_days([proven.index])
+    # The ledger keeps what was loaded into it: another run may still prove that, and a plan sees that the day is gone.
     return Settled(day, "dropped", proven.documents, proof.rows)
 
 

@@ -24,8 +24,7 @@ from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.progress import Progress
 from opensearch_strata.archive.prove import BackfillProof, Check, prove
 from opensearch_strata.archive.ready_days import ReadyDays
-from opensearch_strata.archive.redrive import Redriven
-from opensearch_strata.archive.redrive import redrive as load_letters
+from opensearch_strata.archive.redrive import Redriven, load_letters
 from opensearch_strata.backfill.empty_days import end_load
 from opensearch_strata.backfill.plans import PlanRef, is_beyond_raw, is_retired
 from opensearch_strata.errors import Refused
@@ -147,7 +146,7 @@ def redrive(
     """Load dead letters again, into raw days that are registered, made and put in order as those of a backfill.
 
     :param dead_letters_url: s3://bucket/prefix/ of all dead letters
-    :raises Refused: see :func:`~opensearch_strata.archive.redrive.redrive`
+    :raises Refused: see :func:`~opensearch_strata.archive.redrive.load_letters`
     :raises TransientError: likewise
     """
 

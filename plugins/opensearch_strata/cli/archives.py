@@ -141,8 +141,9 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str,
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
+    from opensearch_strata.backfill.empty_days import given_back_later
     from opensearch_strata.backfill.steps import end, forget, prepare
-    from opensearch_strata.errors import StrataError, explain
+    from opensearch_strata.errors import StrataError
     from opensearch_strata.processes import this_process
 
     try:
@@ -154,7 +155,7 @@ def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str,
             end(client, definition, owner, process=this_process(), serverless=serverless)
             forget(client, definition, ref, serverless=serverless)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
-            note(f"The settings of the raw days are given back by the next run. {explain(error)}")
+            note(given_back_later(error))
         raise
     if removed := end(client, definition, owner, process=this_process(), serverless=serverless):
         note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")

@@ -145,6 +145,9 @@ def cycle(
 
         print_table(report_table(run.report))
         say(run.report.verdict)
+        if behind := run.report.uncondensed:
+            cure = f"strata condense {definition.name} DAY"
+            say(f"Raw days in the window that no rows carry, or not all: {some_names(behind)}. Condense each: {cure}.")
         if run.report.asks and not apply:
             say(run.report.asks)
     if run.problem:

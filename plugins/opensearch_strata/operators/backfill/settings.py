@@ -45,13 +45,14 @@ class PrepareOperator(PlannedOperator):
     def _give_back(self, owner: str) -> None:
         from opensearchpy import OpenSearchException
 
+        from opensearch_strata.backfill.empty_days import given_back_later
         from opensearch_strata.backfill.steps import end
-        from opensearch_strata.errors import StrataError, explain
+        from opensearch_strata.errors import StrataError
 
         try:
             end(self.client, self.dataset, owner, serverless=self.serverless)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which fails the task
-            self.log.warning("The settings of the raw days are given back by the next backfill. %s", explain(error))
+            self.log.warning("%s", given_back_later(error))
 
 
 class RestoreOperator(PlannedOperator):
