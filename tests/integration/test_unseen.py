@@ -190,13 +190,50 @@ def test_documents_older_than_the_mapping_hold_the_day_however_many_came_first_w
     assert_held(stream, "hold 'late' in their source alone: its mapping did not know the field when they came")
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("field", ["late", "a.late"])
+def test_documents_older_than_a_switch_of_dynamic_hold_the_day(
+    make_stream: StreamFactory, field: str, named: bool
+) -> None:
+    stream = make_stream(metrics=metric(field))
+    create(stream, {**types(a={"type": "object"}), "dynamic": False}, [HEAD] * 3 + [{**HEAD, field: 1.5}])
+    body: dict[str, Any] = {"dynamic": True, **({"properties": {field: {"type": "double"}}} if named else {})}
+    stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=body)
+    stream.write([{**HEAD, field: 2.5}, HEAD])
+    assert_held(stream, f"hold {field!r} in their source alone: its mapping did not know the field when they came")
+
+
+@pytest.mark.parametrize("field", ["device", "@timestamp"])
+def test_documents_older_than_the_mapping_of_a_group_or_the_time_hold_the_day(
+    make_stream: StreamFactory, field: str
+) -> None:
+    stream = make_stream()
+    known = {name: body for name, body in types()["properties"].items() if name != field}
+    create(stream, {"properties": known, "dynamic": False}, [HEAD])
+    body = {"dynamic": True, "properties": {field: {"type": TYPES[field]}}}
+    stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=body)
+    stream.write([HEAD])
+    assert_held(stream, f"hold {field!r} in their source alone")
+
+
+def test_documents_older_than_a_copy_hold_the_day(make_stream: StreamFactory) -> None:
+    """Switched on, off and on again: age alone does not tell."""
+    stream = make_stream(metrics=metric("copy"))
+    create(stream, types(copy={"type": "double"}), [HEAD])
+    index = stream.dataset.raw_index(DAY)
+    for copies in ({"copy_to": ["copy"]}, {}, {"copy_to": ["copy"]}):
+        stream.client.indices.put_mapping(index=index, body={"properties": {"v": {"type": "double", **copies}}})
+        stream.write([HEAD] * 2000 + [{**HEAD, "v": 1.0}])
+    assert_held(stream, "hold 'copy' in their source alone", "copy_to that was added later")
+
+
 def test_documents_older_than_a_multi_field_hold_the_day(make_stream: StreamFactory) -> None:
     stream = make_stream({**TYPES, "name": "text"}, history={"group_by": ["name.keyword"]})
     stream.write([{**HEAD, "name": "early"}])
     body = {"properties": {"name": {"type": "text", "fields": {"keyword": {"type": "keyword"}}}}}
     stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=body)
     stream.write([{**HEAD, "name": "late"}, {"@timestamp": HEAD["@timestamp"]}])
-    assert_held(stream, "hold 'name.keyword' in their source alone", "or a multi-field that was added later")
+    assert_held(stream, "hold 'name.keyword' in their source alone", "a multi-field or copy_to that was added later")
 
 
 @pytest.mark.parametrize("others", [[["ok"]], [["ok", "fine"]] * 2])

@@ -83,14 +83,17 @@ class Hiding:
     """Of which fields documents may hold a value that only their source knows.
 
     :param beyond: those with ``ignore_above``: field -> its path in the source
-    :param unmapped: those below ``dynamic: false``, and the further forms of a field (``fields``), where a document may
-        be older than the field's mapping: the same
+    :param unmapped: every field, as a document may be older than the field's mapping: field -> the paths in the source
+        that its values come from, those that are copied to it (``copy_to``) included
+    :param anywhere: those of ``unmapped`` that a document of any age may lack: ``copy_to`` may have been switched off
+        and on, the rest of a mapping only ever grows
     :param limits: of those with ``ignore_above``: the longest value that the mapping takes, in UTF-16 units
     """
 
     beyond: Mapping[str, Sequence[str]]
-    unmapped: Mapping[str, Sequence[str]]
+    unmapped: Mapping[str, Sequence[Sequence[str]]]
     limits: Mapping[str, int]
+    anywhere: frozenset[str] = frozenset()
 
 
 NOTHING_HIDDEN = Hiding({}, {}, {})
@@ -102,19 +105,24 @@ def hiding(mappings: Body, fields: Sequence[str]) -> Hiding:
     :param fields: those that matter
     """
     beyond: dict[str, Sequence[str]] = {}
-    unmapped: dict[str, Sequence[str]] = {}
+    unmapped: dict[str, Sequence[Sequence[str]]] = {}
     limits: dict[str, int] = {}
+    copied = list(_copied(mappings))
     for field in fields:
         trace = _trace(mappings, field)
         if trace.complete and "ignore_above" in trace.steps[-1][1]:
             beyond[field] = _source_path(trace, field)
             limits[field] = int(trace.steps[-1][1]["ignore_above"])
-        dynamic: Any = mappings.get("dynamic", "true")
-        for _, body in trace.steps:
-            dynamic = body.get("dynamic", dynamic)
-        if str(dynamic).lower().startswith("false") or _is_further_form(trace):
-            unmapped[field] = _source_path(trace, field)
-    return Hiding(beyond, unmapped, limits)
+        unmapped[field] = [_source_path(trace, field), *(origin.split(".") for origin, to in copied if to == field)]
+    return Hiding(beyond, unmapped, limits, frozenset(fields) & {to for _, to in copied})
+
+
+def _copied(mappings: Body, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every field that is copied to another one, and that one."""
+    for name, body in mappings.get("properties", {}).items():
+        targets = body.get("copy_to", [])
+        yield from ((f"{path}{name}", to) for to in ([targets] if isinstance(targets, str) else targets))
+        yield from _copied(body, f"{path}{name}.")
 
 
 def _is_further_form(trace: _Trace) -> bool:

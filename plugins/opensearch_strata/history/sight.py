@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 # Documents of a shard whose source is looked into, where nothing says that a field holds lists.
 _SAMPLE = 2000
 
+# Operations that may overtake one another on their way into a shard; a thread of the server has one under way.
+_SLACK = 1000
+
+# Operations whose sources one search looks into at most.
+_STEP = 250_000
+
 
 @dataclass(frozen=True)
 class Unseen:
@@ -40,6 +46,7 @@ def unseen(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[Unseen]:
     """Values of the dataset's fields that only the source of documents knows."""
     fields = sorted(set(dataset.source_fields.values()))
     aggs: dict[str, Any] = {f"ignored {field}": {"filter": {"terms": {"_ignored": _names(field)}}} for field in fields}
+    aggs |= {f"without {field}": {"filter": _without(field)} for field in raw.hiding.unmapped}
     for field, path in raw.hiding.beyond.items():
         aggs[f"beyond {field}"] = {"filter": _without(field), "aggs": {"found": in_source_metric(path)}}
         aggs[f"values {field}"] = {"value_count": {"field": field}}
@@ -54,8 +61,10 @@ def unseen(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[Unseen]:
         without = sum(found[f"beyond {field}"]["found"]["value"])
         if beyond := without + _longer(client, raw, field, path, several):
             told.append(Unseen(field, beyond, _beyond(raw, field, beyond)))
-    for field, path in raw.hiding.unmapped.items():
-        if alone := _in_source_alone(client, raw, field, path):
+    for field in sorted(
+        raw.hiding.unmapped.keys() - {one.field for one in told}
+    ):  # what is ignored is in the source alone too
+        if found[f"without {field}"]["doc_count"] and (alone := _in_source_alone(client, raw, field)):
             told.append(Unseen(field, alone, _unmapped(raw, field)))
     return told
 
@@ -85,13 +94,37 @@ def _without(field: str) -> dict[str, Any]:
     return {"bool": {"must_not": {"exists": {"field": field}}}}
 
 
-def _in_source_alone(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str]) -> int:
-    """How many documents without a field have it in their source.
+def _in_source_alone(client: OpenSearch, raw: RawDay, field: str) -> int:
+    """How many documents without a field have it in their source, or what is copied to it.
 
-    Each of them is looked into: the mapping may be younger than any of them, and the first may well lack it.
+    A field once mapped stays so, whatever becomes of ``dynamic``. So in each shard only those that came before the
+    first document which has it can be older than its mapping, and each of these is looked into.
     """
-    body = {"size": 0, "query": _without(field), "aggs": {"found": in_source_metric(path)}}
-    return sum(PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]["found"]["value"])
+    alone = 0
+    aggs = {str(number): in_source_metric(path) for number, path in enumerate(raw.hiding.unmapped[field])}
+    for shard, newest in enumerate(raw.sequence):
+        first = None if field in raw.hiding.anywhere else _first_with(client, raw, field, shard)
+        end = newest + 1 if first is None else min(first + _SLACK, newest + 1)
+        for start in range(0, end, _STEP):  # sources are slow to read, and a search must end in time
+            part = {"range": {"_seq_no": {"gte": start, "lt": min(start + _STEP, end)}}}
+            body = {"size": 0, "query": {"bool": {"filter": [_without(field), part]}}, "aggs": aggs}
+            answer = PATIENTLY(decisive.search, client, raw.index, body, shard=shard)["aggregations"]
+            alone += sum(sum(one["value"]) for one in answer.values())
+    return alone
+
+
+def _first_with(client: OpenSearch, raw: RawDay, field: str, shard: int) -> int | None:
+    """Lowest sequence number of a shard's documents with a field; None if it has none."""
+    order = [{"_seq_no": "asc"}]
+    body = {
+        "size": 1,
+        "_source": False,
+        "query": {"exists": {"field": field}},
+        "sort": order,
+        "track_total_hits": False,
+    }
+    hits = PATIENTLY(decisive.search, client, raw.index, body, shard=shard)["hits"]["hits"]
+    return int(hits[0]["sort"][0]) if hits else None
 
 
 def _longer(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str], several: bool) -> int:
@@ -124,7 +157,8 @@ def _beyond(raw: RawDay, field: str, documents: int) -> str:
 def _unmapped(raw: RawDay, field: str) -> str:
     return (
         f"documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the field when they "
-        f"came (dynamic: false, or a multi-field that was added later); make the index anew under a mapping that has it"
+        f"came (dynamic: false, a multi-field or copy_to that was added later); make the index anew under a "
+        f"mapping that has it"
     )
 
 
