@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from opensearch_strata.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.intake import Intake, TimeZone
@@ -19,7 +19,6 @@ from opensearch_strata.strict import Strict
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
-FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$")]
 
 ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw"})
 SERVER_FIELDS = frozenset(
@@ -37,6 +36,15 @@ SERVER_FIELDS = frozenset(
     }
 )
 """https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and what a document's version is made of."""
+
+
+def _is_of_documents(field: str) -> str:
+    if field in SERVER_FIELDS:
+        raise ValueError(f"{field!r} is kept by the server itself; name a field of documents")
+    return field
+
+
+FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$"), AfterValidator(_is_of_documents)]
 
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
@@ -102,10 +110,6 @@ class History(Strict):
             raise ValueError("group_by names a field twice; name each once")
         if taken := ROW_FIELDS.intersection(self.group_by):
             raise ValueError(f"group_by holds {sorted(taken)}, which is a field of every row; leave it out")
-        if taken := SERVER_FIELDS.intersection(self.group_by):
-            raise ValueError(
-                f"group_by holds {sorted(taken)}, which the server keeps itself; name a field of documents"
-            )
         return self
 
 
@@ -194,9 +198,18 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Dataset:
-        for message in [*self._name_overlaps(), *self.type_problems(self.raw.fields)]:
+        for message in [*self._name_overlaps(), *self._field_overlaps(), *self.type_problems(self.raw.fields)]:
             raise ValueError(message)
         return self
+
+    def _field_overlaps(self) -> list[str]:
+        """Groups whose values would stand where a row keeps a metric."""
+        return [
+            f"history.group_by {field!r} is where a row keeps the metric {name!r}; name the metric otherwise"
+            for field in self.history.group_by
+            for name in self.metrics
+            if f"{field}.".startswith(f"metrics.{name}.")
+        ]
 
     def _name_overlaps(self) -> list[str]:
         if overlap := overlapping(self.raw.names, self.history.names):
