@@ -13,6 +13,7 @@ from opensearch_strata.archive.under_load import require_not_loading
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import newest_expired, require_complete
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.expanded import expand
 from opensearch_strata.history.durable import require_copies, require_durable
 from opensearch_strata.history.hold import (
     Hold,
@@ -68,12 +69,10 @@ def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime)
     require_complete(day, now, dataset.zone)
     names = dataset.raw.names
     expression = names.expression
-    found: Mapping[str, Any] = client.indices.get(
-        index=expression, params={"expand_wildcards": "open,closed", "filter_path": "*.settings.index.uuid"}
-    )
+    there = expand(client, expression, "*.settings.index.uuid")
     dated: dict[date, str] = {}
     undated: list[str] = []
-    for name in sorted(found):
+    for name in sorted([*there.indices, *there.blocked]):  # one that is blocked is kept by its own refusal
         if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
             continue
         held_day = names.date_in(name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.archive.raw_indices import THOSE_THERE, Settings, alike, as_mapping, found_of, in_parts, patient
 from opensearch_strata.errors import Refused, explain
+from opensearch_strata.expanded import WILDCARDS
 from opensearch_strata.patience import part_of
 from opensearch_strata.safe_settings import made_safely
 
@@ -65,7 +66,7 @@ def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, Mark]:
     """
     found: dict[str, Mark] = {}
     for part in in_parts(names):
-        params = {**THOSE_THERE, "expand_wildcards": "open,closed", "filter_path": f"*.mappings._meta.{_MARK}"}
+        params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{_MARK}"}
         answer = patient(partial(client.indices.get, index=",".join(part), params=params))
         for name, body in as_mapping(answer).items():
             said = part_of(body, "mappings", "_meta", _MARK)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import StrataError, explain
+from opensearch_strata.expanded import expand, past_blocked
 from opensearch_strata.naming import day_of_transform
 
 if TYPE_CHECKING:
@@ -78,17 +80,17 @@ class _RawCount:
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
     names = dataset.raw.names
     filters = "*.settings.index.uuid,*.settings.index.verified_before_close"
-    params = {"expand_wildcards": "open,closed", "filter_path": filters}
-    there: dict[str, Any] = client.indices.get(index=names.expression, params=params)
+    found_there = expand(client, names.expression, filters)
+    there = found_there.indices
     closed = {name for name, body in there.items() if body["settings"]["index"].get("verified_before_close") == "true"}
-    dated = {name: day for name in sorted(there) if (day := names.date_in(name))}
+    dated = {name: day for name in sorted([*there, *found_there.blocked]) if (day := names.date_in(name))}
     sizes = _sizes(client, names.expression)
     documents: dict[str, int | str] = {}
-    for batch in _batches([name for name in dated if name not in closed]):
+    for batch in _batches([name for name in dated if name in there and name not in closed]):
         documents |= _documents(client, batch)
     days = {}
     for name, day in dated.items():
-        found = documents.get(name, f"{name} is closed.")
+        found = documents.get(name, found_there.blocked.get(name, f"{name} is closed."))
         size = sizes.get(name, 0)
         days[day] = _RawCount(None, size, found) if isinstance(found, str) else _RawCount(found, size)
     return days
@@ -127,8 +129,10 @@ def _documents(client: OpenSearch, indices: list[str]) -> dict[str, int | str]:
 
 def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
     """Index name -> bytes of its primary shards."""
-    stats = client.indices.stats(index=expression, metric="store", params={"expand_wildcards": "open"})
-    return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in stats["indices"].items()}
+    params = {"expand_wildcards": "open,hidden"}
+    ask = partial(client.indices.stats, metric="store", params=params)
+    found = past_blocked(lambda names: ask(index=names)["indices"], expression).indices
+    return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in found.items()}
 
 
 def _history_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int, int]]:

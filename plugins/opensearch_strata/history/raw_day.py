@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, StrataError
+from opensearch_strata.expanded import expand
 from opensearch_strata.history.raw_fields import NOTHING_HIDDEN, Hiding, hiding, nested_paths, unreadable
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def _require_nothing_hidden(
 
 def newest_raw_day(client: OpenSearch, dataset: Dataset) -> date | None:
     """The newest day that has a raw index, None if no day has one."""
-    found = client.indices.get(index=dataset.raw.names.expression, params={"filter_path": "*.settings.index.uuid"})
-    return max(filter(None, map(dataset.raw.names.date_in, found)), default=None)
+    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
+    return max(filter(None, map(dataset.raw.names.date_in, found.indices)), default=None)
 
 
 def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:

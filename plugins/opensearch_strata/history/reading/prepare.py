@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.expanded import expand
 from opensearch_strata.history.raw_day import field_types
 from opensearch_strata.history.reading.bodies import cut_rows_body, lacking_body
 from opensearch_strata.history.reading.borders import edges, midnight_in, rows_of_span
@@ -51,8 +52,7 @@ def refuse_moved(client: OpenSearch, plan: Plan) -> None:
     dataset = plan.question.dataset
     if not plan.trusted and not plan.raw:
         return
-    params = {"expand_wildcards": "open", "filter_path": "*.settings.index.uuid"}
-    found = client.indices.get(index=dataset.raw.names.expression, params=params)
+    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid").indices
     uuids = {name: body["settings"]["index"]["uuid"] for name, body in found.items()}
     moved = [
         source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.days import last_of_month
+from opensearch_strata.expanded import expand, is_blocked
 from opensearch_strata.history.marks import Mark, marks_in
 from opensearch_strata.history.raw_day import field_types
 from opensearch_strata.history.reading.carried import DayRows, MonthDays, days_of_month
@@ -153,8 +154,7 @@ def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int
 def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[date, str]]:
     wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.aliases,*.mappings._meta"
     names = dataset.raw.names
-    found = _indices(client, names, wanted)
-    closed = _closed(names, found)
+    found, closed = _indices(client, names, wanted)
     for name, body in found.items():
         for alias in body.get("aliases", {}):
             if day := names.date_in(alias):
@@ -173,8 +173,8 @@ def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[da
 
 def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str]]:
     names = dataset.history.names
-    found = _indices(client, names, "*.settings.index.uuid,*.settings.index.verified_before_close,*.mappings")
-    closed = _closed(names, found)
+    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.mappings"
+    found, closed = _indices(client, names, wanted)
     months = {name: month for name in found if (month := names.date_in(name)) and month not in closed}
     sources = []
     for name, contents in _contents(client, months, "@timestamp"):
@@ -189,18 +189,18 @@ def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], di
     return sorted(sources, key=lambda source: source.month), closed
 
 
-def _indices(client: OpenSearch, names: IndexTemplate, wanted: str) -> dict[str, dict[str, Any]]:
-    params = {"expand_wildcards": "open,closed", "filter_path": wanted}
-    found: dict[str, dict[str, Any]] = client.indices.get(index=names.expression, params=params)
-    return found
-
-
-def _closed(names: IndexTemplate, found: Mapping[str, Mapping[str, Any]]) -> dict[date, str]:
-    return {
-        day: f"{name} is closed, so it cannot be read. Open it and ask again."
-        for name, body in found.items()
-        if (day := names.date_in(name)) and body["settings"]["index"].get("verified_before_close") == "true"
+def _indices(
+    client: OpenSearch, names: IndexTemplate, wanted: str
+) -> tuple[Mapping[str, Mapping[str, Any]], dict[date, str]]:
+    """The indices, and the days of those that are closed or blocked, with the reason."""
+    found = expand(client, names.expression, wanted)
+    closed = {
+        name: f"{name} is closed, so it cannot be read. Open it and ask again."
+        for name, body in found.indices.items()
+        if body["settings"]["index"].get("verified_before_close") == "true"
     }
+    unreadable = {**closed, **found.blocked}
+    return found.indices, {day: why for name, why in unreadable.items() if (day := names.date_in(name))}
 
 
 def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[tuple[str, Contents | str]]:
@@ -223,6 +223,8 @@ def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | s
     except NotFoundError:
         return None
     except TransportError as error:
+        if "cluster_block_exception" in str(error.error):
+            return is_blocked(index)
         if _MISSING_SHARDS not in str(error.info):
             raise
         return f"{index} is red, so it cannot be read: a primary shard of it is on no node. Mend it and ask again."
