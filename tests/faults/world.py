@@ -180,7 +180,8 @@ class World:
         documents = self._documents(day, count, random.Random(seed), "a")
         self.archived.setdefault(day, {}).update({one["n"]: one for one in documents[1:]})
         broken = {**documents[0], "load": "not a number"}
-        self.archive.put(sorted([*documents[1:], broken], key=lambda one: one["@timestamp"]))
+        events = sorted([*documents[1:], broken], key=lambda one: one["@timestamp"])
+        self.archive.put(events, stream=f"sensors-{documents[0]['n']}")  # no object takes the place of another
 
     # What Strata does.
 
