@@ -89,3 +89,26 @@ def test_a_blocked_month_is_no_empty_history(stream: Stream) -> None:
     for block in ("read", "metadata"):
         with setting(stream, month, f"index.blocks.{block}"), pytest.raises(Refused, match=f"{month} cannot be read"):
             documents_from(stream, 6, 7)
+
+
+def test_a_closed_month_is_named_with_its_cure(stream: Stream) -> None:
+    stream.fill(DAY, count=20)
+    stream.condense(DAY)
+    month = stream.dataset.month_index(DAY)
+    stream.client.indices.close(index=month)
+    (day,) = coverage(stream.client, stream.dataset)
+    assert day.problem == f"{month} is closed, so its rows cannot be read. Open it."
+    (why,) = retired(stream).values()
+    assert f"{month} is closed, so the rows of {DAY} cannot be read. Nothing was changed. Open it" in why
+    assert stream.exists()
+    stream.client.indices.open(index=month)
+    assert retired(stream) == {stream.dataset.raw_index(DAY): "deleted"}
+
+
+def test_a_month_that_must_not_be_read_is_named_in_the_status(stream: Stream) -> None:
+    stream.fill(DAY, count=20)
+    stream.condense(DAY)
+    month = stream.dataset.month_index(DAY)
+    with setting(stream, month, "index.blocks.read"):
+        (day,) = coverage(stream.client, stream.dataset)
+    assert month in day.problem

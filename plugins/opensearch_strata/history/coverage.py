@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
 
+_STATE = "*.settings.index.uuid,*.settings.index.verified_before_close"
+
 _LONGEST = 3000  # characters of names in one request: servers take 4 KiB in its first line
 
 
@@ -31,7 +33,7 @@ class DayCoverage:
     :param rows: rows of history
     :param carried: raw documents that the rows stand for
     :param history_bytes: the rows' share, by number, of their month's primary shards
-    :param problem: why the raw day cannot be read, empty if it can
+    :param problem: why the raw day, or the month of its rows, cannot be read, empty if both can
     """
 
     day: date
@@ -61,12 +63,13 @@ def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
     may not answer such a search, and a raw day that is closed or red is told and hides no other.
     """
     raw = _raw_days(client, dataset)
-    rows = _history_days(client, dataset)
+    rows, unreadable = _history_days(client, dataset)
     days = []
     for day in sorted(raw.keys() | rows.keys()):
         count = raw.get(day, _RawCount(None))
         carried = rows.get(day, (0, 0, 0))
-        days.append(DayCoverage(day, count.documents, count.size, *carried, problem=count.problem))
+        problem = count.problem or unreadable.get(dataset.month_index(day), "")
+        days.append(DayCoverage(day, count.documents, count.size, *carried, problem=problem))
     return days
 
 
@@ -79,10 +82,9 @@ class _RawCount:
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
     names = dataset.raw.names
-    filters = "*.settings.index.uuid,*.settings.index.verified_before_close"
-    found_there = expand(client, names.expression, filters)
+    found_there = expand(client, names.expression, _STATE)
     there = found_there.indices
-    closed = {name for name, body in there.items() if body["settings"]["index"].get("verified_before_close") == "true"}
+    closed = {name for name, body in there.items() if _is_closed(body)}
     dated = {name: day for name in sorted([*there, *found_there.blocked]) if (day := names.date_in(name))}
     sizes = _sizes(client, names.expression)
     documents: dict[str, int | str] = {}
@@ -135,20 +137,38 @@ def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
     return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in found.items()}
 
 
-def _history_days(client: OpenSearch, dataset: Dataset) -> dict[date, tuple[int, int, int]]:
-    """Day -> (rows, documents they carry, their bytes)."""
+def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tuple[int, int, int]], Mapping[str, str]]:
+    """Day -> (rows, documents they carry, their bytes), and month index -> why nobody can read its rows."""
+    from opensearchpy import OpenSearchException
+
+    expression = dataset.history.names.expression
+    found = expand(client, expression, _STATE)
+    closed = {
+        name: f"{name} is closed, so its rows cannot be read. Open it."
+        for name in found.indices
+        if _is_closed(found.indices[name])
+    }
+    unreadable = {**closed, **found.blocked}
     days: dict[date, tuple[int, int, int]] = {}
-    for index, size in _sizes(client, dataset.history.names.expression).items():
-        if dataset.history.names.date_in(index) is None:
+    for index, size in _sizes(client, expression).items():
+        if dataset.history.names.date_in(index) is None or index in unreadable:
             continue
-        decisive.refresh(client, index)
-        buckets = _transforms(client, index)
+        try:
+            decisive.refresh(client, index)
+            buckets = _transforms(client, index)
+        except (StrataError, OpenSearchException) as error:
+            unreadable[index] = explain(error)
+            continue
         total = sum(bucket["rows"]["value"] for bucket in buckets)
         for bucket in buckets:
             if day := day_of_transform(dataset.name, bucket["key"]):
                 rows = bucket["rows"]["value"]
                 days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
-    return days
+    return days, unreadable
+
+
+def _is_closed(body: Mapping[str, Any]) -> bool:
+    return bool(body["settings"]["index"].get("verified_before_close") == "true")
 
 
 def _transforms(client: OpenSearch, index: str) -> list[dict[str, Any]]:

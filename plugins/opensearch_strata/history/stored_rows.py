@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
+from opensearch_strata.errors import Refused
 from opensearch_strata.history.marks import rows_version
 from opensearch_strata.history.rows import RAW_UUID, row_id
 
@@ -67,8 +68,11 @@ def of_day(dataset: Dataset, day: date) -> dict[str, Any]:
 
 
 def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
-    """Rows of a day and the documents they stand for, by the server's own sum; zero if there is no month index."""
-    from opensearchpy import NotFoundError
+    """Rows of a day and the documents they stand for, by the server's own sum; zero if there is no month index.
+
+    :raises Refused: the month index is closed
+    """
+    from opensearchpy import NotFoundError, RequestError
 
     index = dataset.month_index(day)
     try:
@@ -76,6 +80,12 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
         decisive.refresh(client, index)
     except NotFoundError:
         return NOTHING
+    except RequestError as error:
+        if error.error != "index_closed_exception":
+            raise
+        raise Refused(
+            f"{index} is closed, so the rows of {day} cannot be read. Nothing was changed. Open it and run again."
+        ) from None
     body = {
         "size": 0,
         "track_total_hits": True,
