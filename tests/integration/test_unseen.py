@@ -249,6 +249,106 @@ def test_a_value_that_is_too_long_beside_one_that_is_not_holds_the_day(
     assert_held(stream, "1 documents of ", "hold a 'tag' that is longer than its mapping takes (ignore_above)")
 
 
+KEYWORD: dict[str, Any] = {"type": "keyword"}
+LIMITED: dict[str, Any] = {"type": "keyword", "ignore_above": 3}
+FORMS: dict[str, Any] = {"type": "text", "fields": {"keyword": KEYWORD}}
+COPIED: dict[str, Any] = {**KEYWORD, "copy_to": "all"}
+
+# Field of a metric, first mapping and what comes under it, the mapping that is put then.
+LATER: dict[str, tuple[str, dict[str, Any], list[Document], dict[str, Any]]] = {
+    "a limit that was lifted": ("w", {"w": LIMITED}, [{"w": "ok"}] * 1500 + [{"w": "long"}], {"w": KEYWORD}),
+    "a limit that was raised, in a list": (
+        "w",
+        {"w": LIMITED},
+        [{"w": ["ok", "long"]}],
+        {"w": {**KEYWORD, "ignore_above": 9}},
+    ),
+    "a limit that was lifted, in a list": ("w", {"w": LIMITED}, [{"w": ["ok", "long"]}], {"w": KEYWORD}),
+    "a form of what is copied": ("all.keyword", {"w": COPIED, "all": {"type": "text"}}, [{"w": "x"}], {"all": FORMS}),
+    "a copy to what has forms": ("all.keyword", {"w": KEYWORD, "all": FORMS}, [{"w": "x"}], {"w": COPIED}),
+    "a copy beside a value of its own": (
+        "all",
+        {"w": KEYWORD, "all": KEYWORD},
+        [{"w": "x", "all": "y"}],
+        {"w": COPIED},
+    ),
+    "a copy beside one that is too long": ("all", {"w": COPIED, "all": LIMITED}, [{"w": ["long", "x"]}], {}),
+    "a copy to a form that is too long": (
+        "all.keyword",
+        {"w": COPIED, "all": {"type": "text", "fields": {"keyword": LIMITED}}},
+        [{"w": "long"}],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_a_value_that_the_mapping_takes_too_late_holds_the_day(make_stream: StreamFactory, case: str) -> None:
+    field, first, documents, then = LATER[case]
+    words = {"load": {"field": field, "stats": ["count"], "distribution": {"top_values": 5}, "sparse": True}}
+    stream = make_stream(metrics=words)
+    create(stream, types(**first), [{**HEAD, **document} for document in documents])
+    if then:
+        stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body={"properties": then})
+    stream.write([{**HEAD, "w": "y"}])
+    assert_held(stream, "1 documents of ", f"{field!r}", "ignore_above")
+
+
+def test_a_copy_of_a_number_beside_one_of_its_own_holds_the_day(make_stream: StreamFactory) -> None:
+    stream = make_stream(metrics=metric("v"))
+    create(stream, types(o={"type": "double"}, v={"type": "double"}), [{**HEAD, "o": 2.0, "v": 2.0}])
+    copied = {"properties": {"o": {"type": "double", "copy_to": "v"}}}
+    stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body=copied)
+    stream.write([{**HEAD, "o": [1.0, 1.0]}])
+    assert_held(stream, "1 documents of ", "hold 'v' in their source alone")
+
+
+SEEN: dict[str, tuple[dict[str, Any], list[Document]]] = {
+    "no number": ({"type": "double"}, [{"v": ""}, {"v": [None, ""]}, {"v": []}, {"v": 1}]),
+    "the same number twice": ({"type": "long"}, [{"v": [1, 1, "1"]}, {"v": [[2], [3, 3]]}]),
+    "copies": ({"type": "double"}, [{"o": [1, 1], "v": [1, "1"]}, {"o": "", "v": 2}]),
+    "a null that stands for something": ({"type": "double", "null_value": 7}, [{"v": None}, {"v": [None, 1]}]),
+}
+
+
+@pytest.mark.parametrize("case", SEEN)
+def test_what_searches_see_in_another_form_holds_nothing(make_stream: StreamFactory, case: str) -> None:
+    kind, documents = SEEN[case]
+    stream = make_stream(metrics=metric("v"))
+    create(stream, types(v=kind, o={"type": "double", **({"copy_to": "v"} if case == "copies" else {})}), [HEAD])
+    stream.write([{**HEAD, **document} for document in documents])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+
+
+@pytest.mark.parametrize("more", [{}, {"normalizer": "lowercase"}])
+def test_the_same_word_twice_holds_nothing(make_stream: StreamFactory, more: dict[str, Any]) -> None:
+    words = {"load": {"field": "w", "stats": ["count"], "distribution": {"top_values": 5}}}
+    stream = make_stream({**TYPES, "w": {**LIMITED, "ignore_above": 4, **more}}, metrics=words)
+    stream.write([{**HEAD, "w": word} for word in (["a", "a"], ["A", "b"], [1, "1"], [True, None], [], None)])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+
+
+def test_sequence_numbers_of_a_shrunk_index_tell_no_ages(make_stream: StreamFactory) -> None:
+    """Each shard counted for itself before."""
+    stream = make_stream(metrics=metric("late", sparse=True))
+    settings = {"number_of_replicas": 0, "number_of_shards": 2}
+    wide = f"{stream.dataset.raw_index(DAY)}-wide"
+    client = stream.client
+    client.indices.create(index=wide, body={"settings": settings, "mappings": {**types(), "dynamic": False}})
+    lines = [line for late in [{}] * 5000 + [{"late": 1.0}] for line in ({"index": {}}, {**HEAD, **late})]
+    client.bulk(body=lines, index=wide, params={"routing": "a"})
+    client.indices.put_mapping(index=wide, body={"properties": {"late": {"type": "double"}}})
+    for routing in "bcd":  # one of them is of the other shard
+        client.index(index=wide, body={**HEAD, "late": 2.0}, params={"routing": routing})
+    client.indices.put_settings(index=wide, body={"index.blocks.write": True})
+    body = {"settings": {"number_of_shards": 1, "number_of_replicas": 0, "index.blocks.write": None}}
+    client.indices.shrink(index=wide, target=stream.dataset.raw_index(DAY), body=body)
+    client.indices.delete(index=wide)
+    assert_held(stream, "hold 'late' in their source alone")
+
+
 # What no row can carry
 
 

@@ -12,7 +12,7 @@ from opensearch_strata import decisive
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, StrataError
 from opensearch_strata.expanded import expand
-from opensearch_strata.history.raw_fields import NOTHING_HIDDEN, Hiding, hiding, nested_paths, unreadable
+from opensearch_strata.history.raw_fields import Hiding, hiding, nested_paths, unreadable
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -29,7 +29,7 @@ class RawDay:
     :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
     :param created: when the index was created, epoch milliseconds
     :param meta: ``_meta`` of its mapping, where runs of ours write down what they do with the index
-    :param hiding: fields of which documents may hold values that no search sees
+    :param hiding: how documents may hold values of each field of the dataset that no search sees
     """
 
     index: str
@@ -41,7 +41,7 @@ class RawDay:
     sequence: tuple[int, ...] = ()
     created: int = 0
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    hiding: Hiding = NOTHING_HIDDEN
+    hiding: Mapping[str, Hiding] = dataclasses.field(default_factory=dict)
 
 
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
@@ -85,7 +85,7 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
         created=int(settings["creation_date"]),
         meta=mappings.get("_meta", {}),
-        hiding=hiding(mappings, list(dataset.source_fields.values())),
+        hiding=hiding(mappings, list(dataset.source_fields.values()), resized="resize" in settings),
     )
 
 

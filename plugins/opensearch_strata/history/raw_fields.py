@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+from opensearch_strata.field_types import NUMERIC_TYPES
 
 Body = Mapping[str, Any]
 
@@ -80,41 +82,49 @@ def unreadable(mappings: Body, field: str) -> str | None:
 
 @dataclass(frozen=True)
 class Hiding:
-    """Of which fields documents may hold a value that only their source knows.
+    """How documents may hold values of a field that only their source knows.
 
-    :param beyond: those with ``ignore_above``: field -> its path in the source
-    :param unmapped: every field, as a document may be older than the field's mapping: field -> the paths in the source
-        that its values come from, those that are copied to it (``copy_to``) included
-    :param anywhere: those of ``unmapped`` that a document of any age may lack: ``copy_to`` may have been switched off
-        and on, the rest of a mapping only ever grows
-    :param limits: of those with ``ignore_above``: the longest value that the mapping takes, in UTF-16 units
+    :param paths: where in the source its values come from: its own path, and those of what is copied to it
+    :param values: how searches keep them: each of the ``numbers``, the different ``words`` of a document, or in a form
+        that the source does not tell (``other``)
+    :param limit: the longest word that the mapping takes (``ignore_above``), in UTF-16 units; None if any
+    :param copied: whether others are copied to it. ``copy_to`` may have been switched on and off
+    :param anywhere: whether documents of any age may hide one: ``ignore_above`` may have been another, too. The rest of
+        a mapping only ever grows, so that what came after the first document with the field is as searches see it
     """
 
-    beyond: Mapping[str, Sequence[str]]
-    unmapped: Mapping[str, Sequence[Sequence[str]]]
-    limits: Mapping[str, int]
-    anywhere: frozenset[str] = frozenset()
+    paths: Sequence[Sequence[str]]
+    values: Literal["numbers", "words", "other"]
+    limit: int | None
+    copied: bool
+    anywhere: bool
 
 
-NOTHING_HIDDEN = Hiding({}, {}, {})
-
-
-def hiding(mappings: Body, fields: Sequence[str]) -> Hiding:
+def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> dict[str, Hiding]:
     """See :class:`Hiding`.
 
-    :param fields: those that matter
+    :param fields: those that matter; every one may be younger than documents
+    :param resized: the index was shrunk, split or cloned from another one: its sequence numbers do not tell ages
     """
-    beyond: dict[str, Sequence[str]] = {}
-    unmapped: dict[str, Sequence[Sequence[str]]] = {}
-    limits: dict[str, int] = {}
-    copied = list(_copied(mappings))
+    copies = list(_copied(mappings))
+    found = {}
     for field in fields:
         trace = _trace(mappings, field)
-        if trace.complete and "ignore_above" in trace.steps[-1][1]:
-            beyond[field] = _source_path(trace, field)
-            limits[field] = int(trace.steps[-1][1]["ignore_above"])
-        unmapped[field] = [_source_path(trace, field), *(origin.split(".") for origin, to in copied if to == field)]
-    return Hiding(beyond, unmapped, limits, frozenset(fields) & {to for _, to in copied})
+        body = trace.steps[-1][1] if trace.complete else {}
+        own = _source_path(trace, field)
+        origins = [origin.split(".") for origin, to in copies if to == ".".join(own)]
+        kind, limit = body.get("type"), body.get("ignore_above")
+        values: Literal["numbers", "words", "other"] = "numbers" if kind in NUMERIC_TYPES else "other"
+        if kind == "keyword" and "normalizer" not in body:
+            values = "words"
+        found[field] = Hiding(
+            paths=[own, *origins],
+            values=values,
+            limit=None if limit is None else int(limit),
+            copied=bool(origins),
+            anywhere=bool(origins) or kind == "keyword" or resized,
+        )
+    return found
 
 
 def _copied(mappings: Body, path: str = "") -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from opensearch_strata.dataset import Dataset
 from opensearch_strata.definitions import include_dir
 from opensearch_strata.errors import DefinitionError
+from opensearch_strata.history.raw_fields import Hiding
 from opensearch_strata.history.sketch import step_of
 from opensearch_strata.history.totals import numbers_and_words
 
@@ -67,15 +68,20 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     return _metric(params, "recall", finished=False)
 
 
-def in_source_metric(path: Sequence[str], *, longer_than: int = -1) -> Body:
-    """Aggregation over raw documents: how many hold a value in their source, one number of each shard.
-
-    :param path: of the value
-    :param longer_than: only values of more UTF-16 units than these count; all by default
+def in_source_metric(field: str, hiding: Hiding) -> Body:
+    """Aggregation over raw documents: in how many the source holds more values of a field than searches see, one number
+    of each shard.
     """
+    params = {
+        "field": field,
+        "paths": [list(path) for path in hiding.paths],
+        "number": hiding.values == "numbers",
+        "word": hiding.values == "words",
+        "limit": -1 if hiding.limit is None else hiding.limit,
+    }
     return {
         "scripted_metric": {
-            "params": {"path": list(path), "longer_than": longer_than},
+            "params": params,
             "init_script": _painless("state.found = 0L"),
             "map_script": _script("in_source"),
             "combine_script": _painless("return state.found"),

@@ -5,7 +5,7 @@ Nothing that is computed from such a day can carry it, however well raw side and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from opensearch_strata.history.scripts import in_source_metric
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# Documents of a shard whose source is looked into, where nothing says that a field holds lists.
+# Documents of a shard whose source is looked into, where nothing says that values are missing beside others.
 _SAMPLE = 2000
 
 # Operations that may overtake one another on their way into a shard; a thread of the server has one under way.
@@ -42,30 +42,24 @@ class Unseen:
     sentence: str
 
 
-def unseen(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[Unseen]:
+def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
     """Values of the dataset's fields that only the source of documents knows."""
-    fields = sorted(set(dataset.source_fields.values()))
-    aggs: dict[str, Any] = {f"ignored {field}": {"filter": {"terms": {"_ignored": _names(field)}}} for field in fields}
-    aggs |= {f"without {field}": {"filter": _without(field)} for field in raw.hiding.unmapped}
-    for field, path in raw.hiding.beyond.items():
-        aggs[f"beyond {field}"] = {"filter": _without(field), "aggs": {"found": in_source_metric(path)}}
-        aggs[f"values {field}"] = {"value_count": {"field": field}}
-        aggs[f"documents {field}"] = {"filter": {"exists": {"field": field}}}
+    aggs: dict[str, Any] = {}
+    for field, hiding in raw.hiding.items():
+        aggs[f"ignored {field}"] = {"filter": {"terms": {"_ignored": _names(field)}}}
+        aggs[f"without {field}"] = {"filter": _without(field)}
+        aggs |= {f"values {field}": {"value_count": {"field": field}}} if hiding.limit is not None else {}
     found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     told = []
-    for field in fields:
+    for field in sorted(raw.hiding):
+        without = found[f"without {field}"]["doc_count"]
         if ignored := found[f"ignored {field}"]["doc_count"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
-    for field, path in raw.hiding.beyond.items():
-        several = found[f"values {field}"]["value"] > found[f"documents {field}"]["doc_count"]
-        without = sum(found[f"beyond {field}"]["found"]["value"])
-        if beyond := without + _longer(client, raw, field, path, several):
-            told.append(Unseen(field, beyond, _beyond(raw, field, beyond)))
-    for field in sorted(
-        raw.hiding.unmapped.keys() - {one.field for one in told}
-    ):  # what is ignored is in the source alone too
-        if found[f"without {field}"]["doc_count"] and (alone := _in_source_alone(client, raw, field)):
-            told.append(Unseen(field, alone, _unmapped(raw, field)))
+            continue  # the source alone knows these
+        limited = raw.hiding[field].limit is not None
+        lists = limited and found[f"values {field}"]["value"] > raw.documents - without
+        if hidden := _hidden(client, raw, field, without=bool(without), lists=lists):
+            told.append(Unseen(field, hidden, (_beyond if limited else _unmapped)(raw, field, hidden)))
     return told
 
 
@@ -94,23 +88,51 @@ def _without(field: str) -> dict[str, Any]:
     return {"bool": {"must_not": {"exists": {"field": field}}}}
 
 
-def _in_source_alone(client: OpenSearch, raw: RawDay, field: str) -> int:
-    """How many documents without a field have it in their source, or what is copied to it.
+def _hidden(client: OpenSearch, raw: RawDay, field: str, *, without: bool, lists: bool) -> int:
+    """How many documents hold a value of a field, or what is copied to it, in their source alone.
 
-    A field once mapped stays so, whatever becomes of ``dynamic``. So in each shard only those that came before the
-    first document which has it can be older than its mapping, and each of these is looked into.
+    Sources are slow to read. Of the documents that have the field, each is looked into where values can be told to be
+    missing beside others; else, of words, only enough to see whether producers send lists.
+
+    :param without: whether there are documents without the field
+    :param lists: whether some document has several values of it
     """
-    alone = 0
-    aggs = {str(number): in_source_metric(path) for number, path in enumerate(raw.hiding.unmapped[field])}
-    for shard, newest in enumerate(raw.sequence):
-        first = None if field in raw.hiding.anywhere else _first_with(client, raw, field, shard)
-        end = newest + 1 if first is None else min(first + _SLACK, newest + 1)
-        for start in range(0, end, _STEP):  # sources are slow to read, and a search must end in time
-            part = {"range": {"_seq_no": {"gte": start, "lt": min(start + _STEP, end)}}}
-            body = {"size": 0, "query": {"bool": {"filter": [_without(field), part]}}, "aggs": aggs}
-            answer = PATIENTLY(decisive.search, client, raw.index, body, shard=shard)["aggregations"]
-            alone += sum(sum(one["value"]) for one in answer.values())
-    return alone
+    hiding = raw.hiding[field]
+    if hiding.copied or (lists and hiding.limit is not None):
+        return _looked_into(client, raw, field, [])
+    hidden = 0
+    if without and (hiding.anywhere or field not in raw.types):
+        hidden = _looked_into(client, raw, field, [_without(field)])
+    elif without:
+        for shard in range(len(raw.sequence)):
+            hidden += _looked_into(client, raw, field, [_without(field)], shard)
+    if hiding.values == "words" or hiding.limit is not None:
+        aggs = {"some": {"sampler": {"shard_size": _SAMPLE}, "aggs": {"found": in_source_metric(field, hiding)}}}
+        body = {"size": 0, "query": {"exists": {"field": field}}, "aggs": aggs}
+        hidden += sum(PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]["some"]["found"]["value"])
+    return hidden
+
+
+def _looked_into(
+    client: OpenSearch, raw: RawDay, field: str, query: list[dict[str, Any]], shard: int | None = None
+) -> int:
+    """How many documents of a query hold more of a field in their source than searches see.
+
+    :param query: filters
+    :param shard: only this one, and only those that came before the first document with the field: a field once mapped
+        stays so, whatever becomes of ``dynamic``
+    """
+    end = 1 + (max(raw.sequence) if shard is None else raw.sequence[shard])
+    if shard is not None and (first := _first_with(client, raw, field, shard)) is not None:
+        end = min(first + _SLACK, end)
+    hidden = 0
+    for start in range(0, end, _STEP):  # a search must end in time
+        part = {"range": {"_seq_no": {"gte": start, "lt": min(start + _STEP, end)}}}
+        aggs = {"found": in_source_metric(field, raw.hiding[field])}
+        body = {"size": 0, "query": {"bool": {"filter": [*query, part]}}, "aggs": aggs}
+        answer = PATIENTLY(decisive.search, client, raw.index, body, shard=shard)
+        hidden += sum(answer["aggregations"]["found"]["value"])
+    return hidden
 
 
 def _first_with(client: OpenSearch, raw: RawDay, field: str, shard: int) -> int | None:
@@ -127,19 +149,6 @@ def _first_with(client: OpenSearch, raw: RawDay, field: str, shard: int) -> int 
     return int(hits[0]["sort"][0]) if hits else None
 
 
-def _longer(client: OpenSearch, raw: RawDay, field: str, path: Sequence[str], several: bool) -> int:
-    """How many documents with a field hold a longer value beside those that its mapping takes.
-
-    :param several: whether some document has several values of it. Then each document is looked into; else only enough
-        of them to see whether producers send lists, as sources are slow to read
-    """
-    found: dict[str, Any] = {"found": in_source_metric(path, longer_than=raw.hiding.limits[field])}
-    aggs = found if several else {"some": {"sampler": {"shard_size": _SAMPLE}, "aggs": found}}
-    body = {"size": 0, "query": {"exists": {"field": field}}, "aggs": aggs}
-    answer = PATIENTLY(decisive.search, client, raw.index, body)["aggregations"]
-    return sum((answer if several else answer["some"])["found"]["value"])
-
-
 def _ignored(raw: RawDay, field: str, documents: int) -> str:
     return (
         f"{documents} documents of {raw.index} hold a {field!r} that its mapping ignores (ignore_malformed), which no "
@@ -150,15 +159,15 @@ def _ignored(raw: RawDay, field: str, documents: int) -> str:
 def _beyond(raw: RawDay, field: str, documents: int) -> str:
     return (
         f"{documents} documents of {raw.index} hold a {field!r} that is longer than its mapping takes (ignore_above), "
-        f"so their rows lack it; shorten it, or make the index anew without that limit"
+        f"or took when they came, so their rows lack it; shorten it, or make the index anew without that limit"
     )
 
 
-def _unmapped(raw: RawDay, field: str) -> str:
+def _unmapped(raw: RawDay, field: str, documents: int) -> str:
     return (
-        f"documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the field when they "
-        f"came (dynamic: false, a multi-field or copy_to that was added later); make the index anew under a "
-        f"mapping that has it"
+        f"{documents} documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the "
+        f"field when they came (dynamic: false, a multi-field or copy_to that was added later), or took no value as "
+        f"long (ignore_above); make the index anew under the mapping of today"
     )
 
 

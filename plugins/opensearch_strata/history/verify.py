@@ -202,7 +202,7 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
     states = [state for _, some in parts for state in some or []]
     extra = _extra(client, dataset, raw.day, there, compared)
     terms = _terms(client, dataset, raw) if dataset.top_values else {}
-    lost = unseen(client, dataset, raw)
+    lost = unseen(client, raw)
     numbers, _ = numbers_and_words(dataset, names)
     try:
         if any(some is None for _, some in parts):
