@@ -23,6 +23,7 @@ from opensearch_strata.history.hold import (
     claim,
     hold_in,
     overtaken,
+    past_full_disk,
     release,
     release_dead,
 )
@@ -147,12 +148,13 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, d
     if dry_run:
         require_copies(client, dataset, raw)
         return "dry_run"
-    for _ in range(_RACES):
-        try:
-            return _retire_held(client, dataset, proven, day)
-        except OvertakenError:  # two at once: the other one has it, and is waited for
-            continue
-    return _retire_held(client, dataset, proven, day)
+    with past_full_disk(client, raw):
+        for _ in range(_RACES):
+            try:
+                return _retire_held(client, dataset, proven, day)
+            except OvertakenError:  # two at once: the other one has it, and is waited for
+                continue
+        return _retire_held(client, dataset, proven, day)
 
 
 def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, day: date) -> Outcome:

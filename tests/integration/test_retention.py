@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from opensearchpy import AuthorizationException, OpenSearch
+from opensearchpy import AuthorizationException, OpenSearch, TransportError
 
 from opensearch_strata import retention
 from opensearch_strata.cycle import require_proven
@@ -290,6 +290,65 @@ def test_a_day_held_at_the_last_moment_is_kept(old: Stream, monkeypatch: pytest.
     monkeypatch.setattr(Hold, "over", property(lambda _: True))  # that run ended long ago
     assert release_dead(old.client, raw_of(old))
     assert old.blocks() == set()
+
+
+FULL_DISK = {"index.blocks.read_only_allow_delete": True}
+
+
+def fill_disk(stream: Stream, *indices: str) -> None:
+    """What the server does with the indices of a node whose disk is full."""
+    for index in indices or [stream.dataset.raw_index(DAY)]:
+        stream.client.indices.put_settings(index=index, body=FULL_DISK)
+
+
+@pytest.mark.parametrize("month_too", [False, True])
+def test_a_full_disk_does_not_keep_what_would_make_room(old: Stream, month_too: bool) -> None:
+    proof = proven(old)
+    month = old.dataset.month_index(DAY)
+    fill_disk(old, old.dataset.raw_index(DAY), *([month] if month_too else []))
+    assert retire_now(old, proof, dry_run=True) == "dry_run"
+    assert old.blocks() == {"read_only_allow_delete"}
+    assert retire_now(old, proof) == "deleted"
+
+
+def test_a_day_that_is_kept_has_the_block_of_a_full_disk_again(old: Stream) -> None:
+    proof = proven(old)
+    drop_a_row(old)
+    fill_disk(old)
+    assert_kept(old, proof, "its rows carry", blocks=("read_only_allow_delete",))
+
+
+def test_what_is_written_while_the_block_of_a_full_disk_is_lifted_keeps_the_day(
+    old: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = proven(old)
+    fill_disk(old)
+    claim = retention.claim
+
+    def late(client: OpenSearch, index: str) -> Hold:
+        old.write(measurements(count=1, seed=9))
+        return claim(client, index)
+
+    monkeypatch.setattr(retention, "claim", late)
+    assert_kept(old, proof, "proven with 40 documents, it holds 41", blocks=("read_only_allow_delete",))
+
+
+def test_a_disk_that_is_full_once_more_while_a_day_is_held_leaves_nothing_behind(
+    old: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = proven(old)
+    block_writes = retention.block_writes
+
+    def full(client: OpenSearch, index: str) -> bool:
+        fill_disk(old)
+        return block_writes(client, index)
+
+    monkeypatch.setattr(retention, "block_writes", full)
+    with pytest.raises(TransportError, match="flood-stage"):
+        retire_now(old, proof)
+    monkeypatch.undo()
+    assert old.blocks() == {"read_only_allow_delete"}
+    assert retire_now(old, proof) == "deleted"
 
 
 def test_a_closed_day_is_kept(old: Stream) -> None:

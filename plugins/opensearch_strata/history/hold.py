@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata import decisive
+from opensearch_strata.errors import Refused, StrataError, TransientError
 from opensearch_strata.processes import is_dead, this_process
 
 if TYPE_CHECKING:
@@ -145,19 +146,61 @@ def block_writes(client: OpenSearch, index: str) -> bool:
 
 def allow_writes(client: OpenSearch, index: str) -> None:
     """Lift the block of :func:`block_writes`, where the index is still there and nobody forbids it."""
-    from opensearchpy import AuthorizationException, NotFoundError
-
-    # Somebody deleted it meanwhile, or holds it read-only, which forbids this too: a later run finds our note.
-    with suppress(NotFoundError, AuthorizationException):
+    with _where_allowed():
         client.indices.put_settings(index=index, body={"index.blocks.write": None})
+
+
+@contextmanager
+def _where_allowed() -> Iterator[None]:
+    """What cannot be let go is left to a later run, which finds our note.
+
+    Somebody deleted the index meanwhile, holds it read-only, or the server did as its disk is full.
+    """
+    from opensearchpy import AuthorizationException, NotFoundError, TransportError
+
+    try:
+        yield
+    except (NotFoundError, AuthorizationException):
+        pass
+    except TransportError as error:
+        if error.error != "cluster_block_exception":
+            raise
+
+
+FULL_DISK = "read_only_allow_delete"
+"""The server's own block on all indices of a node whose disk is full."""
+
+
+@contextmanager
+def past_full_disk(client: OpenSearch, raw: RawDay) -> Iterator[None]:
+    """Lift the block of a full disk from a raw day that is to be deleted, as it forbids to hold the day; a day that is
+    kept has it again.
+
+    A deletion in spite of that block alone would race the server, which lifts it at any moment. What is written before
+    the day is held changes its sequence numbers, so that it is kept.
+    https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/ (``flood_stage``)
+
+    :param raw: as it was inspected
+    """
+    from opensearchpy import OpenSearchException
+
+    if FULL_DISK not in raw.blocked:
+        yield
+        return
+    client.indices.put_settings(index=raw.index, body={f"index.blocks.{FULL_DISK}": None})
+    try:
+        yield
+    except BaseException:
+        with suppress(StrataError, OpenSearchException):  # the server sets it again by itself, if later
+            if decisive.uuid_of(client, raw.index) == raw.uuid:
+                client.indices.put_settings(index=raw.index, body={f"index.blocks.{FULL_DISK}": True})
+        raise
 
 
 def release(client: OpenSearch, index: str, hold: Hold) -> None:
     """Let a raw day go, its write block with it if that was set by the holder; one that is somebody else's stays."""
-    from opensearchpy import AuthorizationException, NotFoundError
-
     _MINE.discard(hold.run)
-    with suppress(NotFoundError, AuthorizationException):
+    with _where_allowed():
         there = hold_in(_look(client, index)[0])
         if there is None or there.run != hold.run:
             return
