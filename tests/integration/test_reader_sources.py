@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -19,7 +20,7 @@ from opensearch_strata.history.raw_day import inspect_raw_day
 from opensearch_strata.history.stored_rows import carried
 from opensearch_strata.reader import read
 from tests.mutations import change_a_sum, drop_a_row
-from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of, definition_of
+from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, dataset_of, definition_of, measurements
 
 NEXT = DAY + timedelta(days=1)
 START = datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC)
@@ -310,7 +311,50 @@ def test_a_restored_day_is_not_counted_twice(stream: Stream, extra: int) -> None
     stream.write([*reversed(documents), *more])
     total, number, source, notes = answer(stream)
     assert (total, number, source) == (*loads([*documents, *more]), "raw")
-    assert "was made anew and holds all that its history carries: the raw day is read" in notes[0]
+    told = (
+        "which may include all of the 48 that its history carries: the raw day alone" if extra else "holds all that its"
+    )
+    assert told in notes[0]
+
+
+@pytest.mark.parametrize("change", ["other values", "other words"])
+def test_a_day_made_anew_with_other_values_of_the_same_groups_and_hours_is_added(
+    make_stream: StreamFactory, change: str
+) -> None:
+    """As many documents of each device and hour; what is kept of them differs in a sum or in counted words alone."""
+    words = {"field": "word", "stats": ["count"], "distribution": {"top_values": 5}}
+    numbers = {"field": "load", "stats": ["sum", "count"]}
+    stream = make_stream({**TYPES, "word": "keyword"}, metrics={"load": numbers, "word": words})
+    documents: list[Document] = [{**one, "load": 3, "word": "a"} for one in measurements(count=48)]
+    stream.write(documents)
+    stream.condense()
+    prove(stream.client, stream.dataset, DAY)
+    delete(stream)
+    others = [{**one, **({"load": 4} if change == "other values" else {"word": "b"})} for one in documents]
+    stream.write(others)
+    total, number, source, notes = answer(stream)
+    assert (total, number, source) == (*loads([*documents, *others]), "both")
+    assert "its 48 documents and the 48 that its history carries are added up" in notes[0]
+
+
+def test_a_restored_day_of_many_words_and_small_numbers_is_not_counted_twice(make_stream: StreamFactory) -> None:
+    words = {"field": "word", "stats": ["count"], "distribution": {"top_values": 5}}
+    numbers = {"field": "load", "stats": ["min", "max", "sum", "count", "avg"], "decimals": 2}
+    narrow = {"field": "narrow", "stats": ["min", "max", "sum", "count"], "distribution": {"relative_error": 0.02}}
+    types = {**TYPES, "word": "keyword", "load": "double", "narrow": "half_float"}
+    stream = make_stream(types, metrics={"load": numbers, "word": words, "narrow": narrow}, shards=2)
+    rng = random.Random(5)
+    documents: list[Document] = [
+        {**one, "load": rng.uniform(-1, 1), "narrow": rng.gauss(0, 9), "word": f"w{int(rng.expovariate(0.03))}"}
+        for one in measurements(count=3000)
+    ]
+    stream.write(documents)
+    stream.condense()
+    prove(stream.client, stream.dataset, DAY)
+    delete(stream)
+    rng.shuffle(documents)
+    stream.write(documents)
+    assert answer(stream)[1:3] == (3000, "raw")
 
 
 def test_a_proven_day_that_lost_documents_is_read_from_its_history(stream: Stream) -> None:

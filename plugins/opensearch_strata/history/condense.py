@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.contained import require_contained
+from opensearch_strata.history.contained import persons_word, require_contained
 from opensearch_strata.history.engines.row_writer import gone_or_recreated
 from opensearch_strata.history.engines.run import Engine, EngineRun, OnDocuments, choose_engine
 from opensearch_strata.history.engines.search import condense_by_search
@@ -56,7 +56,7 @@ def _poorer(dataset: Dataset, day: date, raw: RawDay | None, there: Carried) -> 
     index = dataset.raw_index(day)
     has = f"{index} holds {raw.documents} documents" if raw else f"{index} is gone (0 documents)"
     cure = (
-        "Restore the raw day, or condense again with allow_poorer if what is left is the truth"
+        f"Restore the raw day. Or, if what is left is the truth, {persons_word(dataset, day)}"
         if raw
         else "Restore the raw day first if its history must be made again"
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,17 +56,28 @@ def require_contained(
     missing = there.rows - sum(page.rows for page in met)
     if missing and not problems:
         problems = [f"of {missing} of its {there.rows} rows it has no document"]
-    if not problems and raw.documents > there.documents:
-        problems = [
-            f"it holds {raw.documents - there.documents} documents more, and nothing says that the others are the same"
-        ]
+    anew = f"{raw.index} was created anew since its rows were condensed from an index that is gone"
     if problems:
         raise Refused(
-            f"{raw.index} was created anew since its rows were condensed from an index that is gone, and does not hold "
-            f"all that they carry ({there.documents} documents): {min(problems)}. Nothing was written, and the raw day "
-            f"was kept. Restore the whole day with a backfill; or condense it with allow_poorer if what is there now "
-            f"is the truth."
+            f"{anew}, and does not hold all that they carry ({there.documents} documents): {min(problems)}. Nothing "
+            f"was written, and the raw day was kept. Restore the whole day with a backfill. Or, if what is there now "
+            f"is the truth and what the rows carry may go, {persons_word(dataset, raw.day)}."
         )
+    if raw.documents > there.documents:
+        raise Refused(
+            f"{anew}. It holds {raw.documents} documents, they carry {there.documents}, and nothing tells whether "
+            f"these are among those. Nothing was written, and the raw day was kept; readers are told. If the day was "
+            f"restored as a whole and more came, {persons_word(dataset, raw.day)}. If these are late documents of a "
+            f"day that was deleted, restore that with a backfill first."
+        )
+
+
+def persons_word(dataset: Dataset, day: date) -> str:
+    """How a person says that a raw day is right and its rows are not, as a phrase."""
+    return (
+        f"say so once: strata condense {dataset.name} {day} --allow-poorer, or in Airflow run "
+        f"{dataset.name}_daily_cycle for {day} with Allow poorer"
+    )
 
 
 def _compare(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page, known: list[str]) -> _Met:

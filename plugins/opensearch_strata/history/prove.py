@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense import condense
+from opensearch_strata.history.contained import persons_word
 from opensearch_strata.history.engines.run import OnDocuments
 from opensearch_strata.history.hold import release_dead
 from opensearch_strata.history.marks import remember
@@ -50,8 +51,8 @@ def _mended(
     if raw and raw.documents < proof.genuine_documents:
         raise Refused(
             f"{raw.index} holds {raw.documents} documents, but its {proof.rows} rows carry "
-            f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day, or condense it with "
-            f"allow_poorer if what is left is the truth."
+            f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day. Or, if what is "
+            f"left is the truth, {persons_word(dataset, proof.day)}."
         )
     condense(client, dataset, proof.day, engine=engine, on_documents=on_documents)
     return verify(client, dataset, proof.day)

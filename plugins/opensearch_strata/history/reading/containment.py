@@ -25,10 +25,12 @@ _Bucket = tuple[tuple[Any, ...], int, Statistics]
 
 
 def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows: DayRows) -> bool:
-    """Compare each row with the raw documents of its group and bucket: as many values, as far apart, in the same bins.
+    """Compare each row with the raw documents of its group and bucket: the same in all that is kept of a metric where
+    both are of as many values; where raw has more, at least as far apart and in the same bins.
 
-    What would be condensed over the rows without a loss is contained. The rows are read in slices of time, so that the
-    raw day is looked at about once.
+    So a raw day with as many documents as its rows carry is contained only if each row is the same, as for condensing.
+    Of one with more, nothing tells whether it holds those of the rows or others that look like them. The rows are read
+    in slices of time, so that the raw day is looked at about once.
 
     :raises NotFoundError: an index went meanwhile
     """
@@ -44,7 +46,7 @@ def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows:
         )
         for key, documents, statistics in carried:  # both come in the same order
             found = next((bucket for bucket in there if bucket[0] == key), None)
-            if found is None or found[1] < documents or not _covers(found[2], statistics):
+            if found is None or found[1] < documents or not _covers(dataset, found[2], statistics):
                 return False
     return True
 
@@ -98,14 +100,33 @@ def _buckets(
         composite = {**composite, "after": page["after_key"]}
 
 
-def _covers(found: Statistics, wanted: Statistics) -> bool:
+def _covers(dataset: Dataset, found: Statistics, wanted: Statistics) -> bool:
     """Whether documents with the first statistics may be the ones with the second, and others beside them."""
     for name, row in wanted.items():
         there = found.get(name)
         if there is None or there["count"] < row["count"]:
             return False
+        if there["count"] == row["count"]:
+            slack = 0.0 if (decimals := dataset.decimals(name)) is None else 0.5 / 10.0**decimals
+            if not _same(there, row, slack):
+                return False
+            continue
         if ("min" in row and there["min"] > row["min"]) or ("max" in row and there["max"] < row["max"]):
             return False
         if any(there["bins"].get(bin_, 0) < count for bin_, count in row.get("bins", {}).items()):
             return False
     return True
+
+
+def _same(found: Mapping[str, Any], row: Mapping[str, Any], slack: float) -> bool:
+    """Whether statistics of as many values may be of the same ones.
+
+    :param slack: what rounding one value may change
+    """
+    if any(found.get(part) != row[part] for part in ("bins", "top") if part in row):
+        return False
+    # Rows keep numbers in fields of their own width, and the values of a sum may cancel one another.
+    largest = max(abs(values.get(end, 0.0)) for values in (found, row) for end in ("min", "max", "sum"))
+    near = slack + 1e-6 * largest + 1e-12
+    numbers = {stat: near * (row["count"] if stat == "sum" else 1) for stat in ("min", "max", "sum") if stat in row}
+    return all(abs(found[stat] - row[stat]) <= most for stat, most in numbers.items())

@@ -71,6 +71,11 @@ def _holds(dataset: Dataset, mark: Mark, source: RawSource, rows: DayRows) -> bo
 
 def _foreign(source: RawSource, rows: DayRows, contained: bool) -> Judged:
     found = source.contents.documents
+    if contained and found > rows.documents:
+        return Judged(
+            source, "raw", f"was made anew and holds {_documents(found)}, which may include all of the "
+            f"{rows.documents:,} that its history carries: the raw day alone is read",
+        )  # fmt: skip
     if contained:
         return Judged(source, "raw", "was made anew and holds all that its history carries: the raw day is read")
     if not source.loaded:
