@@ -217,7 +217,7 @@ def test_a_poorer_raw_day_is_refused_until_a_person_says_so(stream: Stream, run_
     "conf",
     [
         {},
-        {"day": str(datetime.now(UTC).date())},
+        {"day": "today"},
         {"day": "2124-05-06", "dry_run": False},
         {"day": str(DAY), "dryrun": False},
     ],
@@ -227,7 +227,8 @@ def test_a_run_that_names_no_sound_day_changes_nothing(
     conf: dict[str, object], stream: Stream, run_dag: RunDag
 ) -> None:
     stream.condensed(OLD)
-    run = run_dag(stream.dataset, **conf)
+    today = str(datetime.now(UTC).date())  # not that of the tests' beginning
+    run = run_dag(stream.dataset, **{key: today if value == "today" else value for key, value in conf.items()})
     assert run.state == "failed"
     assert run.tasks["resolve_day"] == "failed"
     assert run.tasks["retention.list_expired"] == "upstream_failed"

@@ -500,7 +500,8 @@ def test_a_day_is_condensed_and_dropped_and_can_come_back(target: Stream, archiv
     sent = loaded(target, archive)
     assert settle(target, "condense_and_drop").outcome == "dropped"
     assert not target.exists()
-    assert plan(target, archive).again == {}  # dropped on purpose, lost nothing
+    index = target.dataset.raw_index(DAY)
+    assert plan(target, archive).again == {index: "was retired: condensed, proven and deleted"}
     rows = said(target)
     assert len(rows) > 60
     assert run(target, archive).counts.created == 240
