@@ -13,10 +13,10 @@ import numpy as np
 from benchmarks.condensing import UNCACHED
 from benchmarks.telemetry import PER_HOUR, SENSORS, Numbers, device_name, devices_of, rounds
 from benchmarks.workload import RELATIVE_ERROR, Workload
-from opensearch_strata.history.scripts import recall_metric
-from opensearch_strata.history.sketch import quantiles, step_of
-from opensearch_strata.history.totals import merged_of_states
-from opensearch_strata.tables import Table
+from opensearch_strata.history.buckets.partials import merged_of_states
+from opensearch_strata.history.buckets.scripts import recall_metric
+from opensearch_strata.presentation.tables import Table
+from opensearch_strata.sketches.ddsketch import quantiles, step_of
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 _KEPT = 100

@@ -23,7 +23,7 @@ from benchmarks.second_run import Runs, repeat_runs
 from benchmarks.site import Site
 from benchmarks.timing import Samples
 from benchmarks.worker_memory import Worker, measure_worker, worker_table
-from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.load.batch import LoadSettings
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {"small": 500, "large": 1300}

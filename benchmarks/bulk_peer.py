@@ -19,8 +19,8 @@ from opensearchpy.helpers import parallel_bulk
 
 from benchmarks.log_archive import LogArchive
 from benchmarks.log_events import JSON_GROUP
+from opensearch_strata.archive.documents.ids import document_id, hash_of_events
 from opensearch_strata.archive.events import Origin, Place
-from opensearch_strata.archive.identity import document_id, hash_of_events
 
 THREADS = 4
 GENERAL_LOG = re.compile(r"(\S+)\t\s*(\d+) ([^\t]+)\t(.*)", re.DOTALL)

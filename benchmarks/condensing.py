@@ -10,13 +10,13 @@ from typing import Any
 from benchmarks.peers import INDEX_ROLLUP, first_body, standard_body
 from benchmarks.timing import Samples, Task, timed
 from benchmarks.workload import Workload
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import day_bounds
-from opensearch_strata.history.aggregation import rows_body
-from opensearch_strata.history.engines.search import condense_by_search
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.tables import Table
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.history.buckets.aggregation import rows_body
+from opensearch_strata.history.condense.engines.search import condense_by_search
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.presentation.tables import Table
 
 UNCACHED = {"allow_partial_search_results": "false", "request_cache": "false"}
 

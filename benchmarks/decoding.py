@@ -16,12 +16,12 @@ from benchmarks.bulk_peer import documents
 from benchmarks.log_archive import SPAN, LogArchive
 from benchmarks.timing import Samples, Task, timed
 from benchmarks.workload import BenchmarkError
-from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
-from opensearch_strata.archive.objects import BLOCK, open_object
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.shape import Document, Shaper
-from opensearch_strata.tables import Table
+from opensearch_strata.archive.store.objects import BLOCK, open_object
+from opensearch_strata.presentation.tables import Table
 
 OURS, DECODE_ALONE, PEER = "Strata", "Strata, decode alone", "gzip, json and re"
 

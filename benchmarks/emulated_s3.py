@@ -15,7 +15,7 @@ import psutil
 from local.ports import free_port
 from local.processes import die_with_parent, stop_group
 from local.readiness import answered, wait_until_ready
-from opensearch_strata.archive.objects import s3_config
+from opensearch_strata.archive.store.objects import s3_config
 
 READY_WITHIN = 60
 BUCKET = "bench-logs"

@@ -18,7 +18,7 @@ from benchmarks.running import command_line, log, node_at, refuse_leftovers, ser
 from benchmarks.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
 from benchmarks.timing import Samples
 from benchmarks.workload import FIRST_DAY, Workload
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 
 RESULTS = Path(__file__).parent / "results"
 MOST_DAYS = 28

@@ -17,9 +17,9 @@ from benchmarks.log_archive import LogArchive
 from benchmarks.site import Site, require
 from benchmarks.timing import Samples, Task, timed
 from benchmarks.workload import BenchmarkError
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.errors import is_transient
-from opensearch_strata.tables import Table
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.errors.judging import is_transient
+from opensearch_strata.presentation.tables import Table
 
 OURS, CEILING, PEER = "Strata", "prebuilt bodies", "parallel_bulk"
 OURS_GZIP, PEER_GZIP = "Strata, http_compress", "parallel_bulk, http_compress"

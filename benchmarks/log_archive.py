@@ -17,8 +17,8 @@ from benchmarks.emulated_s3 import BUCKET, s3_at
 from benchmarks.log_events import DAY_MS, START, LogStream
 from local.cloudwatch import object_key
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.definition.dataset import Dataset
 
 FIREHOSE = "shop-logs"
 WRITERS = 2

@@ -24,13 +24,13 @@ from benchmarks.sizes import row_bodies
 from benchmarks.telemetry import device_name
 from benchmarks.workload import BenchmarkError, Workload, write
 from local.places import PROJECT
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.aggregation import rows_body
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.rows import row_id, row_of_bucket
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.aggregation import rows_body
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.month.row_ids import row_id, row_of_bucket
+from opensearch_strata.presentation.tables import Table
 from opensearch_strata.reader import read_pages
-from opensearch_strata.tables import Table
 
 METRIC = "latency"
 STATS = ("count", "avg", "p50", "p99")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.aggregation import PAGE_SIZE, group_sources
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.aggregation import PAGE_SIZE, group_sources
 
 Body = dict[str, Any]
 

@@ -13,11 +13,11 @@ from benchmarks.peers import hourly_percentiles_body, percentiles_by_device_body
 from benchmarks.telemetry import SENSORS, device_name, devices_of
 from benchmarks.timing import Samples, Task, timed
 from benchmarks.workload import RELATIVE_ERROR, BenchmarkError, Workload
-from opensearch_strata.history.scripts import recall_metric
-from opensearch_strata.history.sketch import quantiles, step_of
-from opensearch_strata.history.totals import merged_of_states
+from opensearch_strata.history.buckets.partials import merged_of_states
+from opensearch_strata.history.buckets.scripts import recall_metric
+from opensearch_strata.presentation.tables import Table
 from opensearch_strata.reader import read
-from opensearch_strata.tables import Table
+from opensearch_strata.sketches.ddsketch import quantiles, step_of
 
 METRIC, HEAVY_TAILED = "temperature", "latency"
 STATS = ("p50", "p90", "p99")

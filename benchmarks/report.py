@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 
 from benchmarks.goals import Result
 from benchmarks.timing import Samples
-from opensearch_strata.tables import Table, shown
+from opensearch_strata.presentation.tables import Table, shown
 
 _PACKAGES = ("opensearch-py", "pandas", "numpy", "orjson")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 
 Row = dict[str, Any]
 Path = tuple[str, ...]

@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks.log_archive import LogArchive
 from benchmarks.site import Site, require
 from benchmarks.workload import BenchmarkError
-from opensearch_strata.tables import Table
+from opensearch_strata.presentation.tables import Table
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from opensearchpy import OpenSearch
 from benchmarks.emulated_s3 import BUCKET, s3_at
 from benchmarks.log_archive import SPAN, LogArchive
 from benchmarks.workload import BenchmarkError
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import BatchResult, load_batch
-from opensearch_strata.archive.loading_settings import prepare, restore
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.plan import Plan, make_plan
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import BatchResult, load_batch
+from opensearch_strata.archive.planning.plan import Plan, make_plan
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.targets.loading_settings import prepare, restore
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 
 DEAD_LETTERS = f"s3://{BUCKET}/dead-letters/"
 

@@ -11,15 +11,15 @@ from benchmarks.condensing import pages, raw_day
 from benchmarks.peers import INDEX_ROLLUP
 from benchmarks.row_parts import REST, Row, parts_of, without
 from benchmarks.workload import BenchmarkError, Workload, write
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.aggregation import rows_body
-from opensearch_strata.history.engines.search import condense_by_search
-from opensearch_strata.history.mapping import month_body
-from opensearch_strata.history.marks import remember
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.rows import row_of_bucket
-from opensearch_strata.history.verify import verify
-from opensearch_strata.tables import Table
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.aggregation import rows_body
+from opensearch_strata.history.condense.engines.search import condense_by_search
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.month.mapping import month_body
+from opensearch_strata.history.month.marks import remember
+from opensearch_strata.history.month.row_ids import row_of_bucket
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.presentation.tables import Table
 
 THREE = ("temperature", "signal", "latency")
 """The metrics that have a distribution where only three of eleven do, as in the system that Strata replaces."""

@@ -23,9 +23,9 @@ from benchmarks.site import Site, require
 from benchmarks.workload import BenchmarkError
 from local.places import PROJECT
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.tables import Table
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.presentation.tables import Table
 
 MESSAGE_BYTES = 1300
 AROUND_MESSAGE = 120

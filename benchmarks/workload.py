@@ -14,7 +14,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from benchmarks.telemetry import SENSORS, bodies, raw_mapping
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import StrataError
 
 FIRST_DAY = date(2026, 5, 4)

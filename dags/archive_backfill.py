@@ -74,17 +74,17 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, TriggerRule
 
-from opensearch_strata.definitions import datasets_dir, load_definitions
-from opensearch_strata.operators.backfill.form import MOST_MAPPED
-from opensearch_strata.operators.backfill.load import LoadOperator
-from opensearch_strata.operators.backfill.plan import PlanOperator
-from opensearch_strata.operators.backfill.prove import ProveOperator
-from opensearch_strata.operators.backfill.read_form import ReadFormOperator
-from opensearch_strata.operators.backfill.redrive import RedriveOperator
-from opensearch_strata.operators.backfill.report import ReportOperator
-from opensearch_strata.operators.backfill.settings import PrepareOperator, RestoreOperator
-from opensearch_strata.operators.backfill.settle import SettleOperator
-from opensearch_strata.retry import RETRIES
+from opensearch_strata.airflow.operators.backfill.form import MOST_MAPPED
+from opensearch_strata.airflow.operators.backfill.load import LoadOperator
+from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
+from opensearch_strata.airflow.operators.backfill.prove import ProveOperator
+from opensearch_strata.airflow.operators.backfill.read_form import ReadFormOperator
+from opensearch_strata.airflow.operators.backfill.redrive import RedriveOperator
+from opensearch_strata.airflow.operators.backfill.report import ReportOperator
+from opensearch_strata.airflow.operators.backfill.settings import PrepareOperator, RestoreOperator
+from opensearch_strata.airflow.operators.backfill.settle import SettleOperator
+from opensearch_strata.airflow.retry import RETRIES
+from opensearch_strata.definition.files import datasets_dir, load_definitions
 
 DATASETS = load_definitions(datasets_dir()).datasets
 

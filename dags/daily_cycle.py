@@ -58,15 +58,15 @@ from datetime import datetime, time, timedelta
 
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.definitions import datasets_dir, load_definitions
-from opensearch_strata.operators.condense import CondenseOperator
-from opensearch_strata.operators.ensure_history import EnsureHistoryOperator
-from opensearch_strata.operators.report import ReportOperator
-from opensearch_strata.operators.resolve_day import ResolveDayOperator
-from opensearch_strata.operators.retention import DeleteOperator, ListExpiredOperator, ProveOperator
-from opensearch_strata.operators.verify import VerifyOperator
-from opensearch_strata.retry import RETRIES
+from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
+from opensearch_strata.airflow.operators.daily_cycle.ensure_history import EnsureHistoryOperator
+from opensearch_strata.airflow.operators.daily_cycle.report import ReportOperator
+from opensearch_strata.airflow.operators.daily_cycle.resolve_day import ResolveDayOperator
+from opensearch_strata.airflow.operators.daily_cycle.retention import DeleteOperator, ListExpiredOperator, ProveOperator
+from opensearch_strata.airflow.operators.daily_cycle.verify import VerifyOperator
+from opensearch_strata.airflow.retry import RETRIES
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.files import datasets_dir, load_definitions
 
 PARAMS = {
     "day": Param(

@@ -14,7 +14,7 @@ from local.dag_runs import run_dag
 from local.firehose import Written, write_flights
 from local.flights import flights_dataset, index_template
 from local.stack import Stack
-from opensearch_strata.intake import split_s3_url
+from opensearch_strata.definition.intake import split_s3_url
 
 log = logging.getLogger(__name__)
 

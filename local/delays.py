@@ -18,9 +18,9 @@ from rich.logging import RichHandler
 
 from local.flights import flights_dataset, load_flights
 from local.opensearch import EmbeddedOpenSearch
-from opensearch_strata.days import days_between, newest_expired
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.prove import prove
+from opensearch_strata.definition.days import days_between, newest_expired
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 
 log = logging.getLogger(__name__)

@@ -24,10 +24,10 @@ import orjson
 from opensearchpy import OpenSearch
 
 from local.errors import StackError
-from opensearch_strata.archive.raw_mapping import METADATA
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import days_between
-from opensearch_strata.definitions import datasets_dir, load_definitions
+from opensearch_strata.archive.targets.raw_mapping import METADATA
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import days_between
+from opensearch_strata.definition.files import datasets_dir, load_definitions
 
 BODY_BYTES = 5_000_000
 MISSING = "NA"

@@ -10,7 +10,7 @@ import orjson
 from opensearchpy import OpenSearch
 
 from local.cloudwatch import data_record, log_event, object_key
-from opensearch_strata.archive.ledger_index import LEDGER_INDEX
+from opensearch_strata.archive.ledger.index import LEDGER_INDEX
 from tests.streams import Document, Stream, measurements
 
 PREFIX = "firehose/"

@@ -17,15 +17,15 @@ from moto.server import ThreadedMotoServer
 from opensearchpy import OpenSearch
 
 from local.opensearch import EmbeddedOpenSearch
-from opensearch_strata.archive.objects import build_s3
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.archive.store.objects import build_s3
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.archives import s3_environment
 from tests.faults.proxy import FaultyProxy
 from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.ledger import Ledger
+    from opensearch_strata.archive.ledger.store import Ledger
     from tests.stores import Store
 
 # The machine may be busy with other tests: how long an example takes says nothing about the code.
@@ -144,7 +144,7 @@ def make_stream(client: OpenSearch) -> Iterator[StreamFactory]:
 @pytest.fixture(scope="module")
 def shop_ledger(client: OpenSearch) -> Iterator[Ledger]:
     """A ledger of an index of its own."""
-    from opensearch_strata.archive.ledger import Ledger
+    from opensearch_strata.archive.ledger.store import Ledger
     from tests.ledgers import ledger_index
 
     with ledger_index(client) as index:

@@ -7,13 +7,13 @@ from typing import Any
 
 from opensearchpy import NotFoundError, OpenSearch
 
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines.job_state import JobState, Patience
-from opensearch_strata.history.engines.run import EngineRun
-from opensearch_strata.history.engines.transform_job import read_state
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines.base import EngineRun
+from opensearch_strata.history.condense.engines.job_state import JobState, Patience
+from opensearch_strata.history.condense.engines.transform_job import read_state
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.verify import verify
 from tests.streams import DAY, Stream
 
 DOCUMENTS = 120

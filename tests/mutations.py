@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from opensearch_strata.history.rows import RAW_UUID, row_id
-from opensearch_strata.history.sketch import pack, unpack
+from opensearch_strata.history.month.row_ids import RAW_UUID, row_id
+from opensearch_strata.sketches.ddsketch import pack, unpack
 from tests.streams import DAY, Stream
 
 Row = dict[str, Any]

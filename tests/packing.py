@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cramjam
 import zstandard
 
-from opensearch_strata.archive.layers import Damaged, Limits, decoded
+from opensearch_strata.archive.decode.layers import Damaged, Limits, decoded
 from tests.envelopes import blocks_of
 
 Pack = Callable[[bytes], bytes]

@@ -19,7 +19,7 @@ from local.distribution import PLUGIN_VERSION
 from local.maven import Registry
 from local.node import Member, NodeCommand, prepare_node
 from local.places import cache_folder
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.unit.recording_server import self_signed
 
 PASSWORD = "correct-Horse-battery-staple-1"

@@ -7,7 +7,7 @@ import sys
 
 from hypothesis import strategies as st
 
-from opensearch_strata.history.sketch import Bins, bin_of
+from opensearch_strata.sketches.ddsketch import Bins, bin_of
 
 SMALLEST, SMALLEST_NORMAL, LARGEST = 5e-324, sys.float_info.min, sys.float_info.max
 

@@ -12,13 +12,13 @@ import orjson
 from opensearchpy import NotFoundError, OpenSearch
 from pydantic import ValidationError
 
-from opensearch_strata.consent import confirmation
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines.run import EngineRun
-from opensearch_strata.history.raw_day import field_types
-from opensearch_strata.history.stored_rows import NO_TIME, RAW_UUID
-from opensearch_strata.history.verify import verify
+from opensearch_strata.definition.consent import confirmation
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines.base import EngineRun
+from opensearch_strata.history.month.rows_of_day import NO_TIME, RAW_UUID
+from opensearch_strata.history.raw_day.inspection import field_types
+from opensearch_strata.history.verify.verify import verify
 
 DAY = date(2024, 5, 6)
 """The day of tests to which the day does not matter."""

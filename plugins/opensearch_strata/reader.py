@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.reading.frame import joined, pages
-from opensearch_strata.history.reading.prepare import prepare
-from opensearch_strata.history.reading.question import Question
-from opensearch_strata.history.reading.recall import OnProgress, Recall
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.query.cells import OnProgress, Recall
+from opensearch_strata.history.query.checks import prepare
+from opensearch_strata.history.query.frame import joined, pages
+from opensearch_strata.history.query.question import Question
 
 if TYPE_CHECKING:
     import pandas as pd

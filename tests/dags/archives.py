@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from opensearch_strata.archive import plan
-from opensearch_strata.archive.ledger import Ledger
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.planning import plan
 from tests.streams import DAY, Document, Stream, measurements
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.objects import Listed
+    from opensearch_strata.archive.store.objects import Listed
     from tests.dags.conftest import Run
 
 

@@ -16,8 +16,8 @@ import yaml
 
 from local.airflow_database import empty_database
 from local.places import PROJECT
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.engines import transform_job
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.condense.engines import transform_job
 from tests.airflow_home import HOME
 from tests.conftest import StreamFactory
 from tests.dags.archives import Archive
@@ -34,7 +34,6 @@ def airflow_database() -> None:
 @pytest.fixture
 def include(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An include folder with the real scripts and no datasets."""
-    (tmp_path / "painless").symlink_to(PROJECT / "include" / "painless")
     (tmp_path / "datasets").mkdir()
     monkeypatch.setenv("STRATA_INCLUDE_DIR", str(tmp_path))
     return tmp_path

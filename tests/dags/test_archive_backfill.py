@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from tests.conftest import StreamFactory
 from tests.dags.archives import Archive, small_batches

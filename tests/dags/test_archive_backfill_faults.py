@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.archive import load, loading_settings
-from opensearch_strata.operators.backfill.load import LoadOperator
-from opensearch_strata.operators.backfill.plan import PlanOperator
+from opensearch_strata.airflow.operators.backfill.load import LoadOperator
+from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
+from opensearch_strata.archive.load import batch
+from opensearch_strata.archive.targets import loading_settings
 from tests.archives import ledger_of
 from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
@@ -115,7 +116,7 @@ def sigterm() -> Iterator[None]:
 def test_a_load_that_is_killed_hands_its_objects_back_and_the_next_try_loads_the_rest(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch, sigterm: None
 ) -> None:
-    open_object = load.open_object
+    open_object = batch.open_object
     opened: list[str] = []
 
     def killed_at_the_fifth(s3: Any, place: Any, size: int) -> Iterator[bytes]:
@@ -125,12 +126,12 @@ def test_a_load_that_is_killed_hands_its_objects_back_and_the_next_try_loads_the
             time.sleep(1)  # the signal is handled in another thread
         return open_object(s3, place, size)
 
-    monkeypatch.setattr(load, "open_object", killed_at_the_fifth)
+    monkeypatch.setattr(batch, "open_object", killed_at_the_fifth)
     began = time.monotonic()
     run = run_backfill(archive.dataset, **LOADED)
     assert run.state == "success"
     assert run.tries("load[0]") == 2
-    assert time.monotonic() - began < load.LoadSettings().renew_every * 4, "it waited for the lease to expire"
+    assert time.monotonic() - began < batch.LoadSettings().renew_every * 4, "it waited for the lease to expire"
     assert [archive.documents(day) for day in (DAY, NEXT)] == [80, 80]
 
 

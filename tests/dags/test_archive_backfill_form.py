@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from opensearch_strata.airflow.operators.backfill.form import MOST_MAPPED, BackfillForm
 from opensearch_strata.errors import DefinitionError
-from opensearch_strata.operators.backfill.form import MOST_MAPPED, BackfillForm
 from tests.dags.conftest import load_bag
 
 SECTIONS = {

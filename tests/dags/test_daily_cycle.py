@@ -9,7 +9,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import ParamValidationError
 
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, Stream

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.places import PROJECT
-from opensearch_strata.definitions import datasets_dir, load_definitions
-from opensearch_strata.schedule import Cycle
+from opensearch_strata.definition.files import datasets_dir, load_definitions
+from opensearch_strata.definition.schedule import Cycle
 from tests.dags.conftest import load_bag
 
 HEAVY = {"opensearchpy", "pandas", "boto3", "botocore", "isal", "zstandard", "cramjam", "rich", "mmh3", "typer"}

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from airflow.utils.types import DagRunType
 
-from opensearch_strata import retention
+from opensearch_strata.airflow.operators.daily_cycle.resolve_day import ResolveDayOperator
+from opensearch_strata.airflow.operators.daily_cycle.retention import DeleteOperator
 from opensearch_strata.errors import DefinitionError
-from opensearch_strata.operators.resolve_day import ResolveDayOperator
-from opensearch_strata.operators.retention import DeleteOperator
+from opensearch_strata.workflows import retention
 from tests.streams import dataset_of
 
 DEFAULTS = {"day": None, "dry_run": True, "redefine": False, "allow_poorer": False}

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.history.engines import transform_job
-from opensearch_strata.history.engines.job_state import Patience
-from opensearch_strata.history.scripts import condense_metric
-from opensearch_strata.triggers.transform_job import TransformJobTrigger
+from opensearch_strata.airflow.triggers.transform_job import TransformJobTrigger
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.scripts import condense_metric
+from opensearch_strata.history.condense.engines import transform_job
+from opensearch_strata.history.condense.engines.job_state import Patience
 from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
 from tests.streams import DAY, Stream

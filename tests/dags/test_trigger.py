@@ -10,12 +10,12 @@ import pytest
 from airflow.sdk.module_loading import import_string
 from opensearchpy import OpenSearch
 
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.history.condense import admit
-from opensearch_strata.history.engines.transform_job import submit
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.operators.condense import CondenseOperator
-from opensearch_strata.triggers.transform_job import TransformJobTrigger
+from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
+from opensearch_strata.airflow.triggers.transform_job import TransformJobTrigger
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.history.condense.condense import admit
+from opensearch_strata.history.condense.engines.transform_job import submit
+from opensearch_strata.history.month.index import ensure_month
 from tests.streams import DAY, Stream
 from tests.transform_api import TransformApi
 

@@ -15,14 +15,14 @@ import orjson
 from opensearchpy import OpenSearch
 
 from local.cloudwatch import control_record, data_record, log_event
-from opensearch_strata.archive.dead_letters import read_dead_letters
+from opensearch_strata.archive.dead_letters.file import read_dead_letters
+from opensearch_strata.archive.dead_letters.letter import DeadLetter
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_rows import ObjectRow
-from opensearch_strata.archive.letters import DeadLetter
-from opensearch_strata.archive.load import BatchResult, LoadSettings, load_batch
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.progress import Progress
+from opensearch_strata.archive.ledger.rows import ObjectRow
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load_batch
+from opensearch_strata.archive.load.progress import Progress
+from opensearch_strata.archive.store.objects import Listed
 from tests.streams import DAY, Stream
 
 START = int(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 1000)

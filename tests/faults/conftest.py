@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.archive import delivery
+from opensearch_strata.archive.bulk import delivery
 from tests.faults.archives import INTAKE, Archive
 from tests.streams import StreamFactory
 

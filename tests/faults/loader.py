@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings, load_batch
-from opensearch_strata.archive.objects import Listed, build_s3
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings, load_batch
+from opensearch_strata.archive.store.objects import Listed, build_s3
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.dataset import Dataset
 
 
 def load(job: dict[str, Any], begins: Any) -> None:

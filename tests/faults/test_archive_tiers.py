@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from opensearch_strata.archive.plan import make_plan
-from opensearch_strata.archive.prove import prove
+from opensearch_strata.archive.planning.plan import make_plan
+from opensearch_strata.archive.reconcile import prove
 from opensearch_strata.errors import Refused
 from tests.cutting_proxy import impatient_s3
 from tests.faults.archives import SPAN, Archive, ndjson

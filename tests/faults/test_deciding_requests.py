@@ -16,10 +16,10 @@ import pytest
 import tenacity.nap
 from opensearchpy import OpenSearch
 
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.cycle import Retirement, retire_expired
-from opensearch_strata.history.stored_rows import carried
-from opensearch_strata.retention import Expired
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.workflows.cycle import Retirement, retire_expired
+from opensearch_strata.workflows.retention import Expired
 from tests.faults import rules
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
 from tests.streams import DAY, Stream, StreamFactory

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.archive import load as load_module
-from opensearch_strata.archive.ledger_rows import ObjectRow
-from opensearch_strata.archive.ledger_takeover import taken_over
+from opensearch_strata.archive.ledger.rows import ObjectRow
+from opensearch_strata.archive.ledger.takeover import taken_over
+from opensearch_strata.archive.load import batch as load_module
 from tests.faults.archives import SPAN, Archive, cloudwatch, events
 
 LEASE = 0.6

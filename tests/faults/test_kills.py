@@ -15,9 +15,9 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import load
-from opensearch_strata.archive.ledger_rows import Counts
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.load import batch
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.archives import s3_environment
 from tests.faults import loader
 from tests.faults.archives import SPAN, Archive, cloudwatch, events, message, ndjson
@@ -218,7 +218,7 @@ def test_an_interrupted_load_hands_its_objects_back(archive: Archive, proxy, thr
     archive.put(cloudwatch(events(range(3000))))
     proxy.add(late(0.02))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "Meter", lambda *args: Interrupting(10))
+        patch.setattr(batch, "Meter", lambda *args: Interrupting(10))
         with pytest.raises(KeyboardInterrupt):
             archive.load(through)
     (row,) = archive.rows()

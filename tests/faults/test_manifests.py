@@ -13,11 +13,11 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from opensearch_strata.archive.formats import strata
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
-from opensearch_strata.archive.manifest import Archived, Manifest, Measure
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.prove import prove
+from opensearch_strata.archive.decode.formats import strata
+from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.reconcile import prove
+from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure
+from opensearch_strata.archive.store.objects import Listed
 from opensearch_strata.errors import Refused, TransientError
 from tests.cutting_proxy import impatient_s3
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events, message, ndjson
@@ -223,7 +223,7 @@ def test_a_broken_manifest_costs_nothing_but_the_proof(archive: Archive, name: s
 
 def test_a_manifest_that_is_far_too_large_is_not_read(archive: Archive, monkeypatch: pytest.MonkeyPatch):
     write_day(archive)
-    monkeypatch.setattr("opensearch_strata.archive.manifests._LARGEST", 100)
+    monkeypatch.setattr("opensearch_strata.archive.store.manifest_check._LARGEST", 100)
     with asked(archive.s3) as calls:
         archive.load()
     assert f"GetObject {FOLDER}manifest.json" not in calls

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata import patience
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.connections import retrying
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
 from tests.faults.rules import cut_after, cut_before, garbled, refused, web_page
@@ -41,7 +41,7 @@ _ACKNOWLEDGED = re.compile(r"PUT|POST \S*_refresh|POST \S*_flush")
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_BACK_OFF", lambda state: 0.005)
+    monkeypatch.setattr(retrying, "_BACK_OFF", lambda state: 0.005)
 
 
 @pytest.fixture

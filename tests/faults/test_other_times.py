@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.cloudwatch import data_record, log_event
-from opensearch_strata.archive.prove import prove
+from opensearch_strata.archive.reconcile import prove
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events
 
 HOUR = 3_600_000

@@ -14,7 +14,7 @@ import pytest
 
 from local.opensearch import EmbeddedOpenSearch
 from local.places import server_folder
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.faults.archives import INTAKE, Archive, cloudwatch, events
 from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late

@@ -7,7 +7,7 @@ import time
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.tally import Tally
+from opensearch_strata.archive.load.account import Tally
 from tests.faults.archives import Archive, cloudwatch, events
 from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late

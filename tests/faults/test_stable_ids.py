@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.store.objects import Listed
 from tests.faults.archives import Archive, cloudwatch, events, ndjson
 from tests.ledgers import ledger_index
 from tests.streams import DAY

@@ -13,12 +13,12 @@ import pytest
 from opensearchpy import OpenSearch
 
 from local.cluster import EmbeddedCluster
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.cycle import Retirement, retire_expired
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.stored_rows import carried
-from opensearch_strata.history.verify import verify
-from opensearch_strata.retention import Expired
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.cycle import Retirement, retire_expired
+from opensearch_strata.workflows.retention import Expired
 from tests.streams import Stream, dataset_of, measurements
 
 DAY = date(2024, 5, 6)

@@ -21,20 +21,20 @@ import orjson
 import tenacity.nap
 from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
 
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import dead_letters_of
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.settle import settle_day
-from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, redrive, write_plan
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.consent import confirmation
-from opensearch_strata.cycle import run_cycle
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.consent import confirmation
 from opensearch_strata.errors import StrataError
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.reaggregate import reaggregate
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.backfill.finish import settle_day
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, redrive, write_plan
+from opensearch_strata.workflows.cycle import run_cycle
 from tests.archives import Archive, intake_of
 from tests.streams import TYPES, Stream, dataset_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.history.engines import transform_job
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.history.condense.engines import transform_job
 from tests.archives import Archive, s3_environment
 from tests.jobs import DOCUMENTS
 from tests.ledgers import ledger_index

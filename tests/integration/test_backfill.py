@@ -15,16 +15,16 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import under_load
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.prove import BackfillProof
-from opensearch_strata.backfill.empty_days import delete_if_empty
-from opensearch_strata.backfill.plans import PlanRef, plan_backfill
-from opensearch_strata.backfill.settle import require_settleable, settle_day, settle_days
-from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.reconcile import BackfillProof
+from opensearch_strata.archive.targets import under_load
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history.stored_rows import RAW_UUID
+from opensearch_strata.history.month.rows_of_day import RAW_UUID
+from opensearch_strata.workflows.backfill.empty_days import delete_if_empty
+from opensearch_strata.workflows.backfill.finish import require_settleable, settle_day, settle_days
+from opensearch_strata.workflows.backfill.plan import PlanRef, plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
@@ -176,7 +176,7 @@ def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
 def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.backfill.plans.refresh", lambda *_: None)  # waits a minute for the shard
+    monkeypatch.setattr("opensearch_strata.workflows.backfill.plan.refresh", lambda *_: None)  # takes a minute
     archive.fill(DAY)
     run(target, archive)
     index = target.dataset.raw_index(DAY)
@@ -332,7 +332,7 @@ def test_a_day_that_an_event_came_for_is_empty_for_nobody(target: Stream, archiv
     index = target.dataset.raw_index(DAY)
     target.client.index(index=index, body={"device": "d1"}, params={"refresh": "true"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opensearch_strata.backfill.empty_days.decisive.count", lambda *_: 0)
+        patch.setattr("opensearch_strata.workflows.backfill.empty_days.decisive.count", lambda *_: 0)
         assert end(target.client, target.dataset, "test/a") == []
     assert target.exists()
 
@@ -444,7 +444,7 @@ def test_what_does_not_fit_on_the_disk_is_refused(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
-    monkeypatch.setattr("opensearch_strata.archive.estimate.DISK_SHARE", 1e12)
+    monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
     with pytest.raises(Refused, match=r"need about .* on the disks .* Nothing was loaded\. Take a shorter range"):
         write_plan(target.client, target.dataset, plan(target, archive))
     assert ledger_of(target.client, target.dataset.name) == []

@@ -11,11 +11,11 @@ from unittest.mock import patch
 import pytest
 from opensearchpy import AuthorizationException, NotFoundError
 
-from opensearch_strata.archive import plan
-from opensearch_strata.archive.ledger_rows import Counts
-from opensearch_strata.archive.plan import PlanLimits
+from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.planning import plan
+from opensearch_strata.archive.planning.plan import PlanLimits
 from opensearch_strata.errors import DefinitionError, Refused
-from opensearch_strata.tables import plan_table
+from opensearch_strata.presentation.tables import plan_table
 from tests.stores import DAY, HOUR, NOON, Store, envelope
 
 

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import loading_settings
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.plan import PlanLimits, make_plan
-from opensearch_strata.archive.progress import Progress
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, prepare, prove_plan, write_plan
-from opensearch_strata.cli.loading import Job, load_batches
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.progress import Progress
+from opensearch_strata.archive.planning.plan import PlanLimits, make_plan
+from opensearch_strata.archive.targets import loading_settings
+from opensearch_strata.cli.workers import Job, load_batches
+from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import StrataError
-from opensearch_strata.history.stored_rows import RAW_UUID
-from opensearch_strata.processes import this_process
+from opensearch_strata.history.month.rows_of_day import RAW_UUID
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, prepare, prove_plan, write_plan
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.shell import Shell
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused(
     shell: Shell, target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
-    monkeypatch.setattr("opensearch_strata.archive.estimate.DISK_SHARE", 1e12)
+    monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
     assert "With --apply it would be refused. The documents need about" in shell.run(line(target)).stderr
     result = shell.run(line(target, "--apply"), 1)
     assert "Error: The documents need about" in result.stderr
@@ -349,8 +349,8 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
         return call
 
     with monkeypatch.context() as patched:
-        patched.setattr("opensearch_strata.cli.loading.load_batches", fails("No more documents are taken."))
-        patched.setattr("opensearch_strata.backfill.steps.end", fails("A block is set."))
+        patched.setattr("opensearch_strata.cli.workers.load_batches", fails("No more documents are taken."))
+        patched.setattr("opensearch_strata.workflows.backfill.steps.end", fails("A block is set."))
         told = shell.run(line(target, "--apply"), 1).stderr
     assert told.splitlines()[-2:] == [
         "The settings of the raw days are given back by the next run. A block is set.",

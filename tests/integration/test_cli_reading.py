@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from opensearchpy import AuthorizationException
 
-from opensearch_strata.days import day_bounds
+from opensearch_strata.definition.days import day_bounds
 from tests.shell import Shell, days_before
 from tests.streams import DAY, definition_of
 
@@ -88,7 +88,7 @@ def test_query_keeps_groups_and_metrics_apart(shell: Shell) -> None:
 
 
 def test_pages_make_one_json_value_and_several_tables(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opensearch_strata.history.reading.frame.PAGE_RECORDS", 5)
+    monkeypatch.setattr("opensearch_strata.history.query.frame.PAGE_RECORDS", 5)
     stream = shell.stream()
     name = stream.dataset.name
     stream.fill(count=240)
@@ -184,7 +184,7 @@ def test_verify_marks_where_it_may(shell: Shell, monkeypatch: pytest.MonkeyPatch
         raise forbidden
 
     with monkeypatch.context() as patched:
-        patched.setattr("opensearch_strata.history.marks.remember", refuse)
+        patched.setattr("opensearch_strata.history.month.marks.remember", refuse)
         told = shell.run(f"verify {name} {DAY}")
     assert "is verified" in told.stdout
     assert f"{stream.dataset.raw_index(DAY)} could not be marked as verified" in told.stderr

@@ -11,13 +11,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history import pages
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines.search import condense_by_search
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.raw_day import inspect_raw_day
-from opensearch_strata.history.sketch import bins_of, pack
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.buckets import pages
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines.search import condense_by_search
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, definition_of, measurements
 from tests.transform_api import TransformApi
 
@@ -66,7 +66,7 @@ def test_a_second_run_writes_the_same_rows(stream: Stream) -> None:
 def test_pages_and_slices_make_the_same_rows(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.condensed()
     whole = stream.rows()
-    monkeypatch.setattr("opensearch_strata.history.aggregation.PAGE_SIZE", 7)
+    monkeypatch.setattr("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", 7)
     for parallel in (1, 5):
         monkeypatch.setattr(pages, "PARALLEL", parallel)
         run = stream.condense()

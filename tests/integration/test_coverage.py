@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from opensearchpy import OpenSearch
 
-from opensearch_strata.history import coverage as coverage_module
-from opensearch_strata.history.coverage import DayCoverage, coverage
+from opensearch_strata.history.verify import coverage as coverage_module
+from opensearch_strata.history.verify.coverage import DayCoverage, coverage
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused
 from tests.mutations import drop_a_row

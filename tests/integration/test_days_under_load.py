@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import raw_indices, shard_room, under_load
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_index import LEDGER_INDEX
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.loading_settings import prepare
-from opensearch_strata.archive.ready_days import ReadyDays
-from opensearch_strata.archive.under_load import confirm_alone, register, require_not_loading, take_over, users
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, load, prove_plan, write_plan
-from opensearch_strata.backfill.steps import prepare as prepare_plan
-from opensearch_strata.cycle import require_proven
+from opensearch_strata.archive.ledger.index import LEDGER_INDEX
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.targets import raw_indices, shard_room, under_load
+from opensearch_strata.archive.targets.loading_settings import prepare
+from opensearch_strata.archive.targets.ready_days import ReadyDays
+from opensearch_strata.archive.targets.under_load import confirm_alone, register, require_not_loading, take_over, users
+from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.verify import verify
-from opensearch_strata.processes import this_process
-from opensearch_strata.retention import retire
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prove_plan, write_plan
+from opensearch_strata.workflows.backfill.steps import prepare as prepare_plan
+from opensearch_strata.workflows.cycle import require_proven
+from opensearch_strata.workflows.retention import retire
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused, web_page

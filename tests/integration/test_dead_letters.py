@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from tenacity import wait_none
 
-from opensearch_strata.archive import dead_letters, letters
-from opensearch_strata.archive.dead_letters import DeadLetterFile, StoredLetters, read_dead_letters
+from opensearch_strata.archive.dead_letters import file as dead_letters
+from opensearch_strata.archive.dead_letters import letter as letters
+from opensearch_strata.archive.dead_letters.file import DeadLetterFile, StoredLetters, read_dead_letters
+from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url
+from opensearch_strata.archive.documents.builder import Dead
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.letters import DeadLetter, dead_letters_url
-from opensearch_strata.archive.shape import Dead
+from opensearch_strata.definition.intake import Intake
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.intake import Intake
 from tests.cutting_proxy import impatient_s3
 from tests.unit.recording_server import Answer, serving
 

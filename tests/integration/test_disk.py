@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import disk
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.targets import disk
+from opensearch_strata.definition.dataset import Dataset
 from tests.stores import DAY
 from tests.streams import dataset_of
 from tests.unit.recording_server import Answer, serving

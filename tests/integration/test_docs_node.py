@@ -9,8 +9,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from local.flights import flights_dataset, load_flights
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.verify.repair import prove
 from tests.streams import delete_indices
 from tests.unit.test_docs import blocks
 

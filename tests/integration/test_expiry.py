@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 
-from opensearch_strata.cycle import Retirement, retire_expired
 from opensearch_strata.errors import Refused
-from opensearch_strata.retention import Expired, list_expired
+from opensearch_strata.workflows.cycle import Retirement, retire_expired
+from opensearch_strata.workflows.retention import Expired, list_expired
 from tests.mutations import change_a_sum
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 from tests.transform_api import TransformApi

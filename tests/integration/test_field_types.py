@@ -12,8 +12,8 @@ import yaml
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError
-from opensearch_strata.history.sketch import bins_of, pack
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Stream, StreamFactory, assert_verified, definition_of
 

@@ -10,11 +10,20 @@ from typing import Any
 import pytest
 from opensearchpy import AuthorizationException
 
+from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import Refused
-from opensearch_strata.history import hold
-from opensearch_strata.history.hold import NOTE, Hold, OvertakenError, claim, held, hold_in, release, release_dead
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.processes import this_process
+from opensearch_strata.history.raw_day import hold
+from opensearch_strata.history.raw_day.hold import (
+    NOTE,
+    Hold,
+    OvertakenError,
+    claim,
+    held,
+    hold_in,
+    release,
+    release_dead,
+)
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from tests.streams import DAY, Stream
 
 

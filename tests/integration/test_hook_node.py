@@ -8,8 +8,8 @@ import json
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from opensearch_strata.errors import explain, is_transient
-from opensearch_strata.hooks.opensearch import OpenSearchHook
+from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+from opensearch_strata.errors.judging import explain, is_transient
 
 
 @pytest.fixture

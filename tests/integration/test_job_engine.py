@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines.run import choose_engine
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines.base import choose_engine
+from opensearch_strata.history.verify.verify import verify
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, raw_of
 from tests.streams import DAY, Stream, StreamFactory, measurements
 from tests.transform_api import TransformApi

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, TransportError
 
-from opensearch_strata.errors import Refused, TransientError, is_transient
-from opensearch_strata.history.engines import job_state, search, transform_job
-from opensearch_strata.history.engines.job_state import Patience
-from opensearch_strata.history.engines.transform_job import condense_by_job, submit
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.verify import verify
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.judging import is_transient
+from opensearch_strata.history.condense.engines import job_state, search, transform_job
+from opensearch_strata.history.condense.engines.job_state import Patience
+from opensearch_strata.history.condense.engines.transform_job import condense_by_job, submit
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import verify
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused
 from tests.jobs import DOCUMENTS, assert_exact, condense_day, job, raw_of, state, wait_until_over

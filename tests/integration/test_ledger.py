@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
-from opensearch_strata.archive import ledger as ledger_module
-from opensearch_strata.archive import ledger_index as ledger_index_module
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_index import Change
-from opensearch_strata.archive.ledger_mapping import MAPPINGS
-from opensearch_strata.archive.ledger_rows import Counts, LeaseLost, ObjectRow, row_id, source_of
-from opensearch_strata.archive.objects import Listed
+from opensearch_strata.archive.ledger import index as ledger_index_module
+from opensearch_strata.archive.ledger import store as ledger_module
+from opensearch_strata.archive.ledger.index import Change
+from opensearch_strata.archive.ledger.mapping import MAPPINGS
+from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, row_id, source_of
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.connections.processes import this_process
+from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.processes import this_process
-from opensearch_strata.safe_settings import SAFE
 from tests.ledgers import ledger_index, place
 
 SPAN = (1_000, 2_000)

@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from opensearch_strata.archive.formats.strata import line
-from opensearch_strata.archive.listing import Amount, _is_in_glacier
-from opensearch_strata.archive.manifest import manifest_of
+from opensearch_strata.archive.decode.formats.strata import line
+from opensearch_strata.archive.store.listing import Amount, _is_in_glacier
+from opensearch_strata.archive.store.manifest import manifest_of
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.tables import plan_table
+from opensearch_strata.presentation.tables import plan_table
 from tests.cutting_proxy import impatient_s3
 from tests.stores import HOUR, NOON, Store, envelope
 from tests.streams import dataset_of

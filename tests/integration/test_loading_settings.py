@@ -14,12 +14,12 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch, RequestError
 
-from opensearch_strata.archive import raw_indices, under_load
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.loading_settings import LOADING, prepare, renew, restore
-from opensearch_strata.archive.made_days import Mark, marks
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.targets import raw_indices, under_load
+from opensearch_strata.archive.targets.loading_settings import LOADING, prepare, renew, restore
+from opensearch_strata.archive.targets.made_days import Mark, marks
+from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.safe_settings import SAFE
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused
 from tests.ledgers import ledger_index

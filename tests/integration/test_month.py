@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.connections.safe_settings import MONTH, weaker
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.mapping import month_body, month_mapping, month_meta
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.verify import verify
-from opensearch_strata.safe_settings import MONTH, weaker
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.month.mapping import month_body, month_mapping, month_meta
+from opensearch_strata.history.verify.verify import verify
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of
 
 TEMPERATURE: dict[str, Any] = definition_of("t")["metrics"]["temperature"]

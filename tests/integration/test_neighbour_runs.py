@@ -14,13 +14,13 @@ import pytest
 from opensearchpy import OpenSearch
 
 from local.cloudwatch import object_key
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.progress import Progress
-from opensearch_strata.archive.prove import BackfillProof, DayProof
-from opensearch_strata.backfill.plans import PlanRef, plan_backfill
-from opensearch_strata.backfill.settle import settle_day
-from opensearch_strata.backfill.steps import end, load, prove_plan, verdict, write_plan
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.load.progress import Progress
+from opensearch_strata.archive.reconcile import BackfillProof, DayProof
+from opensearch_strata.workflows.backfill.finish import settle_day
+from opensearch_strata.workflows.backfill.plan import PlanRef, plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prove_plan, verdict, write_plan
 from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 

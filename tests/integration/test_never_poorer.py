@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from opensearch_strata.cycle import require_proven, retire_expired
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.condense import admit
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.stored_rows import carried
-from opensearch_strata.history.verify import verify
-from opensearch_strata.retention import Expired, retire
+from opensearch_strata.history.condense.condense import admit
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.cycle import require_proven, retire_expired
+from opensearch_strata.workflows.retention import Expired, retire
 from tests.streams import DAY, Document, Stream, assert_verified, measurements
 
 
@@ -185,7 +185,7 @@ def test_late_documents_of_the_same_index_need_no_look_at_its_rows(
 ) -> None:
     stream.condensed()
     stream.write(others(20))
-    monkeypatch.setattr("opensearch_strata.history.condense.require_contained", pytest.fail)
+    monkeypatch.setattr("opensearch_strata.history.condense.condense.require_contained", pytest.fail)
     stream.condense()
     assert_verified(stream)
 

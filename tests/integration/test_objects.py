@@ -12,9 +12,9 @@ import pytest
 from tenacity import wait_none
 
 from local.ports import free_port
-from opensearch_strata.archive import objects
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.objects import ObjectChanged, ObjectGone, build_s3, open_object
+from opensearch_strata.archive.store import objects
+from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone, build_s3, open_object
 from opensearch_strata.errors import Refused, TransientError
 from tests.cutting_proxy import cutting, impatient_s3
 from tests.unit.recording_server import Answer, serving

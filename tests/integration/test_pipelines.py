@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.dead_letters import read_dead_letters
-from opensearch_strata.archive.letters import DeadLetter
-from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.dead_letters.file import read_dead_letters
+from opensearch_strata.archive.dead_letters.letter import DeadLetter
+from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import Redriven, dead_letters_of
-from opensearch_strata.backfill.steps import redrive
+from opensearch_strata.workflows.backfill.steps import redrive
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Stream

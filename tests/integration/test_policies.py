@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.history.month import ensure_month
-from opensearch_strata.history.policies import Policies, policies_over
+from opensearch_strata.history.month.index import ensure_month
+from opensearch_strata.history.raw_day.policies import Policies, policies_over
 from tests.faults.proxy import Answer, FaultyProxy
 from tests.faults.rules import refused
 from tests.streams import DAY, Stream, StreamFactory

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.ledger_index import LEDGER_INDEX
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.settle import settle_day
-from opensearch_strata.backfill.steps import prove_plan, verdict, write_plan
-from opensearch_strata.cycle import require_proven
-from opensearch_strata.history.prove import prove as prove_rows
-from opensearch_strata.retention import retire
+from opensearch_strata.archive.ledger.index import LEDGER_INDEX
+from opensearch_strata.history.verify.repair import prove as prove_rows
+from opensearch_strata.workflows.backfill.finish import settle_day
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import prove_plan, verdict, write_plan
+from opensearch_strata.workflows.cycle import require_proven
+from opensearch_strata.workflows.retention import retire
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, measurements

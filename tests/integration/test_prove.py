@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.cycle import require_proven, retire_expired, unproven
 from opensearch_strata.errors import Refused
-from opensearch_strata.history import leftovers
-from opensearch_strata.history import prove as prove_module
-from opensearch_strata.history.engines import search
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.rows import row_of_bucket
-from opensearch_strata.history.stored_rows import carried
-from opensearch_strata.history.verify import Proof, verify
-from opensearch_strata.retention import Expired
-from opensearch_strata.tables import proof_table
+from opensearch_strata.history.condense import leftovers
+from opensearch_strata.history.condense.engines import search
+from opensearch_strata.history.month.row_ids import row_of_bucket
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.verify import repair as prove_module
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.presentation.tables import proof_table
+from opensearch_strata.workflows.cycle import require_proven, retire_expired, unproven
+from opensearch_strata.workflows.retention import Expired
 from tests.mutations import MUTATIONS, set_value
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of, measurements
 
@@ -64,7 +64,7 @@ def test_right_rows_are_left_alone(condensed: Stream, monkeypatch: pytest.Monkey
 def test_late_documents_are_condensed_on_top(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.condensed(count=60)
     stream.write(measurements(count=5, seed=8))
-    monkeypatch.setattr("opensearch_strata.history.condense.delete_leftovers", pytest.fail)
+    monkeypatch.setattr("opensearch_strata.history.condense.condense.delete_leftovers", pytest.fail)
     proof = proof_of(stream)
     assert (proof.state, proof.genuine_documents) == ("verified", 65)
 
@@ -92,7 +92,7 @@ def test_rows_that_stay_wrong_are_shown_line_by_line(stream: Stream, monkeypatch
             source["metrics"][name]["sum"] += 1
         return identity, source
 
-    monkeypatch.setattr("opensearch_strata.history.engines.search.row_of_bucket", loses)
+    monkeypatch.setattr("opensearch_strata.history.condense.engines.search.row_of_bucket", loses)
     proof = proof_of(stream)
     assert proof.state == "differs"
     assert {check.name for check in proof.failed} == {"rows that differ", "temperature sum", "load sum"}
@@ -201,10 +201,10 @@ def test_less_is_refused_before_a_row_is_touched_where_its_definition_is_another
 KILLED = """
 import os, signal, sys
 from datetime import date
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history import leftovers
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.verify.repair import prove
 
 client = build_client(ClientSettings.from_url(sys.argv[1]))
 dataset = Dataset.model_validate_json(sys.argv[2])

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import prove as prove_module
+from opensearch_strata.archive import reconcile as prove_module
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
-from opensearch_strata.archive.prove import BackfillProof, Check, DayProof, prove
-from opensearch_strata.archive.raw_indices import documents_in
+from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.reconcile import BackfillProof, Check, DayProof, prove
+from opensearch_strata.archive.targets.raw_indices import documents_in
 from opensearch_strata.errors import TransientError
-from opensearch_strata.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
 from tests.ledgers import place
 from tests.streams import DAY, Stream
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 from tests.streams import DAY, Stream, dataset_of, definition_of
 

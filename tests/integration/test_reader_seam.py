@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from opensearch_strata.days import day_bounds
-from opensearch_strata.history.prove import prove
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 from tests.streams import Document, Stream, StreamFactory
 

@@ -13,11 +13,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history import prove as proving
-from opensearch_strata.history.marks import marks_in, remember
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.raw_day import inspect_raw_day
-from opensearch_strata.history.stored_rows import carried
+from opensearch_strata.history.month.marks import marks_in, remember
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+from opensearch_strata.history.verify import repair as proving
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 from tests.mutations import change_a_sum, drop_a_row
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, dataset_of, definition_of, measurements
@@ -230,8 +230,8 @@ class Interrupted:
 def test_a_raw_day_that_goes_meanwhile_is_read_on_from_history(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.history.reading.recall.PAGE_SIZE", 2)
-    monkeypatch.setattr("opensearch_strata.history.reading.recall._LEAST_PAGE", 2)
+    monkeypatch.setattr("opensearch_strata.history.query.cells.PAGE_SIZE", 2)
+    monkeypatch.setattr("opensearch_strata.history.query.cells._LEAST_PAGE", 2)
     for day in (DAY, NEXT):
         stream.condensed(day, count=240)
     question: dict[str, Any] = {"interval": "1h", "by": ["device"], "stats": ["min"], "metrics": ["temperature"]}

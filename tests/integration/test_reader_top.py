@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 from tests.shell import Shell
 from tests.streams import DAY, Document, Stream, StreamFactory

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opensearch_strata.days import day_bounds, day_of
+from opensearch_strata.definition.days import day_bounds, day_of
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
 from tests.streams import Document, Stream, StreamFactory
 

@@ -10,9 +10,9 @@ import pytest
 
 from opensearch_strata.errors import Refused
 from opensearch_strata.history import reaggregate as module
-from opensearch_strata.history.condense import condense
+from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.reaggregate import Rebuilt, reaggregate
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.verify.verify import verify
 from tests.shell import Shell
 from tests.streams import DAY, Stream, definition_of
 

@@ -12,14 +12,14 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.dead_letters import read_dead_letters
-from opensearch_strata.archive.ledger_index import LEDGER_INDEX
-from opensearch_strata.archive.letters import DeadLetter
-from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.dead_letters.file import read_dead_letters
+from opensearch_strata.archive.dead_letters.letter import DeadLetter
+from opensearch_strata.archive.ledger.index import LEDGER_INDEX
+from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import Redriven, dead_letters_of
-from opensearch_strata.backfill.steps import redrive
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.workflows.backfill.steps import redrive
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, dataset_of, definition_of, measurements

@@ -14,15 +14,15 @@ import orjson
 import pytest
 from opensearchpy import AuthorizationException, OpenSearch, TransportError
 
-from opensearch_strata import retention
-from opensearch_strata.cycle import require_proven
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.connections.safe_settings import MONTH, weaker
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.hold import NOTE, Hold, hold_in, release_dead
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.history.verify import verify
-from opensearch_strata.retention import Proven, retire
-from opensearch_strata.safe_settings import MONTH, weaker
+from opensearch_strata.history.raw_day.hold import NOTE, Hold, hold_in, release_dead
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows import retention
+from opensearch_strata.workflows.cycle import require_proven
+from opensearch_strata.workflows.retention import Proven, retire
 from tests.mutations import drop_a_row
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 
@@ -436,7 +436,7 @@ def test_a_run_that_is_taken_for_dead_deletes_nothing(old: Stream, monkeypatch: 
         real(client, dataset, raw)
 
     monkeypatch.setattr(retention, "require_durable", another_takes_over)
-    monkeypatch.setattr("opensearch_strata.history.hold._PATIENCE", 0.1)
+    monkeypatch.setattr("opensearch_strata.history.raw_day.hold._PATIENCE", 0.1)
     with pytest.raises(Refused, match="was kept: another run"):
         retire(old.client, old.dataset, before, LEFT, dry_run=False)
     assert old.exists()

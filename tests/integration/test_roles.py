@@ -21,16 +21,16 @@ from opensearchpy import OpenSearch
 from local.maven import NotInRegistryError
 from local.places import server_folder
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.objects import build_s3
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import dead_letters_of
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, forget, load, prepare, prove_plan, redrive, write_plan
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.archive.store.objects import build_s3
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.prove import prove
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, forget, load, prepare, prove_plan, redrive, write_plan
 from tests.archives import Archive, held, intake_of, same
 from tests.secured import SecuredNode, User, secured_node
 from tests.shell import Shell

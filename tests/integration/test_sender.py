@@ -14,14 +14,14 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import delivery
-from opensearch_strata.archive.bodies import Body
-from opensearch_strata.archive.delivery import Resolved
+from opensearch_strata.archive.bulk import delivery
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.delivery import Resolved
+from opensearch_strata.archive.bulk.sender import Sender
+from opensearch_strata.archive.documents.builder import Document
 from opensearch_strata.archive.events import Event
-from opensearch_strata.archive.limits import Limits
-from opensearch_strata.archive.sender import Sender
-from opensearch_strata.archive.shape import Document
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
 from tests.faults.proxy import Answer, Request, Rule
 from tests.faults.rules import (
@@ -181,7 +181,7 @@ def test_an_unanswered_request_is_sent_again_and_doubles_nothing(proxy, client, 
 
 
 def test_a_body_that_is_too_large_goes_in_halves_and_the_limit_is_remembered(proxy, client, index, monkeypatch):
-    monkeypatch.setattr("opensearch_strata.archive.limits.SMALLEST_BODY", 100)
+    monkeypatch.setattr("opensearch_strata.archive.bulk.concurrency.SMALLEST_BODY", 100)
     proxy.add(larger_than(1500))
     account, limits = send(proxy.url, documents(index), in_flight=1)
     assert_all_there(account, client, index)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive import prove as prove_module
-from opensearch_strata.archive.ledger import Ledger
-from opensearch_strata.archive.ledger_rows import Counts
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.prove import BackfillProof
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.archive import reconcile as prove_module
+from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.errors import Refused
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused, serverless_time_series

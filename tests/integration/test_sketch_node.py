@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch, RequestError
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.errors import explain
-from opensearch_strata.history.aggregation import recall_body, rows_body
-from opensearch_strata.history.scripts import condense_metric, recall_metric
-from opensearch_strata.history.sketch import bins_of, pack, step_of
-from opensearch_strata.history.totals import row_of_states
-from opensearch_strata.history.verify import verify
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.buckets.aggregation import recall_body, rows_body
+from opensearch_strata.history.buckets.partials import row_of_states
+from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.sketches.ddsketch import bins_of, pack, step_of
 from tests.sketch_cases import AT_BORDERS, Key, Values, cases
 from tests.sketches import LARGEST, SMALLEST, SMALLEST_NORMAL
 from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.cycle import retire_expired
 from opensearch_strata.errors import Refused, StrataError, TransientError
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.engines import row_writer, search
-from opensearch_strata.history.engines.row_writer import version_of, write_rows
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.history.stored_rows import carried
-from opensearch_strata.history.verify import verify
-from opensearch_strata.retention import Expired
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines import row_writer, search
+from opensearch_strata.history.condense.engines.row_writer import version_of, write_rows
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.cycle import retire_expired
+from opensearch_strata.workflows.retention import Expired
 from tests.streams import DAY, Stream, assert_verified, measurements
 
 Meanwhile = Callable[[Stream], None]

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.history import top_values
-from opensearch_strata.history.aggregation import recall_body, rows_body
-from opensearch_strata.history.rows import row_of_bucket
-from opensearch_strata.history.top_values import Counts, pack, unpack
-from opensearch_strata.history.totals import counts_of_states
-from opensearch_strata.history.verify import verify
+from opensearch_strata.history.buckets.aggregation import recall_body, rows_body
+from opensearch_strata.history.buckets.partials import counts_of_states
+from opensearch_strata.history.month.row_ids import row_of_bucket
+from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches.top_values import Counts, pack, unpack
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, definition_of
 
 LIMIT = 3

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.cycle import require_proven
 from opensearch_strata.errors import DefinitionError, Refused
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.verify import Proof, verify
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.workflows.cycle import require_proven
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opensearch_strata.errors import TransientError
-from opensearch_strata.history import verify as verify_module
-from opensearch_strata.history.ruler import same
-from opensearch_strata.history.verify import Proof, verify
+from opensearch_strata.history.verify import verify as verify_module
+from opensearch_strata.history.verify.ruler import same
+from opensearch_strata.history.verify.verify import Proof, verify
 from tests.mutations import MUTATIONS, pair_with, set_value
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 
@@ -233,7 +233,7 @@ def test_sums_that_cancel_out_are_equal(make_stream: StreamFactory) -> None:
 
 
 def test_a_day_of_several_pages_and_slices_is_proven_row_by_row(day: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opensearch_strata.history.aggregation.PAGE_SIZE", 7)
+    monkeypatch.setattr("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", 7)
     assert proof_of(day).failed == []
     MUTATIONS["exchange two sketches"][0](day)
     assert [check.name for check in proof_of(day).failed] == ["rows that differ"]
@@ -245,8 +245,8 @@ def test_no_cut_of_a_day_hides_what_is_wrong(day: Stream, mutation: str, page: i
     right = day.rows()
     MUTATIONS[mutation][0](day)
     with (
-        patch("opensearch_strata.history.aggregation.PAGE_SIZE", page),
-        patch("opensearch_strata.history.pages.PARALLEL", parallel),
+        patch("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", page),
+        patch("opensearch_strata.history.buckets.pages.PARALLEL", parallel),
     ):
         found = {check.name for check in proof_of(day).failed}
     put_right(day, right)

@@ -15,13 +15,13 @@ from opensearchpy import OpenSearch
 from benchmarks.emulated_s3 import BUCKET, emulated_s3, s3_at
 from local.firehose import Written, write_flights
 from local.flights import flights, flights_dataset, index_template
-from opensearch_strata.archive.load import LoadSettings
-from opensearch_strata.archive.made_days import create
-from opensearch_strata.archive.prove import BackfillProof
-from opensearch_strata.backfill.plans import plan_backfill
-from opensearch_strata.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import days_between
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.reconcile import BackfillProof
+from opensearch_strata.archive.targets.made_days import create
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import days_between
+from opensearch_strata.workflows.backfill.plan import plan_backfill
+from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory
 

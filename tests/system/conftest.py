@@ -19,8 +19,8 @@ from local.airflow_api import AirflowApi
 from local.flights import flights_dataset, load_flights
 from local.places import PROJECT
 from local.stack import Stack
-from opensearch_strata.client import ClientSettings, build_client
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.dataset import Dataset
 from tests.streams import Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"
@@ -80,7 +80,6 @@ def _ticking() -> Dataset:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The stack, with six days of flights, one broken dataset file and one dataset that comes due soon."""
     include: Path = tmp_path_factory.mktemp("include")
-    (include / "painless").symlink_to(PROJECT / "include" / "painless")
     (include / "datasets").mkdir()
     text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
     (include / "datasets" / "flights.yaml").write_text(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearch_strata.history.aggregation import proof_body, rows_body
-from opensearch_strata.history.scripts import condense_metric
+from opensearch_strata.history.buckets.aggregation import proof_body, rows_body
+from opensearch_strata.history.buckets.scripts import condense_metric
 from tests.streams import dataset_of, definition_of
 
 DATASET = dataset_of("t")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from opensearch_strata.archive.ahead import opened_ahead
+from opensearch_strata.archive.load.prefetch import opened_ahead
 
 
 def blocks_of(name: str) -> Iterator[bytes]:

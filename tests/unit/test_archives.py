@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.codecs import zipped as zip_codec
+from opensearch_strata.archive.decode.codecs import zipped as zip_codec
+from opensearch_strata.archive.decode.formats.firehose_errors import events as failed_events
+from opensearch_strata.archive.decode.layers import Limits, TooLarge, decoded
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats.firehose_errors import events as failed_events
-from opensearch_strata.archive.layers import Limits, TooLarge, decoded
-from opensearch_strata.archive.parsers.mysql_general import GeneralLogEntries
-from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.parsers.mysql.general import GeneralLogEntries
 from opensearch_strata.errors import TransientError
 from tests.envelopes import blocks_of
 from tests.packing import PACKS, TEXT, tarred, unpacked, zipped

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.engines.job_state import JobState, Patience, assess
+from opensearch_strata.history.condense.engines.job_state import JobState, Patience, assess
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "transform-api"
 PATIENCE = Patience(start=100, progress=200)

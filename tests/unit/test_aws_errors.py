@@ -22,8 +22,8 @@ from botocore.exceptions import (
 )
 
 from local.ports import free_port
-from opensearch_strata.aws_errors import error_code
-from opensearch_strata.errors import explain, is_transient
+from opensearch_strata.errors.aws import error_code
+from opensearch_strata.errors.judging import explain, is_transient
 from tests.unit.recording_server import Answer, serving
 
 SECRET = "TOPSECRET"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.history.bits import BitReader, BitWriter
+from opensearch_strata.sketches.rice import BitReader, BitWriter
 
 parameters = st.integers(0, 7)
 numbers = st.one_of(st.integers(0, 40), st.integers(0, 2**63 - 1), st.integers(0, 62).map(lambda power: 2**power))

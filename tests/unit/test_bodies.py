@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.documents.builder import Document
 from opensearch_strata.archive.events import Event
-from opensearch_strata.archive.shape import Document
 
 DAY = date(2024, 5, 6)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.days import day_bounds, day_of
-from opensearch_strata.history.reading.borders import (
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import day_bounds, day_of
+from opensearch_strata.history.query.borders import (
     RowsOfSpan,
     edges,
     midnight_in,
@@ -20,7 +20,7 @@ from opensearch_strata.history.reading.borders import (
     rows_of_span,
     whole_buckets,
 )
-from opensearch_strata.history.reading.question import Question, milliseconds, moment_of
+from opensearch_strata.history.query.question import Question, milliseconds, moment_of
 from tests.streams import dataset_of
 
 MAY = datetime(2024, 5, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from opensearchpy.exceptions import TransportError
 from typer.testing import CliRunner, Result
 
 from opensearch_strata import cli
-from opensearch_strata.archive.progress import Progress
+from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.cli import load_progress, output
 from opensearch_strata.cli.app import app
 from opensearch_strata.cli.connection import client_settings
@@ -204,7 +204,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, runner: CliRunner) -> Fail:
         def raise_it(*_: Any) -> None:
             raise error
 
-        monkeypatch.setattr("opensearch_strata.cli.reading.find_dataset", raise_it)
+        monkeypatch.setattr("opensearch_strata.cli.commands.query.find_dataset", raise_it)
         return runner.invoke(app, ["status", "t", "--url", NOWHERE], env=env)
 
     return failing

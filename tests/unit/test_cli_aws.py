@@ -8,10 +8,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from opensearch_strata.archive.objects import build_s3
-from opensearch_strata.aws_identity import aws_endpoint
+from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.cli.app import app
 from opensearch_strata.cli.connection import client_settings, connected, is_serverless
+from opensearch_strata.connections.sigv4 import aws_endpoint
 from opensearch_strata.errors import DefinitionError
 from tests.shell import ENVIRONMENT
 from tests.streams import definition_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.cli import loading
+from opensearch_strata.cli import workers
 from opensearch_strata.errors import StrataError
 from tests.streams import dataset_of
 
@@ -36,12 +36,12 @@ def test_a_process_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, fault: E
         def load(self, *_: Any) -> str:
             raise fault
 
-    monkeypatch.setattr(loading.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(loading, "connected", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(loading, "build_s3", lambda **_: None)
+    monkeypatch.setattr(workers.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(workers, "connected", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(workers, "build_s3", lambda **_: None)
     parent: Any = Parent()
     job: Any = Job()
-    loading._work(parent, job)
+    workers._work(parent, job)
     (said,) = parent.said
     assert isinstance(said, StrataError)
     assert str(fault) in str(said)

@@ -10,9 +10,9 @@ import typer
 from typer.main import get_command
 
 from opensearch_strata.cli.app import app
+from opensearch_strata.cli.commands.query import begin_of, end_of
 from opensearch_strata.cli.options import EngineChoice, read_day, read_moment
-from opensearch_strata.cli.reading import begin_of, end_of
-from opensearch_strata.dataset import EngineName
+from opensearch_strata.definition.dataset import EngineName
 from tests.streams import dataset_of
 
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from opensearch_strata import intake
 from opensearch_strata.archive.parsers.parsed import Parsed
-from opensearch_strata.cli import parsing
 from opensearch_strata.cli.app import app
+from opensearch_strata.cli.commands import parse as parsing
+from opensearch_strata.definition import intake
 from tests.shell import ENVIRONMENT
 from tests.streams import definition_of
 
@@ -133,7 +133,7 @@ def test_what_a_parser_did_not_expect_is_told(parse: Parse, monkeypatch: pytest.
     def read(message: Any) -> Any:
         return Parsed({"number": int(message)}, None)
 
-    monkeypatch.setattr("opensearch_strata.cli.findings.parser_of", lambda name, intake: read)
+    monkeypatch.setattr("opensearch_strata.cli.commands.findings.parser_of", lambda name, intake: read)
     result = parse(b"1\n1.5\n", "--parser", "raw", "--json")
     assert [value["fields"] for value in values(result)] == [{"number": 1}]
     assert "The parser raw cannot read the message: it holds something that it does not expect (inv" in result.stderr
@@ -236,10 +236,10 @@ def test_many_broken_records_are_told_in_part_and_counted(parse: Parse) -> None:
 
 
 def test_what_unpacks_to_far_too_much_is_told(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opensearch_strata.archive import reading
-    from opensearch_strata.archive.layers import Limits
+    from opensearch_strata.archive.decode import reader
+    from opensearch_strata.archive.decode.layers import Limits
 
-    monkeypatch.setattr(reading.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000), None))
+    monkeypatch.setattr(reader.Reading.__init__, "__defaults__", ("auto", None, Limits(ratio=1, free=1000), None))
     result = parse(gzip.compress(b'{"a":1}\n' * 10_000), "--stats", exit_code=1)
     assert "broken 1" in result.stdout
 

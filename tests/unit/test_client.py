@@ -18,7 +18,7 @@ from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 from pydantic import ValidationError
 
-from opensearch_strata.client import ClientSettings, build_async_client, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_async_client, build_client
 from opensearch_strata.errors import DefinitionError
 from tests.unit.recording_server import Answer, RecordingServer, Sent, self_signed, serving
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from opensearch_strata.consent import confirmation, consent_of, request
-from opensearch_strata.cycle_report import question
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.definitions import datasets_dir
+from opensearch_strata.definition.consent import confirmation, consent_of, request
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.files import datasets_dir
+from opensearch_strata.workflows.cycle_report import question
 from tests.streams import dataset_of, definition_of
 
 START = {"start_date": date(2024, 1, 1)}

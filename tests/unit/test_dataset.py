@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.dataset import Dataset, overlapping
-from opensearch_strata.field_types import NUMERIC_TYPES
-from opensearch_strata.naming import IndexTemplate
+from opensearch_strata.definition.dataset import Dataset, overlapping
+from opensearch_strata.definition.field_types import NUMERIC_TYPES
+from opensearch_strata.definition.index_names import IndexTemplate
 from tests.streams import TYPES, dataset_of, definition_of
 
 TEMPERATURE: dict[str, Any] = definition_of("t")["metrics"]["temperature"]

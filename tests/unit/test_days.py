@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.days import (
+from opensearch_strata.definition.days import (
     day_bounds,
     day_of,
     days_between,

@@ -14,12 +14,12 @@ DECIDING = {"search", "msearch", "count", "mget", "get_source", "refresh", "flus
 """Calls of opensearch-py whose answers may come from a replica that lags, or only in part."""
 
 BY_OTHER_MEANS = {
-    ("archive/ledger_index.py", "mget"): "on Serverless, which has no primaries to name",
-    ("archive/ledger_index.py", "search"): "on Serverless, which has no primaries to name and no account of shards",
-    ("archive/raw_indices.py", "msearch"): "on Serverless, which has no primaries to name",
-    ("archive/prove.py", "mget"): "on Serverless, which has no primaries to name",
-    ("archive/disk.py", "stats"): "of the nodes' disks, an estimate",
-    ("history/coverage.py", "stats"): "sizes that are shown",
+    ("archive/ledger/index.py", "mget"): "on Serverless, which has no primaries to name",
+    ("archive/ledger/index.py", "search"): "on Serverless, which has no primaries to name and no account of shards",
+    ("archive/targets/raw_indices.py", "msearch"): "on Serverless, which has no primaries to name",
+    ("archive/reconcile.py", "mget"): "on Serverless, which has no primaries to name",
+    ("archive/targets/disk.py", "stats"): "of the nodes' disks, an estimate",
+    ("history/verify/coverage.py", "stats"): "sizes that are shown",
 }
 """What decides nothing, or cannot be asked so: why."""
 
@@ -41,11 +41,11 @@ def _is_client(node: ast.expr) -> bool:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_every_request_that_decides_goes_through_one_place(path):
-    if path == PACKAGE / "decisive.py":
+    if path == PACKAGE / "connections" / "decisive.py":
         return
     name = str(path.relative_to(PACKAGE))
     found = {(name, call) for call in _calls(ast.parse(path.read_text("utf-8")))}
-    assert found <= BY_OTHER_MEANS.keys(), f"{name} asks by itself; use opensearch_strata.decisive"
+    assert found <= BY_OTHER_MEANS.keys(), f"{name} asks by itself; use opensearch_strata.connections.decisive"
 
 
 def test_the_check_sees_a_request():

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from opensearch_strata.definitions import dataset_schema, datasets_dir, include_dir, load_definitions
+from opensearch_strata.definition.files import dataset_schema, datasets_dir, include_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
 from tests.streams import definition_of
 

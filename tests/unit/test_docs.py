@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from local.places import PROJECT
 from opensearch_strata.cli.app import app
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -14,8 +14,9 @@ from opensearchpy.exceptions import OpenSearchException, SSLError, TransportErro
 from opensearchpy.helpers.errors import BulkIndexError
 
 from local.ports import free_port
-from opensearch_strata.client import ClientSettings, build_async_client, build_client
-from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError, explain, is_transient
+from opensearch_strata.connections.opensearch import ClientSettings, build_async_client, build_client
+from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError
+from opensearch_strata.errors.judging import explain, is_transient
 from tests.unit.recording_server import Answer, self_signed, serving
 
 SCRIPT_FAILED = {

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.disk import kept_free
-from opensearch_strata.archive.estimate import ASSUMED_RATE, DISK_SHARE, Room, estimate, rate_of
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.archive.plan import PlanLimits, runs
-from opensearch_strata.archive.sampling import OBJECTS, Sample, spread
+from opensearch_strata.archive.planning.estimate import ASSUMED_RATE, DISK_SHARE, Room, estimate, rate_of
+from opensearch_strata.archive.planning.plan import PlanLimits, runs
+from opensearch_strata.archive.planning.sampling import OBJECTS, Sample, spread
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.targets.disk import kept_free
 
 SAMPLE = Sample(objects=2, packed=1_000, documents=300, document_bytes=120_000, filtered=60, dead=3)
 MIB = 1 << 20

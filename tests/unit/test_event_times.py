@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.formats import strata
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
-from opensearch_strata.archive.formats import strata
-from opensearch_strata.archive.shape import Dead, Document, Shaper
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.definition.dataset import Dataset
 from tests.streams import definition_of
 
 SEVEN = 1741158001  # 2025-03-05T07:00:01Z

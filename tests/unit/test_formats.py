@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.places import PROJECT
+from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST
+from opensearch_strata.archive.decode.formats import FORMATS, detected, export_task, lines
+from opensearch_strata.archive.decode.formats import json as json_format
+from opensearch_strata.archive.decode.formats.text import lines_of
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import FORMATS, detected, export_task, lines
-from opensearch_strata.archive.formats import json as json_format
-from opensearch_strata.archive.formats.text import lines_of
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.source import KEPT, LONGEST
-from opensearch_strata.intake import FormatName
+from opensearch_strata.definition.intake import FormatName
 from tests.envelopes import blocks_of, envelope, messages_in, packed, read
 
 

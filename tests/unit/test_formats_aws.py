@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, raw_of
-from opensearch_strata.archive.reading import Reading
 from tests.envelopes import CONTROL, GROUP, OWNER, STREAM, blocks_of, envelope, event_id, messages_in, packed, read
 
 ORIGIN = Origin(OWNER, GROUP, STREAM)

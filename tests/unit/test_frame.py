@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from opensearch_strata.history.reading.frame import frame_of, joined, pages
-from opensearch_strata.history.reading.plan import Plan
-from opensearch_strata.history.reading.question import Question, milliseconds
-from opensearch_strata.history.reading.recall import Cell
-from opensearch_strata.history.sketch import bins_of
+from opensearch_strata.history.query.cells import Cell
+from opensearch_strata.history.query.frame import frame_of, joined, pages
+from opensearch_strata.history.query.question import Question, milliseconds
+from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.sketches.ddsketch import bins_of
 from tests.streams import dataset_of, definition_of
 
 START = datetime(2024, 3, 10, 5, tzinfo=UTC)  # midnight in New York
@@ -67,7 +67,7 @@ def test_percentiles_come_from_the_bins_and_end_at_the_extremes() -> None:
 def test_pages_joined_are_the_whole(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     plan = plan_of(["sum", "count"])
     cells = [cell(n, (f"d{9 - n}", None if n < 4 else "s", n if n % 2 else None, None)) for n in range(9)]
-    monkeypatch.setattr("opensearch_strata.history.reading.frame.PAGE_RECORDS", size)
+    monkeypatch.setattr("opensearch_strata.history.query.frame.PAGE_RECORDS", size)
     frames = list(pages(plan, cells))
     assert max(map(len, frames)) <= size
     whole = joined(plan, frames)

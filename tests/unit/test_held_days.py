@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.held_days import days_held, ranges_of
-from opensearch_strata.archive.listing import Listing
-from opensearch_strata.archive.objects import Listed
-from opensearch_strata.days import day_bounds, day_of, days_between
+from opensearch_strata.archive.planning.held_days import days_held, ranges_of
+from opensearch_strata.archive.store.listing import Listing
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.definition.days import day_bounds, day_of, days_between
 from tests.streams import dataset_of
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 12, 31)

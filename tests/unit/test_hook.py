@@ -12,10 +12,10 @@ import pytest
 from airflow.providers.opensearch.hooks.opensearch import OpenSearchHook as ProviderHook
 from structlog.testing import capture_logs
 
-from opensearch_strata.client import ClientSettings
+from opensearch_strata.airflow.hooks import opensearch
+from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+from opensearch_strata.connections.opensearch import ClientSettings
 from opensearch_strata.errors import DefinitionError, Refused
-from opensearch_strata.hooks import opensearch
-from opensearch_strata.hooks.opensearch import OpenSearchHook
 from tests.unit.recording_server import Answer, self_signed, serving
 
 PASSWORD = "hunter22-hunter22"

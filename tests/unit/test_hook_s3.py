@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.hooks.s3 import s3_client
+from opensearch_strata.airflow.hooks.s3 import s3_client
 
 
 def client_of(monkeypatch: pytest.MonkeyPatch, **extra: Any) -> Any:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.events import Origin, Place
-from opensearch_strata.archive.identity import RecordHashes, document_id, hash_of_events
 
 ORIGIN = Origin("123456789012", "/aws/rds/instance/shop/general", "shop")
 OBJECT = Place("logs", "2013/01/05/12/stream-1-2013-01-05-12-00-00-uuid", "etag")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.intervals import Interval, borders_notes, zone_warning
+from opensearch_strata.history.query.intervals import Interval, borders_notes, zone_warning
 from tests.streams import dataset_of
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.keys import (
+from opensearch_strata.archive.store.keys import (
     Arrival,
     Layout,
     arrival_in_key,
@@ -18,7 +18,7 @@ from opensearch_strata.archive.keys import (
     is_error_folder,
     reason_apart,
 )
-from opensearch_strata.intake import Intake
+from opensearch_strata.definition.intake import Intake
 
 FIREHOSE = Layout("%Y/%m/%d/%H/")
 LAYOUTS = ["%Y/%m/%d/%H/", "year=%Y/month=%m/day=%d/hour=%H/", "%Y-%m-%d/", "%Y%m%d%H", "y%Y/%m/", "%Y/"]

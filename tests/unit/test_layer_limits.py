@@ -15,9 +15,9 @@ import pytest
 from isal import igzip
 
 from local.places import PROJECT
-from opensearch_strata.archive.codecs.compressed import bunzipped, gunzipped, unzstandard
-from opensearch_strata.archive.layers import Limits, TooLarge
-from opensearch_strata.archive.source import Source
+from opensearch_strata.archive.decode.byte_stream import Source
+from opensearch_strata.archive.decode.codecs.compressed import bunzipped, gunzipped, unzstandard
+from opensearch_strata.archive.decode.layers import Limits, TooLarge
 from tests.packing import PACKS, TEXT, unpacked, zipped
 
 
@@ -69,7 +69,7 @@ def test_members_cost_in_proportion_to_their_number() -> None:
 
 MEASURE = """
 import sys
-from opensearch_strata.archive.layers import decoded
+from opensearch_strata.archive.decode.layers import decoded
 import {module}
 
 def peak():

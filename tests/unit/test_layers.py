@@ -15,7 +15,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.layers import decoded
+from opensearch_strata.archive.decode.layers import decoded
 from tests.packing import IN_MEMBERS, PACKS, TEXT, unpacked, zipped
 
 

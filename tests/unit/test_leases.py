@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from opensearch_strata.archive.documents.builder import Dead
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.leases import Leases, Outcome
-from opensearch_strata.archive.ledger_rows import ObjectRow
-from opensearch_strata.archive.shape import Dead
-from opensearch_strata.archive.tally import Tally
+from opensearch_strata.archive.ledger.rows import ObjectRow
+from opensearch_strata.archive.load.account import Tally
+from opensearch_strata.archive.load.leases import Leases, Outcome
 
 
 class Ledger:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger_mapping import MAPPINGS
-from opensearch_strata.archive.ledger_rows import (
+from opensearch_strata.archive.ledger.mapping import MAPPINGS
+from opensearch_strata.archive.ledger.rows import (
     Counts,
     Loaded,
     ObjectRow,
@@ -24,7 +24,7 @@ from opensearch_strata.archive.ledger_rows import (
     settings_id,
     source_of,
 )
-from opensearch_strata.archive.ledger_takeover import taken_over
+from opensearch_strata.archive.ledger.takeover import taken_over
 from tests.ledgers import place
 
 numbers = st.integers(0, 2**53)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive import ledger_takeover
-from opensearch_strata.archive.ledger_rows import Counts, Loaded, ObjectRow
-from opensearch_strata.archive.ledger_takeover import counted_anew, taken_over, without_days
+from opensearch_strata.archive.ledger import takeover
+from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow
+from opensearch_strata.archive.ledger.takeover import counted_anew, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from tests.ledgers import place
 
@@ -86,7 +86,7 @@ def test_ever_more_ranges_in_a_row_are_remembered_as_one() -> None:
     for number in range(1, 100):
         row = finished(row, (10 * number, 10 * number + 10), {f"{number}": 1})
     assert row.is_done_for((0, 1000))
-    assert len(row.loads) == ledger_takeover._MOST_LOADS
+    assert len(row.loads) == takeover._MOST_LOADS
     joined, *alone = row.loads
     assert joined.counts == Counts(92, 92)
     assert joined.days == {f"{number}": 1 for number in range(92)}
@@ -98,7 +98,7 @@ def test_of_ranges_far_from_each_other_the_oldest_are_forgotten_but_not_their_do
     row = row_of((0, 10), days={"0": 1})
     for number in range(1, 12):
         row = finished(row, (20 * number, 20 * number + 10), {f"{number}": 1})
-    assert len(row.finished) == ledger_takeover._MOST_LOADS + 1
+    assert len(row.finished) == takeover._MOST_LOADS + 1
     assert not row.is_done_for((0, 10))
     assert row.is_done_for((220, 230))
     assert row.is_done_for((80, 90))

@@ -9,7 +9,7 @@ from threading import Lock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.limits import SMALLEST_BODY, Limits
+from opensearch_strata.archive.bulk.concurrency import SMALLEST_BODY, Limits
 
 MB = 1_000_000
 

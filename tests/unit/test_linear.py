@@ -20,12 +20,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch_strata.archive import codecs, formats, parsers
-from opensearch_strata.archive.parsers.mysql_audit import mysql_audit
+from opensearch_strata.archive import parsers
+from opensearch_strata.archive.decode import codecs, formats
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.parsers.mysql.audit import mysql_audit
 from opensearch_strata.archive.parsers.parsed import FAULTS, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.intake import Intake
+from opensearch_strata.definition.intake import Intake
 
 SIZE = 2**12
 MOST_BYTES = 60

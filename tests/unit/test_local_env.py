@@ -14,7 +14,7 @@ from local.airflow_env import airflow_environment, keys_of
 from local.errors import StackError
 from local.places import PROJECT
 from local.ports import Ports, free_port
-from opensearch_strata.hooks.opensearch import OpenSearchHook
+from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
 
 PORTS = Ports(opensearch=19201, aws=15001, airflow=18081)
 

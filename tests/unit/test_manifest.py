@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from local.places import PROJECT
+from opensearch_strata.archive.decode.formats.strata import line
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.formats.strata import line
-from opensearch_strata.archive.keys import reason_apart
-from opensearch_strata.archive.manifest import Archived, Manifest, Measure, manifest_of, read_manifest
-from opensearch_strata.archive.reading import Reading
+from opensearch_strata.archive.store.keys import reason_apart
+from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.errors import DefinitionError
 from tests.envelopes import blocks_of, messages_in
 

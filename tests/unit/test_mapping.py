@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.mapping import (
+from opensearch_strata.history.month.mapping import (
     conflicts,
     grown_meta,
     mapping_differences,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.naming import IndexTemplate, day_of_transform, transform_id
+from opensearch_strata.definition.index_names import IndexTemplate, day_of_transform, transform_id
 
 DAY_FORMATS = ["%Y.%m.%d", "%Y-%m-%d", "%Y%m%d", "%d.%m.%Y", "%Y.%j", "%Y%j", "y%Y.m%m.d%d", "%m%d%Y"]
 MONTH_FORMATS = ["%Y.%m", "%Y-%m", "%Y%m", "%m.%Y"]

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Event
-from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
+from opensearch_strata.archive.parsers.mysql import audit, error, slow
+from opensearch_strata.archive.parsers.mysql import general as mysql_general
 from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.times import iso_text
+from opensearch_strata.archive.timestamps import iso_text
 
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -152,8 +153,8 @@ MARIADB = (
 @pytest.mark.parametrize("banner", [*BANNER, MARIADB, MARIADB.splitlines()[2], "\n".join(BANNER) + "\n", WINDOWS])
 def test_a_banner_is_no_event(banner: str) -> None:
     assert general(banner) == [None]
-    assert mysql_slow.mysql_slow(UTC)(banner) is None
-    assert all(mysql_general.GeneralLogEntries()(line) and mysql_slow.begins(line) for line in banner.splitlines())
+    assert slow.mysql_slow(UTC)(banner) is None
+    assert all(mysql_general.GeneralLogEntries()(line) and slow.begins(line) for line in banner.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -320,7 +321,7 @@ select count(*)
 
 
 def test_a_slow_query_with_all_its_extra_fields() -> None:
-    entry = read(mysql_slow.mysql_slow(BERLIN), SLOW_8)
+    entry = read(slow.mysql_slow(BERLIN), SLOW_8)
     assert entry.time == 1714979289123
     assert len(entry.fields) == 6 + 4 + 19 + 2
     expected = {
@@ -333,7 +334,7 @@ def test_a_slow_query_with_all_its_extra_fields() -> None:
 
 
 def test_slow_queries_of_5_6() -> None:
-    parser = mysql_slow.mysql_slow(BERLIN)
+    parser = slow.mysql_slow(BERLIN)
     first = read(
         parser,
         "# Time: 130801  9:05:01\n# User@Host: root[root] @ localhost []  Id:     1\n"
@@ -356,13 +357,13 @@ def test_slow_queries_of_5_6() -> None:
 
 def test_a_local_time_is_all_that_an_old_slow_query_may_say() -> None:
     text = "# Time: 130801  9:05:01\n# User@Host: a[b] @ c []\n# Query_time: 1  Lock_time: 0\nselect 1;"
-    entry = read(mysql_slow.mysql_slow(BERLIN), text)
+    entry = read(slow.mysql_slow(BERLIN), text)
     assert (entry.time, entry.fields["user"], entry.fields["query_time"]) == (1375340701000, "b", 1)
 
 
 def test_slow_queries_of_mariadb_leave_values_out() -> None:
     text = "# User@Host: a[b] @  [::1]\n# Thread_id: 9  Schema:   QC_hit: No\n# Query_time: 0.5  Lock_time: 0\nx;"
-    fields = read(mysql_slow.mysql_slow(UTC), text).fields
+    fields = read(slow.mysql_slow(UTC), text).fields
     assert fields == {
         "user": "b", "ip": "::1", "thread_id": 9, "qc_hit": "No", "query_time": 0.5, "lock_time": 0,
         "statement": "x",
@@ -371,7 +372,7 @@ def test_slow_queries_of_mariadb_leave_values_out() -> None:
 
 def test_a_slow_query_keeps_what_only_looks_like_a_number() -> None:
     head = "# Thread_id: 9  Schema: 2013  QC_hit: 1e5\n# Query_time: 0.5  Start: 2013-01-05 Rows: 1. Long: "
-    fields = read(mysql_slow.mysql_slow(UTC), f"# User@Host: a[b] @ c []\n{head}{'9' * 400}\nx;").fields
+    fields = read(slow.mysql_slow(UTC), f"# User@Host: a[b] @ c []\n{head}{'9' * 400}\nx;").fields
     assert fields == {
         "user": "b", "host": "c", "thread_id": 9, "schema": "2013", "qc_hit": "1e5", "query_time": 0.5,
         "start": "2013-01-05", "rows": "1.", "long": "9" * 400, "statement": "x",
@@ -379,11 +380,11 @@ def test_a_slow_query_keeps_what_only_looks_like_a_number() -> None:
 
 
 def test_a_line_with_the_time_belongs_to_the_entry_that_follows() -> None:
-    parser = mysql_slow.mysql_slow(UTC)
+    parser = slow.mysql_slow(UTC)
     time, rest = SLOW_8.split("\n", 1)
-    assert mysql_slow.begins(time)
-    assert mysql_slow.begins(rest)
-    assert not mysql_slow.begins(rest.split("\n")[1])
+    assert slow.begins(time)
+    assert slow.begins(rest)
+    assert not slow.begins(rest.split("\n")[1])
     assert parser(time) is None
     assert read(parser, rest).time == 1714979289123
     assert read(parser, rest).time == 1714979286000  # only that one
@@ -392,7 +393,7 @@ def test_a_line_with_the_time_belongs_to_the_entry_that_follows() -> None:
 @pytest.mark.parametrize("message", ["", "select 1;", "# Query_time", "# User@Host: a[b] @ c []\nselect 1;", {"a": 1}])
 def test_what_is_no_slow_query(message: Any) -> None:
     with pytest.raises(Unreadable):
-        mysql_slow.mysql_slow(UTC)(message)
+        slow.mysql_slow(UTC)(message)
 
 
 @pytest.mark.parametrize(
@@ -426,10 +427,10 @@ def test_what_is_no_slow_query(message: Any) -> None:
     ],
 )  # fmt: skip
 def test_the_error_log_of_every_version(message: str, fields: dict[str, Any]) -> None:
-    entry = read(mysql_error.mysql_error(BERLIN), message)
+    entry = read(error.mysql_error(BERLIN), message)
     assert entry.fields == fields
     assert entry.time == (None if "time" not in fields else 1375340701000 + 123 * (".123" in fields["time"]))
-    assert mysql_error.begins(message) is ("time" in fields)
+    assert error.begins(message) is ("time" in fields)
 
 
 AUDIT = "20240506 07:08:09,ip-10-0-0-1,app,10.0.0.7,812,9913,QUERY,shop,{},0"
@@ -447,13 +448,13 @@ AUDIT = "20240506 07:08:09,ip-10-0-0-1,app,10.0.0.7,812,9913,QUERY,shop,{},0"
     ],
 )
 def test_the_audited_statement_is_unquoted(logged: str, statement: str | None) -> None:
-    entry = read(mysql_audit.mysql_audit(UTC), AUDIT.format(logged) + "\n")
+    entry = read(audit.mysql_audit(UTC), AUDIT.format(logged) + "\n")
     assert entry.fields.get("object") == statement
     assert entry.fields["retcode"] == 0
 
 
 def test_every_column_of_an_audit_log() -> None:
-    entry = read(mysql_audit.mysql_audit(BERLIN), AUDIT.format("'select 1'") + ",SSL/TLS")
+    entry = read(audit.mysql_audit(BERLIN), AUDIT.format("'select 1'") + ",SSL/TLS")
     assert entry == Parsed(
         {
             "time": "2024-05-06T05:08:09.000Z", "serverhost": "ip-10-0-0-1", "username": "app", "host": "10.0.0.7",
@@ -469,18 +470,18 @@ def test_every_column_of_an_audit_log() -> None:
 )
 def test_more_columns_behind_the_return_code(rest: str, kind: str | None) -> None:
     line = f"20230501 10:02:19,ip-10-1-0-50,rdsadmin,localhost,7,585281,QUERY,,{rest}"
-    fields = read(mysql_audit.mysql_audit(UTC), line).fields
+    fields = read(audit.mysql_audit(UTC), line).fields
     assert (fields["retcode"], fields.get("connection_type")) == (0, kind)
     assert fields["object"] in ("select 1", "select ', 2, 1", "orders")
 
 
 def test_aurora_writes_microseconds_and_empty_columns_are_left_out() -> None:
-    entry = read(mysql_audit.mysql_audit(BERLIN), "1714979289123456,aurora-1,app,10.0.0.7,812,0,CONNECT,,,1045")
+    entry = read(audit.mysql_audit(BERLIN), "1714979289123456,aurora-1,app,10.0.0.7,812,0,CONNECT,,,1045")
     assert (entry.time, entry.fields["time"]) == (1714979289123, "2024-05-06T07:08:09.123Z")
     assert entry.fields.keys() == {
         "time", "serverhost", "username", "host", "connectionid", "queryid", "operation", "retcode",
     }  # fmt: skip
-    table = read(mysql_audit.mysql_audit(UTC), "20240506 07:08:09,h,u,c,1,2,READ,shop,orders,")
+    table = read(audit.mysql_audit(UTC), "20240506 07:08:09,h,u,c,1,2,READ,shop,orders,")
     assert table.fields["object"] == "orders"
     assert "retcode" not in table.fields
 
@@ -488,7 +489,7 @@ def test_aurora_writes_microseconds_and_empty_columns_are_left_out() -> None:
 @pytest.mark.parametrize("message", ["", "a,b", AUDIT.format("'x'")[1:], AUDIT.format("'x"), "x" + AUDIT, {"a": 1}])
 def test_what_is_no_line_of_an_audit_log(message: Any) -> None:
     with pytest.raises(Unreadable):
-        mysql_audit.mysql_audit(UTC)(message)
+        audit.mysql_audit(UTC)(message)
 
 
 SEEDS = [f"{NOON}\t    1 Query\tselect 1", "130801  9:05:01\t    1 Quit\t", SLOW_8, AUDIT.format("'x'"), *BANNER]
@@ -498,7 +499,7 @@ SEEDS = [f"{NOON}\t    1 Query\tselect 1", "130801  9:05:01\t    1 Quit\t", SLOW
 def test_damage_is_read_or_unreadable_and_nothing_else(seed: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(seed)))
     damaged = seed[:at] + data.draw(st.text(max_size=5)) + seed[at + data.draw(st.integers(0, 5)) :]
-    makers = (mysql_general.mysql_general, mysql_slow.mysql_slow, mysql_error.mysql_error, mysql_audit.mysql_audit)
+    makers = (mysql_general.mysql_general, slow.mysql_slow, error.mysql_error, audit.mysql_audit)
     for make in makers:
         try:
             parsed = make(UTC)(damaged)

@@ -15,9 +15,9 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
-from opensearch_strata import patience
-from opensearch_strata.errors import explain, is_transient
-from opensearch_strata.patience import ODD_TRIES, OddAnswer, part_of, patiently
+from opensearch_strata.connections import retrying
+from opensearch_strata.connections.retrying import ODD_TRIES, OddAnswer, part_of, patiently
+from opensearch_strata.errors.judging import explain, is_transient
 
 SNAPSHOT = RequestError(400, "snapshot_in_progress_exception", {})
 PAGE = SerializationError("Unknown mimetype, unable to deserialize: text/html")
@@ -28,7 +28,7 @@ LASTING = [AuthorizationException(403, "no", {}), NotFoundError(404, "gone", {})
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_BACK_OFF", lambda state: 0.001)
+    monkeypatch.setattr(retrying, "_BACK_OFF", lambda state: 0.001)
 
 
 def failing(error: Exception, times: float) -> tuple[Callable[[], str], list[int]]:

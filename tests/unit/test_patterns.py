@@ -14,13 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.places import PROJECT
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.parsers.registry import begins_of
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.shape import Dead, Document, Shaper
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.intake import Intake
-from opensearch_strata.patterns import compiled
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.notation.patterns import compiled
 from tests.streams import definition_of
 
 SOUND = [

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.mapping import month_meta
-from opensearch_strata.history.marks import Mark
-from opensearch_strata.history.reading.carried import DayRows, MonthDays
-from opensearch_strata.history.reading.plan import Plan, doubtful_days, make_plan
-from opensearch_strata.history.reading.question import Question, milliseconds
-from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource, Sources
-from opensearch_strata.history.sketch import step_of
+from opensearch_strata.history.month.mapping import month_meta
+from opensearch_strata.history.month.marks import Mark
+from opensearch_strata.history.query.question import Question, milliseconds
+from opensearch_strata.history.query.read_plan import Plan, doubtful_days, make_plan
+from opensearch_strata.history.query.sources.carried import DayRows, MonthDays
+from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource, Sources
+from opensearch_strata.sketches.ddsketch import step_of
 from tests.streams import dataset_of
 
 DATASET = dataset_of("t")

@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 from opensearch_strata.cli import output
 from opensearch_strata.cli.app import app
-from opensearch_strata.errors import StrataError, explain
-from opensearch_strata.printable import brief, printable, printable_json
-from opensearch_strata.tables import Table
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.errors.printable import brief, printable, printable_json
+from opensearch_strata.presentation.tables import Table
 
 PACKAGE = Path(__file__).parents[2] / "plugins" / "opensearch_strata"
 EVIL = "\x1b]0;pwned\x07\x1b[2J\x9b31m\nforged line\r\x08\x7f\u202egnp\u2028\u2066"

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from opensearch_strata.processes import is_dead, this_process
+from opensearch_strata.connections.processes import is_dead, this_process
 
-SAY = "from opensearch_strata.processes import this_process; print(this_process(), flush=True); input()"
+SAY = "from opensearch_strata.connections.processes import this_process; print(this_process(), flush=True); input()"
 
 
 def started() -> tuple[subprocess.Popen[str], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opensearch_strata.archive.progress import Meter, Progress
+from opensearch_strata.archive.load.progress import Meter, Progress
 
 MB = 1_000_000
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.reading.question import Question, is_stat, milliseconds, moment_of, quantile_of
+from opensearch_strata.history.query.question import Question, is_stat, milliseconds, moment_of, quantile_of
 from tests.streams import dataset_of
 
 MAY = (datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 6, 1, tzinfo=UTC))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearch_strata.archive.raw_mapping import missing_properties, raw_properties
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.targets.raw_mapping import missing_properties, raw_properties
+from opensearch_strata.definition.dataset import Dataset
 from tests.streams import dataset_of
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.event_times import reading_of
+from opensearch_strata.archive.documents.builder import Document, Shaper
+from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.events import NOWHERE, Event
-from opensearch_strata.archive.ledger_rows import ObjectRow, Reach
-from opensearch_strata.archive.ledger_takeover import taken_over, without_days
-from opensearch_strata.archive.shape import Document, Shaper
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.ledger.rows import ObjectRow, Reach
+from opensearch_strata.archive.ledger.takeover import taken_over, without_days
+from opensearch_strata.definition.dataset import Dataset
 from tests.ledgers import place
 from tests.streams import dataset_of
 

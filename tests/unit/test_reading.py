@@ -13,9 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.layers import Limits, TooLarge
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.layers import Limits, TooLarge
-from opensearch_strata.archive.reading import Reading
 from tests.envelopes import CONTROL, blocks_of, envelope, messages_in, packed, read
 
 CONTENTS: dict[str, bytes] = {

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history import pace
-from opensearch_strata.history.reading import recall
-from opensearch_strata.history.reading.frame import pages
-from opensearch_strata.history.reading.plan import Plan
-from opensearch_strata.history.reading.question import Question, milliseconds
-from opensearch_strata.history.reading.recall import Cell, Recall
-from opensearch_strata.history.reading.sources import Contents, MonthSource, RawSource
+from opensearch_strata.history.buckets import pace
+from opensearch_strata.history.query import cells as recall
+from opensearch_strata.history.query.cells import Cell, Recall
+from opensearch_strata.history.query.frame import pages
+from opensearch_strata.history.query.question import Question, milliseconds
+from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource
 from tests.streams import dataset_of
 
 HOUR = 3_600_000
@@ -125,7 +125,7 @@ def test_progress_goes_forward_to_the_end() -> None:
 
 @pytest.mark.usefixtures("small_pages")
 def test_frames_come_before_everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opensearch_strata.history.reading.frame.PAGE_RECORDS", 60)
+    monkeypatch.setattr("opensearch_strata.history.query.frame.PAGE_RECORDS", 60)
     server, plan = CountingServer(10), plan_of(DAYS, with_raw=False)
     frames = pages(plan, read_all(server, plan))
     assert len(next(frames)) == 60

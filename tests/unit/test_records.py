@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.formats.records import Record, Skipped, records
-from opensearch_strata.archive.source import KEPT, LONGEST
+from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST
+from opensearch_strata.archive.decode.formats.records import Record, Skipped, records
 from tests.envelopes import blocks_of
 
 TRAPS = ["}{", "}{}", '}{"', '"', "\n{", "\\", '{"messageType":']
@@ -37,7 +37,7 @@ STYLES: list[Callable[[Any], str]] = [
 def found_in(data: bytes, size: int = 2**20) -> list[Record | Skipped]:
     """All records in blocks of a size, of which no more are read at once than must be."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("opensearch_strata.archive.formats.records._LEAST", 1)
+        patch.setattr("opensearch_strata.archive.decode.formats.records._LEAST", 1)
         return list(records(blocks_of(data, size)))
 
 

@@ -6,7 +6,7 @@ import gzip
 
 from isal import igzip
 
-from opensearch_strata.client import ClientSettings, build_client
+from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.unit.recording_server import serving
 
 BODY = b"".join(

@@ -27,8 +27,8 @@ from opensearchpy.exceptions import (
 )
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
+from opensearch_strata.airflow.retry import TRANSIENT_ONLY
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.retry import TRANSIENT_ONLY
 
 
 def fate_of(error: BaseException, retries_left: bool = True) -> Any:
@@ -118,13 +118,13 @@ def test_dag_with_the_policy_serializes_alike_each_time() -> None:
 
 def test_policy_describes_itself() -> None:
     assert isinstance(TRANSIENT_ONLY, RetryPolicy)
-    assert TRANSIENT_ONLY.serialize() == {"__type": "opensearch_strata.retry.TransientOnly"}
+    assert TRANSIENT_ONLY.serialize() == {"__type": "opensearch_strata.airflow.retry.TransientOnly"}
 
 
 def test_import_for_dag_files_is_light() -> None:
     """A DAG file names the policy, and each task process parses the file again."""
     heavy = "{'opensearchpy', 'boto3', 'botocore', 'pandas', 'aiohttp'}"
-    code = f"import sys, airflow.sdk, opensearch_strata.retry; print({heavy} & sys.modules.keys())"
+    code = f"import sys, airflow.sdk, opensearch_strata.airflow.retry; print({heavy} & sys.modules.keys())"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "plugins")}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("set()")

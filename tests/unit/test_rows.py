@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.rows import row_id, row_of_bucket
-from opensearch_strata.history.stored_rows import StoredRow, is_stray
+from opensearch_strata.history.month.row_ids import row_id, row_of_bucket
+from opensearch_strata.history.month.rows_of_day import StoredRow, is_stray
 from tests.streams import DAY, dataset_of
 
 RECORDING = Path(__file__).parents[1] / "recordings" / "transform-api" / "success.json"

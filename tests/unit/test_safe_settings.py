@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from opensearchpy import RequestError
 
-from opensearch_strata.safe_settings import MONTH, SAFE, UNMANAGED, made_safely, weaker
+from opensearch_strata.connections.safe_settings import MONTH, SAFE, UNMANAGED, made_safely, weaker
 
 
 @pytest.mark.parametrize("key", SAFE)

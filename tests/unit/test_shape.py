@@ -14,13 +14,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import opensearch_strata.archive.shape as shape_module
+import opensearch_strata.archive.documents.builder as shape_module
+from opensearch_strata.archive.decode.formats import cloudwatch, json, strata
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.formats import cloudwatch, json, strata
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.shape import Dead, Document, Shaper
-from opensearch_strata.archive.times import iso_text, read_iso, read_time
-from opensearch_strata.dataset import Dataset
+from opensearch_strata.archive.timestamps import iso_text, read_iso, read_time
+from opensearch_strata.definition.dataset import Dataset
 from tests.streams import definition_of
 
 NOON = 1357387200123  # 2013-01-05T12:00:00.123Z

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from opensearch_strata.history.sketch import (
+from opensearch_strata.sketches.ddsketch import (
     Bins,
     bin_of,
     bins_of,

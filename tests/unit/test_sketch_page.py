@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.places import PROJECT
-from opensearch_strata.history.sketch import Bins, bin_of, bins_of, pack, quantiles, value_of
+from opensearch_strata.sketches.ddsketch import Bins, bin_of, bins_of, pack, quantiles, value_of
 from tests.sketches import SMALLEST, last_bin
 
 PAGE = (PROJECT / "docs" / "sketch.md").read_text("utf-8")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.history.bits import BitWriter
-from opensearch_strata.history.sketch import Bins, bins_of, pack, quantiles, unpack, value_of
+from opensearch_strata.sketches.ddsketch import Bins, bins_of, pack, quantiles, unpack, value_of
+from opensearch_strata.sketches.rice import BitWriter
 from tests.sketches import sketches
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.history.aggregation import PAGE_SIZE
-from opensearch_strata.history.slices import Slice, Walk
+from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
+from opensearch_strata.history.buckets.slices import Slice, Walk
 
 HOUR = 3_600_000
 times = st.integers(-(10**12), 4 * 10**12)

@@ -9,7 +9,7 @@ import pytest
 from opensearchpy import ConnectionError as NoConnection
 from opensearchpy import ConnectionTimeout, SerializationError, TransportError
 
-from opensearch_strata.archive.statuses import Verdict, judged_failure, judged_item, reason
+from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 
 
 @pytest.mark.parametrize(

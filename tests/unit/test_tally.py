@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.documents.builder import Dead
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger_rows import Counts, ObjectRow
-from opensearch_strata.archive.shape import Dead
-from opensearch_strata.archive.tally import Portion, Tally
+from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.load.account import Portion, Tally
 
 ROW = ObjectRow(Place("b", "k", "e"), 10, (0, 1))
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.intake import Intake
-from opensearch_strata.time_formats import epoch_ms, reads
+from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.notation.time_formats import epoch_ms, reads
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SEVEN = 1741158001000  # 2025-03-05T07:00:01Z

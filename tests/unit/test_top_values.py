@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from opensearch_strata.dataset import Dataset
-from opensearch_strata.definitions import dataset_schema
-from opensearch_strata.history import top_values
-from opensearch_strata.history.aggregation import proof_body, words_body
-from opensearch_strata.history.mapping import conflicts, grown_meta, month_mapping, month_meta
-from opensearch_strata.history.scripts import condense_metric, recall_metric
-from opensearch_strata.history.top_values import (
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.files import dataset_schema
+from opensearch_strata.history.buckets.aggregation import proof_body, words_body
+from opensearch_strata.history.buckets.partials import row_of_states
+from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
+from opensearch_strata.history.month.mapping import conflicts, grown_meta, month_mapping, month_meta
+from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches.top_values import (
     NO_TERMS,
     Counts,
     Listed,
@@ -30,7 +31,6 @@ from opensearch_strata.history.top_values import (
     pack,
     unpack,
 )
-from opensearch_strata.history.totals import row_of_states
 from tests.streams import TYPES, dataset_of, definition_of
 
 NUMBERS: dict[str, Any] = definition_of("t")["metrics"]

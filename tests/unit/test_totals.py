@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.sketch import bins_of, pack
-from opensearch_strata.history.totals import State, merged_of_states, row_of_states
+from opensearch_strata.history.buckets.partials import State, merged_of_states, row_of_states
+from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.sketches import LARGEST
 from tests.streams import dataset_of
 

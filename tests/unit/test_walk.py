@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.days import day_bounds
-from opensearch_strata.history.aggregation import PAGE_SIZE
-from opensearch_strata.history.pace import Pace
-from opensearch_strata.history.reading.question import Question, milliseconds, moment_of
-from opensearch_strata.history.reading.walk import Stretch, stretches
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
+from opensearch_strata.history.buckets.pace import Pace
+from opensearch_strata.history.query.question import Question, milliseconds, moment_of
+from opensearch_strata.history.query.stretches import Stretch, stretches
 from tests.streams import dataset_of
 
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "America/Havana", "America/Sao_Paulo"]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.byte_stream import LONGEST
+from opensearch_strata.archive.decode.formats import wrapped
+from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.formats import wrapped
-from opensearch_strata.archive.keys import reason_apart
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.source import LONGEST
-from opensearch_strata.intake import Intake
+from opensearch_strata.archive.store.keys import reason_apart
+from opensearch_strata.definition.intake import Intake
 from tests.envelopes import blocks_of
 
 NESTED = {"a": [{"b": 1}, {"c": 2}]}

@@ -1,1 +1,4 @@
-"""Log archives in S3, back into raw days: read whatever is there, plan, load, prove."""
+"""Objects in S3 to documents of raw days, with a ledger of what was loaded, and the proof of it.
+
+Knows nothing of rows and windows.
+"""

@@ -16,27 +16,27 @@ from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from opensearch_strata.amounts import counted
-from opensearch_strata.archive.bodies import Body
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.delivery import Resolved
+from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.causes import Cause, one, summed, told
-from opensearch_strata.archive.dead_letters import StoredLetters, read_dead_letters
-from opensearch_strata.archive.delivery import Resolved
+from opensearch_strata.archive.dead_letters.file import StoredLetters, read_dead_letters
+from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url, letter_key
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.archive.letters import DeadLetter, dead_letters_url, letter_key
-from opensearch_strata.archive.limits import Limits
-from opensearch_strata.archive.load import LoadSettings
+from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.parsers.registry import REMEMBERING, begins_of, parser_name
-from opensearch_strata.archive.reading import Reading
-from opensearch_strata.archive.sender import Sender
-from opensearch_strata.archive.shape import Dead, Document, Shaper
+from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
-from opensearch_strata.intake import split_s3_url
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.dataset import Dataset
+    from opensearch_strata.definition.dataset import Dataset
 
 
 _TEXT = frozenset({"lines", "export_task"})

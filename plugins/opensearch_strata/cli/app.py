@@ -9,16 +9,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opensearch_strata.cli.archives import backfill
-from opensearch_strata.cli.definitions import check
-from opensearch_strata.cli.one_day import condense, verify
+from opensearch_strata.cli.commands.backfill import backfill
+from opensearch_strata.cli.commands.check import check
+from opensearch_strata.cli.commands.one_day import condense, verify
+from opensearch_strata.cli.commands.parse import parse
+from opensearch_strata.cli.commands.query import query, status
+from opensearch_strata.cli.commands.reaggregate import reaggregate
+from opensearch_strata.cli.commands.redrive import redrive
+from opensearch_strata.cli.commands.window import cycle, expire
 from opensearch_strata.cli.output import fail, say
-from opensearch_strata.cli.parsing import parse
-from opensearch_strata.cli.reading import query, status
-from opensearch_strata.cli.rebuilding import reaggregate
-from opensearch_strata.cli.redriving import redrive
-from opensearch_strata.cli.window import cycle, expire
-from opensearch_strata.printable import printable
+from opensearch_strata.errors.printable import printable
 
 
 class SentencesForErrors(TyperGroup):
@@ -44,7 +44,8 @@ class SentencesForErrors(TyperGroup):
 
 
 def _sentence(error: Exception) -> str:
-    from opensearch_strata.errors import StrataError, explain
+    from opensearch_strata.errors import StrataError
+    from opensearch_strata.errors.judging import explain
 
     if isinstance(error, StrataError):
         return explain(error)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.aws_identity import AwsService
-    from opensearch_strata.client import ClientSettings
-    from opensearch_strata.dataset import Dataset
+    from opensearch_strata.connections.opensearch import ClientSettings
+    from opensearch_strata.connections.sigv4 import AwsService
+    from opensearch_strata.definition.dataset import Dataset
 
 # Seconds for one answer: a whole day is one search of the proof, and a person at a terminal can end it.
 PATIENCE = 300
@@ -24,7 +24,7 @@ def find_dataset(name: str, folder: Path | None) -> Dataset:
 
     :raises DefinitionError: unknown or broken
     """
-    from opensearch_strata.definitions import datasets_dir, load_definitions
+    from opensearch_strata.definition.files import datasets_dir, load_definitions
 
     return load_definitions(folder or datasets_dir()).get(name)
 
@@ -34,8 +34,8 @@ def client_settings(url: str, ca_certs: Path | None) -> ClientSettings:
 
     :raises DefinitionError: the URL, the login or AWS's credentials cannot be used
     """
-    from opensearch_strata.aws_identity import default_session, sigv4_settings
-    from opensearch_strata.client import ClientSettings
+    from opensearch_strata.connections.opensearch import ClientSettings
+    from opensearch_strata.connections.sigv4 import default_session, sigv4_settings
 
     bare, settings = _login(url)
     if service := _aws_service(bare, has_login=bool(settings)):
@@ -60,7 +60,7 @@ def connected(url: str, ca_certs: Path | None, *, serverless: bool = False) -> I
     :raises DefinitionError: the settings cannot be used
     :raises Refused: Serverless, and it will not do
     """
-    from opensearch_strata.client import build_client
+    from opensearch_strata.connections.opensearch import build_client
     from opensearch_strata.errors import Refused
 
     if not serverless and is_serverless(url):
@@ -77,7 +77,7 @@ def connected(url: str, ca_certs: Path | None, *, serverless: bool = False) -> I
 
 def _login(url: str) -> tuple[str, dict[str, Any]]:
     """A URL without its login, and the fields of the login there or in the environment, if there is one."""
-    from opensearch_strata.client import split_login
+    from opensearch_strata.connections.opensearch import split_login
 
     bare, login = split_login(url)
     found = {"username": os.environ.get("OPENSEARCH_USERNAME"), "password": os.environ.get("OPENSEARCH_PASSWORD")}
@@ -86,7 +86,7 @@ def _login(url: str) -> tuple[str, dict[str, Any]]:
 
 def _aws_service(url: str, has_login: bool) -> AwsService | None:
     """The service of AWS that requests are signed for; None if they are not."""
-    from opensearch_strata.aws_identity import aws_endpoint
+    from opensearch_strata.connections.sigv4 import aws_endpoint
     from opensearch_strata.errors import DefinitionError
 
     named, endpoint = _named_service(), aws_endpoint(url)

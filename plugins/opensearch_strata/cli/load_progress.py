@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from opensearch_strata.amounts import counted
-from opensearch_strata.amounts import size as shown_size
-from opensearch_strata.archive.progress import Progress
+from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.cli.output import note, occasional_note
-from opensearch_strata.printable import printable
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.errors.amounts import size as shown_size
+from opensearch_strata.errors.printable import printable
 
 OnProgress = Callable[[int, Progress], None]
 """Called with the number of a batch and how far it is."""

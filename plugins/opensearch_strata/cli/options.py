@@ -54,7 +54,7 @@ def split_stats(values: list[str] | None) -> list[str]:
 
     :raises BadParameter: another form
     """
-    from opensearch_strata.history.reading.question import is_stat
+    from opensearch_strata.history.query.question import is_stat
 
     stats = split_names(values)
     if unknown := [stat for stat in stats if not is_stat(stat)]:
@@ -70,7 +70,7 @@ def check_interval(text: str | None) -> str | None:
     :raises BadParameter: another form
     """
     from opensearch_strata.errors import Refused
-    from opensearch_strata.history.intervals import Interval
+    from opensearch_strata.history.query.intervals import Interval
 
     try:
         return Interval.parse(text).text if text else None
@@ -94,7 +94,7 @@ def check_where(pairs: list[str] | None) -> list[str]:
 
 def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of sound datasets, for the completion of the shell."""
-    from opensearch_strata.definitions import datasets_dir, load_definitions
+    from opensearch_strata.definition.files import datasets_dir, load_definitions
 
     folder = ctx.params.get("datasets_dir") or datasets_dir()
     return [name for name in load_definitions(Path(folder)).datasets if name.startswith(incomplete)]

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from opensearch_strata.printable import printable, printable_json
+from opensearch_strata.errors.printable import printable, printable_json
 
 if TYPE_CHECKING:
-    from opensearch_strata.history.engines.run import OnDocuments
-    from opensearch_strata.tables import Table
+    from opensearch_strata.history.condense.engines.base import OnDocuments
+    from opensearch_strata.presentation.tables import Table
 
 _NOTE_SECONDS = 10
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
-from opensearch_strata.dataset import Dataset, EngineName
-from opensearch_strata.days import days_between
-from opensearch_strata.errors import Refused, StrataError, explain
-from opensearch_strata.history.condense import condense
-from opensearch_strata.history.prove import prove
-from opensearch_strata.history.raw_day import RawDay, inspect_raw_day
-from opensearch_strata.history.stored_rows import carried
+from opensearch_strata.definition.dataset import Dataset, EngineName
+from opensearch_strata.definition.days import days_between
+from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.repair import prove
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

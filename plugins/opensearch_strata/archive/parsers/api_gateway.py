@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, number_or_text
 from opensearch_strata.archive.parsers.plain import json_fields
-from opensearch_strata.archive.times import read_time
-from opensearch_strata.time_formats import epoch_ms
+from opensearch_strata.archive.timestamps import read_time
+from opensearch_strata.definition.notation.time_formats import epoch_ms
 
 # REST APIs have no space before the quote, HTTP APIs have one.
 _CLF = re.compile(

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import LONGEST_HEAD, Message, Parsed, Parser, Unreadable
 from opensearch_strata.archive.parsers.plain import json_fields
-from opensearch_strata.archive.times import read_time
+from opensearch_strata.archive.timestamps import read_time
 
 _PLATFORM = re.compile(r"(START|END|REPORT) RequestId: ")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
-from opensearch_strata.patterns import Pattern, compiled
+from opensearch_strata.definition.notation.patterns import Pattern, compiled
 
 _LONGEST = 2**20  # characters that are compared with a pattern, which takes up to 200 bytes for each
 _SHOWN = 80
@@ -15,7 +15,7 @@ def pattern_message(patterns: Sequence[str]) -> Parser:
     """The named groups of the first pattern that fits the whole message, as texts; those that took no part are left
     out. A message that fits a pattern without named groups is no event.
 
-    :param patterns: as :func:`opensearch_strata.patterns.compiled` takes them
+    :param patterns: as :func:`opensearch_strata.definition.notation.patterns.compiled` takes them
     """
     known = [compiled(text) for text in patterns]
 

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import NOWHERE, Origin
-from opensearch_strata.archive.parsers import mysql_audit, mysql_error, mysql_general, mysql_slow
 from opensearch_strata.archive.parsers.api_gateway import api_gateway
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
+from opensearch_strata.archive.parsers.mysql import audit, error, general, slow
 from opensearch_strata.archive.parsers.parsed import Entries, Parser
 from opensearch_strata.archive.parsers.pattern import begins_by, pattern_message
 from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
 from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
-from opensearch_strata.intake import flow_names, listed
+from opensearch_strata.definition.intake import flow_names, listed
 
 if TYPE_CHECKING:
-    from opensearch_strata.intake import Intake, ParserName
+    from opensearch_strata.definition.intake import Intake, ParserName
 
 PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
-    "mysql_general": mysql_general.mysql_general,
-    "mysql_slow": mysql_slow.mysql_slow,
-    "mysql_error": mysql_error.mysql_error,
-    "mysql_audit": mysql_audit.mysql_audit,
+    "mysql_general": general.mysql_general,
+    "mysql_slow": slow.mysql_slow,
+    "mysql_error": error.mysql_error,
+    "mysql_audit": audit.mysql_audit,
     "lambda": lambda_log,
     "vpc_flow": vpc_flow,
     "api_gateway": api_gateway,
@@ -39,10 +39,10 @@ REMEMBERING: frozenset[ParserName] = frozenset({"mysql_general", "mysql_slow", "
 """Parsers that must see each message, since what they read from one depends on those before."""
 
 _ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
-    "mysql_general": mysql_general.GeneralLogEntries,
-    "mysql_slow": lambda: Entries(mysql_slow.begins),
-    "mysql_error": lambda: Entries(mysql_error.begins),
-    "mysql_audit": lambda: Entries(mysql_audit.begins),
+    "mysql_general": general.GeneralLogEntries,
+    "mysql_slow": lambda: Entries(slow.begins),
+    "mysql_error": lambda: Entries(error.begins),
+    "mysql_audit": lambda: Entries(audit.begins),
 }
 
 # Log groups that AWS names, and keys and groups whose names say what they hold.

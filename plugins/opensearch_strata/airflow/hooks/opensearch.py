@@ -1,0 +1,268 @@
+"""The Airflow hook for OpenSearch: an Airflow connection in, a checked client out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import BaseHook
+from airflow.sdk.log import amask_secret, mask_secret
+from asgiref.sync import sync_to_async
+from pydantic import TypeAdapter, ValidationError
+
+from opensearch_strata.connections.opensearch import ClientSettings, build_async_client, build_client
+from opensearch_strata.connections.sigv4 import sigv4_settings
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors.judging import explain
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from opensearchpy import AsyncOpenSearch, OpenSearch
+
+CLIENT_EXTRAS = frozenset(
+    {
+        "auth",
+        "aws_service",
+        "ca_certs",
+        "headers",
+        "http_compress",
+        "max_retries",
+        "opaque_id",
+        "pool_size",
+        "region_name",
+        "ssl_assert_hostname",
+        "timeout",
+        "verify_certs",
+    }
+)
+"""Extras that go to the field of :class:`ClientSettings` of the same name."""
+URL_EXTRAS = frozenset({"scheme", "url_prefix", "use_ssl"})
+AWS_EXTRAS = frozenset({"aws_conn_id", "aws_service", "region_name"})
+
+
+class OpenSearchHook(BaseHook):
+    """Clients for the OpenSearch cluster that an Airflow connection names.
+
+    Reads the connection form of ``apache-airflow-providers-opensearch`` (host, port, login, password, and the
+    extras ``use_ssl``, ``scheme``, ``url_prefix``, ``verify_certs``, ``timeout``, ``headers``,
+    ``http_compress``, ``opaque_id``) and further extras: ``auth`` (``basic``, ``sigv4``, ``none``),
+    ``aws_conn_id`` (default: boto3's own chain), ``region_name``, ``aws_service`` (``es``, ``aoss``),
+    ``ca_certs``, ``ssl_assert_hostname``, ``pool_size``, ``max_retries``.
+
+    Where it differs from the provider, it is the safer one: certificates are checked unless ``verify_certs``
+    is false; a host may be a URL; and a bare host without ``use_ssl`` or ``scheme`` means https as soon as
+    there is a login or SigV4 (no password leaves in the clear unless the connection says ``http``), otherwise
+    http. A missing port is 443 for an ``https://`` host and for SigV4, else 9200.
+
+    :param opensearch_conn_id: the connection; it is read when a client is first asked for
+    """
+
+    conn_name_attr = "opensearch_conn_id"
+    default_conn_name = "opensearch_default"
+    conn_type = "opensearch"
+    hook_name = "OpenSearch"
+
+    def __init__(self, opensearch_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.opensearch_conn_id = opensearch_conn_id
+
+    @cached_property
+    def settings(self) -> ClientSettings:
+        """The connection, checked.
+
+        :raises DefinitionError: if it contradicts itself, with the cure
+        """
+        connection = self.get_connection(self.opensearch_conn_id)
+        settings = self._settings(connection, connection.extra_dejson)
+        if header := _basic_header(settings):
+            mask_secret(header)
+        return settings
+
+    @cached_property
+    def client(self) -> OpenSearch:
+        """The client for tasks, one for each hook."""
+        _quieten_request_log()
+        return build_client(self.settings)
+
+    def get_conn(self) -> OpenSearch:
+        """The same client, under Airflow's usual name."""
+        return self.client
+
+    async def async_client(self) -> AsyncOpenSearch:
+        """A new client for triggers; close it: ``await client.close()``.
+
+        :raises DefinitionError: if the connection contradicts itself, with the cure
+        """
+        connection = await self.aget_connection(self.opensearch_conn_id)
+        extra = await connection.aextra_dejson()
+        # In a thread: the look-up of AWS credentials blocks.
+        settings = await sync_to_async(self._settings)(connection, extra)
+        if header := _basic_header(settings):
+            await amask_secret(header)
+        _quieten_request_log()
+        return build_async_client(settings)
+
+    @property
+    def is_serverless(self) -> bool:
+        """Whether the connection leads to OpenSearch Serverless (``aoss``)."""
+        return self.settings.is_serverless
+
+    def refuse_serverless(self) -> None:
+        """Stop before anything is sent to a service that lacks the API we need.
+
+        :raises Refused: for OpenSearch Serverless
+        """
+        if self.is_serverless:
+            raise Refused(
+                f"Connection {self.opensearch_conn_id!r} leads to OpenSearch Serverless, which lacks "
+                "transforms, refresh and write blocks. Nothing was sent; use a managed domain "
+                "(aws_service: es) or a cluster of your own."
+            )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether the cluster answers us, and a sentence: what it is, or what is wrong and the cure."""
+        try:
+            self.refuse_serverless()
+            answer = self.client.info()
+        except Exception as error:  # noqa: BLE001 - whatever is wrong is the answer
+            return False, " ".join(filter(None, [explain(error), self._cure(error)]))
+        version = answer.get("version", {})
+        found = f"{version.get('distribution', 'no OpenSearch')} {version.get('number')}"
+        sentence = f"{self.settings.url} is cluster {answer.get('cluster_name')!r}, {found}."
+        if version.get("distribution") != "opensearch":
+            return False, f"{sentence} Strata needs OpenSearch; mend host and port of the connection."
+        return True, sentence
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The provider's form, with our extras in the example."""
+        example = {"use_ssl": True, "verify_certs": True, "auth": "basic", "timeout": 60}
+        return {
+            "hidden_fields": ["schema"],
+            "relabeling": {"extra": "OpenSearch Configuration"},
+            "placeholders": {"extra": json.dumps(example, indent=2), "host": "https://search.example.com"},
+        }
+
+    def _settings(self, connection: Connection, extra: dict[str, Any]) -> ClientSettings:
+        extra = {name: value for name, value in extra.items() if value not in (None, "")}
+        if unknown := sorted(extra.keys() - CLIENT_EXTRAS - URL_EXTRAS - AWS_EXTRAS):
+            self.log.warning(
+                "Connection %r has extras that mean nothing here and are ignored: %s; known ones are: %s.",
+                self.opensearch_conn_id,
+                ", ".join(unknown),
+                ", ".join(sorted(CLIENT_EXTRAS | URL_EXTRAS | AWS_EXTRAS)),
+            )
+        try:
+            return _client_settings(connection, extra)
+        except DefinitionError as error:
+            raise DefinitionError(f"Connection {self.opensearch_conn_id!r}: {error}") from None
+
+    def _cure(self, error: Exception) -> str:
+        """What to do about an error of the client, or nothing where its own sentence says so."""
+        from opensearchpy.exceptions import ConnectionError as NoConnection
+        from opensearchpy.exceptions import ConnectionTimeout, TransportError
+
+        text = str(error)
+        match error:
+            case ConnectionTimeout():
+                return f"Raise timeout (now {self.settings.timeout:g} s) or look at the load of the cluster."
+            case NoConnection() if "WRONG_VERSION_NUMBER" in text:
+                return "That port speaks plain HTTP: write http:// before the host or set use_ssl to false."
+            case NoConnection() if "CERTIFICATE_VERIFY_FAILED" in text:
+                return "Name the PEM file of the authority that signed the certificate in ca_certs."
+            case NoConnection():
+                return (
+                    f"Check that OpenSearch listens on {self.settings.url}, with this scheme, "
+                    "and that this machine may reach it."
+                )
+            case TransportError(status_code=401) if self.settings.auth == "none":
+                return "Give a login and a password, or set auth to sigv4."
+            case TransportError(status_code=401):
+                return "Check login and password."
+            case TransportError(status_code=403) if self.settings.auth == "sigv4":
+                return "Check region_name, aws_service and the access policy of the domain."
+            case TransportError(status_code=403):
+                return "Give the user's role cluster:monitor/main."
+        return ""
+
+
+def _client_settings(connection: Connection, extra: dict[str, Any]) -> ClientSettings:
+    auth = extra.get("auth") or ("basic" if connection.login or connection.password else "none")
+    settings = {name: extra[name] for name in CLIENT_EXTRAS & extra.keys()} | {
+        "auth": auth,
+        "url": _url(connection, extra, auth),
+        "username": connection.login,
+        "password": connection.password,
+    }
+    if auth == "sigv4":
+        settings |= _aws_identity(extra, settings["url"])
+    elif aws := sorted(AWS_EXTRAS & extra.keys()):
+        raise DefinitionError(f"{', '.join(aws)} count only with SigV4; set auth to sigv4 or remove them.")
+    return ClientSettings.checked(**settings)
+
+
+def _url(connection: Connection, extra: dict[str, Any], auth: str) -> str:
+    """One URL from the fields and extras that each say a part of it."""
+    if not connection.host:
+        raise DefinitionError("It has no host; name one, such as https://search.example.com.")
+    written, _, rest = connection.host.rpartition("://")
+    use_ssl = _flag(extra, "use_ssl")
+    schemes = {written, str(extra.get("scheme", "")), {None: "", True: "https", False: "http"}[use_ssl]} - {""}
+    if len(schemes) > 1:
+        raise DefinitionError(f"Host, scheme and use_ssl ask for {' and '.join(sorted(schemes))}; keep one of them.")
+    scheme = schemes.pop() if schemes else ("http" if auth == "none" else "https")
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        port = parts.port
+    except ValueError:
+        raise DefinitionError("Its host cannot be read; write it like https://search.example.com.") from None
+    if parts.username is not None:
+        raise DefinitionError("Its host holds a login; move it to the fields Login and Password.")
+    if port and connection.port and port != connection.port:
+        raise DefinitionError(f"The host says port {port}, the field Port {connection.port}; keep one of them.")
+    default = None if written == "https" else 443 if auth == "sigv4" else 9200
+    port = port or connection.port or default
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    prefix = parts.path.strip("/") or str(extra.get("url_prefix", "")).strip("/")
+    return f"{scheme}://{host}{f':{port}' if port else ''}{f'/{prefix}' if prefix else ''}"
+
+
+def _flag(extra: dict[str, Any], name: str) -> bool | None:
+    """A yes or no as people type it into JSON: true, "true", "1", ..."""
+    try:
+        return TypeAdapter(bool).validate_python(extra[name]) if name in extra else None
+    except ValidationError:
+        raise DefinitionError(f"{name} must be true or false.") from None
+
+
+def _aws_identity(extra: dict[str, Any], url: str) -> dict[str, Any]:
+    """What SigV4 needs, from the AWS connection; its secrets are masked from here on."""
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+
+    hook: AwsGenericHook[Any] = AwsGenericHook(
+        aws_conn_id=extra.get("aws_conn_id"), region_name=extra.get("region_name")
+    )
+    settings = sigv4_settings(hook.get_session(region_name=hook.region_name), url)
+    if credentials := settings["credentials"]:
+        frozen = credentials.get_frozen_credentials()
+        for secret in filter(None, [frozen.secret_key, frozen.token]):
+            mask_secret(secret)
+    return settings
+
+
+def _quieten_request_log() -> None:
+    """opensearch-py logs every request at INFO, which buries what a task has to say; a level set stays."""
+    logger = logging.getLogger("opensearch")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
+
+
+def _basic_header(settings: ClientSettings) -> str:
+    """What basic authentication sends: Airflow masks the password itself, but not in this form."""
+    if settings.auth != "basic" or settings.password is None:
+        return ""
+    return base64.b64encode(f"{settings.username}:{settings.password.get_secret_value()}".encode()).decode()

@@ -1,0 +1,27 @@
+"""The archives' S3: an Airflow connection in, a client out that behaves as the shell's does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+
+def s3_client(aws_conn_id: str, connections: int = 10, request_payer: str | None = None) -> BaseClient:
+    """A client by an Airflow connection of type ``aws``; what its ``config_kwargs`` say counts above ours.
+
+    :param connections: kept open; as many as there are threads
+    :param request_payer: ``requester``: see :func:`opensearch_strata.archive.store.objects.let_pay`
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    from opensearch_strata.archive.store.objects import is_aws, let_pay, s3_config
+
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    endpoint = hook.conn_config.get_service_endpoint_url("s3")
+    config = s3_config(connections, path_style=endpoint is not None and not is_aws(endpoint))
+    if stated := hook.conn_config.botocore_config:
+        config = config.merge(stated)
+    client: BaseClient = hook.get_client_type(region_name=hook.region_name, config=config)
+    return let_pay(client, request_payer)

@@ -1,0 +1,92 @@
+"""Links from a task to the indices and the job it works on; shown on the task's Details tab."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from airflow.sdk import BaseOperator, Context
+    from airflow.sdk.types import TaskInstanceKey
+
+    from opensearch_strata.definition.dataset import Dataset
+
+
+class _StoredLink(BaseOperatorLink):
+    """A URL that the task pushed before it began to work.
+
+    Under the key from which Airflow's UI reads it: Airflow itself fills that only when a task has ended, which for a
+    job that was waited for is too late to look at it.
+    """
+
+    @classmethod
+    def persist(cls, context: Context, url: str) -> None:
+        """Show the URL for this task instance from now on; an empty one: show no link."""
+        context["ti"].xcom_push(key=cls().xcom_key, value=url)
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
+        """The URL, empty if there is none to show."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        return str(XCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
+
+
+class RawIndexLink(_StoredLink):
+    """The raw day."""
+
+    name = "Raw index"
+
+
+class MonthIndexLink(_StoredLink):
+    """The history month."""
+
+    name = "History month"
+
+
+class RawDaysLink(_StoredLink):
+    """All raw days of the dataset, with their sizes."""
+
+    name = "Raw days"
+
+
+class TransformJobLink(_StoredLink):
+    """The transform job, as long as there is one."""
+
+    name = "Transform job"
+
+
+def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: date) -> None:
+    """Remember the links to a raw day and its month before the work begins."""
+    RawIndexLink.persist(context, _index_url(opensearch_url, dataset.raw_index(day)))
+    MonthIndexLink.persist(context, _index_url(opensearch_url, dataset.month_index(day)))
+
+
+def link_raw_days(context: Context, opensearch_url: str, dataset: Dataset) -> None:
+    """Remember the link to all raw days, in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else by the API."""
+    if dashboards := _dashboards():
+        url = f"{dashboards}/app/opensearch_index_management_dashboards#/indices?search={dataset.name}"
+    else:
+        url = f"{opensearch_url}/_cat/indices/{dataset.raw.names.expression}?v&s=index"
+    RawDaysLink.persist(context, url)
+
+
+def transform_url(opensearch_url: str, transform_id: str) -> str:
+    """Page of a transform job: in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else the API's own answer."""
+    if dashboards := _dashboards():
+        return f"{dashboards}/app/opensearch_index_management_dashboards#/transform-details?id={transform_id}"
+    return f"{opensearch_url}/_plugins/_transform/{transform_id}/_explain?pretty"
+
+
+def _index_url(opensearch_url: str, index: str) -> str:
+    """Page of an index, likewise."""
+    if dashboards := _dashboards():
+        return f"{dashboards}/app/opensearch_index_management_dashboards#/index-detail/{index}"
+    return f"{opensearch_url}/{index}?pretty"
+
+
+def _dashboards() -> str:
+    return os.environ.get("STRATA_DASHBOARDS_URL", "").rstrip("/")

@@ -1,0 +1,114 @@
+"""What the steps of a backfill share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from opensearch_strata.airflow.operators.backfill.form import BackfillForm
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.backfill.plan import PlanRef
+
+DRY = "Dry run: nothing was loaded. Untick dry_run to load it."
+"""The last line of a run that only shows what there is."""
+
+# Templates, not XComArgs: those would draw an edge to every task of the graph.
+_FORM = "{{ ti.xcom_pull(task_ids='read_form', key='form') }}"
+_PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"
+
+
+class FormOperator(BaseOperator):
+    """Works on the dataset that the form names; its definition is read when the task runs.
+
+    :param form: what the task ``read_form`` left under that key; the DAG renders templates as native objects
+    """
+
+    template_fields: Sequence[str] = ("form",)
+    ui_color = "#dcfce7"
+
+    def __init__(self, *, form: Any = _FORM, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.form = form
+
+    @cached_property
+    def asked(self) -> BackfillForm:
+        """The form."""
+        return BackfillForm.checked(self.form)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The definition as it is now.
+
+        :raises DefinitionError: there is none of this name that is sound
+        """
+        return dataset_named(self.asked.dataset)
+
+    @cached_property
+    def hook(self) -> OpenSearchHook:
+        """The hook of the dataset's connection."""
+        from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+
+        return OpenSearchHook(self.dataset.cycle.opensearch_conn_id)
+
+    @property
+    def client(self) -> OpenSearch:
+        """The client of the dataset's connection."""
+        return self.hook.client
+
+    @property
+    def serverless(self) -> bool:
+        """Whether the connection leads to OpenSearch Serverless."""
+        return self.hook.is_serverless
+
+    @cached_property
+    def s3(self) -> BaseClient:
+        """The client of the archives' connection."""
+        from opensearch_strata.airflow.hooks.s3 import s3_client
+
+        intake = self.dataset.intake
+        return s3_client(intake.aws_conn_id, request_payer=intake.request_payer)
+
+
+class PlannedOperator(FormOperator):
+    """Works on what was planned.
+
+    :param plan: what the task ``plan`` left under the key ``plan``: a :class:`PlanRef` as JSON
+    """
+
+    template_fields: Sequence[str] = ("form", "plan")
+
+    def __init__(self, *, plan: Any = _PLAN, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+
+    @property
+    def ref(self) -> PlanRef:
+        """The plan."""
+        from opensearch_strata.workflows.backfill.plan import PlanRef
+
+        return PlanRef.of_json(self.plan)
+
+
+def owner(context: Context) -> str:
+    """The run's name in the ledger, the same for all its tasks and tries."""
+    return f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
+
+
+def dataset_named(name: str) -> Dataset:
+    """The definition of a dataset.
+
+    :raises DefinitionError: there is none of this name that is sound
+    """
+    from opensearch_strata.definition.files import datasets_dir, load_definitions
+
+    return load_definitions(datasets_dir()).get(name)

@@ -1,0 +1,91 @@
+"""What a person asks of a backfill, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.post_load import Then
+from opensearch_strata.errors import DefinitionError
+
+MOST_MAPPED = 1024
+"""Airflow maps a task over no more (``core.max_map_length``)."""
+
+
+class BackfillForm(BaseModel):
+    """The params of ``archive_backfill``.
+
+    :param source: ``s3://bucket/prefix/``; None: the dataset's own
+    :param from_day: first day, in the dataset's time zone; None for a redrive only
+    :param to_day: last day, inclusive
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    source: str | None = None
+    then: Then = "keep"
+    redrive: bool = False
+    from_day: date | None = None
+    to_day: date | None = None
+    dry_run: bool = True
+    most_batches: int = Field(MOST_MAPPED, ge=1, le=MOST_MAPPED)
+    bulks_in_flight: int = Field(3, ge=1, le=8)
+
+    @field_validator("source")
+    @classmethod
+    def _is_s3(cls, url: str | None) -> str | None:
+        if url is not None:
+            split_s3_url(url)
+        return url
+
+    @model_validator(mode="after")
+    def _range_fits(self) -> Self:
+        if self.redrive:
+            if self.from_day or self.to_day or self.then != "keep":
+                raise ValueError(
+                    "redrive loads all dead letters of the dataset, of whatever day, and nothing else; leave from_day "
+                    "and to_day empty and then at keep"
+                )
+        elif self.from_day is None or self.to_day is None:
+            raise ValueError("from_day and to_day say what to load; fill in both, one day twice for that day alone")
+        elif self.from_day > self.to_day:
+            raise ValueError(f"from_day {self.from_day} is later than to_day {self.to_day}; exchange them")
+        elif self.then != "keep" and (self.to_day - self.from_day).days >= MOST_MAPPED:
+            raise ValueError(f"then: {self.then} settles at most {MOST_MAPPED} days in a run; take a shorter range")
+        return self
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """First and last day, of a run that loads archives."""
+        assert self.from_day
+        assert self.to_day
+        return self.from_day, self.to_day
+
+    @classmethod
+    def checked(cls, params: Mapping[str, Any]) -> Self:
+        """The form from the params of a run.
+
+        :raises DefinitionError: an unknown key, or a value that does not fit, a sentence each
+        """
+        try:
+            return cls.model_validate(dict(params))
+        except ValidationError as error:
+            told = " ".join(_sentence(item) for item in error.errors())
+        raise DefinitionError(f"{told} Nothing was read; trigger the DAG again with that mended.")
+
+
+def _sentence(item: Any) -> str:
+    name = ".".join(map(str, item["loc"]))
+    match item["type"]:
+        case "extra_forbidden":
+            return f"{name}: this DAG has no such param."
+        case "missing":
+            return f"{name}: is missing."
+        case "value_error":
+            return f"{name}: {item['ctx']['error']}." if name else f"{item['ctx']['error']}."
+    return f"{name}: {item['msg']} (is {item['input']!r})."

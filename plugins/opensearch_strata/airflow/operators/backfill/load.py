@@ -1,0 +1,82 @@
+"""One batch of objects into raw days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
+from opensearch_strata.airflow.operators.backfill.base import PlannedOperator, owner
+from opensearch_strata.presentation.tables import Table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opensearch_strata.archive.load.batch import BatchResult
+    from opensearch_strata.archive.load.progress import Progress
+
+
+class LoadOperator(PlannedOperator):
+    """Load a batch. Safe to repeat: objects that are loaded are left out, the others go on where they stood.
+
+    Returns ``{"objects", "skipped", "read", "created", "existed", "filtered", "dead", "seconds"}``.
+
+    :param batch: ``{"number", "label"}``, one of those that ``plan`` returned
+    """
+
+    template_fields: Sequence[str] = ("form", "plan", "batch")
+    operator_extra_links = (RawDaysLink(),)
+
+    def __init__(self, *, batch: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.batch = batch
+        self._is_loading = False
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Load.
+
+        :raises Refused: at least one object failed for good, or OpenSearch forbids it; all others are loaded
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.archive.load.batch import LoadSettings
+        from opensearch_strata.workflows.backfill.steps import load
+
+        link_raw_days(context, self.hook.settings.url, self.dataset)
+        settings = LoadSettings(in_flight=self.asked.bulks_in_flight)
+        self._is_loading = True
+        try:
+            result = load(
+                self.s3, self.client, self.dataset, self.ref, self.batch["number"], owner(context),
+                settings=settings, on_progress=self._tell, serverless=self.serverless,
+            )  # fmt: skip
+        finally:
+            self._is_loading = False
+        self.log.info("%s", _table(self.batch["label"], result))
+        result.require_success()
+        counts = result.counts
+        self.log.info("loaded", objects=len(result.rows), created=counts.created, existed=counts.existed)
+        return {
+            "objects": len(result.rows),
+            "skipped": len(result.skipped),
+            **asdict(counts),
+            "seconds": round(result.seconds, 1),
+        }
+
+    def _tell(self, progress: Progress) -> None:
+        self.log.info("%s", progress)
+
+    def on_kill(self) -> None:
+        """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back."""
+        # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
+        if self._is_loading:
+            raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")
+
+
+def _table(label: str, result: BatchResult) -> Table:
+    counts = result.counts
+    columns = ("done", "failed", "quarantined", "loaded before", "created", "already there", "filtered", "dead", "s")
+    objects = (len(result.in_state(state)) for state in ("done", "failed", "quarantined"))
+    events = (counts.created, counts.existed, counts.filtered, counts.dead)
+    row = (*objects, len(result.skipped), *events, round(result.seconds, 1))
+    return Table(f"Objects and events of {label}", columns, [row])

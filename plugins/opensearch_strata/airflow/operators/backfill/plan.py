@@ -1,0 +1,61 @@
+"""Which objects are to be loaded, in which batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.operators.backfill.base import DRY, FormOperator
+from opensearch_strata.errors import Refused
+from opensearch_strata.presentation.tables import plan_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PlanOperator(FormOperator):
+    """Plan, and write the batches down unless the run is dry.
+
+    Returns the batches to load, ``[{"number", "label"}, ...]``, none in a dry run. Leaves the :class:`PlanRef` as JSON
+    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict"}`` under ``planned``.
+    """
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Plan.
+
+        :raises DefinitionError: source or days cannot be used
+        :raises Refused: there is nothing to load, S3 does not allow it, objects of the range are in an archive tier, or
+            it would not fit on the disk
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.workflows.backfill.plan import plan_backfill
+        from opensearch_strata.workflows.backfill.steps import write_plan
+
+        asked, ti = self.asked, context["ti"]
+        plan = plan_backfill(
+            self.s3, self.client, self.dataset, asked.source, *asked.days,
+            most_batches=asked.most_batches, serverless=self.serverless,
+        )  # fmt: skip
+        self.log.info("%s", plan_table(plan))
+        if not plan.found_any:
+            raise Refused(plan.verdict)
+        planned = {
+            "objects": plan.amount.objects,
+            "bytes": plan.amount.size,
+            "batches": len(plan.batches),
+            "verdict": plan.verdict,
+            "warning": plan.warning,
+        }
+        ti.xcom_push(key="planned", value=planned)
+        self.log.info("%s", plan.verdict)
+        if plan.warning:
+            self.log.warning("%s", plan.warning)
+        if asked.dry_run:
+            if plan.refusal:
+                self.log.warning("It would be refused. %s", plan.refusal)
+            if plan.batches:
+                self.log.info(DRY)
+            return []
+        ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)
+        ti.xcom_push(key="plan", value=ref.as_json())
+        self.log.info("planned", plan=ref.plan_id, source=ref.source, batches=ref.batches)
+        return [{"number": batch.number, "label": batch.label} for batch in plan.batches]

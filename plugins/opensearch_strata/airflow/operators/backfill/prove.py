@@ -1,0 +1,46 @@
+"""Whether everything that was to be loaded is there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
+from opensearch_strata.airflow.operators.backfill.base import PlannedOperator
+from opensearch_strata.archive.causes import told
+from opensearch_strata.errors import Refused
+from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ProveOperator(PlannedOperator):
+    """Count events against documents, per object and per day.
+
+    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "counts",
+    "verdict", "dead_letters"}`` under the XCom key ``proof``.
+    """
+
+    operator_extra_links = (RawDaysLink(),)
+
+    def execute(self, context: Context) -> list[str]:
+        """Prove.
+
+        :raises Refused: something is missing; the table says what
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.workflows.backfill.steps import prove_plan, verdict
+
+        link_raw_days(context, self.hook.settings.url, self.dataset)
+        proof = prove_plan(self.s3, self.client, self.dataset, self.ref, serverless=self.serverless)
+        self.log.info("%s", backfill_proof_table(proof))
+        self.log.info("%s", backfill_days_table(proof))
+        summary = {"holds": proof.holds, "counts": asdict(proof.counts), "verdict": verdict(proof)}
+        summary["dead_letters"] = told(proof.causes)
+        context["ti"].xcom_push(key="proof", value=summary)
+        if not proof.holds:
+            self.log.info("%s", backfill_problems_table(proof))
+            raise Refused(verdict(proof))
+        self.log.info("%s", verdict(proof))
+        return [] if self.asked.then == "keep" else [f"{day}" for day in self.ref.days]

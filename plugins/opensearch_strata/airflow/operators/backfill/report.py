@@ -1,0 +1,140 @@
+"""One table for the whole backfill, and its verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from opensearch_strata.airflow.operators.backfill.base import DRY, PlannedOperator
+from opensearch_strata.errors.amounts import counted, size
+from opensearch_strata.presentation.tables import Table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_FAILURES = ("failed", "upstream_failed")
+_COUNTS = {
+    "read": "events read",
+    "created": "documents created",
+    "existed": "already there",
+    "filtered": "of other days, or no events",
+    "dead": "dead letters",
+}
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """What the steps of the run left behind; None for a step that did not come to that.
+
+    :param states: task id, with ``_n`` when mapped -> state
+    """
+
+    states: Mapping[str, str]
+    planned: dict[str, Any] | None
+    proof: dict[str, Any] | None
+    settled: list[dict[str, Any]]
+    redriven: dict[str, Any] | None
+
+    @property
+    def failed(self) -> list[str]:
+        """Tasks that failed by themselves."""
+        return sorted(task for task, state in self.states.items() if state == "failed")
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no task failed or was kept from running by one that did."""
+        return not any(state in _FAILURES for state in self.states.values())
+
+    @property
+    def batches_loaded(self) -> int:
+        """Batches of which every object is loaded."""
+        return sum(task.startswith("load_") and state == "success" for task, state in self.states.items())
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many days came to what."""
+        return Counter(day["outcome"] for day in self.settled)
+
+
+class ReportOperator(PlannedOperator):
+    """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
+
+    Returns ``{"verdict", "planned", "proof", "settled", "redriven"}``.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Report.
+
+        :raises AirflowFailException: a step of the run failed
+        """
+        from opensearch_strata.workflows.backfill.steps import forget
+
+        if not self.form:
+            raise AirflowFailException("Nothing was done: the form does not fit; see the log of read_form.")
+        steps = _steps(context["ti"])
+        self.log.info("%s", _table(self.asked.dataset, steps))
+        if steps.proof and (dead := steps.proof["counts"]["dead"]):
+            why = steps.proof["dead_letters"]
+            self.log.warning("Records that could not be loaded: %s, in %s. %s", dead, self.ref.dead_letters, why)
+        if steps.planned and steps.planned["warning"]:
+            self.log.warning("%s", steps.planned["warning"])
+        verdict = self._verdict(steps)
+        if not steps.is_sound:
+            raise AirflowFailException(verdict)
+        if self.plan:
+            forget(self.client, self.dataset, self.ref, serverless=self.serverless)
+        self.log.info("%s", verdict)
+        return {
+            "verdict": verdict,
+            "planned": steps.planned,
+            "proof": steps.proof,
+            "settled": steps.outcomes,
+            "redriven": steps.redriven,
+        }
+
+    def _verdict(self, steps: _Steps) -> str:
+        if not steps.is_sound:
+            failed = ", ".join(steps.failed)
+            return f"The backfill FAILED in {failed}; nothing was lost. Look at the log of the first of them."
+        if steps.redriven:
+            return str(steps.redriven["verdict"])
+        if steps.planned and self.asked.dry_run:
+            told = [steps.planned["verdict"], *([DRY] if steps.planned["batches"] else [])]
+        elif steps.proof:
+            told = [steps.proof["verdict"]]
+        else:
+            told = ["Nothing is proven: steps of the run were marked or skipped by hand. Clear prove."]
+        if steps.planned and steps.planned["warning"]:
+            told.append(steps.planned["warning"])
+        return " ".join([*told, *(f"Days {outcome}: {count:,}." for outcome, count in sorted(steps.outcomes.items()))])
+
+
+def _steps(ti: Any) -> _Steps:
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+    days = ti.xcom_pull(task_ids="prove") or []
+    return _Steps(
+        states={task: state for task, state in states.items() if task != ti.task_id},
+        planned=ti.xcom_pull(task_ids="plan", key="planned"),
+        proof=ti.xcom_pull(task_ids="prove", key="proof"),
+        settled=[day for day in ti.xcom_pull(task_ids="settle", map_indexes=range(len(days))) or [] if day],
+        redriven=ti.xcom_pull(task_ids="redrive", key="redriven"),
+    )
+
+
+def _table(dataset: str, steps: _Steps) -> Table:
+    rows: list[tuple[str, Any]] = []
+    if planned := steps.planned:
+        rows.append(("planned", f"{counted(planned['objects'], 'object')}, {size(planned['bytes'])}"))
+        rows.append(("batches loaded", f"{steps.batches_loaded:,} of {planned['batches']:,}"))
+    if steps.proof:
+        rows += [(name, steps.proof["counts"][count]) for count, name in _COUNTS.items()]
+        rows.append(("proven", steps.proof["holds"]))
+    rows += [(f"days {outcome}", count) for outcome, count in sorted(steps.outcomes.items())]
+    if steps.redriven:
+        rows.append(("dead letters", steps.redriven["verdict"]))
+    rows += [("failed", task) for task in steps.failed]
+    return Table(f"Backfill of {dataset}", ("", "found"), rows)

@@ -1,0 +1,77 @@
+"""Raw days are set up for loading, and given back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
+from opensearch_strata.airflow.operators.backfill.base import PlannedOperator, owner
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class PrepareOperator(PlannedOperator):
+    """Register raw days, create those that are missing, these without refresh and replicas; safe to repeat.
+
+    Returns ``{"created"}``, how many.
+
+    A dry run is skipped, and with it all that would load.
+    """
+
+    operator_extra_links = (RawDaysLink(),)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Prepare.
+
+        :raises Refused: a raw day is read-only, write-blocked or closed, or the cluster takes no more shards
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.workflows.backfill.steps import prepare
+
+        if self.asked.dry_run:
+            raise AirflowSkipException("A dry run loads nothing.")
+        link_raw_days(context, self.hook.settings.url, self.dataset)
+        try:
+            created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
+        except BaseException:  # Airflow runs no teardown behind a setup that failed
+            self._give_back(owner(context))
+            raise
+        self.log.info("prepared", days=len(self.ref.held_days), created=len(created))
+        return {"created": len(created)}
+
+    def _give_back(self, owner: str) -> None:
+        from opensearchpy import OpenSearchException
+
+        from opensearch_strata.errors import StrataError
+        from opensearch_strata.workflows.backfill.empty_days import given_back_later
+        from opensearch_strata.workflows.backfill.steps import end
+
+        try:
+            end(self.client, self.dataset, owner, serverless=self.serverless)
+        except (StrataError, OpenSearchException) as error:  # beside the cause, which fails the task
+            self.log.warning("%s", given_back_later(error))
+
+
+class RestoreOperator(PlannedOperator):
+    """Give back what was set for loading, whatever became of the loads. Raw days that remained empty go again.
+
+    Returns ``{"removed"}``, how many.
+    """
+
+    operator_extra_links = (RawDaysLink(),)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Restore.
+
+        :raises Refused: the settings of a day cannot be given back now; the next run does it
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.workflows.backfill.steps import end
+
+        link_raw_days(context, self.hook.settings.url, self.dataset)
+        removed = end(self.client, self.dataset, owner(context), serverless=self.serverless)
+        self.log.info("restored", removed=len(removed))
+        return {"removed": len(removed)}

@@ -1,0 +1,56 @@
+"""What all operators of a dataset share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+    from opensearch_strata.definition.dataset import Dataset
+
+
+# A template, not an XComArg: that would draw an edge from resolve_day to every task of the graph.
+_RESOLVED = "{{ ti.xcom_pull(task_ids='resolve_day') }}"
+
+
+class DatasetOperator(BaseOperator):
+    """Works on one dataset and the day of a cycle.
+
+    :param dataset: the definition
+    :param cycle: what the task ``resolve_day`` returned: ``{"day": "2013-03-02", "dry_run": bool,
+        "redefine": bool, "allow_poorer": bool}``; the DAG renders templates as native objects
+    """
+
+    template_fields: Sequence[str] = ("cycle",)
+    ui_color = "#dbeafe"
+
+    def __init__(self, *, dataset: Dataset, cycle: Any = _RESOLVED, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.cycle = cycle
+
+    @property
+    def day(self) -> date:
+        """The day of the cycle; its newest complete day."""
+        return date.fromisoformat(self.cycle["day"])
+
+    @cached_property
+    def hook(self) -> OpenSearchHook:
+        """The hook of the dataset's connection."""
+        from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+
+        hook = OpenSearchHook(self.dataset.cycle.opensearch_conn_id)
+        hook.refuse_serverless()
+        return hook
+
+    @property
+    def client(self) -> OpenSearch:
+        """The client of the dataset's connection."""
+        return self.hook.client

@@ -1,0 +1,1 @@
+"""Tasks of the daily cycle, one operator each."""

@@ -1,0 +1,78 @@
+"""One table for the whole run, and its verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.airflow.operators.daily_cycle.retention import WAITING, WHY_KEPT, every_xcom
+from opensearch_strata.presentation.tables import report_table, some_names
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_FAILURES = ("failed", "upstream_failed")
+
+
+class ReportOperator(DatasetOperator):
+    """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
+
+    Returns a :class:`CycleReport` as a dict.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Report.
+
+        :raises AirflowFailException: a step of the run failed
+        """
+        from opensearch_strata.workflows.cycle_report import report_cycle
+
+        ti = context["ti"]
+        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+        failed = sorted(task for task, state in states.items() if state == "failed")
+        if not self.cycle:
+            raise AirflowFailException("The run has no day; see the log of resolve_day.")
+        report = report_cycle(
+            self.client,
+            self.dataset,
+            self.day,
+            verified=ti.xcom_pull(task_ids="condense_day.verify") is not None,
+            retired=_retired(ti, states),
+            waiting=ti.xcom_pull(task_ids="retention.list_expired", key=WAITING) or 0,
+            failed=failed,
+        )
+        if report.uncondensed:
+            self.log.warning(
+                "Raw days in the window that no rows carry: %s. Run them: Trigger, Backfill.",
+                some_names(report.uncondensed),
+            )
+        self.log.info("%s", report_table(report))
+        if report.asks:
+            self.log.warning("%s", report.asks)
+        if any(state in _FAILURES for state in states.values()):
+            raise AirflowFailException(report.verdict)
+        self.log.info("%s", report.verdict)
+        return report.as_json()
+
+
+def _retired(ti: Any, states: dict[str, str]) -> dict[str, str]:
+    """Raw day that has left the window -> what became of it."""
+    expired = ti.xcom_pull(task_ids="retention.list_expired") or []
+    deletions = {done["index"]: _lot(done) for done in every_xcom(ti, "retention.retire.delete")}
+    kept = {told["index"]: told["why"] for told in every_xcom(ti, "retention.retire.prove", WHY_KEPT)}
+    lots = {}
+    for number, index in enumerate(day["index"] for day in expired):
+        state = states.get(f"retention.retire.delete_{number}") or states.get(f"retention.retire.prove_{number}")
+        lots[index] = deletions.get(index) or kept.get(index) or f"not proven ({state})"
+    return lots
+
+
+def _lot(done: dict[str, Any]) -> str:
+    """What :class:`DeleteOperator` says of a day, in words."""
+    from opensearch_strata.workflows.cycle_report import WOULD_GO
+
+    if done["outcome"] != "dry_run":
+        return str(done["outcome"])
+    return f"{WOULD_GO}: {done['mend'] or 'it is proven'}"

@@ -1,0 +1,183 @@
+"""What has left the window: list, prove, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.definition.consent import consent_of
+from opensearch_strata.presentation.tables import Table, proof_table, some_names
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from opensearch_strata.definition.dataset import Dataset
+
+
+SPARE = 20
+"""How many days a run tries beyond those that it may delete: some may have to stay."""
+
+WAITING = "waiting"
+"""Key of the XCom with the number of expired days that a run does not try."""
+
+WHY_KEPT = "why_kept"
+"""Key of the XCom in which a task says why a raw day stays: ``{"index", "why"}``."""
+
+
+def every_xcom(ti: Any, task_id: str, key: str = "return_value") -> list[Any]:
+    """What the mapped tasks of a run left so far. To ask for those that left nothing would be an error in the log."""
+    found = ti.xcom_pull(task_ids=task_id, key=key)
+    return found if isinstance(found, list) else [found] if found else []  # of a single one there is no list
+
+
+class ListExpiredOperator(DatasetOperator):
+    """List raw days that have left the window, oldest first: ``[{"index", "day"}, ...]``.
+
+    More than may be deleted in a run, as some of them may have to stay; the rest wait, and take turns. None of a
+    scheduled run whose dataset says that nothing is deleted.
+    """
+
+    def execute(self, context: Context) -> list[dict[str, str]]:
+        """List; nothing is changed."""
+        from opensearch_strata.history.raw_day.policies import policies_over
+        from opensearch_strata.workflows.retention import list_expired
+
+        dataset = self.dataset
+        expired = list_expired(self.client, dataset, self.day, datetime.now(UTC))
+        for danger in policies_over(self.client, self.dataset).dangers:
+            self.log.warning("%s", danger)
+        if expired.undated:
+            self.log.warning(
+                "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
+            )
+        days = expired.some(dataset.cycle.max_deletes_per_run, SPARE, self.day)
+        if not consent_of(dataset).asked and context["dag_run"].run_type == "scheduled":
+            days = {}
+        waiting = [index for index in expired.indices if index not in days]
+        context["ti"].xcom_push(key=WAITING, value=len(waiting))
+        rows = [(index, str(day)) for index, day in days.items()]
+        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(expired.indices)}"
+        self.log.info("%s", Table(title, ("index", "day"), rows))
+        if waiting:
+            self.log.info("These are not looked at in this run: %s", some_names(waiting))
+        return [{"index": index, "day": day} for index, day in rows]
+
+
+def is_dry(dataset: Dataset, cycle: dict[str, Any]) -> bool:
+    """Whether a task of a run may only show what it would delete.
+
+    A person may take the word back, or change the window, after the run began, or before an old task is cleared: so
+    each task asks the dataset as it is now, whatever ``resolve_day`` found.
+    """
+    return bool(cycle["dry_run"]) or not consent_of(dataset).given
+
+
+class ProveOperator(DatasetOperator):
+    """Demand the proof of one expired raw day, mending its rows where late documents came.
+
+    Days are proven one after the other, until as many may leave as a run may delete. A dry run only verifies. Returns
+    what must still hold when the day is deleted (:meth:`opensearch_strata.workflows.retention.Proven.as_json`) and
+    ``mend``: what a run that deletes would have to do first, or empty.
+
+    :param expired: ``{"index", "day"}``
+    """
+
+    template_fields: Sequence[str] = ("cycle", "expired")
+    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+
+    def __init__(self, *, expired: Any, **kwargs: Any) -> None:
+        super().__init__(map_index_template="{{ task.expired['index'] }}", max_active_tis_per_dagrun=1, **kwargs)
+        self.expired = expired
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Prove.
+
+        :raises Refused: it differs, with the table in the log; the raw day is kept
+        """
+        from opensearch_strata.errors.judging import explain
+
+        day = date.fromisoformat(self.expired["day"])
+        link_indices(context, self.hook.settings.url, self.dataset, day)
+        self._wait_if_enough_leave(context)
+        try:
+            return self._proven(day)
+        except Exception as error:
+            self._tell_why(context, str(error) if isinstance(error, AirflowSkipException) else explain(error))
+            raise
+
+    def _wait_if_enough_leave(self, context: Context) -> None:
+        """Skip the day if others of this run are as many as it may delete."""
+        ti, most = context["ti"], self.dataset.cycle.max_deletes_per_run
+        if len(every_xcom(ti, self.task_id)) >= most:
+            sentence = f"waits for another run: {most} leave in this one (cycle.max_deletes_per_run)"
+            self._tell_why(context, sentence)
+            raise AirflowSkipException(f"{self.expired['index']} {sentence}.")
+
+    def _tell_why(self, context: Context, sentence: str) -> None:
+        context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.expired["index"], "why": sentence})
+
+    def _proven(self, day: date) -> dict[str, Any]:
+        from opensearch_strata.history.verify.repair import prove
+        from opensearch_strata.history.verify.verify import verify
+        from opensearch_strata.workflows.cycle import require_proven, unproven, would_mend
+        from opensearch_strata.workflows.retention import retire
+
+        dry_run = is_dry(self.dataset, self.cycle)
+        proof = (verify if dry_run else prove)(self.client, self.dataset, day)
+        if proof.state in ("missing", "empty"):
+            self.log.warning("%s", unproven(proof))
+            raise AirflowSkipException(unproven(proof))
+        mend = would_mend(proof) if dry_run and proof.mendable else ""
+        if proof.rows:
+            self.log.info("%s", proof_table(proof))
+        if mend and proof.raw:
+            self.log.info("%s: %s", proof.index, mend)
+            found = {"index": proof.index, "day": day.isoformat(), "documents": proof.raw.documents, "rows": proof.rows}
+        else:
+            proven = require_proven(proof)
+            # Whatever else keeps the day is seen here: only days that can go count towards the limit.
+            retire(self.client, self.dataset, proven, self.day, dry_run=True)
+            self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
+            found = proven.as_json()
+        return {**found, "mend": mend}
+
+
+class DeleteOperator(DatasetOperator):
+    """Delete one raw day behind its proof; a dry run only says so.
+
+    Returns ``{"index", "documents", "mend", "outcome"}``.
+
+    :param proven: what :class:`ProveOperator` returned
+    """
+
+    template_fields: Sequence[str] = ("cycle", "proven")
+    ui_color = "#fee2e2"
+
+    def __init__(self, *, proven: Any, **kwargs: Any) -> None:
+        super().__init__(map_index_template="{{ task.proven['index'] }}", **kwargs)
+        self.proven = proven
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Delete.
+
+        :raises Refused: a condition no longer holds; the raw day was kept
+        """
+        from opensearch_strata.workflows.retention import Proven, retire
+
+        done = {"index": self.proven["index"], "documents": self.proven["documents"], "mend": self.proven["mend"]}
+        if done["mend"]:
+            self.log.info("%s would be deleted: %s", done["index"], done["mend"])
+            return {**done, "outcome": "dry_run"}
+        proven = Proven.from_json(self.proven)
+        outcome = retire(self.client, self.dataset, proven, self.day, dry_run=is_dry(self.dataset, self.cycle))
+        columns = ("index", "documents", "rows", "outcome")
+        row = (proven.index, proven.documents, self.proven["rows"], outcome)
+        self.log.info("%s", Table(f"Raw day {proven.day}", columns, [row]))
+        if outcome == "dry_run":
+            self.log.info("%s would be deleted: it is proven.", proven.index)
+        return {**done, "outcome": outcome}

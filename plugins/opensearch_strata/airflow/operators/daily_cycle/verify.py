@@ -1,0 +1,43 @@
+"""The proof of the day that was condensed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.presentation.tables import proof_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class VerifyOperator(DatasetOperator):
+    """Prove the day line by line; rows that differ are rebuilt once.
+
+    Returns ``{"index", "state", "documents", "rows", "null_rows"}``.
+    """
+
+    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Prove.
+
+        :raises Refused: it still differs, with the table in the log
+        """
+        from opensearch_strata.history.verify.repair import prove
+        from opensearch_strata.workflows.cycle import require_proven
+
+        dataset, day = self.dataset, self.day
+        link_indices(context, self.hook.settings.url, dataset, day)
+        proof = prove(self.client, dataset, day)
+        self.log.info("%s", proof_table(proof))
+        proven = require_proven(proof)
+        self.log.info("verified", index=proof.index, documents=proven.documents, rows=proof.rows)
+        return {
+            "index": proof.index,
+            "state": proof.state,
+            "documents": proven.documents,
+            "rows": proof.rows,
+            "null_rows": proof.null_rows,
+        }

@@ -1,0 +1,64 @@
+"""Which failures of a task are worth its retries.
+
+Light to import, because DAG files name the policy in their ``default_args``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+from airflow.sdk.exceptions import (
+    AirflowRuntimeError,
+    AirflowTaskTimeout,
+    TaskDeferralError,
+    TaskDeferralTimeout,
+)
+
+from opensearch_strata.errors.judging import explain, is_transient
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# Airflow raises these in place of the cause: the API server did not answer, time is up, the triggerer failed.
+_CAUSE_UNKNOWN = (AirflowRuntimeError, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout, SystemExit)
+
+
+class TransientOnly(RetryPolicy):
+    """Retry what may pass (no connection, 429, 502, 503, 504), fail everything else at once.
+
+    Rules by exception class (``ExceptionRetryPolicy``) cannot tell a 429 from a 500: both are a plain
+    ``TransportError``. Number of tries and back-off stay those of the task. Where the cause is hidden behind
+    an exception of Airflow's own, the task's ordinary retries apply.
+    """
+
+    def evaluate(
+        self,
+        exception: BaseException,
+        try_number: int,  # noqa: ARG002
+        max_tries: int,  # noqa: ARG002
+        context: Context | None = None,  # noqa: ARG002
+    ) -> RetryDecision:
+        """Decide in the worker, with the exception itself at hand; the reason goes to the task's log."""
+        if is_transient(exception):
+            return RetryDecision.retry(reason=explain(exception))
+        if isinstance(exception, _CAUSE_UNKNOWN):
+            return RetryDecision.default()
+        return RetryDecision.fail(reason=f"Not retried: {explain(exception)}")
+
+    def serialize(self) -> dict[str, Any]:
+        """All there is to know: the policy has no settings."""
+        return {"__type": f"{type(self).__module__}.{type(self).__qualname__}"}
+
+
+TRANSIENT_ONLY = TransientOnly()
+
+RETRIES: dict[str, Any] = {
+    "retries": 4,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": TRANSIENT_ONLY,
+}
+"""For the ``default_args`` of a DAG: four more tries of what may pass, from 30 s to 15 min apart."""

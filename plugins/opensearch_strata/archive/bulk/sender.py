@@ -1,0 +1,91 @@
+"""Bodies to OpenSearch, several at once, as many as the cluster stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from threading import Semaphore
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.delivery import Delivery, Resolved, Route
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+Owner = TypeVar("Owner")
+
+
+class Sender(Generic[Owner]):
+    """Sends bodies in threads of its own, to be used in a ``with`` block.
+
+    A block (a disk that ran full, an index that is not there) and an outage are waited for: neither costs a document.
+    When an exception ends the ``with`` block, what is under way is given up, and ``on_resolved`` never hears of it.
+
+    :param on_resolved: called from those threads, for each document exactly once
+    :param limits: what is known of the cluster's limits; it learns
+    :param patience: seconds that OpenSearch may be away, or refuse
+    :param make_ready: called from those threads before each request, with the indices that it writes to
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        on_resolved: Callable[[Resolved[Owner]], None],
+        limits: Limits,
+        patience: float,
+        make_ready: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        self._route = Route(client, limits, on_resolved, patience, make_ready)
+        self._places = limits.in_flight
+        self._free = Semaphore(self._places)
+        self._pool = ThreadPoolExecutor(self._places, thread_name_prefix="bulk")
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._route.given_up.set()
+        self._pool.shutdown(wait=True)
+
+    def send(self, body: Body[Owner]) -> None:
+        """Hand a body over; waits while as many as there may be are under way.
+
+        :raises TransientError: an earlier body could not be delivered within the patience
+        :raises Refused: OpenSearch will never take documents from us
+        """
+        self._free.acquire()
+        if self._failure is not None:
+            self._free.release()
+            raise self._failure
+        self._pool.submit(self._deliver, body)
+
+    def drain(self) -> None:
+        """Wait until every document that was handed over is accounted for; raises as :meth:`send` does."""
+        for _ in range(self._places):
+            self._free.acquire()
+        self._free.release(self._places)
+        if self._failure is not None:
+            raise self._failure
+
+    def _deliver(self, body: Body[Owner]) -> None:
+        waiting = [body]
+        try:
+            with self._route.limits.slot():
+                while waiting:
+                    part = waiting.pop()
+                    if len(part) > 1 and part.size > self._route.limits.body_bytes:
+                        waiting += reversed(part.halves())  # somebody has learned meanwhile that it would not pass
+                    else:
+                        waiting += reversed(Delivery(self._route, part).run())
+        except BaseException as error:  # noqa: BLE001 - raised again where the next body is handed over
+            self._failure = self._failure or error
+            self._route.given_up.set()
+        finally:
+            self._free.release()

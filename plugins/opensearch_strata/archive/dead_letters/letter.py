@@ -1,0 +1,108 @@
+"""A dead letter and its line in a file. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import orjson
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.definition.intake import Intake, split_s3_url
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.documents.builder import Dead
+
+_VERSION = 1  # of the shape of a line
+_ORDINALS = 2**24  # more than events of a record, which has at most LONGEST bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be loaded.
+
+    :param place: the object it is from, and with ``record`` and ``ordinal`` where in it
+    :param index: where it was to go, empty if that could not be told
+    :param id: its ``_id``, likewise
+    :param reason: a code: broken, unparsed, no_time, bad_value, rejected, dropped (by an ingest pipeline)
+    :param detail: the sentence
+    :param attempts: how often it was tried
+    :param first_time: of the first attempt, ISO 8601 in UTC
+    :param raw: its bytes, which read by themselves in ``format`` give the same event; not what its parser remembered
+        of lines before it
+    """
+
+    place: Place
+    record: int
+    ordinal: int
+    index: str
+    id: str
+    reason: str
+    detail: str
+    attempts: int
+    first_time: str
+    last_time: str
+    format: str
+    raw: bytes
+
+    def again(self, reason: str, detail: str) -> DeadLetter:
+        """The same record after one more attempt that failed. What is broken stays so, and nothing becomes it: see
+        :func:`letter_key`."""
+        if (reason == "broken") != (self.reason == "broken"):
+            reason = self.reason
+        return replace(self, reason=reason, detail=detail, attempts=self.attempts + 1, last_time=now())
+
+    def to_line(self) -> bytes:
+        """A line of JSON, with its end; the place is three fields, ``raw`` is in base64."""
+        rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("place", "raw")}
+        raw = b64encode(self.raw).decode()
+        line = {"version": _VERSION, **self.place._asdict(), **rest, "raw": raw}
+        return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+    @classmethod
+    def from_line(cls, line: bytes) -> DeadLetter:
+        """What a line says.
+
+        :raises ValueError: it is damaged, or of another version
+        """
+        try:
+            line_fields = orjson.loads(line)
+            if (version := line_fields.pop("version")) != _VERSION:
+                raise ValueError(f"its version {version!r} is not known")
+            place = Place(*(line_fields.pop(name) for name in Place._fields))
+            return cls(place=place, **line_fields | {"raw": b64decode(line_fields["raw"], validate=True)})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"its fields are not those of a dead letter: {error}") from error
+
+
+def letter_key(letter: DeadLetter | Dead) -> int:
+    """What names a letter within its file: the record, the event in it, and whether it is about the record instead,
+    which has no events then or some that were read. A number, since there may be millions."""
+    return 2 * (letter.record * _ORDINALS + letter.ordinal) + (letter.reason == "broken")
+
+
+def dead_letters_url(intake: Intake, source_url: str) -> str:
+    """The prefix of all dead letters, as s3://bucket/prefix/: that of the definition, else one in the source.
+
+    :param source_url: counts if the definition names neither
+    :raises ValueError: it is no S3 URL
+    """
+    bucket, source = split_s3_url(intake.source or source_url)
+    if intake.dead_letters is None:
+        return f"s3://{bucket}/{source}dead-letters/"
+    bucket, prefix = split_s3_url(intake.dead_letters)
+    return f"s3://{bucket}/{prefix.rstrip('/') or 'dead-letters'}/"
+
+
+def letters_key(dataset_name: str, place: Place) -> str:
+    """Where the dead letters of an object version are, behind the prefix of all."""
+    identity = "\0".join(place).encode("utf-8", "surrogatepass")
+    return f"{dataset_name}/{hashlib.blake2b(identity, digest_size=16).hexdigest()}.ndjson.gz"
+
+
+def now() -> str:
+    """This moment as a dead letter writes it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Compression and containers, each a module that takes blocks and gives blocks."""

@@ -1,0 +1,108 @@
+"""Envelopes of CloudWatch Logs subscriptions, as Firehose leaves them in S3.
+
+Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; ``policyLevel`` of an
+envelope and ``extractedFields`` of an event may be there too and are of no use here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from opensearch_strata.archive.decode.formats.records import OBJECT_BEGINS, Record, Skipped, records
+from opensearch_strata.archive.events import Broken, Event, Origin
+
+_BEGIN = re.compile(
+    OBJECT_BEGINS + rb'\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
+)
+_MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
+# Written again with its keys in order, by a transformation in Go for example: what else there is comes behind them all.
+_EVENTS_FIRST = re.compile(rb'\s*\{\s*"logEvents"\s*:\s*\[\s*\{\s*"(?:id|extractedFields)"\s*:')
+_HEAD = 2**16
+_MOST_DIGITS = 20
+
+
+def matches(head: bytes) -> bool:
+    """Whether an envelope's keys are there. In a message their quotes would be escaped."""
+    if _BEGIN.search(head) and all(mark.search(head) for mark in _MARKS):
+        return True
+    return len(head) >= _HEAD and _EVENTS_FIRST.match(head) is not None
+
+
+def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
+    """The events of every DATA_MESSAGE; an envelope is a record. CONTROL_MESSAGEs, AWS's health checks, are left out.
+
+    :raises Damaged: as the blocks do
+    """
+    for number, found in enumerate(records(blocks)):
+        if isinstance(found, Skipped):
+            yield Broken(number, found.reason, found.raw)
+        else:
+            yield from opened(number, found)
+
+
+def opened(number: int, found: Record) -> list[Event | Broken]:
+    """The events of one envelope.
+
+    :param number: of the record
+    """
+    envelope = found.value
+    kind = envelope.get("messageType")
+    if kind == "CONTROL_MESSAGE":
+        return []
+    if kind != "DATA_MESSAGE":
+        return [Broken(number, f"It is no DATA_MESSAGE or CONTROL_MESSAGE of CloudWatch Logs but {kind!r}.", found.raw)]
+    entries = envelope.get("logEvents")
+    if not isinstance(entries, list):
+        return [Broken(number, "Its logEvents are no list.", found.raw)]
+    origin = _origin(envelope)
+    opened: list[Event | Broken] = []
+    try:
+        for ordinal, logged in enumerate(entries):
+            identity, time, message = logged["id"], logged["timestamp"], logged["message"]
+            if not (type(identity) is str and identity and type(time) is int and type(message) is str):
+                return _opened_one_by_one(number, found, origin)
+            opened.append(Event(number, ordinal, message, b"", time, identity, origin))
+    except (KeyError, TypeError):
+        return _opened_one_by_one(number, found, origin)
+    return opened
+
+
+def _origin(envelope: dict[str, Any]) -> Origin:
+    get = envelope.get
+    return Origin(str(get("owner", "")), str(get("logGroup", "")), str(get("logStream", "")))
+
+
+def _opened_one_by_one(number: int, found: Record, origin: Origin) -> list[Event | Broken]:
+    """The events of an envelope of which one at least is not as AWS writes it."""
+    exact = _exactly(found)["logEvents"]
+    return [
+        _event(number, ordinal, found, origin, logged, exact[ordinal])
+        for ordinal, logged in enumerate(found.value["logEvents"])
+    ]
+
+
+def _exactly(found: Record) -> dict[str, Any]:
+    """The envelope with ids as they are written: orjson makes floats of numbers beyond 64 bits."""
+    try:
+        exact: dict[str, Any] = json.loads(found.raw.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return found.value
+    return exact
+
+
+def _event(number: int, ordinal: int, found: Record, origin: Origin, logged: Any, exact: Any) -> Event | Broken:
+    alone = orjson.dumps({**found.value, "logEvents": [logged]})
+    if not isinstance(logged, dict) or not isinstance(logged.get("message"), str | dict):
+        return Broken(number, f"Its event {ordinal} has no message.", alone)
+    time, identity = logged.get("timestamp"), exact.get("id") or ""
+    if isinstance(time, str) and time.isdecimal() and len(time) < _MOST_DIGITS:
+        time = int(time)
+    if not isinstance(time, int) or isinstance(identity, dict | list):
+        return Broken(number, f"Its event {ordinal} has no timestamp in milliseconds, or no id.", alone)
+    # Without an id it is its bytes that tell it from others.
+    return Event(number, ordinal, logged["message"], b"" if identity else alone, time, str(identity), origin)

@@ -1,0 +1,33 @@
+"""Documents as search returns them, one on each line: ``{"_index": ..., "_id": ..., "_score": ..., "_source": {...}}``.
+
+elasticdump writes them (``--type=data``, https://github.com/elasticsearch-dump/elasticsearch-dump), and whoever prints
+the hits of a search by lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from opensearch_strata.archive.decode.formats import strata
+from opensearch_strata.archive.events import Broken, Event
+
+# The keys before _source are metadata: texts, numbers, null, or the list that a hit was sorted by.
+_LINE = re.compile(
+    rb'(?:\A|\n)\{\s*"_index"\s*:\s*"[^"\\]{1,255}"\s*,'
+    rb'(?=[^\n]{0,2000}"_id"\s*:\s*")(?:\s*"[a-z_]{1,40}"\s*:\s*(?:"[^"\\]{0,512}"|-?[\d.eE+-]{1,40}|null|\[[^\]]{0,512}\])\s*,){1,12}'
+    rb'\s*"_source"\s*:\s*\{'
+)
+
+
+def matches(head: bytes) -> bool:
+    """Whether a line begins with ``_index`` and goes on with ``_id`` and ``_source``."""
+    return _LINE.search(head) is not None
+
+
+def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
+    """An event for each document, with the ``_id`` that it had; of what is beside ``_source`` nothing else is kept.
+
+    :raises Damaged: as the blocks do
+    """
+    return strata.events(blocks)

@@ -1,0 +1,229 @@
+"""JSON objects one behind the other, however they are parted: not at all, by lines, commas, or in an array. Pure.
+
+Fast where the data is good: a record is thought to end where the next one seems to begin, and orjson decides. Linear in
+any case: where it did not end there, the next such place is tried, then twice the length; what orjson finds behind the
+end of an object says where that end is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST, Damaged
+
+# A quote inside of a string is escaped, and a line break is too: none of these is found in the midst of a string.
+# Each begins with one certain byte, for which re looks ten times as fast as for one of two.
+_END = re.compile(rb'\}(?=\s*(?:\xef\xbb\xbf\s*)?\{\s*")')
+_END_IN_ARRAY = re.compile(rb'\}(?=\s*(?:,\s*)?(?:\xef\xbb\xbf\s*)?\{\s*")')
+# Behind what cannot be read; AWS's own objects also where the one before lacks its end.
+_AWS = rb'|(?=\{\s*"(?:messageType|attemptsMade)"\s*:)'
+_NEXT = re.compile(_END.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
+_NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
+_NEXT_OR_LINE = re.compile(_END.pattern + rb"|\n" + _AWS)
+# The last three are a byte order mark, which some tools write before each file, or record.
+_BETWEEN = re.compile(rb"[\s,\xef\xbb\xbf]*")
+_BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]\xef\xbb\xbf]*")
+OBJECT_BEGINS = rb"(?:\A\s*|\}\s*|\n[^\S\n]*)\{"
+"""Pattern for the brace of an object at the begin of the content or of a line, or behind another. No blank is looked at
+twice, however many there are."""
+_OVERLAP = 64  # bytes in which a border between two blocks must be found
+_LEAST = 2**18  # bytes read at once
+_TRIES = 4  # ends that are tried one by one
+_SHORTEST = 2**12  # bytes
+_TOO_LONG = f"It is longer than {LONGEST} bytes."
+
+
+class Record(NamedTuple):
+    """A JSON object.
+
+    :param raw: exactly its bytes
+    """
+
+    raw: bytes
+    value: dict[str, Any]
+
+
+class Skipped(NamedTuple):
+    """Bytes that are no JSON object; the first MiB of them."""
+
+    raw: bytes
+    reason: str
+
+
+class _Unfinished(ValueError):  # noqa: N818 - reads as what happened
+    """The bytes are the beginning of an object."""
+
+
+def records(blocks: Iterable[bytes]) -> Iterator[Record | Skipped]:
+    """Every object, and whatever else there is.
+
+    After an object that cannot be read it goes on where the next one seems to begin: behind a closing brace, or at a
+    line that begins with a brace.
+
+    :raises Damaged: as the blocks do; its ``tail`` is the object that was not completed
+    """
+    return Walk(blocks).walk()
+
+
+class Walk:
+    """The walk itself, over bytes of which ``_start`` is the next."""
+
+    def __init__(self, blocks: Iterable[bytes], in_array: bool = False) -> None:
+        self._blocks = iter(blocks)
+        self._buffer = b""
+        self._start = 0
+        self._ended = False
+        self._damage: Damaged | None = None
+        self._end, self._next, self._between = _END, _NEXT, _BETWEEN
+        if in_array:
+            self._be_in_array()
+        self._most = LONGEST  # bytes that are tried at once
+
+    def walk(self) -> Iterator[Record | Skipped]:
+        while not self._buffer.strip() and not self._ended:
+            self._more()
+        if self._buffer.lstrip().startswith(b"["):
+            self._be_in_array()
+        while True:
+            between = self._between.match(self._buffer, self._start)
+            self._start = between.end() if between else self._start
+            found = self._found() if self._start < len(self._buffer) else None
+            if found is not None:
+                yield found
+            elif self._ended:
+                break
+            else:
+                self._more()
+        self._raise_damage()
+
+    def _be_in_array(self) -> None:
+        self._end, self._next, self._between = _END_IN_ARRAY, _NEXT_IN_ARRAY, _BETWEEN_IN_ARRAY
+
+    def _raise_damage(self) -> None:
+        if self._damage:
+            self._damage.tail = self._buffer[self._start :][:KEPT]
+            raise self._damage
+
+    def _more(self) -> None:
+        """Read as much again as is left, at the least: so no byte is moved more than a few times."""
+        pieces, size = [self._buffer[self._start :]], 0
+        wanted = max(len(pieces[0]), _LEAST)
+        try:
+            for block in self._blocks:
+                pieces.append(block)
+                size += len(block)
+                if size >= wanted:
+                    break
+            else:
+                self._ended = True
+        except Damaged as damage:
+            self._damage, self._ended = damage, True
+        self._buffer, self._start = b"".join(pieces), 0
+
+    def _found(self) -> Record | Skipped | None:
+        """What begins here; None: more must be read, or at the end, it was cut off."""
+        start = least = self._start
+        if self._buffer[start] != ord("{"):
+            return self._skipped("It is no JSON object.", _NEXT_OR_LINE)
+        tries = 0
+        while (end := self._thought_end(least)) is not None:
+            try:
+                value, length = _parsed(self._buffer[start:end])
+            except _Unfinished:
+                if end == len(self._buffer):
+                    return self._unfinished()
+                tries += 1
+                least = end if tries <= _TRIES else start + 2 * (end - start)
+                self._most = max(self._most, 2 * (end - start))
+            except ValueError as error:
+                self._most = _SHORTEST
+                return self._skipped(f"It is no JSON object: {error}.", self._next)
+            else:
+                self._most = LONGEST if length == end - start else max(_SHORTEST, 2 * length)
+                self._start = start + length
+                if length > LONGEST:
+                    return Skipped(self._buffer[start : start + KEPT], _TOO_LONG)
+                return Record(self._buffer[start : self._start].rstrip(), value)
+        return self._unfinished()
+
+    def _thought_end(self, least: int) -> int | None:
+        """Where the object may end, behind ``least``; None if that is not known yet."""
+        most = self._start + self._most
+        match = self._end.search(self._buffer, least, most)
+        if match:
+            return match.end()
+        if most < len(self._buffer):
+            return most
+        return len(self._buffer) if self._ended else None
+
+    def _unfinished(self) -> Skipped | None:
+        if not self._ended:
+            too_long = len(self._buffer) - self._start > LONGEST
+            return self._skipped(_TOO_LONG, self._next) if too_long else None
+        if self._next is _NEXT and _NEXT.search(self._buffer, self._start + 1):
+            return self._skipped("It is no JSON object: it does not end.", _NEXT)
+        if self._damage:
+            return None
+        return self._skipped("It ends in the middle of a JSON object.", _NEXT)
+
+    def _skipped(self, reason: str, until: re.Pattern[bytes]) -> Skipped:
+        """Pass what is here, up to where something else may begin: not here, if an object seems to."""
+        kept, opens = b"", self._buffer[self._start] == ord("{")
+        while True:
+            match = until.search(self._buffer, self._start + (opens and not kept))
+            end = match.end() if match else len(self._buffer) - (0 if self._ended else _OVERLAP)
+            if end > self._start:
+                kept += self._buffer[self._start : min(end, self._start + KEPT - len(kept))]
+                self._start = end
+            if match or self._ended:
+                return Skipped(kept.rstrip(), reason)
+            self._more()
+
+
+def _parsed(data: bytes) -> tuple[dict[str, Any], int]:
+    """The object that begins the data, and how many bytes it takes.
+
+    :raises _Unfinished: the data ends before it does
+    :raises ValueError: there is none
+    """
+    try:
+        return orjson.loads(data), len(data)
+    except orjson.JSONDecodeError as error:
+        if error.msg == "unexpected end of data":
+            raise _Unfinished from error
+        if error.msg == "depth limit exceeded":
+            raise
+        if error.msg != "unexpected content after document":
+            return _leniently_parsed(data)
+        length = error.pos if data.isascii() else len(data.decode()[: error.pos].encode())
+        return orjson.loads(data[:length]), len(data[:length].rstrip())
+
+
+def _leniently_parsed(data: bytes) -> tuple[dict[str, Any], int]:
+    """The same by the standard library, for what orjson refuses: bytes that are no UTF-8 and halves of surrogate pairs
+    become U+FFFD, NaN and the infinities null."""
+    text = data.decode("utf-8", "surrogateescape")
+    try:
+        value, end = _DECODER.raw_decode(text)
+        plain = _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    except json.JSONDecodeError as error:
+        if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
+            raise _Unfinished from error
+        raise
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return orjson.loads(plain), len(text[:end].encode("utf-8", "surrogateescape"))
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if abs(number) < float("inf") else None
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
+_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -1,0 +1,288 @@
+"""From what an object holds to documents of the raw days. Pure, and where a loader spends its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from opensearch_strata.archive.decode.formats import strata
+from opensearch_strata.archive.documents.event_times import EVER, EventTimes, NoTime, OutOfRange
+from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules, Fields, as_text, dumped, remove
+from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
+from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
+from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, problem_of, quickly
+from opensearch_strata.archive.parsers.registry import REMEMBERING, parser_name, parser_of
+from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
+
+if TYPE_CHECKING:
+    from opensearch_strata.definition.dataset import Dataset
+
+
+EARLY_SHARE = 0.9
+"""Of documents that may be later than the keys of their objects allow; more of them are a clock that is not stated."""
+
+
+class Document(NamedTuple):
+    """A document as it is to be created.
+
+    :param source: JSON
+    :param day: of the raw day that takes it
+    :param event: what it was made of
+    """
+
+    index: str  # type: ignore[assignment]  # nobody looks for values in a document by tuple's method
+    id: str
+    source: bytes
+    day: date
+    event: Event
+
+
+class Dead(NamedTuple):
+    """A record that cannot become a document.
+
+    :param reason: ``broken``, ``unparsed``, ``no_time``, ``time_out_of_range``, ``bad_value`` or, by OpenSearch,
+        ``rejected`` or ``dropped``
+    :param detail: a sentence
+    :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
+        ``REMEMBERING``
+    :param index: the raw day that it belongs to, empty if unknown
+    :param id: the one that its document has, empty if unknown
+    """
+
+    reason: str
+    detail: str
+    record: int
+    ordinal: int
+    raw: bytes
+    index: str  # type: ignore[assignment]
+    id: str
+
+
+_REASONS: dict[type[Exception], str] = {
+    Unreadable: "unparsed",
+    NoTime: "no_time",
+    OutOfRange: "time_out_of_range",
+    OutOfCalendar: "time_out_of_range",
+    BadValue: "bad_value",
+}
+_FAULTS = tuple(_REASONS)
+
+
+class _Stream(NamedTuple):
+    """What the events of one log stream share."""
+
+    origin: Origin
+    parser: str
+    parse: Parser
+    remembers: bool
+    hash_of: Callable[[str], bytes]
+    metadata: dict[str, str]
+
+
+class Shaper:
+    """Shapes what one object holds: a function of the object and the dataset alone, so a second run gives the same.
+
+    To be given everything that is read of the object, in its order, even what a resumed load has behind it:
+    identical records are counted, and parsers remember.
+
+    :param span: epoch milliseconds, start inclusive, end exclusive; None: all
+    :param modified: epoch milliseconds of the object's last change, if it is known; tells the year of times that name
+        none, where the object's key does not
+    """
+
+    def __init__(
+        self, dataset: Dataset, place: Place, span: tuple[int, int] | None = None, modified: int | None = None
+    ) -> None:
+        self._dataset = dataset
+        self._place = place
+        self.times = EventTimes(dataset, place.key, span, modified)
+        self._start, self._end = self.times.start, self.times.end
+        self._earliest, self._latest = self.times.earliest, self.times.latest
+        self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
+        self.timed = self.strays = self.left_out = self.exchanged = 0
+        """Events with a time; those of them whose times are not looked for in this object; of these, those that are
+        days off and not of the span, and those that would be looked for with day and month exchanged."""
+        self.first_stray: int | None = None
+        """Time of the first of them, epoch milliseconds."""
+        self._before, self._behind = EVER  # the span's neighbours: the last event before it, the first one behind it
+        self._is_sure = not self.times.are_of_the_span
+        self._timestamp = dataset.raw.timestamp
+        self._is_nested = "." in self._timestamp
+        self._metadata = dataset.intake.metadata
+        self._rules = FieldRules(dataset.intake)
+        self._renames, self._changes = self._rules.renames, self._rules.changes
+        self._seconds = Seconds(dataset)
+        self._hash_of_record = RecordHashes(place).hash_of
+        self._streams: dict[Origin, _Stream] = {}
+        self._stream = self._stream_of(NOWHERE)
+
+    def shaped(self, item: Event | Broken, fixed_id: str = "") -> Document | Dead | None:
+        """What becomes of an item; None: outside of the span, or part of the log but no event (a file's banner).
+
+        :param fixed_id: the id that the record's dead letter has; empty: the one that it has by itself
+        """
+        if isinstance(item, Broken):
+            return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
+        if item.document_id and isinstance(item.message, dict):
+            return self._restored(item, item.message)
+        record, ordinal, message, raw, time, event_id, origin, own_id = item
+        stream = self._stream
+        if origin is not stream.origin and origin != stream.origin:
+            stream = self._stream = self._stream_of(origin)
+        digest = stream.hash_of(event_id) if event_id else self._hash_of_record(raw or raw_of(item))
+        outside = False
+        if time is not None:
+            self._count(time)
+            outside = not self._start <= time < self._end
+        if outside and not stream.remembers and self.times.is_likely(time):
+            return None
+        try:
+            if outside:
+                self.times.require_likely(time)
+            try:
+                parsed = stream.parse(message)
+            except FAULTS as fault:
+                parsed = self._unparsed(message, stream, fault)
+            if parsed is None or outside:
+                return None
+            fields, stated = parsed
+            if self._renames:
+                self._rules.rename(fields)
+            if time is None:
+                time = self.times.stated(fields) if stated is None else stated
+                self._count(time)
+                if not self._start <= time < self._end:
+                    self.times.require_likely(time)
+                    return None
+            self._documents += 1
+            if time >= self._latest:
+                self.early += 1
+            text, stamp, day, index = self._seconds[time // 1000]
+            if self._changes:
+                self._rules.change(fields)
+            if self._is_nested:
+                remove(fields, self._timestamp)
+            fields[self._timestamp] = text + MILLIS[time % 1000]
+            if self._metadata:
+                metadata = fields[self._metadata] = stream.metadata  # filled anew by each event
+                if event_id:
+                    metadata["event_id"] = event_id
+                else:
+                    metadata.pop("event_id", None)
+                metadata["position"] = f"{record}:{ordinal}"
+            source = dumped(fields)
+        except _FAULTS as fault:
+            if outside and not isinstance(fault, OutOfRange):
+                return None
+            return self._dead(item, fault, time, digest, fixed_id or own_id)
+        identity = fixed_id or own_id or document_id(stamp, digest)
+        return quickly(Document, (index, identity, source, day, item))
+
+    @property
+    def documents(self) -> int:
+        """Events of the days that are asked for."""
+        return self._documents
+
+    @property
+    def reach(self) -> tuple[int, int] | None:
+        """Epoch milliseconds between which no event lies but those of the span, start inclusive, end exclusive, by all
+        that was read; None where another span might find other times."""
+        return (self._before, self._behind) if self._is_sure else None
+
+    @property
+    def problem(self) -> str:
+        """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
+        nearly all documents are later than their object. A sentence, or an empty text."""
+        if not self.early or self.early <= EARLY_SHARE * self._documents:
+            return ""
+        intake = self._dataset.intake
+        return (
+            f"{self.early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
+            f"more than {intake.early} (intake.early), so others like them may lie where nobody looked. If keys show "
+            f"the clock of another zone, state it as intake.layout_time_zone, now {intake.layout_time_zone}; else "
+            f"state a longer intake.early. Then load these days again."
+        )
+
+    def _count(self, time: int) -> None:
+        self._see(time)
+        self.timed += 1
+        if not self._earliest <= time < self._latest:
+            self.strays += 1
+            if self.first_stray is None:
+                self.first_stray = time
+            if self.times.is_likely(time):
+                self.left_out += not self._start <= time < self._end and self.times.is_days_off(time)
+                self.exchanged += self.times.fits_exchanged(time)
+
+    def _see(self, time: int) -> None:
+        if time < self._start:
+            self._before = max(self._before, time + 1)
+        elif time >= self._end:
+            self._behind = min(self._behind, time)
+
+    def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
+        """A document of an archive of our own, as it was."""
+        time = None
+        try:
+            time = self.times.archived(source)
+            self._see(time)
+            if self.times.formats:  # of several ways to read it, the one that gives a day that is asked for
+                self._is_sure = False
+            if not self._start <= time < self._end:
+                return None
+            second = self._seconds[time // 1000]
+            return Document(second.index, event.document_id, _archived_source(event, source), second.day, event)
+        except _FAULTS as fault:
+            return self._dead(event, fault, time, b"", event.document_id)
+
+    def _unparsed(self, message: str | Fields, stream: _Stream, fault: Exception) -> Parsed:
+        """What the dataset wants of a message that cannot be read."""
+        problem = problem_of(stream.parser, fault)
+        if self._dataset.intake.unparsed == "dead_letter":
+            raise Unreadable(problem) from None
+        return Parsed({"message": as_text(message), "parse_error": problem}, None)
+
+    def _dead(self, event: Event, fault: Exception, time: int | None, digest: bytes, known_id: str) -> Dead:
+        second: Second | None = None
+        if time is not None and not isinstance(fault, OutOfRange):
+            with suppress(OutOfCalendar):
+                second = self._seconds[time // 1000]
+        if second and not known_id:
+            known_id = document_id(second.stamp, digest)
+        index = second.index if second else ""
+        reason = _REASONS[type(fault)]
+        if isinstance(fault, OutOfRange):  # which depends on the days that are asked for
+            self._is_sure = False
+        return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
+
+    def _stream_of(self, origin: Origin) -> _Stream:
+        known = self._streams.get(origin)
+        if known is None:
+            name = parser_name(self._dataset.intake, origin, self._place.key)
+            known = self._streams[origin] = _Stream(
+                origin,
+                parser=name,
+                parse=parser_of(name, self._dataset.intake),
+                remembers=name in REMEMBERING,
+                hash_of=hash_of_events(origin),
+                metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},
+            )
+        return known
+
+
+def _archived_source(event: Event, source: Fields) -> bytes:
+    """The source byte for byte, with all digits of its numbers, if it lies there as we write it."""
+    before, after = strata.line(event.document_id, b"")[:-2], b"}"
+    written = event.raw[len(before) : -len(after)]
+    compact = dumped(source)
+    if written == compact:
+        return compact
+    is_ours = event.raw == before + written + after and b"\n" not in written
+    with suppress(ValueError):
+        if is_ours and orjson.loads(written) == source:
+            return written
+    return compact

@@ -1,0 +1,161 @@
+"""A dataset's say in the fields of its documents: rename, cast, drop, add. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from opensearch_strata.definition.intake import CastName, Intake
+
+Fields = dict[str, Any]
+
+_LONG = 2**63
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
+_LARGEST = 2**1023  # that a float can hold; orjson reads more as no number
+
+
+class BadValue(ValueError):  # noqa: N818 - reads as what the value is
+    """A value cannot be what the dataset says it is."""
+
+
+class FieldRules:
+    """What the ``intake`` section of a dataset does to parsed fields, in this order: rename, cast, drop, add.
+
+    A name is a key as it is written, or a path with dots into objects.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        self._rename = intake.rename
+        self._cast: Mapping[str, CastName] = intake.cast
+        self._drop = intake.drop
+        self._add = intake.add
+        self.renames = bool(self._rename)
+        self.changes = bool(self._cast or self._drop or self._add)
+
+    def rename(self, fields: Fields) -> None:
+        """Rename in place; a name that is taken is overwritten."""
+        for path, name in self._rename.items():
+            if found := find(fields, path):
+                holder, key = found
+                fields[name] = holder.pop(key)
+
+    def change(self, fields: Fields) -> None:
+        """Cast, drop and add in place.
+
+        :raises BadValue: names the field, its value and the type
+        """
+        for path, kind in self._cast.items():
+            if found := find(fields, path):
+                holder, key = found
+                try:
+                    holder[key] = _cast_each(holder[key], kind)
+                except (TypeError, ValueError, KeyError, ArithmeticError):
+                    shown = repr(holder[key])[:100]
+                    raise BadValue(f"The field {path!r} is {shown}, which is no {kind}.") from None
+        for path in self._drop:
+            remove(fields, path)
+        fields.update(self._add)
+
+
+def find(fields: Fields, path: str) -> tuple[Fields, str] | None:
+    """The object that holds a field, and its key there; None if there is no such field."""
+    if path in fields:
+        return fields, path
+    first, dot, rest = path.partition(".")
+    inner = fields.get(first) if dot else None
+    return find(inner, rest) if isinstance(inner, dict) else None
+
+
+def remove(fields: Fields, path: str) -> None:
+    """Take a field away, if it is there."""
+    if found := find(fields, path):
+        holder, key = found
+        del holder[key]
+
+
+def as_text(message: str | Fields) -> str:
+    """A message as text; fields as JSON."""
+    return message if isinstance(message, str) else dumped(message).decode()
+
+
+def dumped(fields: Fields) -> bytes:
+    """Fields as JSON, of what :func:`writable` makes of them if need be.
+
+    :raises BadValue: they lie too deep in each other
+    """
+    try:
+        return orjson.dumps(fields)
+    except TypeError:
+        try:
+            return orjson.dumps(writable(fields))
+        except (TypeError, RecursionError) as error:
+            raise BadValue(f"It cannot be written as JSON ({error}).") from None
+
+
+def writable(value: Any) -> Any:
+    """A value as orjson can write it: halves of surrogate pairs, which UTF-8 cannot hold, become question marks,
+    and numbers of more than 64 bits become floats, as which orjson reads them."""
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {writable(key): writable(item) for key, item in value.items()}
+        case list():
+            return [writable(item) for item in value]
+        case int() if not -_LONG <= value < 2 * _LONG:
+            return float(value) if abs(value) < _LARGEST else None
+    return value
+
+
+def _cast_each(value: Any, kind: CastName) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_cast_each(item, kind) for item in value]
+    return _CASTS[kind](value)
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _plain(text: str) -> str:
+    """A text that says a number as JSON would: Python reads ``1_234`` and the digits of other scripts too.
+
+    :raises ValueError: it does not
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
+def _integer(value: Any) -> int:
+    number = Decimal(_plain(value).strip()) if isinstance(value, str) else value
+    whole = int(number)
+    if whole != number or not -_LONG <= whole < _LONG:
+        raise ValueError(value)
+    return whole
+
+
+def _float(value: Any) -> float:
+    number = float(_plain(value) if isinstance(value, str) else value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+
+
+_CASTS: Mapping[CastName, Callable[[Any], Any]] = {
+    "string": _string,
+    "integer": _integer,
+    "float": _float,
+    "boolean": _boolean,
+}

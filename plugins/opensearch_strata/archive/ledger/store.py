@@ -1,0 +1,314 @@
+"""The ledger: which objects are loaded, which are being loaded and by whom, and how far. One row per object version.
+
+An object is loaded by one loader at a time: who claims it holds a lease, renews it while loading, and loses it to
+others when it has stopped doing so. Since documents have the same ids every time, a loader that is too late to notice
+does no harm.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
+from opensearch_strata.archive.ledger.rows import (
+    Claims,
+    DayMark,
+    LeaseLost,
+    ObjectRow,
+    batch_id,
+    row_id,
+    row_of,
+    source_of,
+)
+from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
+from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.connections.processes import is_dead, this_process
+from opensearch_strata.errors import Refused
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+LEASE = 90.0
+"""Seconds; a loader renews every 20 s or so. Clocks of loaders may differ by a few seconds, not by more."""
+
+PATIENCE = 60.0
+"""Seconds for which a fault of the ledger itself is waited out, within a lease."""
+
+DAY_LEASE = 6 * 3600.0
+"""Seconds for which a raw day stays registered between two steps of a run: a task may wait so long for a worker."""
+
+_NAMED = 10
+_PAGE = 1000
+
+
+class Ledger:
+    """Rows of one dataset. Safe to use from several threads and processes.
+
+    Every method raises TransientError if the index cannot be used for longer than ``patience``, and Refused if it does
+    not take what is written.
+
+    :param lease: seconds for which a claim holds unless it is renewed
+    :param day_lease: seconds for which a raw day stays registered as under load unless it is renewed
+    :param patience: seconds for which faults of the index are waited out
+    :param serverless: whether the client talks to OpenSearch Serverless
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        dataset_name: str,
+        *,
+        index: str = LEDGER_INDEX,
+        lease: float = LEASE,
+        day_lease: float = DAY_LEASE,
+        patience: float = PATIENCE,
+        serverless: bool = False,
+    ) -> None:
+        self.dataset_name = dataset_name
+        self.lease = lease
+        self.day_lease = day_lease
+        self.index = LedgerIndex(client, index, patience=patience, serverless=serverless)
+
+    def ensure(self) -> None:
+        """Create the index if need be, and its template. To be called once by every run.
+
+        :raises Refused: there is an index of another shape, or a template in the way
+        """
+        self.index.ensure()
+
+    def rows(self, places: Iterable[Place]) -> dict[Place, ObjectRow]:
+        """What is known of objects; those that nobody ever claimed are left out."""
+        found = self.index.get(row_id(self.dataset_name, place) for place in places)
+        rows = [row_of(stored.source, stored.seq_no, stored.primary_term) for stored in found.values()]
+        return {row.place: row for row in rows}
+
+    def claim(
+        self, objects: Iterable[tuple[Place, int]], span: Span, owner: str, *, leave_suspects: bool = False
+    ) -> Claims:
+        """Take objects that nobody else is loading: new ones, interrupted, failed and quarantined ones, and those
+        that were loaded for another range only.
+
+        :param objects: each with its size in bytes
+        :param span: event times that will be loaded
+        :param owner: who loads them, a name that no two loaders share
+        :param leave_suspects: not to take those of loaders that died, as others are claimed with them: who is to know
+            of which of them the next loader dies?
+        """
+        claims = Claims()
+        sizes = dict(objects)
+        tried: dict[Place, int] = {}
+        while sizes:
+            wanted = []
+            there = self.rows(sizes)
+            now = now_ms()
+            for place, size in sizes.items():
+                row = there.get(place)
+                if row is None:
+                    wanted.append(ObjectRow(place, size, span))
+                elif row.owner == owner and row.attempt == tried.get(place):
+                    claims.claimed.append(row)  # written by us, though its answer was lost
+                elif row.is_done_for(span):
+                    claims.done.append(row)
+                elif _is_held(row, now):
+                    claims.busy.append(row)
+                elif (taken := taken_over(row, span)).deaths and leave_suspects:
+                    claims.suspects.append(row)
+                else:
+                    wanted.append(taken)
+            wanted = [replace(row, owner=owner, process=this_process(), lease_until=self.new_lease()) for row in wanted]
+            tried = {row.place: row.attempt for row in wanted}
+            written, refused = self._write(wanted)
+            claims.claimed.extend(written)
+            sizes = {row.place: row.size for row in refused}
+        return claims
+
+    def renew(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
+        """Write rows down as they are, with a new lease: a checkpoint.
+
+        Rows that are gone, because the index was deleted, are claimed anew.
+
+        :returns: the rows to go on with, in the same order
+        :raises LeaseLost: somebody else took some of them over; the others were written
+        """
+        return self._save([replace(row, state="running", lease_until=self.new_lease()) for row in rows])
+
+    def finish(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
+        """Write rows down with their final state: done, quarantined or failed.
+
+        :raises LeaseLost: somebody else took some of them over; the others were written
+        """
+        if unfinished := [row for row in rows if row.state == "running"]:
+            raise ValueError(f"{unfinished[0].place} has no final state")
+        return self._save([replace(row, lease_until=0) for row in rows])
+
+    def created_by_day(self) -> dict[str, int]:
+        """Raw index -> documents that rows of any state say were created in it, by whatever attempt; 0 where all were
+        there before.
+
+        Of a raw day that nobody else deletes from, at least so many documents must be found.
+        """
+        source = {"sources": [{"index": {"terms": {"field": "days.index"}}}], "size": _PAGE}
+        sums = {name: {"sum": {"field": f"days.{name}"}} for name in ("created", "earlier")}
+        page: dict[str, Any] = {"composite": source, "aggs": sums}
+        body = {
+            "size": 0,
+            "query": self.query("object"),
+            "aggs": {"days": {"nested": {"path": "days"}, "aggs": {"page": page}}},
+        }
+        created: dict[str, int] = {}
+        self.index.refresh()
+        while True:
+            found = self.index.search(body).get("aggregations", {}).get("days", {}).get("page", {})
+            for day in found.get("buckets", []):
+                created[day["key"]["index"]] = int(day["created"]["value"] + day["earlier"]["value"])
+            if "after_key" not in found:
+                return created
+            source["after"] = found["after_key"]
+
+    def forget_days(self, indices: Collection[str], now: Mapping[str, DayMark | None] | None = None) -> int:
+        """Forget the loads of objects whose documents in raw indices are gone, so that they are loaded again for their
+        ranges; how many objects.
+
+        Rows of objects that are just being loaded stay, and those whose documents are all there for certain.
+
+        :param now: what the indices are like, as for :func:`lost_days`; None: all of them are gone
+        """
+        now = dict.fromkeys(indices) if now is None else now
+        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
+        query = self.query("object", held)
+
+        def without(stored: Stored) -> Iterator[Change]:
+            row = row_of(stored.source, stored.seq_no, stored.primary_term)
+            if not _is_held(row, now_ms()):
+                left = without_days(row, lost_days(row, indices, now))
+                source = source_of(self.dataset_name, left) if left else None
+                if left is row:
+                    return
+                yield Change(stored.id, source, stored.seq_no, stored.primary_term)
+
+        forgotten = 0
+        found = self.index.find(query)
+        while part := list(islice(found, _PAGE)):  # what is written is found no more
+            changes = [change for stored in part for change in without(stored)]
+            forgotten += sum(version is not None for version in self.index.write(changes))
+        return forgotten
+
+    def write_plan(self, plan_id: str, batches: Sequence[Sequence[Listed]]) -> None:
+        """Write down what each batch of a plan loads; a plan of the same id is replaced."""
+
+        def batch(number: int) -> Callable[[str, Any], dict[str, Any]]:
+            objects = [[*listed.place, listed.size, listed.modified] for listed in batches[number]]
+            source = {"kind": "batch", "dataset": self.dataset_name, "plan": plan_id, "number": number}
+            return lambda *_: {**source, "objects": objects}
+
+        for number in range(len(batches)):
+            self.index.change([batch_id(self.dataset_name, plan_id, number)], batch(number))
+        beyond = {"range": {"number": {"gte": len(batches)}}}
+        self._delete(self.query("batch", {"term": {"plan": plan_id}}, beyond))
+
+    def batch(self, plan_id: str, number: int) -> list[Listed]:
+        """What a batch of a plan loads.
+
+        :raises Refused: there is no such batch
+        """
+        identity = batch_id(self.dataset_name, plan_id, number)
+        stored = self.index.get([identity]).get(identity)
+        if stored is None:
+            raise Refused(
+                f"Batch {number} of plan {plan_id!r} is not in the ledger {self.index.name}: the plan was forgotten, "
+                f"or the index was deleted. Nothing of it was loaded. Plan again; what is loaded is left out."
+            )
+        return [
+            Listed(Place(bucket, key, etag), size, modified)
+            for bucket, key, etag, size, modified in stored.source["objects"]
+        ]
+
+    def forget_plans_before(self, plan_id: str) -> int:
+        """Delete the batches of all plans with lesser ids, which runs that were killed left; how many there were."""
+        return self._delete(self.query("batch", {"range": {"plan": {"lt": plan_id}}}))
+
+    def forget_plan(self, plan_id: str) -> int:
+        """Delete a plan's batches; how many there were."""
+        return self._delete(self.query("batch", {"term": {"plan": plan_id}}))
+
+    def query(self, kind: str, *filters: dict[str, Any]) -> dict[str, Any]:
+        """Query for the dataset's documents of one kind."""
+        ours = [{"term": {"kind": kind}}, {"term": {"dataset": self.dataset_name}}]
+        return {"bool": {"filter": [*ours, *filters]}}
+
+    def _delete(self, query: dict[str, Any]) -> int:
+        found = [Change(stored.id, None, stored.seq_no, stored.primary_term) for stored in self.index.find(query)]
+        return sum(version is not None for version in self.index.write(found))
+
+    def new_lease(self) -> int:
+        """Until when a lease holds that begins now, epoch milliseconds."""
+        return now_ms() + int(self.lease * 1000)
+
+    def _write(self, rows: Sequence[ObjectRow]) -> tuple[list[ObjectRow], list[ObjectRow]]:
+        """Rows as they are now, and rows that somebody else changed meanwhile."""
+        versions = self.index.write(
+            [
+                Change(
+                    row_id(self.dataset_name, row.place),
+                    source_of(self.dataset_name, row),
+                    row.seq_no,
+                    row.primary_term,
+                )
+                for row in rows
+            ]
+        )
+        both = list(zip(rows, versions, strict=True))
+        written = [replace(row, seq_no=v.seq_no, primary_term=v.primary_term) for row, v in both if v is not None]
+        return written, [row for row, version in both if version is None]
+
+    def _save(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
+        """Read before each write: in an index that was deleted and came back, sequence numbers begin anew, so that
+        those which a loader remembers may be those of somebody else's row."""
+        saved: dict[Place, ObjectRow] = {}
+        lost: list[tuple[ObjectRow, ObjectRow]] = []
+        pending: Sequence[ObjectRow] = rows
+        while pending:
+            there = self.rows(row.place for row in pending)
+            ours = []
+            for row in pending:
+                now = there.get(row.place)
+                if now is None or _same_attempt(row, now):
+                    version = (now.seq_no, now.primary_term) if now else (None, None)
+                    ours.append(replace(row, seq_no=version[0], primary_term=version[1]))
+                else:
+                    lost.append((row, now))
+            written, pending = self._write(ours)
+            saved |= {row.place: row for row in written}
+        if lost:
+            raise LeaseLost(_lost_sentence(lost), [row for row, _ in lost], list(saved.values()))
+        return [saved[row.place] for row in rows]
+
+
+def now_ms() -> int:
+    """Epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def _is_held(row: ObjectRow, now: int) -> bool:
+    """Whether somebody is loading it, as far as can be told: a process of this machine that is dead holds nothing."""
+    return row.state == "running" and row.lease_until > now and not is_dead(row.process)
+
+
+def _same_attempt(mine: ObjectRow, there: ObjectRow) -> bool:
+    same = (mine.owner, mine.attempt) == (there.owner, there.attempt)
+    return same and there.state in ("running", mine.state)
+
+
+def _lost_sentence(lost: Sequence[tuple[ObjectRow, ObjectRow]]) -> str:
+    named = ", ".join(f"{mine.place} (now {now.owner}, attempt {now.attempt})" for mine, now in lost[:_NAMED])
+    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+    return (
+        f"The lease of {named}{more} had expired and somebody else took over, because it was not renewed in time. "
+        f"What was loaded of it stays, and ids keep it from being there twice; the other loader finishes it."
+    )

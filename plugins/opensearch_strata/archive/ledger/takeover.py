@@ -1,0 +1,141 @@
+"""What a row of the ledger keeps when another attempt begins, or when raw days are gone. Pure.
+
+A document is created once, however often it is loaded. So what an attempt created is known for good, also if the
+attempt came to nothing: those that load the same events later find them already there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from opensearch_strata.archive.causes import summed
+from opensearch_strata.archive.ledger.rows import DayMark, Loaded, ObjectRow, Reach
+from opensearch_strata.archive.spans import Span, touch
+
+MOST_DEATHS = 2
+"""After so many loaders that died of an object, the next attempt does not read it."""
+
+_MOST_LOADS = 8
+
+
+def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
+    """The row as its next attempt begins.
+
+    One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on. A
+    load that was finished still counts for its range.
+    """
+    deaths = _deaths(row)
+    if row.state not in ("running", "failed") or row.span != span:
+        loads = _bounded(row.finished)
+        row = replace(counted_anew(row), span=span, loads=loads)
+    return replace(row, state="running", attempt=row.attempt + 1, error="", deaths=deaths, begun=row.resume)
+
+
+def _deaths(row: ObjectRow) -> int:
+    """How many loaders in a row died of it, for all that is known when the next attempt begins: who could say how it
+    ended did so, and one that had come further was not killed by what the one before had read."""
+    if row.state == "running":
+        return row.deaths + 1 if row.resume <= row.begun else 1
+    return min(row.deaths, MOST_DEATHS - 1) if row.state == "quarantined" else 0
+
+
+def counted_anew(row: ObjectRow) -> ObjectRow:
+    """The row with nothing read yet; what was created stays known."""
+    return ObjectRow(
+        row.place,
+        row.size,
+        row.span,
+        state=row.state,
+        owner=row.owner,
+        lease_until=row.lease_until,
+        process=row.process,
+        attempt=row.attempt,
+        earlier=Counter(row.earlier) + Counter(row.days),
+        loads=row.loads,
+        seq_no=row.seq_no,
+        primary_term=row.primary_term,
+    )
+
+
+def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
+    """Raw days of a row of which not everything need be there any more: deleted or made anew since a load of it, or
+    documents of theirs were deleted or replaced.
+
+    :param now: raw index -> what it is like; None if it is gone. Others are taken to be as they were
+    """
+    return {
+        index
+        for load in (row.current, *row.loads)
+        for index in load.indices & now.keys()
+        if not _is_as_it_was(load.marks.get(index), now[index])
+    }
+
+
+def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark | None]) -> set[str]:
+    """Raw days of a row whose documents are to be loaded again: see :func:`stale_days`, and where no load of the row
+    wrote down what a day was like, those that have fewer documents than were created.
+
+    :param poorer: these
+    """
+    marked = {index for load in (row.current, *row.loads) for index in load.marks}
+    return stale_days(row, now) | (set(poorer) & row.indices - marked)
+
+
+def _is_as_it_was(before: DayMark | None, now: DayMark | None) -> bool:
+    if now is None:
+        return False
+    return before is None or (now.uuid == before.uuid and now.removed <= before.removed)
+
+
+def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
+    """What a row still says when raw days are gone: it is not loaded for ranges that had documents in them.
+
+    :param gone: raw indices
+    :returns: None if it says nothing any more
+    """
+    lost = set(gone)
+    if lost.isdisjoint(row.indices):
+        return row
+    if named := sorted(lost & row.current.indices):
+        error = f"Its documents in {', '.join(named)} are gone, so it is loaded again."
+        # Nobody's: a loader whose lease had expired must not go on behind documents that are gone.
+        row = replace(counted_anew(row), state="failed", owner="", lease_until=0, process="", error=error)
+    loads = tuple(load for load in row.loads if lost.isdisjoint(load.indices))
+    earlier = {index: created for index, created in row.earlier.items() if index not in lost}
+    if row.state == "failed" and not (row.resume or loads or earlier):
+        return None
+    return replace(row, loads=loads, earlier=earlier)
+
+
+def _bounded(loads: Sequence[Loaded]) -> tuple[Loaded, ...]:
+    """A few loads: the oldest are joined with others that touch them. Those without are left out, and their ranges are
+    loaded again if somebody wants them."""
+    while len(loads) > _MOST_LOADS:
+        oldest, *rest = loads
+        near = next((load for load in rest if touch(load.span, oldest.span)), None)
+        loads = [_joined(oldest, load) if load is near else load for load in rest]
+    return tuple(loads)
+
+
+def _joined(one: Loaded, other: Loaded) -> Loaded:
+    return Loaded(
+        span=(min(one.span[0], other.span[0]), max(one.span[1], other.span[1])),
+        counts=one.counts + other.counts,
+        days=Counter(one.days) + Counter(other.days),
+        there=Counter(one.there) + Counter(other.there),
+        samples=other.samples or one.samples,
+        causes=summed([one.causes, other.causes]),
+        ahead=one.ahead + other.ahead,
+        latest=max(one.latest, other.latest),
+        marks={**other.marks, **one.marks},  # the older ones: what was deleted since then counts
+        reach=_joined_reach(one.reach, other.reach),
+    )
+
+
+def _joined_reach(one: Reach | None, other: Reach | None) -> Reach | None:
+    """Of two loads whose ranges touch; what one of them did not look at is not known of both."""
+    if one is None or other is None or one.definition != other.definition:
+        return None
+    return Reach(min(one.start, other.start), max(one.end, other.end), one.definition)

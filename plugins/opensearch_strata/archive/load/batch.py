@@ -1,0 +1,320 @@
+"""Objects of an archive into raw days: claimed, read, sent, accounted for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.sender import Sender
+from opensearch_strata.archive.dead_letters.file import DeadLetterFile
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, State
+from opensearch_strata.archive.ledger.store import now_ms
+from opensearch_strata.archive.ledger.takeover import MOST_DEATHS
+from opensearch_strata.archive.load.account import Portion, Tally, credit
+from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver, too_many_dead
+from opensearch_strata.archive.load.leases import Leases, Outcome
+from opensearch_strata.archive.load.prefetch import opened_ahead
+from opensearch_strata.archive.load.progress import Meter, Progress
+from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.store.manifest_check import Manifests
+from opensearch_strata.archive.store.objects import Listed, open_object
+from opensearch_strata.archive.targets.standing import DayMarks
+from opensearch_strata.errors import Refused, StrataError, TransientError
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.errors.judging import is_transient
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.definition.dataset import Dataset
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 50  # objects claimed at once
+_CHUNK_BYTES = 256_000_000  # or so many bytes of them
+_POLLS = 10  # looks at objects that somebody else loads, for each renewal of a lease
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class LoadSettings:
+    """How a batch is loaded.
+
+    :param in_flight: most bulk requests at once
+    :param body_bytes: most bytes in one of them, uncompressed; domains and Serverless take 10 MB or more
+    :param patience: seconds that OpenSearch may be away, or refuse, before the batch fails
+    :param renew_every: seconds between checkpoints, each of which renews the leases
+    :param progress_every: seconds between reports on how far it is
+    :param ids: False for time series collections of OpenSearch Serverless, which take none. Then there is one request
+        at a time and a checkpoint after each, and what a request has brought in twice stays twice: one that was not
+        answered, and the last one before a crash
+    """
+
+    in_flight: int = 3
+    body_bytes: int = 9_000_000
+    patience: float = 1800
+    renew_every: float = 20
+    progress_every: float = 10
+    ids: bool = True
+
+
+@dataclass
+class BatchResult:
+    """What became of a batch.
+
+    :param rows: objects that this batch was at: done, quarantined or failed
+    :param skipped: objects that were loaded before, or meanwhile by somebody else
+    :param failures: why objects failed
+    """
+
+    rows: list[ObjectRow] = field(default_factory=list)
+    skipped: list[ObjectRow] = field(default_factory=list)
+    failures: list[StrataError] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """Sums over the objects that this batch was at."""
+        return sum((row.counts for row in self.rows), Counts())
+
+    def in_state(self, state: str) -> list[ObjectRow]:
+        """The rows of a state."""
+        return [row for row in self.rows if row.state == state]
+
+    def require_success(self) -> None:
+        """Raise if an object failed; all others are loaded by then.
+
+        :raises TransientError: another attempt may load all that failed
+        :raises Refused: at least one will fail again
+        """
+        if not self.failures:
+            return
+        named = " ".join(str(failure) for failure in self.failures[:_NAMED])
+        more = f" {len(self.failures) - _NAMED} more: see the ledger." if len(self.failures) > _NAMED else ""
+        kind = TransientError if all(map(is_transient, self.failures)) else Refused
+        raise kind(f"{len(self.failures)} of {len(self.rows)} objects failed, all others are loaded. {named}{more}")
+
+
+def load_batch(
+    client: OpenSearch,
+    s3: BaseClient,
+    dataset: Dataset,
+    objects: Sequence[Listed],
+    ledger: Ledger,
+    owner: str,
+    span: Span,
+    dead_letters_url: str,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+    settings: LoadSettings = LoadSettings(),
+    make_ready: Callable[[Collection[str]], None] = lambda _: None,
+) -> BatchResult:
+    """Load objects, each once, whoever else is at them. An object that fails or is in quarantine stops no other one.
+
+    Objects that somebody else is loading are waited for, and taken over if their lease expires.
+
+    :param owner: a name that no two loads share; part of the rows in the ledger
+    :param span: event times to load, epoch milliseconds
+    :param dead_letters_url: s3://bucket/prefix/ for what cannot be loaded
+    :param on_progress: called now and then, between two bodies or objects, and at the end
+    :param make_ready: called before each bulk request, with the raw days that it writes to
+    :raises TransientError: OpenSearch or the ledger could not be used for too long; what was loaded is kept
+    :raises Refused: OpenSearch forbids it
+    """
+    meter = Meter(len(objects), sum(listed.size for listed in objects), on_progress, settings.progress_every)
+    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings, make_ready)
+    return load.run({listed.place: listed.size for listed in objects})
+
+
+Objects = dict[Place, int]
+"""Objects and their sizes in bytes."""
+
+
+class _Load:
+    """One batch."""
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        s3: BaseClient,
+        dataset: Dataset,
+        ledger: Ledger,
+        owner: str,
+        span: Span,
+        dead_letters_url: str,
+        meter: Meter,
+        settings: LoadSettings,
+        make_ready: Callable[[Collection[str]], None],
+    ) -> None:
+        self._s3, self._dataset, self._ledger = s3, dataset, ledger
+        self._owner, self._span, self._dead_letters_url = owner, span, dead_letters_url
+        self._ids = settings.ids
+        self._poll = settings.renew_every / _POLLS
+        self._meter = meter
+        self._result = BatchResult()
+        self._read: list[Outcome] = []  # of objects that are read, but not all accounted for
+        self._unsettled = 0  # of these, when they were last looked at
+        self._failures: dict[Place, StrataError] = {}
+        self._lost: Objects = {}
+        self._suspects: Objects = {}
+        limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
+        self._leases = Leases(ledger, settings.renew_every)
+        # A collection that takes no ids is one of Serverless, wherever its ledger is.
+        self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
+        self._make_ready = make_ready
+        self._sender = Sender(client, credit, limits, settings.patience, self._ready)
+        self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
+
+    def run(self, objects: Objects) -> BatchResult:
+        """Load all, first what is free."""
+        with self._leases, self._sender:
+            busy: Objects = {}
+            for chunk in _chunks(objects):
+                busy |= self._load_free(chunk)
+            busy |= self._complete() | self._load_suspects()
+            if busy:
+                _log.info("Nothing else is left, %s.", self._meter.waiting)
+            while busy:
+                self._tick()
+                time.sleep(self._poll)
+                busy = self._load_free(busy) | self._complete() | self._load_suspects()
+        self._result.seconds = self._tick(at_end=True)
+        return self._result
+
+    def _load_suspects(self) -> Objects:
+        """Load what loaders had that died, one by one, so that one which kills this loader too is known by that."""
+        suspects, self._suspects = self._suspects, {}
+        busy: Objects = {}
+        for place, size in suspects.items():
+            busy |= self._load_free({place: size}, alone=True) | self._complete()
+        return busy
+
+    def _load_free(self, objects: Objects, *, alone: bool = False) -> Objects:
+        """Load what nobody else is loading; returns the rest."""
+        claims = self._ledger.claim(objects.items(), self._span, self._owner, leave_suspects=not alone)
+        self._suspects |= {row.place: row.size for row in claims.suspects}
+        self._meter.waiting = "" if claims.claimed else _waiting(claims.busy)
+        self._result.skipped += claims.done
+        self._meter.leave_out(len(claims.done), sum(row.size for row in claims.done))
+        held = [self._tally(row) for row in claims.claimed]
+        self._leases.hold(held)
+        tallies = [tally for tally in held if tally.row.deaths < MOST_DEATHS]
+        for tally in held:
+            if tally.row.deaths >= MOST_DEATHS:
+                tally.end()
+                self._read.append(Outcome(tally, "quarantined", _deadly(tally.row)))
+        for tally, blocks in opened_ahead(tallies, self._blocks):
+            self._load_object(tally, blocks)
+            if len(self._read) > 2 * self._unsettled:  # a look goes through all, and a body may hold thousands of them
+                self._finish_settled()
+            self._tick()
+        return {row.place: row.size for row in claims.busy}
+
+    def _load_object(self, tally: Tally, blocks: Iterator[bytes]) -> None:
+        state: State = "done"
+        error = ""
+        try:
+            error = self._ingest.take(tally, blocks)
+        except TakenOver:
+            pass  # found again by the tally's mark
+        except Poisoned as poison:
+            state, error = "quarantined", str(poison)
+        except StrataError as failure:
+            state, error = "failed", str(failure)
+            self._failures[tally.place] = failure
+        self._read.append(Outcome(tally, state, error))
+
+    def _complete(self) -> Objects:
+        """Account for everything that is read; returns what somebody else has taken over meanwhile."""
+        self._ingest.flush()
+        self._sender.drain()
+        self._finish_settled()
+        lost, self._lost = self._lost, {}
+        return lost
+
+    def _finish_settled(self) -> None:
+        ready: list[Outcome] = []
+        waiting: list[Outcome] = []
+        for outcome in self._read:  # looked at once: the answer may come from one moment to the next
+            (ready if outcome.tally.is_settled else waiting).append(outcome)
+        self._read, self._unsettled = waiting, len(waiting)
+        for row in self._leases.finish([self._judged(outcome) for outcome in ready]):
+            self._result.rows.append(row)
+            if row.state == "failed":
+                self._result.failures.append(self._failures.get(row.place) or Refused(row.error))
+            if row.error:
+                _log.warning("%s is %s. %s", row.place, row.state, row.error)
+        self._lost |= {tally.place: tally.row.size for tally, *_ in ready if tally.is_lost}
+
+    def _judged(self, outcome: Outcome) -> Outcome:
+        if outcome.state == "done":
+            most_dead = self._dataset.intake.most_dead
+            if problem := too_many_dead(most_dead, outcome.tally):
+                return Outcome(outcome.tally, "quarantined", problem)
+        return outcome
+
+    def _tally(self, row: ObjectRow) -> Tally:
+        letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
+        return Tally(row, letters, self._marks.of)
+
+    def _blocks(self, tally: Tally) -> Iterator[bytes]:
+        return open_object(self._s3, tally.place, tally.row.size)
+
+    def _ready(self, indices: Collection[str]) -> None:
+        """What raw days are like is looked at when they are there, and before the first document is sent."""
+        self._make_ready(indices)
+        self._marks.learn(indices)
+
+    def _send(self, body: Body[Portion]) -> None:
+        self._sender.send(body)
+        if not self._ids:
+            self._sender.drain()
+
+    def _on_cut(self) -> None:
+        if not self._ids:  # what is not written down now would be there twice after a crash
+            self._finish_settled()
+            self._leases.checkpoint()
+        self._tick()
+
+    def _tick(self, at_end: bool = False) -> float:
+        return self._meter.tick(len(self._result.rows), self._ingest.bytes_in, self._ingest.events, at_end)
+
+
+def _waiting(busy: Sequence[ObjectRow]) -> str:
+    """What a load waits for that has nothing else to do; empty for no objects."""
+    if not busy:
+        return ""
+    owners = sorted({row.owner for row in busy})
+    more = f" and {len(owners) - 1} more" if len(owners) > 1 else ""
+    left = max(0, max(row.lease_until for row in busy) - now_ms()) / 1000
+    return (
+        f"waiting for {counted(len(busy), 'object')} that {owners[0]}{more} is loading; if nobody renews that, free in "
+        f"{left:,.0f} s"
+    )
+
+
+def _deadly(row: ObjectRow) -> str:
+    return (
+        f"{row.deaths} loaders in a row died while they had {row.place}, so it was not read again. It may need more "
+        f"memory than a worker has: look at it with `strata parse`, give the workers more, or put a smaller object "
+        f"there. The next run tries it once more, alone. All other objects are loaded."
+    )
+
+
+def _chunks(objects: Objects) -> Iterator[Objects]:
+    """Objects in the order given, as many as are claimed at once."""
+    chunk: Objects = {}
+    for place, size in objects.items():
+        chunk[place] = size
+        if len(chunk) == _CHUNK or sum(chunk.values()) >= _CHUNK_BYTES:
+            yield chunk
+            chunk = {}
+    if chunk:
+        yield chunk

@@ -1,0 +1,1 @@
+"""Logs that MySQL and MariaDB write: general, slow, error and audit."""

@@ -1,0 +1,365 @@
+"""What a load will do: the objects that may hold events of some days and are not loaded yet, in batches.
+
+A batch is a run of neighbouring keys. So its events are of neighbouring times: it writes to few raw days, and its ids,
+which begin with the time, are looked up where those of the event before were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from opensearch_strata.archive.causes import Causes, summed
+from opensearch_strata.archive.dead_letters.letter import dead_letters_url
+from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.ledger.takeover import lost_days, without_days
+from opensearch_strata.archive.planning.estimate import Estimate, Room, estimate, rate_of
+from opensearch_strata.archive.planning.held_days import days_held
+from opensearch_strata.archive.planning.sampling import Sample, sample
+from opensearch_strata.archive.store.keys import REASONS, Reason
+from opensearch_strata.archive.store.listing import Amount, Listing
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.targets.disk import copies, free_below_watermark
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.ledger.rows import DayMark, ObjectRow
+    from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.archive.spans import Span
+    from opensearch_strata.definition.dataset import Dataset
+
+_ASKED_AT_ONCE = 1000  # rows of the ledger
+_COPIED = (
+    " Objects that were written long after their events, by an export task, a copy or a replication, are found where "
+    "intake.late says how long after: 700d."
+)
+_DAY = 86_400_000  # milliseconds
+_OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
+
+
+@dataclass(frozen=True)
+class PlanLimits:
+    """How a plan is cut.
+
+    :param batches: at most so many, as Airflow maps 1,024 tasks (``core.max_map_length``)
+    :param batch_bytes: a batch has at least about so many bytes, so that its work outweighs the start of a task
+    :param objects: at most so many, which are held in memory
+    """
+
+    batches: int = 1024
+    batch_bytes: int = 64 << 20
+    objects: int = 500_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Objects that one task loads.
+
+    :param number: from 0 on
+    :param arrived: when the first and the last of them did, epoch milliseconds
+    """
+
+    number: int
+    objects: tuple[Listed, ...]
+    arrived: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Bytes in S3."""
+        return sum(listed.size for listed in self.objects)
+
+    @property
+    def label(self) -> str:
+        """For a person: when its objects arrived, how many they are, how large."""
+        first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in self.arrived)
+        return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {Amount(len(self.objects), self.size)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load will do.
+
+    :param plan_id: later plans have greater ones
+    :param span: event times that are loaded
+    :param held: days of the range that the objects to load may hold; see :func:`days_held`
+    :param prefixes: what was listed
+    :param left_out: objects that the ledger has as loaded
+    :param again: raw day -> why objects that were loaded into it are loaded again
+    :param days_now: what raw days are like that the ledger knows
+    :param dead: dead letters of the objects, when they were last loaded, and why
+    :param set_apart: objects that were listed and are not to be loaded, by reason
+    :param error_prefixes: where those are that Firehose could not deliver
+    :param sample: what a few of the objects hold; None without any
+    :param too_late: that objects which were set apart hold events of the days, in sentences; empty if they do not
+    :param estimate: likewise
+    """
+
+    plan_id: str
+    dataset_name: str
+    source_url: str
+    first: date
+    last: date
+    span: Span
+    dead_letters_url: str
+    held: Sequence[date]
+    prefixes: Sequence[str]
+    batches: Sequence[Batch]
+    left_out: Amount
+    again: Mapping[str, str]
+    days_now: Mapping[str, DayMark | None]
+    dead: Causes
+    set_apart: dict[Reason, Amount]
+    error_prefixes: Sequence[str]
+    sample: Sample | None
+    too_late: str
+    estimate: Estimate | None
+
+    @property
+    def amount(self) -> Amount:
+        """The objects to load."""
+        return Amount(sum(len(batch.objects) for batch in self.batches), sum(batch.size for batch in self.batches))
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there are objects, to be loaded or loaded already; without any, the source is likely wrong."""
+        return bool(self.batches or self.left_out.objects)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why this must not be loaded as it is, in whole sentences; None if it may."""
+        if frozen := self.set_apart.get("in_glacier"):
+            return (
+                f"{counted(frozen.objects, 'object')} of the range in an archive tier of S3 cannot be loaded, so that "
+                f"its days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a "
+                f"range without them. Nothing was loaded."
+            )
+        return self.too_late or (self.estimate.refusal if self.estimate else None)
+
+    @property
+    def warning(self) -> str | None:
+        """What this leaves out although it may hold events of the days; None if nothing."""
+        if not (errors := self.set_apart.get("errors")):
+            return None
+        return (
+            f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, which Firehose could not deliver; "
+            f"backfill them with their prefix as the source, {_listed(self.source_url, self.error_prefixes)}."
+        )
+
+    @property
+    def verdict(self) -> str:
+        """What there is to do, in a sentence or two."""
+        days = f"{self.first}" if self.first == self.last else f"{self.first} .. {self.last}"
+        if self.batches:
+            return f"To load for {days}: {self.amount}, in {counted(len(self.batches), 'batch', 'batches')}."
+        if self.left_out.objects:
+            return f"All {self.left_out.objects:,} objects that may hold events of {days} are loaded already."
+        if self.too_late:
+            return f"There are no objects to load for {days}. {self.too_late}"
+        apart = "; ".join(f"{REASONS[reason]}: {amount.objects:,}" for reason, amount in self.set_apart.items())
+        return (
+            f"There are no objects to load for {days}. Listed: {_listed(self.source_url, self.prefixes)}. Set apart: "
+            f"{apart or 'none'}. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
+            f"{_COPIED if 'other_time' in self.set_apart else ''}"
+        )
+
+
+def make_plan(
+    s3: BaseClient,
+    client: OpenSearch,
+    dataset: Dataset,
+    source_url: str,
+    first: date,
+    last: date,
+    ledger: Ledger,
+    limits: PlanLimits = PlanLimits(),
+    poorer_days: Collection[str] = (),
+    days_now: Mapping[str, DayMark | None] = MappingProxyType({}),
+    is_retired: Callable[[str, str], bool] = lambda *_: False,
+) -> Plan:
+    """List, leave out what is loaded, look into a few objects, ask the cluster for room. Changes nothing.
+
+    :param source_url: s3://bucket/prefix/ of the objects
+    :param first: first day of the events, in the dataset's zone
+    :param last: last day, inclusive
+    :param poorer_days: raw days that have fewer documents than were created in them
+    :param days_now: what raw days are like that the ledger knows; what is not there as it was is loaded again
+    :param is_retired: whether history carries a raw day, by index and UUID
+    :raises DefinitionError: the source or the days cannot be used
+    :raises Refused: S3 does not allow it, or there are too many objects for one plan
+    :raises TransientError: S3 or OpenSearch does not answer
+    """
+    if last < first:
+        raise DefinitionError(f"The last day, {last}, is before the first, {first}; swap them.")
+    try:
+        letters = dead_letters_url(dataset.intake, source_url)
+    except ValueError as error:
+        raise DefinitionError(f"{error}.") from None
+    span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
+    listing = Listing(s3, source_url, dataset.intake, *span, letters)
+    found = _not_loaded(listing, ledger, _NotLoaded(span, reading_of(dataset), poorer_days, days_now), limits)
+    looked = sample(s3, dataset, found.objects, span) if found.objects else None
+    return Plan(
+        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
+        dataset_name=dataset.name,
+        source_url=source_url,
+        first=first,
+        last=last,
+        span=span,
+        dead_letters_url=letters,
+        held=days_held(listing, dataset, found.objects, span),
+        prefixes=listing.prefixes,
+        batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
+        left_out=found.left_out,
+        again={name: _why_again(name, uuids, days_now, is_retired) for name, uuids in sorted(found.again.items())},
+        days_now=days_now,
+        dead=found.dead,
+        set_apart={**listing.apart, **({"in_glacier": found.frozen} if found.frozen.objects else {})},
+        error_prefixes=listing.error_prefixes,
+        sample=looked,
+        too_late=_too_late(s3, dataset, listing.too_late, span),
+        estimate=estimate(looked, found.size, found.rate, _room(client, dataset, last)) if looked else None,
+    )
+
+
+def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: Span) -> str:
+    """What is to be said of objects that were set apart, if they hold events of the days."""
+    if not objects or not (held := sample(s3, dataset, objects, span).documents):
+        return ""
+    days = (max(listed.modified for listed in objects) - span[0]) // _DAY + 1
+    return (
+        f"Objects that were last changed too late for these days hold events of them all the same, {held:,} in a few "
+        f"that were looked into. Where keys tell no time (intake.layout: null) the last change counts, which an "
+        f"export, a copy or a replication makes anew: state intake.late: {days}d or longer. Nothing was loaded."
+    )
+
+
+def runs(objects: Sequence[Listed], limits: PlanLimits) -> list[list[Listed]]:
+    """Objects in runs of neighbours with about as many bytes each; no run is off by more than its largest object."""
+    costs = [listed.size + _OBJECT_COST for listed in objects]
+    total = sum(costs)
+    number = min(limits.batches, max(1, round(total / limits.batch_bytes)))
+    found: dict[int, list[Listed]] = {}
+    before = 0
+    for listed, cost in zip(objects, costs, strict=True):
+        found.setdefault((2 * before + cost) * number // (2 * total), []).append(listed)
+        before += cost
+    return list(found.values())
+
+
+@dataclass
+class _NotLoaded:
+    """What is left of a listing, and what earlier loads tell.
+
+    :param span: event times that are to be loaded
+    :param definition: by which they are read
+    :param poorer_days: raw days that have fewer documents than were created in them
+    :param days_now: what raw days are like
+    :param again: raw day whose objects are loaded again -> UUIDs of the indices into which they were loaded
+    :param dead: dead letters when they were last loaded
+    :param frozen: those that must be restored from an archive tier before
+    :param read: events that they read
+    :param seconds: that they took
+    """
+
+    span: Span
+    definition: str
+    poorer_days: Collection[str]
+    days_now: Mapping[str, DayMark | None]
+    again: dict[str, set[str]] = field(default_factory=dict)
+    dead: Causes = field(default_factory=dict)
+    objects: list[Listed] = field(default_factory=list)
+    size: int = 0
+    left_out: Amount = field(default_factory=Amount)
+    frozen: Amount = field(default_factory=Amount)
+    read: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Events a second of earlier loads."""
+        return rate_of(self.read, self.seconds)
+
+    def add(self, listed: Listed, row: ObjectRow | None, *, frozen: bool) -> None:
+        """An object, what the ledger has on it, and whether S3 must restore it before it can be read."""
+        if row:
+            self.read += row.counts.read
+            self.seconds += row.seconds
+            self.dead = summed([self.dead, row.current.causes])
+            lost = lost_days(row, self.poorer_days, self.days_now)
+            for index in lost:
+                marks = (load.marks.get(index) for load in (row.current, *row.loads))
+                self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
+            row = without_days(row, lost)
+        if row and row.is_done_for(self.span, self.definition):
+            self.left_out = self.left_out.plus(listed.size)
+        elif frozen:
+            self.frozen = self.frozen.plus(listed.size)
+        else:
+            self.objects.append(listed)
+            self.size += listed.size
+
+
+def _why_again(
+    index: str, uuids: set[str], now: Mapping[str, DayMark | None], is_retired: Callable[[str, str], bool]
+) -> str:
+    """Why objects that were loaded into a raw day are loaded again."""
+    present = now.get(index)
+    if any(is_retired(index, uuid) for uuid in uuids - {present.uuid if present else ""}):
+        return "was retired: condensed, proven and deleted"
+    if index in now and present is None:
+        return "is gone"
+    if present and uuids - {present.uuid}:
+        return "was deleted and made anew"
+    if present and uuids:
+        return "had documents deleted or replaced"
+    return "has fewer documents than were created"
+
+
+def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: PlanLimits) -> _NotLoaded:
+    for page in _pages(listing):
+        rows = ledger.rows(listed.place for listed, _ in page)
+        for listed, frozen in page:
+            found.add(listed, rows.get(listed.place), frozen=frozen)
+        if len(found.objects) > limits.objects:
+            raise Refused(
+                f"There are more than {limits.objects:,} objects to load, which is too many for one plan. Nothing was "
+                f"loaded; take a range that ends before {found.objects[-1].place}, and the rest with the next plan."
+            )
+    return found
+
+
+def _pages(listing: Iterable[tuple[Listed, bool]]) -> Iterator[list[tuple[Listed, bool]]]:
+    objects = iter(listing)
+    while page := list(islice(objects, _ASKED_AT_ONCE)):
+        yield page
+
+
+def _batch(listing: Listing, number: int, objects: list[Listed]) -> Batch:
+    arrivals = [listing.arrival(listed.place.key, listed.modified).start for listed in objects]
+    return Batch(number, tuple(objects), (min(arrivals), max(arrivals)))
+
+
+def _room(client: OpenSearch, dataset: Dataset, last: date) -> Room:
+    free = free_below_watermark(client)
+    return Room(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _listed(source_url: str, prefixes: Sequence[str]) -> str:
+    bucket, _ = split_s3_url(source_url)
+    urls = [f"s3://{bucket}/{prefix}" for prefix in prefixes]
+    return f"{urls[0]} .. {urls[-1]} ({len(urls)} prefixes)" if len(urls) > 2 else " and ".join(urls)

@@ -1,0 +1,115 @@
+"""A look into a few objects of a plan: what they hold, and how much of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.decode.layers import TooLarge
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.store.objects import Listed, ObjectChanged, ObjectGone, open_object
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.judging import explain
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from opensearch_strata.definition.dataset import Dataset
+
+OBJECTS = 5
+"""How many objects are looked into."""
+
+_PIECE = 256 << 10  # bytes of an object: more than a block of bzip2, and a fraction of a second's work
+_ENOUGH = 32 << 20  # bytes of documents that a piece may turn out to be
+
+
+@dataclass
+class Sample:
+    """What was found in the first 256 KiB of some objects.
+
+    :param packed: bytes of the objects that were decoded, as they lie in S3
+    :param document_bytes: bytes of the documents, as they will be sent
+    :param filtered: events of other days
+    :param dead: records that will be dead letters
+    :param problem: the first thing that will go wrong, a sentence; empty if nothing does
+    :param kinds: format and layers -> objects
+    """
+
+    objects: int = 0
+    packed: int = 0
+    documents: int = 0
+    document_bytes: int = 0
+    filtered: int = 0
+    dead: int = 0
+    problem: str = ""
+    kinds: Counter[str] = field(default_factory=Counter)
+
+
+def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tuple[int, int]) -> Sample:
+    """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
+
+    :raises Refused: S3 will not hand an object out
+    :raises TransientError: S3 does not answer
+    """
+    found = Sample()
+    for listed in spread(objects):
+        try:
+            _look_into(found, s3, dataset, listed, span)
+        except (ObjectGone, ObjectChanged, TooLarge) as error:  # as the load will say, of this object alone
+            found.problem = found.problem or str(error)
+        except StrataError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a decoder's; the load puts the object into quarantine
+            found.problem = found.problem or f"{listed.place} cannot be read: {explain(error)}"
+    return found
+
+
+def spread(objects: Sequence[Listed]) -> list[Listed]:
+    """Up to :data:`OBJECTS` objects: those in which the middles of as many equal parts of all bytes lie."""
+    ends = list(accumulate(listed.size for listed in objects))
+    middles = [ends[-1] * (2 * part + 1) / (2 * OBJECTS) for part in range(OBJECTS)] if ends else []
+    return [objects[position] for position in sorted({bisect_right(ends, middle) for middle in middles})]
+
+
+def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, span: tuple[int, int]) -> None:
+    with closing(open_object(s3, listed.place, listed.size)) as blocks:
+        piece = next(blocks, b"")[:_PIECE]
+    shaper = Shaper(dataset, listed.place, span)
+    intake = dataset.intake
+    reading = Reading([piece], intake.format, begins_of(intake, listed.place.key), unwrap=intake.unwrap)
+    before = found.document_bytes
+    for item in _whole(reading, is_cut=len(piece) < listed.size):
+        match shaper.shaped(item):
+            case Document() as document:
+                found.documents += 1
+                found.document_bytes += len(document.source)
+            case Dead() as dead:
+                found.dead += 1
+                found.problem = found.problem or f"{listed.place}, record {dead.record}: {dead.detail}"
+            case None:
+                found.filtered += 1
+        if found.document_bytes - before > _ENOUGH:
+            break
+    found.problem = found.problem or shaper.problem
+    found.objects += 1
+    found.packed += len(piece)
+    found.kinds[" in ".join([reading.format or "unknown", *reversed(reading.layers)])] += 1
+
+
+def _whole(items: Iterable[Event | Broken], is_cut: bool) -> Iterator[Event | Broken]:
+    """Items without the last one of a piece that was cut off, which may be a half."""
+    last: Event | Broken | None = None
+    for item in items:
+        if last is not None:
+            yield last
+        last = item
+    if last is not None and not is_cut:
+        yield last

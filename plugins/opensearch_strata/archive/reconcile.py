@@ -1,0 +1,338 @@
+"""The proof that a backfill lost nothing: its objects' counts add up, and OpenSearch holds what they say.
+
+All numbers are read back, from the ledger and from the raw days; nothing that a loader remembers counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from opensearch_strata.archive.causes import Causes, summed
+from opensearch_strata.archive.documents.builder import EARLY_SHARE
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.targets.raw_indices import documents_in
+from opensearch_strata.archive.targets.standing import Standing, standings
+from opensearch_strata.connections import decisive
+from opensearch_strata.errors import TransientError
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_T = TypeVar("_T")
+
+_AT_ONCE = 1000
+_NAMED = 10
+
+VISIBLE = 60.0
+"""Seconds within which Serverless shows documents to searches, several times what AWS says."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the proof.
+
+    :param named: the first things that do not hold, a sentence each
+    """
+
+    name: str
+    wanted: Any
+    found: Any
+    holds: bool
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DayProof:
+    """A raw day against the ledger.
+
+    :param created: documents that the objects of this proof created in it
+    :param existed: documents of theirs that were already there
+    :param by_all: documents that all objects of the dataset created in it, whenever they were loaded
+    :param documents: documents that it holds after a refresh; None if it is gone
+    :param fate: ``same``: the index into which it was loaded; ``anew``: another one of the name; ``retired``: it was
+        deleted, and history carries it, condensed and proven
+    :param replaced: operations of others, at least, that deleted or replaced documents since the first of the loads
+        began; with 0 every single document is there as it was created
+    """
+
+    index: str
+    created: int
+    existed: int
+    by_all: int
+    documents: int | None
+    fate: Literal["same", "anew", "retired"] = "same"
+    replaced: int = 0
+
+    @property
+    def others(self) -> int:
+        """Documents beyond those that the ledger knows, which is in order: a producer wrote them, or an attempt that
+        was interrupted before it could write them down; the next attempt then counted them as already there."""
+        return max(0, (self.documents or 0) - self.by_all)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every document that was created is there, or in history."""
+        if self.fate != "same":
+            return self.fate == "retired"
+        return self.documents is not None and self.documents >= self.by_all
+
+    @property
+    def verdict(self) -> str:
+        """``verified``, ``retired (condensed and proven)``, or what is wrong."""
+        if self.fate == "retired":
+            return "retired (condensed and proven)"
+        if self.documents is None:
+            return "gone"
+        if self.fate == "anew":
+            return "deleted and made anew"
+        return "verified" if self.holds else f"{self.by_all - self.documents:,} lost"
+
+    @property
+    def loss(self) -> str:
+        """What is lost, for a person."""
+        if self.fate == "anew":
+            return f"{self.index}: was deleted and made anew since it was loaded"
+        return f"{self.index}: {self.by_all} were created, {self.documents or 0} are there"
+
+
+@dataclass(frozen=True)
+class BackfillProof:
+    """All lines of the proof.
+
+    :param counts: sum over the objects that are done
+    :param causes: why dead letters of these are dead
+    :param later: objects that came while it was loaded, which nobody has loaded
+    """
+
+    checks: list[Check]
+    days: list[DayProof]
+    counts: Counts
+    causes: Causes = field(default_factory=dict)
+    later: int = 0
+
+    @property
+    def failed(self) -> list[Check]:
+        """The lines that do not hold."""
+        return [check for check in self.checks if not check.holds]
+
+    @property
+    def holds(self) -> bool:
+        """Whether all lines hold."""
+        return not self.failed
+
+    @property
+    def replaced(self) -> list[DayProof]:
+        """Days in which others deleted or replaced documents while they were loaded."""
+        return [day for day in self.days if day.holds and day.replaced]
+
+
+@dataclass
+class _Found:
+    """Sums over objects, and what is wrong with them."""
+
+    latest_of: Callable[[Place], int]
+    definition: str = ""
+    counts: Counts = field(default_factory=Counts)
+    causes: Causes = field(default_factory=dict)
+    created: Counter[str] = field(default_factory=Counter)
+    existed: Counter[str] = field(default_factory=Counter)
+    marks: dict[str, set[DayMark]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
+    later: int = 0
+    ahead: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    named: dict[str, list[str]] = field(default_factory=dict)
+
+    def add_problem(self, line: str, sentence: str) -> None:
+        self.problems[line] += 1
+        named = self.named.setdefault(line, [])
+        if len(named) < _NAMED:
+            named.append(sentence)
+
+    def line(self, name: str) -> Check:
+        count = self.problems[name]
+        return Check(name, 0, count, count == 0, tuple(self.named.get(name, ())))
+
+
+_MISSING = "objects that nobody loaded"
+_BUSY = "objects still being loaded"
+_FAILED = "objects that failed"
+_QUARANTINED = "objects in quarantine"
+_OTHER_RANGE = "objects loaded for another range"
+_UNBALANCED = "objects whose events do not add up"
+_AHEAD = "loads of another clock"
+_UNSAMPLED = "sampled documents that are missing"
+_LOST = "raw days that lost documents"
+
+
+def prove(
+    client: OpenSearch,
+    ledger: Ledger,
+    places: Iterable[Place],
+    span: Span,
+    later: Iterable[Place] = (),
+    is_retired: Callable[[str, str], bool] = lambda *_: False,
+    latest_of: Callable[[Place], int] = lambda _: 0,
+    definition: str = "",
+) -> BackfillProof:
+    """Prove that all objects are loaded for a range. Changes nothing.
+
+    :param places: every object of the plan, those included that were done before; read once, however many
+    :param later: objects that came since; what is loaded of them is proven, the others are counted
+    :param is_retired: whether history carries a raw day, by index and UUID
+    :param latest_of: up to when an object's key allows events by the definition as it is now, epoch milliseconds
+    :param definition: by which events are read now, as the plan had it; see :meth:`ObjectRow.is_done_for`
+    :raises TransientError: a raw day cannot be read right now
+    """
+    found = _Found(latest_of, definition)
+    for part in _parts(places):
+        _prove_part(client, ledger, found, part, ledger.rows(part), span)
+    for part in _parts(later):
+        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span, definition)}
+        found.later += len(part) - len(rows)
+        _prove_part(client, ledger, found, list(rows), rows, span)
+    days = _prove_days(client, ledger, found, is_retired)
+    for day in days:
+        if not day.holds:
+            found.add_problem(_LOST, day.loss)
+        if day.fate != "retired":
+            for sample in found.missing.get(day.index, ()):
+                found.add_problem(_UNSAMPLED, sample)
+    documents = found.counts.created + found.counts.existed
+    if found.ahead > EARLY_SHARE * documents:
+        found.add_problem(
+            _AHEAD,
+            f"{found.ahead:,} of {documents:,} documents are later than the keys of their objects by more than "
+            f"intake.early, so that others of these days lie where nobody looked: state the clock of the keys as "
+            f"intake.layout_time_zone, or a longer intake.early, and load these days again",
+        )
+    accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
+    checks = [
+        *(found.line(name) for name in (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _UNBALANCED)),
+        Check(
+            "events read = created + there + filtered + dead",
+            found.counts.read,
+            accounted,
+            found.counts.read == accounted,
+        ),
+        found.line(_LOST),
+        found.line(_UNSAMPLED),
+        found.line(_AHEAD),
+    ]
+    return BackfillProof(checks, days, found.counts, found.causes, found.later)
+
+
+def _prove_part(
+    client: OpenSearch,
+    ledger: Ledger,
+    found: _Found,
+    places: Sequence[Place],
+    rows: Mapping[Place, ObjectRow],
+    span: Span,
+) -> None:
+    loads = [load for place in places for load in _judged(found, place, rows.get(place), span)]
+    _look_up(client, found, [sample for load in loads for sample in load.samples], serverless=ledger.index.serverless)
+
+
+def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
+    """The loads by which an object is done, added to the sums; without any it is noted what it is instead.
+
+    Whoever loads it for another range by now does not count.
+    """
+    loads = row.loaded_for(span, found.definition) if row else ()
+    for load in loads:
+        _add(found, place, load)
+    if row and row.is_done_for(span, found.definition):
+        return loads
+    if row is None:
+        found.add_problem(_MISSING, f"{place}")
+    elif row.state == "running":
+        found.add_problem(_BUSY, f"{place}, by {row.owner}, attempt {row.attempt}")
+    elif row.state == "failed":
+        found.add_problem(_FAILED, f"{place}: {row.error}")
+    elif row.state == "quarantined":
+        found.add_problem(_QUARANTINED, f"{place}: {row.error}")
+    else:
+        found.add_problem(_OTHER_RANGE, f"{place}")
+    return ()
+
+
+def _add(found: _Found, place: Place, load: Loaded) -> None:
+    found.counts += load.counts
+    found.causes = summed([found.causes, load.causes])
+    if load.ahead and found.latest_of(place) <= load.latest:  # else another clock was stated since
+        found.ahead += load.ahead
+    found.created.update(load.days)
+    found.existed.update(load.there)
+    for index, mark in load.marks.items():
+        found.marks.setdefault(index, set()).add(mark)
+    by_day = sum(load.days.values()), sum(load.there.values())
+    if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
+        found.add_problem(_UNBALANCED, f"{place}: {load.counts}, by day {by_day[0]} created and {by_day[1]} there")
+
+
+def _look_up(client: OpenSearch, found: _Found, samples: list[str], *, serverless: bool) -> None:
+    for part in _parts(samples):
+        docs = [dict(zip(("_index", "_id"), _split(sample), strict=True)) for sample in part]
+        if serverless:  # which has no primaries to name
+            answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        else:
+            answers = decisive.get_documents(client, docs, _source="false")
+        for sample, answer in zip(part, answers, strict=True):
+            fault = answer.get("error", {}).get("type", "index_not_found_exception")
+            if fault != "index_not_found_exception":
+                raise TransientError(f"{sample} cannot be looked up right now ({fault}); prove it again.")
+            if not answer.get("found"):
+                found.missing.setdefault(_split(sample)[0], []).append(sample)
+
+
+def _split(sample: str) -> tuple[str, str]:
+    """Index and id; an id may hold slashes, a name of an index never does."""
+    index, _, identity = sample.partition("/")
+    return index, identity
+
+
+def _prove_days(
+    client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str], bool]
+) -> list[DayProof]:
+    indices = sorted(found.created.keys() | found.existed.keys())
+    # The ledger first: what is created while we count can only be too much, not too little.
+    by_all = ledger.created_by_day()
+    if not ledger.index.serverless:
+        now = standings(client, indices)
+        return [_day(found, index, by_all.get(index, 0), now[index], is_retired) for index in indices]
+    deadline = time.monotonic() + VISIBLE
+    while True:
+        documents = documents_in(client, indices, serverless=True)
+        seen = {index: Standing("", held, 0) if held is not None else None for index, held in documents.items()}
+        days = [_day(found, index, by_all.get(index, 0), seen[index], is_retired) for index in indices]
+        if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
+            return days
+        time.sleep(1)
+
+
+def _day(
+    found: _Found, index: str, by_all: int, now: Standing | None, is_retired: Callable[[str, str], bool]
+) -> DayProof:
+    by_ours = found.created[index]  # the ledger's sums may be behind, where nobody can refresh it
+    marks = found.marks.get(index, set())
+    others = sorted({mark.uuid for mark in marks} - {now.uuid if now else ""})
+    retired = bool(others) and all(is_retired(index, uuid) for uuid in others)
+    fate: Literal["same", "anew", "retired"] = "retired" if retired else "anew" if now and others else "same"
+    replaced = now.removed - min((mark.removed for mark in marks), default=now.removed) if now and not others else 0
+    documents = now.documents if now else None
+    return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents, fate, max(0, replaced))
+
+
+def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(items)
+    while part := list(islice(rest, _AT_ONCE)):
+        yield part

@@ -1,0 +1,247 @@
+"""What the key of an object says: when it arrived, and whether it is one to load. Pure.
+
+Firehose writes ``<prefix>yyyy/MM/dd/HH/<stream>-<version>-yyyy-MM-dd-HH-mm-ss-<uuid><extension>``, the arrival of the
+oldest record, in UTC or in the CustomTimeZone of the stream (docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html);
+the prefix can be laid out otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from opensearch_strata.archive.store import manifest
+
+Reason = Literal["empty", "marker", "digest", "errors", "dead_letters", "manifest", "in_glacier", "other_time"]
+
+REASONS: dict[Reason, str] = {
+    "empty": "no byte in it, like the folders that consoles create",
+    "marker": "the permission check that an export task leaves",
+    "digest": "a digest of CloudTrail, which signs other objects",
+    "errors": "what Firehose could not deliver; load it with its own prefix as the source",
+    "dead_letters": "dead letters of ours; `strata redrive` loads them",
+    "manifest": "a manifest, which describes other objects",
+    "in_glacier": "in an archive tier of S3; restore them first (`aws s3api restore-object`), then plan again",
+    "other_time": "arrived too early or too late for these days by intake.early and intake.late",
+}
+"""Why objects are listed but not loaded."""
+
+EXPORT_MARKER = "aws-logs-write-test"
+"""Base name of the object that CreateExportTask writes to see whether it may."""
+
+UTC_ZONE = ZoneInfo("UTC")
+_HOUR, _NONE = timedelta(hours=1), timedelta()
+_DIRECTIVES = {
+    "%Y": r"(\d{4})",
+    "%m": r"(\d{2})",
+    "%d": r"(\d{2})",
+    "%H": r"(\d{2})",
+    "%-m": r"([1-9]\d?)",
+    "%-d": r"([1-9]\d?)",
+    "%-H": r"(0|[1-9]\d?)",
+}
+_STEPS: tuple[Callable[[datetime], datetime], ...] = (
+    lambda moment: moment.replace(year=moment.year + 1),
+    lambda moment: (moment + timedelta(days=32)).replace(day=1),
+    lambda moment: moment + timedelta(days=1),
+    lambda moment: moment + _HOUR,
+)
+# From the right, because a stream's name may hold anything; the version is that of the stream's configuration.
+_FIREHOSE_NAME = re.compile(
+    r"-\d+-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.[^/]*)?"
+)
+# error-output-type in the same page of Firehose, and the folders that its destinations make without it.
+_ERROR_FOLDER = re.compile(
+    "(?:processing|AmazonOpenSearchService|elasticsearch|splunk|format-conversion|http-endpoint|decompression"
+    "|snowflake|iceberg)[-_]failed"
+)
+# docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
+_DIGESTS = "CloudTrail-Digest"
+_LONGEST_MONTH = 32 * 86_400_000  # milliseconds, and an hour for its clock
+_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.NAME)}(?:\.gz)?")  # ours, and what others call theirs
+
+
+class Arrival(NamedTuple):
+    """When an object arrived, as exactly as is known: epoch milliseconds, from ``start`` on, before ``end``."""
+
+    start: int
+    end: int
+
+    def meets(self, start: int, end: int) -> bool:
+        """Whether it may lie in ``[start, end)``."""
+        return self.start < end and self.end > start
+
+
+class Layout:
+    """How keys go on behind the prefix: literal text around %Y, %m, %d and %H, or the first of them; %-m, %-d and %-H
+    are numbers without a zero before them.
+
+    :param zone: whose clock the keys show
+    """
+
+    def __init__(self, layout: str, zone: ZoneInfo = UTC_ZONE) -> None:
+        head, *rest = re.split(r"(%-?[YmdH])", layout)
+        self._head = head
+        self.text = layout
+        self._parts = list(zip(rest[::2], rest[1::2], strict=True))
+        self.zone = zone
+
+    def prefixes(self, start: int, end: int) -> list[str]:
+        """The fewest prefixes that hold all arrivals in ``[start, end)`` and, beside the first and the last, no other;
+        one more where a clock was set back on that day.
+
+        Whole years, months and days are one prefix each: a year is not listed as 8,760 hours.
+
+        :param start: epoch milliseconds
+        :param end: epoch milliseconds, exclusive
+        """
+        finest = len(self._parts)
+        moment, last = _floor(self._shown(start, min, 1), finest), self._shown(end, max, -1)
+        found = []
+        while moment < last:
+            units = next(
+                (n for n in range(1, finest) if moment == _floor(moment, n) and _STEPS[n - 1](moment) <= last), finest
+            )
+            found.append(self._text(moment, units))
+            moment = _STEPS[units - 1](moment)
+        return found
+
+    def arrival(self, text: str) -> Arrival | None:
+        """What a key says behind its prefix, however much of the layout it follows; None if not even the year."""
+        match = self._pattern.match(text)
+        found = [int(group) for group in match.groups() if group] if match else []
+        for units in range(len(found), 0, -1):
+            moment = _valid(found[:units])
+            if moment:
+                return arrived_in(moment, _STEPS[units - 1](moment), self.zone)
+        return None
+
+    def misread(self, moment: datetime, folder: str, units: int) -> str:
+        """The directives to state instead, if a folder beside this is numbered in the other way, with or without a
+        zero before it; else an empty text.
+
+        :param moment: of the folder in which it was found, as a clock shows it
+        :param folder: its path behind the prefix
+        :param units: how many directives are before it
+        """
+        part, _ = self._parts[units]
+        number = re.match(r"\d+", folder.removeprefix(self._text(moment, units)), re.ASCII)
+        if not number or len(number[0]) > 2 or not int(number[0]):
+            return ""
+        is_padded, is_short = number[0].startswith("0"), len(number[0]) == 1
+        other = part.replace("%-", "%") if "-" in part else part.replace("%", "%-")
+        return other if (is_padded if "-" in part else is_short) else ""
+
+    def folders(self, start: int) -> list[tuple[datetime, str, int]]:
+        """Where to see how months, days and hours are numbered, at a time: what a clock shows, the folder, how many
+        directives are in it."""
+        shown = self._shown(start, min, 1)
+        found = [(shown, self._text(shown, units), units) for units in range(1, len(self._parts))]
+        return [(moment, text.rpartition("/")[0] + "/", units) for moment, text, units in found if "/" in text]
+
+    def _shown(self, milliseconds: int, extreme: Callable[[timedelta, timedelta], timedelta], days: int) -> datetime:
+        """What the clock shows, or would by the offset that it has so many days later."""
+        moment = _moment(milliseconds)
+        both = (moment, moment + timedelta(days=days))
+        return moment.replace(tzinfo=None) + extreme(*(at.astimezone(self.zone).utcoffset() or _NONE for at in both))
+
+    def _text(self, moment: datetime, units: int) -> str:
+        return self._head + "".join(_written(moment, part) + literal for part, literal in self._parts[:units])
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        pattern = ""
+        for part, literal in reversed(self._parts):
+            pattern = f"(?:{_DIRECTIVES[part]}(?:{re.escape(literal)}{pattern})?)?"
+        return re.compile(re.escape(self._head) + pattern, re.ASCII)
+
+
+def arrived_in(start: datetime, end: datetime, zone: ZoneInfo) -> Arrival:
+    """All moments at which a clock of the zone shows ``start`` or later, but not yet ``end``; an hour that it shows
+    twice counts both times."""
+    starts, ends = ([at.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)] for at in (start, end))
+    return Arrival(int(min(starts)) * 1000, int(max(ends)) * 1000)
+
+
+def arrival_of(layout: Layout, text: str) -> Arrival | None:
+    """When an object arrived, by its key: the second in Firehose's name if it agrees with the layout, else the layout.
+
+    :param text: the key behind the prefix
+    """
+    by_prefix = layout.arrival(text)
+    for zone in dict.fromkeys((layout.zone, UTC_ZONE)):
+        by_name = arrival_in_name(text, zone)
+        if by_prefix and by_name and by_name.meets(*by_prefix):
+            return by_name
+    return by_prefix
+
+
+def arrival_in_name(text: str, zone: ZoneInfo = UTC_ZONE) -> Arrival | None:
+    """The second that the base name bears if Firehose gave it, else None."""
+    match = _FIREHOSE_NAME.search(text.rpartition("/")[2])
+    if match is None or match.end() != len(match.string):
+        return None
+    moment = _valid([int(group) for group in match.groups()])
+    return arrived_in(moment, moment + timedelta(seconds=1), zone) if moment else None
+
+
+def arrival_in_key(layout: Layout, key: str) -> Arrival | None:
+    """When an object arrived, by its whole key, whatever its prefix is; None if it does not say at least the month."""
+    folders = key.split("/")
+    for number in range(len(folders)):
+        found = arrival_of(layout, "/".join(folders[number:]))
+        if found and found.end - found.start <= _LONGEST_MONTH:
+            return found
+    return None
+
+
+def reason_apart(text: str, size: int) -> Reason | None:
+    """Why an object is not one to load, by its key behind the prefix; None if it is one.
+
+    A prefix that lies in an error folder itself makes its objects ones to load.
+    """
+    *folders, name = text.split("/")
+    if any(is_error_folder(folder) for folder in folders):
+        return "errors"
+    if name == EXPORT_MARKER:
+        return "marker"
+    if _DIGESTS in folders:
+        return "digest"
+    if size == 0:
+        return "empty"
+    return "manifest" if _MANIFEST.fullmatch(name) else None
+
+
+def is_error_folder(name: str) -> bool:
+    """Whether Firehose puts there what it could not deliver: processing-failed, AmazonOpenSearchService_failed, ..."""
+    return _ERROR_FOLDER.fullmatch(name) is not None
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _written(moment: datetime, part: str) -> str:
+    return moment.strftime(part.replace("-", "")).lstrip("0" if "-" in part else "") or "0"
+
+
+def _floor(moment: datetime, units: int) -> datetime:
+    """The start of the year, month, day or hour."""
+    return _start(list(moment.timetuple()[:units]))
+
+
+def _valid(numbers: list[int]) -> datetime | None:
+    try:
+        return _start(numbers)
+    except ValueError:  # looks like a date, is none: 2013/02/30
+        return None
+
+
+def _start(numbers: list[int]) -> datetime:
+    """The moment of a year, or of a year, month and so on, as a clock shows it."""
+    year, month, day, hour, minute, second = numbers + [1, 1, 1, 0, 0, 0][len(numbers) :]
+    return datetime(year, month, day, hour, minute, second)

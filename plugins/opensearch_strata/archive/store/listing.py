@@ -1,0 +1,200 @@
+"""Which objects of a source may hold the events of a time: listed page by page, what is not to be loaded counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.store.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
+from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.definition.intake import length_of, split_s3_url
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.errors.amounts import size as shown_size
+from opensearch_strata.errors.judging import explain, is_transient
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+    from opensearch_strata.definition.intake import Intake
+
+_ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without one of their own
+_MOST_FOLDERS = 10_000  # looked through for error prefixes; beyond them, folders are no sign of anything
+_FEW = 5
+_ZEROS = "%m, %d and %H are numbers of two digits, %-m, %-d and %-H have no zero before them."
+_IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+
+
+class Amount(NamedTuple):
+    """So many objects of so many bytes."""
+
+    objects: int = 0
+    size: int = 0
+
+    def plus(self, size: int) -> Amount:
+        """With one object more."""
+        return Amount(self.objects + 1, self.size + size)
+
+    def __str__(self) -> str:
+        """``30 objects, 31.3 KiB``."""
+        return f"{counted(self.objects, 'object')}, {shown_size(self.size)}"
+
+
+class Listing:
+    """The objects of a source that may hold events of a time, in the order of their keys per prefix.
+
+    An event of time t may be in objects that arrived from ``t - early`` to ``t + late``; where keys hold no time
+    (``layout: null``), the time of the last change stands for the arrival.
+
+    :param start: of the events, epoch milliseconds
+    :param end: exclusive
+    :param dead_letters_url: the prefix that takes our dead letters, which may lie in the source
+    """
+
+    def __init__(
+        self, s3: BaseClient, source_url: str, intake: Intake, start: int, end: int, dead_letters_url: str
+    ) -> None:
+        self._s3 = s3
+        self._bucket, self._prefix = split_s3_url(source_url)
+        bucket, prefix = split_s3_url(dead_letters_url)
+        self._dead_letters = prefix if bucket == self._bucket and not self._prefix.startswith(prefix) else None
+        zone = ZoneInfo(intake.layout_time_zone)
+        self._layout = Layout(intake.layout, zone) if intake.layout else None
+        self._error_layout = Layout(_ERROR_LAYOUT, zone)
+        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
+        self._early, self._late = early, late
+        self._arrived = (start - early, end + late)
+        self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
+        """What is listed, each with all that is beneath it."""
+        self.apart: dict[Reason, Amount] = {}
+        """What was listed and is not to be loaded; complete once all was listed."""
+        self.too_late: list[Listed] = []
+        """A few of those that were last changed too late for these days, where only that tells when they arrived."""
+        self.error_prefixes: list[str] = []
+        """Where objects are that Firehose could not deliver; likewise."""
+
+    def __iter__(self) -> Iterator[tuple[Listed, bool]]:
+        """The objects to load, lazily, each with whether it must be restored from an archive tier before.
+
+        :raises Refused: S3 does not allow it, or there is no such bucket, or keys are laid out in another way
+        :raises TransientError: S3 does not answer
+        """
+        for prefix in self.prefixes:
+            for found in self._objects(prefix):
+                if reason := self._reason(found):
+                    self._set_apart(reason, found)
+                    if reason == "other_time" and not self._layout and not _is_in_glacier(found):
+                        self._see_too_late(self._listed(found))
+                else:
+                    yield self._listed(found), _is_in_glacier(found)
+        if self._layout:
+            self._require_layout()
+            self._count_errors()
+
+    def arrival(self, key: str, modified: int) -> Arrival:
+        """When an object arrived.
+
+        :param modified: time of its last change, epoch milliseconds, which counts if the key says nothing
+        """
+        by_key = arrival_of(self._layout, key.removeprefix(self._prefix)) if self._layout else None
+        return by_key or Arrival(modified, modified + 1000)  # S3 knows whole seconds
+
+    def event_times(self, key: str, modified: int) -> tuple[int, int]:
+        """Of which times the events of an object may be: from the first, before the second, epoch milliseconds.
+
+        :param modified: as for :meth:`arrival`
+        """
+        arrived = self.arrival(key, modified)
+        return arrived.start - self._late, arrived.end + self._early
+
+    def _require_layout(self) -> None:
+        """Folders that are numbered in another way than the layout says would never be listed.
+
+        :raises Refused: there are such
+        """
+        layout = self._layout
+        for moment, parent, units in layout.folders(self._arrived[0]) if layout else []:
+            for folder in self._folders(self._prefix + parent):
+                if layout and (other := layout.misread(moment, folder.removeprefix(self._prefix), units)):
+                    raise Refused(
+                        f"Keys of s3://{self._bucket}/{folder} are not laid out as intake.layout says, "
+                        f"{layout.text!r}: state {other} there. {_ZEROS} Nothing was loaded."
+                    )
+
+    def _texts(self, layout: Layout | None) -> list[str]:
+        return layout.prefixes(*self._arrived) if layout else [""]
+
+    def _reason(self, found: dict[str, Any]) -> Reason | None:
+        key, size = found["Key"], found["Size"]
+        if self._dead_letters is not None and key.startswith(self._dead_letters):
+            return "dead_letters"
+        if reason := reason_apart(key.removeprefix(self._prefix), size):
+            return reason
+        if not self.arrival(key, _milliseconds(found)).meets(*self._arrived):
+            return "other_time"
+        return None
+
+    def _listed(self, found: dict[str, Any]) -> Listed:
+        place = Place(self._bucket, found["Key"], found["ETag"].strip('"'))
+        return Listed(place, found["Size"], _milliseconds(found))
+
+    def _set_apart(self, reason: Reason, found: dict[str, Any]) -> None:
+        self.apart[reason] = self.apart.get(reason, Amount()).plus(found["Size"])
+        if reason == "errors" and (prefix := self._error_prefix(found["Key"])) not in self.error_prefixes:
+            self.error_prefixes.append(prefix)
+
+    def _see_too_late(self, listed: Listed) -> None:
+        if listed.modified >= self._arrived[1]:
+            self.too_late = sorted([*self.too_late, listed], key=lambda one: crc32(one.place.key.encode()))[:_FEW]
+
+    def _error_prefix(self, key: str) -> str:
+        """A key up to its error folder."""
+        folders = key.removeprefix(self._prefix).split("/")[:-1]
+        position = next(number for number, folder in enumerate(folders) if is_error_folder(folder))
+        return self._prefix + "".join(f"{folder}/" for folder in folders[: position + 1])
+
+    def _count_errors(self) -> None:
+        """Error prefixes lie beside the years, where no listing by time comes along."""
+        for folder in self._folders(self._prefix):
+            if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
+                for text in self._texts(self._error_layout):
+                    for found in self._objects(folder + text):
+                        self._set_apart("errors", found)
+
+    def _folders(self, prefix: str) -> Iterator[str]:
+        limits = {"MaxItems": _MOST_FOLDERS}
+        for page in pages(self._s3, self._bucket, prefix, Delimiter="/", PaginationConfig=limits):
+            yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
+
+    def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
+        for page in pages(self._s3, self._bucket, prefix, OptionalObjectAttributes=["RestoreStatus"]):
+            yield from page.get("Contents", [])
+
+
+def pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
+    """The answers to a listing.
+
+    :param options: of the paginator of ``list_objects_v2``
+    :raises Refused: S3 does not allow it, or there is no such bucket
+    :raises TransientError: S3 does not answer
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **options)
+    except (BotoCoreError, ClientError) as error:
+        sentence = f"s3://{bucket}/{prefix} cannot be listed. {explain(error)}"
+        raise (TransientError if is_transient(error) else Refused)(sentence) from error
+
+
+def _is_in_glacier(found: dict[str, Any]) -> bool:
+    restored = found.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
+    return found.get("StorageClass") in _IN_GLACIER and not restored
+
+
+def _milliseconds(found: dict[str, Any]) -> int:
+    return int(found["LastModified"].timestamp() * 1000)

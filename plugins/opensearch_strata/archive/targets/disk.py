@@ -1,0 +1,105 @@
+"""How much more the data nodes may hold, and how often they hold it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections.retrying import part_of, patiently
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.definition.dataset import Dataset
+
+PATIENCE = 20.0
+"""Seconds for which the cluster is asked; nothing is at stake meanwhile."""
+
+_SETTINGS = "cluster.routing.allocation.disk"
+_UNITS = {"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
+_BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?b)")
+
+
+def free_below_watermark(client: OpenSearch) -> int | None:
+    """Bytes that the data nodes take before the high disk watermark, beyond which the cluster moves shards away.
+
+    :returns: None where the cluster does not tell: Serverless has no nodes, and a role may be kept from asking
+    """
+    from opensearchpy.exceptions import AuthorizationException, NotFoundError
+
+    try:
+        nodes = patiently(lambda: part_of(_disks(client), "nodes"), PATIENCE)
+        settings = cluster_settings(client)
+    except (AuthorizationException, NotFoundError):
+        return None
+    watermark = _watermark(settings)
+    disks = [node["fs"]["total"] for node in nodes.values() if "data" in node["roles"]]
+    free = [int(disk["available_in_bytes"]) - kept_free(watermark, disk["total_in_bytes"]) for disk in disks]
+    return sum(max(0, room) for room in free)
+
+
+def cluster_settings(client: OpenSearch) -> Mapping[str, Any]:
+    """Settings of the cluster, flat, by where they are set; with the defaults."""
+    params = {"include_defaults": "true", "flat_settings": "true"}
+    answer: Mapping[str, Any] = patiently(lambda: client.cluster.get_settings(params=params), PATIENCE)
+    return answer
+
+
+def kept_free(watermark: str, total: int) -> int:
+    """Bytes of a disk that stay free by a watermark: the share that may be used (90%, 0.9), or what stays (10gb)."""
+    if match := _BYTES.fullmatch(watermark.lower()):
+        return int(float(match["number"]) * _UNITS[match["unit"]])
+    share = float(watermark.rstrip("%")) / (100 if watermark.endswith("%") else 1)
+    return round(total * (1 - share))
+
+
+def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
+    """How often a raw day will be held: once and its replicas, as existing raw days have them or the template says.
+
+    :param raw_index: the name of a raw day that is to come, by which the template is found
+    """
+    params = {"filter_path": "number_of_data_nodes"}
+    nodes = int(patiently(lambda: part_of(client.cluster.health(params=params), "number_of_data_nodes"), PATIENCE))
+    names = dataset.raw.names
+    settings_of = partial(client.indices.get_settings, index=names.expression)
+    params = {"flat_settings": "true", "expand_wildcards": "all"}
+    found = patiently(lambda: {n: part_of(one, "settings") for n, one in settings_of(params=params).items()}, PATIENCE)
+    days = [settings for name, settings in found.items() if names.date_in(name)]
+    settings = days or [template_settings(client, raw_index)]
+    return 1 + min(max(0, nodes - 1), max(replicas_of(one, nodes) for one in settings))
+
+
+def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
+    """Settings that the index template gives to an index of this name, flat; legacy templates are not looked at."""
+    url = f"/_index_template/_simulate_index/{index}"
+    answer = patiently(lambda: client.transport.perform_request("POST", url), PATIENCE)
+    settings = answer.get("template", {}).get("settings", {}).get("index", {})
+    return {f"index.{name}": value for name, value in settings.items()}
+
+
+def replicas_of(settings: Mapping[str, Any], nodes: int) -> int:
+    """Replicas of an index; where they follow the nodes (``0-1``, ``0-all``), as many as these allow.
+
+    :param settings: flat
+    :param nodes: that hold data
+    """
+    expand = str(settings.get("index.auto_expand_replicas", "false"))
+    if expand != "false":
+        most = expand.partition("-")[2]
+        others = max(0, nodes - 1)
+        return others if most == "all" else min(others, int(most))
+    return int(settings.get("index.number_of_replicas", 1))
+
+
+def _disks(client: OpenSearch) -> Any:
+    return client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.roles,nodes.*.fs.total"})
+
+
+def _watermark(answer: Mapping[str, Any]) -> str:
+    """The high watermark; a cluster that watches none may fill its disks."""
+    known = {**answer.get("defaults", {}), **answer.get("persistent", {}), **answer.get("transient", {})}
+    if str(known.get(f"{_SETTINGS}.threshold_enabled", "true")) == "false":
+        return "100%"
+    return str(known.get(f"{_SETTINGS}.watermark.high", "90%"))

@@ -1,1 +1,0 @@
-"""Archives in S3 back to raw days: plan, load, prove, and what becomes of the days then."""

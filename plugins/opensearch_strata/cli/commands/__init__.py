@@ -1,0 +1,1 @@
+"""The commands of ``strata``, a module for each group of them."""

@@ -1,0 +1,238 @@
+"""``strata backfill``: archives in S3 back to raw days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opensearch_strata.cli.connection import connected, find_dataset, is_serverless
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
+from opensearch_strata.cli.output import fail, note, print_json, print_table, say
+from opensearch_strata.definition.post_load import Then
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.planning.plan import Plan
+    from opensearch_strata.archive.reconcile import BackfillProof
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.backfill.finish import Settled
+    from opensearch_strata.workflows.backfill.plan import PlanRef
+
+
+def backfill(
+    dataset: DatasetName,
+    *,
+    first: FirstDay,
+    last: LastDay,
+    url: Url,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects; else the dataset's."),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it the plan is only shown.")] = False,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Processes that load at once.")] = 1,
+    then: Annotated[
+        Then,
+        typer.Option("--then", help="What becomes of the days: kept raw, condensed, or condensed and dropped again."),
+    ] = "keep",
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load log archives from S3 into raw days; dry without --apply.
+
+    What is loaded is left out, so that an interrupted run goes on where it stood and a second one has nothing to do.
+    The exit code is 0 only if everything is proven to be there. S3 is reached as the AWS CLI does it: AWS_PROFILE,
+    AWS_ENDPOINT_URL and so on.
+    """
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.definition.days import days_between
+    from opensearch_strata.errors import Refused
+    from opensearch_strata.workflows.backfill.finish import require_settleable, settle_days
+    from opensearch_strata.workflows.backfill.plan import plan_backfill
+
+    definition = find_dataset(dataset, datasets_dir)
+    require_settleable(definition, last, then, datetime.now(UTC))
+    with connected(url, ca_certs, serverless=then == "keep") as client:
+        plan = plan_backfill(
+            build_s3(request_payer=definition.intake.request_payer),
+            client,
+            definition,
+            source,
+            first,
+            last,
+            serverless=is_serverless(url),
+        )
+        if not as_json:
+            _tell_plan(plan)
+            if not apply and plan.found_any and then != "keep":
+                say(afterwards(first, last, then))
+        if not plan.found_any:
+            fail(plan.verdict)
+            raise typer.Exit(1)
+        if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
+            raise Refused(plan.refusal)
+        proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply else None
+        settled: list[Settled] = []
+        if apply and then != "keep" and (proof is None or proof.holds):
+            for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
+                note(f"{day.day}: {day.outcome}. {day.note}".rstrip())
+                settled.append(day)
+    if as_json:
+        print_json({"dataset": dataset, "applied": apply, "then": then, **_json(plan, proof, settled)})
+    else:
+        _tell_result(dataset, plan, proof, settled, apply)
+    _exit_unless_sound(proof, settled)
+
+
+def afterwards(first: date, last: date, then: Then) -> str:
+    """What ``--then`` does to the days behind a load: said by the dry run, as it takes more than the load brings.
+
+    :param then: not ``keep``
+    """
+    span = f"{first}" if first == last else f"{first} .. {last}"
+    condensed = f"With --apply, every raw day of {span} is then condensed and proven"
+    if then == "condense":
+        return f"{condensed}."
+    return (
+        f"{condensed}, and those that have left the window ARE DELETED, with all that they hold: also what was there "
+        f"before this load, whoever wrote it. This needs no cycle.delete."
+    )
+
+
+def _loaded(
+    client: OpenSearch, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
+) -> BackfillProof:
+    """Load a plan, if anything is left to load, and prove it with what was loaded before."""
+    import socket
+    from uuid import uuid4
+
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.cli.load_progress import progress_of_load
+    from opensearch_strata.cli.workers import Job, load_batches
+    from opensearch_strata.connections.processes import this_process
+    from opensearch_strata.workflows.backfill.steps import forget, prove_plan, write_plan
+
+    serverless = is_serverless(cluster[0])
+    ref = write_plan(client, definition, plan, serverless=serverless)
+    owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
+    if ref.batches:
+        prepared = _prepared(client, definition, ref, owner, serverless)
+        with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
+            for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
+                note(failure)
+    proof = prove_plan(
+        build_s3(request_payer=definition.intake.request_payer), client, definition, ref, serverless=serverless
+    )
+    forget(client, definition, ref, serverless=serverless)
+    return proof
+
+
+@contextmanager
+def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str, serverless: bool) -> Iterator[None]:
+    """Set the raw days up for loading and give them back, whatever happens in between."""
+    from opensearchpy import OpenSearchException
+
+    from opensearch_strata.connections.processes import this_process
+    from opensearch_strata.errors import StrataError
+    from opensearch_strata.workflows.backfill.empty_days import given_back_later
+    from opensearch_strata.workflows.backfill.steps import end, forget, prepare
+
+    try:
+        prepare(client, definition, ref, owner, process=this_process(), serverless=serverless)
+        yield
+    except BaseException:
+        note("Stopping: the raw days get their settings back.")
+        try:
+            end(client, definition, owner, process=this_process(), serverless=serverless)
+            forget(client, definition, ref, serverless=serverless)
+        except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
+            note(given_back_later(error))
+        raise
+    if removed := end(client, definition, owner, process=this_process(), serverless=serverless):
+        note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
+
+
+def _tell_plan(plan: Plan) -> None:
+    from opensearch_strata.presentation.tables import plan_table
+
+    print_table(plan_table(plan))
+    if plan.found_any:
+        say(plan.verdict)
+
+
+def _tell_result(
+    dataset: str, plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled], apply: bool
+) -> None:
+    from opensearch_strata.presentation.tables import (
+        backfill_days_table,
+        backfill_problems_table,
+        backfill_proof_table,
+        settled_table,
+    )
+    from opensearch_strata.workflows.backfill.steps import verdict
+
+    if proof:
+        print_table(backfill_days_table(proof))
+        print_table(backfill_proof_table(proof))
+        if not proof.holds:
+            print_table(backfill_problems_table(proof))
+        if proof.counts.dead:
+            say(
+                f"Dead letters lie in {plan.dead_letters_url}, each with its reason; `strata redrive {dataset}` loads "
+                f"them again once that is mended."
+            )
+    if settled:
+        print_table(settled_table(dataset, settled))
+    if plan.warning:
+        note(plan.warning)
+    if proof and proof.holds:
+        say(verdict(proof))
+    if plan.refusal:
+        note(f"With --apply it would be refused. {plan.refusal}")
+    if plan.batches and not apply:
+        say("Nothing was loaded; add --apply to load it.")
+
+
+def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) -> None:
+    from opensearch_strata.workflows.backfill.steps import verdict
+
+    if proof and not proof.holds:
+        fail(verdict(proof))
+        raise typer.Exit(1)
+    if failed := [f"{day.day}" for day in settled if day.outcome == "failed"]:
+        fail(f"Loaded and proven, but not settled, see above: {', '.join(failed)}. These days stay raw.")
+        raise typer.Exit(1)
+
+
+def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -> dict[str, Any]:
+    from opensearch_strata.workflows.backfill.steps import verdict
+
+    return {
+        "source": plan.source_url,
+        "from": plan.first,
+        "to": plan.last,
+        "plan": {
+            "batches": len(plan.batches),
+            "to_load": plan.amount._asdict(),
+            "loaded_already": plan.left_out._asdict(),
+            "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
+            "loaded_again": dict(plan.again),
+            "dead_letters": {reason: cause.records for reason, cause in plan.dead.items()},
+            "estimate": plan.estimate and asdict(plan.estimate),
+            "refusal": plan.refusal,
+            "warning": plan.warning,
+        },
+        "dead_letters": plan.dead_letters_url,
+        "proof": proof and {**asdict(proof), "holds": proof.holds},
+        "settled": [asdict(day) for day in settled],
+        "verdict": verdict(proof) if proof else plan.verdict,
+    }

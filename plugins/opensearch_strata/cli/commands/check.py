@@ -1,0 +1,74 @@
+"""``strata check``: are the datasets sound, and do they fit what the producers write?"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import typer
+
+from opensearch_strata.cli.connection import connected
+from opensearch_strata.cli.options import AnyEngine, AsJson, CaCerts, DatasetsDir, OptionalUrl
+from opensearch_strata.cli.output import note, print_json, say
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.definition.dataset import Dataset
+
+
+def check(
+    url: OptionalUrl = None,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+    _engine: AnyEngine = None,
+) -> None:
+    """Check the dataset files, and real mappings with --url."""
+    from opensearch_strata.definition.consent import consent_of
+    from opensearch_strata.definition.files import datasets_dir as default_dir
+    from opensearch_strata.definition.files import load_definitions
+    from opensearch_strata.history.query.intervals import zone_warning
+    from opensearch_strata.history.raw_day.policies import policies_over
+
+    folder = datasets_dir or default_dir()
+    found = load_definitions(folder)
+    problems = list(found.problems)
+    if not (found.datasets or problems):
+        problems.append(f"{folder} holds no dataset file (*.yaml); name another folder with --datasets-dir.")
+    compared: dict[str, str | None] = {}
+    if url:
+        with connected(url, ca_certs) as client:
+            for dataset in found.datasets.values():
+                compared[dataset.name], more = _compare(client, dataset)
+                policies = policies_over(client, dataset)
+                problems += [*more, *policies.dangers]
+                if policies.unseen:
+                    note(policies.unseen)
+    deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
+    judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
+    warnings = [warning for warning in judged if warning]
+    if as_json:
+        names = list(found.datasets)
+        told = {"compared": compared, "warnings": warnings, "problems": problems}
+        print_json({"datasets": names, "deletions": deletions, **told})
+    else:
+        _tell(list(found.datasets), [*problems, *warnings, *deletions.values()], compared, len(problems))
+    if problems:
+        raise typer.Exit(1)
+
+
+def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str]]:
+    """The newest raw day, if there is one, and what of it does not fit."""
+    from opensearch_strata.history.raw_day.inspection import misfits, newest_raw_day
+
+    day = newest_raw_day(client, dataset)
+    return (dataset.raw_index(day), misfits(client, dataset, day)) if day else (None, [])
+
+
+def _tell(names: list[str], sentences: list[str], compared: dict[str, str | None], problems: int) -> None:
+    for sentence in sentences:
+        say(sentence)
+    for name, index in compared.items():
+        say(f"{name}: compared with {index}." if index else f"{name}: there is no raw day to compare with yet.")
+    say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {problems or 'none'}.")

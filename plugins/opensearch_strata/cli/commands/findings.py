@@ -1,0 +1,181 @@
+"""What ``strata parse`` finds in an object. Imports what it needs: to be imported when the command runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.field_rules import dumped, find
+from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
+from opensearch_strata.archive.parsers.parsed import FAULTS, Parser, problem_of
+from opensearch_strata.archive.parsers.registry import parser_name, parser_of
+from opensearch_strata.archive.timestamps import iso_text, read_time
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.intake import Intake
+
+_MOST_SENTENCES = 20
+# An object on a disk is in no bucket; nothing that is shown is sent anywhere.
+_NO_BUCKET = "local-file"
+
+
+class Shown(NamedTuple):
+    """One event as it is shown.
+
+    :param head: what a line for people begins with
+    :param value: the whole, for ``--json``
+    :param fields: the rest of the line
+    :param time: epoch milliseconds, None if unknown
+    :param parser: that read it
+    """
+
+    head: str
+    value: dict[str, Any]
+    fields: dict[str, Any]
+    time: int | None
+    parser: str
+
+
+View = Callable[[Event], Shown | Dead | None]
+
+
+@dataclass
+class Findings:
+    """What was recognised.
+
+    :param filtered: parts of a log that are no event, like a file's banner
+    :param broken: what could not be read; the first of it in sentences
+    """
+
+    reading: Reading
+    view: View
+    events: int = 0
+    filtered: int = 0
+    broken: int = 0
+    problems: list[str] = field(default_factory=list)
+    parsers: Counter[str] = field(default_factory=Counter)
+    first: int | None = None
+    last: int | None = None
+
+    def __iter__(self) -> Iterator[Shown]:
+        """The events that can be shown; all else is counted."""
+        for item in self.reading:
+            shown = _broken(item) if isinstance(item, Broken) else self.view(item)
+            if shown is None:
+                self.filtered += 1
+            elif isinstance(shown, Dead):
+                self.add_problem(f"Record {shown.record}, event {shown.ordinal} ({shown.reason}): {shown.detail}")
+            else:
+                self._count(shown)
+                yield shown
+
+    def add_problem(self, sentence: str) -> None:
+        """Count what could not be read."""
+        self.broken += 1
+        if self.broken <= _MOST_SENTENCES:
+            self.problems.append(sentence)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything, for ``--json``."""
+        return {
+            "layers": self.reading.layers,
+            "format": self.reading.format or None,
+            "parsers": dict(self.parsers),
+            "events": self.events,
+            "filtered": self.filtered,
+            "broken": self.broken,
+            "first": shown_time(self.first),
+            "last": shown_time(self.last),
+            "damage": self.reading.damage,
+            "notes": self.reading.notes,
+            "problems": self.problems,
+        }
+
+    def _count(self, shown: Shown) -> None:
+        self.events += 1
+        self.parsers[shown.parser] += 1
+        if shown.time is not None:
+            self.first = shown.time if self.first is None else min(self.first, shown.time)
+            self.last = shown.time if self.last is None else max(self.last, shown.time)
+
+
+def events_view(intake: Intake, key: str) -> View:
+    """Events, and the fields that parsers find in them.
+
+    :param key: where patterns of parsers look if there is no log group
+    """
+    parsers: dict[Origin, tuple[str, Parser]] = {}
+
+    def view(event: Event) -> Shown | Dead | None:
+        if event.origin not in parsers:
+            chosen = parser_name(intake, event.origin, key)
+            parsers[event.origin] = chosen, parser_of(chosen, intake)
+        name, parse = parsers[event.origin]
+        try:
+            parsed = parse(event.message)
+        except FAULTS as fault:
+            return Dead("unparsed", problem_of(name, fault), event.record, event.ordinal, raw_of(event), "", "")
+        if parsed is None:
+            return None
+        time = parsed.time if event.time is None else event.time
+        position = f"{event.record}:{event.ordinal}"
+        known = {**event.origin._asdict(), "event_id": event.event_id, "document_id": event.document_id}
+        value = {
+            "position": position,
+            "time": shown_time(time),
+            **{name: text for name, text in known.items() if text},
+            "parser": name,
+            "fields": parsed.fields,
+        }
+        return Shown(f"{shown_time(time) or '-':24}  {position:>8}", value, parsed.fields, time, name)
+
+    return view
+
+
+def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
+    """Documents as a dataset would index them.
+
+    :param modified: epoch milliseconds of the object's last change, if it is known
+    """
+    shaper = Shaper(dataset, Place(_NO_BUCKET, key), modified=modified)
+
+    def view(event: Event) -> Shown | Dead | None:
+        made = shaper.shaped(event)
+        if not isinstance(made, Document):
+            return made
+        source = orjson.loads(made.source)
+        found = find(source, dataset.raw.timestamp)
+        parser = "none" if event.document_id else parser_name(dataset.intake, event.origin, key)
+        value = {"_index": made.index, "_id": made.id, "_source": source}
+        return Shown(
+            f"{made.index}  {made.id}", value, source, read_time(found[0][found[1]]) if found else None, parser
+        )
+
+    return view
+
+
+def line_of(shown: Shown) -> tuple[str, bytes]:
+    """An event as a line for people: what it begins with, and its fields."""
+    return f"{shown.head}  ", dumped(shown.fields)
+
+
+def json_line_of(shown: Shown) -> tuple[str, bytes]:
+    """An event as a line that is JSON and nothing else."""
+    return "", dumped(shown.value)
+
+
+def shown_time(time: int | None) -> str | None:
+    """Epoch milliseconds as a person reads them."""
+    try:
+        return None if time is None else iso_text(time)
+    except OverflowError:
+        return f"{time} ms"
+
+
+def _broken(item: Broken) -> Dead:
+    return Dead("broken", item.reason, item.record, 0, item.raw, "", "")

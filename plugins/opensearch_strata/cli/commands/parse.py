@@ -1,0 +1,148 @@
+"""``strata parse``: what is in an object of an archive, and why it would not load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from opensearch_strata.cli.connection import find_dataset
+from opensearch_strata.cli.options import DatasetsDir, dataset_names
+from opensearch_strata.cli.output import fail, note, print_json, say, write_lines
+
+if TYPE_CHECKING:
+    from opensearch_strata.cli.commands.findings import Findings
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.definition.intake import Intake
+
+# FormatName and ParserName of the intake module, written again: importing pydantic would double the time of --help.
+FormatChoice = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
+ParserChoice = Literal[
+    "auto",
+    "json",
+    "raw",
+    "mysql_general",
+    "mysql_slow",
+    "mysql_error",
+    "mysql_audit",
+    "lambda",
+    "vpc_flow",
+    "api_gateway",
+    "pattern",
+]
+
+_BLOCK = 2**20
+
+
+def _existing(file: str) -> str:
+    if file != "-" and not Path(file).is_file():
+        raise typer.BadParameter(f"there is no file {file!r}.")
+    return file
+
+
+def parse(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", callback=_existing, help="The object; -: standard input.")],
+    *,
+    format_name: Annotated[
+        FormatChoice | None,
+        typer.Option("--format", help="What the object holds; else the dataset's, else its content decides."),
+    ] = None,
+    parser: Annotated[
+        ParserChoice | None,
+        typer.Option("--parser", help="What reads a message; else the dataset's, else log group and content decide."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            metavar="DATASET",
+            autocompletion=dataset_names,
+            help="Show documents as this dataset would index them. Where CloudWatch gave no event id, the real _id "
+            "is another one: it depends on bucket and key.",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Stop after N events.")] = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Show only what was recognised, on stdout.")] = False,
+    datasets_dir: DatasetsDir = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Show each event as one line of JSON; with --stats, one JSON value.")
+    ] = False,
+) -> None:
+    """Show the events of any object of an archive, and on stderr what was recognised.
+
+    Needs no cluster. Broken records are told and counted; the exit code is 1 only if nothing could be read.
+    """
+    from opensearch_strata.archive.decode.layers import TooLarge
+    from opensearch_strata.archive.decode.reader import Reading
+    from opensearch_strata.archive.parsers.registry import begins_of
+    from opensearch_strata.cli.commands.findings import Findings, documents_view, events_view, json_line_of, line_of
+
+    definition = _definition(dataset, datasets_dir, format_name, parser)
+    intake = definition.intake if definition else _intake(None, format_name, parser)
+    view = documents_view(definition, file, _modified(file)) if definition else events_view(intake, file)
+    findings = Findings(Reading(_blocks(file), intake.format, begins_of(intake, file), unwrap=intake.unwrap), view)
+    try:
+        line = json_line_of if as_json else line_of
+        write_lines(line(shown) for shown in islice(findings, limit) if not stats)
+    except TooLarge as error:
+        findings.add_problem(str(error))
+    if stats and as_json:
+        print_json(findings.summary())
+    else:
+        for sentence in _told(findings):
+            say(sentence) if stats else note(sentence)
+    if findings.broken and not findings.events:
+        fail(f"Nothing in {file} could be read.")
+        raise typer.Exit(1)
+
+
+def _definition(
+    name: str | None, folder: Path | None, format_name: FormatChoice | None, parser: ParserChoice | None
+) -> Dataset | None:
+    """A dataset with the format and the parser that were asked for."""
+    if name is None:
+        return None
+    dataset = find_dataset(name, folder)
+    return dataset.model_copy(update={"intake": _intake(dataset, format_name, parser)})
+
+
+def _intake(dataset: Dataset | None, format_name: FormatChoice | None, parser: ParserChoice | None) -> Intake:
+    from opensearch_strata.definition.intake import Intake
+
+    intake = dataset.intake if dataset else Intake()
+    if format_name:
+        intake = intake.model_copy(update={"format": format_name})
+    if parser:  # for all that is in the object
+        intake = intake.model_copy(update={"parser": parser, "parsers": {}})
+    return intake
+
+
+def _modified(file: str) -> int | None:
+    """Epoch milliseconds, as S3 would say it of the object."""
+    return None if file == "-" else int(Path(file).stat().st_mtime * 1000)
+
+
+def _blocks(file: str) -> Iterator[bytes]:
+    with nullcontext(typer.get_binary_stream("stdin")) if file == "-" else Path(file).open("rb") as source:
+        while block := source.read(_BLOCK):
+            yield block
+
+
+def _told(findings: Findings) -> Iterator[str]:
+    """What was recognised, in lines for people."""
+    summary = findings.summary()
+    parsers = ", ".join(f"{name} ({count:,})" for name, count in findings.parsers.most_common())
+    yield f"Layers:   {' > '.join(summary['layers']) or 'none'}"
+    yield f"Format:   {summary['format'] or 'unknown'}"
+    yield f"Parsers:  {parsers or 'none'}"
+    yield f"Events:   {findings.events:,}, filtered {findings.filtered:,}, broken {findings.broken:,}"
+    if summary["first"]:
+        yield f"Times:    {summary['first']} to {summary['last']}"
+    yield from findings.reading.notes
+    yield from findings.problems
+    if (more := findings.broken - len(findings.problems)) > 0:
+        yield f"{more:,} more cannot be read."

@@ -1,0 +1,69 @@
+"""``strata redrive``: dead letters loaded again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opensearch_strata.cli.connection import connected, find_dataset, is_serverless
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url
+from opensearch_strata.cli.output import fail, print_json, print_table, say
+from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.redrive import Redriven
+
+
+def redrive(
+    dataset: DatasetName,
+    *,
+    url: Url,
+    dead_letters: Annotated[
+        str | None,
+        typer.Option(
+            "--dead-letters", metavar="URL", help="s3://bucket/prefix/ of the dead letters; else the dataset's."
+        ),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it they are only looked at.")] = False,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load dead letters again, once what was wrong is mended; dry without --apply.
+
+    They get the ids that they would have had, so nothing is there twice. What still cannot be loaded stays where it
+    is, and the exit code is 1.
+    """
+    from opensearch_strata.archive.load.batch import LoadSettings
+    from opensearch_strata.archive.redrive import dead_letters_of
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.workflows.backfill.steps import redrive as load_again
+
+    definition = find_dataset(dataset, datasets_dir)
+    place = dead_letters_of(definition, dead_letters)
+    with connected(url, ca_certs, serverless=True) as client:
+        sums = load_again(
+            build_s3(request_payer=definition.intake.request_payer), client, definition, place,
+            apply=apply, settings=LoadSettings(), serverless=is_serverless(url),
+        )  # fmt: skip
+    if as_json:
+        print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})
+    else:
+        _tell_redriven(dataset, place, sums, apply)
+    if apply and (sums.still_dead or sums.damage):
+        fail(f"{counted(sums.still_dead.total(), 'dead letter')} cannot be loaded yet; see the reasons above.")
+        raise typer.Exit(1)
+
+
+def _tell_redriven(dataset: str, place: str, sums: Redriven, apply: bool) -> None:
+    from opensearch_strata.presentation.tables import redriven_table
+
+    if not sums.files:
+        say(f"There are no dead letters of {dataset} in {place}.")
+        return
+    print_table(redriven_table(dataset, sums))
+    if apply:
+        say(f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are documents now.")
+    else:
+        say(f"{sums.outlook} Nothing was loaded; add --apply to load them.")

@@ -1,0 +1,167 @@
+"""Batches of a backfill loaded from a shell, by several processes at once.
+
+A process for each, not a thread: decoding and parsing keep one core busy, and Ctrl-C must end a load that waits.
+Imports what it needs: to be imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.load.progress import Progress
+from opensearch_strata.archive.store.objects import build_s3
+from opensearch_strata.cli.connection import connected, is_serverless
+from opensearch_strata.cli.load_progress import OnProgress
+from opensearch_strata.cli.output import tame_warnings
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.workflows.backfill.plan import PlanRef
+from opensearch_strata.workflows.backfill.steps import load
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+_SETTINGS = LoadSettings(progress_every=0.5)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to load any batch of a plan.
+
+    :param process: that holds the raw days, see :func:`opensearch_strata.workflows.backfill.steps.prepare`
+    """
+
+    url: str
+    ca_certs: Path | None
+    dataset: Dataset
+    ref: PlanRef
+    owner: str
+    process: str = ""
+
+    def load(self, s3: BaseClient, client: OpenSearch, number: int, on_progress: Callable[[Progress], None]) -> str:
+        """Load a batch; returns why objects of it failed, empty if none did.
+
+        :raises StrataError: OpenSearch or the ledger cannot be used, so that no other batch can be loaded either
+        """
+        result = load(
+            s3, client, self.dataset, self.ref, number, self.owner,
+            settings=_SETTINGS, on_progress=on_progress, process=self.process, serverless=is_serverless(self.url),
+        )  # fmt: skip
+        try:
+            result.require_success()
+        except StrataError as error:
+            return str(error)
+        return ""
+
+
+def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]:
+    """Load all batches of a plan, the first ones first.
+
+    :param processes: at most so many at once
+    :returns: sentences on objects that failed
+    :raises StrataError: it cannot go on; what is loaded is kept
+    """
+    if processes == 1 or job.ref.batches == 1:
+        with connected(job.url, job.ca_certs, serverless=True) as client:
+            s3 = build_s3(request_payer=job.dataset.intake.request_payer)
+            numbers = range(job.ref.batches)
+            failures = [job.load(s3, client, n, lambda progress, n=n: on_progress(n, progress)) for n in numbers]  # type: ignore[misc]
+    else:
+        with _workers(job, min(processes, job.ref.batches)) as workers:
+            failures = _handed_out(workers, job.ref.batches, on_progress)
+    return [failure for failure in failures if failure]
+
+
+def _handed_out(workers: list[Connection], batches: int, on_progress: OnProgress) -> list[str]:
+    """Give a batch to whoever is free, until all are loaded."""
+    waiting = iter(range(batches))
+    busy: dict[Connection, int] = {}
+    failures = []
+
+    def hand_out(worker: Connection) -> None:
+        number = next(waiting, None)
+        if number is not None:
+            busy[worker] = number
+        worker.send(number)
+
+    for worker in workers:
+        hand_out(worker)
+    while busy:
+        ready = wait(list(busy))
+        for worker in [worker for worker in busy if worker in ready]:
+            match _received(worker):
+                case Progress() as progress:
+                    on_progress(busy[worker], progress)
+                case StrataError() as error:
+                    raise error
+                case failure:
+                    del busy[worker]
+                    failures.append(failure)
+                    hand_out(worker)
+    return failures
+
+
+def _received(worker: Connection) -> Any:
+    try:
+        return worker.recv()
+    except (EOFError, ConnectionError):
+        return StrataError("A process that loaded a batch was killed. What it loaded is kept; run the same again.")
+
+
+@contextmanager
+def _workers(job: Job, count: int) -> Iterator[list[Connection]]:
+    """Connections to processes that load; the processes end with the block, which waits until they have.
+
+    A process that is interrupted hands its objects back first.
+    """
+    context = multiprocessing.get_context("spawn")
+    processes: list[BaseProcess] = []
+    workers: list[Connection] = []
+    try:
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            processes.append(context.Process(target=_work, args=(theirs, job)))
+            processes[-1].start()
+            theirs.close()  # so that the end of the process is seen
+            workers.append(ours)
+        yield workers
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.join()
+
+
+def _work(parent: Connection, job: Job) -> None:
+    """Load batch after batch, as they are asked for; ends when the parent says so, or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent decides
+    signal.signal(signal.SIGTERM, _interrupted)
+    tame_warnings()
+    with (
+        suppress(EOFError, ConnectionError, KeyboardInterrupt),
+        connected(job.url, job.ca_certs, serverless=True) as client,
+    ):
+        s3 = build_s3(request_payer=job.dataset.intake.request_payer)
+        while (number := parent.recv()) is not None:
+            try:
+                parent.send(job.load(s3, client, number, parent.send))
+            except Exception as error:  # noqa: BLE001 - told by the parent; its type says that it is no sentence of ours
+                parent.send(StrataError(explain(error)))
+
+
+def _interrupted(*_: Any) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what follows puts things in order
+    raise KeyboardInterrupt

@@ -1,0 +1,275 @@
+"""The requests whose answers decide what is proven, overwritten or deleted. All of them are made here.
+
+A decision reads from the primary shards (a replica may lag behind by any time under segment replication and remote
+stores), past search pipelines (which may filter), from every shard, in full: what was answered only in part says
+nothing. A test keeps the rest of the package from making such requests by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.errors import TransientError
+from opensearch_strata.errors.printable import brief
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+Answer = Mapping[str, Any]
+
+PRIMARY = "_primary"
+
+# No shard is left out because a first look says that it has nothing: such an answer could not be told from half of one.
+_WHOLE = {"allow_partial_search_results": "false", "search_pipeline": "_none", "pre_filter_shard_size": "100000"}
+
+
+class IncompleteAnswer(TransientError):  # noqa: N818 - reads as what happened
+    """OpenSearch answered, but not all of what was asked; nothing was decided by it.
+
+    :param kind: type of the server's error, where it said one
+    :param index: that it is about, where it is about one
+    """
+
+    def __init__(self, message: str, kind: str = "", index: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.index = index
+
+
+def search(
+    client: OpenSearch, index: str, body: Mapping[str, Any], *, shard: int | None = None, **params: str
+) -> Answer:
+    """The complete answer of the primary shards to a search.
+
+    :param index: a name, several joined by commas, or a wildcard expression of ours, never a user's text
+    :param shard: ask this shard alone, by its number
+    :param params: more of the request, for example ``ignore_unavailable``
+    :raises IncompleteAnswer: a shard failed, was skipped, or did not answer in time
+    :raises NotFoundError: there is no such index
+    """
+    preference = PRIMARY if shard is None else f"_shards:{shard}|{PRIMARY}"
+    answer = client.search(index=index, body=body, params={**_WHOLE, **params, "preference": preference})
+    return whole(answer, f"a search of {index}")
+
+
+def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]]]) -> list[Answer | None]:
+    """The complete answers of the primary shards to several searches; None where there is no such index.
+
+    :param searches: index name and body of each
+    :raises IncompleteAnswer: see :func:`search`
+    """
+    lines: list[Mapping[str, Any]] = []
+    for index, body in searches:
+        # A header takes no pipeline, a body does.
+        head = {"index": index, "preference": PRIMARY, "allow_partial_search_results": False}
+        lines += [head, {**body, "search_pipeline": "_none"}]
+    answered = client.msearch(body=lines, params={"pre_filter_shard_size": "100000"}) if lines else {"responses": []}
+    responses = answered.get("responses", []) if isinstance(answered, Mapping) else []
+    if len(responses) != len(searches):
+        raise IncompleteAnswer(f"OpenSearch answered {len(responses)} of {len(searches)} searches. Try again.")
+    answers: list[Answer | None] = []
+    for (index, _), answer in zip(searches, responses, strict=True):
+        error = answer.get("error")
+        kind = error.get("type") if isinstance(error, Mapping) else error
+        if kind == "index_not_found_exception":
+            answers.append(None)
+        elif error:
+            raise IncompleteAnswer(
+                f"OpenSearch did not answer a search of {index} ({kind}). Try again.", str(kind), index
+            )
+        else:
+            answers.append(whole(answer, f"a search of {index}"))
+    return answers
+
+
+def get_documents(client: OpenSearch, docs: list[dict[str, Any]], **params: str) -> list[Answer]:
+    """Documents by id as they are at this moment, without any refresh, one answer each.
+
+    :param docs: ``_index`` and ``_id`` of each
+    :raises IncompleteAnswer: there are fewer answers than documents
+    """
+    answer = client.mget(body={"docs": docs}, params={"preference": PRIMARY, "realtime": "true", **params})
+    found = answer.get("docs", []) if isinstance(answer, Mapping) else []
+    if len(found) != len(docs):
+        raise IncompleteAnswer(f"OpenSearch answered for {len(found)} of {len(docs)} documents. Try again.")
+    return list(found)
+
+
+def count(client: OpenSearch, index: str) -> int:
+    """Documents of an index that were written before the call.
+
+    :raises IncompleteAnswer: see :func:`search`
+    """
+    refresh(client, index)
+    return int(search(client, index, {"size": 0, "track_total_hits": True})["hits"]["total"]["value"])
+
+
+def refresh(client: OpenSearch, index: str, **params: str) -> None:
+    """Let searches see everything that was written.
+
+    :param params: of the request, for example ``ignore_unavailable``
+    :raises IncompleteAnswer: a shard failed
+    """
+    _all_shards(client.indices.refresh(index=index, params=params), f"a refresh of {index}")
+
+
+def flush(client: OpenSearch, index: str) -> None:
+    """Put everything that was written on disk, so that it survives the death of every node.
+
+    :raises IncompleteAnswer: a shard failed
+    """
+    answer = client.indices.flush(index=index, params={"force": "true", "wait_if_ongoing": "true"})
+    _all_shards(answer, f"a flush of {index}")
+
+
+def uuids_of(client: OpenSearch, indices: list[str]) -> dict[str, str]:
+    """UUIDs of indices, by their exact names.
+
+    :raises NotFoundError: one of them is not there
+    """
+    found = client.indices.get_settings(index=",".join(indices), name="index.uuid")
+    if not set(indices) <= found.keys():
+        missing = ", ".join(sorted(set(indices) - found.keys()))
+        raise IncompleteAnswer(f"{missing} is an alias or OpenSearch did not answer for it. Nothing was decided.")
+    return {index: str(found[index]["settings"]["index"]["uuid"]) for index in indices}
+
+
+def uuid_of(client: OpenSearch, index: str) -> str:
+    """UUID of an index, by its exact name.
+
+    :raises NotFoundError: there is no such index
+    """
+    return uuids_of(client, [index])[index]
+
+
+def live_copies(client: OpenSearch, index: str) -> tuple[list[int], int]:
+    """How many copies of each shard of an index can be read now, and how many it should have, the primary included.
+
+    :returns: live copies by shard; 0 where the primary is away
+    :raises IncompleteAnswer: OpenSearch said nothing of the index
+    """
+    health = client.cluster.health(index=index, params={"level": "shards"})
+    found = health.get("indices", {}).get(index) if isinstance(health, Mapping) else None
+    if not found or health.get("timed_out") is not False or len(found.get("shards", {})) != found["number_of_shards"]:
+        raise IncompleteAnswer(f"OpenSearch did not say how the shards of {index} are. Nothing was decided; try again.")
+    shards = found["shards"].values()
+    live = [int(shard["active_shards"]) if shard["primary_active"] else 0 for shard in shards]
+    return live, 1 + int(found["number_of_replicas"])
+
+
+@dataclass(frozen=True)
+class Primaries:
+    """The primary shards of an index, by their statistics: no security rule or pipeline hides a document from these.
+
+    :param uuid: of the index
+    :param documents: as Lucene counts them: each nested object is one more
+    :param sequence: highest sequence number of each shard, by shard number; every write and deletion raises it
+    :param settled: whether every operation below these numbers is done
+    """
+
+    uuid: str
+    documents: int
+    sequence: tuple[int, ...]
+    settled: bool
+
+
+def primaries(client: OpenSearch, index: str) -> Primaries:
+    """The primary shards of one index, right after a refresh of the caller's.
+
+    :param index: exact name
+    :raises IncompleteAnswer: a primary is missing or did not answer
+    :raises NotFoundError: there is no such index
+    """
+    found = primaries_in(client, [index], ignore_unavailable="false")
+    if index not in found:
+        raise IncompleteAnswer(f"OpenSearch said nothing of the shards of {index}. Nothing was decided; try again.")
+    return found[index]
+
+
+def primaries_in(client: OpenSearch, indices: Sequence[str], **params: str) -> dict[str, Primaries]:
+    """The primary shards of several indices, by exact name; those that are missing or closed are left out.
+
+    :param indices: as many as fit into the line of a request
+    :param params: of the request
+    :raises IncompleteAnswer: a primary is missing or did not answer
+    """
+    wanted = {
+        "level": "shards",
+        "filter_path": "_shards,indices.*.uuid,indices.*.primaries.docs,indices.*.shards.*.routing,"
+        "indices.*.shards.*.seq_no",
+        "ignore_unavailable": "true",
+        **params,
+    }
+    answer = client.indices.stats(index=",".join(indices), metric="docs", params=wanted)
+    _all_shards(answer, f"the statistics of {indices[0]}{' and others' if len(indices) > 1 else ''}")
+    found = answer.get("indices", {})
+    return {index: _primaries(index, found[index]) for index in indices if found.get(index, {}).get("shards")}
+
+
+def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
+    copies = {int(number): _primary(shard) for number, shard in found["shards"].items()}
+    if None in copies.values() or sorted(copies) != list(range(len(copies))):
+        raise IncompleteAnswer(
+            f"A primary shard of {index} is not there (the index is red, or its primary moves). Nothing was decided; "
+            f"try again when the index is healthy."
+        )
+    numbers = [copies[shard] or {} for shard in sorted(copies)]
+    return Primaries(
+        uuid=found["uuid"],
+        documents=int(found["primaries"]["docs"]["count"]),
+        sequence=tuple(int(seq["max_seq_no"]) for seq in numbers),
+        settled=all(seq["local_checkpoint"] == seq["max_seq_no"] for seq in numbers),
+    )
+
+
+def _primary(copies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The sequence numbers of the primary among the copies of a shard, if it is there."""
+    return next((copy.get("seq_no") for copy in copies if copy["routing"]["primary"]), None)
+
+
+def whole(answer: Any, what: str) -> Answer:
+    """The answer to a search, if it is complete.
+
+    ``terminated_early`` is no fault: the server says it of extremes that it reads off an index without a look at all.
+
+    :param what: names the request in the sentence of an error
+    :raises IncompleteAnswer: it is not
+    """
+    if not isinstance(answer, Mapping) or answer.get("timed_out") is not False:
+        raise IncompleteAnswer(f"OpenSearch answered {what} only in part: it did not end in time. Try again.")
+    shards = _all_shards(answer, what)
+    if shards.get("skipped", 0):
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['skipped']} of {shards['total']} shards were skipped. "
+            f"Nothing was decided by it; try again."
+        )
+    if shards["successful"] != shards["total"]:
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['successful']} of {shards['total']} shards. Nothing was "
+            f"decided by it; try again."
+        )
+    return answer
+
+
+def _all_shards(answer: Any, what: str) -> Mapping[str, Any]:
+    """The account of shards in an answer, none of which may have failed.
+
+    Copies that are not assigned are no failure: a refresh or a flush counts them in the total alone.
+    """
+    shards = answer.get("_shards") if isinstance(answer, Mapping) else None
+    if not isinstance(shards, Mapping) or not {"total", "successful", "failed"} <= shards.keys():
+        raise IncompleteAnswer(f"OpenSearch did not say which shards answered {what}. Nothing was decided; try again.")
+    if shards["failed"] or (shards["total"] and not shards["successful"]):
+        reasons = [failure.get("reason") for failure in shards.get("failures", []) if isinstance(failure, Mapping)]
+        first = next((f" ({brief(_words(reason))})" for reason in reasons if isinstance(reason, Mapping)), "")
+        raise IncompleteAnswer(
+            f"OpenSearch answered {what} only in part: {shards['failed']} of {shards['total']} shards failed{first}. "
+            f"Nothing was decided by it; try again."
+        )
+    return shards
+
+
+def _words(reason: Mapping[str, Any]) -> str:
+    return f"{reason.get('type')}: {reason.get('reason')}" if reason.get("reason") else str(reason.get("type"))

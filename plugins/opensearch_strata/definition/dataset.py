@@ -1,0 +1,313 @@
+"""A dataset: one stream of documents, as its YAML file defines it. Pure models, no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import date, timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, misfit
+from opensearch_strata.definition.index_names import IndexTemplate, transform_id
+from opensearch_strata.definition.intake import Intake, TimeZone
+from opensearch_strata.definition.schedule import Cycle
+from opensearch_strata.definition.strict import Strict
+
+Stat = Literal["min", "max", "sum", "count", "avg"]
+EngineName = Literal["auto", "transform_job", "search"]
+
+ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw"})
+SERVER_FIELDS = frozenset(
+    {
+        "_id",
+        "_index",
+        "_source",
+        "_routing",
+        "_ignored",
+        "_seq_no",
+        "_primary_term",
+        "_version",
+        "_field_names",
+        "_tier",
+    }
+)
+"""https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and what a document's version is made of."""
+
+
+def _is_of_documents(field: str) -> str:
+    if field in SERVER_FIELDS:
+        raise ValueError(f"{field!r} is kept by the server itself; name a field of documents")
+    return field
+
+
+FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$"), AfterValidator(_is_of_documents)]
+
+_BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
+_UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
+
+
+class Raw(Strict):
+    """The raw days, as producers write them."""
+
+    index: str = Field(description="Name of the daily index; {day} stands for the date.")
+    timestamp: FieldPath = Field("@timestamp", description="Date field that says when an event happened.")
+    window_days: int = Field(60, ge=1, le=36_500, description="How many complete days stay raw.")
+    day_format: str = Field("%Y.%m.%d", description="strftime format of {day}.")
+    required_daily: bool = Field(False, description="Fail, not skip, when a day has no raw index.")
+    fields: dict[FieldPath, str] = Field(
+        default_factory=dict, description="Field types of the raw mapping, for checks before anything is sent."
+    )
+
+    @property
+    def names(self) -> IndexTemplate:
+        """Names of the raw days."""
+        return IndexTemplate(self.index, "day", self.day_format)
+
+    @model_validator(mode="after")
+    def _name_is_sound(self) -> Raw:
+        if problem := self.names.problem({"%Y%m%d", "%Y%j"}):
+            raise ValueError(problem)
+        return self
+
+
+class History(Strict):
+    """The monthly indices of condensed rows."""
+
+    index: str = Field(description="Name of the monthly index; {month} stands for the month.")
+    month_format: str = Field("%Y.%m", description="strftime format of {month}.")
+    bucket: str = Field("1h", description="Length of a row's time bucket; divides a day: 15m, 1h, 1d.")
+    group_by: list[FieldPath] = Field(min_length=1, description="Fields that name a row beside its time.")
+    shards: int = Field(1, ge=1)
+    replicas: int = Field(1, ge=0)
+    codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
+        "default", description="Codec of stored fields: of the ids alone, which no codec makes smaller."
+    )
+
+    @property
+    def names(self) -> IndexTemplate:
+        """Names of the history months."""
+        return IndexTemplate(self.index, "month", self.month_format)
+
+    @property
+    def bucket_length(self) -> timedelta:
+        """Length of a bucket."""
+        match = _BUCKET.fullmatch(self.bucket)
+        if match is None:
+            raise ValueError(f"{self.bucket!r} is no interval; write it like 15m, 1h or 1d")
+        return timedelta(seconds=int(match["n"]) * _UNIT_SECONDS[match["unit"]])
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> History:
+        if problem := self.names.problem({"%Y%m"}):
+            raise ValueError(problem)
+        if timedelta(days=1) % self.bucket_length:
+            raise ValueError(f"bucket {self.bucket!r} does not divide a day; use 15m, 1h, 6h or 1d")
+        if len(set(self.group_by)) != len(self.group_by):
+            raise ValueError("group_by names a field twice; name each once")
+        if taken := ROW_FIELDS.intersection(self.group_by):
+            raise ValueError(f"group_by holds {sorted(taken)}, which is a field of every row; leave it out")
+        return self
+
+
+class Distribution(Strict):
+    """How a metric's values are spread: a mergeable sketch of numbers, or counts of the most frequent values."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["relative_error"]}, {"required": ["top_values"]}]}
+    )
+
+    relative_error: float | None = Field(
+        None, ge=0.001, le=0.05, description="Of a number: largest error of a quantile, relative."
+    )
+    top_values: int | None = Field(
+        None, ge=1, le=20, description="Of a keyword: how many of its most frequent values a row counts one by one."
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Distribution:
+        if (self.relative_error is None) == (self.top_values is None):
+            raise ValueError("holds either relative_error (of a number) or top_values (of a keyword); state one")
+        return self
+
+
+class Metric(Strict):
+    """One field of the raw documents and what is kept of it."""
+
+    field: FieldPath
+    stats: list[Stat] = Field(min_length=1)
+    distribution: Distribution | None = None
+    unit: str | None = Field(None, description="Unit of the values, shown beside them.")
+    decimals: int | None = Field(
+        None, ge=0, le=9, description="Decimals that the values have; they are rounded to them before anything else."
+    )
+    sparse: bool = Field(
+        False,
+        description="A whole day may be without any value; else such a day is kept, as its field may be misnamed.",
+    )
+
+    @model_validator(mode="after")
+    def _stats_are_provable(self) -> Metric:
+        stats = set(self.stats)
+        if len(stats) != len(self.stats):
+            raise ValueError("stats names one twice; name each once")
+        if "count" not in stats:
+            raise ValueError("stats must hold count: the proof before a deletion counts with it")
+        if "avg" in stats and "sum" not in stats:
+            raise ValueError("stats holds avg without sum; add sum, so that averages can be merged")
+        if self.distribution and self.distribution.relative_error and not {"min", "max"} <= stats:
+            raise ValueError("a distribution needs min and max in stats: its quantiles end there")
+        return self
+
+    @model_validator(mode="after")
+    def _top_values_are_counted_only(self) -> Metric:
+        if self.distribution is None or self.distribution.top_values is None:
+            return self
+        if self.stats != ["count"]:
+            raise ValueError("a metric with top_values is counted, not measured; its stats are [count] alone")
+        for key in ("decimals", "unit"):
+            if getattr(self, key) is not None:
+                raise ValueError(f"a metric with top_values counts names, which have no {key}; remove {key}")
+        return self
+
+
+class Archive(Strict):
+    """Where raw days go before they are deleted."""
+
+    bucket: str
+    prefix: str = ""
+    before_delete: bool = Field(True, description="Delete a raw day only when its archive is proven.")
+
+
+class Dataset(Strict):
+    """One stream of documents: its raw days, its history, its metrics."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")
+    description: str = ""
+    time_zone: TimeZone = "UTC"
+    raw: Raw
+    history: History
+    metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Metric] = Field(min_length=1)
+    archive: Archive | None = None
+    intake: Intake = Field(default_factory=Intake, description="How archives in S3 are read.")
+    cycle: Cycle
+    engine: EngineName = "auto"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Dataset:
+        for message in [*self._name_overlaps(), *self._field_overlaps(), *self.type_problems(self.raw.fields)]:
+            raise ValueError(message)
+        return self
+
+    def _field_overlaps(self) -> list[str]:
+        """Groups whose values would stand where a row keeps a metric."""
+        return [
+            f"history.group_by {field!r} is where a row keeps the metric {name!r}; name the metric otherwise"
+            for field in self.history.group_by
+            for name in self.metrics
+            if f"{field}.".startswith(f"metrics.{name}.")
+        ]
+
+    def _name_overlaps(self) -> list[str]:
+        if overlap := overlapping(self.raw.names, self.history.names):
+            return [
+                f"raw.index {self.raw.index!r} also matches history.index {self.history.index!r} "
+                f"(both can be {overlap!r}); give them different literal parts"
+            ]
+        return []
+
+    @property
+    def source_fields(self) -> dict[str, str]:
+        """Every field of the raw documents that the dataset reads, by the key that names it."""
+        return {
+            "raw.timestamp": self.raw.timestamp,
+            **{f"history.group_by {field!r}": field for field in self.history.group_by},
+            **{f"metrics.{name}.field": metric.field for name, metric in self.metrics.items()},
+        }
+
+    def type_problems(self, types: dict[str, str]) -> list[str]:
+        """What in a raw mapping does not fit this definition, a sentence each.
+
+        :param types: field path -> mapping type; a field that is not in it is not judged
+        """
+        parts: dict[str, Part] = {n: "keyword" if n in self.top_values else "number" for n in self.metrics}
+        wanted: list[tuple[str, str, Part]] = [
+            ("raw.timestamp", self.raw.timestamp, "date"),
+            *((f"history.group_by {field!r}", field, "keyword") for field in self.history.group_by),
+            *((f"metrics.{name}.field", metric.field, parts[name]) for name, metric in self.metrics.items()),
+        ]
+        found = [(key, misfit(field, types[field], part)) for key, field, part in wanted if field in types]
+        found += [
+            (f"metrics.{name}.field", loss(metric.field, self.raw.fields[metric.field], types[metric.field]))
+            for name, metric in self.metrics.items()
+            if parts[name] == "number" and metric.decimals is None and metric.field in self.raw.fields.keys() & types
+        ]
+        return [f"{key}: {problem}" for key, problem in found if problem]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Time zone whose calendar days the raw indices hold."""
+        return ZoneInfo(self.time_zone)
+
+    def raw_index(self, day: date) -> str:
+        """Name of the raw day."""
+        return self.raw.names.name(day)
+
+    def month_index(self, day: date) -> str:
+        """Name of the history month that takes the rows of ``day``."""
+        return self.history.names.name(day)
+
+    def transform_id(self, day: date) -> str:
+        """Id of the transform that condenses ``day``."""
+        return transform_id(self.name, day)
+
+    @property
+    def sketches(self) -> dict[str, float]:
+        """Metric name -> relative error, of the metrics with a sketch."""
+        stated = {n: m.distribution.relative_error for n, m in self.metrics.items() if m.distribution}
+        return {name: error for name, error in stated.items() if error is not None}
+
+    @property
+    def top_values(self) -> dict[str, int]:
+        """Metric name -> how many values a row counts one by one, of the metrics whose values are counted."""
+        stated = {n: m.distribution.top_values for n, m in self.metrics.items() if m.distribution}
+        return {name: limit for name, limit in stated.items() if limit is not None}
+
+    def decimals(self, metric: str) -> int | None:
+        """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded."""
+        stated = self.metrics[metric].decimals
+        distribution = self.metrics[metric].distribution
+        if distribution and distribution.top_values:
+            return None
+        if stated is None and self.raw.fields.get(self.metrics[metric].field) in WHOLE_TYPES:
+            return 0
+        return stated
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides what a row holds; equal fingerprints write equal rows."""
+        shape = {
+            "bucket": self.history.bucket,
+            "group_by": self.history.group_by,
+            "timestamp": self.raw.timestamp,
+            "metrics": {
+                n: [m.field, sorted(m.stats), self.sketches.get(n), self.top_values.get(n), self.decimals(n)]
+                for n, m in self.metrics.items()
+            },
+        }
+        return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def overlapping(one: IndexTemplate, other: IndexTemplate) -> str | None:
+    """A name that both templates can give, None if there is none."""
+    if not one.may_meet(other):
+        return None
+    for named, reader in ((one, other), (other, one)):
+        for ordinal in range(366):
+            name = named.name(date(2024, 1, 1) + timedelta(days=ordinal))
+            if reader.date_in(name):
+                return name
+    return None

@@ -1,0 +1,167 @@
+"""Datasets read from their folder; every problem is a sentence that names file, key and cure."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from yaml.constructor import ConstructorError
+
+from opensearch_strata.definition.dataset import Dataset, overlapping
+from opensearch_strata.errors import DefinitionError
+
+
+def include_dir() -> Path:
+    """Folder of a user's files: ``STRATA_INCLUDE_DIR``, else ``include/`` beside ``plugins/``.
+
+    :raises DefinitionError: if it is not there
+    """
+    folder = Path(os.environ.get("STRATA_INCLUDE_DIR") or Path(__file__).parents[3] / "include")
+    if not folder.is_dir():
+        raise DefinitionError(f"No folder {folder}; set STRATA_INCLUDE_DIR to the project's include folder.")
+    return folder
+
+
+def datasets_dir() -> Path:
+    """Folder of the dataset definitions."""
+    return include_dir() / "datasets"
+
+
+def dataset_schema() -> str:
+    """JSON Schema of a definition file, for editors: the text of ``include/datasets/dataset.schema.json``."""
+    schema = Dataset.model_json_schema()
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A dataset of OpenSearch Strata",
+        "description": schema["description"],
+    }
+    return json.dumps({**head, **schema, **head}, indent=2, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a folder of datasets holds: the sound ones, and a sentence for each problem."""
+
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def get(self, name: str) -> Dataset:
+        """One dataset by name.
+
+        :raises DefinitionError: unknown or broken, with what there is
+        """
+        if name in self.datasets:
+            return self.datasets[name]
+        known = ", ".join(self.datasets) or "none"
+        own = [p for p in self.problems if re.search(rf"(^| ){re.escape(name)}\.yaml\b", p)]
+        raise DefinitionError(" ".join([f"No sound dataset is named {name!r}; there is: {known}.", *own]))
+
+
+def load_definitions(folder: Path) -> Definitions:
+    """Read every ``*.yaml`` of a folder. A broken file never keeps the others from loading."""
+    problems: list[str] = []
+    loaded: dict[Path, Dataset] = {}
+    if not folder.is_dir():
+        return Definitions(problems=[f"{folder}: no such folder; name the one that holds the dataset files."])
+    problems += [f"{path.name}: is not read; rename it to {path.stem}.yaml." for path in sorted(folder.glob("*.yml"))]
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            loaded[path] = Dataset.model_validate(_read_yaml(path))
+        except ValidationError as error:
+            problems += _sentences(path, error)
+        except DefinitionError as error:
+            problems.append(str(error))
+    refused: set[Path] = set()
+    for one, other in combinations(loaded, 2):
+        if clash := _clash(loaded[one], loaded[other]):
+            key = clash.partition(":")[0]
+            first, second = sorted((one, other), key=lambda path: (-_own_names(path, loaded[path]), path))
+            if _own_names(first, loaded[first]) > _own_names(second, loaded[second]):
+                problems.append(f"{second.name}: {clash} of {first.name}, which stays in use; change {second.name}.")
+                refused.add(second)
+            else:
+                problems.append(
+                    f"{other.name}: {clash} of {one.name}. Nothing tells which of the two is the copy, so neither is "
+                    f"used, and no index of theirs is touched, until one is changed: {key} of {other.name}, or what "
+                    f"it meets in {one.name}."
+                )
+                refused |= {one, other}
+    sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
+    return Definitions(sound, problems)
+
+
+def _own_names(path: Path, dataset: Dataset) -> int:
+    """How much of a file is the dataset's own; a copy that is not finished yet still has something of its model.
+
+    So that copying a file does not take the DAG of the copied one away where its indices bear its name. Where they do
+    not, nothing in two files tells which was there first; when they were written does not, as a checkout writes all.
+    """
+    if path.stem != dataset.name:
+        return 0
+    name = _letters(dataset.name)
+    return 1 + sum(name in _letters(template) for template in (dataset.raw.index, dataset.history.index))
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would silently drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text("utf-8"), _Loader)
+    # ValueError: what is no UTF-8, and 2013-02-30, which PyYAML takes for a date
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise DefinitionError(f"{path.name}: cannot be read as YAML ({reason}); mend the file.") from None
+
+
+def _sentences(path: Path, error: ValidationError) -> list[str]:
+    return [f"{path.name}: {_location(item['loc'])}: {_advice(item)}." for item in error.errors()]
+
+
+def _location(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if part != "[key]") or "the file"
+
+
+def _advice(item: Any) -> str:
+    match item["type"]:
+        case "extra_forbidden":
+            return "unknown key; remove it or mend its spelling"
+        case "missing":
+            return "is missing; add it"
+        case "value_error":
+            return str(item["ctx"]["error"])
+        case "model_type" | "dict_type":
+            return "must be a mapping of keys to values; indent its keys below it"
+        case _:
+            return f"{item['msg']} (is {item['input']!r})"
+
+
+def _clash(one: Dataset, other: Dataset) -> str | None:
+    if one.name == other.name:
+        return f"name: {one.name!r} is also the name"
+    for key, mine in (("raw.index", other.raw.names), ("history.index", other.history.names)):
+        for theirs in (one.raw.names, one.history.names):
+            if overlapping(mine, theirs):
+                return f"{key}: {mine.template!r} overlaps {theirs.template!r}"
+    return None

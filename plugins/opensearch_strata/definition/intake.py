@@ -1,0 +1,210 @@
+"""How the archives of a dataset are read: part of its definition. Pure models, no I/O."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from opensearch_strata.definition.notation.patterns import compiled
+from opensearch_strata.definition.notation.time_formats import reads
+
+FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
+ParserName = Literal[
+    "auto",
+    "json",
+    "raw",
+    "mysql_general",
+    "mysql_slow",
+    "mysql_error",
+    "mysql_audit",
+    "lambda",
+    "vpc_flow",
+    "api_gateway",
+    "pattern",
+]
+CastName = Literal["string", "integer", "float", "boolean"]
+
+# Before March 2018, buckets of us-east-1 could have capitals, underscores and 255 characters:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_S3_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9._-]{3,255})(/(?P<prefix>.*))?", re.DOTALL)
+_LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[mhd])")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_DIRECTIVES = ("%Y", "%m", "%d", "%H")
+_UNPADDED = re.compile(r"%-[mdH](?:[0-9%]|$)")
+_FLOW_FIELD = re.compile(r"\$\{([a-z][a-z0-9-]*)\}|([a-z][a-z0-9-]*)")
+
+
+def split_s3_url(url: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``.
+
+    :raises ValueError: it is no such URL
+    """
+    match = _S3_URL.fullmatch(url)
+    if match is None:
+        raise ValueError(f"{url!r} is no S3 URL; write it like s3://bucket/prefix/")
+    return match["bucket"], match["prefix"] or ""
+
+
+def length_of(text: str) -> timedelta:
+    """A length of time, written like 15m, 1h or 2d.
+
+    :raises ValueError: it is none
+    """
+    match = _LENGTH.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no length of time; write it like 15m, 1h or 2d")
+    return int(match["n"]) * _UNITS[match["unit"]]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone of the IANA database; write it like Europe/Berlin")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+"""Name of a time zone of the IANA database."""
+
+
+def flow_names(text: str) -> list[str]:
+    """Fields of a flow log, as AWS shows its format: ``${version} ${vpc-id}``, or the names alone.
+
+    :raises ValueError: one is no name, or is there twice
+    """
+    found = [_FLOW_FIELD.fullmatch(word) for word in text.split()]
+    names = [match[1] or match[2] for match in found if match]
+    if not names or None in found or len(set(names)) != len(names):
+        raise ValueError(
+            f"{text!r} must be the format of the flow log as AWS shows it, each field once: "
+            "${version} ${srcaddr} ${start}"
+        )
+    return names
+
+
+def listed(stated: str | list[str] | None) -> list[str]:
+    """One text or several, or none, as a list."""
+    return [stated] if isinstance(stated, str) else stated or []
+
+
+class Intake(BaseModel):
+    """How objects in S3 become documents of the raw days."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str | None = Field(None, description="s3://bucket/prefix/ of the objects; a backfill may name another.")
+    layout: str | None = Field(
+        "%Y/%m/%d/%H/",
+        description="How keys go on behind the prefix: the time of arrival, as Firehose writes it; "
+        "%Y %m %d %H, at least %Y; %-m %-d %-H without a zero before them. null: keys hold no time and the time of the "
+        "last change counts.",
+    )
+    layout_time_zone: TimeZone = Field("UTC", description="IANA name; whose clock the keys show.")
+    early: str = Field("1h", description="How much earlier than an event its object's time may be.")
+    late: str = Field("1d", description="How much later than an event its object's time may be.")
+    unwrap: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] | None = Field(
+        None, description="Field of a JSON object whose array holds the events, or the path to it: Records."
+    )
+    format: FormatName = Field("auto", description="What the objects hold; auto: their content decides.")
+    parser: ParserName = Field("auto", description="What reads a message; auto: log group and content decide.")
+    parsers: dict[str, ParserName] = Field(
+        default_factory=dict,
+        description="Pattern of a log group, or of a key where there is none -> parser; the first that fits counts.",
+    )
+    pattern: str | list[str] | None = Field(
+        None,
+        description="Regular expression with named groups, which become fields, of a line of text or of its beginning; "
+        "of several the first that fits. One without named groups says which lines are no events.",
+    )
+    flow_fields: str | None = Field(
+        None, description="Fields of flow logs that do not name them, as AWS shows the format: ${version} ${srcaddr}."
+    )
+    timestamp_format: str | list[str] | None = Field(
+        None,
+        description="How raw.timestamp is written: iso8601, rfc2822, epoch_seconds, epoch_millis, epoch_micros, "
+        "epoch_nanos, or directives like %d/%b/%Y:%H:%M:%S %z; of several the first that fits. null: ISO 8601 or epoch "
+        "milliseconds.",
+    )
+    log_time_zone: TimeZone = Field("UTC", description="IANA name; the zone of times in messages that name none.")
+    unparsed: Literal["dead_letter", "document"] = Field(
+        "dead_letter", description="What becomes of a message that the parser cannot read."
+    )
+    rename: dict[str, str] = Field(default_factory=dict, description="Parsed field -> its name in the document.")
+    cast: dict[str, CastName] = Field(default_factory=dict, description="Field of the document -> its type.")
+    drop: list[str] = Field(default_factory=list, description="Fields of the document that are left out.")
+    add: dict[str, Any] = Field(default_factory=dict, description="Fields that every document gets.")
+    metadata: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        "archive",
+        description="Object field for owner, log_group, log_stream, event_id, object and position. null: left out.",
+    )
+    aws_conn_id: str = Field("aws_default", description="Airflow connection for S3.")
+    request_payer: Literal["requester"] | None = Field(
+        None, description="requester: we pay for requests to the bucket, as a Requester Pays bucket demands."
+    )
+    dead_letters: str | None = Field(
+        None, description="s3://bucket/prefix/ for records that could not be loaded; else <source>dead-letters/."
+    )
+    most_dead: float = Field(
+        0.5, gt=0, le=1, description="Share of dead letters beyond which an object is quarantined."
+    )
+
+    @field_validator("source", "dead_letters")
+    @classmethod
+    def _is_s3(cls, url: str | None) -> str | None:
+        if url is not None:
+            split_s3_url(url)
+        return url
+
+    @field_validator("early", "late")
+    @classmethod
+    def _is_length(cls, text: str) -> str:
+        length_of(text)
+        return text
+
+    @field_validator("layout")
+    @classmethod
+    def _is_layout(cls, layout: str | None) -> str | None:
+        if layout is None:
+            return None
+        found = [part.replace("-", "") for part in re.findall(r"%-?.?", layout)]
+        if not found or tuple(found) != _DIRECTIVES[: len(found)] or "%-Y" in layout:
+            raise ValueError(
+                f"{layout!r} must hold %Y, %m, %d and %H in this order, each once, or the first of them; %-m, %-d and "
+                "%-H are numbers without a zero before them"
+            )
+        if _UNPADDED.search(layout):
+            raise ValueError(f"{layout!r} must say what follows %-m, %-d or %-H, like the slash in month=%-m/")
+        return layout
+
+    @field_validator("timestamp_format")
+    @classmethod
+    def _are_time_formats(cls, formats: str | list[str] | None) -> str | list[str] | None:
+        for one in listed(formats):
+            reads(one)
+        if formats == []:
+            raise ValueError("names no format; name one, or leave it out")
+        return formats
+
+    @field_validator("pattern")
+    @classmethod
+    def _are_patterns(cls, patterns: str | list[str] | None) -> str | list[str] | None:
+        found = [compiled(one) for one in listed(patterns)]
+        if patterns is not None and not any(one.names for one in found):
+            raise ValueError("has no named group, like (?P<level>[A-Z]+); each becomes a field")
+        return patterns
+
+    @field_validator("flow_fields")
+    @classmethod
+    def _are_flow_fields(cls, text: str | None) -> str | None:
+        if text is not None:
+            flow_names(text)
+        return text
+
+    @model_validator(mode="after")
+    def _pattern_is_there(self) -> Intake:
+        if self.pattern is None and "pattern" in (self.parser, *self.parsers.values()):
+            raise ValueError("the parser pattern needs intake.pattern; state one")
+        return self

@@ -1,0 +1,172 @@
+"""What botocore raised: whether another attempt may help, and one sentence with the cure.
+
+Used by :mod:`opensearch_strata.errors`; botocore is imported only when an error is judged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.errors.printable import brief
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and botocore's own list in retries/standard.py
+_TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+_TRANSIENT_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "InternalError",
+        "OperationAborted",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+
+_PERMISSION = (
+    "Allow {action} to the identity that is used, in its policy, the bucket's and the key's (KMS); for a bucket whose "
+    "requesters pay, state intake.request_payer: requester."
+)
+_WRONG_KEYS = "Give the access key and the secret of the right account, in the connection or the environment."
+_LOG_IN = "Log in again, or use a role whose credentials renew themselves."
+_WRONG_REGION = "Name the bucket's region in the connection or in AWS_REGION."
+_CURES = {
+    "AccessDenied": _PERMISSION,
+    "AllAccessDisabled": _PERMISSION,
+    "403": _PERMISSION,
+    "NoSuchBucket": "Check the name of the bucket and the endpoint.",
+    "NoSuchKey": "Check the key; it may have been deleted meanwhile.",
+    "InvalidAccessKeyId": _WRONG_KEYS,
+    "SignatureDoesNotMatch": _WRONG_KEYS,
+    "InvalidClientTokenId": _WRONG_KEYS,
+    "UnrecognizedClientException": _WRONG_KEYS,
+    "ExpiredToken": _LOG_IN,
+    "ExpiredTokenException": _LOG_IN,
+    "InvalidToken": _LOG_IN,
+    "TokenRefreshRequired": _LOG_IN,
+    "RequestExpired": _LOG_IN,
+    "RequestTimeTooSkewed": "Set the clock of this machine.",
+    "PermanentRedirect": _WRONG_REGION,
+    "AuthorizationHeaderMalformed": _WRONG_REGION,
+    "IllegalLocationConstraintException": _WRONG_REGION,
+    "PreconditionFailed": "It was written meanwhile; begin again.",
+}
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+_RESTORE_GLACIER = (
+    "It lies in an archive tier (Glacier) and is kept there: restore it first, `aws s3api restore-object "
+    "--restore-request Days=7`, and run again once it is back, hours later."
+)
+_RESTORE_TIERED = (
+    "It lies in an archive tier of S3 Intelligent-Tiering{tier}, which a listing does not show, and is kept there: "
+    "restore it first, `aws s3api restore-object --restore-request {{}}` (it takes no number of days), and run again "
+    "once it is back, hours later."
+)
+
+_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "HeadObject": "s3:GetObject and s3:ListBucket",
+    "HeadBucket": "s3:ListBucket",
+}
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether AWS may answer better at the next attempt, with nothing changed by a person.
+
+    True for no connection, a connection that was lost, no answer in time, a body that was cut off or damaged on
+    its way, 429, 500, 502, 503, 504 and codes such as SlowDown. False for all else, certificates included.
+    """
+    from botocore import exceptions
+
+    match error:
+        case exceptions.ClientError():
+            return _code(error) in _TRANSIENT_CODES or _status(error) in _TRANSIENT_STATUSES
+        case exceptions.SSLError():
+            return False
+        case (
+            exceptions.ConnectionError()
+            | exceptions.HTTPClientError()
+            | exceptions.IncompleteReadError()
+            | exceptions.FlexibleChecksumError()
+        ):
+            return True
+    return False
+
+
+def explain(error: BaseException) -> str | None:
+    """Sentences on an exception of botocore: what AWS answered and the cure; None if it is none of botocore's.
+
+    Never a signed URL, a header or a token, even where the server repeats them.
+    """
+    from botocore import exceptions
+
+    match error:
+        case exceptions.ClientError():
+            return _explain_answer(error)
+        case exceptions.SSLError():
+            return f"No trusted TLS connection to AWS could be made ({brief(str(error))})."
+        case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
+            return f"No credentials for AWS were found ({brief(str(error))}). {_WRONG_KEYS}"
+        case (
+            exceptions.CredentialRetrievalError()
+            | exceptions.TokenRetrievalError()
+            | exceptions.UnauthorizedSSOTokenError()
+        ):
+            return f"Credentials for AWS could not be renewed ({brief(str(error))}). {_LOG_IN}"
+        case exceptions.NoRegionError():
+            return f"No region of AWS is known. {_WRONG_REGION}"
+        case exceptions.BotoCoreError() if is_transient(error):
+            return f"The connection to AWS failed ({brief(str(error))})."
+        case exceptions.BotoCoreError():
+            return f"AWS was not asked ({type(error).__name__}: {brief(str(error))})."
+    return None
+
+
+def error_code(error: BaseException) -> str:
+    """Code of AWS's answer, such as NoSuchKey; empty if AWS did not answer."""
+    from botocore.exceptions import ClientError
+
+    return _code(error) if isinstance(error, ClientError) else ""
+
+
+def _explain_answer(error: ClientError) -> str:
+    code, status = _code(error), _status(error)
+    action = _ACTIONS.get(error.operation_name, f"s3:{error.operation_name}")
+    message = brief(str(_answer(error).get("Message") or ""))
+    said = f" ({message})" if message and message != code else ""
+    number = f"{status} " if status and f"{status}" != code else ""
+    cure = _restore(error) if code == "InvalidObjectState" else _CURES.get(code, "").format(action=action)
+    return f"AWS answered {number}{code or 'without a code'} to {error.operation_name}{said}. {cure}".rstrip()
+
+
+def _restore(error: ClientError) -> str:
+    """How to get an archived object back, by the storage class and the tier that the answer may hold."""
+    answer = _answer(error)
+    tier = answer.get("AccessTier")
+    if tier or answer.get("StorageClass") == "INTELLIGENT_TIERING":
+        return _RESTORE_TIERED.format(tier=f" ({brief(str(tier))})" if tier else "")
+    return _RESTORE_GLACIER
+
+
+def _answer(error: ClientError) -> dict[str, Any]:
+    answer: dict[str, Any] = error.response.get("Error") or {}
+    return answer
+
+
+def _code(error: ClientError) -> str:
+    return str(_answer(error).get("Code") or "")
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)

@@ -1,0 +1,153 @@
+"""The scripted_metrics that compute all statistics of a bucket in one pass. Reads ``painless/`` of the package once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.partials import numbers_and_words
+from opensearch_strata.history.raw_day.fields import Hiding
+from opensearch_strata.sketches.ddsketch import step_of
+
+Body = dict[str, Any]
+
+# Functions that each script needs, in the files of their names.
+_INIT = ("fields", "begin")
+_ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
+_GATHER = ("fields", "sketch_wire", "totals", "gather")
+_REDUCE = ("sketch_wire", "totals", "row")
+_ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
+
+
+def condense_metric(
+    dataset: Dataset, names: Sequence[str] | None = None, *, finished: bool = True, raw_uuid: str = ""
+) -> Body:
+    """Aggregation over raw documents: the statistics of every metric in a bucket.
+
+    The text is constant and all that differs is in ``params``: a script is compiled once per node, whatever the
+    dataset. A metric without values in a bucket is left out.
+
+    :param names: metrics wanted, all by default
+    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it;
+        else the states of the shards, for :func:`opensearch_strata.history.buckets.partials.row_of_states`. The server
+        sends the text of the reduce script along with every single bucket, so the shorter is the faster.
+    :param raw_uuid: UUID of the raw index, which a finished row bears as ``_raw``
+    """
+    numbers, words = numbers_and_words(dataset, list(dataset.metrics) if names is None else names)
+    params = {
+        **_params(dataset, numbers),
+        "fields": [dataset.metrics[name].field for name in numbers],
+        "stats": [list(dataset.metrics[name].stats) for name in numbers],
+    }
+    if raw_uuid:
+        params["raw"] = raw_uuid
+    if words:
+        limits = [dataset.top_values[name] for name in words]
+        fields = [dataset.metrics[name].field for name in words]
+        params["tops"] = {"names": words, "limits": limits, "fields": fields}
+    return _metric(params, "condense", finished)
+
+
+def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mapping[str, float]) -> Body:
+    """Aggregation over rows of history: the same statistics, merged; always the states of the shards.
+
+    :param names: metrics wanted
+    :param relative_errors: by metric, to read its sketches at: their own, or one of a multiple of their step
+    """
+    numbers, words = numbers_and_words(dataset, names)
+    params = {
+        **_params(dataset, numbers, relative_errors),
+        "fields": [_leaf(dataset, name, leaf) for name in numbers for leaf in ("count", "min", "max", "sum", "sketch")],
+    }
+    if words:
+        params["tops"] = {"names": words, "fields": [f"metrics.{n}.{leaf}" for n in words for leaf in ("count", "top")]}
+    return _metric(params, "recall", finished=False)
+
+
+def in_source_metric(field: str, hiding: Hiding) -> Body:
+    """Aggregation over raw documents: in how many the source holds more values of a field than searches see, one number
+    of each shard.
+    """
+    params = {
+        "field": field,
+        "paths": [list(path) for path in hiding.paths],
+        "number": hiding.values == "numbers",
+        "word": hiding.values == "words",
+        "limit": -1 if hiding.limit is None else hiding.limit,
+    }
+    return {
+        "scripted_metric": {
+            "params": params,
+            "init_script": _painless("state.found = 0L"),
+            "map_script": _script("in_source"),
+            "combine_script": _painless("return state.found"),
+            "reduce_script": _painless("return states"),
+        }
+    }
+
+
+def row_values(fields: Sequence[str]) -> Body:
+    """Script of a hit: the values of a row.
+
+    :param fields: which, in order; bytes come in base64, a time as epoch milliseconds
+    """
+    return {**_script("row_values"), "params": {"fields": list(fields)}}
+
+
+def _leaf(dataset: Dataset, name: str, leaf: str) -> str:
+    """Field of a row; empty for a statistic that the dataset does not ask for, to read as little as is needed."""
+    wanted = leaf in ("count", "sketch") or leaf in dataset.metrics[name].stats
+    return f"metrics.{name}.{leaf}" if wanted else ""
+
+
+def _params(
+    dataset: Dataset, names: Sequence[str], relative_errors: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    errors = dataset.sketches if relative_errors is None else relative_errors
+    decimals = [dataset.decimals(name) for name in names]
+    return {
+        "names": list(names),
+        # 0 = no sketch, no decimals stated: the server cannot copy params that hold null.
+        "steps": [step_of(error) if (error := errors.get(name)) else 0 for name in names],
+        "factors": [0.0 if places is None else 10.0**places for places in decimals],
+    }
+
+
+def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
+    add = _ADD if kind == "condense" else _GATHER
+    init: list[str] = [*_INIT, f"{kind}_init"]
+    each: list[str] = [*add, f"{kind}_map"]
+    reduce: list[str] = [*_REDUCE, "condense_reduce"]
+    # A dataset without top values has scripts without them: their text and their work are no cost to it.
+    if "tops" in params:
+        init = [*init, "top_values_init"]
+        each = [*add, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map"]
+        reduce = [*_REDUCE, "top_values_write", "top_values_reduce"]
+    return {
+        "scripted_metric": {
+            "params": params,
+            "init_script": _script(*init),
+            "map_script": _script(*each),
+            "combine_script": _script(*add, f"{kind}_combine"),
+            "reduce_script": _script(*reduce) if finished else _painless("return states"),
+        }
+    }
+
+
+def _painless(source: str) -> Body:
+    return {"lang": "painless", "source": source}
+
+
+def _script(*names: str) -> Body:
+    return _painless("\n".join(_text(name) for name in names))
+
+
+@cache
+def _text(name: str) -> str:
+    """A script without its comments and indentation, which would travel with every bucket."""
+    source = (files("opensearch_strata") / "painless" / f"{name}.painless").read_text("utf-8")
+    lines = [line.strip() for line in source.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith("//"))

@@ -1,0 +1,90 @@
+"""A raw day shared out by time: every document is in exactly one slice, and no bucket is cut. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from opensearch_strata.history.buckets.pace import Pace
+
+_MATCH_ALL: dict[str, Any] = {"match_all": {}}
+_EXACT = 2**53  # beyond it the server's extremes, which are doubles, are not exact
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the time line between borders of buckets.
+
+    :param start: epoch milliseconds; None: all that is earlier, and what has no time
+    :param end: epoch milliseconds, exclusive; None: all that is later
+    :param units: buckets of time in it, as far as it has two borders
+    """
+
+    start: int | None
+    end: int | None
+    units: int
+
+    def query(self, timestamp: str) -> dict[str, Any]:
+        """What finds its documents.
+
+        :param timestamp: the field of their time, in raw documents or in rows
+        """
+        limits: dict[str, Any] = {"gte": self.start} if self.start is not None else {}
+        if self.end is not None:
+            limits["lt"] = self.end
+        if not limits:
+            return _MATCH_ALL
+        found = {"range": {timestamp: {**limits, "format": "epoch_millis"}}}
+        if self.start is not None:
+            return found
+        without_time = {"bool": {"must_not": {"exists": {"field": timestamp}}}}
+        return {"bool": {"should": [found, without_time], "minimum_should_match": 1}}
+
+
+class Walk:
+    """Hands out the slices of a day in order, to any number of threads.
+
+    A composite aggregation looks at every document of its query again for each page. A slice is as long as fills about
+    one page, as far as the slices before tell, so that all searches together look at each document about once.
+
+    :param bucket: length of a bucket in milliseconds
+    :param first: earliest event, epoch milliseconds
+    :param last: latest event, epoch milliseconds
+    :param whole: the day has no more rows than fit in a page: one slice of everything
+    """
+
+    def __init__(self, bucket: int, first: int, last: int, *, whole: bool = False) -> None:
+        self._bucket = bucket
+        self._start: int | None = None
+        self._done = False
+        self._next = first // bucket
+        self._last = self._next if whole else last // bucket
+        self._pace = Pace(most=2**62)
+        self._lock = Lock()
+
+    def next(self) -> Slice | None:
+        """The slice behind those that were handed out, None if there is none."""
+        with self._lock:
+            if self._done:
+                return None
+            start, units = self._start, self._pace.units
+            self._next += units
+            self._done = self._next > self._last
+            self._start = None if self._done else self._next * self._bucket
+            return Slice(start, self._start, units)
+
+    def learn(self, part: Slice, buckets: int) -> None:
+        """Take notice of how many buckets of rows a slice had."""
+        with self._lock:
+            if buckets:
+                self._pace.learn(part.units, buckets)
+
+    def skip(self, moment: float) -> None:
+        """Reach further with the next slice: nothing happened in between.
+
+        :param moment: of the next event, epoch milliseconds, as the server's ``min`` says it
+        """
+        margin = 0 if abs(moment) < _EXACT else 4096
+        with self._lock:
+            self._next = max(self._next, (int(moment) - margin) // self._bucket)

@@ -1,0 +1,303 @@
+"""Engine ``transform_job``: one Index Management transform per raw day, watched until it is really over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused, StrataError, TransientError
+from opensearch_strata.errors.judging import explain, is_transient
+from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
+from opensearch_strata.history.buckets.scripts import condense_metric
+from opensearch_strata.history.condense.engines.base import EngineRun, OnDocuments
+from opensearch_strata.history.condense.engines.job_state import (
+    NODE_STARTS,
+    STOP_PAUSES,
+    JobState,
+    Patience,
+    assess,
+    is_silent,
+    newest_node_ms,
+)
+from opensearch_strata.history.condense.engines.search import condense_by_search
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import RawDay, absent_key_fields
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+# A start_time in the past makes the first run wait a whole minute; a little clock skew is allowed for.
+_START_DELAY_MS = 1500
+
+
+def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
+    """Body of the transform of a raw day. Pure.
+
+    :param start_ms: when to run, epoch milliseconds
+    """
+    terms = [{"terms": {"source_field": f, "target_field": f}} for f in dataset.history.group_by]
+    time_group = {
+        "source_field": dataset.raw.timestamp,
+        "target_field": "@timestamp",
+        "fixed_interval": dataset.history.bucket,
+        "timezone": "UTC",
+    }
+    return {
+        "transform": {
+            "enabled": True,
+            "continuous": False,
+            "schedule": {"interval": {"period": 1, "unit": "Minutes", "start_time": start_ms}},
+            "description": f"{_ours(dataset)}{raw.day}, definition {dataset.fingerprint}, index {raw.uuid}",
+            "source_index": raw.index,
+            "target_index": dataset.month_index(raw.day),
+            "data_selection_query": {"match_all": {}},
+            "page_size": PAGE_SIZE,
+            "groups": [*terms, {"date_histogram": time_group}],
+            "aggregations": {"metrics": condense_metric(dataset, raw_uuid=raw.uuid)},
+        }
+    }
+
+
+def _ours(dataset: Dataset) -> str:
+    """How the description of each of our jobs begins: what bears another one is somebody else's."""
+    return f"Strata {dataset.name} "
+
+
+def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
+    """Create the day's job, or attach to it if it already runs for the same definition and index.
+
+    :returns: when it is due to start, epoch milliseconds
+    :raises Refused: a group field or the time is missing in the mapping of the raw day, or something else of Index
+        Management bears the job's id
+    """
+    from opensearchpy import ConflictError
+
+    if absent := absent_key_fields(dataset, raw):
+        raise Refused(
+            f"{raw.index} has no field {', '.join(absent)}, and a transform job takes no index without its group "
+            f"fields. Nothing was written. Condense this day with engine search, to which they are missing values."
+        )
+    job_id = dataset.transform_id(raw.day)
+    start_ms = int(time.time() * 1000) + _START_DELAY_MS
+    body = job_body(dataset, raw, start_ms)
+    try:
+        client.plugins.transforms.put(id=job_id, body=body)
+    except ConflictError:
+        job = _job(client, job_id)
+        if job and job["enabled"] and job["description"] == body["transform"]["description"]:
+            return int(job["schedule"]["interval"]["start_time"])
+        remove(client, dataset, raw.day)
+        try:
+            client.plugins.transforms.put(id=job_id, body=body)
+        except ConflictError as error:
+            raise _taken(client, job_id) from error
+    return start_ms
+
+
+def _taken(client: OpenSearch, job_id: str) -> StrataError:
+    """Why an id cannot be had: transforms, rollups and policies share one index, and so their ids."""
+    if _job(client, job_id):
+        return TransientError(f"Transform {job_id} came and went while it was created; try again.")
+    return Refused(
+        f"The id {job_id} is taken in Index Management, by a rollup or a policy and not by a transform. "
+        f"It was left as it is, and nothing was written. Give it another name, or condense with engine search."
+    )
+
+
+def _job(client: OpenSearch, job_id: str) -> Mapping[str, Any] | None:
+    """The job document, None if there is none."""
+    from opensearchpy import NotFoundError
+
+    try:
+        job: Mapping[str, Any] = client.plugins.transforms.get(id=job_id)["transform"]
+    except NotFoundError:
+        return None
+    return job
+
+
+def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience) -> JobState:
+    """How a job stands now."""
+    job = _job(client, job_id)
+    explained = client.plugins.transforms.explain(id=job_id).get(job_id)
+    now_ms = int(time.time() * 1000)
+    state = assess(job, explained, due_ms, now_ms, patience)
+    if is_silent(state, due_ms, now_ms):
+        return assess(job, explained, due_ms, now_ms, patience, newest_node_ms(node_starts(client)))
+    return state
+
+
+def node_starts(client: OpenSearch) -> Any:
+    """What each node says of its start; empty where the user may not ask."""
+    from opensearchpy import AuthorizationException
+
+    try:
+        return client.nodes.info(metric="jvm", params=NODE_STARTS)
+    except AuthorizationException:
+        return {}
+
+
+def settle(
+    client: OpenSearch, dataset: Dataset, raw: RawDay, state: JobState, restarts: int, patience: Patience
+) -> EngineRun | None:
+    """End a job that is over: its run if the day is condensed, None if it was started again.
+
+    What keeps a job from writing is found by asking the month, and else by condensing the day with engine search,
+    which either names the cause or does without the job.
+
+    :raises Refused: it failed for a reason that no repetition cures; the root cause is in the message
+    :raises TransientError: it hung, was stopped or deleted, or what it met may pass
+    """
+    job_id = dataset.transform_id(raw.day)
+    if state.phase == "finished":
+        remove(client, dataset, raw.day)
+        seconds = (state.search_millis / 1000, state.index_millis / 1000)
+        return EngineRun("transform_job", state.documents, state.rows, *seconds)
+    sentence = f"Transform {job_id} {'failed' if state.phase == 'gone' else state.phase}: {state.reason}."
+    if state.phase == "gone":
+        return _by_the_other_run(client, dataset, raw, sentence)
+    if state.phase == "failed" and not state.resumable:
+        # Started again, a stopped job would wait out the lock of its old run (30 min); without the job it is gone.
+        remove(client, dataset, raw.day)
+        raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
+    if cause := _write_block(client, dataset, raw):
+        remove(client, dataset, raw.day)
+        raise TransientError(f"{sentence} {cause}")
+    error = _root_cause(client, dataset, raw)
+    if error is not None and not is_transient(error):
+        remove(client, dataset, raw.day)
+        raise Refused(f"{sentence} {explain(error)} Rows written so far were kept; the next run overwrites them.")
+    if state.phase == "orphaned" and restarts < patience.restarts:
+        remove(client, dataset, raw.day)  # and with it the lock that its node left behind
+        submit(client, dataset, raw)
+        return None
+    if state.phase == "failed" and restarts < patience.restarts and _start(client, job_id):
+        return None
+    remove(client, dataset, raw.day)
+    if state.phase == "failed" and error is None:
+        return condense_by_search(client, dataset, raw)
+    seen = explain(error) if error else "Its preview shows nothing wrong; the cause is in the log of the node."
+    raise TransientError(f"{sentence} It was started again {restarts} times. {seen}")
+
+
+def _by_the_other_run(client: OpenSearch, dataset: Dataset, raw: RawDay, sentence: str) -> EngineRun:
+    """What another run made of the day, which attached to the same job and was the first to see its end.
+
+    :raises TransientError: the rows do not carry the day
+    """
+    there = carried(client, dataset, raw.day)
+    if there.rows and there.documents == raw.documents:
+        return EngineRun("transform_job", there.documents, there.rows, 0.0, 0.0)
+    raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
+
+
+_BLOCKS = ("read_only", "read_only_allow_delete", "write")
+
+
+def _write_block(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str:
+    """Sentence on what keeps the month from taking rows, empty if nothing does."""
+    from opensearchpy import NotFoundError
+
+    month = dataset.month_index(raw.day)
+    try:
+        settings = client.indices.get_settings(index=month)[month]["settings"]["index"]
+    except NotFoundError:
+        return f"{month} was deleted meanwhile, and its rows with it; the next run makes it anew."
+    blocked = [name for name in _BLOCKS if settings.get("blocks", {}).get(name) == "true"]
+    if not blocked:
+        return ""
+    full = " A disk of the cluster is full." if "read_only_allow_delete" in blocked else ""
+    names = ", ".join(f"index.blocks.{name}" for name in blocked)
+    return f"{month} takes no rows ({names}).{full} Rows written so far were kept. Lift the block, then run again."
+
+
+def _start(client: OpenSearch, job_id: str) -> bool:
+    """Let a failed job resume behind its last good page; False if it is no longer there."""
+    from opensearchpy import NotFoundError
+
+    try:
+        client.plugins.transforms.start(id=job_id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception | None:
+    """The real error behind a job's short reason: a preview runs the same search and shows it."""
+    from opensearchpy import TransportError
+
+    try:
+        client.plugins.transforms.preview(body=job_body(dataset, raw, int(time.time() * 1000)))
+    except TransportError as error:
+        return error
+    return None
+
+
+def remove(client: OpenSearch, dataset: Dataset, day: date) -> None:
+    """Remove the day's job, running or not; one that is already gone is fine.
+
+    :raises Refused: the job is somebody else's, by its description; it was left as it is
+    :raises TransientError: the server did not do it
+    """
+    job_id = dataset.transform_id(day)
+    job = _job(client, job_id)
+    if job is None:  # whatever else bears the id is not ours to delete
+        return
+    if not str(job.get("description", "")).startswith(_ours(dataset)):
+        raise Refused(
+            f"The transform {job_id} was not made by Strata (its description does not begin with {_ours(dataset)!r}). "
+            f"It was left as it is, and nothing was written. Delete or rename it, or condense with engine search."
+        )
+    answer = client.plugins.transforms.delete(id=job_id, params={"force": "true"})
+    for item in answer["items"]:
+        if item["delete"]["status"] not in (200, 404):
+            raise TransientError(f"Transform {job_id} could not be removed ({item['delete']}); try again.")
+
+
+def stop(client: OpenSearch, job_id: str) -> None:
+    """Ask a job to stop; one that is gone or over is fine, and so is one that somebody changes just now."""
+    from opensearchpy import ConflictError, NotFoundError, RequestError
+
+    for pause in STOP_PAUSES:
+        try:
+            client.plugins.transforms.stop(id=job_id)
+        except ConflictError:
+            time.sleep(pause)
+        except (NotFoundError, RequestError):
+            return
+        else:
+            return
+
+
+def condense_by_job(
+    client: OpenSearch,
+    dataset: Dataset,
+    raw: RawDay,
+    on_documents: OnDocuments = lambda _: None,
+    patience: Patience | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> EngineRun:
+    """Submit the day's job and wait for its end. Safe to repeat; attaches to a job that already runs.
+
+    Ctrl-C stops the job too.
+    """
+    patience = patience or Patience()
+    job_id = dataset.transform_id(raw.day)
+    due_ms = submit(client, dataset, raw)
+    seen = restarts = 0
+    try:
+        while True:
+            state = read_state(client, job_id, due_ms, patience)
+            on_documents(max(0, state.documents - seen))
+            seen = max(seen, state.documents)
+            if state.over:
+                if run := settle(client, dataset, raw, state, restarts, patience):
+                    return run
+                restarts += 1
+                due_ms = int(time.time() * 1000)
+            sleep(patience.pause(due_ms, int(time.time() * 1000)))
+    except KeyboardInterrupt:
+        stop(client, job_id)
+        raise

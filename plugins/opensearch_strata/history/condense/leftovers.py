@@ -1,0 +1,71 @@
+"""Rows of a day that its raw day does not give: what was left by documents that are no longer there."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import TransientError
+from opensearch_strata.history.buckets.aggregation import rows_body
+from opensearch_strata.history.buckets.pages import Page, Pages, each_page
+from opensearch_strata.history.condense.engines.row_writer import require_unmoved, write_rows
+from opensearch_strata.history.month.row_ids import row_id
+from opensearch_strata.history.month.rows_of_day import stream_rows
+from opensearch_strata.history.raw_day.hold import held, require_held
+from opensearch_strata.history.raw_day.inspection import RawDay
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_AT_ONCE = 2000
+
+
+def delete_leftovers(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
+    """Delete the rows of a day that no document of its raw day stands behind; returns how many.
+
+    Only what a look at the raw day's own groups and hours does not find is deleted, while the raw day is held: nobody
+    writes to it or retires it between that look and the deletion.
+
+    :param raw: as it was condensed
+    :raises Refused: another run holds the raw day, or it is gone
+    :raises TransientError: it moved since it was condensed
+    """
+    identities = _identities(client, dataset, raw)
+    leftovers = [row.identity for row in stream_rows(client, dataset, raw.day) if row.identity not in identities]
+    if not leftovers:
+        return 0
+    month = dataset.month_index(raw.day)
+    with held(client, raw) as hold:
+        require_unmoved(client, raw)
+        remaining = iter(leftovers)
+        while batch := list(islice(remaining, _AT_ONCE)):
+            require_held(client, raw.index, hold)
+            write_rows(client, month, raw, [(identity, None) for identity in batch])
+    return len(leftovers)
+
+
+def _keys_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None, size: int) -> dict[str, Any]:
+    """A page of groups and hours alone."""
+    body = rows_body(dataset, query, after, size)
+    del body["aggs"]["rows"]["aggs"]
+    return body
+
+
+def _identities(client: OpenSearch, dataset: Dataset, raw: RawDay) -> set[str]:
+    """Ids of all rows that the raw day gives.
+
+    :raises TransientError: the groups and hours do not come to all its documents
+    """
+    transform_id = dataset.transform_id(raw.day)
+    fields = (*dataset.history.group_by, "@timestamp")
+
+    def ids_of(page: Page) -> tuple[int, list[str]]:
+        found = [row_id(transform_id, [bucket["key"][field] for field in fields]) for bucket in page.buckets]
+        return sum(bucket["doc_count"] for bucket in page.buckets), found
+
+    pages = each_page(Pages(client, dataset, raw, partial(_keys_body, dataset)), ids_of)
+    if sum(documents for documents, _ in pages) != raw.documents:
+        raise TransientError(f"{raw.index} moved while its rows were compared with it; no row was deleted. Run again.")
+    return {identity for _, found in pages for identity in found}

@@ -1,1 +1,0 @@
-"""Two engines, one result: both write the same ``_source`` under the same ``_id``."""

@@ -1,0 +1,59 @@
+"""Whether the rows of a month would outlive what a raw day would: asked before the raw day is deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.safe_settings import MONTH, weaker
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.month.index import mend_settings
+from opensearch_strata.history.raw_day.inspection import RawDay
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+def require_durable(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
+    """Put the rows of a raw day's month on the disks, and make sure that there are copies enough of them.
+
+    :param raw: the raw day that is to be deleted
+    :raises Refused: the month has weaker settings that cannot be changed, or fewer live copies than are demanded
+    :raises TransientError: a shard did not answer
+    :raises NotFoundError: the month or the raw day is gone
+    """
+    month = dataset.month_index(raw.day)
+    settings = client.indices.get_settings(index=month, params={"flat_settings": "true"})[month]["settings"]
+    if missing := weaker(settings, MONTH):
+        mend_settings(client, month, missing)
+    decisive.flush(client, month)
+    require_copies(client, dataset, raw)
+
+
+def require_copies(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
+    """Make sure that there are copies enough of a raw day's month. Changes nothing.
+
+    :param raw: the raw day that is to be deleted
+    :raises Refused: it has fewer live copies than are demanded
+    :raises TransientError: the cluster did not say how its shards are
+    """
+    month = dataset.month_index(raw.day)
+    live, configured = decisive.live_copies(client, month)
+    raw_live, _ = decisive.live_copies(client, raw.index)
+    demanded = dataset.cycle.history_copies or max(configured, *raw_live)
+    if min(live) < demanded:
+        raise Refused(too_few_copies(raw.index, month, live, demanded))
+
+
+def too_few_copies(index: str, month: str, live: list[int], demanded: int) -> str:
+    """Sentence for a month that fewer nodes hold than a deletion demands. Pure.
+
+    :param live: live copies of each shard of the month
+    """
+    shard = live.index(min(live))
+    return (
+        f"{index} was kept: shard {shard} of {month} has {live[shard]} live cop{'y' if live[shard] == 1 else 'ies'}, a "
+        f"deletion demands {demanded} (all that the month should have, and no fewer than the raw day has). Add nodes, "
+        f"set history.replicas to what the cluster can hold, or say with cycle.history_copies how many are enough."
+    )

@@ -1,0 +1,152 @@
+"""The month index on the cluster: created before use, kept in step with the definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections.safe_settings import MONTH, made_safely, weaker
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.month.mapping import (
+    conflicts,
+    grown_meta,
+    mapping_differences,
+    month_body,
+    month_mapping,
+)
+from opensearch_strata.history.raw_day.inspection import field_types
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class EnsuredMonth:
+    """What was done.
+
+    :param action: ``created``, ``updated`` or ``unchanged``
+    :param uuid: of the index; another one of the same name lacks the rows
+    """
+
+    index: str
+    action: str
+    uuid: str
+
+
+def ensure_month(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    raw_types: Mapping[str, str] | None = None,
+    *,
+    redefine: bool = False,
+) -> EnsuredMonth:
+    """Create the month index of a day, or bring its mapping and its settings up to what they must be.
+
+    Safe to call from several places at once. Only additive changes are made.
+
+    :param raw_types: mapping types of the raw day, for the group fields; else those that the dataset states
+    :param redefine: take over a definition whose metrics mean something else; the caller condenses the days anew
+    :raises Refused: the index has another shape than the definition, with every difference, or weaker settings that
+        cannot be changed
+    """
+    index = dataset.month_index(day)
+    found = _get(client, index)
+    there = dict(field_types(found["mappings"].get("properties", {}))) if found else {}
+    known = {**there, **dataset.raw.fields, **(raw_types or {})}
+    group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
+    action = "unchanged"
+    if found is None:
+        action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
+        found = _get(client, index)
+        if found is None:
+            raise TransientError(f"{index} was deleted right after it was created. Nothing was written; try again.")
+    if _bring_up_to_date(client, dataset, index, found["mappings"], group_types, redefine):
+        action = "updated"
+    if missing := weaker(found["settings"], MONTH):
+        mend_settings(client, index, missing)
+        action = "updated"
+    return EnsuredMonth(index, action, found["settings"]["index.uuid"])
+
+
+def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
+    from opensearchpy import NotFoundError
+
+    try:
+        found = client.indices.get(index=index, params={"flat_settings": "true"})
+    except NotFoundError:
+        return None
+    if index not in found:
+        raise Refused(f"{index} is an alias of {', '.join(found)}; rows are written to an index of that name only.")
+    body: dict[str, Any] = found[index]
+    return body
+
+
+def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
+    """False if somebody else created it first.
+
+    :raises Refused: the server rejects it
+    """
+    from opensearchpy import RequestError
+
+    settings = {**body["settings"], **MONTH}
+    try:
+        made_safely(lambda safe: client.indices.create(index=index, body={**body, "settings": {**settings, **safe}}))
+    except RequestError as error:
+        if error.error == "resource_already_exists_exception":
+            return False
+        raise Refused(
+            f"{index} could not be created. {explain(error)} If an index template matches this name, let its "
+            f"pattern leave the name out, or give history.index another one."
+        ) from None
+    return True
+
+
+def _bring_up_to_date(
+    client: OpenSearch,
+    dataset: Dataset,
+    index: str,
+    existing: Mapping[str, Any],
+    group_types: dict[str, str],
+    redefine: bool,
+) -> bool:
+    meta = existing.get("_meta", {}).get("strata")
+    if meta is None:
+        raise Refused(f"{index} was not created by Strata (no _meta.strata); move it away or rename history.index.")
+    wanted = month_mapping(dataset, group_types)
+    differences = mapping_differences(existing.get("properties", {}), wanted["properties"])
+    found = [*conflicts(meta, dataset, redefine=redefine), *differences]
+    if found:
+        raise Refused(
+            f"{index} was made by another definition of {dataset.name!r}, or shaped by an index template that "
+            f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
+            f"Undo the change; or, if only metrics changed, rebuild the days that are still raw (strata reaggregate); "
+            f"or give history.index a new name."
+        )
+    grown = grown_meta(meta, dataset)
+    stated = dict(field_types(existing.get("properties", {})))
+    if meta == grown and dict(field_types(wanted["properties"])).keys() <= stated.keys():
+        return False
+    client.indices.put_mapping(index=index, body={"_meta": {"strata": grown}, "properties": wanted["properties"]})
+    return True
+
+
+def mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
+    """Give a month of before, or one that somebody changed, the settings that it lacks.
+
+    :raises Refused: the server does not change them
+    """
+    from opensearchpy import OpenSearchException
+
+    try:
+        made_safely(lambda safe: client.indices.put_settings(index=index, body={**safe, **missing}))
+    except OpenSearchException as error:
+        stated = ", ".join(f"{name}: {value}" for name, value in missing.items())
+        raise Refused(
+            f"{index} has weaker settings than safety needs, and they could not be changed. {explain(error)} Nothing "
+            f"was written. Set on it {stated}."
+        ) from None

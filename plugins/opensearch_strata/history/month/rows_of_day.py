@@ -1,0 +1,151 @@
+"""The rows of one day as the month index has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.month.marks import rows_version
+from opensearch_strata.history.month.row_ids import RAW_UUID, row_id
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_PAGE = 2000
+
+NO_TIME = 2**63 - 1
+"""What stands for a missing time where hits are sorted by it."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What a day's rows carry: how many rows, for how many raw documents.
+
+    :param doc_count: the same documents as aggregations count them, by the rows' ``_doc_count``
+    :param month: UUID of the month index; empty if there is none
+    :param version: sum and maximum of the rows' sequence numbers; others mean that some row was written since
+    :param sources: UUIDs of the raw indices that the rows came from; rows of earlier releases do not say it
+    """
+
+    rows: int
+    documents: int
+    doc_count: int = 0
+    month: str = ""
+    version: tuple[int, int] = (0, 0)
+    sources: frozenset[str] = frozenset()
+
+    @property
+    def rows_version(self) -> str:
+        """The version of the rows in one word, as marks bear it."""
+        return rows_version(self.month, self.rows, *self.version)
+
+
+NOTHING = Carried(0, 0)
+"""Of a day that has no rows."""
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """What names a row, without its metrics.
+
+    :param keys: group values in the order of the groups, then the time as epoch milliseconds; None where missing
+    :param documents: raw documents it stands for, None if somebody wrote a row that does not say it
+    """
+
+    identity: str
+    keys: list[Any]
+    documents: int | None
+
+
+def of_day(dataset: Dataset, day: date) -> dict[str, Any]:
+    """Query for the rows of a day."""
+    return {"term": {"transform._id": dataset.transform_id(day)}}
+
+
+def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
+    """Rows of a day and the documents they stand for, by the server's own sum; zero if there is no month index.
+
+    :raises Refused: the month index is closed
+    """
+    from opensearchpy import NotFoundError, RequestError
+
+    index = dataset.month_index(day)
+    try:
+        month = decisive.uuid_of(client, index)
+        decisive.refresh(client, index)
+    except NotFoundError:
+        return NOTHING
+    except RequestError as error:
+        if error.error != "index_closed_exception":
+            raise
+        raise Refused(
+            f"{index} is closed, so the rows of {day} cannot be read. Nothing was changed. Open it and run again."
+        ) from None
+    body = {
+        "size": 0,
+        "track_total_hits": True,
+        "query": of_day(dataset, day),
+        "aggs": {
+            "documents": {"sum": {"field": "transform._doc_count"}},
+            "version": {"sum": {"field": "_seq_no"}},
+            "newest": {"max": {"field": "_seq_no"}},
+            "sources": {"terms": {"field": RAW_UUID, "size": 100}},
+            "day": {"terms": {"field": "transform._id", "size": 1}},
+        },
+    }
+    answer = decisive.search(client, index, body)
+    sums = answer["aggregations"]
+    return Carried(
+        rows=answer["hits"]["total"]["value"],
+        documents=int(sums["documents"]["value"]),
+        doc_count=sum(bucket["doc_count"] for bucket in sums["day"]["buckets"]),
+        month=month,
+        version=(int(sums["version"]["value"]), int(sums["newest"]["value"] or 0)),
+        sources=frozenset(bucket["key"] for bucket in sums["sources"]["buckets"]),
+    )
+
+
+def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[StoredRow]:
+    """Every row of a day after a refresh, in pages, bounded in memory.
+
+    Shard by shard in order of sequence number, which is unique there: no hit is lost or seen twice at a page's
+    border, and no scroll or point-in-time permission is needed.
+    """
+    index = dataset.month_index(day)
+    decisive.refresh(client, index)
+    fields = [*dataset.history.group_by, "transform._doc_count"]
+    # The time as a sort value, because that is the plain number: as text, times before 1970 come out wrong.
+    order = [{"_seq_no": "asc"}, {"@timestamp": "asc"}]
+    shards = int(client.indices.get_settings(index=index)[index]["settings"]["index"]["number_of_shards"])
+    for shard in range(shards):
+        body = {"size": _PAGE, "query": of_day(dataset, day), "sort": order, "docvalue_fields": fields}
+        while True:
+            hits = decisive.search(client, index, body, shard=shard)["hits"]["hits"]
+            yield from (_stored_row(dataset, hit) for hit in hits)
+            if len(hits) < _PAGE:
+                break
+            body["search_after"] = hits[-1]["sort"]
+
+
+def _stored_row(dataset: Dataset, hit: dict[str, Any]) -> StoredRow:
+    fields = hit.get("fields", {})
+    groups = [fields.get(name, [None])[0] for name in dataset.history.group_by]
+    time = hit["sort"][1]
+    documents = fields.get("transform._doc_count", [None])[0]
+    return StoredRow(hit["_id"], [*groups, None if time == NO_TIME else time], documents)
+
+
+def is_stray(dataset: Dataset, day: date, row: StoredRow) -> bool:
+    """True for a row whose ``_id`` is not the one that a transform gives to its keys."""
+    return row.identity != row_id(dataset.transform_id(day), row.keys)
+
+
+def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
+    """Documents that the day's rows carry, rows under foreign ids left out."""
+    rows = stream_rows(client, dataset, day)
+    return sum(row.documents or 0 for row in rows if not is_stray(dataset, day, row))

@@ -1,0 +1,197 @@
+"""The cells of an answer: one per time and group, merged from raw days and rows of history, in order, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import merge
+from ipaddress import ip_address
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.errors import TransientError
+from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
+from opensearch_strata.history.buckets.pace import Pace
+from opensearch_strata.history.buckets.partials import State, merged_of_states
+from opensearch_strata.history.query.borders import partial_buckets, rows_of_span
+from opensearch_strata.history.query.checks import prepare, refuse_moved
+from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.search_bodies import TIME, Body, Side, page_body, raw_query, rows_query
+from opensearch_strata.history.query.stretches import Stretch, stretches
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+OnProgress = Callable[[float], None]
+"""Called with the share of the span that is read, 0 .. 1."""
+
+# Characters of index names in one search: its request line may have 4 KiB.
+_LINE = 3000
+# Indices in a search for more than a day: the time to its answer must not grow with the window.
+_INDICES = 8
+# Buckets held at once, over all searches of a stretch.
+_HELD = 2 * PAGE_SIZE
+_LEAST_PAGE = 1000
+
+# Milliseconds that a search for many records may cover, with raw days in it and without.
+_LONGEST_RAW, _LONGEST_HISTORY = 86_400_000, 31 * 86_400_000
+# Raw days that may be deleted under a single stretch; more of them at once is no retention.
+_TRIES = 10
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was found of one time and group.
+
+    :param time: epoch milliseconds
+    :param groups: value of each field that is kept apart, None where documents lack it
+    :param row: metric -> its statistics, see :func:`merged_of_states`; never empty
+    :param source: ``raw``, ``history`` or ``both``
+    """
+
+    time: int
+    groups: tuple[Any, ...]
+    row: dict[str, dict[str, Any]]
+    source: str
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """One bucket of one search.
+
+    :param order: what sorts buckets as the server does
+    :param key: as the server wrote it; empty if nothing is kept apart
+    """
+
+    order: tuple[Any, ...]
+    key: Body
+    side: Side
+    states: list[State]
+
+
+class Recall:
+    """An answer that is being read.
+
+    :param plan: see :func:`opensearch_strata.history.query.checks.prepare`
+    """
+
+    def __init__(self, client: OpenSearch, plan: Plan) -> None:
+        self._client = client
+        self.plan = plan
+
+    def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell]:
+        """Every cell that has a value, in the order of time and groups; a missing group value comes first.
+
+        Held in memory are some pages of buckets, whatever the span. A raw day that is deleted meanwhile is read on
+        from its history.
+
+        :raises TransientError: rows were rebuilt while they were read
+        """
+        start, end = self.plan.question.start, self.plan.question.end
+        longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
+        pace: Pace | None = None
+        for piece in stretches(self.plan.question, *self.plan.ends):
+            pace = pace or Pace(longest // (piece.unit or longest), 1 if self.plan.question.by else PAGE_SIZE)
+            rest: Stretch | None = piece
+            while rest:
+                part, rest = rest.cut(pace.units)
+                found = 0
+                for cell in self._cells_of(part):
+                    found += 1
+                    yield cell
+                pace.learn(part.units, found)
+                on_progress((part.end - start) / (end - start))
+        on_progress(1.0)
+        refuse_moved(self._client, self.plan)
+
+    def _cells_of(self, part: Stretch) -> Iterator[Cell]:
+        """Cells of a stretch; begun again behind the last one if a raw day is deleted meanwhile."""
+        from opensearchpy import NotFoundError
+
+        after: Body | None = None
+        for _ in range(_TRIES):
+            try:
+                for _, same in groupby(merge(*self._searches(part, after), key=_order_of), key=_order_of):
+                    buckets = list(same)
+                    after = buckets[0].key
+                    if cell := self._cell(part, buckets):
+                        yield cell
+            except NotFoundError:  # retention deletes nothing that history does not hold
+                self.plan = prepare(self._client, self.plan.question)
+            else:
+                return
+        name = self.plan.question.dataset.name
+        raise TransientError(f"Indices of {name!r} went one by one while they were read. Ask again.")
+
+    def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
+        row = self._row(buckets)
+        if not row:
+            return None
+        sides = {bucket.side for bucket in buckets if len(buckets) == 1 or self._row([bucket])}
+        key = buckets[0].key
+        groups = tuple(key[group] for group in self.plan.question.by)
+        time = key[TIME] if part.time is None else part.time
+        return Cell(time, groups, row, sides.pop() if len(sides) == 1 else "both")
+
+    def _row(self, buckets: Iterable[_Bucket]) -> dict[str, dict[str, Any]]:
+        states = [state for bucket in buckets for state in bucket.states]
+        return merged_of_states(self.plan.dataset, self.plan.question.metrics, states)
+
+    def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
+        """Streams of buckets, each in order, that together hold every document of a stretch once."""
+        plan = self.plan
+        whole_span = [(part.start, part.end)]
+        partial = partial_buckets(plan.question.bucket, part.start, part.end)
+        rows = rows_of_span(plan.question, part.start, part.end)
+        wanted: list[tuple[Side, Body, Sequence[str]]] = []
+        for names in _batches(part, [month.index for month in plan.months if month.contents.touches_any(rows.buckets)]):
+            wanted.append(("history", rows_query(plan, rows), names))
+        for days, asked in ((plan.raw, whole_span), (plan.verified, partial)):
+            for names in _batches(part, [day.index for day in days if day.contents.touches_any(asked)]):
+                wanted.append(("raw", raw_query(plan, asked), names))
+        size = max(_LEAST_PAGE, min(PAGE_SIZE, _HELD // max(len(wanted), 1)))
+        return [self._buckets(side, names, query, part, after, size) for side, query, names in wanted]
+
+    def _buckets(
+        self, side: Side, indices: Sequence[str], query: Body, part: Stretch, after: Body | None, size: int
+    ) -> Iterator[_Bucket]:
+        plan = self.plan
+        while True:
+            body = page_body(plan, side, query, part, after, size)
+            found = decisive.search(self._client, ",".join(indices), body)["aggregations"]
+            if "page" not in found:  # nothing is kept apart
+                yield _Bucket((), {}, side, found["metrics"]["value"])
+                return
+            buckets = found["page"]["buckets"]
+            for bucket in buckets:
+                key = bucket["key"]
+                yield _Bucket(_order(plan, key), key, side, bucket["metrics"]["value"])
+            if len(buckets) < size:
+                return
+            after = buckets[-1]["key"]
+
+
+def _order_of(bucket: _Bucket) -> tuple[Any, ...]:
+    return bucket.order
+
+
+def _order(plan: Plan, key: Body) -> tuple[Any, ...]:
+    """What sorts keys as the server does: nothing first, texts by code point, addresses by their bytes."""
+    return tuple(
+        (False,) if value is None else (True, _address(value) if plan.types.get(name) == "ip" else value)
+        for name, value in key.items()
+    )
+
+
+def _address(text: str) -> bytes:
+    """An address as Lucene keeps it: 16 bytes, IPv4 within IPv6."""
+    packed = ip_address(text).packed
+    return packed if len(packed) == 16 else b"\0" * 10 + b"\xff" * 2 + packed
+
+
+def _batches(part: Stretch, names: Sequence[str]) -> Iterator[Sequence[str]]:
+    most = _LINE // (1 + max(map(len, names), default=0))
+    if part.end - part.start > _LONGEST_RAW:
+        most = min(most, _INDICES)
+    return (names[first : first + most] for first in range(0, len(names), most))

@@ -1,0 +1,133 @@
+"""What is done before a question is answered, and once it has been: what exists, what could be misread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import expand
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.query.borders import edges, midnight_in, rows_of_span
+from opensearch_strata.history.query.question import Question, moment_of
+from opensearch_strata.history.query.read_plan import Plan, doubtful_days, make_plan
+from opensearch_strata.history.query.search_bodies import cut_rows_body, lacking_body
+from opensearch_strata.history.query.sources.carried import DayRows, rows_of_days
+from opensearch_strata.history.query.sources.containment import contains_rows
+from opensearch_strata.history.query.sources.existing import MonthSource, find_sources, with_days
+from opensearch_strata.history.raw_day.inspection import field_types
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+def prepare(client: OpenSearch, question: Question) -> Plan:
+    """Find where the answer is, and make sure that all of it is there.
+
+    :raises Refused: it cannot be answered from what exists, with the reason
+    """
+    dataset = question.dataset
+    sources = with_days(client, dataset, find_sources(client, dataset), *question.of_rows)
+    contained = {
+        source.day
+        for source in doubtful_days(sources)
+        if contains_rows(client, dataset, source, sources.rows[source.day])
+    }
+    plan = make_plan(question, sources, contained)
+    if any(group not in plan.types for group in question.by):
+        plan = replace(plan, types={**plan.types, **_types(client, plan.raw[-1].index)})
+    _refuse_cut_buckets(client, plan)
+    _refuse_lacking(client, plan)
+    return plan
+
+
+def refuse_moved(client: OpenSearch, plan: Plan) -> None:
+    """Refuse what was read if it may be a mixture: rows or raw days of the plan were made anew meanwhile.
+
+    :raises TransientError: with the days
+    """
+    dataset = plan.question.dataset
+    if not plan.trusted and not plan.raw:
+        return
+    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid").indices
+    uuids = {name: body["settings"]["index"]["uuid"] for name, body in found.items()}
+    moved = [
+        source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid
+    ]
+    for month in plan.months:
+        days = [day for day in plan.trusted if dataset.month_index(day) == month.index]
+        now = _rows_now(client, dataset, month, days) if days else {}
+        moved += [dataset.raw_index(day) for day in days if now.get(day) != plan.trusted[day]]
+    if moved:
+        raise TransientError(
+            f"{', '.join(moved)} or its rows were made anew while they were read, so what was read of them may be "
+            f"incomplete. Ask again."
+        )
+
+
+def _rows_now(client: OpenSearch, dataset: Dataset, month: MonthSource, days: Iterable[date]) -> Mapping[date, DayRows]:
+    from opensearchpy import NotFoundError
+
+    try:
+        return rows_of_days(client, dataset, month.index, month.uuid, days)
+    except NotFoundError:
+        return {}
+
+
+def _types(client: OpenSearch, index: str) -> dict[str, str]:
+    mapping = client.indices.get_mapping(index=index)[index]["mappings"]
+    return dict(field_types(mapping.get("properties", {})))
+
+
+def _refuse_cut_buckets(client: OpenSearch, plan: Plan) -> None:
+    """A row of history cannot be cut where the span begins or ends; raw documents can, where they are still there."""
+    question = plan.question
+    for edge in edges(question, question.start, question.end):
+        if edge.cut is None:
+            continue
+        body = cut_rows_body(plan, edge)
+        for month in plan.months:
+            touched = month.contents.touches(edge.bucket, edge.bucket + 1)
+            if touched and _finds(client, month.index, body):
+                raise Refused(_cut(question, edge.bucket, edge.cut))
+
+
+def _finds(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
+    return bool(decisive.search(client, index, body)["hits"]["total"]["value"])
+
+
+def _cut(question: Question, bucket: int, cut: int) -> str:
+    moments = (bucket, bucket + question.bucket, cut, midnight_in(question, bucket))
+    first, last, at, midnight = (
+        None if ms is None else moment_of(ms).astimezone(question.dataset.zone).isoformat() for ms in moments
+    )
+    cures = f"{first} or {last}" if midnight is None else f"{first}, {midnight} or {last}"
+    return (
+        f"The rows from {first} to {last} cannot be cut at {at}: raw documents of that bucket are gone. Let the span "
+        f"begin or end at {cures}."
+    )
+
+
+def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
+    """Rows that have a metric without all that is asked of it would be merged as if their values did not exist."""
+    question = plan.question
+    rows = rows_of_span(question, question.start, question.end)
+    if not question.leaves or not rows.buckets:
+        return
+    body = lacking_body(plan, rows, question.leaves)
+    for month in plan.months:
+        if not month.contents.touches_any(rows.buckets) or month.meta.get("fingerprints") == [
+            question.dataset.fingerprint
+        ]:
+            continue
+        found = decisive.search(client, month.index, body)["aggregations"]
+        for metric in question.metrics:
+            if days := [bucket["key"] for bucket in found[metric]["days"]["buckets"]]:
+                raise Refused(
+                    f"Rows of {', '.join(days)} in {month.index} lack the {' or the '.join(question.leaves)} of "
+                    f"{metric!r}: they were condensed before the definition asked for it. Condense these days again if "
+                    f"they are still raw, or ask for later days."
+                )

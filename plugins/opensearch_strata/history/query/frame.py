@@ -1,0 +1,114 @@
+"""Cells as pages of a frame. The one place that knows pandas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.history.query.cells import Cell
+from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.sketches.ddsketch import quantiles
+from opensearch_strata.sketches.top_values import unpack as unpack_top
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE_RECORDS = 10_000
+SOURCES = ("raw", "history", "both")
+
+# Groups are few texts many times over; numbers and truth values may be missing, which NumPy cannot say.
+_GROUP_TYPES = {"boolean": "boolean", **dict.fromkeys(("byte", "short", "integer", "long"), "Int64")}
+
+
+def pages(plan: Plan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
+    """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`."""
+    remaining = iter(cells)
+    while page := list(islice(remaining, PAGE_RECORDS)):
+        yield frame_of(plan, page)
+
+
+def joined(plan: Plan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Pages as one frame; without any, an empty one of the same columns."""
+    import pandas as pd
+
+    if not frames:
+        return frame_of(plan, [])
+    for column in frames[0].select_dtypes("category").columns:
+        known = set().union(*(frame[column].cat.categories for frame in frames))
+        if column != "source":
+            categories = pd.Index(sorted(known), dtype="str")
+            frames = [frame.assign(**{column: frame[column].cat.set_categories(categories)}) for frame in frames]
+    whole = pd.concat(frames)
+    whole.attrs = frames[0].attrs
+    return whole
+
+
+def frame_of(plan: Plan, cells: Sequence[Cell]) -> pd.DataFrame:
+    """Cells as a frame."""
+    import pandas as pd
+
+    question = plan.question
+    columns: dict[str, Any] = {}
+    for place, group in enumerate(question.by):
+        columns[group] = _group([cell.groups[place] for cell in cells], plan.types.get(group, "keyword"))
+    for metric in question.metrics:
+        found = [_stats(plan, metric, cell) for cell in cells]
+        for stat in question.stats:
+            values = [stats.get(stat) for stats in found]
+            columns[f"{metric}.{stat}"] = _column(stat, values)
+    columns["source"] = pd.Categorical([cell.source for cell in cells], categories=SOURCES)
+    frame = pd.DataFrame(columns, index=_times(plan, [cell.time for cell in cells]))
+    frame.attrs = {
+        "dataset": question.dataset.name,
+        "units": {metric: unit for metric in question.metrics if (unit := question.dataset.metrics[metric].unit)},
+        "relative_errors": {metric: step / 1000 for metric, step in plan.steps.items()},
+        "notes": list(plan.notes),
+    }
+    return frame
+
+
+def _times(plan: Plan, times: Sequence[int]) -> pd.DatetimeIndex:
+    import numpy as np
+    import pandas as pd
+
+    utc = pd.DatetimeIndex(np.array(times, dtype="datetime64[ms]"), tz="UTC", name="time").as_unit("us")
+    return utc.tz_convert(plan.question.dataset.zone)
+
+
+def _group(values: Sequence[Any], kind: str) -> Any:
+    import pandas as pd
+
+    if dtype := _GROUP_TYPES.get(kind):
+        return pd.array(values, dtype=dtype)
+    known = {value for value in values if value is not None}
+    return pd.Categorical(values, categories=pd.Index(sorted(known), dtype="str"))
+
+
+def _column(stat: str, values: Sequence[Any]) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    if stat == "count":
+        return pd.array(values, dtype="Int64")
+    return pd.Series(values, dtype="object").array if stat == "top" else np.array(values, dtype="float64")
+
+
+def _top(text: str) -> dict[str, Any]:
+    top = unpack_top(text)
+    values = {value: [low, high] for value, low, high in top.listed}
+    return {"values": values, "rest": top.rest, "bound": top.bound}
+
+
+def _stats(plan: Plan, metric: str, cell: Cell) -> dict[str, Any]:
+    """Every statistic of a metric that is asked for; none if the cell lacks the metric."""
+    row = cell.row.get(metric)
+    if row is None:
+        return {}
+    if "top" in row:
+        return {"count": row["count"], "top": _top(row["top"])}
+    stats = {**row, "avg": row["sum"] / row["count"]} if "sum" in row else dict(row)
+    if wanted := plan.question.quantiles:
+        found = quantiles(row["bins"], wanted.values(), plan.steps[metric], row["min"], row["max"])
+        stats |= {stat: found[q] for stat, q in wanted.items()}
+    return stats

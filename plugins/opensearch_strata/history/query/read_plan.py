@@ -1,0 +1,208 @@
+"""Which source answers which part of a question. Pure: decided from what exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+from opensearch_strata.definition.dataset import Dataset, Distribution
+from opensearch_strata.definition.days import day_of
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.query.notes import notes_of
+from opensearch_strata.history.query.question import Question, moment_of
+from opensearch_strata.history.query.sources.carried import DayRows
+from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource, Sources
+from opensearch_strata.history.query.sources.standing import is_foreign, judge
+from opensearch_strata.sketches.ddsketch import VERSION, step_of
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events,
+    or from both if they are different documents.
+
+    :param raw: days to read from raw
+    :param verified: days that are raw, but read from history, for whole buckets
+    :param joined: days among ``raw`` whose rows are read too
+    :param months: history months; rows of the days in ``raw`` that are not joined are left out
+    :param steps: metric -> step of the sketches to merge; empty if no percentile is asked for
+    :param types: field path -> mapping type, of groups
+    :param trusted: rows that stand for a raw day or beside one, as they were found: others must not be read for them
+    :param notes: what whoever asks has to know of the answer, a sentence each
+    """
+
+    question: Question
+    raw: Sequence[RawSource]
+    verified: Sequence[RawSource]
+    months: Sequence[MonthSource]
+    steps: Mapping[str, int]
+    types: Mapping[str, str]
+    joined: Collection[date] = frozenset()
+    trusted: Mapping[date, DayRows] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The dataset as the scripts must see it: the metrics asked for, with sketches of the steps to merge."""
+        metrics = {}
+        for name in self.question.metrics:
+            metrics[name] = self.question.dataset.metrics[name]
+            if name in self.question.dataset.top_values:
+                continue
+            step = self.steps.get(name)
+            distribution = Distribution(relative_error=step / 1000) if step else None
+            stats = [stat for stat in metrics[name].stats if stat in ("count", *self.question.leaves)]
+            metrics[name] = metrics[name].model_copy(update={"distribution": distribution, "stats": stats})
+        return self.question.dataset.model_copy(update={"metrics": metrics})
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Earliest and latest event of all, epoch milliseconds, as far as their buckets reach."""
+        first, last = _ends([*self.raw, *self.verified, *self.months])
+        bucket = self.question.bucket
+        return first // bucket * bucket, last // bucket * bucket + bucket - 1
+
+    @property
+    def excluded(self) -> list[str]:
+        """Transform ids of the days that are read from raw instead of their rows."""
+        return self._ids(source for source in self.raw if source.day not in self.joined)
+
+    @property
+    def cut_from_raw(self) -> list[str]:
+        """Transform ids of the days whose part of a bucket that is cut is read from raw documents."""
+        return [*self.excluded, *self._ids(self.verified)]
+
+    def _ids(self, days: Iterable[RawSource]) -> list[str]:
+        return [self.question.dataset.transform_id(source.day) for source in days]
+
+
+def doubtful_days(sources: Sources) -> list[RawSource]:
+    """Raw days that may be the ones that foreign rows came from, made anew: somebody has to compare them."""
+    days = []
+    for source in sources.raw:
+        rows, mark = sources.rows.get(source.day), sources.marks.get(source.day)
+        if rows and is_foreign(source, rows, mark) and source.contents.documents >= rows.documents:
+            days.append(source)
+    return days
+
+
+def make_plan(question: Question, sources: Sources, contained: Collection[date] = frozenset()) -> Plan:
+    """Decide where each raw day is read from.
+
+    :param contained: the doubtful days, see :func:`doubtful_days`, that hold all that their rows carry
+    :raises Refused: nothing of the span is known, an index that may hold a part of it cannot be read, or its sketches
+        cannot be merged
+    """
+    _refuse_unreadable(question, sources)
+    _refuse_unknown(question, sources)
+    dataset = question.dataset
+    judged = [
+        judge(dataset, source, sources.rows.get(source.day), sources.marks.get(source.day),
+              contained=source.day in contained)
+        for source in sources.raw
+    ]  # fmt: skip
+    months = [month for month in sources.months if month.contents.touches(*question.of_rows)]
+    for month in months:
+        _refuse_foreign(question, month)
+    types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
+    return Plan(
+        question=question,
+        raw=[one.source for one in judged if one.standing in ("raw", "joined") and one.source.contents.documents],
+        verified=[one.source for one in judged if one.standing == "verified"],
+        months=months,
+        steps=_steps(question, months),
+        types=types,
+        joined=frozenset(one.source.day for one in judged if one.standing == "joined"),
+        trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.standing != "raw"},
+        notes=notes_of(question, sources, judged),
+    )
+
+
+def _refuse_unreadable(question: Question, sources: Sources) -> None:
+    """Late events of the span may lie in any raw day from its first one on."""
+    first = day_of(moment_of(question.start), question.dataset.zone)
+    for day, sentence in sources.unreadable:
+        if day >= first:
+            raise Refused(f"{sentence} It may hold events from {first} on.")
+
+
+def _refuse_unknown(question: Question, sources: Sources) -> None:
+    dataset = question.dataset
+    first, last = _ends([*sources.raw, *sources.months])
+    if first > last:
+        raise Refused(
+            f"Nothing is known of {dataset.name!r} yet: there is no event in {dataset.raw.index} nor in "
+            f"{dataset.history.index}."
+        )
+    if not Contents(0, first, last).touches(*question.of_rows):
+        raise Refused(
+            f"Nothing is known of {dataset.name!r} from {_local(question, question.start)} to "
+            f"{_local(question, question.end)}. Its events are from {_local(question, first)} to "
+            f"{_local(question, last)}; {_extent(sources)}."
+        )
+
+
+def _extent(sources: Sources) -> str:
+    raw = [f"{source.day}" for source in sources.raw]
+    months = [f"{source.month:%Y-%m}" for source in sources.months]
+    return " and ".join(
+        f"its {what} are {found[0]} to {found[-1]}" if found else f"it has no {what}"
+        for what, found in (("raw days", raw), ("months of history", months))
+    )
+
+
+def _local(question: Question, ms: int) -> str:
+    moment: datetime = moment_of(ms).astimezone(question.dataset.zone)
+    return moment.isoformat(" ", "minutes")
+
+
+def _refuse_foreign(question: Question, month: MonthSource) -> None:
+    dataset = question.dataset
+    if not month.meta:
+        raise Refused(
+            f"{month.index} was not created by Strata (no _meta.strata), so its rows cannot be read. Move it away, or "
+            f"ask for other months."
+        )
+    for key, wanted in (("dataset", dataset.name), ("bucket", dataset.history.bucket), ("sketch_version", VERSION)):
+        if month.meta.get(key) != wanted:
+            raise Refused(
+                f"{month.index} holds rows of {key} {month.meta.get(key)!r}, the definition of {dataset.name!r} says "
+                f"{wanted!r}; they cannot be read by it. Ask for other months, or undo the change."
+            )
+    for group in (*question.by, *question.where):
+        if group not in month.meta["group_by"]:
+            raise Refused(
+                f"Rows of {month.index} are not grouped by {group!r}: they were condensed before the definition asked "
+                f"for it. Ask for other months, or without it."
+            )
+
+
+def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
+    """Metric -> the coarsest step of its sketches; raw days are condensed at it."""
+    steps = {}
+    for metric in question.metrics if question.quantiles else ():
+        stated = {month.index: _relative_errors(month, metric) for month in months}
+        found = {step_of(error) for errors in stated.values() for error in errors}
+        step = max(found, default=step_of(question.dataset.sketches[metric]))
+        if any(step % other for other in found):
+            listed = "; ".join(f"{index}: {', '.join(map(str, errors))}" for index, errors in stated.items() if errors)
+            raise Refused(
+                f"The sketches of {metric!r} cannot be merged: the largest of their relative errors is no multiple of "
+                f"the others ({listed}). Ask for these months one by one, or for min, max, sum, count and avg."
+            )
+        steps[metric] = step
+    return steps
+
+
+def _relative_errors(month: MonthSource, metric: str) -> list[float]:
+    errors: list[float] = month.meta.get("metrics", {}).get(metric, {}).get("relative_errors", [])
+    return errors
+
+
+def _ends(sources: Sequence[RawSource | MonthSource]) -> tuple[int, int]:
+    """Earliest and latest event; crossed if there is none."""
+    firsts = [source.contents.first for source in sources if source.contents.first is not None]
+    lasts = [source.contents.last for source in sources if source.contents.last is not None]
+    return min(firsts, default=1), max(lasts, default=0)

@@ -1,0 +1,121 @@
+"""Search bodies of a question: pages of buckets from either source, and what must be known beforehand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
+from opensearch_strata.history.query.borders import Edge, RowsOfSpan
+from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.stretches import Stretch
+
+Body = dict[str, Any]
+Side = Literal["raw", "history"]
+Spans = Iterable[tuple[int, int]]
+"""Parts of the time in epoch milliseconds, the ends exclusive."""
+
+TIME = "time"
+"""Source of the composite that holds the time; no group can bear this name, see :class:`Question`."""
+
+
+def page_body(plan: Plan, side: Side, query: Body, stretch: Stretch, after: Body | None, size: int) -> Body:
+    """One page of buckets in the order of time and groups, or a single bucket if nothing is kept apart.
+
+    :param after: key of the last bucket that is known already
+    """
+    metrics = (
+        condense_metric(plan.dataset, finished=False)
+        if side == "raw"
+        else recall_metric(plan.dataset, list(plan.dataset.metrics), plan.dataset.sketches)
+    )
+    aggs = {"metrics": metrics}
+    if sources := _sources(plan, side, stretch):
+        composite: Body = {"size": size, "sources": sources, **({"after": after} if after else {})}
+        aggs = {"page": {"composite": composite, "aggs": aggs}}
+    return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
+
+
+def _sources(plan: Plan, side: Side, stretch: Stretch) -> list[Body]:
+    sources: list[Body] = []
+    if stretch.time is None:
+        histogram: Body = {"field": _time_field(plan, side), "fixed_interval": f"{stretch.unit}ms"}
+        if offset := stretch.origin % stretch.unit:
+            histogram["offset"] = f"{offset}ms"
+        sources.append({TIME: {"date_histogram": histogram}})
+    return [*sources, *({group: {"terms": {"field": group, "missing_bucket": True}}} for group in plan.question.by)]
+
+
+def raw_query(plan: Plan, spans: Spans) -> Body:
+    """Raw documents of parts of the time."""
+    ranges = [_range(plan.question.dataset.raw.timestamp, start, end) for start, end in spans]
+    return {"bool": {"filter": [ranges[0] if len(ranges) == 1 else _any(ranges), *_groups(plan)]}}
+
+
+def rows_query(plan: Plan, rows: RowsOfSpan) -> Body:
+    """Rows of buckets that lie in a span as a whole, and of those that it cuts the rows that count for it."""
+    groups = _groups(plan)
+    clauses = [_clause([_range("@timestamp", *rows.whole), *groups], plan.excluded)] if rows.whole else []
+    clauses += [_clause([*_of_edge(plan, edge), *groups], plan.cut_from_raw) for edge in rows.edges]
+    return clauses[0] if len(clauses) == 1 else _any(clauses)
+
+
+def _of_edge(plan: Plan, edge: Edge) -> list[Body]:
+    first, end = (day and plan.question.dataset.transform_id(day) for day in (edge.since, edge.before))
+    days = {**({"gte": first} if first else {}), **({"lt": end} if end else {})}
+    bucket = _range("@timestamp", edge.bucket, edge.bucket + 1)
+    return [bucket, {"range": {"transform._id": days}}] if days else [bucket]
+
+
+def _clause(filters: list[Body], without: Iterable[str]) -> Body:
+    return {"bool": {"filter": filters, "must_not": _ids(without)}}
+
+
+def cut_rows_body(plan: Plan, edge: Edge) -> Body:
+    """Whether there are rows with a value that is asked for in a bucket that is cut: finds at most one."""
+    valued = _any(_has(metric, "count") for metric in plan.question.metrics)
+    query = {"bool": {"filter": [rows_query(plan, RowsOfSpan(None, [edge])), valued]}}
+    return {"size": 0, "track_total_hits": 1, "query": query}
+
+
+def lacking_body(plan: Plan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:
+    """Days of rows that have a metric but not all that is needed of it, metric by metric."""
+    days = {"days": {"terms": {"field": "transform._id", "size": 3, "order": {"_key": "asc"}}}}
+    aggs = {}
+    for metric in plan.question.metrics:
+        lacking = _any({"bool": {"must_not": _has(metric, leaf)}} for leaf in leaves)
+        aggs[metric] = {"filter": {"bool": {"filter": [_has(metric, "count"), lacking]}}, "aggs": days}
+    return {
+        "size": 0,
+        "track_total_hits": False,
+        "query": rows_query(plan, rows),
+        "aggs": aggs,
+    }
+
+
+def _has(metric: str, leaf: str) -> Body:
+    return {"exists": {"field": f"metrics.{metric}.{leaf}"}}
+
+
+def _any(queries: Iterable[Body]) -> Body:
+    return {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+def _ids(transform_ids: Iterable[str]) -> list[Body]:
+    return [{"terms": {"transform._id": ids}}] if (ids := list(transform_ids)) else []
+
+
+def _range(field: str, start: int, end: int) -> Body:
+    return {"range": {field: {"gte": start, "lt": end, "format": "epoch_millis"}}}
+
+
+def _groups(plan: Plan) -> list[Body]:
+    return [_equals(group, value) for group, value in plan.question.where.items()]
+
+
+def _equals(group: str, value: Any) -> Body:
+    return {"bool": {"must_not": {"exists": {"field": group}}}} if value is None else {"term": {group: value}}
+
+
+def _time_field(plan: Plan, side: Side) -> str:
+    return plan.question.dataset.raw.timestamp if side == "raw" else "@timestamp"

@@ -1,0 +1,110 @@
+"""What history carries of each raw day, month by month: whether the two may stand for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.index_names import day_of_transform
+from opensearch_strata.history.month.marks import rows_version
+from opensearch_strata.history.month.row_ids import RAW_UUID
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+# A month has 31 days; rows under foreign ids, which somebody else wrote, must not crowd them out.
+_MOST_DAYS = 1000
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """The rows of one raw day.
+
+    :param documents: raw documents that they stand for
+    :param number: how many rows there are
+    :param version: see :func:`opensearch_strata.history.month.marks.rows_version`
+    :param sources: UUIDs of the raw indices that they came from; rows of before version 0.2 do not say it
+    :param first: when the first of their buckets begins, epoch milliseconds; None if no row has a time
+    :param last: when the last one begins
+    """
+
+    documents: int
+    number: int
+    version: str
+    sources: frozenset[str] = frozenset()
+    first: int | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class MonthDays:
+    """What one month carries.
+
+    :param documents: raw documents that the rows stand for, by raw day
+    :param rows: more of the days that were asked for
+    """
+
+    documents: Mapping[date, int] = field(default_factory=dict)
+    rows: Mapping[date, DayRows] = field(default_factory=dict)
+
+
+def days_of_month(client: OpenSearch, dataset: Dataset, index: str, uuid: str, *, known: Iterable[date]) -> MonthDays:
+    """The days whose rows are in a month, by one search.
+
+    :param index: the month
+    :param uuid: of the month
+    :param known: days of which the documents are enough, and cost nothing
+    :raises NotFoundError: there is no such month
+    """
+    ids = [dataset.transform_id(day) for day in known]
+    return _days(client, dataset, index, uuid, {"bool": {"must_not": [{"terms": {"transform._id": ids}}]}})
+
+
+def rows_of_days(
+    client: OpenSearch, dataset: Dataset, index: str, uuid: str, days: Iterable[date]
+) -> Mapping[date, DayRows]:
+    """The rows of some days of a month, as they are now.
+
+    :raises NotFoundError: there is no such month
+    """
+    ids = [dataset.transform_id(day) for day in days]
+    return _days(client, dataset, index, uuid, {"terms": {"transform._id": ids}}).rows
+
+
+def _days(client: OpenSearch, dataset: Dataset, index: str, uuid: str, wanted: Mapping[str, Any]) -> MonthDays:
+    days = {"field": "transform._id", "size": _MOST_DAYS}
+    more = {
+        "rows": {"value_count": {"field": "transform._id"}},
+        "versions": {"sum": {"field": "_seq_no"}},
+        "newest": {"max": {"field": "_seq_no"}},
+        "sources": {"terms": {"field": RAW_UUID, "size": 100}},
+        "first": {"min": {"field": "@timestamp"}},
+        "last": {"max": {"field": "@timestamp"}},
+    }
+    # Of a bucket of rows, `doc_count` is the number of raw documents, by their _doc_count.
+    aggs = {"days": {"terms": days}, "wanted": {"filter": wanted, "aggs": {"days": {"terms": days, "aggs": more}}}}
+    found = decisive.search(client, index, {"size": 0, "track_total_hits": False, "aggs": aggs})["aggregations"]
+    documents = {day: b["doc_count"] for b in found["days"]["buckets"] if (day := _day(dataset, b))}
+    rows = {day: _rows(b, uuid) for b in found["wanted"]["days"]["buckets"] if (day := _day(dataset, b))}
+    return MonthDays(documents, rows)
+
+
+def _day(dataset: Dataset, bucket: Mapping[str, Any]) -> date | None:
+    return day_of_transform(dataset.name, bucket["key"])
+
+
+def _rows(bucket: Mapping[str, Any], uuid: str) -> DayRows:
+    first, last = (bucket[end]["value"] for end in ("first", "last"))
+    number, *sequence = (int(bucket[key]["value"] or 0) for key in ("rows", "versions", "newest"))
+    return DayRows(
+        documents=bucket["doc_count"],
+        number=number,
+        version=rows_version(uuid, number, *sequence),
+        sources=frozenset(source["key"] for source in bucket["sources"]["buckets"]),
+        first=None if first is None else int(first),
+        last=None if last is None else int(last),
+    )

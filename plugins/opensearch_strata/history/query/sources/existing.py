@@ -1,0 +1,233 @@
+"""Every raw day and history month of a dataset that exists, and when the events in it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import expand, is_blocked
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import last_of_month
+from opensearch_strata.definition.index_names import IndexTemplate
+from opensearch_strata.history.month.marks import Mark, marks_in
+from opensearch_strata.history.query.sources.carried import DayRows, MonthDays, days_of_month
+from opensearch_strata.history.raw_day.inspection import field_types
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_AT_ONCE = 8  # searches that only look at the ends of an index
+
+_MISSING_SHARDS = "missing shards"  # what OpenSearch says of an index whose primary shards are nowhere
+
+# What `_meta.strata` of a raw day says that a load of ours made, and as long as it loads.
+_MADE_BY, _LOADING = "made_by", "loading"
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in an index.
+
+    :param documents: documents that searches see
+    :param first: earliest event, epoch milliseconds; None if no document has a time
+    :param last: latest one
+    """
+
+    documents: int
+    first: int | None
+    last: int | None
+
+    def touches(self, start: int, end: int) -> bool:
+        """Whether an event may lie in a span. A late one lies in the raw day of its arrival, so names do not tell."""
+        return self.touches_any([(start, end)])
+
+    def touches_any(self, spans: Iterable[tuple[int, int]]) -> bool:
+        """Whether an event may lie in one of several spans."""
+        if self.first is None or self.last is None:
+            return False
+        return any(start < end and self.first < end and self.last >= start for start, end in spans)
+
+
+@dataclass(frozen=True)
+class RawSource:
+    """A raw day that is there.
+
+    :param loaded: whether a load of ours made the index
+    :param loading: whether one is under way
+    """
+
+    index: str
+    day: date
+    uuid: str
+    contents: Contents
+    loaded: bool = False
+    loading: bool = False
+
+
+@dataclass(frozen=True)
+class MonthSource:
+    """A history month.
+
+    :param meta: ``_meta.strata`` of its mapping
+    :param types: field path -> mapping type
+    :param uuid: of the index
+    :param days: what its rows carry of each raw day; None as long as nobody has asked
+    """
+
+    index: str
+    month: date
+    meta: Mapping[str, Any]
+    types: Mapping[str, str]
+    contents: Contents
+    uuid: str = ""
+    days: MonthDays | None = None
+
+
+@dataclass(frozen=True)
+class Sources:
+    """All that there is, oldest first.
+
+    :param unreadable: the last day that an index is about which cannot be read, and why it cannot
+    """
+
+    raw: list[RawSource] = field(default_factory=list)
+    months: list[MonthSource] = field(default_factory=list)
+    unreadable: list[tuple[date, str]] = field(default_factory=list)
+
+    @cached_property
+    def marks(self) -> dict[date, Mark]:
+        """The marks of days whose proof held."""
+        return {day: mark for month in self.months for day, mark in marks_in(month.meta).items()}
+
+    @cached_property
+    def rows(self) -> dict[date, DayRows]:
+        """The rows of each raw day that is there, or of which no proof is noted; in a month that nobody has asked, what
+        was proven of it."""
+        found: dict[date, DayRows] = {}
+        for month in self.months:
+            found |= _proven(month) if month.days is None else month.days.rows
+        return found
+
+
+def _proven(month: MonthSource) -> dict[date, DayRows]:
+    return {
+        day: DayRows(mark.documents, 0, mark.rows_version, frozenset({mark.uuid}))
+        for day, mark in marks_in(month.meta).items()
+    }
+
+
+def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
+    """Every index of a dataset.
+
+    Raw days first: one that is deleted while we look has its rows in history by then.
+    """
+    raw, closed = _raw(client, dataset)
+    months, closed_months = _months(client, dataset)
+    ends = {last_of_month(month): why for month, why in closed_months.items()}
+    return Sources(raw, months, [*closed.items(), *ends.items()])
+
+
+def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int, end: int) -> Sources:
+    """The same, and what the months carry of each raw day: those that a span needs, and those of its raw days.
+
+    :param start: when the first bucket of the span begins, epoch milliseconds
+    :param end: of the span, exclusive
+    """
+    there = {source.day for source in sources.raw}
+    touched = {dataset.month_index(s.day) for s in sources.raw if s.contents.touches(start, end)}
+
+    def ask(month: MonthSource) -> MonthSource:
+        if not (month.index in touched or month.contents.touches(start, end)):
+            return month
+        known = marks_in(month.meta).keys() - there
+        return replace(month, days=days_of_month(client, dataset, month.index, month.uuid, known=known))
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="months") as pool:
+        return replace(sources, months=list(pool.map(ask, sources.months)))
+
+
+def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[date, str]]:
+    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.aliases,*.mappings._meta"
+    names = dataset.raw.names
+    found, closed = _indices(client, names, wanted)
+    for name, body in found.items():
+        for alias in body.get("aliases", {}):
+            if day := names.date_in(alias):
+                closed[day] = f"{alias} is an alias of {name}; raw days are read by their own names only."
+    days = {name: day for name in found if (day := names.date_in(name)) and day not in closed}
+    sources = []
+    for name, contents in _contents(client, days, dataset.raw.timestamp):
+        if isinstance(contents, str):
+            closed[days[name]] = contents
+            continue
+        said = found[name].get("mappings", {}).get("_meta", {}).get("strata", {})
+        uuid = found[name]["settings"]["index"]["uuid"]
+        sources.append(RawSource(name, days[name], uuid, contents, _MADE_BY in said, _LOADING in said))
+    return sorted(sources, key=lambda source: source.day), closed
+
+
+def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str]]:
+    names = dataset.history.names
+    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.mappings"
+    found, closed = _indices(client, names, wanted)
+    months = {name: month for name in found if (month := names.date_in(name)) and month not in closed}
+    sources = []
+    for name, contents in _contents(client, months, "@timestamp"):
+        if isinstance(contents, str):
+            closed[months[name]] = contents
+            continue
+        mappings = found[name].get("mappings", {})
+        types = dict(field_types(mappings.get("properties", {})))
+        meta = mappings.get("_meta", {}).get("strata", {})
+        uuid = found[name]["settings"]["index"]["uuid"]
+        sources.append(MonthSource(name, months[name], meta, types, contents, uuid))
+    return sorted(sources, key=lambda source: source.month), closed
+
+
+def _indices(
+    client: OpenSearch, names: IndexTemplate, wanted: str
+) -> tuple[Mapping[str, Mapping[str, Any]], dict[date, str]]:
+    """The indices, and the days of those that are closed or blocked, with the reason."""
+    found = expand(client, names.expression, wanted)
+    closed = {
+        name: f"{name} is closed, so it cannot be read. Open it and ask again."
+        for name, body in found.indices.items()
+        if body["settings"]["index"].get("verified_before_close") == "true"
+    }
+    unreadable = {**closed, **found.blocked}
+    return found.indices, {day: why for name, why in unreadable.items() if (day := names.date_in(name))}
+
+
+def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[tuple[str, Contents | str]]:
+    """What is in each index, from its ends alone, or why it cannot be read; one that went meanwhile is left out."""
+
+    def look(name: str) -> Contents | str | None:
+        return _contents_of(client, name, timestamp)
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sources") as pool:
+        looked = zip(names, pool.map(look, names), strict=True)
+        return [(name, contents) for name, contents in looked if contents]
+
+
+def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | str | None:
+    from opensearchpy import NotFoundError, TransportError
+
+    ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
+    try:
+        answer = decisive.search(client, index, {"size": 0, "track_total_hits": True, "aggs": ends})
+    except NotFoundError:
+        return None
+    except TransportError as error:
+        if "cluster_block_exception" in str(error.error):
+            return is_blocked(index)
+        if _MISSING_SHARDS not in str(error.info):
+            raise
+        return f"{index} is red, so it cannot be read: a primary shard of it is on no node. Mend it and ask again."
+    first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))
+    as_ms = [None if value is None else int(value) for value in (first, last)]
+    return Contents(answer["hits"]["total"]["value"], *as_ms)

@@ -1,0 +1,88 @@
+"""How the span of a question is walked: in stretches, each of them one search of each source. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from itertools import pairwise
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import day_bounds, day_of, months_between
+from opensearch_strata.history.query.question import Question, milliseconds, moment_of
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the span, in epoch milliseconds.
+
+    :param time: when its one record begins, which may be before ``start``; None: it has a record for each unit
+    :param unit: length of a record
+    :param origin: where some record begins
+    """
+
+    start: int
+    end: int
+    time: int | None = None
+    unit: int = 0
+    origin: int = 0
+
+    @property
+    def units(self) -> int:
+        """Records that a group can have."""
+        return 1 if self.time is not None else self._number(self.end - 1) - self._number(self.start) + 1
+
+    def cut(self, units: int) -> tuple[Stretch, Stretch | None]:
+        """The first units of it, and what is left."""
+        border = self.origin + (self._number(self.start) + units) * self.unit if self.time is None else self.end
+        if border >= self.end:
+            return self, None
+        return replace(self, end=border), replace(self, start=border)
+
+    def _number(self, moment: int) -> int:
+        return (moment - self.origin) // self.unit
+
+
+def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
+    """The span of a question in order, as far as there can be events.
+
+    :param first: when the bucket of the earliest event begins, epoch milliseconds
+    :param last: last millisecond of the bucket of the latest one
+    """
+    dataset, interval = question.dataset, question.interval
+    start, end = max(question.start, first), min(question.end, last + 1)
+    if interval is None:
+        yield Stretch(question.start, question.end, time=question.start)
+    elif interval.length is None:
+        yield from _between(dataset, start, end, _months(dataset, start, end))
+    elif interval.length == dataset.history.bucket_length != _DAY:
+        yield Stretch(start, end, unit=question.bucket)  # named by where buckets begin, whatever the zone
+    else:
+        unit = interval.length // timedelta(milliseconds=1)
+        for day in _between(dataset, start, end, _days(dataset, start, end)):
+            # Parts of a day are counted in elapsed time from local midnight.
+            yield day if interval.length == _DAY else replace(day, time=None, unit=unit, origin=day.time or 0)
+
+
+def _between(dataset: Dataset, start: int, end: int, begins: Iterable[date]) -> Iterator[Stretch]:
+    """Stretches from one local midnight to the next that is given, within a span."""
+    midnights = (milliseconds(day_bounds(day, dataset.zone)[0]) for day in begins)
+    for midnight, following in pairwise(midnights):
+        if max(midnight, start) < min(following, end):  # a zone that crosses the date line leaves a day out
+            yield Stretch(max(midnight, start), min(following, end), time=midnight)
+
+
+def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:
+    """The days that a span touches, and the one after them."""
+    day, last = (day_of(moment_of(ms), dataset.zone) for ms in (start, end - 1))
+    while day <= last + _DAY:
+        yield day
+        day += _DAY
+
+
+def _months(dataset: Dataset, start: int, end: int) -> list[date]:
+    """First days of the months that a span touches, and of the one after them."""
+    first, last = (day_of(moment_of(ms), dataset.zone) for ms in (start, end - 1))
+    return months_between(first, last.replace(day=1) + timedelta(days=32))

@@ -1,0 +1,4 @@
+"""One raw day as it is: which index, how many documents, what of them no search sees, and who holds it.
+
+Reads and blocks a raw day; never writes documents, and knows no rows.
+"""

@@ -1,1 +1,0 @@
-"""One answer from two sources: raw days and their history."""

@@ -1,0 +1,162 @@
+"""What reading a raw day and its rows side by side gives: counts of what differs, and totals of the raw side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.buckets.partials import merged_metric
+from opensearch_strata.history.verify.ruler import Ruler
+
+Values = Sequence[Any]
+
+
+@dataclass
+class Found:
+    """Cases of one kind: how many, and the earliest in words.
+
+    :param first: time and sentence
+    """
+
+    count: int = 0
+    first: tuple[float, str] | None = None
+
+    def add(self, time: int | None, sentence: str) -> None:
+        """One more."""
+        case = (float("inf") if time is None else float(time), sentence)
+        self.count += 1
+        self.first = case if self.first is None else min(self.first, case)
+
+    def join(self, other: Found) -> None:
+        """All of another."""
+        self.count += other.count
+        if other.first is not None:
+            self.first = other.first if self.first is None else min(self.first, other.first)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The earliest, if there is any."""
+        return (self.first[1],) if self.first else ()
+
+
+@dataclass
+class Measured:
+    """Totals of one metric of the raw day, by the server's own aggregations.
+
+    :param exact: by the script: the sum of values rounded to their decimals
+    """
+
+    count: int = 0
+    low: float = float("inf")
+    high: float = float("-inf")
+    sum: float = 0.0
+    exact: float = 0.0
+
+    def add(self, server: Mapping[str, Any]) -> None:
+        """A bucket."""
+        if server["count"]:
+            self.count += server["count"]
+            self.low = min(self.low, float(server["min"]))
+            self.high = max(self.high, float(server["max"]))
+            self.sum += float(server["sum"])
+
+    def join(self, other: Measured) -> None:
+        """Another part of the day."""
+        self.count += other.count
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.sum += other.sum
+        self.exact += other.exact
+
+
+@dataclass
+class Comparison:
+    """A part of a day, or all of it.
+
+    :param documents: raw documents of the buckets
+    :param rows: rows that a bucket has
+    :param carried: raw documents that those rows say they stand for
+    :param null_rows: rows of documents without a group value or a time
+    :param missing: buckets without a row
+    :param differing: rows that are not what their bucket says
+    :param unreadable: rows that do not say how many documents they stand for, or whose distribution is damaged
+    """
+
+    documents: int = 0
+    rows: int = 0
+    carried: int = 0
+    null_rows: int = 0
+    missing: Found = field(default_factory=Found)
+    differing: Found = field(default_factory=Found)
+    unreadable: Found = field(default_factory=Found)
+    metrics: dict[str, Measured] = field(default_factory=dict)
+
+    @classmethod
+    def of_page(
+        cls,
+        dataset: Dataset,
+        ruler: Ruler,
+        buckets: Mapping[str, Mapping[str, Any]],
+        rows: Mapping[str, Values],
+        doc_counts: Mapping[tuple[Any, ...], int],
+    ) -> Comparison:
+        """A page of buckets against its rows.
+
+        :param buckets: by the id that its row must have
+        :param rows: values of those rows that are there, by id
+        :param doc_counts: documents that aggregations count, by keys
+        """
+        page = cls(metrics={name: Measured() for name in dataset.metrics if name not in dataset.top_values})
+        for identity, bucket in buckets.items():
+            page._measure(dataset, ruler, bucket)
+            keys = ruler.keys_of(bucket["key"])
+            row = rows.get(identity)
+            if row is None:
+                page.missing.add(keys[-1], ruler.where(keys))
+            else:
+                page._compare(ruler, keys, bucket, row, doc_counts.get(tuple(keys)))
+        return page
+
+    def _measure(self, dataset: Dataset, ruler: Ruler, bucket: Mapping[str, Any]) -> None:
+        self.documents += bucket["doc_count"]
+        states = [state for state in bucket["metrics"]["value"] if state is not None]
+        for name, measured in self.metrics.items():
+            measured.add(bucket[f"server {name}"])
+        for place, name in enumerate(ruler.names):
+            decimals = dataset.decimals(name)
+            if decimals is not None and name in self.metrics:
+                sums = merged_metric(states, place)[0]
+                self.metrics[name].exact += (float(sums[0]) + float(sums[1])) / 10.0**decimals
+
+    def _compare(
+        self, ruler: Ruler, keys: list[Any], bucket: Mapping[str, Any], row: Values, doc_count: int | None
+    ) -> None:
+        self.rows += 1
+        self.carried += ruler.documents_of(row) or 0
+        self.null_rows += None in keys
+        try:
+            difference = ruler.difference(bucket, row, doc_count)
+        except ValueError as error:
+            self.unreadable.add(keys[-1], f"{ruler.where(keys)}: {error}")
+            return
+        if ruler.documents_of(row) is None:
+            self.unreadable.add(keys[-1], f"{ruler.where(keys)}: it does not say how many documents it stands for")
+        elif difference:
+            self.differing.add(keys[-1], f"{ruler.where(keys)}: {difference}")
+
+    @classmethod
+    def joined(cls, parts: Iterable[Comparison]) -> Comparison:
+        """All parts of a day as one."""
+        whole = cls()
+        for part in parts:
+            whole.documents += part.documents
+            whole.rows += part.rows
+            whole.carried += part.carried
+            whole.null_rows += part.null_rows
+            whole.missing.join(part.missing)
+            whole.differing.join(part.differing)
+            whole.unreadable.join(part.unreadable)
+            for name, measured in part.metrics.items():
+                whole.metrics.setdefault(name, Measured()).join(measured)
+        return whole

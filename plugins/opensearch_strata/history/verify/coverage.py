@@ -1,0 +1,183 @@
+"""Which days are raw, which are history, and whether the two agree. Counts only; the proof is verify's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import expand, past_blocked
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.index_names import day_of_transform
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.judging import explain
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
+
+_STATE = "*.settings.index.uuid,*.settings.index.verified_before_close"
+
+_LONGEST = 3000  # characters of names in one request: servers take 4 KiB in its first line
+
+
+@dataclass(frozen=True)
+class DayCoverage:
+    """One day of a dataset.
+
+    :param raw_documents: None if there is no raw day
+    :param raw_bytes: store size of its primary shards
+    :param rows: rows of history
+    :param carried: raw documents that the rows stand for
+    :param history_bytes: the rows' share, by number, of their month's primary shards
+    :param problem: why the raw day, or the month of its rows, cannot be read, empty if both can
+    """
+
+    day: date
+    raw_documents: int | None = None
+    raw_bytes: int = 0
+    rows: int = 0
+    carried: int = 0
+    history_bytes: int = 0
+    problem: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where the day is; ``differs`` if raw and rows count different documents."""
+        if self.problem:
+            return "unreadable"
+        if self.raw_documents is None:
+            return "history"
+        if not self.rows:
+            return "raw"
+        return "raw and history" if self.raw_documents == self.carried else "differs"
+
+
+def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
+    """Every day that is raw or history, oldest first.
+
+    Only what bears the name of a raw day is asked for its documents: what else matches the pattern (a rollup, a backup)
+    may not answer such a search, and a raw day that is closed or red is told and hides no other.
+    """
+    raw = _raw_days(client, dataset)
+    rows, unreadable = _history_days(client, dataset)
+    days = []
+    for day in sorted(raw.keys() | rows.keys()):
+        count = raw.get(day, _RawCount(None))
+        carried = rows.get(day, (0, 0, 0))
+        problem = count.problem or unreadable.get(dataset.month_index(day), "")
+        days.append(DayCoverage(day, count.documents, count.size, *carried, problem=problem))
+    return days
+
+
+@dataclass(frozen=True)
+class _RawCount:
+    documents: int | None
+    size: int = 0
+    problem: str = ""
+
+
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
+    names = dataset.raw.names
+    found_there = expand(client, names.expression, _STATE)
+    there = found_there.indices
+    closed = {name for name, body in there.items() if _is_closed(body)}
+    dated = {name: day for name in sorted([*there, *found_there.blocked]) if (day := names.date_in(name))}
+    sizes = _sizes(client, names.expression)
+    documents: dict[str, int | str] = {}
+    for batch in _batches([name for name in dated if name in there and name not in closed]):
+        documents |= _documents(client, batch)
+    days = {}
+    for name, day in dated.items():
+        found = documents.get(name, found_there.blocked.get(name, f"{name} is closed."))
+        size = sizes.get(name, 0)
+        days[day] = _RawCount(None, size, found) if isinstance(found, str) else _RawCount(found, size)
+    return days
+
+
+def _batches(names: list[str]) -> Iterator[list[str]]:
+    """Names that go into one request together."""
+    batch: list[str] = []
+    for name in names:
+        if batch and len(",".join([*batch, name])) > _LONGEST:
+            yield batch
+            batch = []
+        batch.append(name)
+    if batch:
+        yield batch
+
+
+def _documents(client: OpenSearch, indices: list[str]) -> dict[str, int | str]:
+    """Index name -> documents as searches count them (statistics count nested objects too), or why none answers."""
+    from opensearchpy import OpenSearchException
+
+    by_index = {"field": "_index"}
+    aggs = {"indices": {"terms": {**by_index, "size": 10_000}, "aggs": {"documents": {"value_count": by_index}}}}
+    expression = ",".join(indices)
+    try:
+        # A shard that nobody searches is not refreshed by itself.
+        decisive.refresh(client, expression)
+        answer = decisive.search(client, expression, {"size": 0, "aggs": aggs})
+    except (StrataError, OpenSearchException) as error:
+        if len(indices) == 1:
+            return {indices[0]: explain(error)}
+        return {name: found for one in indices for name, found in _documents(client, [one]).items()}
+    found = answer["aggregations"]["indices"]["buckets"] if "aggregations" in answer else []
+    return {**dict.fromkeys(indices, 0), **{bucket["key"]: bucket["documents"]["value"] for bucket in found}}
+
+
+def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
+    """Index name -> bytes of its primary shards."""
+    params = {"expand_wildcards": "open,hidden"}
+    ask = partial(client.indices.stats, metric="store", params=params)
+    found = past_blocked(lambda names: ask(index=names)["indices"], expression).indices
+    return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in found.items()}
+
+
+def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tuple[int, int, int]], Mapping[str, str]]:
+    """Day -> (rows, documents they carry, their bytes), and month index -> why nobody can read its rows."""
+    from opensearchpy import OpenSearchException
+
+    expression = dataset.history.names.expression
+    found = expand(client, expression, _STATE)
+    closed = {
+        name: f"{name} is closed, so its rows cannot be read. Open it."
+        for name in found.indices
+        if _is_closed(found.indices[name])
+    }
+    unreadable = {**closed, **found.blocked}
+    days: dict[date, tuple[int, int, int]] = {}
+    for index, size in _sizes(client, expression).items():
+        if dataset.history.names.date_in(index) is None or index in unreadable:
+            continue
+        try:
+            decisive.refresh(client, index)
+            buckets = _transforms(client, index)
+        except (StrataError, OpenSearchException) as error:
+            unreadable[index] = explain(error)
+            continue
+        total = sum(bucket["rows"]["value"] for bucket in buckets)
+        for bucket in buckets:
+            if day := day_of_transform(dataset.name, bucket["key"]):
+                rows = bucket["rows"]["value"]
+                days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
+    return days, unreadable
+
+
+def _is_closed(body: Mapping[str, Any]) -> bool:
+    return bool(body["settings"]["index"].get("verified_before_close") == "true")
+
+
+def _transforms(client: OpenSearch, index: str) -> list[dict[str, Any]]:
+    """One bucket per day of a month; its own doc_count would count raw documents, because of ``_doc_count``."""
+    aggs = {
+        "documents": {"sum": {"field": "transform._doc_count"}},
+        "rows": {"value_count": {"field": "transform._id"}},
+    }
+    body = {"size": 0, "aggs": {"days": {"terms": {"field": "transform._id", "size": 62}, "aggs": aggs}}}
+    buckets: list[dict[str, Any]] = decisive.search(client, index, body)["aggregations"]["days"]["buckets"]
+    return buckets

@@ -1,0 +1,58 @@
+"""Verify a day, and mend its rows once if they differ."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from opensearch_strata.definition.dataset import Dataset, EngineName
+from opensearch_strata.errors import Refused
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.contained import persons_word
+from opensearch_strata.history.condense.engines.base import OnDocuments
+from opensearch_strata.history.month.marks import remember
+from opensearch_strata.history.raw_day.hold import release_dead
+from opensearch_strata.history.verify.verify import Proof, verify
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+def prove(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    *,
+    engine: EngineName | None = None,
+    on_documents: OnDocuments = lambda _: None,
+) -> Proof:
+    """The proof of a day, after mending what can be mended. The last proof is returned, whatever it says.
+
+    Late documents are condensed on top of the rows; so is a day whose rows are wrong: each is overwritten under its own
+    id, and what the raw day does not give is deleted in the end. Rows of another raw index that holds the same are made
+    this one's. A day that is verified is marked as such, for readers.
+
+    :raises Refused: the rows carry more documents than the raw day holds, or it cannot be condensed
+    """
+    proof = verify(client, dataset, day)
+    if proof.raw:
+        release_dead(client, proof.raw)
+        if proof.state == "differs" or (proof.state == "verified" and proof.carried.sources - {proof.raw.uuid}):
+            proof = _mended(client, dataset, proof, engine, on_documents)
+    if proof.state == "verified" and proof.raw:
+        remember(client, dataset, proof.raw, proof.carried.rows_version)
+    return proof
+
+
+def _mended(
+    client: OpenSearch, dataset: Dataset, proof: Proof, engine: EngineName | None, on_documents: OnDocuments
+) -> Proof:
+    raw = proof.raw
+    if raw and raw.documents < proof.genuine_documents:
+        raise Refused(
+            f"{raw.index} holds {raw.documents} documents, but its {proof.rows} rows carry "
+            f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day. Or, if what is "
+            f"left is the truth, {persons_word(dataset, proof.day)}."
+        )
+    condense(client, dataset, proof.day, engine=engine, on_documents=on_documents)
+    return verify(client, dataset, proof.day)

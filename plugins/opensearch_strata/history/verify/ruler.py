@@ -1,0 +1,224 @@
+"""A bucket of raw documents against the row that stands for it. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import moment
+from opensearch_strata.history.buckets.partials import State, bins_of_sketches, merged_metric, numbers_and_words
+from opensearch_strata.history.month.row_ids import RAW_UUID
+from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches.ddsketch import unpack
+from opensearch_strata.sketches.top_values import Counts, Top
+
+# Types whose doc values hold each value of a document once.
+_SETS = frozenset({"keyword", "ip"})
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A metric that measures.
+
+    :param leaves: statistic -> its place among the values of a row
+    :param place: among the metrics that the script was asked for; None: it was not
+    :param decimals: that its values are rounded to
+    """
+
+    name: str
+    leaves: Mapping[str, int]
+    place: int | None
+    decimals: int | None
+
+    @property
+    def factor(self) -> float:
+        return 10.0 ** (self.decimals or 0)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A metric whose values are counted.
+
+    :param as_sets: a document holds each of its values once, so the server's own count must be equal
+    """
+
+    name: str
+    count: int
+    top: int
+    place: int
+    limit: int
+    as_sets: bool
+
+
+class Ruler:
+    """What a row must say of a bucket.
+
+    :param types: mapping types of the raw day
+    """
+
+    def __init__(self, dataset: Dataset, types: Mapping[str, str], raw_uuid: str) -> None:
+        self._groups = dataset.history.group_by
+        self._raw_uuid = raw_uuid
+        numbers, words = numbers_and_words(dataset, list(dataset.metrics))
+        scripted = [n for n in numbers if n in dataset.sketches or dataset.decimals(n) is not None]
+        self.names = [*scripted, *words]
+        """Metrics of which only the script knows something."""
+        self.fields = [*self._groups, "@timestamp", "transform._doc_count", RAW_UUID]
+        """Fields of a row, in the order of its values."""
+        self._keys = len(self._groups) + 1
+        self._numbers = []
+        for name in numbers:
+            leaves = [*dataset.metrics[name].stats, *(["sketch"] if name in dataset.sketches else [])]
+            at = {leaf: len(self.fields) + place for place, leaf in enumerate(leaves)}
+            self.fields += [f"metrics.{name}.{leaf}" for leaf in leaves]
+            place = scripted.index(name) if name in scripted else None
+            self._numbers.append(_Number(name, at, place, dataset.decimals(name)))
+        self._words = []
+        for place, name in enumerate(words):
+            at_count = len(self.fields)
+            self.fields += [f"metrics.{name}.count", f"metrics.{name}.top"]
+            as_sets = types.get(dataset.metrics[name].field) in _SETS
+            self._words.append(_Words(name, at_count, at_count + 1, place, dataset.top_values[name], as_sets))
+
+    def keys_of(self, key: Mapping[str, Any]) -> list[Any]:
+        """Keys of a composite bucket: groups, then the time."""
+        return [*(key[group] for group in self._groups), key["@timestamp"]]
+
+    def documents_of(self, row: Sequence[Any]) -> int | None:
+        """Documents that a row stands for."""
+        found: int | None = row[self._keys]
+        return found
+
+    def difference(self, bucket: Mapping[str, Any], row: Sequence[Any], doc_count: int | None) -> str | None:
+        """The first thing in which a row differs from a bucket, in words; None if there is none.
+
+        :param row: its values, see :attr:`fields`
+        :param doc_count: documents that aggregations count for it
+        :raises ValueError: a value of the row cannot be read
+        """
+        if (keys := list(row[: self._keys])) != (wanted := self.keys_of(bucket["key"])):
+            return f"the row names {self.where(keys)}, its id {self.where(wanted)}"
+        count = bucket["doc_count"]
+        if (carried := self.documents_of(row)) != count:
+            return _told("documents", count, carried)
+        if doc_count != count:
+            return _told("documents by _doc_count", count, doc_count)
+        if (source := row[self._keys + 1]) is not None and source != self._raw_uuid:
+            return f"the row came from another raw index of this name ({source})"
+        states = [state for state in bucket["metrics"]["value"] if state is not None]
+        for number in self._numbers:
+            if found := _number_differs(number, bucket[f"server {number.name}"], states, row):
+                return f"{number.name} {found}"
+        for words in self._words:
+            if found := _words_differ(words, bucket[f"server {words.name}"]["value"], states, row):
+                return f"{words.name} {found}"
+        return None
+
+    def where(self, keys: Sequence[Any]) -> str:
+        """Group and hour in words."""
+        groups = (
+            f"no {field}" if key is None else f"{field} {key!r}" for field, key in zip(self._groups, keys, strict=False)
+        )
+        return f"{', '.join(groups)}, {moment(keys[-1])}"
+
+
+def rounded(value: float, decimals: int | None) -> float:
+    """A value as the scripts round it."""
+    return value if decimals is None else round(value * 10.0**decimals) / 10.0**decimals
+
+
+def same(one: float, other: float, slack: float) -> bool:
+    """Equal within 1e-9, relative to the sum, or within what rounding and cancelling values may leave.
+
+    Of what is too large for a number, nothing can be said.
+    """
+    if not (math.isfinite(one) and math.isfinite(other)):
+        return not math.isfinite(one) and not math.isfinite(other)
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=slack)
+
+
+def _number_differs(
+    number: _Number, server: Mapping[str, Any], states: Sequence[State], row: Sequence[Any]
+) -> str | None:
+    leaves, decimals = number.leaves, number.decimals
+    count = server["count"]
+    if row[leaves["count"]] != (count or None):
+        return _told("count", count, row[leaves["count"]] or 0)
+    if not count:
+        return next((_told(leaf, None, row[at]) for leaf, at in leaves.items() if row[at] is not None), None)
+    low, high = float(server["min"]), float(server["max"])
+    for stat, value in (("min", low), ("max", high)):
+        if stat in leaves:
+            found = row[leaves[stat]]
+            if found is None or rounded(value, decimals) != rounded(found, decimals):
+                return _told(stat, value, found)
+    sums, scripted, sketches = ([0.0, 0.0], 0, []) if number.place is None else merged_metric(states, number.place)
+    if number.place is not None and scripted != count:
+        return _told("count by the script", count, scripted)
+    if "sum" in leaves:
+        found, largest = row[leaves["sum"]], max(abs(low), abs(high))
+        slack = 1e-9 * largest + (0.0 if decimals is None else count * 0.5 / number.factor)
+        if found is None or not same(float(server["sum"]), found, slack):
+            return _told("sum", server["sum"], found)
+        exact = (float(sums[0]) + float(sums[1])) / number.factor
+        if decimals is not None and not same(exact, found, 0.0):
+            return _told("sum of rounded values", exact, found)
+        if "avg" in leaves:
+            average = row[leaves["avg"]]
+            # An average below the smallest normal number keeps few digits of its own.
+            if average is None or not same(average * count, found, 1e-9 * largest + count * math.ulp(0.0)):
+                return _told("avg", found / count, average)
+    return _sketch_differs(sketches, row[leaves["sketch"]]) if "sketch" in leaves else None
+
+
+def _sketch_differs(sketches: Sequence[Any], text: str | None) -> str | None:
+    if len(sketches) == 1 and sketches[0] == text:  # by far the commonest: one shard, one slice
+        return None
+    if text is None:
+        return "has no sketch in its row"
+    bins, found = bins_of_sketches(sketches), unpack(text)[0]
+    if bins == found:
+        return None
+    differing = sum(1 for index in bins.keys() | found.keys() if bins.get(index) != found.get(index))
+    return f"differs in {differing} bins of its sketch"
+
+
+def _words_differ(words: _Words, server: float, states: Sequence[State], row: Sequence[Any]) -> str | None:
+    counts = Counts.of_states([state[3][words.place] for state in states])
+    if row[words.count] != (counts.count or None):
+        return _told("count", counts.count, row[words.count] or 0)
+    if (server != counts.count) if words.as_sets else (server < counts.count):
+        return _told("count by the script", server, counts.count)
+    text = row[words.top]
+    if not counts.count or text == top_values.pack(counts.top(words.limit)):
+        return None if counts.count or text is None else "has values in its row, and none in the raw day"
+    if text is None:
+        return "has no values in its row"
+    if wrong := _disagree(counts, top_values.unpack(text)):
+        return f"has another number of {wrong!r} in its row"
+    return None
+
+
+def _disagree(counts: Counts, row: Top) -> str | None:
+    """The first value of whose occurrences a row and a bucket say what cannot both be true.
+
+    Where a bucket has more values than are counted at once, two passes may say other bounds of the same.
+    """
+    ours = {value: (low, high) for value, low, high in counts.top().listed}
+    theirs = {value: (low, high) for value, low, high in row.listed}
+    for value in sorted(ours.keys() | theirs.keys()):
+        low, high = ours.get(value, (0, counts.bound))
+        least, most = theirs.get(value, (0, row.bound))
+        if high < least or most < low or (not counts.bound and value in theirs and (low, high) != (least, most)):
+            return value
+    return None if row.count == counts.count else "all values"
+
+
+def _told(what: str, raw: Any, row: Any) -> str:
+    def shown(value: Any) -> str:
+        return "none" if value is None else f"{value:.12g}" if isinstance(value, int | float) else str(value)
+
+    return f"{what}: {shown(raw)} in the raw day, {shown(row)} in the row"

@@ -1,0 +1,326 @@
+"""The proof that a day's rows carry every raw document, row by row, from numbers read back from the server.
+
+A raw day is walked in slices of its time. Each page of its buckets is told twice, by the server's own aggregations and
+by the script, and compared with the very rows that must stand for them. So the proof is one of every group and hour,
+and no search ever looks at a whole day for a page of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import TransientError
+from opensearch_strata.history.buckets.aggregation import proof_body, recall_body, stored_rows_body, words_body
+from opensearch_strata.history.buckets.pages import PATIENTLY, Page, Pages, each_page
+from opensearch_strata.history.buckets.partials import State, counts_of_states, merged_of_states, numbers_and_words
+from opensearch_strata.history.buckets.scripts import row_values
+from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_any_value
+from opensearch_strata.history.month.row_ids import row_id
+from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carried, is_stray, of_day, stream_rows
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.comparison import Comparison, Measured
+from opensearch_strata.history.verify.ruler import Ruler, rounded, same
+from opensearch_strata.sketches.top_values import NO_TERMS, Counts, contradictions, occurrences
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_READS = 5
+
+Verdict = Literal["verified", "differs", "held", "missing", "empty"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the proof.
+
+    :param named: the first of what it is about, in words
+    """
+
+    name: str
+    raw: Any
+    history: Any
+    holds: bool
+    named: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All lines of a day's proof; ``missing`` and ``empty`` are states of their own, never verified.
+
+    ``held`` is a day whose rows say all that searches see of it, and of whose documents something is not seen.
+
+    :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
+    :param carried: what its rows carry and their version, as they were read
+    :param rows: rows that carry it
+    :param null_rows: rows of documents without a group value or a time, counted like all others
+    :param genuine_documents: documents carried by rows that bear a transform's ids
+    """
+
+    index: str
+    day: date
+    state: Verdict
+    raw: RawDay | None
+    checks: list[Check] = field(default_factory=list)
+    rows: int = 0
+    null_rows: int = 0
+    genuine_documents: int = 0
+    carried: Carried = NOTHING
+
+    @property
+    def failed(self) -> list[Check]:
+        """The lines that do not hold."""
+        return [check for check in self.checks if not check.holds]
+
+    @property
+    def named(self) -> list[str]:
+        """The first of each line that does not hold, in words."""
+        return [f"{check.name}: {named}" for check in self.failed for named in check.named]
+
+    @property
+    def told(self) -> list[str]:
+        """What keeps a ``held`` day, a phrase each."""
+        return [named for check in self.failed for named in check.named]
+
+    @property
+    def mendable(self) -> bool:
+        """True for rows that differ from a raw day which holds all that they carry: condensing cures it."""
+        return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Rows of a day beside those that stand for its documents.
+
+    :param strays: those whose id is not the one of their keys
+    :param genuine_documents: documents that all rows with their own ids carry
+    """
+
+    rows: int
+    strays: int
+    genuine_documents: int
+    first: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """All that was read of a day and its rows.
+
+    :param there: what the rows carry by the server's own sums
+    :param metrics: what readers get of the rows, merged by the server, see :func:`merged_of_states`
+    :param counts: the same of metrics with top values
+    :param terms: the server's own counts of the values of those metrics in the raw day
+    :param unreadable: readers get no answer from these rows
+    :param unseen: what documents hold and no search sees
+    """
+
+    there: Carried
+    compared: Comparison
+    extra: Extra
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    counts: dict[str, Counts] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
+    unreadable: bool = False
+    unseen: Sequence[Unseen] = ()
+
+
+def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
+    """Compare a raw day with its rows, row by row. Changes nothing.
+
+    :raises TransientError: documents or rows came or went while they were read; nothing can be said yet
+    :raises Refused: see :func:`inspect_raw_day`
+    """
+    raw = inspect_raw_day(client, dataset, day)
+    index = dataset.raw_index(day)
+    there = carried(client, dataset, day)
+    if raw is None or raw.documents == 0:
+        state: Verdict = "missing" if raw is None else "empty"
+        return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents, carried=there)
+    if not there.rows:
+        return Proof(index, day, "differs", raw, [Check("documents", raw.documents, 0, holds=False)], carried=there)
+    for _ in range(_READS):
+        read = _read(client, dataset, raw, there)
+        _require_unchanged(client, raw)
+        before, there = there, carried(client, dataset, day)
+        if there == before:
+            break
+    else:
+        raise TransientError(
+            f"The rows of {index} were written while they were read, {_READS} times; verify it again when the other "
+            f"run is done."
+        )
+    rows = compare(dataset, raw, read)
+    sight = see(dataset, raw, read)
+    checks = [*rows, *sight]
+    state = "differs" if not _all_hold(rows) else "verified" if _all_hold(sight) else "held"
+    return Proof(
+        index, day, state, raw, checks, there.rows, read.compared.null_rows, read.extra.genuine_documents, there
+    )
+
+
+def _all_hold(checks: list[Check]) -> bool:
+    return all(check.holds for check in checks)
+
+
+def _require_unchanged(client: OpenSearch, raw: RawDay) -> None:
+    from opensearchpy import NotFoundError
+
+    try:
+        now = decisive.primaries(client, raw.index)
+    except NotFoundError:
+        raise TransientError(f"{raw.index} was deleted while it was read; verify it again.") from None
+    if (now.uuid, now.sequence) != (raw.uuid, raw.sequence):
+        raise TransientError(
+            f"{raw.index} changed while it was read (it had {raw.documents} documents before); verify it again."
+        )
+
+
+def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> Read:
+    """Walk through a raw day and its rows side by side."""
+    from opensearchpy import RequestError
+
+    ruler = Ruler(dataset, raw.types, raw.uuid)
+    names = list(dataset.metrics)
+
+    def work(page: Page) -> tuple[Comparison, list[State | None] | None]:
+        states: list[State | None] | None = []
+        if page.first:
+            try:
+                states = _recall(client, dataset, raw, page)
+            except RequestError:  # a sketch that is none: written by somebody else, or damaged
+                states = None
+        return _compare(client, dataset, ruler, raw, page), states
+
+    parts = each_page(Pages(client, dataset, raw, partial(proof_body, dataset, ruler.names)), work)
+    compared = Comparison.joined(part for part, _ in parts)
+    states = [state for _, some in parts for state in some or []]
+    extra = _extra(client, dataset, raw.day, there, compared)
+    terms = _terms(client, dataset, raw) if dataset.top_values else {}
+    lost = unseen(client, raw)
+    numbers, _ = numbers_and_words(dataset, names)
+    try:
+        if any(some is None for _, some in parts):
+            raise ValueError("rows that the server cannot read")
+        metrics = merged_of_states(dataset, numbers, states, finite=False)
+        counts = counts_of_states(dataset, names, states)
+    except ValueError:
+        return Read(there, compared, extra, terms=terms, unreadable=True, unseen=lost)
+    return Read(there, compared, extra, metrics, counts, terms, unseen=lost)
+
+
+def _terms(client: OpenSearch, dataset: Dataset, raw: RawDay) -> dict[str, Any]:
+    found: dict[str, Any] = PATIENTLY(decisive.search, client, raw.index, words_body(dataset))["aggregations"]
+    return found
+
+
+def _recall(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page) -> list[State | None]:
+    """All rows of a slice merged into one by the server, as readers get them."""
+    query = {"bool": {"filter": [of_day(dataset, raw.day), page.part.query("@timestamp")]}}
+    answer = PATIENTLY(decisive.search, client, dataset.month_index(raw.day), recall_body(dataset, query))
+    states: list[State | None] = answer["aggregations"]["totals"]["value"]
+    return states
+
+
+def _compare(client: OpenSearch, dataset: Dataset, ruler: Ruler, raw: RawDay, page: Page) -> Comparison:
+    """The buckets of a page against their rows."""
+    transform = dataset.transform_id(raw.day)
+    buckets = {row_id(transform, ruler.keys_of(bucket["key"])): bucket for bucket in page.buckets}
+    if not buckets:
+        return Comparison()
+    body = stored_rows_body(dataset, list(buckets), of_day(dataset, raw.day), row_values(ruler.fields))
+    kept = {"filter_path": "timed_out,_shards,hits.hits._id,hits.hits.fields,aggregations.rows.buckets"}
+    answer = PATIENTLY(decisive.search, client, dataset.month_index(raw.day), body, **kept)
+    rows = {hit["_id"]: hit["fields"]["row"] for hit in answer.get("hits", {}).get("hits", [])}
+    found = answer.get("aggregations", {}).get("rows", {}).get("buckets", [])
+    doc_counts = {tuple(ruler.keys_of(bucket["key"])): bucket["doc_count"] for bucket in found}
+    compared = Comparison.of_page(dataset, ruler, buckets, rows, doc_counts)
+    if len(buckets) < len(page.buckets):  # two groups that Index Management cannot tell apart
+        compared.missing.add(None, "groups whose rows have one id")
+        compared.missing.count += len(page.buckets) - len(buckets) - 1
+    return compared
+
+
+def _extra(client: OpenSearch, dataset: Dataset, day: date, there: Carried, compared: Comparison) -> Extra:
+    """Rows beside those that were compared; looked for one by one only if there are any."""
+    if there.rows == compared.rows:
+        return Extra(0, 0, compared.carried)
+    strays = genuine = 0
+    first = ""
+    for row in stream_rows(client, dataset, day):
+        if is_stray(dataset, day, row):
+            strays += 1
+            first = first or f"row {row.identity!r}"
+        else:
+            genuine += row.documents or 0
+    return Extra(there.rows - compared.rows, strays, genuine, first)
+
+
+def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
+    """Every line of the proof. Pure."""
+    compared, there, extra = read.compared, read.there, read.extra
+    unreadable = compared.unreadable.count or (there.rows if read.unreadable else 0)
+    documents = raw.documents == there.documents == compared.documents
+    checks = [
+        Check("documents", raw.documents, there.documents, documents),
+        Check("documents by _doc_count", raw.documents, there.doc_count, raw.documents == there.doc_count),
+        Check("rows under foreign ids", 0, extra.strays, extra.strays == 0, (extra.first,) if extra.strays else ()),
+        Check("rows of no document", 0, extra.rows - extra.strays, extra.rows == extra.strays),
+        Check("rows that cannot be read", 0, unreadable, unreadable == 0, compared.unreadable.named),
+        Check("rows that are missing", 0, compared.missing.count, not compared.missing.count, compared.missing.named),
+        Check("rows that differ", 0, compared.differing.count, not compared.differing.count, compared.differing.named),
+    ]
+    for name in dataset.metrics:
+        checks += _counted_checks(name, read) if name in dataset.top_values else _metric_checks(dataset, name, read)
+    return checks
+
+
+def see(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
+    """The lines about what the raw side itself may lack. Pure."""
+    counts = {name: measured.count for name, measured in read.compared.metrics.items()}
+    counts |= {name: occurrences(read.terms.get(name, NO_TERMS)) for name in dataset.top_values}
+    lines = {
+        "values that searches do not see": read.unseen,
+        "fields without any value": without_any_value(dataset, raw, counts),
+    }
+    return [
+        Check(name, sum(max(one.documents, 1) for one in found), 0, not found, tuple(one.sentence for one in found))
+        for name, found in lines.items()
+    ]
+
+
+def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:
+    """A day's totals by the server's own aggregations against those that readers get of the rows."""
+    raw, rows = read.compared.metrics.get(name, Measured()), read.metrics.get(name, {})
+    stats = dataset.metrics[name].stats
+    decimals = dataset.decimals(name)
+    yield Check(f"{name} count", raw.count, rows.get("count", 0), raw.count == rows.get("count", 0))
+    for stat, value in (("min", raw.low), ("max", raw.high)):
+        if stat in stats:
+            one, other = rounded(value, decimals) if raw.count else 0.0, rows.get(stat, 0.0)
+            yield Check(f"{name} {stat}", one, other, one == other)
+    if "sum" in stats:
+        found = rows.get("sum", 0.0)
+        largest = max(abs(raw.low), abs(raw.high)) if raw.count else 0.0
+        slack = 0.0 if decimals is None else raw.count * 0.5 / 10.0**decimals
+        yield Check(f"{name} sum", raw.sum, found, same(raw.sum, found, 1e-9 * largest + slack))
+        if decimals is not None:
+            yield Check(f"{name} sum of rounded values", raw.exact, found, same(raw.exact, found, 0.0))
+    if name in dataset.sketches:
+        counted = sum(rows.get("bins", {}).values())
+        yield Check(f"{name} sketch count", raw.count, counted, raw.count == counted)
+
+
+def _counted_checks(name: str, read: Read) -> Iterator[Check]:
+    """The server's own count of values, and of each of the most frequent ones, against the rows."""
+    terms, counts = read.terms.get(name, NO_TERMS), read.counts.get(name, Counts())
+    count = occurrences(terms)
+    yield Check(f"{name} count", count, counts.count, count == counts.count)
+    yield Check(f"{name} counted values", count, counts.told, count == counts.told)
+    wrong = contradictions(counts, terms)
+    yield Check(f"{name} values that differ", 0, len(wrong), not wrong, tuple(map(repr, wrong[:1])))

@@ -1,0 +1,4 @@
+"""Results as tables, for logs and terminals.
+
+Takes values; asks nothing of a cluster.
+"""

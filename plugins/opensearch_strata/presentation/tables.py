@@ -1,0 +1,242 @@
+"""Results as tables: the same rows in a task's log, on a terminal and in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.store.keys import REASONS
+from opensearch_strata.errors.amounts import counted, size
+from opensearch_strata.errors.printable import printable
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    from opensearch_strata.archive.planning.plan import Plan
+    from opensearch_strata.archive.reconcile import BackfillProof
+    from opensearch_strata.archive.redrive import Redriven
+    from opensearch_strata.history.condense.engines.base import EngineRun
+    from opensearch_strata.history.reaggregate import Rebuilt
+    from opensearch_strata.history.verify.coverage import DayCoverage
+    from opensearch_strata.history.verify.verify import Proof
+    from opensearch_strata.workflows.backfill.finish import Settled
+    from opensearch_strata.workflows.cycle import Retirement
+    from opensearch_strata.workflows.cycle_report import CycleReport
+
+
+LOG_WIDTH = 140
+"""Columns of text of a table in a task's log."""
+
+_SHORT = 40  # characters of a value that is never wrapped
+_ENDLESS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; numbers are shown with thousands separators."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def _rich(self) -> RichTable:
+        """The rows for a rich console; columns are never narrower than their longest word, or value if it is short."""
+        from rich import box
+        from rich.table import Table as RichTable
+
+        table = RichTable(box=box.ASCII_DOUBLE_HEAD)
+        for position, column in enumerate(self.columns):
+            values = [row[position] for row in self.rows if row[position] is not None]
+            numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+            texts = [printable(text) for text in (column, *map(shown, values))]
+            is_short = max(map(len, texts)) <= _SHORT
+            unbroken = texts if is_short else [word for text in texts for word in text.split()]
+            table.add_column(
+                _text(column),
+                justify="right" if numeric else "left",
+                overflow="fold",
+                no_wrap=is_short,
+                min_width=max(map(len, unbroken), default=0),  # what is not wrapped would be cut: a time has two words
+            )
+        for row in self.rows:
+            table.add_row(*(_text(shown(value)) for value in row))
+        return table
+
+    def text(self, width: int | None = LOG_WIDTH) -> str:
+        """Title and rows as plain text.
+
+        :param width: columns of text, for which long values are wrapped between words; words and short values never
+            are, so that a table may be wider. None: no value is wrapped, each row is a line
+        """
+        from rich.console import Console
+
+        out, table = StringIO(), self._rich()
+        least = Console(file=out, width=_ENDLESS, color_system=None).measure(table).minimum
+        console = Console(file=out, width=max(width or _ENDLESS, least), color_system=None)
+        console.print(table, crop=False)
+        return f"{printable(self.title)}\n{out.getvalue().rstrip()}"
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def _text(text: str) -> Text:
+    """As it is shown; no str, because a value may hold [brackets], which rich would take for markup."""
+    from rich.text import Text
+
+    return Text(printable(text))
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.12g}"  # two sums that differ must look different
+    return str(value)
+
+
+def some_names(names: Sequence[str], most: int = 10) -> str:
+    """Names in a sentence; of many the first and the last.
+
+    :param most: how many are named one by one
+    """
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 1])}, … ({len(names) - most} more), {names[-1]}"
+
+
+def proof_table(proof: Proof) -> Table:
+    """Every line of a proof."""
+    rows = [(c.name, c.raw, c.history, "yes" if c.holds else "NO") for c in proof.checks]
+    title = f"Proof of {proof.index}: {proof.state}, {proof.rows:,} rows, {proof.null_rows:,} without a group or time"
+    return Table(title, ("line", "raw", "history", "holds"), rows)
+
+
+def run_table(index: str, run: EngineRun) -> Table:
+    """What an engine did."""
+    columns = ("engine", "documents", "rows", "search s", "index s")
+    row = (run.engine, run.documents, run.rows, round(run.search_seconds, 2), round(run.index_seconds, 2))
+    return Table(f"Condensed {index}", columns, [row])
+
+
+def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
+    """Where each day of a dataset is."""
+    rows = [
+        (f"{d.day}", d.place, d.raw_documents, size(d.raw_bytes) if d.raw_bytes else None, d.rows, d.carried,
+         size(d.history_bytes) if d.history_bytes else None)
+        for d in days
+    ]  # fmt: skip
+    return Table(f"Days of {dataset}", ("day", "where", "raw documents", "raw", "rows", "carried", "history"), rows)
+
+
+def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
+    """What became of each raw day that has left the window."""
+    rows = [(r.index, f"{r.day}", r.documents, r.rows, r.outcome, r.note or None) for r in retirements]
+    return Table(
+        f"Expired raw days of {dataset}: {len(rows)}", ("index", "day", "documents", "rows", "outcome", "note"), rows
+    )
+
+
+def rebuilt_table(dataset: str, days: Sequence[Rebuilt]) -> Table:
+    """What became of each day that was to be made anew."""
+    rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
+    return Table(f"Reaggregation of {dataset}", ("day", "outcome", "documents", "rows", "note"), rows)
+
+
+def report_table(report: CycleReport) -> Table:
+    """A cycle in one row, and what it left."""
+    rows: list[tuple[str, Any]] = [
+        ("raw documents", report.raw_documents),
+        ("rows", report.rows),
+        ("raw bytes", size(report.raw_bytes)),
+        ("history bytes", size(report.history_bytes)),
+        ("verified", report.verified),
+        ("deleted", some_names(report.deleted) or None),
+        *([("would be deleted", some_names(report.would_delete))] if report.would_delete else []),
+        *((f"kept {index}", reason) for index, reason in report.kept.items()),
+        *([("wait for another run", report.waiting)] if report.waiting else []),
+        *([("in the window without all rows", some_names(report.uncondensed))] if report.uncondensed else []),
+    ]
+    return Table(f"Cycle of {report.day}", ("", "found"), rows)
+
+
+def plan_table(plan: Plan) -> Table:
+    """What a load will do, and what it will take."""
+    amount, estimate, sample = plan.amount, plan.estimate, plan.sample
+    rows: list[tuple[str, Any]] = [
+        ("source", plan.source_url),
+        ("to load", str(amount)),
+        ("loaded already", str(plan.left_out)),
+        *((f"{index} is loaded again", f"as it {why}") for index, why in plan.again.items()),
+        *([("dead letters when last loaded", told(plan.dead))] if plan.dead else []),
+        *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
+        ("batches", len(plan.batches)),
+    ]
+    if estimate and sample:
+        rate = "measured in earlier loads" if estimate.measured else "assumed, no earlier load can tell"
+        free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
+        rows += [
+            ("looked into", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),
+            ("documents, about", estimate.documents),
+            ("bytes of documents, about", size(estimate.document_bytes)),
+            ("events of other days, about", estimate.filtered),
+            ("dead letters, about", estimate.dead),
+            *([("first problem", sample.problem)] if sample.problem else []),
+            ("minutes, about", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
+            ("disk of OpenSearch, about", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
+        ]
+    return Table(f"Plan {plan.plan_id} for {plan.dataset_name}, {plan.first} .. {plan.last}", ("", "found"), rows)
+
+
+def settled_table(dataset: str, days: Sequence[Settled]) -> Table:
+    """What became of each day after a backfill."""
+    rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
+    return Table(f"Days of {dataset}, settled", ("day", "outcome", "documents", "rows", "note"), rows)
+
+
+def redriven_table(dataset: str, sums: Redriven) -> Table:
+    """What became of dead letters."""
+    rows: list[tuple[str, Any]] = [
+        ("files", sums.files),
+        ("dead letters", sums.letters),
+        ("can be sent now", sums.documents),
+        *((f"of these, {reason} before", cause.records) for reason, cause in sums.refused_before.items()),
+        ("created", sums.created),
+        ("already there", sums.existed),
+        ("are no events", sums.dropped),
+        *((f"still dead, {reason}", count) for reason, count in sums.still_dead.items()),
+        *((f"the first, {reason}", cause.first) for reason, cause in sums.refused_before.items()),
+        *((f"the first still dead, {reason}", sentence) for reason, sentence in sums.first.items()),
+        *(("damaged", sentence) for sentence in sums.damage),
+    ]
+    return Table(f"Dead letters of {dataset}", ("", "found"), rows)
+
+
+def backfill_days_table(proof: BackfillProof) -> Table:
+    """Every raw day of a backfill against the ledger."""
+    columns = ("index", "created", "already there", "created by all", "documents", "of others", "verdict")
+    rows = [(d.index, d.created, d.existed, d.by_all, d.documents, d.others, d.verdict) for d in proof.days]
+    return Table(f"Raw days of the backfill: {len(rows)}", columns, rows)
+
+
+def backfill_proof_table(proof: BackfillProof) -> Table:
+    """Every line of a backfill's proof."""
+    rows = [(c.name, c.wanted, c.found, "yes" if c.holds else "NO") for c in proof.checks]
+    verdict = "holds" if proof.holds else "does not hold"
+    return Table(f"Proof of the backfill: {verdict}", ("line", "wanted", "found", "holds"), rows)
+
+
+def backfill_problems_table(proof: BackfillProof) -> Table:
+    """The first of all that the proof found wrong, one by one."""
+    rows = [(check.name, named) for check in proof.failed for named in check.named]
+    return Table("What the proof found", ("what", "which"), rows)

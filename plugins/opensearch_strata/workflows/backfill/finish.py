@@ -1,0 +1,111 @@
+"""What becomes of raw days that came back from archives: kept, condensed, or condensed and dropped again.
+
+By the services of the daily cycle and under their rules: history never gets poorer, and nothing is deleted but behind
+its proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal
+
+from opensearch_strata.definition.days import day_of, newest_complete, newest_expired, require_complete
+from opensearch_strata.definition.post_load import Then
+from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.workflows.cycle import nothing_to_condense, require_proven
+from opensearch_strata.workflows.retention import retire
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.definition.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one raw day.
+
+    :param outcome: ``condensed``: proven and still there; ``dropped``: proven and deleted, now or before; ``nothing``:
+        there are no documents to condense; ``failed``: it is as it was, ``note`` says why
+    :param documents: of the raw day, as they were proven
+    :param rows: of history that carry them
+    :param note: a sentence, or empty
+    """
+
+    day: date
+    outcome: Literal["condensed", "dropped", "nothing", "failed"]
+    documents: int = 0
+    rows: int = 0
+    note: str = ""
+
+
+def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> Settled:
+    """Condense a day, prove it, and drop it if that is wanted and it has left the window. Safe to repeat.
+
+    :param now: aware
+    :raises Refused: the day is not over, history would become poorer, the proof does not hold, or retention keeps it
+    :raises TransientError: the raw day is still being written to
+    """
+    if then == "keep":
+        raise ValueError("days that are kept are not settled")
+    require_complete(day, now, dataset.zone)
+    raw = inspect_raw_day(client, dataset, day)
+    if raw is None:
+        return _without_raw(client, dataset, day)
+    if condense(client, dataset, day) is None:
+        return Settled(day, "nothing", note=nothing_to_condense(dataset, day, raw))
+    proof = prove(client, dataset, day)
+    proven = require_proven(proof)
+    newest = newest_complete(now, dataset.zone)
+    if then == "condense":
+        return Settled(day, "condensed", proven.documents, proof.rows)
+    if day > newest_expired(newest, dataset.raw.window_days):
+        window = f"the window of {dataset.raw.window_days} days that ends with {newest}"
+        note = f"{proven.index} is inside {window}, so it stays raw."
+        return Settled(day, "condensed", proven.documents, proof.rows, note)
+    retire(client, dataset, proven, newest, dry_run=False)
+    # The ledger keeps what was loaded into it: another run may still prove that, and a plan sees that the day is gone.
+    return Settled(day, "dropped", proven.documents, proof.rows)
+
+
+def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> Settled:
+    """A day that is not there: dropped by an earlier try or the daily cycle, or never loaded."""
+    rows = carried(client, dataset, day)
+    index = dataset.raw_index(day)
+    if not rows.rows:
+        return Settled(day, "nothing", note=f"{index} does not exist: the archive has no event of it.")
+    note = f"{index} was deleted before; its {rows.rows:,} rows of history carry {rows.documents:,} documents."
+    return Settled(day, "dropped", rows.documents, rows.rows, note)
+
+
+def settle_days(
+    client: OpenSearch, dataset: Dataset, days: Iterable[date], then: Then, now: datetime
+) -> Iterator[Settled]:
+    """Each day in turn; one that fails never keeps the others."""
+    from opensearchpy import OpenSearchException
+
+    for day in days:
+        try:
+            yield settle_day(client, dataset, day, then, now)
+        except (StrataError, OpenSearchException) as error:
+            yield Settled(day, "failed", note=explain(error))
+
+
+def require_settleable(dataset: Dataset, last: date, then: Then, now: datetime) -> None:
+    """Refuse to begin what could not be ended: days that are not over cannot be condensed.
+
+    :param last: newest day of the backfill
+    :param now: aware
+    :raises Refused: with the newest day that is over
+    """
+    if then != "keep":
+        require_complete(last, now, dataset.zone)
+    elif last > (today := day_of(now, dataset.zone)):
+        raise Refused(f"{last} is in the future; nothing was done. The newest day is {today}, in {dataset.time_zone}.")

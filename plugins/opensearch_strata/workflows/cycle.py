@@ -1,0 +1,214 @@
+"""The daily cycle without Airflow: condense a day, prove it, retire what has left the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Literal
+
+from opensearch_strata.definition.consent import consent_of
+from opensearch_strata.definition.dataset import Dataset, EngineName
+from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.condense.engines.base import OnDocuments
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.workflows.cycle_report import WOULD_GO, CycleReport, report_cycle
+from opensearch_strata.workflows.retention import Expired, Outcome, Proven, list_expired, retire
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+Lot = Outcome | Literal["kept"]
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """What became of one raw day that has left the window.
+
+    :param outcome: ``kept`` with the reason in ``note``, or what :func:`retire` did
+    """
+
+    index: str
+    day: date
+    outcome: Lot
+    documents: int = 0
+    rows: int = 0
+    note: str = ""
+
+
+def require_proven(proof: Proof) -> Proven:
+    """What retention needs of a proof.
+
+    :raises Refused: the day is not verified; a missing or empty raw day is never taken for it
+    """
+    if proof.state == "verified" and proof.raw:
+        raw = proof.raw
+        return Proven(proof.index, proof.day, raw.uuid, raw.documents, raw.sequence, proof.carried)
+    raise Refused(unproven(proof))
+
+
+def unproven(proof: Proof) -> str:
+    """Sentence for a day whose proof does not hold."""
+    match proof.state:
+        case "missing":
+            if not proof.rows:
+                return f"{proof.index} does not exist, and history has no rows of it."
+            return f"{proof.index} does not exist; its {proof.rows} rows of history were kept as they are."
+        case "empty":
+            return (
+                f"{proof.index} is empty, which proves nothing; it was kept. Delete it by hand if it was meant to be "
+                f"empty, or restore it."
+            )
+        case "held":
+            but = "; ".join(proof.told)
+            return f"{proof.index} is kept: its {proof.rows} rows carry all that searches see, but {but}."
+    if not proof.rows:
+        return f"{proof.index} is not condensed, history has no rows of it. Nothing was deleted; condense it first."
+    lines = ", ".join(check.name for check in proof.failed)
+    first = f" First, {proof.named[0]}." if proof.named else ""
+    return f"{proof.index} differs from its {proof.rows} rows in: {lines}.{first} Nothing was deleted; see the table."
+
+
+def retire_expired(
+    client: OpenSearch,
+    dataset: Dataset,
+    expired: Expired,
+    day: date,
+    *,
+    apply: bool,
+    engine: EngineName | None = None,
+) -> Iterator[Retirement]:
+    """Prove and delete expired raw days, oldest first, until as many are deleted as a run may delete.
+
+    One that cannot go never keeps the others. Without ``apply``, and without a person's word for it (see
+    :mod:`consent`), nothing is changed at all: days are verified, not mended, up to as many as could be deleted.
+    """
+    from opensearchpy import OpenSearchException
+
+    deletes = apply and consent_of(dataset).given
+    leaving = 0
+    for index, old in expired.indices.items():
+        if leaving >= dataset.cycle.max_deletes_per_run:
+            return
+        proof = None
+        try:
+            proof = prove(client, dataset, old, engine=engine) if deletes else verify(client, dataset, old)
+            if not deletes and proof.mendable:
+                retired = _described(index, old, "dry_run", proof, would_mend(proof))
+            else:
+                proven = require_proven(proof)
+                outcome = retire(client, dataset, proven, day, dry_run=not deletes)
+                retired = Retirement(index, old, outcome, proven.documents, proof.rows)
+        except (StrataError, OpenSearchException) as error:
+            retired = _described(index, old, "kept", proof, explain(error))
+        leaving += retired.outcome in ("deleted", "dry_run")
+        yield retired
+
+
+def would_mend(proof: Proof) -> str:
+    """What a dry run says of a day that a run which deletes would condense first."""
+    found = f"its {proof.rows} rows do not carry all of it" if proof.rows else "it was never condensed"
+    return f"{found}; a run that deletes condenses it first, proves it, and deletes it if the proof holds."
+
+
+def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: str) -> Retirement:
+    documents = proof.raw.documents if proof and proof.raw else 0
+    return Retirement(index, day, outcome, documents, proof.rows if proof else 0, note)
+
+
+@dataclass(frozen=True)
+class CycleRun:
+    """A whole cycle that ran in one process.
+
+    :param retirements: what became of each raw day that was tried, oldest first
+    :param expired: what had left the window, with what is never touched
+    :param problem: why the day could not be condensed or proven, empty if it was or has nothing to condense
+    :param applied: whether deletions were asked for
+    """
+
+    report: CycleReport
+    retirements: list[Retirement]
+    expired: Expired
+    problem: str = ""
+    applied: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether a person has to look: the day is not proven, an expired day had to be kept, or a word is missing."""
+        unsaid = self.applied and bool(self.report.asks)
+        return bool(self.problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
+
+
+def run_cycle(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    now: datetime,
+    *,
+    apply: bool,
+    engine: EngineName | None = None,
+    on_documents: OnDocuments = lambda _: None,
+    on_retired: Callable[[Retirement], None] = lambda _: None,
+) -> CycleRun:
+    """Condense a day, prove it, and retire what has left the window: the DAG's steps in one process.
+
+    A day that cannot be condensed or proven never keeps expired days from leaving, each demands its own proof.
+
+    :param now: aware; the day must be over at that moment
+    :param apply: delete what is proven, if the dataset says so too; without it the deletions alone are left out
+    :param on_retired: called with each expired day when its lot is known
+    :raises Refused: the day is not over
+    """
+    from opensearchpy import OpenSearchException
+
+    expired = list_expired(client, dataset, day, now)
+    problem, verified = "", False
+    try:
+        verified = _condense_and_prove(client, dataset, day, engine, on_documents)
+    except (StrataError, OpenSearchException) as error:
+        problem = explain(error)
+    retirements = []
+    for retired in retire_expired(client, dataset, expired, day, apply=apply, engine=engine):
+        retirements.append(retired)
+        on_retired(retired)
+    lots = {retired.index: _lot(retired) for retired in retirements}
+    waiting = len(expired.indices) - len(retirements)
+    report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
+    return CycleRun(report, retirements, expired, problem, apply)
+
+
+def _condense_and_prove(
+    client: OpenSearch, dataset: Dataset, day: date, engine: EngineName | None, on_documents: OnDocuments
+) -> bool:
+    """True if the day is proven, False if there is nothing to condense."""
+    raw = inspect_raw_day(client, dataset, day)
+    if condense(client, dataset, day, engine=engine, on_documents=on_documents) is None:
+        nothing_to_condense(dataset, day, raw)
+        return False
+    require_proven(prove(client, dataset, day, engine=engine))
+    return True
+
+
+def _lot(retired: Retirement) -> str:
+    if retired.outcome == "dry_run":
+        return f"{WOULD_GO}: {retired.note or 'it is proven'}"
+    return retired.note or retired.outcome
+
+
+def nothing_to_condense(dataset: Dataset, day: date, raw: RawDay | None) -> str:
+    """Sentence for a day without raw documents.
+
+    :raises Refused: the dataset demands every day
+    """
+    finding = f"{dataset.raw_index(day)} {'is empty' if raw else 'does not exist'}"
+    if dataset.raw.required_daily:
+        raise Refused(
+            f"{finding}, and {dataset.name!r} requires every day (raw.required_daily). Nothing was changed; look at "
+            f"its producers and run the day again."
+        )
+    return f"{finding}; there is nothing to condense."

@@ -1,0 +1,141 @@
+"""What a cycle found and did, read from what the cluster holds afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.definition.consent import consent_of, request
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import newest_expired
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.verify.coverage import DayCoverage, coverage
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class CycleReport:
+    """What a cycle found and did, for the day it was about.
+
+    :param verdict: one sentence
+    :param raw_bytes: store size of the raw day's primary shards, 0 if it is gone
+    :param history_bytes: the share of the day's rows in their month's primary shards
+    :param verified: whether this cycle proved the day
+    :param deleted: raw days that were deleted
+    :param would_delete: raw days that a run which deletes would delete
+    :param kept: raw days that left the window and stayed -> why
+    :param waiting: how many more have left the window and wait for another run
+    :param uncondensed: raw days inside the window, older than the day, whose rows do not carry them
+    :param asks: what a person must do before anything is deleted; empty if nothing has left the window, or may go
+    """
+
+    day: date
+    verdict: str
+    raw_documents: int = 0
+    rows: int = 0
+    raw_bytes: int = 0
+    history_bytes: int = 0
+    verified: bool = False
+    deleted: list[str] = field(default_factory=list)
+    would_delete: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    waiting: int = 0
+    uncondensed: list[str] = field(default_factory=list)
+    asks: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as a small JSON object."""
+        return {**asdict(self), "day": self.day.isoformat()}
+
+
+WOULD_GO = "would be deleted"
+"""How the lot of a day begins that a dry run would have deleted."""
+
+
+def report_cycle(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    *,
+    verified: bool,
+    retired: Mapping[str, str],
+    waiting: int = 0,
+    failed: Sequence[str] = (),
+    problem: str = "",
+) -> CycleReport:
+    """Sum up a cycle from what the cluster holds now.
+
+    :param retired: raw day that has left the window -> ``deleted``, ``gone``, :data:`WOULD_GO` and more words, or why
+        it is still there
+    :param waiting: how many more have left the window
+    :param failed: names of tasks that failed
+    :param problem: why the day could not be condensed or proven, where the caller knows it
+    """
+    days, unknown = _days(client, dataset)
+    this = days.get(day, DayCoverage(day))
+    oldest = newest_expired(day, dataset.raw.window_days)
+    deleted = [index for index, outcome in retired.items() if outcome in ("deleted", "gone")]
+    would_delete = [index for index, outcome in retired.items() if outcome.startswith(WOULD_GO)]
+    kept = {index: outcome for index, outcome in retired.items() if index not in {*deleted, *would_delete}}
+    uncondensed = [
+        dataset.raw_index(found.day)
+        for found in days.values()
+        if oldest < found.day < day and found.place in ("raw", "differs")
+    ]
+    if failed:
+        verdict = f"{day} FAILED in {', '.join(failed)}; nothing was lost, look at the log of the first of them."
+    elif problem:
+        verdict = f"{day} is not verified: {problem}"
+    else:
+        state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
+        if verified and unknown:
+            state = f"verified ({unknown})"
+        would = f"{len(would_delete)} would be, " if would_delete else ""
+        later = f", {waiting} wait for another run" if waiting else ""
+        days_deleted = f"{len(deleted)} raw day{'' if len(deleted) == 1 else 's'} deleted"
+        verdict = f"{day} {state}; {days_deleted}, {would}{len(kept)} kept beyond the window{later}."
+    return CycleReport(
+        day=day,
+        verdict=verdict,
+        raw_documents=this.raw_documents or 0,
+        rows=this.rows,
+        raw_bytes=this.raw_bytes,
+        history_bytes=this.history_bytes,
+        verified=verified,
+        deleted=deleted,
+        would_delete=would_delete,
+        kept=kept,
+        waiting=waiting,
+        uncondensed=uncondensed,
+        asks=question(dataset, any_expired=bool(retired or waiting), shown=bool(retired), deleted=bool(deleted)),
+    )
+
+
+def question(dataset: Dataset, *, any_expired: bool, shown: bool, deleted: bool = False) -> str:
+    """What a person is asked before anything of a dataset is deleted; empty if there is nothing to ask.
+
+    :param any_expired: whether some raw day has left the window
+    :param shown: whether the run looked at such days, so that there is a table to say yes to
+    :param deleted: whether the run deleted some, before the word was taken back
+    """
+    consent = consent_of(dataset)
+    if consent.given or not any_expired:
+        return ""
+    if deleted:
+        return f"The word for deletions was changed after this run had deleted what the table says. {consent.sentence}"
+    return request(dataset) if shown else consent.sentence
+
+
+def _days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, DayCoverage], str]:
+    """Where each day is; and why that is unknown, if it is: a broken index beside it must not end a report."""
+    from opensearchpy import OpenSearchException
+
+    try:
+        return {found.day: found for found in coverage(client, dataset)}, ""
+    except (StrataError, OpenSearchException) as error:
+        return {}, f"how much, and where other days are, could not be read: {explain(error).rstrip('.')}"

@@ -1,0 +1,286 @@
+"""What has left the window, and the proof demanded before it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch_strata.archive.targets.under_load import require_not_loading
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import expand
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import newest_expired, require_complete
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.month.durable import require_copies, require_durable
+from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carried
+from opensearch_strata.history.raw_day.hold import (
+    Hold,
+    OvertakenError,
+    block_again,
+    block_writes,
+    claim,
+    hold_in,
+    overtaken,
+    past_full_disk,
+    release,
+    release_dead,
+)
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+@dataclass(frozen=True)
+class Expired:
+    """Raw days that have left the window, oldest first.
+
+    :param indices: name -> day
+    :param undated: names that match the raw pattern but hold no date; never touched
+    """
+
+    indices: dict[str, date] = field(default_factory=dict)
+    undated: list[str] = field(default_factory=list)
+
+    def some(self, most: int, spare: int, run_day: date) -> dict[str, date]:
+        """Days for one run to try: the oldest, and some of the rest, which take turns from day to day.
+
+        So no number of days that can never go keeps a day behind them from its turn.
+
+        :param most: how many of the oldest
+        :param spare: how many of the rest
+        :param run_day: the day of the run, by which they take turns
+        """
+        names = list(self.indices)
+        rest = names[most:]
+        start = run_day.toordinal() * spare
+        turns = {rest[(start + number) % len(rest)] for number in range(min(spare, len(rest)))}
+        return {name: day for name, day in self.indices.items() if name in names[:most] or name in turns}
+
+
+def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime) -> Expired:
+    """Raw days older than the window whose newest day is ``day``.
+
+    :param now: aware; a day that is not over at that moment is refused, a slip of the pen would empty the window
+    :raises Refused: ``day`` is not over yet
+    """
+    require_complete(day, now, dataset.zone)
+    names = dataset.raw.names
+    expression = names.expression
+    there = expand(client, expression, "*.settings.index.uuid")
+    dated: dict[date, str] = {}
+    undated: list[str] = []
+    for name in sorted([*there.indices, *there.blocked]):  # one that is blocked is kept by its own refusal
+        if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
+            continue
+        held_day = names.date_in(name)
+        if held_day is None:
+            undated.append(name)
+        elif held_day <= newest_expired(day, dataset.raw.window_days):
+            dated[held_day] = name
+    return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated)
+
+
+_RACES = 2
+
+Outcome = Literal["deleted", "dry_run", "gone"]
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What a proof said of a raw day, and what must still hold when it is deleted.
+
+    :param uuid: of the raw index
+    :param sequence: highest sequence number of each of its primary shards: every write raises one
+    :param carried: what the rows carry, with their version and the UUID of their month
+    """
+
+    index: str
+    day: date
+    uuid: str
+    documents: int
+    sequence: tuple[int, ...] = ()
+    carried: Carried = NOTHING
+
+    def as_json(self) -> dict[str, Any]:
+        """As a small JSON object, for a task that deletes what another one has proven."""
+        return {
+            "index": self.index,
+            "day": self.day.isoformat(),
+            "uuid": self.uuid,
+            "documents": self.documents,
+            "rows": self.carried.rows,
+            "sequence": list(self.sequence),
+            "carried": {**asdict(self.carried), "sources": sorted(self.carried.sources)},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Proven:
+        """What :meth:`as_json` gave; one of before lacks versions, and so never holds any more."""
+        there = value.get("carried", {})
+        known = {**there, "version": tuple(there["version"]), "sources": frozenset(there["sources"])} if there else {}
+        return cls(
+            value["index"],
+            date.fromisoformat(value["day"]),
+            value["uuid"],
+            value["documents"],
+            tuple(value.get("sequence", ())),
+            Carried(**known) if known else NOTHING,
+        )
+
+
+def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, dry_run: bool) -> Outcome:
+    """Delete one raw day behind its proof, by exact name.
+
+    The day is held and writes to it are blocked; then it must still be what was proven, operation by operation, and so
+    must its rows, which must be on the disks of enough nodes. Whatever does not hold lifts the block and keeps the day.
+
+    :param day: newest day in the window
+    :raises Refused: a condition does not hold; the raw day was kept
+    :raises TransientError: something did not answer in full; the raw day was kept
+    """
+    raw = _still_the_same(client, dataset, proven, day, clear=not dry_run)
+    if raw is None:
+        return "gone"
+    if dry_run:
+        require_copies(client, dataset, raw)
+        return "dry_run"
+    with past_full_disk(client, raw):
+        for _ in range(_RACES):
+            try:
+                return _retire_held(client, dataset, proven, day)
+            except OvertakenError:  # two at once: the other one has it, and is waited for
+                continue
+        return _retire_held(client, dataset, proven, day)
+
+
+def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, day: date) -> Outcome:
+    from opensearchpy import NotFoundError
+
+    hold = None
+    try:
+        hold = claim(client, proven.index)
+        if hold.lifts and not block_writes(client, proven.index):
+            block_again(client, proven.index)
+        raw = _still_the_same(client, dataset, proven, day, hold)
+        if raw is None:
+            return "gone"
+        _contents_still_hold(client, dataset, proven, raw)
+        _rows_still_hold(client, dataset, proven)
+        require_durable(client, dataset, raw)
+        _rows_still_hold(client, dataset, proven)
+        if _still_the_same(client, dataset, proven, day, hold) is None:
+            return "gone"
+        delete_index(client, proven.index)
+    except NotFoundError:
+        if hold:
+            release(client, proven.index, hold)
+        if _still_the_same(client, dataset, proven, day) is None:  # another run was faster, with the same proof
+            return "gone"
+        raise
+    except BaseException:
+        if hold:
+            release(client, proven.index, hold)
+        raise
+    return "deleted"
+
+
+def _still_the_same(
+    client: OpenSearch, dataset: Dataset, proven: Proven, day: date, hold: Hold | None = None, *, clear: bool = False
+) -> RawDay | None:
+    """The raw day, if it is the index that was proven and may go; None if it is gone.
+
+    :param hold: this run's, once it has one
+    :param clear: let go what a killed run held, whatever is decided then
+    """
+    if dataset.raw.names.date_in(proven.index) != proven.day or proven.index != dataset.raw_index(proven.day):
+        raise Refused(f"{proven.index!r} is not the raw day {proven.day} of {dataset.name!r}; nothing was deleted.")
+    raw = inspect_raw_day(client, dataset, proven.day)
+    if raw and clear:
+        release_dead(client, raw)
+    if proven.day > newest_expired(day, dataset.raw.window_days):
+        raise Refused(
+            f"{proven.index} is inside the window of {dataset.raw.window_days} days that ends with {day}; it was kept."
+        )
+    if dataset.archive and dataset.archive.before_delete:
+        raise Refused(
+            f"{proven.index} was kept: {dataset.name!r} wants its raw days archived before they are deleted "
+            f"(archive.before_delete), and no proven archive of this day exists."
+        )
+    require_not_loading(client, dataset.name, proven.index)
+    if raw and raw.uuid != proven.uuid:
+        raise Refused(
+            f"{proven.index} was recreated since it was proven (index UUID {proven.uuid}, now {raw.uuid}); it was "
+            f"kept. The next run proves the new one."
+        )
+    if raw and "read_only" in raw.blocked:
+        raise Refused(
+            f"{proven.index} is read-only: somebody holds it. It was kept. If nobody does, set "
+            f"index.blocks.read_only to null on it and run again."
+        )
+    if raw and hold and (hold_in(raw.meta) != hold or hold.over):
+        raise OvertakenError(overtaken(proven.index))
+    if raw and hold and "write" not in raw.blocked:
+        raise Refused(f"{proven.index} was kept: its write block was lifted meanwhile. The next run proves it again.")
+    return raw
+
+
+def _contents_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven, raw: RawDay) -> None:
+    """The raw day, as it is under the block, is operation by operation the one that was proven."""
+    now = decisive.primaries(client, raw.index)
+    if raw.documents != proven.documents:
+        rows = carried(client, dataset, proven.day)
+        raise Refused(
+            f"{proven.index} was kept: proven with {proven.documents} documents, it holds {raw.documents} now and its "
+            f"rows carry {rows.documents}. The next run proves it again."
+        )
+    if not now.settled:
+        raise TransientError(f"{proven.index} was kept: a write to it is still under way. Try again.")
+    if now.uuid != proven.uuid or not now.sequence == raw.sequence == proven.sequence:
+        raise Refused(
+            f"{proven.index} was kept: documents of it were written or deleted since it was proven, though there are "
+            f"as many. The next run proves it again."
+        )
+
+
+def _rows_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> None:
+    """The rows are those that were proven, each of them."""
+    rows = carried(client, dataset, proven.day)
+    if rows.documents != proven.documents:
+        raise Refused(
+            f"{proven.index} was kept: proven with {proven.documents} documents, it holds {proven.documents} now and "
+            f"its rows carry {rows.documents}. The next run proves it again."
+        )
+    if rows != proven.carried:
+        raise Refused(
+            f"{proven.index} was kept: its rows in {dataset.month_index(proven.day)} were written or deleted since it "
+            f"was proven, though they carry as many documents. The next run proves it again."
+        )
+    if others := rows.sources - {proven.uuid}:
+        raise Refused(
+            f"{proven.index} was kept: rows of it came from another index ({', '.join(sorted(others))}). The next run "
+            f"condenses it again, if it holds all that they carry."
+        )
+
+
+def delete_index(client: OpenSearch, index: str) -> None:
+    """Delete an index by its exact name, never an alias or a pattern.
+
+    :raises Refused: it is read-only, as somebody holds it; it was kept
+    :raises TransientError: the server did not confirm it
+    """
+    from opensearchpy import AuthorizationException
+
+    try:
+        answer = client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
+    except AuthorizationException as error:
+        if "cluster_block_exception" not in str(error.error):
+            raise
+        raise Refused(
+            f"{index} was kept: somebody holds it read-only. Run again when its block index.blocks.read_only is lifted."
+        ) from None
+    if not answer["acknowledged"]:
+        raise TransientError(f"The server did not confirm that it deleted {index} ({answer}); run again to see.")
