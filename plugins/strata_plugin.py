@@ -1,11 +1,7 @@
-"""The one file that Airflow's plugin scanner reads; the package beside it is imported by name."""
+"""The one file that Airflow's plugin scanner reads where the package is not installed but lies beside it."""
 
 from __future__ import annotations
 
-from airflow.plugins_manager import AirflowPlugin
+from opensearch_strata.airflow.plugin import StrataPlugin
 
-
-class StrataPlugin(AirflowPlugin):
-    """Registers Strata with Airflow."""
-
-    name = "strata"
+__all__ = ["StrataPlugin"]

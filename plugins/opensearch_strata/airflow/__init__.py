@@ -1,4 +1,44 @@
 """Operators, hooks, triggers and links: the shell in which Airflow runs the workflows.
 
-The only room that imports Airflow.
+The only room that imports Airflow. ``__all__`` is what DAG files of users may import.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+    from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
+    from opensearch_strata.airflow.operators.daily_cycle.ensure_history import EnsureHistoryOperator
+    from opensearch_strata.airflow.operators.daily_cycle.resolve_day import ResolveDayOperator
+    from opensearch_strata.airflow.operators.daily_cycle.retention import DeleteOperator, ListExpiredOperator
+    from opensearch_strata.airflow.operators.daily_cycle.verify import VerifyOperator
+
+__all__ = [
+    "CondenseOperator",
+    "DeleteOperator",
+    "EnsureHistoryOperator",
+    "ListExpiredOperator",
+    "OpenSearchHook",
+    "ResolveDayOperator",
+    "VerifyOperator",
+]
+
+_PLACES = {
+    "CondenseOperator": "operators.daily_cycle.condense",
+    "DeleteOperator": "operators.daily_cycle.retention",
+    "EnsureHistoryOperator": "operators.daily_cycle.ensure_history",
+    "ListExpiredOperator": "operators.daily_cycle.retention",
+    "OpenSearchHook": "hooks.opensearch",
+    "ResolveDayOperator": "operators.daily_cycle.resolve_day",
+    "VerifyOperator": "operators.daily_cycle.verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of ``__all__``, imported when it is asked for."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
