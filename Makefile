@@ -21,7 +21,7 @@ down: setup  ## Stop what `make up` started; its data stays
 	@$(BIN)/python -m local down
 
 test: setup  ## Run the tests (15 minutes)
-	@$(BIN)/python -m pytest -m "not long" --numprocesses 2 --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
 test-long: setup  ## Run the tests that take long: a year of archives, every bad answer to every request, long random histories
 	@$(BIN)/python -m pytest -m long --numprocesses 2 --no-loadscope-reorder

@@ -1,7 +1,11 @@
-"""The one file that Airflow's plugin scanner reads where the package is not installed but lies beside it."""
+"""The one file that Airflow's plugin scanner reads; the package beside it is imported by name."""
 
 from __future__ import annotations
 
-from opensearch_strata.airflow.plugin import StrataPlugin
+from airflow.plugins_manager import AirflowPlugin
 
-__all__ = ["StrataPlugin"]
+
+class StrataPlugin(AirflowPlugin):
+    """Registers Strata with Airflow."""
+
+    name = "strata"

@@ -203,7 +203,7 @@ import os, signal, sys
 from datetime import date
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history import leftovers
+from opensearch_strata.history.condense import leftovers
 from opensearch_strata.history.verify.repair import prove
 
 client = build_client(ClientSettings.from_url(sys.argv[1]))
