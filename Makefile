@@ -42,7 +42,7 @@ picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and r
 	@$(BIN)/python -m local.delays
 
 schema: setup  ## Write the JSON Schema of dataset files anew from the models
-	@$(BIN)/python -c "from opensearch_strata.definitions import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json
+	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json
 
 lock: setup  ## Compile the locks anew from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock

@@ -77,7 +77,7 @@ def test_a_blocked_raw_day_is_named_and_keeps_nothing_from_the_others(stream: St
         assert blocked in first.problem
         assert second.place == "raw"
         lots = retired(stream)
-    assert "blocked by" in lots.pop(blocked)
+    assert f"Somebody blocked {blocked}: set index.blocks.{block} to null on it" in lots.pop(blocked)
     assert lots == {stream.dataset.raw_index(NEXT): "deleted"}
     assert stream.exists(DAY)
 

@@ -204,6 +204,25 @@ def test_answers_of_every_shape_become_a_sentence(status: int, body: Any, senten
     assert sentence in explain(failure_answered(status, body))
 
 
+@pytest.mark.parametrize(
+    ("status", "block", "cure"),
+    [
+        (403, "FORBIDDEN/7/index read (api)", "Somebody blocked logs-1: set index.blocks.read to null on it"),
+        (403, "FORBIDDEN/9/index metadata (api)", "set index.blocks.metadata to null"),
+        (403, "FORBIDDEN/4/index closed", "logs-1 is closed: open it"),
+        (429, "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark", "of logs-1 is full: make room there"),
+    ],
+)
+def test_a_blocked_index_is_named_with_its_cure(status: int, block: str, cure: str) -> None:
+    said = {"type": "cluster_block_exception", "reason": f"index [logs-1] blocked by: [{block}];"}
+    assert cure in explain(failure_answered(status, {"error": {**said, "root_cause": [said]}}))
+
+
+def test_a_block_of_the_whole_cluster_names_no_index() -> None:
+    said = {"type": "cluster_block_exception", "reason": "blocked by: [FORBIDDEN/6/cluster read-only (api)];"}
+    assert explain(failure_answered(403, {"error": said})).endswith("read-only (api)];).")
+
+
 def test_signed_headers_that_aws_repeats_are_left_out() -> None:
     sentence = explain(failure_answered(403, SIGNATURE_REFUSED))
     assert sentence.endswith("does not match the signature you provided. Check your key.")

@@ -1,7 +1,10 @@
 """What users may import stays where it is, and costs nothing before it is asked for."""
 
+import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +37,28 @@ def test_importing_the_package_imports_nothing_heavy():
     heavy = {"pandas", "opensearchpy", "airflow", "pydantic"}
     code = f"import opensearch_strata, sys; print({heavy} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "set()\n"
+
+
+def test_programs_in_texts_import_what_is_there():
+    """Those that linters do not see: in the Makefile, in documents, and in tests that start another process."""
+    project = Path(__file__).parents[2]
+    texts = [project / "Makefile", *project.glob("*.md"), *project.glob("docs/**/*.md"), *project.glob("tests/**/*.py")]
+    found = {
+        (path.name, module, name)
+        for path in texts
+        for module, names in re.findall(r"from (opensearch_strata[\w.]*) import ([\w, ]+)", path.read_text("utf-8"))
+        for name in (part.split(" as ")[0].strip() for part in names.split(","))
+        if name
+    }
+    assert ("Makefile", "opensearch_strata.definition.files", "dataset_schema") in found
+    assert not [(path, module, name) for path, module, name in sorted(found) if not is_there(module, name)]
+
+
+def is_there(module: str, name: str) -> bool:
+    try:
+        if hasattr(importlib.import_module(module), name):
+            return True
+        importlib.import_module(f"{module}.{name}")
+    except ImportError:
+        return False
+    return True

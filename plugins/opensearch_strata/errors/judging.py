@@ -7,6 +7,7 @@ when an error is judged.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -24,6 +25,13 @@ TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 
 _PASSING = frozenset({"snapshot_in_progress_exception"})
 """Types of errors that pass by themselves whatever their status is (400): an index in a snapshot cannot be deleted."""
+
+_BLOCK = re.compile(r"index \[([^\[\]]+)\] blocked by: \[\w+/(\d+)/")
+_SETTINGS = {"5": "read_only", "7": "read", "8": "write", "9": "metadata"}
+"""Number of a block of an index -> what sets it below ``index.blocks``.
+https://github.com/opensearch-project/OpenSearch/blob/main/server/src/main/java/org/opensearch/cluster/metadata/IndexMetadata.java
+"""
+_CLOSED, _FULL_DISK = "4", "12"
 
 
 def is_transient(error: BaseException) -> bool:
@@ -77,7 +85,8 @@ def _explained(error: BaseException) -> str:
         case NoConnection():
             return f"OpenSearch cannot be reached ({_reason(error)})."
         case TransportError():
-            return f"OpenSearch answered {error.status_code}: {_explain_answer(error)}."
+            answer = _explain_answer(error)
+            return f"OpenSearch answered {error.status_code}: {answer}.{_cure_of_block(answer)}"
     return aws.explain(error) or f"{type(error).__name__}: {brief(str(error)) or 'no message'}."
 
 
@@ -109,6 +118,20 @@ def _explain_answer(error: TransportError) -> str:
 
 def _because(causes: list[Mapping[str, Any]]) -> str:
     return ", because ".join(f"{brief(str(cause['type']))} ({brief(str(cause.get('reason')))})" for cause in causes)
+
+
+def _cure_of_block(answer: str) -> str:
+    """What a person does about the block of an index that an answer names; empty if it names none."""
+    if not (found := _BLOCK.search(answer)):
+        return ""
+    index, block = found.groups()
+    if block == _CLOSED:
+        return f" {index} is closed: open it and run again."
+    if block == _FULL_DISK:
+        return f" The disk of a node of {index} is full: make room there, and the server lifts the block by itself."
+    if block in _SETTINGS:
+        return f" Somebody blocked {index}: set index.blocks.{_SETTINGS[block]} to null on it and run again."
+    return ""
 
 
 def _body(error: TransportError) -> Mapping[str, Any]:
@@ -148,6 +171,7 @@ def _explain_bulk(error: BulkIndexError) -> str:
     return (
         f"OpenSearch refused {len(items)} documents of a bulk request; the first, {first.get('_id')!r} "
         f"for index {first.get('_index')!r}, with {first.get('status')}: {cause}."
+        f"{_cure_of_block(cause)}"
     )
 
 
