@@ -77,6 +77,7 @@ def test_days_are_those_of_the_zone_of_the_dataset(
     assert not archive.stream.exists(NEXT)
 
 
+@pytest.mark.long
 def test_then_condense_gives_the_days_a_history(archive: Archive, run_backfill: RunDag) -> None:
     run = run_backfill(archive.dataset, **LOADED, then="condense")
     assert run.state == "success"
@@ -96,6 +97,7 @@ def test_then_condense_and_drop_keeps_the_history_alone(archive: Archive, run_ba
     assert not archive.stream.exists(NEXT)
 
 
+@pytest.mark.long
 def test_the_same_days_again_are_settled_and_nothing_is_doubled(archive: Archive, run_backfill: RunDag) -> None:
     run_backfill(archive.dataset, **LOADED)
     again = run_backfill(archive.dataset, **LOADED, then="condense")
@@ -107,6 +109,7 @@ def test_the_same_days_again_are_settled_and_nothing_is_doubled(archive: Archive
     assert [archive.documents(day) for day in (DAY, NEXT)] == [80, 80]
 
 
+@pytest.mark.long
 def test_a_raw_day_that_was_deleted_is_loaded_again(archive: Archive, run_backfill: RunDag) -> None:
     run_backfill(archive.dataset, **LOADED)
     archive.stream.client.indices.delete(index=archive.dataset.raw_index(DAY))
@@ -114,6 +117,7 @@ def test_a_raw_day_that_was_deleted_is_loaded_again(archive: Archive, run_backfi
     assert [archive.documents(day) for day in (DAY, NEXT)] == [80, 80]
 
 
+@pytest.mark.long
 def test_records_that_cannot_be_loaded_are_told_and_loaded_by_a_redrive_when_that_is_mended(
     archive: Archive, run_backfill: RunDag, define: Callable[[Dataset], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +141,7 @@ def test_records_that_cannot_be_loaded_are_told_and_loaded_by_a_redrive_when_tha
     assert archive.dead_letters() == []
 
 
+@pytest.mark.long
 def test_another_source_is_loaded_beside_the_one_of_the_dataset(archive: Archive, run_backfill: RunDag) -> None:
     archive.put(f"copy/{DAY:%Y/%m/%d}/05/part.gz", measurements(DAY, count=7, seed=3))
     source = f"s3://{archive.bucket}/copy/"

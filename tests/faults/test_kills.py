@@ -152,6 +152,7 @@ def test_dead_letters_before_a_checkpoint_outlive_the_loader(
     ]
 
 
+@pytest.mark.long
 def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, proxy: FaultyProxy, s3_url: str):
     """A time series collection of Serverless takes no ids: what was answered is written down before more is sent."""
     archive.lease = 0.5
@@ -173,6 +174,7 @@ def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, p
     assert 0 < stored.total() - 3000 <= 3 * max(proxy.bulks)
 
 
+@pytest.mark.long
 def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy, through: OpenSearch):
     fill(archive)
     proxy.add(late(0.02))

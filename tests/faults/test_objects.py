@@ -228,6 +228,7 @@ def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive):
     assert len(archive.letters()) == 100
 
 
+@pytest.mark.long
 def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch):
     small = layers.Limits(ratio=100, free=100_000)
     monkeypatch.setattr(reader.Reading.__init__, "__defaults__", ("auto", None, small, None))

@@ -206,6 +206,7 @@ def test_dead_letters_are_named(shell: Shell, target: Stream, archive: Archive) 
     assert "+ 1 dead letter. Dead letters: 1 rejected by OpenSearch, the first: OpenSearch answered 400" in shown
 
 
+@pytest.mark.long
 def test_progress_on_a_terminal_is_a_bar(shell: Shell, target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
     ours, theirs = pty.openpty()
@@ -287,6 +288,7 @@ def test_several_processes_load_what_one_would(shell: Shell, target: Stream, arc
     assert same(held(target, DAY), sent)
 
 
+@pytest.mark.long
 def test_processes_say_which_objects_failed(shell: Shell, target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY, objects=4)
     batches = Batches(shell, target, archive)
@@ -298,6 +300,7 @@ def test_processes_say_which_objects_failed(shell: Shell, target: Stream, archiv
     assert same([*held(target, DAY), *sent[:60]], sent)
 
 
+@pytest.mark.long
 def test_processes_are_interrupted_and_hand_their_objects_back(shell: Shell, target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY, objects=4)
     batches = Batches(shell, target, archive)

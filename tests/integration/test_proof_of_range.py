@@ -65,6 +65,7 @@ def test_a_second_run_proves_the_objects_of_the_first_with_its_own(
     assert (proof["counts"]["created"], proof["days"][0]["created"]) == (270, 270)
 
 
+@pytest.mark.long
 def test_what_others_delete_again_and_again_is_loaded_again_and_again(
     shell: Shell, target: Stream, archive: Archive
 ) -> None:

@@ -25,6 +25,8 @@ HEAP = "256m"
 PARENT = f"""
 import time
 from local.opensearch import EmbeddedOpenSearch
+
+pytestmark = pytest.mark.long
 with EmbeddedOpenSearch(heap="{HEAP}") as node:
     print(node.port, node.folder, flush=True)
     time.sleep(300)
@@ -86,7 +88,6 @@ def test_a_node_that_dies_while_starting_tells_its_reason() -> None:
     shutil.rmtree(log.parent)
 
 
-@pytest.mark.long
 def test_data_outlives_the_node_in_a_folder_of_its_own(kept: EmbeddedOpenSearch) -> None:
     client = OpenSearch(kept.url)
     client.index(index="kept", id="1", body={"n": 1}, params={"refresh": "true"})
@@ -96,7 +97,6 @@ def test_data_outlives_the_node_in_a_folder_of_its_own(kept: EmbeddedOpenSearch)
     assert client.get(index="kept", id="1")["_source"] == {"n": 1}
 
 
-@pytest.mark.long
 def test_without_a_folder_nothing_is_left() -> None:
     with EmbeddedOpenSearch(heap=HEAP) as node:
         folder = node.folder
@@ -107,7 +107,6 @@ def test_without_a_folder_nothing_is_left() -> None:
     assert not node_processes(folder)
 
 
-@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_its_parent(number: signal.Signals) -> None:
