@@ -24,7 +24,7 @@ test: setup  ## Run the tests (15 minutes)
 	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
 test-long: setup  ## Run the tests that take long: a year of archives, every bad answer to every request, long random histories
-	@$(BIN)/python -m pytest -m long --numprocesses 2 --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m long --numprocesses 3 --no-loadscope-reorder
 
 lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff check

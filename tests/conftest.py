@@ -38,12 +38,16 @@ WITH_AIRFLOW = ("dags", "system")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run the quick first, so that no Airflow idles beside them; of two processes, one begins with Airflow."""
+    """Run the quick first, so that no Airflow idles beside them; of several processes, one begins with Airflow.
+
+    Of the tests that take long, those with faults take longest, and come first.
+    """
     several = hasattr(config, "workerinput")
 
-    def place(item: pytest.Item) -> tuple[bool, int]:
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
         kind = item.path.relative_to(Path(__file__).parent).parts[0]
-        return several and kind not in WITH_AIRFLOW, ORDER.index(kind)
+        longest = kind == "faults" and item.get_closest_marker("long") is not None
+        return several and kind not in WITH_AIRFLOW, not longest, ORDER.index(kind)
 
     items.sort(key=place)
 
