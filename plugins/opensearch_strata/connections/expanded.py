@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 WILDCARDS = "open,closed,hidden"
 
+STATE = "*.settings.index.uuid,*.settings.index.verified_before_close"
+"""``filter_path`` of what :attr:`Expanded.closed` needs."""
+
 _BLOCKED = re.compile(r"index \[([^\[\]]+)\] blocked by: \[")
 
 
@@ -31,6 +34,15 @@ class Expanded:
 
     indices: Mapping[str, Any]
     blocked: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def closed(self) -> list[str]:
+        """Names of those that are closed; of an answer with :data:`STATE`."""
+        return [
+            name
+            for name, body in self.indices.items()
+            if body["settings"]["index"].get("verified_before_close") == "true"
+        ]
 
 
 def expand(client: OpenSearch, expression: str, kept: str) -> Expanded:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.connections.expanded import expand, past_blocked
+from opensearch_strata.connections.expanded import STATE, expand, past_blocked
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.index_names import day_of_transform
 from opensearch_strata.errors import StrataError
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
-
-_STATE = "*.settings.index.uuid,*.settings.index.verified_before_close"
 
 _LONGEST = 3000  # characters of names in one request: servers take 4 KiB in its first line
 
@@ -83,9 +81,9 @@ class _RawCount:
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
     names = dataset.raw.names
-    found_there = expand(client, names.expression, _STATE)
+    found_there = expand(client, names.expression, STATE)
     there = found_there.indices
-    closed = {name for name, body in there.items() if _is_closed(body)}
+    closed = set(found_there.closed)
     dated = {name: day for name in sorted([*there, *found_there.blocked]) if (day := names.date_in(name))}
     sizes = _sizes(client, names.expression)
     documents: dict[str, int | str] = {}
@@ -143,12 +141,8 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
     from opensearchpy import OpenSearchException
 
     expression = dataset.history.names.expression
-    found = expand(client, expression, _STATE)
-    closed = {
-        name: f"{name} is closed, so its rows cannot be read. Open it."
-        for name in found.indices
-        if _is_closed(found.indices[name])
-    }
+    found = expand(client, expression, STATE)
+    closed = {name: f"{name} is closed, so its rows cannot be read. Open it." for name in found.closed}
     unreadable = {**closed, **found.blocked}
     days: dict[date, tuple[int, int, int]] = {}
     for index, size in _sizes(client, expression).items():
@@ -166,10 +160,6 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
                 rows = bucket["rows"]["value"]
                 days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
     return days, unreadable
-
-
-def _is_closed(body: Mapping[str, Any]) -> bool:
-    return bool(body["settings"]["index"].get("verified_before_close") == "true")
 
 
 def _transforms(client: OpenSearch, index: str) -> list[dict[str, Any]]:

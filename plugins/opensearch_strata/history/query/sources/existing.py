@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.connections.expanded import expand, is_blocked
+from opensearch_strata.connections.expanded import STATE, expand, is_blocked
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.definition.index_names import IndexTemplate
@@ -152,7 +152,7 @@ def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int
 
 
 def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[date, str]]:
-    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.aliases,*.mappings._meta"
+    wanted = f"{STATE},*.aliases,*.mappings._meta"
     names = dataset.raw.names
     found, closed = _indices(client, names, wanted)
     for name, body in found.items():
@@ -173,7 +173,7 @@ def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[da
 
 def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str]]:
     names = dataset.history.names
-    wanted = "*.settings.index.uuid,*.settings.index.verified_before_close,*.mappings"
+    wanted = f"{STATE},*.mappings"
     found, closed = _indices(client, names, wanted)
     months = {name: month for name in found if (month := names.date_in(name)) and month not in closed}
     sources = []
@@ -194,11 +194,7 @@ def _indices(
 ) -> tuple[Mapping[str, Mapping[str, Any]], dict[date, str]]:
     """The indices, and the days of those that are closed or blocked, with the reason."""
     found = expand(client, names.expression, wanted)
-    closed = {
-        name: f"{name} is closed, so it cannot be read. Open it and ask again."
-        for name, body in found.indices.items()
-        if body["settings"]["index"].get("verified_before_close") == "true"
-    }
+    closed = {name: f"{name} is closed, so it cannot be read. Open it and ask again." for name in found.closed}
     unreadable = {**closed, **found.blocked}
     return found.indices, {day: why for name, why in unreadable.items() if (day := names.date_in(name))}
 
