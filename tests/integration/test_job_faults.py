@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, TransportError
 
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.judging import is_transient
 from opensearch_strata.history.condense.engines import job_state, search, transform_job
 from opensearch_strata.history.condense.engines.job_state import Patience
 from opensearch_strata.history.condense.engines.transform_job import condense_by_job, submit
+from opensearch_strata.history.raw_day.inspection import RawDay
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
@@ -128,9 +130,20 @@ def test_a_job_whose_node_died_is_done_again_at_once(
     """Its lock would keep every next run off for half an hour."""
     api.faults.hang_run(after_pages=1)
     monkeypatch.setattr(job_state, "_SILENT_MS", 100)
-    restarted = int(time.time() * 1000) + 60_000
-    starts = {"nodes": {"a": {"jvm": {"start_time_in_millis": 1}}, "b": {"jvm": {"start_time_in_millis": restarted}}}}
-    monkeypatch.setattr(transform_job, "node_starts", lambda _: starts)
+
+    submitted = []
+
+    def counted(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
+        submitted.append(raw.day)
+        return submit(client, dataset, raw)
+
+    def starts(_: OpenSearch) -> dict[str, Any]:
+        """A node was started anew behind the first job; the one that follows may be as slow as it likes."""
+        anew = int(time.time() * 1000) + 60_000 if len(submitted) == 1 else 1
+        return {"nodes": {"a": {"jvm": {"start_time_in_millis": 1}}, "b": {"jvm": {"start_time_in_millis": anew}}}}
+
+    monkeypatch.setattr(transform_job, "submit", counted)
+    monkeypatch.setattr(transform_job, "node_starts", starts)
     assert condense_day(cluster, filled).documents == DOCUMENTS
     assert_exact(cluster, filled, DOCUMENTS)
 

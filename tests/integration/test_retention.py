@@ -209,13 +209,13 @@ def test_what_changed_since_the_proof_keeps_the_day_whatever_the_counts_say(old:
 def test_what_changes_at_the_last_moment_keeps_the_day(
     old: Stream, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, real = proven(old), retention.block_writes
+    before, real = proven(old), retention.block_for
 
-    def too_late(client: OpenSearch, index: str) -> bool:
+    def too_late(client: OpenSearch, index: str, hold: Hold) -> None:
         CHANGES[change][0](old)
-        return real(client, index)
+        real(client, index, hold)
 
-    monkeypatch.setattr(retention, "block_writes", too_late)
+    monkeypatch.setattr(retention, "block_for", too_late)
     assert_kept(old, before, CHANGES[change][1])
 
 
@@ -337,13 +337,13 @@ def test_a_disk_that_is_full_once_more_while_a_day_is_held_leaves_nothing_behind
     old: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proof = proven(old)
-    block_writes = retention.block_writes
+    block_for = retention.block_for
 
-    def full(client: OpenSearch, index: str) -> bool:
+    def full(client: OpenSearch, index: str, hold: Hold) -> None:
         fill_disk(old)
-        return block_writes(client, index)
+        block_for(client, index, hold)
 
-    monkeypatch.setattr(retention, "block_writes", full)
+    monkeypatch.setattr(retention, "block_for", full)
     with pytest.raises(TransportError, match="flood-stage"):
         retire_now(old, proof)
     monkeypatch.undo()
@@ -386,7 +386,32 @@ def test_a_block_that_was_not_set_keeps_the_day(old: Stream, monkeypatch: pytest
 def test_a_block_that_not_all_shards_know_is_lifted_again(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     before, real = proven(old), old.client.indices.add_block
     monkeypatch.setattr(old.client.indices, "add_block", lambda **kw: {**real(**kw), "shards_acknowledged": False})
-    assert_kept(old, before, "the server did not block writes to it")
+    with pytest.raises(TransientError, match="was kept: some shard of it did not block writes in time"):
+        retire_now(old, before)
+    assert old.exists()
+    assert old.blocks() == set()
+
+
+def test_a_block_that_one_shard_did_not_know_at_first_is_set_anew(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, real, first = proven(old), old.client.indices.add_block, iter([{"shards_acknowledged": False}])
+    monkeypatch.setattr(old.client.indices, "add_block", lambda **kw: {**real(**kw), **next(first, {})})
+    assert retire_now(old, before) == "deleted"
+
+
+def test_a_block_that_did_not_reach_every_shard_is_not_lifted_for_another_run(
+    old: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real = proven(old), old.client.indices.add_block
+
+    def another_takes_over(**query: Any) -> Any:
+        claim_for_another(old)
+        return {**real(**query), "shards_acknowledged": False}
+
+    monkeypatch.setattr(old.client.indices, "add_block", another_takes_over)
+    monkeypatch.setattr("opensearch_strata.history.raw_day.hold._PATIENCE", 0.1)
+    with pytest.raises(Refused, match="was kept: another run"):
+        retire_now(old, before)
+    assert old.blocks() == {"write"}  # the other one's now
 
 
 def test_a_deletion_that_was_not_confirmed_is_no_success(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,16 +448,19 @@ def test_a_block_whose_answer_was_lost_is_lifted(old: Stream, monkeypatch: pytes
     assert hold_in(raw_of(old).meta) is None
 
 
+def claim_for_another(stream: Stream) -> None:
+    """Another run holds the day from now on."""
+    hold = Hold("another", "", int(time.time()) + 60, lifts=True)
+    stream.client.indices.put_mapping(index=stream.dataset.raw_index(DAY), body={"_meta": {NOTE: asdict(hold)}})
+
+
 def test_a_run_that_is_taken_for_dead_deletes_nothing(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     before, real = proven(old), retention.require_durable
 
     def another_takes_over(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
         monkeypatch.setattr(retention, "require_durable", real)
         monkeypatch.setattr(retention, "_RACES", 0)
-        client.indices.put_mapping(
-            index=raw.index,
-            body={"_meta": {NOTE: asdict(Hold("another", "", int(time.time()) + 60, lifts=True))}},
-        )
+        claim_for_another(old)
         real(client, dataset, raw)
 
     monkeypatch.setattr(retention, "require_durable", another_takes_over)

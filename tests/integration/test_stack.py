@@ -22,11 +22,12 @@ from local.ports import port_is_taken
 
 HEAP = "256m"
 
+pytestmark = pytest.mark.long
+
 PARENT = f"""
 import time
 from local.opensearch import EmbeddedOpenSearch
 
-pytestmark = pytest.mark.long
 with EmbeddedOpenSearch(heap="{HEAP}") as node:
     print(node.port, node.folder, flush=True)
     time.sleep(300)

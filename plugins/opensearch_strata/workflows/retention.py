@@ -19,8 +19,7 @@ from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carrie
 from opensearch_strata.history.raw_day.hold import (
     Hold,
     OvertakenError,
-    block_again,
-    block_writes,
+    block_for,
     claim,
     hold_in,
     overtaken,
@@ -163,8 +162,7 @@ def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, day: date
     hold = None
     try:
         hold = claim(client, proven.index)
-        if hold.lifts and not block_writes(client, proven.index):
-            block_again(client, proven.index)
+        block_for(client, proven.index, hold)
         raw = _still_the_same(client, dataset, proven, day, hold)
         if raw is None:
             return "gone"

@@ -31,6 +31,7 @@ NOTE = "strata_hold"
 _LASTS = 600
 _PATIENCE = 15.0
 _POLL = 0.2
+_RACES = 5
 _SETTLE = 0.02  # two that ask at the same time have both written by then, as a rule
 
 
@@ -126,22 +127,35 @@ def overtaken(index: str) -> str:
     return f"{index} was kept: another run took it over meanwhile. The next run proves it again."
 
 
-def block_writes(client: OpenSearch, index: str) -> bool:
+def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bool:
     """Block writes to an index, those under way included; False if they were blocked already.
 
+    :param hold: this run's, where it has one: a block that did not reach every shard is lifted only while it holds the
+        day, as it may be another one's
+
+    Two that ask in the same instant share one block, of which a shard then knows only one name, and tells the other
+    one that it has not applied it: so it is set anew.
+
+    :raises OvertakenError: another run holds the day meanwhile
     :raises Refused: the server did not do it; without one permission it answers 200 and ``acknowledged: false``
+    :raises TransientError: some shard may still be writing
     """
-    answer = client.indices.add_block(index=index, block="write")
-    if answer["acknowledged"] and answer["shards_acknowledged"]:
-        return True
-    if answer["indices"]:  # set, but some shard may still be writing
+    for _ in range(_RACES):
+        answer = client.indices.add_block(index=index, block="write")
+        if answer["acknowledged"] and answer["shards_acknowledged"]:
+            return True
+        if not answer["indices"]:  # nothing to do, or no permission
+            if _look(client, index)[1]:
+                return False
+            raise Refused(
+                f"{index} was kept: the server did not block writes to it ({answer}). The user needs the permission "
+                f"indices:admin/block/add* on it."
+            )
+        if hold:
+            require_held(client, index, hold)
         allow_writes(client, index)
-    elif _look(client, index)[1]:  # nothing to do
-        return False
-    raise Refused(
-        f"{index} was kept: the server did not block writes to it ({answer}). The user needs the permission "
-        f"indices:admin/block/add* on it."
-    )
+        time.sleep(_POLL)
+    raise TransientError(f"{index} was kept: some shard of it did not block writes in time ({answer}). Try again.")
 
 
 def allow_writes(client: OpenSearch, index: str) -> None:
@@ -230,23 +244,25 @@ def held(client: OpenSearch, raw: RawDay) -> Iterator[Hold]:
     """
     mine = claim(client, raw.index)
     try:
-        if mine.lifts and not block_writes(client, raw.index):
-            block_again(client, raw.index)
+        block_for(client, raw.index, mine)
         yield mine
     finally:
         release(client, raw.index, mine)
 
 
-def block_again(client: OpenSearch, index: str) -> None:
-    """Set a write block once more that is there although nobody had set it when the day was claimed.
+def block_for(client: OpenSearch, index: str, hold: Hold) -> None:
+    """Block writes to a raw day for the run that holds it, unless they were blocked before it came.
 
-    It is this run's own, whose answer was lost. Set anew, the server says that no write is under way.
+    A block that is there although nobody had set it when the day was claimed is this run's own, whose answer was lost.
+    It is set anew, so that the server says that no write is under way.
 
     :raises Refused: the server did not do it
-    :raises TransientError: somebody else blocks and lifts at the same time
+    :raises TransientError: some shard may still be writing, or somebody else blocks and lifts at the same time
     """
+    if not hold.lifts or block_writes(client, index, hold):
+        return
     allow_writes(client, index)
-    if not block_writes(client, index):
+    if not block_writes(client, index, hold):
         raise TransientError(f"Somebody else blocks writes to {index} at the same time; it was kept. Try again.")
 
 
