@@ -69,8 +69,17 @@ def test_no_bucket_is_cut(first: int, span: int, time: int, bucket: int) -> None
 @given(times, st.integers(1, 20_000))
 def test_a_day_of_many_rows_takes_about_as_many_searches_as_pages(first: int, rows: int) -> None:
     found = walked(Walk(HOUR, first, first + 24 * HOUR - 1), lambda part: rows * part.units)
-    assert len(found) <= min(25, 5 + 2 * 25 * rows / PAGE_SIZE)
-    assert all(part.units == 1 or part.units * rows <= PAGE_SIZE for part in found[:-1])
+    assert len(found) <= min(25, 15 + 2 * 25 * rows / PAGE_SIZE)
+    assert all(part.units == 1 or part.units * rows <= PAGE_SIZE for part in found)
+
+
+@given(times, st.integers(1, 200), st.integers(0, 500))
+def test_no_thread_is_left_with_much_of_a_day(first: int, hours: int, rows: int) -> None:
+    left = (first + hours * HOUR) // HOUR - first // HOUR + 1
+    for part in walked(Walk(HOUR, first, first + hours * HOUR), lambda part: rows * part.units):
+        assert part.units <= max(1, left / 4)
+        left -= part.units
+    assert left == 0
 
 
 def test_a_day_that_fits_in_a_page_is_one_slice_of_everything() -> None:

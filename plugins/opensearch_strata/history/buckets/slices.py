@@ -9,6 +9,7 @@ from typing import Any
 from opensearch_strata.history.buckets.pace import Pace
 
 _MATCH_ALL: dict[str, Any] = {"match_all": {}}
+_SHARES = 4  # of what is left, one slice takes a part of so many: two for each of two threads
 _EXACT = 2**53  # beyond it the server's extremes, which are doubles, are not exact
 
 
@@ -68,7 +69,8 @@ class Walk:
         with self._lock:
             if self._done:
                 return None
-            start, units = self._start, self._pace.units
+            left = self._last + 1 - self._next
+            start, units = self._start, max(1, min(self._pace.units, left // _SHARES))
             self._next += units
             self._done = self._next > self._last
             self._start = None if self._done else self._next * self._bucket
