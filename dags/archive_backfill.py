@@ -72,6 +72,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import opensearch_strata.airflow  # noqa: F401 - says so if Airflow is too old, before a name is missed
+
+# isort: split
 from airflow.sdk import DAG, Param, TriggerRule
 
 from opensearch_strata.airflow.operators.backfill.form import MOST_MAPPED
@@ -181,7 +184,8 @@ with DAG(
     max_active_runs=3,
     params=PARAMS,
     render_template_as_native_obj=True,
-    default_args={**RETRIES, "execution_timeout": timedelta(hours=12)},
+    # Below the 12 hours after which the queue of managed Airflow hands a task out a second time.
+    default_args={**RETRIES, "execution_timeout": timedelta(hours=11)},
     tags=["strata", "archive"],
 ):
     read_form = ReadFormOperator(task_id="read_form")

@@ -56,6 +56,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
+import opensearch_strata.airflow  # noqa: F401 - says so if Airflow is too old, before a name is missed
+
+# isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, task_group
 
 from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator

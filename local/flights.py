@@ -24,10 +24,11 @@ import orjson
 from opensearchpy import OpenSearch
 
 from local.errors import StackError
+from local.places import include_folder
 from opensearch_strata.archive.targets.raw_mapping import METADATA
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between
-from opensearch_strata.definition.files import datasets_dir, load_definitions
+from opensearch_strata.definition.files import load_definitions
 
 BODY_BYTES = 5_000_000
 MISSING = "NA"
@@ -62,7 +63,7 @@ def _document(row: dict[str, str]) -> dict[str, Any]:
 @cache
 def flights_dataset() -> Dataset:
     """The shipped definition of these flights: index names, field types, window and metrics."""
-    return load_definitions(datasets_dir()).get("flights")
+    return load_definitions(include_folder() / "datasets").get("flights")
 
 
 def index_template() -> dict[str, Any]:

@@ -14,6 +14,14 @@ STACK = PROJECT / ".stack"
 """All that the stack writes into the project: servers, data, logs. Git ignores it, `make clean` removes it."""
 
 
+def include_folder() -> Path:
+    """The user's files that go with the project: $STRATA_INCLUDE_DIR, else its include/.
+
+    The stack's Airflow looks there too; an Airflow of the person's own, which the package would ask first, is not it.
+    """
+    return Path(os.environ.get("STRATA_INCLUDE_DIR") or PROJECT / "include")
+
+
 def cache_folder() -> Path:
     """Downloads shared by all checkouts: $STRATA_CACHE, else $XDG_CACHE_HOME/strata, else ~/.cache/strata."""
     if chosen := os.environ.get("STRATA_CACHE"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_dag_keeps_the_house_rules(dag_id: str) -> None:
     for task in dag.tasks:
         assert task.retry_policy is not None, task.task_id
         assert task.execution_timeout is not None, task.task_id
+
+
+def test_every_task_ends_before_a_queue_with_12_hours_of_visibility_hands_it_out_again() -> None:
+    tasks = [task for dag in load_bag().dags.values() for task in dag.tasks]
+    assert tasks
+    for task in tasks:
+        mapped = task.partial_kwargs.get("execution_timeout") if task.is_mapped else task.execution_timeout
+        assert mapped is not None, task.task_id
+        assert mapped <= timedelta(hours=11), task.task_id
 
 
 def test_a_dag_is_described_as_its_dataset_is() -> None:

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from opensearch_strata.definition.files import dataset_schema, datasets_dir, include_dir, load_definitions
+from opensearch_strata.definition.files import dataset_schema, datasets_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
 from tests.streams import definition_of
 
@@ -296,12 +296,6 @@ def test_an_unknown_name_is_told_with_the_problems_of_its_file(folder: Path) -> 
 
 def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
     assert "no such folder; name the one" in load_definitions(tmp_path / "none").problems[0]
-
-
-def test_include_folder_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STRATA_INCLUDE_DIR", "/nowhere")
-    with pytest.raises(DefinitionError, match=r"No folder /nowhere; set STRATA_INCLUDE_DIR"):
-        include_dir()
 
 
 SHIPPED = sorted(datasets_dir().glob("*.yaml"))

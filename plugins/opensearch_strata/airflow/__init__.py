@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as _airflow_version
+
 if TYPE_CHECKING:
     from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
     from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
@@ -25,6 +27,12 @@ __all__ = [
     "ResolveDayOperator",
     "VerifyOperator",
 ]
+
+_FLOOR = (3, 3)
+"""3.2 knows no retry policies, and names a run's day in UTC: the wrong one for many zones."""
+
+if tuple(int(part) for part in _airflow_version.split(".")[:2]) < _FLOOR:
+    raise ImportError(f"strata needs Airflow {_FLOOR[0]}.{_FLOOR[1]} or newer; this is {_airflow_version}.")
 
 _PLACES = {
     "CondenseOperator": "operators.daily_cycle.condense",

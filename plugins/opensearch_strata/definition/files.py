@@ -6,6 +6,8 @@ import json
 import os
 import re
 from collections.abc import Hashable
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -19,20 +21,68 @@ from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.errors import DefinitionError
 
 
-def include_dir() -> Path:
-    """Folder of a user's files: ``STRATA_INCLUDE_DIR``, else ``include/`` beside ``plugins/``.
-
-    :raises DefinitionError: if it is not there
-    """
-    folder = Path(os.environ.get("STRATA_INCLUDE_DIR") or Path(__file__).parents[3] / "include")
-    if not folder.is_dir():
-        raise DefinitionError(f"No folder {folder}; set STRATA_INCLUDE_DIR to the project's include folder.")
-    return folder
-
-
 def datasets_dir() -> Path:
-    """Folder of the dataset definitions."""
-    return include_dir() / "datasets"
+    """Folder of the dataset definitions: ``datasets`` in ``STRATA_INCLUDE_DIR``, else the first place that exists.
+
+    :raises DefinitionError: if the folder that the variable names, or each of the places, is not there
+    """
+    if named := os.environ.get("STRATA_INCLUDE_DIR"):
+        if not Path(named).is_dir():
+            raise DefinitionError(f"No folder {named}; set STRATA_INCLUDE_DIR to the project's include folder.")
+        return Path(named) / "datasets"
+    if existing := [place for place in _places() if _is_dir(place)]:
+        return existing[0].absolute()
+    looked = ", ".join(str(place) for place in _places())
+    raise DefinitionError(
+        f"No folder of datasets is there; looked for {looked}. Make one of them, or set STRATA_INCLUDE_DIR to the "
+        "folder that holds datasets/."
+    )
+
+
+def datasets_not_read() -> list[Path]:
+    """Places behind that of ``datasets_dir`` that hold dataset files too; none where a variable names the folder.
+
+    :raises DefinitionError: as ``datasets_dir`` does
+    """
+    read = datasets_dir().resolve()
+    if os.environ.get("STRATA_INCLUDE_DIR"):
+        return []
+    others = dict.fromkeys(place.resolve() for place in _places() if _is_dir(place))
+    return [place for place in others if place != read and any(place.glob("*.yaml"))]
+
+
+def _places() -> list[Path]:
+    """Where the datasets may be, first come first read: what is deployed with the DAGs goes before what stays.
+
+    Managed Airflow delivers nothing but DAGs and plugins; Astronomer and a checkout have ``include/`` beside both.
+    """
+    home = Path(_expanded(os.environ.get("AIRFLOW_HOME") or "~/airflow"))  # as Airflow's own default
+    plugins = Path(__file__).parents[2]
+    folders = (_dags_folder(home), home, plugins, plugins.parent, Path())
+    return list(dict.fromkeys(folder / "include" / "datasets" for folder in folders))
+
+
+def _dags_folder(home: Path) -> Path:
+    """Airflow's ``[core] dags_folder``: from its variable, else ``airflow.cfg``, else ``dags`` of its home.
+
+    Read here and not asked of Airflow, because the shell has none.
+    """
+    if named := os.environ.get("AIRFLOW__CORE__DAGS_FOLDER"):
+        return Path(_expanded(named))
+    settings = ConfigParser(interpolation=None, strict=False)
+    try:
+        settings.read(_expanded(os.environ.get("AIRFLOW_CONFIG") or str(home / "airflow.cfg")), "utf-8")
+    except (ConfigParserError, UnicodeDecodeError):  # Airflow says so itself, and does not start
+        return home / "dags"
+    return Path(_expanded(settings.get("core", "dags_folder", fallback="") or str(home / "dags")))
+
+
+def _expanded(path: str) -> str:
+    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises where there is no home
+
+
+def _is_dir(place: Path) -> bool:
+    return os.path.isdir(place)  # noqa: PTH112 - pathlib raises where a folder above may not be entered
 
 
 def dataset_schema() -> str:

@@ -27,11 +27,11 @@ def check(
     """Check the dataset files, and real mappings with --url."""
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.definition.files import datasets_dir as default_dir
-    from opensearch_strata.definition.files import load_definitions
+    from opensearch_strata.definition.files import datasets_not_read, load_definitions
     from opensearch_strata.history.query.intervals import zone_warning
     from opensearch_strata.history.raw_day.policies import policies_over
 
-    folder = datasets_dir or default_dir()
+    folder = (datasets_dir or default_dir()).absolute()
     found = load_definitions(folder)
     problems = list(found.problems)
     if not (found.datasets or problems):
@@ -48,12 +48,15 @@ def check(
     deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
     judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
     warnings = [warning for warning in judged if warning]
+    for other in [] if datasets_dir else datasets_not_read():
+        warnings.append(f"{other} holds datasets too, which are not read: {folder} is looked for first.")
     if as_json:
         names = list(found.datasets)
         told = {"compared": compared, "warnings": warnings, "problems": problems}
-        print_json({"datasets": names, "deletions": deletions, **told})
+        print_json({"folder": str(folder), "datasets": names, "deletions": deletions, **told})
     else:
-        _tell(list(found.datasets), [*problems, *warnings, *deletions.values()], compared, len(problems))
+        sentences = [*problems, *warnings, *deletions.values(), f"Datasets are read from {folder}."]
+        _tell(list(found.datasets), sentences, compared, len(problems))
     if problems:
         raise typer.Exit(1)
 
