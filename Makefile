@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long lint picture bench-history bench-backfill schema lock clean
+.PHONY: help setup run up down test test-long lint coverage docs release picture bench-history bench-backfill schema lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,16 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+coverage: setup  ## Run the unit and integration tests, list the lines never run, draw build/coverage/index.html
+	@$(BIN)/python -m pytest tests/unit tests/integration -m "not long" --numprocesses 3 --no-loadscope-reorder \
+		--cov --cov-report=term:skip-covered --cov-report=html
+
+docs: setup  ## Build the documents as a site: build/site/index.html. A broken link or anchor is an error
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
+release: setup  ## Build dist/ from the last commit, check it, print the two commands that tag and upload
+	@$(BIN)/python -m local.release
+
 bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
 
@@ -50,5 +60,5 @@ lock: setup  ## Compile the locks anew from requirements*.txt
 
 clean:  ## Stop everything and remove all that was made here, .venv included
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi
-	@rm -rf .venv .stack build dist plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .stack build dist plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

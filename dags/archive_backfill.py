@@ -71,6 +71,7 @@ What still fails stays there. A record that was loaded meanwhile is found as alr
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import opensearch_strata.airflow  # noqa: F401 - says so if Airflow is too old, before a name is missed
 
@@ -91,10 +92,12 @@ from opensearch_strata.definition.files import datasets_dir, load_definitions
 
 DATASETS = load_definitions(datasets_dir()).datasets
 
+# Without a sound dataset there is nothing to choose from; read_form says why.
+CHOICES: dict[str, Any] = {"enum": sorted(DATASETS)} if DATASETS else {}
+
 PARAMS = {
     "dataset": Param(
-        # Without a sound dataset there is nothing to choose from; read_form says why.
-        **({"enum": sorted(DATASETS)} if DATASETS else {}),
+        **CHOICES,
         type="string",
         section="What",
         title="Dataset",
@@ -190,7 +193,7 @@ with DAG(
 ):
     read_form = ReadFormOperator(task_id="read_form")
     plan = PlanOperator(task_id="plan")
-    prepare = PrepareOperator(task_id="prepare").as_setup()
+    prepare = PrepareOperator(task_id="prepare").as_setup()  # type: ignore[no-untyped-call]  # Airflow gives it none
     load = LoadOperator.partial(
         task_id="load", max_active_tis_per_dagrun=LOADS_AT_ONCE, map_index_template="{{ task.batch['label'] }}"
     ).expand(batch=plan.output)

@@ -115,8 +115,11 @@ def daily_cycle(dataset: Dataset) -> DAG:
             dataset.cycle.cron, timezone=dataset.time_zone, run_offset=-1, key_format="%Y-%m-%d"
         ),
         start_date=datetime.combine(dataset.cycle.start_date, time.min, dataset.zone),
-        end_date=dataset.cycle.end_date
-        and datetime.combine(dataset.cycle.end_date + timedelta(days=2), time.min, dataset.zone),
+        end_date=(
+            datetime.combine(dataset.cycle.end_date + timedelta(days=2), time.min, dataset.zone)
+            if dataset.cycle.end_date
+            else None
+        ),
         catchup=False,
         max_active_runs=1,
         params=PARAMS,

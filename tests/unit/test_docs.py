@@ -74,3 +74,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_anchor_is_a_heading_of_its_page() -> None:
+    """As GitHub names them: small letters, no punctuation, a hyphen for each blank."""
+    linked = {
+        (page, (page.parent / (target or page.name)).resolve(), anchor)
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    }
+    assert linked
+    for page, target, anchor in linked:
+        text = BLOCK.sub("", target.read_text())
+        headings = (
+            re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        )
+        assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{page.name}: {target.name}#{anchor}"
