@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import time
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ import yaml
 
 from opensearch_strata.definition.files import dataset_schema, datasets_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
+from tests.shell import start
 from tests.streams import definition_of
 
 Definition = dict[str, Any]
@@ -188,6 +191,32 @@ def test_a_file_that_is_no_mapping_is_told(folder: Path, content: str) -> None:
     assert problem_of(folder) == (
         "broken.yaml: the file: must be a mapping of keys to values; indent its keys below it."
     )
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+def test_a_file_nested_without_end_is_told_and_takes_no_process_down(folder: Path, opening: str) -> None:
+    (folder / "broken.yaml").write_text("name: x\ntags: " * (opening in "[{a: ") + opening * 100_000)
+    process = start(["check", "--datasets-dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, trouble = process.communicate()
+    assert process.returncode == 1, trouble
+    told = out.splitlines()[0]
+    assert told.startswith("broken.yaml: cannot be read as YAML (it is nested deeper than 500 levels in ")
+    assert re.search(r" line \d+, column \d+\); mend the file\.$", told)
+
+
+@pytest.mark.parametrize("levels", [400, 600])
+def test_levels_are_counted_and_not_the_characters_that_open_one(folder: Path, levels: int) -> None:
+    text = yaml.safe_dump({**definition_of("broken"), "description": "[{-?:" * 1000})
+    (folder / "broken.yaml").write_text(f"{text}\nspare: {'[' * levels}{']' * levels}\n")
+    assert ("nested deeper" in problem_of(folder)) == (levels > 500)
+
+
+def test_a_mistake_in_yaml_is_told_with_its_line(folder: Path) -> None:
+    (folder / "broken.yaml").write_text("name: a\nraw: [\nengine: auto\n")
+    assert re.search(r"line \d, column \d", problem_of(folder))
+    (folder / "broken.yaml").write_text("name: a\nengine: auto\nname: b\n")
+    assert "the key 'name' is there twice" in problem_of(folder)
+    assert "line 3, column 1" in problem_of(folder)
 
 
 def test_a_folder_in_place_of_a_file_is_told(folder: Path) -> None:

@@ -9,16 +9,20 @@ from collections.abc import Hashable
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 from yaml.constructor import ConstructorError
+from yaml.error import MarkedYAMLError
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.errors import DefinitionError
+
+MOST_NESTED = 500
+"""Levels of a definition file, of which a dataset needs six."""
 
 
 def datasets_dir() -> Path:
@@ -130,7 +134,7 @@ def load_definitions(folder: Path) -> Definitions:
         except DefinitionError as error:
             problems.append(str(error))
     refused: set[Path] = set()
-    for one, other in combinations(loaded, 2):
+    for one, other in _neighbours(loaded):
         if clash := _clash(loaded[one], loaded[other]):
             key = clash.partition(":")[0]
             first, second = sorted((one, other), key=lambda path: (-_own_names(path, loaded[path]), path))
@@ -146,6 +150,26 @@ def load_definitions(folder: Path) -> Definitions:
                 refused |= {one, other}
     sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
     return Definitions(sound, problems)
+
+
+def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
+    """Pairs that may clash, in order: of one name, or with indices whose names begin alike.
+
+    Of 200 datasets there are 19,900 pairs, and next to none of them begins alike.
+    """
+    numbers = {path: number for number, path in enumerate(loaded)}
+    begins = [(f"name {dataset.name}\n", path) for path, dataset in loaded.items()]
+    for path, dataset in loaded.items():
+        begins += [(names.before, path) for names in (dataset.raw.names, dataset.history.names)]
+    begins.sort()
+    pairs = set()
+    for place, (begin, one) in enumerate(begins):
+        for longer, other in islice(begins, place + 1, None):
+            if not longer.startswith(begin):  # sorted: nor does any behind it
+                break
+            if one != other:
+                pairs.add((one, other) if numbers[one] < numbers[other] else (other, one))
+    return sorted(pairs, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))
 
 
 def _own_names(path: Path, dataset: Dataset) -> int:
@@ -164,7 +188,11 @@ def _letters(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-class _Loader(yaml.SafeLoader):
+_FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, which is six times as fast; every wheel of PyYAML has it, one that was built without libyaml has not."""
+
+
+class _Loader(_FAST):  # type: ignore[misc]
     """Refuses a key that is there twice, of which YAML would silently drop the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -173,12 +201,32 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        constructed: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return constructed
+
+
+def _refuse_depth(text: str) -> None:
+    """Refuse what is nested deeper than any definition: libyaml's loader goes down on the stack of the process.
+
+    :raises YAMLError: with the line where it gets too deep
+    """
+    if sum(map(text.count, "[{-?:")) <= MOST_NESTED:  # each level takes one of these characters
+        return
+    depth = 0
+    for event in yaml.parse(text, _FAST):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MOST_NESTED:
+                raise MarkedYAMLError(None, None, f"it is nested deeper than {MOST_NESTED} levels", event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text("utf-8"), _Loader)
+        text = path.read_text("utf-8")
+        _refuse_depth(text)
+        return yaml.load(text, _Loader)
     # ValueError: what is no UTF-8, and 2013-02-30, which PyYAML takes for a date
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())

@@ -49,8 +49,20 @@ class IndexTemplate:
         before, after = self._around
         return f"{before}{day.strftime(self.date_format)}{after}"
 
+    @property
+    def before(self) -> str:
+        """The literal text before the date."""
+        return self._around[0]
+
+    @cached_property
+    def _length(self) -> int:
+        """Characters of every name: directives are of fixed width."""
+        return len(self.name(date(2024, 2, 29)))
+
     def may_meet(self, other: IndexTemplate) -> bool:
-        """False if the literal text around the dates alone keeps every name of one from being one of the other."""
+        """False if length or literal text alone keep every name of one template from being one of the other."""
+        if self._length != other._length:
+            return False
         (before, after), (its_before, its_after) = self._around, other._around
         begins = before.startswith(its_before) or its_before.startswith(before)
         return begins and (after.endswith(its_after) or its_after.endswith(after))
