@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from runpy import run_path
 
-from opensearch_strata.definition.files import datasets_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
 
-unbuilt = run_path(str(Path(__file__).with_name("daily_cycle.py")))["UNBUILT"]
-if problems := [*load_definitions(datasets_dir()).problems, *unbuilt]:
+cycles = run_path(str(Path(__file__).with_name("daily_cycle.py")))
+if problems := [*cycles["DEFINITIONS"].problems, *cycles["UNBUILT"]]:
     raise DefinitionError(" ".join(problems))

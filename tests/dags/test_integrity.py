@@ -131,3 +131,8 @@ def test_the_plugin_scanner_finds_one_plugin_and_shadows_no_module() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "['strata_plugin'] {} ['strata']"
+
+
+def test_a_task_builds_its_own_dag_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "telemetry_daily_cycle")
+    assert set(load_bag("daily_cycle.py").dags) == {"telemetry_daily_cycle"}

@@ -6,14 +6,20 @@ import json
 import re
 import subprocess
 import time
+from contextlib import suppress
 from datetime import date, datetime
+from itertools import combinations
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.definition.files import dataset_schema, datasets_dir, load_definitions
 from opensearch_strata.errors import DefinitionError
 from tests.shell import start
@@ -298,6 +304,33 @@ def test_a_copy_with_another_name_takes_its_model_away_only_where_nothing_tells_
     assert problem.count("shop.yaml") > 0 < problem.count("acme.yaml")
     with pytest.raises(DefinitionError, match=r"acme\.yaml"):
         found.get("acme")
+
+
+WORDS = st.sampled_from(["", "a-", "a-b-", "ab-", "2024.", "a-history-"])
+TEMPLATES = st.tuples(st.sampled_from(["h", "a", "a-b"]), WORDS, st.sampled_from(["", ".x", "-01"]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(TEMPLATES, TEMPLATES), min_size=2, max_size=5))
+def test_every_pair_that_overlaps_is_found_without_comparing_all(templates: list[Any]) -> None:
+    definitions = []
+    for number, ((one, middle, end), (other, amid, after)) in enumerate(templates):
+        raw = {"index": f"{one}-{middle}{{day}}{end}"}
+        history = {**definition_of("x")["history"], "index": f"{other}-{amid}{{month}}{after}"}
+        definition = {**definition_of(f"s{number}"), "raw": raw, "history": history}
+        with suppress(ValueError):
+            definitions.append(Dataset.model_validate(definition))
+    clashing = {
+        name
+        for a, b in combinations(definitions, 2)
+        for name in (a.name, b.name)
+        if any(overlapping(x, y) for x in (a.raw.names, a.history.names) for y in (b.raw.names, b.history.names))
+    }
+    with TemporaryDirectory() as folder:
+        for definition in definitions:
+            save(Path(folder), definition.model_dump(mode="json"), f"f-{definition.name}.yaml")
+        found = load_definitions(Path(folder))
+    assert set(found.datasets) == {definition.name for definition in definitions} - clashing
 
 
 def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) -> None:
