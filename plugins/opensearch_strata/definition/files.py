@@ -16,7 +16,6 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 from yaml.constructor import ConstructorError
-from yaml.error import MarkedYAMLError
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.errors import DefinitionError
@@ -217,7 +216,7 @@ def _refuse_depth(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MOST_NESTED:
-                raise MarkedYAMLError(None, None, f"it is nested deeper than {MOST_NESTED} levels", event.start_mark)
+                raise yaml.YAMLError(f"it is nested deeper than {MOST_NESTED} levels {event.start_mark}")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
