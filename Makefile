@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long lint coverage docs release picture bench-history bench-backfill schema lock clean
+.PHONY: help setup run up down test test-long lint coverage docs release picture bench-history bench-backfill schema lock mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ schema: setup  ## Write the JSON Schema of dataset files anew from the models
 lock: setup  ## Compile the locks anew from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
+
+mwaa:  ## Write build/mwaa: what managed Airflow takes, ready for `aws s3 sync` (docs/deploy.md)
+	@$(PYTHON) -m local.mwaa
 
 clean:  ## Stop everything and remove all that was made here, .venv included
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi

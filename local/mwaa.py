@@ -1,0 +1,91 @@
+"""What managed Airflow (MWAA) takes, written to `build/mwaa/` for `aws s3 sync`: `make mwaa`, standard library only.
+
+The service delivers DAGs, `plugins.zip` (unpacked into its plugins folder), `requirements.txt` and a start-up script,
+and nothing else. Strata needs no such script: its datasets go along in `dags/include/`, one of the places where they
+are looked for. Sources: docs.aws.amazon.com/mwaa/latest/userguide (configuring-dag-import-plugins,
+best-practices-dependencies) and the image of Airflow 3.3.1 at github.com/aws/amazon-mwaa-docker-images.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+from local.errors import StackError
+from local.places import PROJECT, include_folder
+
+AIRFLOW = "3.3.1"
+PYTHON = "3.12"
+"""The versions of the service that the files are made for."""
+
+CONSTRAINTS = f"https://raw.githubusercontent.com/apache/airflow/constraints-{AIRFLOW}/constraints-{PYTHON}.txt"
+"""Published with each release of Airflow. A pin that contradicts them keeps every package from being installed."""
+
+LEFT_OUT = {"__pycache__", "opensearch_strata.egg-info"}
+OLDEST = (1980, 1, 1, 0, 0, 0)
+"""The time of each file in the archive: the same package is the same bytes, as each new one updates the environment."""
+
+
+def main() -> None:
+    """Write the files and say how they get there."""
+    folder = PROJECT / "build" / "mwaa"
+    try:
+        datasets = lay_out(folder, include_folder() / "datasets")
+    except StackError as error:
+        sys.exit(str(error))
+    here = folder.relative_to(PROJECT)
+    print(f"{here}/ is for Airflow {AIRFLOW} with Python {PYTHON}, with {', '.join(datasets)}.")
+    print(f"Next: aws s3 sync {here} s3://BUCKET/ and what docs/deploy.md says of the environment.")
+
+
+def lay_out(folder: Path, datasets: Path) -> list[str]:
+    """Write everything anew.
+
+    :param folder: takes `plugins.zip`, `requirements.txt` and `dags/`; what was in it is removed
+    :param datasets: folder of the dataset files that go along
+    :returns: the names of these files
+    :raises StackError: if there is no dataset file; nothing was written
+    """
+    files = sorted(datasets.glob("*.yaml"))
+    if not files:
+        raise StackError(
+            f"{datasets} holds no dataset file (*.yaml), so nothing was written. Write one, or name the folder above "
+            "it in STRATA_INCLUDE_DIR."
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    target = folder / "dags" / "include" / "datasets"
+    target.mkdir(parents=True)
+    for path in files:
+        shutil.copyfile(path, target / path.name)
+    for path in sorted((PROJECT / "dags").glob("*.py")):
+        shutil.copyfile(path, folder / "dags" / path.name)
+    (folder / "requirements.txt").write_text(requirements(), "utf-8")
+    _pack(PROJECT / "plugins", folder / "plugins.zip")
+    return [path.name for path in files]
+
+
+def requirements() -> str:
+    """Text of requirements.txt: what the package needs, as ranges, without Airflow, which nobody may change there."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"]]
+    lines = [line for line in needed if not re.match(r"apache-airflow\b(?!-)", line)]
+    return "\n".join([f'--constraint "{CONSTRAINTS}"', *sorted(lines)]) + "\n"
+
+
+def _pack(source: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(source.rglob("*")):
+            name = path.relative_to(source)
+            if path.is_file() and not LEFT_OUT.intersection(name.parts):
+                member = zipfile.ZipInfo(name.as_posix(), OLDEST)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                member.external_attr = 0o644 << 16  # else nobody may read what is unpacked
+                packed.writestr(member, path.read_bytes())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""What `make mwaa` writes, laid out as the service does it: DAGs, plugins and Airflow's home in three folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from packaging.requirements import Requirement
+
+from local import mwaa
+from local.bootstrap import index_of_pip
+from local.errors import StackError
+from local.places import PROJECT
+
+SHIPPED = PROJECT / "include" / "datasets"
+UV = str(Path(sys.executable).with_name("uv"))
+CONSTRAINTS = PROJECT / "tests" / "data" / f"constraints-{mwaa.AIRFLOW}-{mwaa.PYTHON}.txt"
+
+PARSE = """
+import json, os, pathlib, airflow.settings
+airflow.settings.initialize()
+from airflow import plugins_manager
+from airflow.dag_processing.dagbag import DagBag
+folder = pathlib.Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+bag = DagBag(folder, bundle_name="dags-folder", bundle_path=folder)
+plugins, errors = plugins_manager._get_plugins()
+import opensearch_strata
+from opensearch_strata.definition.files import datasets_dir
+print(json.dumps({
+    "dags": sorted(bag.dags), "import errors": bag.import_errors, "plugin errors": errors,
+    "plugins": [plugin.name for plugin in plugins], "package": opensearch_strata.__file__,
+    "datasets": str(datasets_dir()), "airflow": airflow.__version__,
+}))
+"""
+"""Reads all DAGs and plugins as Airflow's processes do."""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Path:
+    """Holds `dags/` and `plugins/` as the service makes them, and an empty home of Airflow elsewhere."""
+    built = tmp_path / "built"
+    mwaa.lay_out(built, SHIPPED)
+    zipfile.ZipFile(built / "plugins.zip").extractall(tmp_path / "plugins")
+    (built / "dags").rename(tmp_path / "dags")
+    (built / "requirements.txt").rename(tmp_path / "requirements.txt")
+    (tmp_path / "home").mkdir()
+    return tmp_path
+
+
+def parse(service: Path, python: str, **more: str) -> Any:
+    """What an Airflow finds there."""
+    env = {
+        "PATH": os.defpath,
+        "HOME": str(service / "home"),
+        "AIRFLOW_HOME": str(service / "home"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(service / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(service / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        **more,
+    }
+    found = subprocess.run([python, "-c", PARSE], cwd=service / "home", env=env, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def check(found: dict[str, Any], service: Path) -> None:
+    """All is read from what was delivered, without an error."""
+    assert (found["import errors"], found["plugin errors"]) == ({}, {})
+    assert found["dags"] == ["archive_backfill", "flights_daily_cycle", "telemetry_daily_cycle"]
+    assert "strata" in found["plugins"]
+    assert found["package"] == str(service / "plugins" / "opensearch_strata" / "__init__.py")
+    assert found["datasets"] == str(service / "dags" / "include" / "datasets")
+
+
+def test_every_dag_is_read_from_what_was_delivered(service: Path) -> None:
+    # This environment has Strata installed from the checkout, which must not be what is read.
+    check(parse(service, sys.executable, PYTHONPATH=str(service / "plugins")), service)
+
+
+@pytest.mark.long  # an Airflow is installed
+@pytest.mark.timeout(900)
+def test_every_dag_is_read_by_the_airflow_and_python_of_the_service(service: Path) -> None:
+    asked = subprocess.run([UV, "python", "find", "--no-project", mwaa.PYTHON], capture_output=True, text=True)
+    if asked.returncode:
+        pytest.skip(f"this machine has no Python {mwaa.PYTHON}: {' '.join(asked.stderr.split())[:200]}")
+    # As the service does it: what the file says, and its own demand for this very Airflow. Without a way to Airflow's
+    # constraints, those of them that we name are demanded.
+    needed = (service / "requirements.txt").read_text()
+    try:
+        with urlopen(mwaa.CONSTRAINTS, timeout=10):
+            pass
+    except OSError:
+        needed = needed.replace(mwaa.CONSTRAINTS, str(CONSTRAINTS))
+    (service / "needed.txt").write_text(f"apache-airflow=={mwaa.AIRFLOW}\n{needed}")
+    env = {**os.environ, **index_of_pip()}
+    python = str(service / "env" / "bin" / "python")
+    for command in (
+        [UV, "venv", "--quiet", "--python", asked.stdout.strip(), str(service / "env")],
+        [UV, "pip", "install", "--quiet", "--python", python, "-r", str(service / "needed.txt")],
+    ):
+        done = subprocess.run(command, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    found = parse(service, python)
+    assert found["airflow"] == mwaa.AIRFLOW
+    check(found, service)
+
+
+def test_the_requirements_begin_with_the_constraints_and_leave_airflow_to_the_service() -> None:
+    first, *lines = mwaa.requirements().splitlines()
+    assert first == f'--constraint "{mwaa.CONSTRAINTS}"'
+    names = {Requirement(line).name for line in lines}
+    assert "apache-airflow" not in names
+    assert {"opensearch-py", "apache-airflow-providers-opensearch"} <= names
+
+
+def test_no_requirement_contradicts_the_constraints() -> None:
+    known = dict(re.findall(r"^([\w-]+)==(\S+)$", CONSTRAINTS.read_text(), re.MULTILINE))
+    free = set()
+    for line in mwaa.requirements().splitlines()[1:]:
+        needed = Requirement(line)
+        if needed.name in known:
+            assert known[needed.name] in needed.specifier, line
+        else:
+            free.add(needed.name)
+    assert free == {"cramjam", "isal"}, "add the others to the file, or say here that the constraints lack them"
+
+
+def test_the_archive_holds_the_content_of_the_plugins_folder_and_no_traces_of_work(service: Path) -> None:
+    names = {path.relative_to(service / "plugins").as_posix() for path in (service / "plugins").rglob("*")}
+    assert {".airflowignore", "strata_plugin.py", "opensearch_strata/py.typed"} <= names
+    assert any(name.endswith(".painless") for name in names)
+    assert not [name for name in names if "__pycache__" in name or "egg-info" in name]
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in (service / "plugins").rglob("*.py"))
+
+
+def test_the_same_package_is_the_same_archive_and_what_was_there_before_is_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "built"
+    mwaa.lay_out(folder, SHIPPED)
+    first = (folder / "plugins.zip").read_bytes()
+    (folder / "dags" / "include" / "datasets" / "left.yaml").touch()
+    assert mwaa.lay_out(folder, SHIPPED) == ["flights.yaml", "telemetry.yaml"]
+    assert (folder / "plugins.zip").read_bytes() == first
+    assert not (folder / "dags" / "include" / "datasets" / "left.yaml").exists()
+
+
+def test_without_datasets_nothing_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match=f"^{tmp_path} holds no dataset file .* so nothing was written"):
+        mwaa.lay_out(tmp_path / "built", tmp_path)
+    assert not (tmp_path / "built").exists()
+
+
+def test_python_alone_is_enough(tmp_path: Path) -> None:
+    code = "import sys; import local.mwaa; print(sorted(name for name in sys.modules if 'site-packages' in str("
+    code += "getattr(sys.modules[name], '__file__', ''))))"
+    command = [sys.executable, "-S", "-c", code]
+    assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == "[]\n"
