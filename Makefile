@@ -17,7 +17,7 @@ run: setup  ## Condense, prove and retire real days through a real scheduler, pr
 up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the background, print the URLs
 	@$(BIN)/python -m local up
 
-down: setup  ## Stop what `make up` started; its data stays
+down: setup  ## Stop what `make up` started; what OpenSearch, S3 and Airflow hold stays, queues do not
 	@$(BIN)/python -m local down
 
 test: setup  ## Run the tests (15 minutes)

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from rich.console import Console
 
 from local.airflow_api import AirflowApi
-from local.archived_flights import archive_flights, backfill_flights
+from local.archived_flights import archive_flights, backfill_flights, has_archive
 from local.demo import FIRST, LAST, run_demo
 from local.errors import StackError
 from local.flights import flights_dataset
@@ -40,9 +40,7 @@ def up() -> None:
         stack = Stack("up", USUAL_PORTS)
         try:
             stack.launch(detached=True)
-            archive_flights(stack, FIRST, LAST)  # the stack's S3 keeps nothing when it stops
-            stack.wait_until_ready("opensearch", "airflow")
-            _load_sample_data(stack)
+            _bring_sample_data(stack)
         except BaseException:
             stack.stop()
             raise
@@ -53,10 +51,16 @@ def up() -> None:
     log.info("Stop it with `make down`.")
 
 
-def _load_sample_data(stack: Stack) -> None:
-    client = OpenSearch(stack.opensearch_url, timeout=60)
+def _bring_sample_data(stack: Stack) -> None:
+    """Archives the sample data and loads them, unless an earlier `up` has done so."""
+    unfinished = stack.folder / "sample-data-unfinished"  # stays if this is broken off
     dataset = flights_dataset()
-    unfinished = stack.folder / "sample-data-unfinished"  # stays if the load is broken off
+    stack.wait_until_ready("aws")
+    if unfinished.exists() or not has_archive(stack):
+        unfinished.touch()
+        archive_flights(stack, FIRST, LAST)
+    stack.wait_until_ready("opensearch", "airflow")
+    client = OpenSearch(stack.opensearch_url, timeout=60)
     indices = f"{dataset.raw.names.expression},{dataset.history.names.expression}"
     if unfinished.exists() or not client.indices.get(index=indices):
         unfinished.touch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import date
+from typing import Any
 
 import boto3
 from opensearchpy import OpenSearch
@@ -23,13 +24,7 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
     """Leaves the flights of those days in the stack's S3 as soon as it is ready."""
     stack.wait_until_ready("aws")
     began = time.monotonic()
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=stack.aws_url,
-        region_name="us-east-1",
-        aws_access_key_id="embedded",
-        aws_secret_access_key="embedded",
-    )
+    s3 = _s3(stack)
     bucket, prefix = split_s3_url(str(flights_dataset().intake.source))
     s3.create_bucket(Bucket=bucket)
     written = write_flights(s3, bucket, prefix, first, last)
@@ -47,8 +42,24 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
     return written
 
 
+def has_archive(stack: Stack) -> bool:
+    """Whether the stack's S3 has the bucket of the flights already."""
+    bucket, _ = split_s3_url(str(flights_dataset().intake.source))
+    return any(found["Name"] == bucket for found in _s3(stack).list_buckets()["Buckets"])
+
+
 def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> None:
     """Loads those days through the DAG. Raises StackError if it fails."""
     client.indices.put_index_template(name="flights", body=index_template())
     conf = {"dataset": flights_dataset().name, "from_day": f"{first}", "to_day": f"{last}", "dry_run": False}
     run_dag(stack, airflow, "archive_backfill", None, conf)
+
+
+def _s3(stack: Stack) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=stack.aws_url,
+        region_name="us-east-1",
+        aws_access_key_id="embedded",
+        aws_secret_access_key="embedded",
+    )

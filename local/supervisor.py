@@ -34,7 +34,7 @@ class LogFiles(Printer):  # type: ignore[misc]
         self._open[name].write(message.data if isinstance(message.data, bytes) else message.data.encode())
 
 
-def services(ports: Ports, node_folder: Path) -> dict[str, list[str]]:
+def services(ports: Ports, folder: Path, node_folder: Path) -> dict[str, list[str]]:
     """Arguments of the Python interpreter for each service of a stack.
 
     Airflow's four parts are what `airflow standalone` starts. They are started one by one because standalone's
@@ -43,7 +43,7 @@ def services(ports: Ports, node_folder: Path) -> dict[str, list[str]]:
     """
     return {
         "opensearch": ["-m", "local.opensearch", f"--port={ports.opensearch}", f"--folder={node_folder}"],
-        "aws": ["-m", "moto.server", "--host=127.0.0.1", f"--port={ports.aws}"],
+        "aws": ["-m", "local.aws", f"--port={ports.aws}", f"--keep={folder / 's3.pickle'}"],
         "airflow-api-server": ["-m", "airflow", "api-server"],
         "airflow-scheduler": ["-m", "airflow", "scheduler", "--skip-serve-logs"],
         "airflow-dag-processor": ["-m", "airflow", "dag-processor"],
@@ -65,7 +65,7 @@ def main() -> None:
     # The second Java compiler costs more than it gains in the minutes that a stack of sample data lives.
     environment.setdefault("OPENSEARCH_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
     manager = Manager(LogFiles(arguments.folder / "logs"))
-    for name, command in services(ports, arguments.node_folder).items():
+    for name, command in services(ports, arguments.folder, arguments.node_folder).items():
         pid_file = shlex.quote(str(arguments.folder / "pids" / name))
         line = f"echo $$ > {pid_file}; exec {shlex.join([sys.executable, *command])}"
         manager.add_process(name, line, env=environment, cwd=str(PROJECT))
