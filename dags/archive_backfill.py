@@ -156,7 +156,7 @@ PARAMS = {
         title="Dry run",
         description="Show the plan, its size and its time, and load nothing.",
     ),
-    "most_batches": Param(
+    "max_batches": Param(
         MOST_MAPPED,
         type="integer",
         minimum=1,
@@ -165,7 +165,7 @@ PARAMS = {
         title="Most batches",
         description="The objects are loaded in at most so many tasks, each of about the same size.",
     ),
-    "bulks_in_flight": Param(
+    "max_concurrent_bulks": Param(
         3,
         type="integer",
         minimum=1,

@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
     assert run.tries("read_form") == 1
 
 
-@pytest.mark.parametrize("conf", [{"dataset": "nope"}, {"then": "delete"}, {"most_batches": 1025}, {"to_day": "May"}])
+@pytest.mark.parametrize("conf", [{"dataset": "nope"}, {"then": "delete"}, {"max_batches": 1025}, {"to_day": "May"}])
 def test_what_the_form_does_not_offer_is_refused_before_a_run_begins(
     conf: dict[str, Any], archive: Archive, run_backfill: RunDag
 ) -> None:

@@ -14,7 +14,7 @@ from tests.dags.conftest import load_bag
 SECTIONS = {
     "What": {"dataset", "source", "then", "redrive"},
     "When": {"from_day", "to_day"},
-    "Limits": {"dry_run", "most_batches", "bulks_in_flight"},
+    "Limits": {"dry_run", "max_batches", "max_concurrent_bulks"},
 }
 
 
@@ -43,7 +43,7 @@ def test_the_form_offers_what_the_model_takes_with_the_same_defaults(dag: Any) -
             assert dag.params[name] == field.default, name
     assert dag.params["dry_run"] is True
     assert dag.params.get_param("dataset").schema["enum"] == ["flights", "telemetry"]
-    assert dag.params.get_param("most_batches").schema["maximum"] == MOST_MAPPED
+    assert dag.params.get_param("max_batches").schema["maximum"] == MOST_MAPPED
 
 
 def test_the_dag_keeps_the_house_rules(dag: Any) -> None:
@@ -95,6 +95,10 @@ def test_without_a_sound_dataset_the_dag_is_there_and_says_why_nothing_can_be_ch
 
 def test_the_form_says_all_that_is_wrong_at_once() -> None:
     with pytest.raises(DefinitionError) as error:
-        BackfillForm.checked({"dataset": "x", "bulks_in_flight": 9, "most": 1, "dry_run": "perhaps"})
-    for part in ("bulks_in_flight: Input should be less than or equal to 8 (is 9).", "most: this DAG", "dry_run: "):
+        BackfillForm.checked({"dataset": "x", "max_concurrent_bulks": 9, "most": 1, "dry_run": "perhaps"})
+    for part in (
+        "max_concurrent_bulks: Input should be less than or equal to 8 (is 9).",
+        "most: this DAG",
+        "dry_run: ",
+    ):
         assert part in str(error.value)

@@ -29,7 +29,7 @@ START = int(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 100
 SPAN = (START, START + 86_400_000)
 QUICK = LoadSettings(in_flight=2, body_bytes=20_000, patience=30, renew_every=0.2)
 
-INTAKE: dict[str, Any] = {"parser": "json", "late": "1h"}
+INTAKE: dict[str, Any] = {"parser": "json", "max_lateness": "1h"}
 
 
 def message(number: int, **more: Any) -> dict[str, Any]:

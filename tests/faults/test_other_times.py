@@ -63,7 +63,7 @@ def test_an_object_is_read_again_once_the_definition_is_right(archive: Archive):
     archive.put(data_record("/app", "stream", found))
     archive.load()
     assert set(failed(archive)) == {"objects in quarantine"}
-    intake = archive.dataset.intake.model_copy(update={"late": "3d"})
+    intake = archive.dataset.intake.model_copy(update={"max_lateness": "3d"})
     archive.dataset = archive.dataset.model_copy(update={"intake": intake})
     archive.load().require_success()
     assert failed(archive) == {}
@@ -103,7 +103,7 @@ def test_more_events_of_other_days_than_come_late_are_no_success(archive: Archiv
     assert "6 of 100 events of s3://" in named
     assert "the first of 2024-03-27T00:01:34.000Z" in named
     assert archive.rows()[0].counts.created == 94
-    stating(archive, late="60d")
+    stating(archive, max_lateness="60d")
     archive.load().require_success()
     assert failed(archive) == {}
 

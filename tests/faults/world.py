@@ -85,7 +85,7 @@ class World:
         parts: dict[str, Any] = {
             "raw": {"window_days": 1, "fields": TYPES},
             "history": {"group_by": ["device"]},
-            "intake": intake_of(archive.bucket, most_dead=1.0),
+            "intake": intake_of(archive.bucket, max_dead_share=1.0),
         }
         line = confirmation(dataset_of(name, **parts))
         dataset = dataset_of(name, **parts, cycle={"delete": True, "delete_confirmed": line})

@@ -232,7 +232,7 @@ def test_a_day_that_is_deleted_while_it_is_loaded_stops_the_load_in_a_sentence(
 
 def test_a_day_of_which_no_key_told_is_made_before_its_first_document(target: Stream, archive: Archive) -> None:
     """An export of long ago may hold any day, so none is prepared; what it holds is mapped all the same."""
-    intake = target.dataset.intake.model_copy(update={"late": "400d"})
+    intake = target.dataset.intake.model_copy(update={"max_lateness": "400d"})
     target.dataset = target.dataset.model_copy(update={"intake": intake})
     sent = archive.fill(DAY)
     ref = write_plan(target.client, target.dataset, plan(target, archive, DAY - timedelta(days=300), NEXT))

@@ -29,12 +29,14 @@ def test_late_and_early_objects_are_in_the_plan_and_others_are_not(store: Store)
 def test_the_margins_are_those_of_the_definition(store: Store) -> None:
     store.put(NOON + timedelta(days=2))
     assert store.keys() == []
-    store.reads(late="3d")
+    store.reads(max_lateness="3d")
     assert len(store.keys()) == 1
 
 
 def test_days_are_those_of_the_zone(store: Store) -> None:
-    store.dataset = dataset_of(store.dataset.name, time_zone="Asia/Tokyo", intake={"early": "0m", "late": "0m"})
+    store.dataset = dataset_of(
+        store.dataset.name, time_zone="Asia/Tokyo", intake={"max_clock_lead": "0m", "max_lateness": "0m"}
+    )
     store.put(datetime(2024, 5, 5, 15, tzinfo=UTC))
     store.put(datetime(2024, 5, 6, 15, tzinfo=UTC))
     found = store.plan()
@@ -184,19 +186,19 @@ def test_copies_and_exports_of_long_ago_name_the_cure(store: Store) -> None:
     for sentence in (found.verdict, found.refusal):
         assert sentence
         assert "last changed too late for these days hold events of them all the same, 10 in a few" in sentence
-    days = re.search(r"state intake\.late: (\d+)d", found.verdict)
+    days = re.search(r"state intake\.max_lateness: (\d+)d", found.verdict)
     assert days
-    store.reads(layout=None, late=f"{days[1]}d")
+    store.reads(layout=None, max_lateness=f"{days[1]}d")
     assert store.keys() == copied
     assert store.plan().refusal is None
 
 
 def test_a_part_that_was_copied_is_not_left_out_without_a_word(store: Store) -> None:
     today = datetime.now(UTC).replace(hour=12)
-    store.reads(layout=None, late="0m", early="36h")
+    store.reads(layout=None, max_lateness="0m", max_clock_lead="36h")
     store.put_raw("fire/a.gz", envelope(5, today - timedelta(days=1)))
     yesterday = (today - timedelta(days=1)).date()
-    assert "intake.late: 2d" in (store.plan(yesterday, yesterday).refusal or "")
+    assert "intake.max_lateness: 2d" in (store.plan(yesterday, yesterday).refusal or "")
     assert store.plan(yesterday - timedelta(days=9), yesterday - timedelta(days=9)).refusal is None
 
 
@@ -205,8 +207,8 @@ def test_where_nothing_tells_the_cure_the_verdict_names_all(store: Store) -> Non
     store.put_raw("fire/a.gz", envelope(5, datetime.now(UTC)))
     found = store.plan()
     assert found.refusal is None
-    assert "intake.early and intake.late: 1" in found.verdict
-    assert "are found where intake.late says how long after: 700d" in found.verdict
+    assert "intake.max_clock_lead and intake.max_lateness: 1" in found.verdict
+    assert "are found where intake.max_lateness says how long after: 700d" in found.verdict
 
 
 def test_a_bucket_that_is_none(store: Store) -> None:

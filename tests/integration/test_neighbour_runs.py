@@ -274,7 +274,7 @@ def test_what_a_quarantined_object_created_stays_known(target: Stream, archive: 
     assert [check.name for check in run.prove().failed] == ["objects in quarantine"]
     assert Run(target, archive, NEXT, NEXT).whole().holds  # nothing of it is of that day
     assert [check.name for check in run.prove().failed] == ["objects loaded for another range"]
-    intake = target.dataset.intake.model_copy(update={"most_dead": 1.0})
+    intake = target.dataset.intake.model_copy(update={"max_dead_share": 1.0})
     target.dataset = target.dataset.model_copy(update={"intake": intake})
     proof = Run(target, archive, DAY, DAY).whole()
     assert proof.holds, verdict(proof)

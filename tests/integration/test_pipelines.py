@@ -26,7 +26,7 @@ ALL = {"drop": {}}
 @pytest.fixture
 def target(client: OpenSearch, shell: Shell, archive: Archive) -> Iterator[Stream]:
     """The dataset that the archive belongs to, known to the shell, with a raw day that producers made."""
-    stream = shell.stream(intake=intake_of(archive.bucket, most_dead=0.9), raw={"fields": TYPES})
+    stream = shell.stream(intake=intake_of(archive.bucket, max_dead_share=0.9), raw={"fields": TYPES})
     stream.create()
     yield stream
     forget_ledger(client, stream.dataset.name)

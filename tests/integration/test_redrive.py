@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("aws")
 @pytest.fixture
 def target(client: OpenSearch, shell: Shell, archive: Archive) -> Iterator[Stream]:
     """The dataset that the archive belongs to, known to the shell."""
-    stream = shell.stream(intake=intake_of(archive.bucket, most_dead=1), raw={"fields": TYPES})
+    stream = shell.stream(intake=intake_of(archive.bucket, max_dead_share=1), raw={"fields": TYPES})
     yield stream
     forget_ledger(client, stream.dataset.name)
 
@@ -156,7 +156,7 @@ def test_a_letter_has_the_id_and_the_place_that_it_had(shell: Shell, target: Str
 
 
 def test_a_part_of_a_line_is_not_loaded_as_a_line(client: OpenSearch, shell: Shell, archive: Archive) -> None:
-    stream = shell.stream(intake=intake_of(archive.bucket, most_dead=1, parser="raw"))
+    stream = shell.stream(intake=intake_of(archive.bucket, max_dead_share=1, parser="raw"))
     packed = gzip.compress("".join(f"{DAY}T12:00:00.000Z message {number}\n" for number in range(5_000)).encode())
     key = f"firehose/{DAY:%Y/%m/%d}/12/exported"
     archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=packed[: len(packed) // 2])
@@ -197,7 +197,7 @@ def flow(packets: str, number: int) -> str:
 def flows(shell: Shell, archive: Archive, client: OpenSearch) -> Iterator[Stream]:
     """An object of a flow log, whose header says that the third value is an address; two are none."""
     stream = shell.stream(
-        intake=intake_of(archive.bucket, most_dead=1, parser="vpc_flow"), raw={"fields": {"dstaddr": "ip"}}
+        intake=intake_of(archive.bucket, max_dead_share=1, parser="vpc_flow"), raw={"fields": {"dstaddr": "ip"}}
     )
     text = "\n".join([FLOWS, flow("10.1.0.1", 1), flow("nowhere", 2), flow("elsewhere", 3)])
     archive.s3.put_object(Bucket=archive.bucket, Key=f"firehose/{DAY:%Y/%m/%d}/12/flows", Body=text.encode())

@@ -21,7 +21,9 @@ from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measureme
 @pytest.fixture
 def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> Iterator[Stream]:
     """The dataset that the archive belongs to; no raw day is there yet."""
-    intake = intake_of(archive.bucket, source=f"s3://{archive.bucket}/raw/", layout="%Y.%m.%d/", early="0m", late="0m")
+    intake = intake_of(
+        archive.bucket, source=f"s3://{archive.bucket}/raw/", layout="%Y.%m.%d/", max_clock_lead="0m", max_lateness="0m"
+    )
     stream = make_stream(intake=intake, raw={"fields": TYPES})
     yield stream
     forget_ledger(client, stream.dataset.name)

@@ -84,7 +84,7 @@ def user(node: SecuredNode) -> Iterator[User]:
 @pytest.fixture
 def sensors(admin: OpenSearch, archive: Archive) -> Iterator[Stream]:
     """The dataset of the page; none of its indices is there."""
-    intake = intake_of(archive.bucket, most_dead=1)
+    intake = intake_of(archive.bucket, max_dead_share=1)
     yield Stream(admin, dataset_of("sensors", intake=intake, raw={"fields": TYPES, "window_days": 2}))
     admin.indices.delete(index="sensors-*,strata-ledger", params={"ignore_unavailable": "true"})
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.definition.files import dataset_schema, datasets_dir, load_definitions
+from opensearch_strata.definition.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 from tests.shell import start
 from tests.streams import definition_of
@@ -331,6 +332,25 @@ def test_every_pair_that_overlaps_is_found_without_comparing_all(templates: list
             save(Path(folder), definition.model_dump(mode="json"), f"f-{definition.name}.yaml")
         found = load_definitions(Path(folder))
     assert set(found.datasets) == {definition.name for definition in definitions} - clashing
+
+
+@pytest.mark.parametrize(("old", "value"), [("early", "36h"), ("late", "700d"), ("most_dead", 0.25)])
+def test_a_key_that_had_another_name_is_read_and_told(folder: Path, old: str, value: Any) -> None:
+    save(folder, {**definition_of("before"), "intake": {old: value}}, "before.yaml")
+    found = load_definitions(folder)
+    intake = found.datasets["before"].intake
+    assert intake
+    assert getattr(intake, RENAMED[old]) == value
+    assert found.warnings == [
+        f"before.yaml: intake.{old} is called intake.{RENAMED[old]} now; rename it. It is read as before until 1.0."
+    ]
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_key_under_both_its_names_is_refused(folder: Path, old: str, new: str) -> None:
+    value: Any = 0.5 if old == "most_dead" else "1h"
+    save(folder, {**definition_of("broken"), "intake": {old: value, new: value}})
+    assert problem_of(folder) == f"broken.yaml: intake: {old} is called {new} now; remove {old}."
 
 
 def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) -> None:

@@ -33,24 +33,29 @@ def _ms(moment: datetime) -> int:
 
 
 def test_an_object_holds_days_from_before_its_arrival_to_just_after_it() -> None:
-    assert held(["2013/01/05/07/x"], early="1h", late="1h") == [date(2013, 1, 5)]
-    assert held(["2013/01/05/07/x"], early="1h", late="8h") == [date(2013, 1, 4), date(2013, 1, 5)]
-    assert held(["2013/01/05/23/x"], early="1h", late="1h") == [date(2013, 1, 5), date(2013, 1, 6)]
-    assert held(["2013/01/05/07/x"], early="1h", late="1h", time_zone="Asia/Tokyo") == [date(2013, 1, 5)]
-    assert held(["2013/01/05/15/x"], early="1h", late="1h", time_zone="Asia/Tokyo") == [
+    assert held(["2013/01/05/07/x"], max_clock_lead="1h", max_lateness="1h") == [date(2013, 1, 5)]
+    assert held(["2013/01/05/07/x"], max_clock_lead="1h", max_lateness="8h") == [date(2013, 1, 4), date(2013, 1, 5)]
+    assert held(["2013/01/05/23/x"], max_clock_lead="1h", max_lateness="1h") == [date(2013, 1, 5), date(2013, 1, 6)]
+    assert held(["2013/01/05/07/x"], max_clock_lead="1h", max_lateness="1h", time_zone="Asia/Tokyo") == [
+        date(2013, 1, 5)
+    ]
+    assert held(["2013/01/05/15/x"], max_clock_lead="1h", max_lateness="1h", time_zone="Asia/Tokyo") == [
         date(2013, 1, 5),
         date(2013, 1, 6),
     ]
 
 
 def test_days_beyond_the_range_count_for_nothing() -> None:
-    assert held(["2013/01/01/00/x", "2014/01/01/00/x", "2015/06/01/00/x"], early="1h", late="2h") == [FIRST, LAST]
+    assert held(["2013/01/01/00/x", "2014/01/01/00/x", "2015/06/01/00/x"], max_clock_lead="1h", max_lateness="2h") == [
+        FIRST,
+        LAST,
+    ]
 
 
 def test_a_key_that_tells_little_tells_no_day() -> None:
     assert held(["2013/x"], layout="%Y/") == []
-    assert held(["2013/05/06/x"], layout="%Y/%m/%d/", late="400d") == []
-    assert held(["x", "2013/01/05/07/x"], layout=None, late="1h", early="1h") == [date(2013, 3, 9)]
+    assert held(["2013/05/06/x"], layout="%Y/%m/%d/", max_lateness="400d") == []
+    assert held(["x", "2013/01/05/07/x"], layout=None, max_lateness="1h", max_clock_lead="1h") == [date(2013, 3, 9)]
 
 
 @given(
@@ -59,7 +64,9 @@ def test_a_key_that_tells_little_tells_no_day() -> None:
     st.sampled_from(["UTC", "America/New_York", "Asia/Kathmandu"]),
 )
 def test_no_event_within_the_margins_is_of_another_day(arrivals: list[datetime], ago: int, zone: str) -> None:
-    found = held([f"{moment:%Y/%m/%d/%H}/x" for moment in arrivals], early="1h", late="30h", time_zone=zone)
+    found = held(
+        [f"{moment:%Y/%m/%d/%H}/x" for moment in arrivals], max_clock_lead="1h", max_lateness="30h", time_zone=zone
+    )
     dataset = dataset_of("logs", time_zone=zone)
     for moment in arrivals:
         event = moment.replace(tzinfo=UTC, minute=0, second=0, microsecond=0) - timedelta(seconds=ago)

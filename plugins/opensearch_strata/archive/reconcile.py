@@ -211,8 +211,8 @@ def prove(
         found.add_problem(
             _AHEAD,
             f"{found.ahead:,} of {documents:,} documents are later than the keys of their objects by more than "
-            f"intake.early, so that others of these days lie where nobody looked: state the clock of the keys as "
-            f"intake.layout_time_zone, or a longer intake.early, and load these days again",
+            f"intake.max_clock_lead, so that others of these days lie where nobody looked: state the clock of "
+            f"the keys as intake.layout_time_zone, or a longer intake.max_clock_lead, and load these days again",
         )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from yaml.constructor import ConstructorError
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
+from opensearch_strata.definition.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 
 MOST_NESTED = 500
@@ -101,10 +102,14 @@ def dataset_schema() -> str:
 
 @dataclass(frozen=True)
 class Definitions:
-    """What a folder of datasets holds: the sound ones, and a sentence for each problem."""
+    """What a folder of datasets holds: the sound ones, and a sentence for each problem.
+
+    :param warnings: a sentence for each key that has another name now
+    """
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def get(self, name: str) -> Dataset:
         """One dataset by name.
@@ -121,13 +126,16 @@ class Definitions:
 def load_definitions(folder: Path) -> Definitions:
     """Read every ``*.yaml`` of a folder. A broken file never keeps the others from loading."""
     problems: list[str] = []
+    warnings: list[str] = []
     loaded: dict[Path, Dataset] = {}
     if not folder.is_dir():
         return Definitions(problems=[f"{folder}: no such folder; name the one that holds the dataset files."])
     problems += [f"{path.name}: is not read; rename it to {path.stem}.yaml." for path in sorted(folder.glob("*.yml"))]
     for path in sorted(folder.glob("*.yaml")):
         try:
-            loaded[path] = Dataset.model_validate(_read_yaml(path))
+            document = _read_yaml(path)
+            loaded[path] = Dataset.model_validate(document)
+            warnings += [f"{path.name}: {sentence}" for sentence in _renamed(document)]
         except ValidationError as error:
             problems += _sentences(path, error)
         except DefinitionError as error:
@@ -148,7 +156,16 @@ def load_definitions(folder: Path) -> Definitions:
                 )
                 refused |= {one, other}
     sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
-    return Definitions(sound, problems)
+    return Definitions(sound, problems, warnings)
+
+
+def _renamed(document: Any) -> list[str]:
+    """A sentence for each key of a sound file that is read under the name that it had before."""
+    return [
+        f"intake.{old} is called intake.{new} now; rename it. It is read as before until 1.0."
+        for old, new in RENAMED.items()
+        if old in (document.get("intake") or {})
+    ]
 
 
 def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:

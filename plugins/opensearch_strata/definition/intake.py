@@ -97,6 +97,10 @@ def listed(stated: str | list[str] | None) -> list[str]:
     return [stated] if isinstance(stated, str) else stated or []
 
 
+RENAMED = {"early": "max_clock_lead", "late": "max_lateness", "most_dead": "max_dead_share"}
+"""Names that keys had before 1.0, which are still read -> their names of today."""
+
+
 class Intake(BaseModel):
     """How objects in S3 become documents of the raw days."""
 
@@ -110,8 +114,8 @@ class Intake(BaseModel):
         "last change counts.",
     )
     layout_time_zone: TimeZone = Field("UTC", description="IANA name; whose clock the keys show.")
-    early: str = Field("1h", description="How much earlier than an event its object's time may be.")
-    late: str = Field("1d", description="How much later than an event its object's time may be.")
+    max_clock_lead: str = Field("1h", description="How much earlier than an event its object's time may be.")
+    max_lateness: str = Field("1d", description="How much later than an event its object's time may be.")
     unwrap: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] | None = Field(
         None, description="Field of a JSON object whose array holds the events, or the path to it: Records."
     )
@@ -154,9 +158,19 @@ class Intake(BaseModel):
     dead_letters: str | None = Field(
         None, description="s3://bucket/prefix/ for records that could not be loaded; else <source>dead-letters/."
     )
-    most_dead: float = Field(
+    max_dead_share: float = Field(
         0.5, gt=0, le=1, description="Share of dead letters beyond which an object is quarantined."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _under_their_names_of_today(cls, stated: Any) -> Any:
+        if not isinstance(stated, dict):
+            return stated
+        for old, new in RENAMED.items():
+            if old in stated and new in stated:
+                raise ValueError(f"{old} is called {new} now; remove {old}")
+        return {RENAMED.get(key, key): value for key, value in stated.items()}
 
     @field_validator("source", "dead_letters")
     @classmethod
@@ -165,7 +179,7 @@ class Intake(BaseModel):
             split_s3_url(url)
         return url
 
-    @field_validator("early", "late")
+    @field_validator("max_clock_lead", "max_lateness")
     @classmethod
     def _is_length(cls, text: str) -> str:
         length_of(text)

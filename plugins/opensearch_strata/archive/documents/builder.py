@@ -202,9 +202,9 @@ class Shaper:
         intake = self._dataset.intake
         return (
             f"{self.early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
-            f"more than {intake.early} (intake.early), so others like them may lie where nobody looked. If keys show "
-            f"the clock of another zone, state it as intake.layout_time_zone, now {intake.layout_time_zone}; else "
-            f"state a longer intake.early. Then load these days again."
+            f"more than {intake.max_clock_lead} (intake.max_clock_lead), so others like them may lie where "
+            f"nobody looked. If keys show the clock of another zone, state it as intake.layout_time_zone, now "
+            f"{intake.layout_time_zone}; else state a longer intake.max_clock_lead. Then load these days again."
         )
 
     def _count(self, time: int) -> None:

@@ -53,7 +53,9 @@ class EventTimes:
         self._stated_formats = ", ".join(listed(intake.timestamp_format))
         self._zone = ZoneInfo(intake.log_time_zone)
         arrived = _arrival(intake, key)
-        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
+        early, late = (
+            length_of(text) // timedelta(milliseconds=1) for text in (intake.max_clock_lead, intake.max_lateness)
+        )
         self.latest = arrived.end + early if arrived else EVER[1]
         """Events of an object are older than that, epoch milliseconds: it arrived behind them, by its key, and they may
         be early by as much as the dataset says. None that is later is looked for in this object."""

@@ -255,8 +255,8 @@ class _Load:
 
     def _judged(self, outcome: Outcome) -> Outcome:
         if outcome.state == "done":
-            most_dead = self._dataset.intake.most_dead
-            if problem := too_many_dead(most_dead, outcome.tally):
+            max_dead_share = self._dataset.intake.max_dead_share
+            if problem := too_many_dead(max_dead_share, outcome.tally):
                 return Outcome(outcome.tally, "quarantined", problem)
         return outcome
 

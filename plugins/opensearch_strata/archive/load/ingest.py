@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _JUDGED_FROM = 1000  # events after which an object of too many dead letters is left before its end
 _JUDGED_EVERY = 100  # dead letters
-_MOST_LATE = 0.05  # of an object's events; fewer came late, more are misread, or intake.late says too little
+_MOST_LATE = 0.05  # of an object's events; fewer came late, more are misread, or intake.max_lateness says too little
 
 
 class Poisoned(Exception):  # noqa: N818 - reads as what is so
@@ -169,7 +169,7 @@ class Ingest:
 
     def _require_worth(self, tally: Tally) -> None:
         counts = tally.counts
-        if counts.read >= _JUDGED_FROM and (problem := too_many_dead(self._dataset.intake.most_dead, tally)):
+        if counts.read >= _JUDGED_FROM and (problem := too_many_dead(self._dataset.intake.max_dead_share, tally)):
             raise Poisoned(problem)
 
     def _watched(self, tally: Tally, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -225,9 +225,9 @@ def of_other_times(shaper: Shaper, place: Place) -> str:
     return (
         f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} are of other times than its key allows, the "
         f"first of {_shown(shaper.first_stray)}: it was to hold events from {_shown(first)} to {_shown(last)}, as the "
-        f"key, intake.early and intake.late say{none}.{exchanged} If the times are right, raise "
-        f"intake.late or intake.early, or state intake.layout_time_zone; else state their unit, format or zone "
-        f"(intake.timestamp_format, intake.log_time_zone)."
+        f"key, intake.max_clock_lead and intake.max_lateness say{none}.{exchanged} If the times are right, raise "
+        f"intake.max_lateness or intake.max_clock_lead, or state intake.layout_time_zone; else state their unit, "
+        f"format or zone (intake.timestamp_format, intake.log_time_zone)."
     )
 
 
@@ -248,15 +248,16 @@ def _shown(milliseconds: int) -> str:
     return f"{milliseconds:,} ms"
 
 
-def too_many_dead(most_dead: float, tally: Tally) -> str:
+def too_many_dead(max_dead_share: float, tally: Tally) -> str:
     """Why an object belongs in quarantine, in sentences; empty if it does not.
 
-    :param most_dead: share of its events
+    :param max_dead_share: share of its events
     """
     counts = tally.counts
-    if counts.dead <= most_dead * counts.read:
+    if counts.dead <= max_dead_share * counts.read:
         return ""
     return (
         f"{counts.dead:,} of {counts.read:,} events of {tally.place} cannot be loaded, more than the share of "
-        f"{most_dead:g} that the dataset allows (intake.most_dead): {told(tally.causes)} What could be is loaded."
+        f"{max_dead_share:g} that the dataset allows (intake.max_dead_share): {told(tally.causes)} What could be is "
+        f"loaded."
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _ASKED_AT_ONCE = 1000  # rows of the ledger
 _COPIED = (
     " Objects that were written long after their events, by an export task, a copy or a replication, are found where "
-    "intake.late says how long after: 700d."
+    "intake.max_lateness says how long after: 700d."
 )
 _DAY = 86_400_000  # milliseconds
 _OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
@@ -240,7 +240,7 @@ def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span:
     return (
         f"Objects that were last changed too late for these days hold events of them all the same, {held:,} in a few "
         f"that were looked into. Where keys tell no time (intake.layout: null) the last change counts, which an "
-        f"export, a copy or a replication makes anew: state intake.late: {days}d or longer. Nothing was loaded."
+        f"export, a copy or a replication makes anew: state intake.max_lateness: {days}d or longer. Nothing was loaded."
     )
 
 

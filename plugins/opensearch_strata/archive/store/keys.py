@@ -26,7 +26,7 @@ REASONS: dict[Reason, str] = {
     "dead_letters": "dead letters of ours; `strata redrive` loads them",
     "manifest": "a manifest, which describes other objects",
     "in_glacier": "in an archive tier of S3; restore them first (`aws s3api restore-object`), then plan again",
-    "other_time": "arrived too early or too late for these days by intake.early and intake.late",
+    "other_time": "arrived too early or too late for these days by intake.max_clock_lead and intake.max_lateness",
 }
 """Why objects are listed but not loaded."""
 

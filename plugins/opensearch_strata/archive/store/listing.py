@@ -65,7 +65,9 @@ class Listing:
         zone = ZoneInfo(intake.layout_time_zone)
         self._layout = Layout(intake.layout, zone) if intake.layout else None
         self._error_layout = Layout(_ERROR_LAYOUT, zone)
-        early, late = (length_of(text) // timedelta(milliseconds=1) for text in (intake.early, intake.late))
+        early, late = (
+            length_of(text) // timedelta(milliseconds=1) for text in (intake.max_clock_lead, intake.max_lateness)
+        )
         self._early, self._late = early, late
         self._arrived = (start - early, end + late)
         self.prefixes = [self._prefix + text for text in self._texts(self._layout)]

@@ -47,7 +47,7 @@ def check(
                     note(policies.unseen)
     deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
     judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
-    warnings = [warning for warning in judged if warning]
+    warnings = [*found.warnings, *(warning for warning in judged if warning)]
     for other in [] if datasets_dir else datasets_not_read():
         warnings.append(f"{other} holds datasets too, which are not read: {folder} is looked for first.")
     if as_json:

@@ -82,7 +82,7 @@ def plan_backfill(
     first: date,
     last: date,
     *,
-    most_batches: int = 1024,
+    max_batches: int = 1024,
     serverless: bool = False,
 ) -> Plan:
     """Find the objects that may hold events of some days and are not loaded yet. Changes nothing, but that what a
@@ -111,7 +111,7 @@ def plan_backfill(
     poorer = _poorer(client, ledger, created)
     now = {} if serverless else {name: one.mark if one else None for name, one in standings(client, [*created]).items()}
     return make_plan(
-        s3, client, dataset, url, first, last, ledger, PlanLimits(batches=most_batches), poorer, now,
+        s3, client, dataset, url, first, last, ledger, PlanLimits(batches=max_batches), poorer, now,
         partial(is_retired, client, dataset),
     )  # fmt: skip
 

@@ -33,8 +33,8 @@ class BackfillForm(BaseModel):
     from_day: date | None = None
     to_day: date | None = None
     dry_run: bool = True
-    most_batches: int = Field(MOST_MAPPED, ge=1, le=MOST_MAPPED)
-    bulks_in_flight: int = Field(3, ge=1, le=8)
+    max_batches: int = Field(MOST_MAPPED, ge=1, le=MOST_MAPPED)
+    max_concurrent_bulks: int = Field(3, ge=1, le=8)
 
     @field_validator("source")
     @classmethod

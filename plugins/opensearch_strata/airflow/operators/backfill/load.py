@@ -43,7 +43,7 @@ class LoadOperator(PlannedOperator):
         from opensearch_strata.workflows.backfill.steps import load
 
         link_raw_days(context, self.hook.settings.url, self.dataset)
-        settings = LoadSettings(in_flight=self.asked.bulks_in_flight)
+        settings = LoadSettings(in_flight=self.asked.max_concurrent_bulks)
         self._is_loading = True
         try:
             result = load(

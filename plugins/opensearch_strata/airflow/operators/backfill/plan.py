@@ -33,7 +33,7 @@ class PlanOperator(FormOperator):
         asked, ti = self.asked, context["ti"]
         plan = plan_backfill(
             self.s3, self.client, self.dataset, asked.source, *asked.days,
-            most_batches=asked.most_batches, serverless=self.serverless,
+            max_batches=asked.max_batches, serverless=self.serverless,
         )  # fmt: skip
         self.log.info("%s", plan_table(plan))
         if not plan.found_any:

@@ -35,7 +35,7 @@ class RedriveOperator(FormOperator):
         asked, dataset = self.asked, self.dataset
         url = dead_letters_of(dataset, asked.source)
         self.log.info("redriving", dead_letters=url, dry_run=asked.dry_run)
-        settings = LoadSettings(in_flight=asked.bulks_in_flight)
+        settings = LoadSettings(in_flight=asked.max_concurrent_bulks)
         sums = redrive(
             self.s3, self.client, dataset, url, apply=not asked.dry_run, settings=settings, on_progress=self._tell,
             serverless=self.serverless,
