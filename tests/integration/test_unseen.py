@@ -170,6 +170,24 @@ def test_the_source_is_read_however_its_dots_are_written(make_stream: StreamFact
     assert_held(stream, "1 documents of ", "hold a 'a.b.keyword' that is longer")
 
 
+@pytest.mark.parametrize("kept", [{"excludes": ["w*"]}, {"includes": ["@timestamp"]}, {"enabled": False}])
+@pytest.mark.parametrize("field", ["w.keyword", "all"])
+def test_a_value_that_neither_source_nor_field_has_holds_the_day(
+    make_stream: StreamFactory, kept: dict[str, Any], field: str
+) -> None:
+    """It lives on in the words of another field alone, where searches find it."""
+    stream = make_stream(history={"group_by": [field]})
+    fields = {
+        "w": {"type": "text", "store": True, "copy_to": "all", "fields": {"keyword": LIMITED}},
+        "all": LIMITED,
+    }
+    create(stream, {**types(**fields), "_source": kept}, [{**HEAD, "w": "ok"}, HEAD])
+    stream.condense()
+    assert proof_of(stream).state == "verified"
+    stream.write([{**HEAD, "w": "long"}])
+    assert_held(stream, "1 documents of ", f"hold 'w' and no {field!r}, which is made of it")
+
+
 def test_documents_older_than_the_mapping_of_a_field_hold_the_day(make_stream: StreamFactory) -> None:
     stream = make_stream(metrics=metric("late"))
     create(stream, {**types(), "dynamic": False}, [{**HEAD, "late": 1.0}])

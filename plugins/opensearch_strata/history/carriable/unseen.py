@@ -5,7 +5,7 @@ Nothing that is computed from such a day can carry it, however well raw side and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -48,15 +48,19 @@ def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
     for field, hiding in raw.hiding.items():
         aggs[f"ignored {field}"] = {"filter": {"terms": {"_ignored": _names(field)}}}
         aggs[f"without {field}"] = {"filter": _without(field)}
+        aggs |= {f"lost {field}": {"filter": _without(field, hiding.origins)}} if hiding.origins else {}
         aggs |= {f"values {field}": {"value_count": {"field": field}}} if hiding.limit is not None else {}
     found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     told = []
-    for field in sorted(raw.hiding):
+    for field, hiding in sorted(raw.hiding.items()):
         without = found[f"without {field}"]["doc_count"]
         if ignored := found[f"ignored {field}"]["doc_count"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
             continue  # the source alone knows these
-        limited = raw.hiding[field].limit is not None
+        if hiding.origins and (lost := found[f"lost {field}"]["doc_count"]):
+            told.append(Unseen(field, lost, _lost(raw, field, hiding.origins, lost)))
+            continue
+        limited = hiding.limit is not None
         lists = limited and found[f"values {field}"]["value"] > raw.documents - without
         if hidden := _hidden(client, raw, field, without=bool(without), lists=lists):
             told.append(Unseen(field, hidden, (_beyond if limited else _unmapped)(raw, field, hidden)))
@@ -84,8 +88,13 @@ def _names(field: str) -> list[str]:
     return list(accumulate(field.split("."), lambda path, name: f"{path}.{name}"))
 
 
-def _without(field: str) -> dict[str, Any]:
-    return {"bool": {"must_not": {"exists": {"field": field}}}}
+def _without(field: str, origins: Sequence[str] = ()) -> dict[str, Any]:
+    """What finds the documents without a field.
+
+    :param origins: only those that have one of these fields
+    """
+    some = {"should": [{"exists": {"field": origin}} for origin in origins], "minimum_should_match": 1}
+    return {"bool": {"must_not": {"exists": {"field": field}}, **(some if origins else {})}}
 
 
 def _hidden(client: OpenSearch, raw: RawDay, field: str, *, without: bool, lists: bool) -> int:
@@ -168,6 +177,14 @@ def _unmapped(raw: RawDay, field: str, documents: int) -> str:
         f"{documents} documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the "
         f"field when they came (dynamic: false, a multi-field or copy_to that was added later), or took no value as "
         f"long (ignore_above); make the index anew under the mapping of today"
+    )
+
+
+def _lost(raw: RawDay, field: str, origins: Sequence[str], documents: int) -> str:
+    return (
+        f"{documents} documents of {raw.index} hold {' or '.join(map(repr, origins))} and no {field!r}, which is "
+        f"made of it: its mapping did not know the field when they came, or took no value as long (ignore_above). Their source "
+        f"does not hold it (_source); make the index anew under a mapping that takes all values"
     )
 
 

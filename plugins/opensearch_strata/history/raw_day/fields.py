@@ -88,6 +88,8 @@ class Hiding:
     :param values: how searches keep them: each of the ``numbers``, the different ``words`` of a document, or in a form
         that the source does not tell (``other``)
     :param limit: the longest word that the mapping takes (``ignore_above``), in UTF-16 units; None if any
+    :param origins: fields that searches see and whose values come to it, where the source may lack these: documents
+        that have one of them and not the field hide something
     :param copied: whether others are copied to it. ``copy_to`` may have been switched on and off
     :param anywhere: whether documents of any age may hide one: ``ignore_above`` may have been another, too. The rest of
         a mapping only ever grows, so that what came after the first document with the field is as searches see it
@@ -96,6 +98,7 @@ class Hiding:
     paths: Sequence[Sequence[str]]
     values: Literal["numbers", "words", "other"]
     limit: int | None
+    origins: Sequence[str]
     copied: bool
     anywhere: bool
 
@@ -107,6 +110,8 @@ def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> d
     :param resized: the index was shrunk, split or cloned from another one: its sequence numbers do not tell ages
     """
     copies = list(_copied(mappings))
+    kept = mappings.get("_source", {})
+    whole = kept.get("enabled", True) and not (kept.get("includes") or kept.get("excludes"))
     found = {}
     for field in fields:
         trace = _trace(mappings, field)
@@ -121,6 +126,7 @@ def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> d
             paths=[own, *origins],
             values=values,
             limit=None if limit is None else int(limit),
+            origins=[] if whole else [".".join(path) for path in (own, *origins) if ".".join(path) != field],
             copied=bool(origins),
             anywhere=bool(origins) or kind == "keyword" or resized,
         )
