@@ -183,8 +183,8 @@ def _unmapped(raw: RawDay, field: str, documents: int) -> str:
 def _lost(raw: RawDay, field: str, origins: Sequence[str], documents: int) -> str:
     return (
         f"{documents} documents of {raw.index} hold {' or '.join(map(repr, origins))} and no {field!r}, which is "
-        f"made of it: its mapping did not know the field when they came, or took no value as long (ignore_above). Their source "
-        f"does not hold it (_source); make the index anew under a mapping that takes all values"
+        f"made of it: its mapping did not know the field when they came, or took no value as long (ignore_above). "
+        f"Their source does not hold it (_source); make the index anew under a mapping that takes all values"
     )
 
 
