@@ -25,6 +25,9 @@ PYTHON = "3.12"
 CONSTRAINTS = f"https://raw.githubusercontent.com/apache/airflow/constraints-{AIRFLOW}/constraints-{PYTHON}.txt"
 """Published with each release of Airflow. A pin that contradicts them keeps every package from being installed."""
 
+FORM = "apache-airflow-providers-opensearch>=1.12"
+"""Brings the form of OpenSearch connections: an unpacked `plugins.zip`, unlike a wheel, cannot register ours."""
+
 LEFT_OUT = {"__pycache__", "opensearch_strata.egg-info"}
 OLDEST = (1980, 1, 1, 0, 0, 0)
 """The time of each file in the archive: the same package is the same bytes, as each new one updates the environment."""
@@ -71,7 +74,7 @@ def lay_out(folder: Path, datasets: Path) -> list[str]:
 def requirements() -> str:
     """Text of requirements.txt: what the package needs, as ranges, without Airflow, which nobody may change there."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"]]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"], FORM]
     lines = [line for line in needed if not re.match(r"apache-airflow\b(?!-)", line)]
     return "\n".join([f'--constraint "{CONSTRAINTS}"', *sorted(lines)]) + "\n"
 

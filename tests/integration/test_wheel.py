@@ -60,6 +60,48 @@ def strata(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return command
 
 
+REGISTERED = """
+import json, logging, sys
+warned = []
+class Kept(logging.Handler):
+    def emit(self, record):
+        warned.append(record.getMessage())
+logging.getLogger("airflow.providers_manager").addHandler(Kept(logging.WARNING))
+from airflow import plugins_manager
+from airflow.providers_manager import ProvidersManager
+plugins, errors = plugins_manager._get_plugins()
+providers = ProvidersManager()
+hook = providers.hooks["opensearch"]
+print(json.dumps({
+    "plugins": [plugin.name for plugin in plugins if plugin.name == "strata"],
+    "errors": errors,
+    "provider": hook.package_name,
+    "hook": hook.hook_class_name,
+    "form": providers.field_behaviours["opensearch"],
+    "warned": [line for line in warned if "opensearch" in line],
+}))
+"""
+
+
+def test_airflow_finds_one_plugin_and_our_connection_form(wheel: Path, tmp_path: Path) -> None:
+    python = str(tmp_path / "env" / "bin" / "python")
+    run(UV, "venv", "--quiet", "--python", sys.executable, "env", cwd=tmp_path)
+    locked = ("--constraint", str(PROJECT / "requirements.lock"))
+    package = f"{wheel}[airflow]"
+    run(UV, "pip", "install", "--quiet", "--python", python, *locked, package, cwd=tmp_path, **index_of_pip())
+    (tmp_path / "empty").mkdir()
+    for plugins in (tmp_path / "empty", PROJECT / "plugins"):  # a checkout's plugins folder beside the package, too
+        env = {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins)}
+        found = json.loads(run(python, "-c", REGISTERED, cwd=tmp_path, **env).splitlines()[-1])
+        assert found["plugins"] == ["strata"], plugins
+        assert found["errors"] == {}
+        assert found["provider"] == "opensearch-strata"
+        assert found["hook"] == "opensearch_strata.airflow.hooks.opensearch.OpenSearchHook"
+        assert found["form"]["hidden_fields"] == ["schema"]
+        assert "auth" in found["form"]["placeholders"]["extra"]
+        assert found["warned"] == []
+
+
 def test_it_holds_all_that_is_needed(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     scripts = {path.name for path in (PROJECT / "plugins" / "opensearch_strata" / "painless").iterdir()}

@@ -9,11 +9,13 @@ import logging
 from typing import Any
 
 import pytest
+from airflow.providers.opensearch.get_provider_info import get_provider_info as other_provider
 from airflow.providers.opensearch.hooks.opensearch import OpenSearchHook as ProviderHook
 from structlog.testing import capture_logs
 
 from opensearch_strata.airflow.hooks import opensearch
 from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+from opensearch_strata.airflow.provider import CONNECTION_TYPE, get_provider_info
 from opensearch_strata.connections.opensearch import ClientSettings
 from opensearch_strata.errors import DefinitionError, Refused
 from tests.unit.recording_server import Answer, self_signed, serving
@@ -268,14 +270,19 @@ def test_nothing_is_read_before_a_client_is_asked_for() -> None:
 
 
 def test_form_of_the_provider_fits() -> None:
-    assert OpenSearchHook.conn_type == ProviderHook.conn_type
     assert OpenSearchHook.conn_name_attr == ProviderHook.conn_name_attr
     assert OpenSearchHook.default_conn_name == ProviderHook.default_conn_name
-    ours, theirs = OpenSearchHook.get_ui_field_behaviour(), ProviderHook.get_ui_field_behaviour()
-    assert ours["hidden_fields"] == theirs["hidden_fields"]
+    (theirs,) = other_provider()["connection-types"]
+    assert theirs["connection-type"] == OpenSearchHook.conn_type == CONNECTION_TYPE["connection-type"]
+    ours, theirs = CONNECTION_TYPE["ui-field-behaviour"], theirs["ui-field-behaviour"]
+    assert ours["hidden-fields"] == theirs["hidden-fields"]
     assert ours["relabeling"] == theirs["relabeling"]
     example = json.loads(ours["placeholders"]["extra"])
     assert example.keys() <= opensearch.CLIENT_EXTRAS | opensearch.URL_EXTRAS
+
+
+def test_the_form_is_left_to_the_provider_that_is_installed() -> None:
+    assert get_provider_info()["connection-types"] == []
 
 
 def test_extras_name_fields_of_the_client() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ AWS_EXTRAS = frozenset({"aws_conn_id", "aws_service", "region_name"})
 class OpenSearchHook(BaseHook):
     """Clients for the OpenSearch cluster that an Airflow connection names.
 
-    Reads the connection form of ``apache-airflow-providers-opensearch`` (host, port, login, password, and the
+    Reads what the connection form of ``apache-airflow-providers-opensearch`` holds (host, port, login, password, the
     extras ``use_ssl``, ``scheme``, ``url_prefix``, ``verify_certs``, ``timeout``, ``headers``,
     ``http_compress``, ``opaque_id``) and further extras: ``auth`` (``basic``, ``sigv4``, ``none``),
     ``aws_conn_id`` (default: boto3's own chain), ``region_name``, ``aws_service`` (``es``, ``aoss``),
@@ -136,16 +135,6 @@ class OpenSearchHook(BaseHook):
         if version.get("distribution") != "opensearch":
             return False, f"{sentence} Strata needs OpenSearch; mend host and port of the connection."
         return True, sentence
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """The provider's form, with our extras in the example."""
-        example = {"use_ssl": True, "verify_certs": True, "auth": "basic", "timeout": 60}
-        return {
-            "hidden_fields": ["schema"],
-            "relabeling": {"extra": "OpenSearch Configuration"},
-            "placeholders": {"extra": json.dumps(example, indent=2), "host": "https://search.example.com"},
-        }
 
     def _settings(self, connection: Connection, extra: dict[str, Any]) -> ClientSettings:
         extra = {name: value for name, value in extra.items() if value not in (None, "")}
