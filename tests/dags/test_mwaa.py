@@ -25,11 +25,12 @@ UV = str(Path(sys.executable).with_name("uv"))
 CONSTRAINTS = PROJECT / "tests" / "data" / f"constraints-{mwaa.AIRFLOW}-{mwaa.PYTHON}.txt"
 
 PARSE = """
-import json, os, pathlib, airflow.settings
+import json, pathlib, airflow.settings
 airflow.settings.initialize()
+from airflow.configuration import conf
 from airflow import plugins_manager
 from airflow.dag_processing.dagbag import DagBag
-folder = pathlib.Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+folder = pathlib.Path(conf.get("core", "dags_folder"))
 bag = DagBag(folder, bundle_name="dags-folder", bundle_path=folder)
 plugins, errors = plugins_manager._get_plugins()
 import opensearch_strata
@@ -66,6 +67,7 @@ def parse(service: Path, python: str, **more: str) -> Any:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         **more,
     }
+    env = {name: value for name, value in env.items() if value}
     found = subprocess.run([python, "-c", PARSE], cwd=service / "home", env=env, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout.splitlines()[-1])
@@ -83,6 +85,11 @@ def check(found: dict[str, Any], service: Path) -> None:
 def test_every_dag_is_read_from_what_was_delivered(service: Path) -> None:
     # This environment has Strata installed from the checkout, which must not be what is read.
     check(parse(service, sys.executable, PYTHONPATH=str(service / "plugins")), service)
+
+
+def test_the_datasets_beside_the_dags_are_read_where_airflow_cfg_says_it_too(service: Path) -> None:
+    (service / "home" / "airflow.cfg").write_text(f"[core]\ndags_folder = {service / 'dags'}\n")
+    check(parse(service, sys.executable, AIRFLOW__CORE__DAGS_FOLDER="", PYTHONPATH=str(service / "plugins")), service)
 
 
 @pytest.mark.long  # an Airflow is installed

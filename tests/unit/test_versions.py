@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+import opensearch_strata.airflow
+from local import mwaa, releases
 from local.places import PROJECT
 
 ROOM = "import opensearch_strata.airflow"
@@ -35,3 +39,28 @@ def test_an_older_airflow_is_told_in_a_sentence(code: str, version: str, tmp_pat
 @pytest.mark.parametrize("version", ["3.3.0", "3.3.1rc1", "3.10.0", "4.0.0.dev0"])
 def test_an_airflow_that_is_new_enough_is_taken(version: str, tmp_path: Path) -> None:
     assert imported(ROOM, version, tmp_path).stderr == ""
+
+
+def table() -> dict[str, tuple[str, str]]:
+    """The README's table of versions: what of -> supported, tested."""
+    section = (PROJECT / "README.md").read_text().partition("## Versions\n")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return {name: (supported, tested) for name, supported, tested in rows[2:]}
+
+
+def test_the_readme_says_what_the_package_demands() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    demanded = " ".join(project["optional-dependencies"]["airflow"])
+    airflow = re.search(r"\bapache-airflow>=([\d.]+),<([\d.]+)", demanded)
+    assert airflow
+    assert table()["Airflow"][0] == f"{airflow[1]} or newer, below {airflow[2]}"
+    assert table()["Python"][0] == project["requires-python"].replace(">=", "") + " or newer"
+    assert tuple(map(int, airflow[1].split("."))) == opensearch_strata.airflow.FLOOR
+
+
+def test_the_readme_says_what_is_tested() -> None:
+    pinned = dict(re.findall(r"^([\w-]+)(?:\[.*\])?==(\S+)", (PROJECT / "requirements.txt").read_text(), re.MULTILINE))
+    assert re.findall(r"\d+\.\d+\.\d+", table()["Airflow"][1]) == [pinned["apache-airflow"], mwaa.AIRFLOW]
+    assert table()["Python"][1] == f"3.11, {mwaa.PYTHON}"
+    assert table()["OpenSearch"][0] == f"{releases.OLDEST.rpartition('.')[0]} or newer"
+    assert table()["OpenSearch"][1] == f"{releases.USUAL}; {releases.OLDEST} and {releases.NEWEST}"

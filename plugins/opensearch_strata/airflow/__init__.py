@@ -28,11 +28,11 @@ __all__ = [
     "VerifyOperator",
 ]
 
-_FLOOR = (3, 3)
+FLOOR = (3, 3)
 """3.2 knows no retry policies, and names a run's day in UTC: the wrong one for many zones."""
 
-if tuple(int(part) for part in _airflow_version.split(".")[:2]) < _FLOOR:
-    raise ImportError(f"strata needs Airflow {_FLOOR[0]}.{_FLOOR[1]} or newer; this is {_airflow_version}.")
+if tuple(int(part) for part in _airflow_version.split(".")[:2]) < FLOOR:
+    raise ImportError(f"strata needs Airflow {FLOOR[0]}.{FLOOR[1]} or newer; this is {_airflow_version}.")
 
 _PLACES = {
     "CondenseOperator": "operators.daily_cycle.condense",
