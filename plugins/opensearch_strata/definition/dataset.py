@@ -41,10 +41,16 @@ SERVER_FIELDS = frozenset(
 def _is_of_documents(field: str) -> str:
     if field in SERVER_FIELDS:
         raise ValueError(f"{field!r} is kept by the server itself; name a field of documents")
+    if not all(part.strip() for part in field.split(".")):
+        raise ValueError(f"{field!r} is not a path of a field; write names with a dot between them, none of them blank")
+    if "*" in field:
+        raise ValueError(f"{field!r} holds a *, which searches take for a pattern; name a field without one")
     return field
 
 
-FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z_@][A-Za-z0-9_@.-]*$"), AfterValidator(_is_of_documents)]
+FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_is_of_documents)]
+"""Path of a field, as documents and mappings name it. The server takes blanks, digits, signs and any script in a name,
+and refuses a path with a blank part: https://docs.opensearch.org/latest/mappings/"""
 
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}

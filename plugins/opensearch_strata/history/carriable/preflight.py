@@ -77,18 +77,21 @@ def _impossible_times(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str 
 
 def _sums_without_end(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | None:
     """Values so large that those of one bucket may add up to more than a number can hold."""
-    fields = {
-        metric.field
-        for name, metric in dataset.metrics.items()
-        if "sum" in metric.stats and raw.types.get(metric.field) in ("double", "scaled_float")
-    }
-    aggs = {f"{kind} {field}": {kind: {"field": field}} for field in fields for kind in ("min", "max")}
+    fields = sorted(
+        {
+            metric.field
+            for name, metric in dataset.metrics.items()
+            if "sum" in metric.stats and raw.types.get(metric.field) in ("double", "scaled_float")
+        }
+    )
+    kinds = ("min", "max")
+    aggs = {f"{kind} {number}": {kind: {"field": field}} for number, field in enumerate(fields) for kind in kinds}
     if not fields:
         return None
     found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     safe = _LARGEST / raw.documents
-    for field in sorted(fields):
-        extremes = [abs(float(found[f"{kind} {field}"]["value"] or 0)) for kind in ("min", "max")]
+    for number, field in enumerate(fields):
+        extremes = [abs(float(found[f"{kind} {number}"]["value"] or 0)) for kind in kinds]
         if max(extremes) > safe and (place := _endless(client, dataset, raw, field, safe)):
             return (
                 f"has values of {field!r} that add up to more than a number can hold, in one bucket at {place}. "

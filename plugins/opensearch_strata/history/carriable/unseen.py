@@ -45,23 +45,24 @@ class Unseen:
 def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
     """Values of the dataset's fields that only the source of documents knows."""
     aggs: dict[str, Any] = {}
-    for field, hiding in raw.hiding.items():
-        aggs[f"ignored {field}"] = {"filter": {"terms": {"_ignored": _names(field)}}}
-        aggs[f"without {field}"] = {"filter": _without(field)}
-        aggs |= {f"lost {field}": {"filter": _without(field, hiding.origins)}} if hiding.origins else {}
-        aggs |= {f"values {field}": {"value_count": {"field": field}}} if hiding.limit is not None else {}
+    hidings = sorted(raw.hiding.items())
+    for number, (field, hiding) in enumerate(hidings):  # names of fields may hold more
+        aggs[f"ignored {number}"] = {"filter": {"terms": {"_ignored": _names(field)}}}
+        aggs[f"without {number}"] = {"filter": _without(field)}
+        aggs |= {f"lost {number}": {"filter": _without(field, hiding.origins)}} if hiding.origins else {}
+        aggs |= {f"values {number}": {"value_count": {"field": field}}} if hiding.limit is not None else {}
     found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
     told = []
-    for field, hiding in sorted(raw.hiding.items()):
-        without = found[f"without {field}"]["doc_count"]
-        if ignored := found[f"ignored {field}"]["doc_count"]:
+    for number, (field, hiding) in enumerate(hidings):
+        without = found[f"without {number}"]["doc_count"]
+        if ignored := found[f"ignored {number}"]["doc_count"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
             continue  # the source alone knows these
-        if hiding.origins and (lost := found[f"lost {field}"]["doc_count"]):
+        if hiding.origins and (lost := found[f"lost {number}"]["doc_count"]):
             told.append(Unseen(field, lost, _lost(raw, field, hiding.origins, lost)))
             continue
         limited = hiding.limit is not None
-        lists = limited and found[f"values {field}"]["value"] > raw.documents - without
+        lists = limited and found[f"values {number}"]["value"] > raw.documents - without
         if hidden := _hidden(client, raw, field, without=bool(without), lists=lists):
             told.append(Unseen(field, hidden, (_beyond if limited else _unmapped)(raw, field, hidden)))
     return told

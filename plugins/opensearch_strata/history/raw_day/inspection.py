@@ -105,10 +105,10 @@ def _require_nothing_hidden(
     :param nested: paths of nested fields, whose objects Lucene counts one by one
     :raises Refused: they do not
     """
-    aggs = {path: {"nested": {"path": path}} for path in nested}
+    aggs = {f"{number}": {"nested": {"path": path}} for number, path in enumerate(nested)}
     found = decisive.search(client, index, {"size": 0, "aggs": aggs})["aggregations"] if nested else {}
     now = decisive.primaries(client, index)
-    hidden = now.documents - documents - sum(found[path]["doc_count"] for path in nested)
+    hidden = now.documents - documents - sum(found[name]["doc_count"] for name in aggs)
     if (now.uuid, now.sequence) == (before.uuid, before.sequence) and hidden:
         raise Refused(
             f"{index} holds {hidden} documents more than this user sees ({documents}): document-level security or an "
@@ -147,11 +147,15 @@ def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay
     """Fields that name a row, groups and time, of which some document holds more than one value."""
     fields = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]
     aggs: dict[str, Any] = {}
-    for field in fields:
-        aggs[f"values {field}"] = {"value_count": {"field": field}}
-        aggs[f"documents {field}"] = {"filter": {"exists": {"field": field}}}
+    for number, field in enumerate(fields):  # names of aggregations may not hold all that names of fields may
+        aggs[f"values {number}"] = {"value_count": {"field": field}}
+        aggs[f"documents {number}"] = {"filter": {"exists": {"field": field}}}
     found = decisive.search(client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
-    return [field for field in fields if found[f"values {field}"]["value"] > found[f"documents {field}"]["doc_count"]]
+    return [
+        field
+        for number, field in enumerate(fields)
+        if found[f"values {number}"]["value"] > found[f"documents {number}"]["doc_count"]
+    ]
 
 
 def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
