@@ -17,6 +17,7 @@ import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from local.errors import StackError
 from local.node import Member, prepare_node
@@ -56,7 +57,7 @@ class EmbeddedOpenSearch:
         assert self.folder is not None, "the node has not been started"
         return self.folder / "opensearch.log"
 
-    def __enter__(self) -> EmbeddedOpenSearch:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -16,7 +16,8 @@ from opensearch_strata.definition.consent import confirmation
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import EngineRun
-from opensearch_strata.history.month.rows_of_day import NO_TIME, RAW_UUID
+from opensearch_strata.history.month.row_ids import RAW_UUID
+from opensearch_strata.history.month.rows_of_day import NO_TIME
 from opensearch_strata.history.raw_day.inspection import field_types
 from opensearch_strata.history.verify.verify import verify
 
@@ -26,6 +27,7 @@ DAY = date(2024, 5, 6)
 TYPES = {"@timestamp": "date", "device": "keyword", "site": "keyword", "temperature": "double", "load": "short"}
 
 Document = dict[str, Any]
+_INDEX: Document = {"index": {}}
 
 
 def definition_of(name: str, **parts: Any) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Stream:
         name = self.dataset.raw_index(day)
         if not self.client.indices.exists(index=name):
             self.create(day)
-        self._bulk(name, [line for document in documents for line in ({"index": {}}, document)])
+        self._bulk(name, [line for document in documents for line in (_INDEX, document)])
 
     def fill(self, day: date = DAY, count: int = 240, seed: int = 0) -> list[Document]:
         """Write :func:`measurements` of a day and return them."""

@@ -53,8 +53,9 @@ class Archive:
     def refresh_interval(self, day: date = DAY) -> str | None:
         """Refresh interval that is set on a raw day."""
         name = self.dataset.raw_index(day)
-        settings = self.stream.client.indices.get_settings(index=name)[name]["settings"]["index"]
-        return settings.get("refresh_interval")
+        answer = self.stream.client.indices.get_settings(index=name)
+        found: dict[str, str] = answer[name]["settings"]["index"]
+        return found.get("refresh_interval")
 
     def dead_letters(self) -> list[str]:
         """Keys of the dead letters."""

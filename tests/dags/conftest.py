@@ -18,10 +18,10 @@ from local.airflow_database import empty_database
 from local.places import PROJECT
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.condense.engines import transform_job
+from opensearch_strata.history.condense.engines.job_state import Patience
 from tests.airflow_home import HOME
-from tests.conftest import StreamFactory
 from tests.dags.archives import Archive
-from tests.streams import DAY
+from tests.streams import DAY, StreamFactory
 from tests.transform_api import TransformApi
 
 
@@ -68,7 +68,7 @@ def api(
     opensearch_url: str, connection: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TransformApi]:
     """The connection leads to a node with the transform API, whose minutes are short and whose jobs start soon."""
-    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.1))
+    monkeypatch.setattr(transform_job, "Patience", partial(Patience, poll=0.1))
     monkeypatch.setattr(transform_job, "_START_DELAY_MS", 200)
     with TransformApi(opensearch_url, minute=0.5) as api:
         connection(api.url)
@@ -100,7 +100,7 @@ class Run:
         from airflow.utils.session import create_session
 
         with create_session() as session:
-            found = session.execute(rows).scalars().first()
+            found: Any = session.execute(rows).scalars().first()
         return found.value
 
     def label(self, task: str) -> str:

@@ -11,10 +11,9 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
-from tests.conftest import StreamFactory
 from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
-from tests.streams import DAY, measurements
+from tests.streams import DAY, StreamFactory, measurements
 
 NEXT = DAY + timedelta(days=1)
 RANGE = {"from_day": str(DAY), "to_day": str(NEXT)}

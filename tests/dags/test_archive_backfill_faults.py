@@ -14,7 +14,9 @@ import pytest
 from opensearch_strata.airflow.operators.backfill.load import LoadOperator
 from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
 from opensearch_strata.archive.load import batch
+from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.archive.targets import loading_settings
+from opensearch_strata.archive.targets.made_days import create
 from tests.archives import ledger_of
 from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
@@ -71,7 +73,7 @@ def test_days_are_put_in_order_even_if_no_batch_is_loaded(
 ) -> None:
     index = archive.stream.create(DAY)
     archive.stream.client.indices.put_settings(index=index, body={"index.refresh_interval": "7s"})
-    meanwhile = []
+    meanwhile: list[str | None] = []
 
     def fail(self: LoadOperator, context: Any) -> None:
         meanwhile[:] = [archive.refresh_interval(day) for day in (DAY, NEXT)]
@@ -89,10 +91,10 @@ def test_a_preparation_that_fails_half_way_gives_everything_back(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, held = archive.stream.client, archive.stream.create(NEXT)
-    create = loading_settings.create
+    real = create
 
     def then_one_is_held(*args: Any) -> bool:
-        created = create(*args)
+        created = real(*args)
         client.indices.put_settings(index=held, body={"index.blocks.read_only": True})
         return created
 
@@ -116,7 +118,6 @@ def sigterm() -> Iterator[None]:
 def test_a_load_that_is_killed_hands_its_objects_back_and_the_next_try_loads_the_rest(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch, sigterm: None
 ) -> None:
-    open_object = batch.open_object
     opened: list[str] = []
 
     def killed_at_the_fifth(s3: Any, place: Any, size: int) -> Iterator[bytes]:

@@ -10,9 +10,8 @@ import yaml
 from airflow.sdk.exceptions import ParamValidationError
 
 from opensearch_strata.definition.dataset import Dataset
-from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
-from tests.streams import DAY, Stream
+from tests.streams import DAY, Stream, StreamFactory
 
 OLDEST = DAY - timedelta(days=3)
 OLD = DAY - timedelta(days=2)

@@ -28,7 +28,7 @@ def resolved(word: str, kind: DagRunType, **params: Any) -> dict[str, Any]:
     """What the task finds in a run of a kind, for 2024-05-06."""
     run = SimpleNamespace(run_type=kind, partition_key="2024-05-06", conf=params)
     operator = ResolveDayOperator(task_id="resolve_day", dataset=dataset_of("t", cycle=WORDS[word]))
-    return operator.execute({"params": {**DEFAULTS, **params}, "dag_run": run})  # type: ignore[typeddict-item]
+    return operator.execute({"params": {**DEFAULTS, **params}, "dag_run": run})
 
 
 @pytest.mark.parametrize("word", ["none", "not confirmed", "confirmed for something else"])
@@ -73,6 +73,6 @@ def test_each_task_asks_for_the_word_again(word: str, run_is_dry: bool, monkeypa
     dataset = dataset_of("t", cycle=WORDS[word])
     operator = DeleteOperator(task_id="delete", proven=proven, dataset=dataset, cycle=cycle)
     operator.__dict__["hook"] = SimpleNamespace(client=None)
-    done = operator.execute({})  # type: ignore[typeddict-item]
+    done = operator.execute({})
     assert asked == [run_is_dry or word != "confirmed"]
     assert done["outcome"] == ("dry_run" if asked[0] else "deleted")

@@ -13,9 +13,8 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.scripts import condense_metric
 from opensearch_strata.history.condense.engines import transform_job
 from opensearch_strata.history.condense.engines.job_state import Patience
-from tests.conftest import StreamFactory
 from tests.dags.conftest import RunDag
-from tests.streams import DAY, Stream
+from tests.streams import DAY, Stream, StreamFactory
 from tests.transform_api import TransformApi
 
 CONDENSE = "condense_day.condense"
@@ -49,9 +48,14 @@ def test_a_day_is_condensed_by_a_job_that_is_removed(
     run_dag: RunDag,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    watched = []
+    watched: list[str] = []
     watch = TransformJobTrigger._watch
-    monkeypatch.setattr(TransformJobTrigger, "_watch", lambda self, c: (watched.append(self.job_id), watch(self, c))[1])
+
+    def noted(trigger: Any, client: Any) -> Any:
+        watched.append(trigger.job_id)
+        return watch(trigger, client)
+
+    monkeypatch.setattr(TransformJobTrigger, "_watch", noted)
     run = run_dag(stream.dataset, change, day=str(DAY))
     assert run.state == "success"
     assert len(watched) == deferrals

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.module_loading import import_string
+from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # where Airflow takes it from
 from opensearchpy import OpenSearch
 
 from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from typing import Any
 
 import orjson
 
@@ -131,6 +133,6 @@ def serverless_time_series(request: Request, forward: Forward) -> Answer:
     return forward(request)
 
 
-def _with_items(answer: Answer, changed) -> Answer:
+def _with_items(answer: Answer, changed: Callable[[list[Any]], list[Any]]) -> Answer:
     body = answer.json
     return Answer.of_json(answer.status, {**body, "items": changed(body["items"])})

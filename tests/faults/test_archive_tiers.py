@@ -44,7 +44,7 @@ def cold(s3_url: str) -> Iterator[FaultyProxy]:
         yield proxy
 
 
-def test_it_fails_alone_and_is_loaded_by_the_run_after_its_restoration(archive: Archive, cold: FaultyProxy):
+def test_it_fails_alone_and_is_loaded_by_the_run_after_its_restoration(archive: Archive, cold: FaultyProxy) -> None:
     frozen = archive.put(ndjson(range(100)), "logs/2024/05/06/00/cold")
     archive.put(ndjson(range(100, 200)))
     s3 = impatient_s3(cold.url)
@@ -65,7 +65,7 @@ def test_it_fails_alone_and_is_loaded_by_the_run_after_its_restoration(archive: 
     archive.assert_loaded(range(200))
 
 
-def test_a_plan_that_comes_across_one_is_refused(archive: Archive, cold: FaultyProxy):
+def test_a_plan_that_comes_across_one_is_refused(archive: Archive, cold: FaultyProxy) -> None:
     archive.put(ndjson(range(100)), "logs/2024/05/06/00/cold")
     with pytest.raises(Refused, match=f"00/cold cannot be read.*{RESTORE}"):
         make_plan(

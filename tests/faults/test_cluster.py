@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 
 import pytest
-from opensearchpy import NotFoundError
+from opensearchpy import NotFoundError, OpenSearch
 
 from opensearch_strata.errors import Refused, TransientError
 from tests.faults.archives import Archive, cloudwatch, events, ndjson
+from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late, refused, serverless_time_series
 
 EVENTS = 2000
@@ -37,7 +38,9 @@ def meanwhile(*steps: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def test_a_disk_watermark_pauses_the_load_until_it_is_lifted(filled, proxy, through, caplog):
+def test_a_disk_watermark_pauses_the_load_until_it_is_lifted(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch, caplog: pytest.LogCaptureFixture
+) -> None:
     """As the server does it itself when a disk runs full: it sets this block on every index with a shard there."""
     caplog.set_level(logging.INFO)
     proxy.add(late(0.03))
@@ -55,7 +58,9 @@ def test_a_disk_watermark_pauses_the_load_until_it_is_lifted(filled, proxy, thro
     assert "Loading goes on" in caplog.text
 
 
-def test_a_block_that_stays_ends_the_load_and_the_next_run_goes_on(filled, caplog):
+def test_a_block_that_stays_ends_the_load_and_the_next_run_goes_on(
+    filled: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
     filled.stream.set_block("write", True)
     with pytest.raises(TransientError, match="index write"):
         filled.load(patience=0.5)
@@ -67,7 +72,9 @@ def test_a_block_that_stays_ends_the_load_and_the_next_run_goes_on(filled, caplo
     assert filled.letters() == []
 
 
-def test_an_index_that_is_not_there_and_may_not_be_made_is_waited_for(filled, proxy, through):
+def test_an_index_that_is_not_there_and_may_not_be_made_is_waited_for(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch
+) -> None:
     proxy.add(
         refused(404, "index_not_found_exception", "no such index, and action.auto_create_index is false"), times=5
     )
@@ -75,7 +82,9 @@ def test_an_index_that_is_not_there_and_may_not_be_made_is_waited_for(filled, pr
     filled.assert_loaded(range(EVENTS))
 
 
-def test_a_ledger_that_is_write_blocked_for_a_while_is_waited_for(filled, proxy, through):
+def test_a_ledger_that_is_write_blocked_for_a_while_is_waited_for(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch
+) -> None:
     proxy.add(late(0.1))
     client, index = filled.stream.client, filled.ledger_index
 
@@ -89,7 +98,9 @@ def test_a_ledger_that_is_write_blocked_for_a_while_is_waited_for(filled, proxy,
     filled.assert_loaded(range(EVENTS))
 
 
-def test_a_ledger_that_stays_blocked_ends_the_load_and_nothing_is_lost(filled, proxy, through):
+def test_a_ledger_that_stays_blocked_ends_the_load_and_nothing_is_lost(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch
+) -> None:
     client, index = filled.stream.client, filled.ledger_index
     filled.patience = 0.5
     client.indices.put_settings(index=index, body={"index.blocks.write": True})
@@ -101,7 +112,7 @@ def test_a_ledger_that_stays_blocked_ends_the_load_and_nothing_is_lost(filled, p
     filled.assert_loaded(range(EVENTS))
 
 
-def test_a_ledger_that_is_deleted_mid_load_comes_back(filled, proxy, through):
+def test_a_ledger_that_is_deleted_mid_load_comes_back(filled: Archive, proxy: FaultyProxy, through: OpenSearch) -> None:
     proxy.add(late(0.1))
     client, index = filled.stream.client, filled.ledger_index
     deleting = meanwhile(lambda: client.indices.delete(index=index))
@@ -113,7 +124,7 @@ def test_a_ledger_that_is_deleted_mid_load_comes_back(filled, proxy, through):
     assert mapping["dynamic"] == "strict"
 
 
-def test_a_ledger_that_was_never_there_is_made(filled):
+def test_a_ledger_that_was_never_there_is_made(filled: Archive) -> None:
     filled.stream.client.indices.delete(index=filled.ledger_index)
     with pytest.raises(NotFoundError):
         filled.stream.client.indices.get(index=filled.ledger_index)
@@ -122,7 +133,9 @@ def test_a_ledger_that_was_never_there_is_made(filled):
     filled.assert_loaded(range(EVENTS))
 
 
-def test_a_time_series_collection_is_loaded_without_ids(filled, proxy, through):
+def test_a_time_series_collection_is_loaded_without_ids(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch
+) -> None:
     """Its ledger is elsewhere, because such a collection cannot hold one."""
     proxy.add(serverless_time_series, path="")
     with pytest.raises(Refused, match="takes no ids"):

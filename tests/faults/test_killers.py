@@ -10,6 +10,7 @@ import pytest
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import taken_over
 from opensearch_strata.archive.load import batch as load_module
+from opensearch_strata.archive.load.leases import Leases
 from tests.faults.archives import SPAN, Archive, cloudwatch, events
 
 LEASE = 0.6
@@ -32,7 +33,7 @@ def deadly(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def load_object(self: Any, tally: Any, blocks: Any) -> None:
         seen.append(tally.place.key)
         if tally.place == killer:
-            monkeypatch.setattr(load_module.Leases, "_hand_back", lambda *_: None)
+            monkeypatch.setattr(Leases, "_hand_back", lambda *_: None)
             raise Killed
         really(self, tally, blocks)
 
@@ -40,7 +41,7 @@ def deadly(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_an_object_that_kills_its_loader_is_in_quarantine_at_the_third_try(archive: Archive, deadly: list[str]):
+def test_an_object_that_kills_its_loader_is_in_quarantine_at_the_third_try(archive: Archive, deadly: list[str]) -> None:
     killer = archive.objects[1].place
     for _ in range(2):
         with pytest.raises(Killed):
@@ -56,7 +57,7 @@ def test_an_object_that_kills_its_loader_is_in_quarantine_at_the_third_try(archi
     assert row.error.startswith(f"2 loaders in a row died while they had {killer}, so it was not read again.")
 
 
-def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: Archive, deadly: list[str]):
+def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: Archive, deadly: list[str]) -> None:
     with pytest.raises(Killed):
         archive.load(renew_every=0.1)
     time.sleep(LEASE + 0.2)
@@ -78,7 +79,7 @@ def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: A
     assert deadly.count(archive.objects[1].place.key) == 2
 
 
-def test_who_gets_further_was_not_killed_by_what_the_one_before_had_read(archive: Archive):
+def test_who_gets_further_was_not_killed_by_what_the_one_before_had_read(archive: Archive) -> None:
     row = ObjectRow(archive.put(cloudwatch(events(range(3)))).place, 10, SPAN)
     taken = taken_over(row, SPAN)
     assert (taken.deaths, taken.begun) == (1, 0)

@@ -73,7 +73,7 @@ def fill(archive: Archive) -> None:
 
 
 @pytest.mark.long
-def test_ten_kills_at_random_moments_and_a_resume(archive: Archive, proxy: FaultyProxy, s3_url: str):
+def test_ten_kills_at_random_moments_and_a_resume(archive: Archive, proxy: FaultyProxy, s3_url: str) -> None:
     archive.lease = 0.5
     fill(archive)
     proxy.add(late(0.05))
@@ -103,7 +103,7 @@ def test_ten_kills_at_random_moments_and_a_resume(archive: Archive, proxy: Fault
 
 def test_a_resumed_object_goes_on_from_its_checkpoint(
     archive: Archive, proxy: FaultyProxy, through: OpenSearch, s3_url: str
-):
+) -> None:
     archive.lease = 0.5
     archive.put(cloudwatch(events(range(4000))))
     proxy.add(late(0.03))
@@ -124,7 +124,7 @@ def test_a_resumed_object_goes_on_from_its_checkpoint(
 
 def test_dead_letters_before_a_checkpoint_outlive_the_loader(
     archive: Archive, proxy: FaultyProxy, through: OpenSearch, s3_url: str
-):
+) -> None:
     """What the ledger calls resolved is in S3 by then, whether a parser or OpenSearch would not take it."""
     archive.lease = 0.5
     found = events(range(4000))
@@ -153,7 +153,7 @@ def test_dead_letters_before_a_checkpoint_outlive_the_loader(
 
 
 @pytest.mark.long
-def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, proxy: FaultyProxy, s3_url: str):
+def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, proxy: FaultyProxy, s3_url: str) -> None:
     """A time series collection of Serverless takes no ids: what was answered is written down before more is sent."""
     archive.lease = 0.5
     archive.put(cloudwatch(events(range(3000))))
@@ -175,7 +175,7 @@ def test_without_ids_a_kill_doubles_no_more_than_one_request(archive: Archive, p
 
 
 @pytest.mark.long
-def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy, through: OpenSearch):
+def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy, through: OpenSearch) -> None:
     fill(archive)
     proxy.add(late(0.02))
     with ThreadPoolExecutor(2) as pool:
@@ -193,7 +193,7 @@ def test_the_same_range_by_two_runs_at_once(archive: Archive, proxy: FaultyProxy
 
 def test_a_loader_that_comes_too_late_leaves_the_object_to_the_other(
     archive: Archive, proxy: FaultyProxy, through: OpenSearch, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     """Its ledger is away for longer than its lease, so another one takes over; both end well."""
     archive.lease = 1.2
     archive.put(cloudwatch(events(range(3000))))
@@ -215,7 +215,7 @@ def test_a_loader_that_comes_too_late_leaves_the_object_to_the_other(
     assert "somebody else took over" in caplog.text
 
 
-def test_an_interrupted_load_hands_its_objects_back(archive: Archive, proxy, through):
+def test_an_interrupted_load_hands_its_objects_back(archive: Archive, proxy: FaultyProxy, through: OpenSearch) -> None:
     """Its leases last for half a minute, but the next run need not wait for that."""
     archive.put(cloudwatch(events(range(3000))))
     proxy.add(late(0.02))

@@ -83,7 +83,7 @@ def quarantined(archive: Archive) -> ObjectRow:
     return row
 
 
-def test_days_that_are_as_they_were_archived_are_proven_by_one_look_at_each_manifest(archive: Archive):
+def test_days_that_are_as_they_were_archived_are_proven_by_one_look_at_each_manifest(archive: Archive) -> None:
     write_day(archive)
     write_day(archive, "ours/copy of another day/", [range(300, 350), range(350, 400)])
     with asked(archive.s3) as calls:
@@ -100,7 +100,7 @@ def test_days_that_are_as_they_were_archived_are_proven_by_one_look_at_each_mani
         ]  # fmt: skip
 
 
-def test_a_folder_that_was_copied_is_compared_with_the_names_in_it(archive: Archive):
+def test_a_folder_that_was_copied_is_compared_with_the_names_in_it(archive: Archive) -> None:
     write_day(archive)
     manifest = write_manifest(archive, "first/home/", PARTS)
     archive.s3.put_object(Bucket=archive.bucket, Key=f"{FOLDER}manifest.json", Body=manifest.written())
@@ -120,7 +120,7 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_what_was_changed_is_loaded_and_quarantined(archive: Archive, name: str):
+def test_what_was_changed_is_loaded_and_quarantined(archive: Archive, name: str) -> None:
     write_day(archive)
     archive.put(packed(CHANGED[name]), f"{FOLDER}part-1.gz")
     archive.load().require_success()
@@ -141,7 +141,7 @@ def test_what_was_changed_is_loaded_and_quarantined(archive: Archive, name: str)
     assert (check.name, check.named) == ("objects in quarantine", (f"{row.place}: {row.error}",))
 
 
-def test_the_archived_object_put_back_is_done(archive: Archive):
+def test_the_archived_object_put_back_is_done(archive: Archive) -> None:
     write_day(archive)
     archive.put(packed(CHANGED["fewer"]), f"{FOLDER}part-1.gz")
     archive.load()
@@ -151,7 +151,7 @@ def test_the_archived_object_put_back_is_done(archive: Archive):
     archive.assert_loaded(EVERY)
 
 
-def test_a_truncated_object_is_quarantined_also_where_the_cut_would_cost_a_record_only(archive: Archive):
+def test_a_truncated_object_is_quarantined_also_where_the_cut_would_cost_a_record_only(archive: Archive) -> None:
     write_day(archive)
     whole = packed(lines(PARTS[1]))
     archive.put(whole[: len(whole) // 2], f"{FOLDER}part-1.gz")
@@ -164,7 +164,7 @@ def test_a_truncated_object_is_quarantined_also_where_the_cut_would_cost_a_recor
     archive.assert_loaded([*range(100 + row.counts.created), *EVERY[200:]])
 
 
-def test_an_object_without_a_line_is_quarantined(archive: Archive):
+def test_an_object_without_a_line_is_quarantined(archive: Archive) -> None:
     write_day(archive)
     archive.put(packed([]), f"{FOLDER}part-1.gz")
     archive.load()
@@ -172,7 +172,7 @@ def test_an_object_without_a_line_is_quarantined(archive: Archive):
 
 
 @pytest.mark.parametrize("emptied", [False, True], ids=["gone", "empty"])
-def test_a_missing_object_leaves_its_folder_unproven(archive: Archive, emptied: bool):
+def test_a_missing_object_leaves_its_folder_unproven(archive: Archive, emptied: bool) -> None:
     other = "ours/2024.05.07/"
     gone = write_day(archive)[1].place
     write_day(archive, other, [range(300, 350)])
@@ -203,7 +203,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_manifest_costs_nothing_but_the_proof(archive: Archive, name: str):
+def test_a_broken_manifest_costs_nothing_but_the_proof(archive: Archive, name: str) -> None:
     content, where = BROKEN[name]
     write_day(archive)
     archive.s3.put_object(Bucket=archive.bucket, Key=f"{FOLDER}manifest.json", Body=content)
@@ -221,7 +221,7 @@ def test_a_broken_manifest_costs_nothing_but_the_proof(archive: Archive, name: s
     archive.assert_loaded(EVERY)
 
 
-def test_a_manifest_that_is_far_too_large_is_not_read(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+def test_a_manifest_that_is_far_too_large_is_not_read(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     write_day(archive)
     monkeypatch.setattr("opensearch_strata.archive.store.manifest_check._LARGEST", 100)
     with asked(archive.s3) as calls:
@@ -230,7 +230,7 @@ def test_a_manifest_that_is_far_too_large_is_not_read(archive: Archive, monkeypa
     assert states(archive) == ["quarantined"] * 3
 
 
-def test_an_object_that_the_manifest_does_not_name_is_loaded_with_a_note(archive: Archive, caplog: Any):
+def test_an_object_that_the_manifest_does_not_name_is_loaded_with_a_note(archive: Archive, caplog: Any) -> None:
     write_day(archive)
     added = archive.put(packed(lines(range(300, 310))), f"{FOLDER}part-9.gz")
     archive.load().require_success()
@@ -242,7 +242,7 @@ def test_an_object_that_the_manifest_does_not_name_is_loaded_with_a_note(archive
     assert f"{added.place} is done. {note}" in caplog.text
 
 
-def test_without_a_manifest_it_is_said_once(archive: Archive, caplog: Any):
+def test_without_a_manifest_it_is_said_once(archive: Archive, caplog: Any) -> None:
     write_day(archive)
     archive.s3.delete_object(Bucket=archive.bucket, Key=f"{FOLDER}manifest.json")
     with caplog.at_level(logging.INFO, "opensearch_strata"):
@@ -252,7 +252,7 @@ def test_without_a_manifest_it_is_said_once(archive: Archive, caplog: Any):
     assert caplog.text.count(f"There is no manifest s3://{archive.bucket}/{FOLDER}manifest.json") == 1
 
 
-def test_nobody_looks_for_a_manifest_of_other_formats(archive: Archive):
+def test_nobody_looks_for_a_manifest_of_other_formats(archive: Archive) -> None:
     archive.put(cloudwatch(events(range(100))))
     archive.put(ndjson(range(100, 200)))
     with asked(archive.s3) as calls:
@@ -260,7 +260,9 @@ def test_nobody_looks_for_a_manifest_of_other_formats(archive: Archive):
     assert sorted(calls) == [f"GetObject {listed.place.key}" for listed in archive.objects]
 
 
-def test_a_manifest_that_may_not_be_read_fails_its_objects_and_the_next_run_goes_on(archive: Archive, s3_url: str):
+def test_a_manifest_that_may_not_be_read_fails_its_objects_and_the_next_run_goes_on(
+    archive: Archive, s3_url: str
+) -> None:
     write_day(archive)
     archive.put(packed(CHANGED["fewer"]), f"{FOLDER}part-1.gz")
     archive.put(ndjson(range(300, 400)))
@@ -278,7 +280,7 @@ def test_a_manifest_that_may_not_be_read_fails_its_objects_and_the_next_run_goes
     assert sorted(states(archive)) == ["done", "done", "done", "quarantined"]
 
 
-def test_too_many_requests_for_a_manifest_are_tried_again_later(archive: Archive, s3_url: str):
+def test_too_many_requests_for_a_manifest_are_tried_again_later(archive: Archive, s3_url: str) -> None:
     write_day(archive)
     slow = Answer(503, b"<Error><Code>SlowDown</Code></Error>", {"content-type": "application/xml"})
     with FaultyProxy(s3_url) as proxy:
@@ -291,7 +293,7 @@ def test_too_many_requests_for_a_manifest_are_tried_again_later(archive: Archive
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["whole", "changed"])
-def test_an_object_that_goes_on_where_it_stood_is_compared_as_a_whole(archive: Archive, changed: bool):
+def test_an_object_that_goes_on_where_it_stood_is_compared_as_a_whole(archive: Archive, changed: bool) -> None:
     """What is changed lies before the position from which the second attempt loads."""
     write_day(archive, parts=[PARTS[0]])
     if changed:

@@ -6,6 +6,7 @@ import gzip
 import io
 import random
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -40,7 +41,7 @@ def one_in_hundred() -> list[int]:
     return sorted(random.Random(7).sample(range(EVENTS), EVENTS // 100))
 
 
-def test_one_percent_of_poison_costs_one_percent(archive: Archive):
+def test_one_percent_of_poison_costs_one_percent(archive: Archive) -> None:
     bad = one_in_hundred()
     archive.put(with_messages(list(range(EVENTS)), dict.fromkeys(bad, '{"temperature": ')))
     archive.put(ndjson(GOOD))
@@ -53,7 +54,7 @@ def test_one_percent_of_poison_costs_one_percent(archive: Archive):
     assert len(letters) == len(bad) == result.counts.dead
 
 
-def test_a_mapping_conflict_costs_the_documents_that_do_not_fit(archive: Archive):
+def test_a_mapping_conflict_costs_the_documents_that_do_not_fit(archive: Archive) -> None:
     """`load` is a short in the raw day: OpenSearch takes no text for it."""
     bad = one_in_hundred()
     archive.put(with_messages(list(range(EVENTS)), {n: orjson.dumps(message(n, load="heavy")).decode() for n in bad}))
@@ -69,7 +70,7 @@ def test_a_mapping_conflict_costs_the_documents_that_do_not_fit(archive: Archive
     assert all(letter.index.startswith(index) and letter.id for letter in letters)
 
 
-def test_a_truncated_object_is_loaded_up_to_its_end(archive: Archive):
+def test_a_truncated_object_is_loaded_up_to_its_end(archive: Archive) -> None:
     whole = cloudwatch(events(range(EVENTS)), per_record=100)
     archive.put(whole[: len(whole) * 2 // 3])
     archive.put(ndjson(GOOD))
@@ -87,7 +88,7 @@ def test_a_truncated_object_is_loaded_up_to_its_end(archive: Archive):
     assert letter.reason == "broken"
 
 
-def test_what_an_archive_leaves_out_is_told_and_costs_nothing(archive: Archive):
+def test_what_an_archive_leaves_out_is_told_and_costs_nothing(archive: Archive) -> None:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as packed:
         link = tarfile.TarInfo("current")
@@ -114,7 +115,7 @@ def with_a_bad_member(numbers: range, bad: int) -> bytes:
 
 
 @pytest.mark.parametrize("bad", [3, 9], ids=["a middle one", "the last one"])
-def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: Archive, bad: int):
+def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: Archive, bad: int) -> None:
     archive.put(with_a_bad_member(range(100), bad))
     archive.put(ndjson(GOOD))
     archive.load().require_success()
@@ -128,14 +129,14 @@ def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: 
     assert proof.failed[0].named == (f"{row.place}: {row.error}",)
 
 
-def test_an_object_with_something_else_behind_its_end_is_put_in_quarantine(archive: Archive):
+def test_an_object_with_something_else_behind_its_end_is_put_in_quarantine(archive: Archive) -> None:
     archive.put(ndjson(GOOD) + b"something else")
     archive.load()
     archive.assert_loaded(GOOD)
     assert [row.state for row in archive.rows()] == ["quarantined"]
 
 
-def test_a_position_in_another_format_is_not_gone_on_from(archive: Archive):
+def test_a_position_in_another_format_is_not_gone_on_from(archive: Archive) -> None:
     archive.put(ndjson(range(100)))
     (row,) = archive.ledger.claim([(archive.objects[0].place, archive.objects[0].size)], SPAN, "earlier").claimed
     stood = replace(row, resume=60, counts=Counts(60, 60), days={"i": 60}, samples=("i/x",), format="lines")
@@ -148,7 +149,7 @@ def test_a_position_in_another_format_is_not_gone_on_from(archive: Archive):
     assert "i/x" not in row.samples
 
 
-def test_a_position_in_the_same_format_is_gone_on_from(archive: Archive):
+def test_a_position_in_the_same_format_is_gone_on_from(archive: Archive) -> None:
     archive.put(ndjson(range(100)))
     (row,) = archive.ledger.claim([(archive.objects[0].place, archive.objects[0].size)], SPAN, "earlier").claimed
     stood = replace(row, resume=60, counts=Counts(60, 60), days={"i": 60}, format="json")
@@ -157,7 +158,9 @@ def test_a_position_in_the_same_format_is_gone_on_from(archive: Archive):
     archive.assert_loaded(range(60, 100))
 
 
-def test_what_could_not_be_opened_keeps_its_position_and_the_format_of_it(archive: Archive, proxied_s3, s3_through):
+def test_what_could_not_be_opened_keeps_its_position_and_the_format_of_it(
+    archive: Archive, proxied_s3: FaultyProxy, s3_through: Any
+) -> None:
     listed = archive.put(ndjson(range(100)))
     (row,) = archive.ledger.claim([(listed.place, listed.size)], SPAN, "earlier").claimed
     archive.ledger.finish([replace(row, state="failed", resume=60, counts=Counts(60, 60), format="json")])
@@ -170,7 +173,7 @@ def test_what_could_not_be_opened_keeps_its_position_and_the_format_of_it(archiv
     assert (row.state, row.resume, row.format) == ("failed", 60, "json")
 
 
-def test_documents_that_were_there_are_samples_for_the_proof_too(archive: Archive):
+def test_documents_that_were_there_are_samples_for_the_proof_too(archive: Archive) -> None:
     archive.put(ndjson(range(100)))
     archive.load().require_success()
     assert archive.ledger.forget_days([archive.dataset.raw_index(DAY)]) == 1
@@ -181,7 +184,7 @@ def test_documents_that_were_there_are_samples_for_the_proof_too(archive: Archiv
     assert archive.stream.client.exists(index=index, id=identity)
 
 
-def test_garbage_among_good_objects_is_put_in_quarantine(archive: Archive):
+def test_garbage_among_good_objects_is_put_in_quarantine(archive: Archive) -> None:
     archive.put(ndjson(range(EVENTS)))
     archive.put(random.Random(1).randbytes(50_000))
     archive.put(b"\x1f\x8b\x08\x00" + random.Random(2).randbytes(50_000))
@@ -193,7 +196,7 @@ def test_garbage_among_good_objects_is_put_in_quarantine(archive: Archive):
     assert all("Nothing in s3://" in row.error for row in result.in_state("quarantined"))
 
 
-def test_an_empty_object_and_one_of_control_messages_are_done(archive: Archive):
+def test_an_empty_object_and_one_of_control_messages_are_done(archive: Archive) -> None:
     archive.put(b"")
     archive.put(gzip.compress(b""))
     archive.put(cloudwatch([]))
@@ -202,7 +205,7 @@ def test_an_empty_object_and_one_of_control_messages_are_done(archive: Archive):
     assert [row.counts.read for row in archive.rows()] == [0, 0, 0]
 
 
-def test_an_object_of_dead_letters_is_left_before_its_end(archive: Archive):
+def test_an_object_of_dead_letters_is_left_before_its_end(archive: Archive) -> None:
     archive.put(with_messages(list(range(EVENTS)), dict.fromkeys(range(100, EVENTS), "no JSON")))
     archive.put(ndjson(GOOD))
     result = archive.load()
@@ -213,14 +216,14 @@ def test_an_object_of_dead_letters_is_left_before_its_end(archive: Archive):
     assert len(archive.letters()) == row.counts.dead
 
 
-def test_a_small_object_of_dead_letters_is_judged_at_its_end(archive: Archive):
+def test_a_small_object_of_dead_letters_is_judged_at_its_end(archive: Archive) -> None:
     archive.put(with_messages(list(range(10)), dict.fromkeys(range(6), "no JSON")))
     (row,) = archive.load().in_state("quarantined")
     assert (row.counts.dead, row.counts.created) == (6, 4)
     archive.assert_loaded(range(6, 10))
 
 
-def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive):
+def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive) -> None:
     archive.put(cloudwatch(events(range(10))))
     archive.put(with_messages(list(range(100)), {n: orjson.dumps(message(n, load="x")).decode() for n in range(100)}))
     archive.load()
@@ -229,7 +232,7 @@ def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive):
 
 
 @pytest.mark.long
-def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     small = layers.Limits(ratio=100, free=100_000)
     monkeypatch.setattr(reader.Reading.__init__, "__defaults__", ("auto", None, small, None))
     archive.put(gzip.compress(b'{"@timestamp":"2024-05-06T00:00:00Z","temperature":1,"device":"d1"}\n' * 100_000))
@@ -241,7 +244,7 @@ def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.Monke
     assert archive.rows()[1].state == "done"
 
 
-def test_an_object_that_was_rewritten_fails_and_says_to_plan_again(archive: Archive):
+def test_an_object_that_was_rewritten_fails_and_says_to_plan_again(archive: Archive) -> None:
     archive.put(ndjson(range(EVENTS)))
     planned = list(archive.objects)
     archive.put(ndjson(range(100)), key=planned[0].place.key)
@@ -254,7 +257,7 @@ def test_an_object_that_was_rewritten_fails_and_says_to_plan_again(archive: Arch
     assert [row.state for row in archive.rows()] == ["failed", "done"]
 
 
-def test_an_object_that_was_deleted_fails_alone(archive: Archive):
+def test_an_object_that_was_deleted_fails_alone(archive: Archive) -> None:
     gone = archive.put(ndjson(range(EVENTS)))
     archive.put(ndjson(GOOD))
     archive.s3.delete_object(Bucket=gone.place.bucket, Key=gone.place.key)
@@ -273,12 +276,12 @@ def s3_through(s3_url: str, proxied_s3: FaultyProxy, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def proxied_s3(s3_url: str):
+def proxied_s3(s3_url: str) -> Iterator[FaultyProxy]:
     with FaultyProxy(s3_url) as between:
         yield between
 
 
-def test_an_object_that_may_not_be_read_fails_alone(archive: Archive, proxied_s3: FaultyProxy, s3_through: Any):
+def test_an_object_that_may_not_be_read_fails_alone(archive: Archive, proxied_s3: FaultyProxy, s3_through: Any) -> None:
     denied = archive.put(ndjson(range(EVENTS)))
     archive.put(ndjson(GOOD))
     proxied_s3.add(access_denied, path=denied.place.key)
@@ -304,7 +307,9 @@ def writes_denied(request: Request, forward: Forward) -> Answer:
     return access_denied(request, forward) if request.method == "PUT" else forward(request)
 
 
-def test_dead_letters_that_cannot_be_uploaded_fail_their_object(archive: Archive, proxied_s3, s3_through: Any):
+def test_dead_letters_that_cannot_be_uploaded_fail_their_object(
+    archive: Archive, proxied_s3: FaultyProxy, s3_through: Any
+) -> None:
     archive.put(with_messages(list(range(100)), {3: "no JSON"}))
     archive.put(ndjson(GOOD))
     proxied_s3.add(
@@ -322,7 +327,7 @@ def test_dead_letters_that_cannot_be_uploaded_fail_their_object(archive: Archive
     archive.assert_loaded([*(n for n in range(100) if n != 3), *GOOD])
 
 
-def test_events_in_any_order_and_twice_are_there_once(archive: Archive):
+def test_events_in_any_order_and_twice_are_there_once(archive: Archive) -> None:
     numbers = shuffled([*range(1000), *range(500)])
     archive.put(cloudwatch(events(numbers)))
     archive.put(cloudwatch(events(range(900, 1100))))
@@ -331,7 +336,7 @@ def test_events_in_any_order_and_twice_are_there_once(archive: Archive):
     archive.assert_loaded(range(1100))
 
 
-def test_events_outside_of_the_range_are_filtered(archive: Archive):
+def test_events_outside_of_the_range_are_filtered(archive: Archive) -> None:
     found = events(range(100))
     for event in found[:30]:
         event["timestamp"] -= 90_000_000
@@ -341,7 +346,7 @@ def test_events_outside_of_the_range_are_filtered(archive: Archive):
     archive.assert_loaded(range(30, 100))
 
 
-def test_small_objects_share_bodies(archive: Archive, proxy: FaultyProxy, through: OpenSearch):
+def test_small_objects_share_bodies(archive: Archive, proxy: FaultyProxy, through: OpenSearch) -> None:
     for number in range(30):
         archive.put(ndjson(range(number * 5, number * 5 + 5)))
     archive.load(through, body_bytes=1_000_000)
@@ -356,7 +361,7 @@ def test_small_objects_share_bodies(archive: Archive, proxy: FaultyProxy, throug
 )
 def test_whatever_a_decoder_raises_costs_its_object_alone(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, fault: Exception
-):
+) -> None:
     """Another object of the same batch is loaded, and the events before the fault too."""
     really = reader.Reading.__iter__
 
@@ -379,7 +384,7 @@ def test_whatever_a_decoder_raises_costs_its_object_alone(
     assert len(stored) == EVENTS - 5 + len(GOOD)
 
 
-def test_a_sample_says_what_a_decoder_raises(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+def test_a_sample_says_what_a_decoder_raises(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.put(ndjson(GOOD))
     monkeypatch.setattr(reader.Reading, "__iter__", lambda self: 1 / 0)
     found = sample(archive.s3, archive.dataset, archive.objects, SPAN)

@@ -18,7 +18,7 @@ def failed(archive: Archive) -> dict[str, tuple[str, ...]]:
     return {check.name: check.named for check in proof.failed}
 
 
-def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loaded(archive: Archive):
+def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loaded(archive: Archive) -> None:
     archive.put(cloudwatch(events(LOCAL)))
     archive.load().require_success()
     archive.assert_loaded(LOCAL)
@@ -30,7 +30,7 @@ def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loade
     assert prove(archive.stream.client, archive.ledger, places, SPAN, latest_of=lambda _: later).holds
 
 
-def test_objects_that_hold_some_later_events_are_no_sign_of_another_clock(archive: Archive):
+def test_objects_that_hold_some_later_events_are_no_sign_of_another_clock(archive: Archive) -> None:
     archive.put(cloudwatch(events(LOCAL)))
     archive.put(cloudwatch(events(range(100))))
     archive.load().require_success()
@@ -38,7 +38,7 @@ def test_objects_that_hold_some_later_events_are_no_sign_of_another_clock(archiv
     assert failed(archive) == {}
 
 
-def test_events_of_another_month_are_no_success_though_none_is_of_the_day(archive: Archive):
+def test_events_of_another_month_are_no_success_though_none_is_of_the_day(archive: Archive) -> None:
     """A day and a month that were exchanged, for example."""
     found = [log_event(n, START - 30 * 24 * HOUR + n, "{}") for n in range(20)]
     archive.put(data_record("/app", "stream", found))
@@ -49,7 +49,7 @@ def test_events_of_another_month_are_no_success_though_none_is_of_the_day(archiv
     assert archive.rows()[0].counts.filtered == 20
 
 
-def test_a_few_events_that_came_late_are_no_fault_of_the_object(archive: Archive):
+def test_a_few_events_that_came_late_are_no_fault_of_the_object(archive: Archive) -> None:
     early = [log_event(n, START - 5 * HOUR + n, "{}") for n in range(1_000, 1_040)]
     archive.put(cloudwatch([*early, *events(range(100))]))
     archive.load().require_success()
@@ -57,7 +57,7 @@ def test_a_few_events_that_came_late_are_no_fault_of_the_object(archive: Archive
     archive.assert_loaded(range(100))
 
 
-def test_an_object_is_read_again_once_the_definition_is_right(archive: Archive):
+def test_an_object_is_read_again_once_the_definition_is_right(archive: Archive) -> None:
     """It was never done for the range."""
     found = [log_event(n, START - 48 * HOUR + n, "{}") for n in range(20)]
     archive.put(data_record("/app", "stream", found))
@@ -81,7 +81,7 @@ def stating(archive: Archive, **intake: object) -> None:
 
 
 @pytest.mark.parametrize("share", [1, 30, 90])
-def test_a_minority_with_day_and_month_exchanged_is_no_success(archive: Archive, share: int):
+def test_a_minority_with_day_and_month_exchanged_is_no_success(archive: Archive, share: int) -> None:
     """2024-05-06 is a date in both orders; the first format is tried first."""
     stating(archive, timestamp_format=["%m/%d/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
     archive.put(of_lines(["06/05/2024"] * share + ["2024-05-06"] * (100 - share)))
@@ -95,7 +95,7 @@ def test_a_minority_with_day_and_month_exchanged_is_no_success(archive: Archive,
     assert archive.rows()[0].counts.created + archive.rows()[0].counts.existed == 100
 
 
-def test_more_events_of_other_days_than_come_late_are_no_success(archive: Archive):
+def test_more_events_of_other_days_than_come_late_are_no_success(archive: Archive) -> None:
     stating(archive, timestamp_format="%Y-%m-%d %H:%M:%S")
     archive.put(of_lines(["2024-05-06"] * 94 + ["2024-03-27"] * 6))
     archive.load().require_success()
@@ -108,7 +108,7 @@ def test_more_events_of_other_days_than_come_late_are_no_success(archive: Archiv
     assert failed(archive) == {}
 
 
-def test_a_few_events_that_came_too_late_are_told_and_the_rest_is_proven(archive: Archive):
+def test_a_few_events_that_came_too_late_are_told_and_the_rest_is_proven(archive: Archive) -> None:
     stating(archive, timestamp_format="%Y-%m-%d %H:%M:%S")
     archive.put(of_lines(["2024-05-06"] * 97 + ["2024-03-27"] * 3))
     archive.load().require_success()

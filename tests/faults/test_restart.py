@@ -34,7 +34,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedOpenSearch]:
 
 
 @pytest.mark.long
-def test_a_load_outlives_a_restart_of_opensearch(node: EmbeddedOpenSearch, s3: Any, bucket: str):
+def test_a_load_outlives_a_restart_of_opensearch(node: EmbeddedOpenSearch, s3: Any, bucket: str) -> None:
     with FaultyProxy(node.url) as proxy, build_client(ClientSettings.from_url(proxy.url)) as client:
         proxy.add(late(0.1))
         stream = Stream(client, dataset_of("restarted", intake={**INTAKE, "source": f"s3://{bucket}/logs/"}))

@@ -48,7 +48,9 @@ def filled(archive: Archive) -> Archive:
 
 
 @pytest.mark.parametrize("storm", STORMS)
-def test_a_storm_costs_nothing_and_doubles_nothing(filled: Archive, proxy: FaultyProxy, through: OpenSearch, storm):
+def test_a_storm_costs_nothing_and_doubles_nothing(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch, storm: str
+) -> None:
     proxy.add(STORMS[storm]())
     result = filled.load(through)
     result.require_success()
@@ -58,7 +60,7 @@ def test_a_storm_costs_nothing_and_doubles_nothing(filled: Archive, proxy: Fault
     assert result.counts.created + result.counts.existed == EVENTS
 
 
-def test_a_calm_load_creates_everything_and_a_second_one_reads_nothing(filled: Archive):
+def test_a_calm_load_creates_everything_and_a_second_one_reads_nothing(filled: Archive) -> None:
     first = filled.load()
     assert (first.counts.created, first.counts.existed, first.counts.dead) == (EVENTS, 0, 0)
     filled.assert_loaded(range(EVENTS))
@@ -72,7 +74,9 @@ def test_a_calm_load_creates_everything_and_a_second_one_reads_nothing(filled: A
     assert sum(row.days[filled.dataset.raw_index(DAY)] for row in filled.rows()) == EVENTS
 
 
-def test_an_outage_is_waited_for(filled: Archive, proxy: FaultyProxy, through: OpenSearch, caplog):
+def test_an_outage_is_waited_for(
+    filled: Archive, proxy: FaultyProxy, through: OpenSearch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     proxy.add(late(0.03))
     was_away = threading.Event()

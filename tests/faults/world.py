@@ -133,7 +133,7 @@ class World:
         rng = random.Random(seed)
         identity = rng.choice(sorted(self.raw[day]))
         self.disturbed |= identity.startswith("a")
-        change = rng.choice([{"temperature": round(rng.random(), 3)}, {"device": f"d{rng.randrange(4)}"}])
+        change: Document = rng.choice([{"temperature": round(rng.random(), 3)}, {"device": f"d{rng.randrange(4)}"}])
         self._put(day, identity, {**self.raw[day][identity], **change})
 
     def remove(self, day: date, seed: int) -> None:
@@ -329,7 +329,7 @@ class World:
         return found
 
     def _is_of(self, row: dict[str, Any], day: date) -> bool:
-        return row["transform._id"] == self.stream.dataset.transform_id(day)
+        return bool(row["transform._id"] == self.stream.dataset.transform_id(day))
 
     def _uuid_of(self, day: date) -> str | None:
         index = self.stream.dataset.raw_index(day)

@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.history.condense.engines import transform_job
+from opensearch_strata.history.condense.engines.job_state import Patience
 from tests.archives import Archive, s3_environment
 from tests.jobs import DOCUMENTS
 from tests.ledgers import ledger_index
@@ -53,7 +54,7 @@ def cluster(opensearch_url: str, api: TransformApi, has_plugin: bool) -> Iterato
 @pytest.fixture
 def quick_jobs(monkeypatch: pytest.MonkeyPatch, has_plugin: bool) -> None:
     """Jobs start at once, are polled often, and have several pages; the real plugin takes its time to start."""
-    monkeypatch.setattr(transform_job, "Patience", partial(transform_job.Patience, poll=0.5 if has_plugin else 0.02))
+    monkeypatch.setattr(transform_job, "Patience", partial(Patience, poll=0.5 if has_plugin else 0.02))
     monkeypatch.setattr(transform_job, "_START_DELAY_MS", 1500 if has_plugin else 50)
     monkeypatch.setattr(transform_job, "PAGE_SIZE", 20)
 

@@ -20,7 +20,7 @@ from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history.month.rows_of_day import RAW_UUID
+from opensearch_strata.history.month.row_ids import RAW_UUID
 from opensearch_strata.workflows.backfill.empty_days import delete_if_empty
 from opensearch_strata.workflows.backfill.finish import require_settleable, settle_day, settle_days
 from opensearch_strata.workflows.backfill.plan import PlanRef, plan_backfill
@@ -309,7 +309,7 @@ def test_days_of_a_run_that_waits_for_a_worker_stay_whoever_ends(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The leases of objects are long over; nobody renews anything between two tasks."""
-    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {**Ledger.__init__.__kwdefaults__, "lease": 0.1})
+    monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {**(Ledger.__init__.__kwdefaults__ or {}), "lease": 0.1})
     archive.fill(DAY)
     archive.fill(NEXT)
     one = write_plan(target.client, target.dataset, plan(target, archive, DAY, DAY))
@@ -412,7 +412,7 @@ def test_a_load_that_waits_for_long_keeps_its_settings(
     target: Stream, archive: Archive, opensearch_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
-    defaults = {**Ledger.__init__.__kwdefaults__, "lease": 1.2, "day_lease": 1.2}
+    defaults = {**(Ledger.__init__.__kwdefaults__ or {}), "lease": 1.2, "day_lease": 1.2}
     monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", defaults)
     ref = write_plan(target.client, target.dataset, plan(target, archive))
     prepare(target.client, target.dataset, ref, "test/slow")

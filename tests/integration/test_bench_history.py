@@ -6,9 +6,11 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from opensearchpy import OpenSearch
 
 from benchmarks.goals import GOALS
 from benchmarks.memory import HOURS
@@ -16,23 +18,25 @@ from local.places import PROJECT
 
 
 @pytest.fixture
-def prefix():
+def prefix() -> str:
     return f"bench{uuid4().hex[:8]}"
 
 
-def bench(url, prefix, folder):
+def bench(url: str, prefix: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.history", "--url", url, "--prefix", prefix]
     command += ["--documents", "10000", "--days", "2", "--rounds", "1", "--questions", "20", "--settle", "0"]
-    command += ["--json", folder / "history.json", "--markdown", folder / "history.md"]
+    command += ["--json", str(folder / "history.json"), "--markdown", str(folder / "history.md")]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
-def names_of(client, prefix):
+def names_of(client: OpenSearch, prefix: str) -> set[str]:
     return set(client.indices.get(index=f"{prefix}-*"))
 
 
 @pytest.mark.long
-def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(client, opensearch_url, prefix, tmp_path):
+def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
+    client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path
+) -> None:
     done = bench(opensearch_url, prefix, tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "history.json").read_text())
@@ -49,7 +53,9 @@ def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(client, opensear
     assert names_of(client, prefix) == set()
 
 
-def test_an_index_of_somebody_else_is_kept_and_named(client, opensearch_url, prefix, tmp_path):
+def test_an_index_of_somebody_else_is_kept_and_named(
+    client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path
+) -> None:
     index = f"{prefix}-mine"
     client.indices.create(index=index)
     try:

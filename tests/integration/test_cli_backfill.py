@@ -23,7 +23,7 @@ from opensearch_strata.archive.targets import loading_settings
 from opensearch_strata.cli.workers import Job, load_batches
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import StrataError
-from opensearch_strata.history.month.rows_of_day import RAW_UUID
+from opensearch_strata.history.month.row_ids import RAW_UUID
 from opensearch_strata.workflows.backfill.plan import plan_backfill
 from opensearch_strata.workflows.backfill.steps import end, prepare, prove_plan, write_plan
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
@@ -324,7 +324,12 @@ def test_a_process_that_is_killed_ends_the_load(
     batches = Batches(shell, target, archive)
     started: list[Any] = []
     begin = subprocess_context().Process.start
-    monkeypatch.setattr(subprocess_context().Process, "start", lambda self: (begin(self), started.append(self))[0])
+
+    def noted(process: Any) -> None:
+        begin(process)
+        started.append(process)
+
+    monkeypatch.setattr(subprocess_context().Process, "start", noted)
 
     def kill(*_: Any) -> None:
         for process in started:

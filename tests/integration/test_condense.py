@@ -300,7 +300,12 @@ def test_an_inspected_day(stream: Stream) -> None:
     stream.set_block("write", on=True)
     raw = inspect_raw_day(stream.client, stream.dataset, DAY)
     assert raw is not None
-    assert (raw.index, raw.documents, raw.types, raw.blocked) == (stream.dataset.raw_index(DAY), 10, TYPES, {"write"})
+    assert (raw.index, raw.documents, raw.types, raw.blocked) == (
+        stream.dataset.raw_index(DAY),
+        10,
+        TYPES,
+        frozenset({"write"}),
+    )
 
 
 def test_a_day_of_many_hours_and_devices_in_two_shards(make_stream: StreamFactory) -> None:

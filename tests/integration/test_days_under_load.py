@@ -199,7 +199,7 @@ def test_a_day_that_is_deleted_while_it_is_loaded_stops_the_load_in_a_sentence(
     target: Stream, archive: Archive, proxy: FaultyProxy, through: OpenSearch, made_anew: bool
 ) -> None:
     sent = archive.fill(DAY)
-    index, times = target.dataset.raw_index(DAY), []
+    index, times = target.dataset.raw_index(DAY), list[float]()
 
     def deleted_after_the_first(request: Request, forward: Forward) -> Answer:
         answer = forward(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
@@ -32,7 +33,7 @@ def test_every_example_of_reading_runs(client: OpenSearch) -> None:
     examples = blocks("python", "node")
     assert examples
     for example in examples:
-        found = {"client": client}
+        found: dict[str, Any] = {"client": client}
         exec(compile(example, "example", "exec"), found)
         assert set(found["frame"]["source"]) == {"raw", "history"}
         assert set(found["frame"]["origin"]) == {"EWR", "JFK", "LGA"}

@@ -30,7 +30,7 @@ def test_both_clients_see_the_same_node(hook: OpenSearchHook) -> None:
     async def ask() -> str:
         client = await hook.async_client()
         try:
-            return (await client.info())["cluster_uuid"]
+            return str((await client.info())["cluster_uuid"])
         finally:
             await client.close()
 

@@ -19,7 +19,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import index as ledger_index_module
 from opensearch_strata.archive.ledger import store as ledger_module
 from opensearch_strata.archive.ledger.index import Change
-from opensearch_strata.archive.ledger.mapping import MAPPINGS
+from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
 from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, row_id, source_of
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.store.objects import Listed
@@ -530,8 +530,8 @@ def test_an_index_that_grew_by_itself_is_mapped(client: OpenSearch, index: str) 
 
 
 def test_a_ledger_from_before_loads_were_kept_goes_on(client: OpenSearch, index: str) -> None:
-    properties_then: Any = {name: body for name, body in MAPPINGS["properties"].items() if name != "loads"}
-    numbers = {name: body for name, body in MAPPINGS["properties"]["days"]["properties"].items() if name != "earlier"}
+    properties_then: Any = {name: body for name, body in PROPERTIES.items() if name != "loads"}
+    numbers = {name: body for name, body in PROPERTIES["days"]["properties"].items() if name != "earlier"}
     properties_then["days"] = {"type": "nested", "properties": numbers}
     client.indices.create(index=index, body={"mappings": {"dynamic": "strict", "properties": properties_then}})
     ledger = Ledger(client, "logs", index=index, patience=5)
@@ -572,7 +572,7 @@ WEAK = {
 
 def safe(client: OpenSearch, index: str) -> bool:
     found = client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
-    return SAFE.items() <= found.items()
+    return bool(SAFE.items() <= found.items())
 
 
 def test_a_ledger_is_safe_against_a_template_of_before(client: OpenSearch, index: str) -> None:
@@ -623,7 +623,7 @@ def test_what_a_process_elsewhere_holds_is_waited_for(ledger: Ledger) -> None:
 def test_days_of_objects_that_a_dead_process_held_are_forgotten(ledger: Ledger) -> None:
     machine, _, started = this_process().rpartition("/")
     (row,) = claim(ledger, place())
-    said = {"days": {"logs-1": 4}, "counts": Counts(4, 4), "resume": 4}
+    said: dict[str, Any] = {"days": {"logs-1": 4}, "counts": Counts(4, 4), "resume": 4}
     (row,) = ledger.renew([replace(row, **said)])
     assert ledger.forget_days(["logs-1"]) == 0
     ledger.renew([replace(row, process=f"{machine}/{int(started) + 1}")])

@@ -166,7 +166,7 @@ def test_a_data_stream_template_is_refused(client: OpenSearch, stream: Stream, l
 
 
 def test_days_that_are_there_keep_refresh_and_replicas(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
-    before = create(stream, **CUSTOM)
+    before = create(stream, DAY, **CUSTOM)
     prepare(client, ledger, stream.dataset, [DAY], "a")
     assert settings(stream) == before
     assert mark(stream) is None
@@ -241,7 +241,7 @@ def test_replicas_that_expand_by_themselves_come_back(
 
 
 def test_restored_days_are_searchable(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
-    create(stream, **{"index.refresh_interval": "-1"})  # a new interval would refresh by itself
+    create(stream, DAY, **{"index.refresh_interval": "-1"})  # a new interval would refresh by itself
     prepare(client, ledger, stream.dataset, [DAY], "a")
     name = stream.dataset.raw_index(DAY)
     client.bulk(index=name, body=[{"create": {"_id": "1"}}, {"device": "d1"}])
@@ -365,7 +365,7 @@ def test_a_lost_ledger_loses_no_settings(client: OpenSearch, stream: Stream, tem
 def test_what_a_version_of_before_wrote_into_the_ledger_is_given_back(
     client: OpenSearch, impatient: Ledger, stream: Stream
 ) -> None:
-    before = create(stream, **CUSTOM)
+    before = create(stream, DAY, **CUSTOM)
     prepare(client, impatient, stream.dataset, [DAY], "old")
     (stored,) = impatient.index.find(impatient.query("settings"))
     impatient.index.change([stored.id], lambda _, source: {**(source or {}), "originals": before})
@@ -513,7 +513,7 @@ def test_a_day_that_somebody_holds_is_refused(
 ) -> None:
     monkeypatch.setattr(raw_indices, "_BLOCKED_SHORTLY", 0.5)
     create(stream, NEXT)
-    before = create(stream, **CUSTOM)
+    before = create(stream, DAY, **CUSTOM)
     stream.set_block(block, True)
     with pytest.raises(Refused, match=f"{stream.dataset.raw_index(DAY)} {words}.*index.blocks.{block} to null"):
         prepare(client, ledger, stream.dataset, [DAY, NEXT], "a")

@@ -125,7 +125,7 @@ def test_a_day_that_comes_back_as_it_was_is_proven_by_its_own_rows(stream: Strea
     documents = stream.condensed()
     uuid = created_anew(stream, documents)
     proof = prove(stream.client, stream.dataset, DAY, engine="search")
-    assert (proof.state, proof.carried.sources) == ("verified", {uuid})
+    assert (proof.state, proof.carried.sources) == ("verified", frozenset({uuid}))
 
 
 def test_rows_of_another_index_do_not_delete_a_day(stream: Stream) -> None:

@@ -153,7 +153,7 @@ def test_too_many_requests_are_waited_out() -> None:
 def test_bytes_that_are_damaged_on_their_way(s3: Any, bucket: str) -> None:
     """S3 keeps a checksum of what was put; boto3 compares it at the end of the body."""
     place = put(s3, bucket)
-    read = open_object(s3, place, len(CONTENT))
+    read: Any = open_object(s3, place, len(CONTENT))
     next(read)
     body = read.gi_frame.f_locals["body"]
     body._stream._checksum.update(b"x")

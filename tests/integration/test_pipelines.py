@@ -20,7 +20,7 @@ from tests.streams import DAY, TYPES, Stream
 pytestmark = pytest.mark.usefixtures("aws")
 
 SET_ASIDE = {"drop": {"if": "ctx.device == 'd1'"}}
-ALL = {"drop": {}}
+ALL: dict[str, Any] = {"drop": {}}
 
 
 @pytest.fixture

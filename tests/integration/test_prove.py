@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense import leftovers
 from opensearch_strata.history.condense.engines import search
+from opensearch_strata.history.condense.engines.row_writer import write_rows
 from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify import repair as prove_module
@@ -24,7 +26,7 @@ from opensearch_strata.presentation.tables import proof_table
 from opensearch_strata.workflows.cycle import require_proven, retire_expired, unproven
 from opensearch_strata.workflows.retention import Expired
 from tests.mutations import MUTATIONS, set_value
-from tests.streams import DAY, Stream, StreamFactory, dataset_of, definition_of, measurements
+from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of, definition_of, measurements
 
 PROJECT = Path(__file__).parents[2]
 LONG_AFTER = DAY + timedelta(days=100)
@@ -86,7 +88,7 @@ def test_rows_that_stay_wrong_are_shown_line_by_line(stream: Stream, monkeypatch
     stream.condensed(count=60)
     MUTATIONS["change a sum"][0](stream)
 
-    def loses(dataset, transform_id, bucket, raw_uuid):
+    def loses(dataset: Dataset, transform_id: str, bucket: dict[str, Any], raw_uuid: str) -> tuple[str, Document]:
         identity, source = row_of_bucket(dataset, transform_id, bucket, raw_uuid)
         for name in source["metrics"].keys() - {"_raw"}:
             source["metrics"][name]["sum"] += 1
@@ -244,7 +246,7 @@ def test_a_killed_repair_loses_no_row_and_the_next_run_ends_it(
 def test_a_persons_hold_outlives_a_repair(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     stream.condensed(count=60)
     MUTATIONS["double a row"][0](stream)
-    real = leftovers.write_rows
+    real = write_rows
 
     def somebody_holds(*arguments: Any) -> None:
         stream.set_block("read_only", on=True)

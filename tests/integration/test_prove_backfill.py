@@ -264,7 +264,7 @@ def test_serverless_is_waited_for(
     refresh = client.indices.refresh
     monkeypatch.setattr(client.indices, "refresh", lambda **_: pytest.fail("no such thing on Serverless"))
     monkeypatch.setattr(prove_module, "VISIBLE", 0.2)
-    monkeypatch.setattr(prove_module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
     monkeypatch.setattr(prove_module, "VISIBLE", 60)
     waited: list[float] = []
@@ -273,7 +273,7 @@ def test_serverless_is_waited_for(
         waited.append(seconds)
         refresh(index=index)
 
-    monkeypatch.setattr(prove_module.time, "sleep", until_visible)
+    monkeypatch.setattr(time, "sleep", until_visible)
     assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
     assert len(waited) == 1
 

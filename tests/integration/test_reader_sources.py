@@ -13,6 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.month.marks import marks_in, remember
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
@@ -104,7 +105,7 @@ def test_rows_that_are_made_anew_are_not_read(stream: Stream, monkeypatch: pytes
     proven(stream)
     expected = ask(stream)
     seen = []
-    condense = proving.condense
+    real = condense
     raw = inspect_raw_day(stream.client, stream.dataset, DAY)
     assert raw
     old = carried(stream.client, stream.dataset, DAY).rows_version
@@ -112,7 +113,7 @@ def test_rows_that_are_made_anew_are_not_read(stream: Stream, monkeypatch: pytes
     def look_between(*args: Any, **options: Any) -> Any:
         remember(stream.client, stream.dataset, raw, old)  # as another run may, which marks another day of the month
         seen.append(ask(stream))
-        return condense(*args, **options)
+        return real(*args, **options)
 
     change_a_sum(stream)
     assert ask(stream)["load.sum"].tolist() == expected["load.sum"].tolist()  # the mark is of the rows as they were

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -31,7 +30,7 @@ def outcomes(stream: Stream, first: date = DAYS[0], last: date = DAYS[-1]) -> li
 
 
 @pytest.fixture
-def condensed(stream: Stream) -> Iterator[Stream]:
+def condensed(stream: Stream) -> Stream:
     for day in DAYS:
         stream.condensed(day, count=60)
     return stream
@@ -41,7 +40,7 @@ def test_a_new_metric_comes_into_days_that_are_raw(condensed: Stream) -> None:
     condensed.client.indices.delete(index=condensed.dataset.raw_index(DAYS[0]))
     larger = redefined(condensed, power=POWER)
     assert outcomes(larger) == [(DAYS[0], "raw is gone"), (DAYS[1], "rebuilt"), (DAYS[2], "rebuilt")]
-    of_day = {row["transform._id"]: set() for row in larger.rows().values()}
+    of_day: dict[str, set[str]] = {row["transform._id"]: set() for row in larger.rows().values()}
     for row in larger.rows().values():
         of_day[row["transform._id"]] |= row["metrics"].keys()
     assert [set(of_day[larger.dataset.transform_id(day)]) for day in DAYS] == [

@@ -17,7 +17,8 @@ from opensearchpy import AuthorizationException, OpenSearch, TransportError
 from opensearch_strata.connections.safe_settings import MONTH, weaker
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.raw_day.hold import NOTE, Hold, hold_in, release_dead
+from opensearch_strata.history.month.durable import require_durable
+from opensearch_strata.history.raw_day.hold import NOTE, Hold, block_for, claim, hold_in, release_dead
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows import retention
@@ -133,7 +134,7 @@ def test_a_day_that_is_blocked_already_is_deleted(old: Stream) -> None:
 
 
 def test_nobody_writes_between_the_last_look_and_the_deletion(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, refused = retention.require_durable, []
+    real, refused = require_durable, list[str]()
 
     def producer_comes_late(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
         with pytest.raises(AuthorizationException, match="cluster_block_exception"):
@@ -209,7 +210,7 @@ def test_what_changed_since_the_proof_keeps_the_day_whatever_the_counts_say(old:
 def test_what_changes_at_the_last_moment_keeps_the_day(
     old: Stream, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, real = proven(old), retention.block_for
+    before, real = proven(old), block_for
 
     def too_late(client: OpenSearch, index: str, hold: Hold) -> None:
         CHANGES[change][0](old)
@@ -272,7 +273,7 @@ def test_a_read_only_day_is_kept(old: Stream) -> None:
 
 
 def test_a_day_held_at_the_last_moment_is_kept(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = retention.require_durable
+    real = require_durable
 
     def somebody_holds(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
         client.indices.put_settings(index=raw.index, body={"index.blocks.read_only": True})
@@ -323,11 +324,11 @@ def test_what_is_written_while_the_block_of_a_full_disk_is_lifted_keeps_the_day(
 ) -> None:
     proof = proven(old)
     fill_disk(old)
-    claim = retention.claim
+    real = claim
 
     def late(client: OpenSearch, index: str) -> Hold:
         old.write(measurements(count=1, seed=9))
-        return claim(client, index)
+        return real(client, index)
 
     monkeypatch.setattr(retention, "claim", late)
     assert_kept(old, proof, "proven with 40 documents, it holds 41", blocks=("read_only_allow_delete",))
@@ -337,11 +338,11 @@ def test_a_disk_that_is_full_once_more_while_a_day_is_held_leaves_nothing_behind
     old: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proof = proven(old)
-    block_for = retention.block_for
+    real = block_for
 
     def full(client: OpenSearch, index: str, hold: Hold) -> None:
         fill_disk(old)
-        block_for(client, index, hold)
+        real(client, index, hold)
 
     monkeypatch.setattr(retention, "block_for", full)
     with pytest.raises(TransportError, match="flood-stage"):
@@ -424,7 +425,7 @@ def test_a_deletion_that_was_not_confirmed_is_no_success(old: Stream, monkeypatc
 
 def lost_answer(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first answer to the block is lost, and the client asks again by itself."""
-    real, lost = old.client.indices.add_block, []
+    real, lost = old.client.indices.add_block, list[Any]()
 
     def asked_twice(**call: Any) -> dict[str, Any]:
         if not lost:
@@ -455,7 +456,7 @@ def claim_for_another(stream: Stream) -> None:
 
 
 def test_a_run_that_is_taken_for_dead_deletes_nothing(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, real = proven(old), retention.require_durable
+    before, real = proven(old), require_durable
 
     def another_takes_over(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
         monkeypatch.setattr(retention, "require_durable", real)

@@ -23,7 +23,7 @@ from opensearch_strata.archive.documents.builder import Document
 from opensearch_strata.archive.events import Event
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
-from tests.faults.proxy import Answer, Request, Rule
+from tests.faults.proxy import Answer, FaultyProxy, Request, Rule
 from tests.faults.rules import (
     FLOOD_STAGE,
     REJECTED_EXECUTION,
@@ -122,7 +122,9 @@ def assert_all_there(account: Account, client: OpenSearch, index: str, count: in
     assert stored(client, index) == list(range(count))
 
 
-def test_documents_are_created_once_and_there_the_second_time(opensearch_url, client, index):
+def test_documents_are_created_once_and_there_the_second_time(
+    opensearch_url: str, client: OpenSearch, index: str
+) -> None:
     first, _ = send(opensearch_url, documents(index))
     assert first.created == Counter(range(DOCUMENTS))
     again, _ = send(opensearch_url, documents(index, load=-1))
@@ -148,13 +150,13 @@ FAULTS: dict[str, Callable[[], Rule]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_storm_costs_no_document(proxy, client, index, fault):
+def test_a_storm_costs_no_document(proxy: FaultyProxy, client: OpenSearch, index: str, fault: str) -> None:
     proxy.add(FAULTS[fault]())
     account, _ = send(proxy.url, documents(index))
     assert_all_there(account, client, index)
 
 
-def test_only_refused_documents_are_sent_again(proxy, client, index):
+def test_only_refused_documents_are_sent_again(proxy: FaultyProxy, client: OpenSearch, index: str) -> None:
     proxy.add(items_refused(429, REJECTED_EXECUTION, share=0.5), times=1)
     account, _ = send(proxy.url, documents(index, count=PER_BODY))
     assert_all_there(account, client, index, PER_BODY)
@@ -164,7 +166,9 @@ def test_only_refused_documents_are_sent_again(proxy, client, index):
 
 
 @pytest.mark.parametrize("overload", [refused, items_refused])
-def test_too_much_load_means_fewer_at_once(proxy, client, index, overload):
+def test_too_much_load_means_fewer_at_once(
+    proxy: FaultyProxy, client: OpenSearch, index: str, overload: Callable[..., Rule]
+) -> None:
     proxy.add(late(0.01))
     proxy.add(overload(429, REJECTED_EXECUTION), times=8)
     account, limits = send(proxy.url, documents(index, count=200), in_flight=4)
@@ -173,14 +177,18 @@ def test_too_much_load_means_fewer_at_once(proxy, client, index, overload):
     assert limits.window < 4
 
 
-def test_an_unanswered_request_is_sent_again_and_doubles_nothing(proxy, client, index):
+def test_an_unanswered_request_is_sent_again_and_doubles_nothing(
+    proxy: FaultyProxy, client: OpenSearch, index: str
+) -> None:
     proxy.add(answered_late(0.6), times=1)
     account, _ = send(proxy.url, documents(index, count=PER_BODY), timeout=0.3)
     assert_all_there(account, client, index, PER_BODY)
     assert account.existed == Counter(range(PER_BODY))
 
 
-def test_a_body_that_is_too_large_goes_in_halves_and_the_limit_is_remembered(proxy, client, index, monkeypatch):
+def test_a_body_that_is_too_large_goes_in_halves_and_the_limit_is_remembered(
+    proxy: FaultyProxy, client: OpenSearch, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("opensearch_strata.archive.bulk.concurrency.SMALLEST_BODY", 100)
     proxy.add(larger_than(1500))
     account, limits = send(proxy.url, documents(index), in_flight=1)
@@ -189,7 +197,9 @@ def test_a_body_that_is_too_large_goes_in_halves_and_the_limit_is_remembered(pro
     assert sum(size > 1500 for size in proxy.sizes) < 5
 
 
-def test_a_document_that_is_too_large_by_itself_is_rejected_with_the_reason(proxy, client, index):
+def test_a_document_that_is_too_large_by_itself_is_rejected_with_the_reason(
+    proxy: FaultyProxy, client: OpenSearch, index: str
+) -> None:
     found = documents(index, count=20)
     found[7] = found[7]._replace(source=orjson.dumps({"load": 7, "site": "x" * 5000}))
     proxy.add(larger_than(3000))
@@ -200,7 +210,9 @@ def test_a_document_that_is_too_large_by_itself_is_rejected_with_the_reason(prox
     assert "Request size exceeded 3000 bytes" in account.rejected[7]
 
 
-def test_a_document_that_does_not_fit_the_mapping_is_rejected_with_the_servers_reason(opensearch_url, client, index):
+def test_a_document_that_does_not_fit_the_mapping_is_rejected_with_the_servers_reason(
+    opensearch_url: str, client: OpenSearch, index: str
+) -> None:
     found = documents(index, count=100)
     found[3] = found[3]._replace(source=b'{"load":"many"}')
     account, _ = send(opensearch_url, found)
@@ -211,7 +223,7 @@ def test_a_document_that_does_not_fit_the_mapping_is_rejected_with_the_servers_r
     assert len(stored(client, index)) == 99
 
 
-def test_a_document_over_which_the_server_fails_again_and_again_is_given_up(proxy, index):
+def test_a_document_over_which_the_server_fails_again_and_again_is_given_up(proxy: FaultyProxy, index: str) -> None:
     proxy.add(items_refused(500, "null_pointer_exception", share=1))
     account, _ = send(proxy.url, documents(index, count=10))
     assert list(account.rejected) == list(range(10))
@@ -228,7 +240,9 @@ BLOCKS: dict[str, Callable[[], Rule]] = {
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_is_waited_for_and_said_once(proxy, client, index, block, caplog):
+def test_a_block_is_waited_for_and_said_once(
+    proxy: FaultyProxy, client: OpenSearch, index: str, block: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     proxy.add(BLOCKS[block](), times=6)
     account, _ = send(proxy.url, documents(index, count=200), in_flight=2)
@@ -238,7 +252,7 @@ def test_a_block_is_waited_for_and_said_once(proxy, client, index, block, caplog
     assert [record.message for record in caplog.records if "goes on" in record.message]
 
 
-def test_a_real_write_block_is_waited_for(opensearch_url, client, stream, index):
+def test_a_real_write_block_is_waited_for(opensearch_url: str, client: OpenSearch, stream: Stream, index: str) -> None:
     stream.set_block("read_only_allow_delete", True)
     lifted = threading.Timer(0.5, stream.set_block, ["read_only_allow_delete", None])
     lifted.start()
@@ -247,7 +261,9 @@ def test_a_real_write_block_is_waited_for(opensearch_url, client, stream, index)
     assert_all_there(account, client, index, 200)
 
 
-def test_a_block_that_is_not_lifted_ends_the_load_with_a_sentence(opensearch_url, stream, index):
+def test_a_block_that_is_not_lifted_ends_the_load_with_a_sentence(
+    opensearch_url: str, stream: Stream, index: str
+) -> None:
     stream.set_block("write", True)
     began = time.monotonic()
     with pytest.raises(TransientError, match=r"took no documents for 0 s.*index write.*load the same range again"):
@@ -256,7 +272,7 @@ def test_a_block_that_is_not_lifted_ends_the_load_with_a_sentence(opensearch_url
     stream.set_block("write", None)
 
 
-def test_a_server_that_is_away_is_waited_for(proxy, client, index):
+def test_a_server_that_is_away_is_waited_for(proxy: FaultyProxy, client: OpenSearch, index: str) -> None:
     proxy.add(late(0.01))
     back = threading.Event()
 
@@ -273,7 +289,9 @@ def test_a_server_that_is_away_is_waited_for(proxy, client, index):
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_who_may_not_write_is_told_at_once_and_no_document_is_to_blame(proxy, index, status):
+def test_who_may_not_write_is_told_at_once_and_no_document_is_to_blame(
+    proxy: FaultyProxy, index: str, status: int
+) -> None:
     proxy.add(items_refused(status, "security_exception", share=1, why="no permissions for [indices:data/write/bulk]"))
     account = Account()
     with pytest.raises(Refused, match="no permissions"):
@@ -282,7 +300,7 @@ def test_who_may_not_write_is_told_at_once_and_no_document_is_to_blame(proxy, in
     assert len(proxy.bulks) <= 4
 
 
-def test_a_failure_ends_the_waiting_of_the_others(proxy, index):
+def test_a_failure_ends_the_waiting_of_the_others(proxy: FaultyProxy, index: str) -> None:
     proxy.add(refused(403, "cluster_block_exception"))
     proxy.add(lambda request, forward: late(0.2)(request, refused_for_good), times=1)
     began = time.monotonic()
@@ -296,7 +314,7 @@ def refused_for_good(request: Request) -> Answer:
     return refused(403, "security_exception", "no permissions for [indices:data/write/bulk]")(request, refused_for_good)
 
 
-def test_a_time_series_collection_takes_no_ids_and_says_so(proxy, client, index):
+def test_a_time_series_collection_takes_no_ids_and_says_so(proxy: FaultyProxy, client: OpenSearch, index: str) -> None:
     proxy.add(serverless_time_series, path="")
     with pytest.raises(Refused, match="takes no ids; load it without them"):
         send(proxy.url, documents(index))
@@ -304,7 +322,9 @@ def test_a_time_series_collection_takes_no_ids_and_says_so(proxy, client, index)
     assert_all_there(account, client, index)
 
 
-def test_a_load_that_ends_early_does_not_wait_for_what_is_blocked(opensearch_url, client, stream, index):
+def test_a_load_that_ends_early_does_not_wait_for_what_is_blocked(
+    opensearch_url: str, client: OpenSearch, stream: Stream, index: str
+) -> None:
     stream.set_block("write", True)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Sender(client, Account().hear, Limits(2, 10_000), 600) as sender:  # noqa: PT012

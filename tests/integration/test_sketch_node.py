@@ -152,7 +152,7 @@ def sent(key: Key, document: Document) -> Document:
     return {"@timestamp": (START + timedelta(hours=key[1])).isoformat(), "device": key[0], **document}
 
 
-@pytest.fixture(scope="module", params=LAYOUTS.values(), ids=LAYOUTS)
+@pytest.fixture(scope="module", params=list(LAYOUTS.values()), ids=list(LAYOUTS))
 def loaded(request: pytest.FixtureRequest, client: OpenSearch, make_stream: StreamFactory) -> Loaded:
     layout: Layout = request.param
     stream = make_stream(TYPES, layout.shards, history={"group_by": ["device"], "shards": layout.shards}, **DEFINITION)

@@ -105,8 +105,8 @@ def metadata_when(client: OpenSearch, job_id: str, reached: Callable[[Any, bool]
     deadline = time.monotonic() + 10
     metadata = None
     while time.monotonic() < deadline:
-        metadata = client.transforms.explain(id=job_id)[job_id]["transform_metadata"]
-        if reached(metadata, client.transforms.get(id=job_id)["transform"]["enabled"]):
+        metadata = client.plugins.transforms.explain(id=job_id)[job_id]["transform_metadata"]
+        if reached(metadata, client.plugins.transforms.get(id=job_id)["transform"]["enabled"]):
             return dict(metadata or {})
         time.sleep(0.01)
     pytest.fail(f"{job_id} did not get there; the last metadata was {metadata}")
@@ -191,7 +191,7 @@ def test_cat_plugins_names_index_management(node: OpenSearch, caller: OpenSearch
 
 
 def test_creates_a_missing_target(node: OpenSearch, caller: OpenSearch) -> None:
-    caller.transforms.put(id="new", body=job(target="tele-new"))
+    caller.plugins.transforms.put(id="new", body=job(target="tele-new"))
     metadata_when(caller, "new", ended)
     created = node.indices.get_mapping(index="tele-new")["tele-new"]["mappings"]
     assert created["properties"]["hour"] == {"type": "long"}
@@ -201,11 +201,11 @@ def test_creates_a_missing_target(node: OpenSearch, caller: OpenSearch) -> None:
 
 def test_failed_run_resumes_after_its_pages(node: OpenSearch, api: TransformApi, caller: OpenSearch) -> None:
     api.faults.fail_runs(reason="Failed to search data in source indices", after_pages=1)
-    caller.transforms.put(id="resumed", body=job(page_size=4))
+    caller.plugins.transforms.put(id="resumed", body=job(page_size=4))
     failed = metadata_when(caller, "resumed", ended)
     assert (failed["status"], failed["stats"]["pages_processed"], len(rows(node))) == ("failed", 1, 4)
     assert failed["after_key"] == {"device": "a", "hour": FIRST_HOUR}
-    caller.transforms.start(id="resumed")
+    caller.plugins.transforms.start(id="resumed")
     finished = metadata_when(caller, "resumed", lambda m, enabled: m["status"] == "finished" and not enabled)
     stats = finished["stats"]
     assert (stats["pages_processed"], stats["documents_processed"], stats["documents_indexed"]) == (4, 36, 9)
@@ -214,28 +214,33 @@ def test_failed_run_resumes_after_its_pages(node: OpenSearch, api: TransformApi,
 
 def test_hung_run_stands_still(api: TransformApi, caller: OpenSearch) -> None:
     api.faults.hang_run()
-    caller.transforms.put(id="hung", body=job())
+    caller.plugins.transforms.put(id="hung", body=job())
     first = metadata_when(caller, "hung", lambda m, _: m and m["status"] == "started")
     time.sleep(3)  # past the next tick
     assert metadata_when(caller, "hung", lambda m, enabled: enabled) == first
-    assert caller.transforms.delete(id="hung", params={"force": "true"})["items"][0]["delete"]["result"] == "deleted"
+    assert (
+        caller.plugins.transforms.delete(id="hung", params={"force": "true"})["items"][0]["delete"]["result"]
+        == "deleted"
+    )
 
 
 def test_job_is_never_picked_up(api: TransformApi, caller: OpenSearch) -> None:
     api.faults.pick_up_jobs = False
-    caller.transforms.put(id="unseen", body=job())
+    caller.plugins.transforms.put(id="unseen", body=job())
     time.sleep(0.5)
-    assert caller.transforms.explain(id="unseen") == {"unseen": {"metadata_id": None, "transform_metadata": None}}
+    assert caller.plugins.transforms.explain(id="unseen") == {
+        "unseen": {"metadata_id": None, "transform_metadata": None}
+    }
 
 
 def test_stop_ends_a_run(node: OpenSearch, api: TransformApi, caller: OpenSearch) -> None:
     api.faults.page_delay = 0.3
-    caller.transforms.put(id="stopped", body=job(page_size=2))
+    caller.plugins.transforms.put(id="stopped", body=job(page_size=2))
     metadata_when(caller, "stopped", lambda m, _: bool(m))
-    caller.transforms.stop(id="stopped")
+    caller.plugins.transforms.stop(id="stopped")
     stopped = metadata_when(caller, "stopped", lambda m, enabled: m["status"] == "stopped" and not enabled)
     time.sleep(0.8)
-    assert caller.transforms.explain(id="stopped")["stopped"]["transform_metadata"] == stopped
+    assert caller.plugins.transforms.explain(id="stopped")["stopped"]["transform_metadata"] == stopped
     assert len(rows(node)) == 2  # the page that was under way
 
 
@@ -244,14 +249,14 @@ def test_wrong_rows_are_counted_as_right(
     switch: str, count: int, node: OpenSearch, api: TransformApi, caller: OpenSearch
 ) -> None:
     getattr(api.faults, switch)()
-    caller.transforms.put(id="wrong", body=job())
+    caller.plugins.transforms.put(id="wrong", body=job())
     assert metadata_when(caller, "wrong", ended)["stats"]["documents_indexed"] == 9
     assert len(rows(node)) == count
 
 
 def test_finished_is_visible_before_disabled(api: TransformApi, caller: OpenSearch) -> None:
     api.faults.disable_delay = 0.5
-    caller.transforms.put(id="late", body=job())
+    caller.plugins.transforms.put(id="late", body=job())
     metadata_when(caller, "late", lambda m, enabled: bool(m) and m["status"] == "finished" and enabled)
     metadata_when(caller, "late", ended)
 
@@ -260,8 +265,8 @@ def test_explain_returns_ten_jobs(api: TransformApi, caller: OpenSearch) -> None
     api.faults.pick_up_jobs = False
     ids = [f"many-{number}" for number in range(10)]
     for job_id in [*ids, "many"]:
-        caller.transforms.put(id=job_id, body=job())
-    explained = caller.transforms.explain(id="many")
+        caller.plugins.transforms.put(id=job_id, body=job())
+    explained = caller.plugins.transforms.explain(id="many")
     assert explained.pop("many") is None  # it is there, but pushed out by those whose ids contain its own
     assert sorted(explained) == ids
 

@@ -355,7 +355,8 @@ def test_sequence_numbers_of_a_shrunk_index_tell_no_ages(make_stream: StreamFact
     wide = f"{stream.dataset.raw_index(DAY)}-wide"
     client = stream.client
     client.indices.create(index=wide, body={"settings": settings, "mappings": {**types(), "dynamic": False}})
-    lines = [line for late in [{}] * 5000 + [{"late": 1.0}] for line in ({"index": {}}, {**HEAD, **late})]
+    documents: list[dict[str, Any]] = [{}] * 5000 + [{"late": 1.0}]
+    lines: list[Any] = [line for late in documents for line in ({"index": dict[str, Any]()}, {**HEAD, **late})]
     client.bulk(body=lines, index=wide, params={"routing": "a"})
     client.indices.put_mapping(index=wide, body={"properties": {"late": {"type": "double"}}})
     for routing in "bcd":  # one of them is of the other shard

@@ -21,7 +21,7 @@ from local.places import PROJECT
 from local.stack import Stack
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
-from tests.streams import Stream, definition_of
+from tests.streams import Document, Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"
 
@@ -59,7 +59,7 @@ class Running:
         names = self.flights.raw.names
         return {day for name in self.client.indices.get(index=names.expression) if (day := names.date_in(name))}
 
-    def rows(self, day: date) -> dict[str, object]:
+    def rows(self, day: date) -> dict[str, Document]:
         """Rows of a day of flights."""
         return {
             identity: row

@@ -69,9 +69,9 @@ def test_a_cleared_run_does_its_work_again(running: Running) -> None:
 def test_cycles_started_at_once_leave_one_truth(running: Running) -> None:
     day = date(2013, 3, 4)
     strata = Path(sys.executable).parent / "strata"
-    command = [strata, "cycle", "flights", str(day), "--apply", "--url", running.stack.opensearch_url]
+    command = [str(strata), "cycle", "flights", str(day), "--apply", "--url", running.stack.opensearch_url]
     with ThreadPoolExecutor() as pool:
-        shell = pool.submit(subprocess.run, command, capture_output=True, text=True)
+        shell = pool.submit(lambda: subprocess.run(command, capture_output=True, text=True))
         runs = list(pool.map(lambda _: running.run(FLIGHTS, day=str(day), dry_run=False), range(2)))
         assert shell.result().returncode == 0, shell.result().stderr
     assert [state for _, state in runs] == ["success", "success"]

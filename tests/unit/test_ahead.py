@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,13 +17,13 @@ def blocks_of(name: str) -> Iterator[bytes]:
     yield from (f"{name}{part}".encode() for part in range(3))
 
 
-def test_everything_comes_in_order():
+def test_everything_comes_in_order() -> None:
     names = [f"n{number}" for number in range(10)]
     found = [(name, list(blocks)) for name, blocks in opened_ahead(names, blocks_of)]
     assert found == [(name, [f"{name}{part}".encode() for part in range(3)]) for name in names]
 
 
-def test_a_fault_stops_nothing_but_its_object():
+def test_a_fault_stops_nothing_but_its_object() -> None:
     found = []
     for name, blocks in opened_ahead(["a", "bad", "c"], blocks_of):
         if name == "bad":
@@ -33,11 +34,11 @@ def test_a_fault_stops_nothing_but_its_object():
     assert found == [("a", 3), ("c", 3)]
 
 
-def test_an_empty_object_has_no_blocks():
+def test_an_empty_object_has_no_blocks() -> None:
     assert [list(blocks) for _, blocks in opened_ahead(["a"], lambda name: iter(()))] == [[]]
 
 
-def test_only_so_many_are_opened():
+def test_only_so_many_are_opened() -> None:
     opened: list[int] = []
     guard = threading.Lock()
 
@@ -46,7 +47,7 @@ def test_only_so_many_are_opened():
             opened.append(number)
         yield b"x"
 
-    ahead = opened_ahead(range(100), tracked, ahead=3)
+    ahead: Any = opened_ahead(range(100), tracked, ahead=3)
     next(ahead)
     ahead.close()
     assert len(opened) <= 4

@@ -20,16 +20,16 @@ from benchmarks.goals import BACKFILL_GOALS, GOALS, REASONS, Result
         ("error", 1.001, "no"),
     ],
 )
-def test_each_border_counts_as_reached(key, figure, reached):
+def test_each_border_counts_as_reached(key: str, figure: float, reached: str) -> None:
     assert Result(key, figure, "", "").reached == reached
 
 
-def test_a_reason_is_shown_only_where_a_line_falls_short(monkeypatch):
+def test_a_reason_is_shown_only_where_a_line_falls_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REASONS, "eleven", "Because.")
     assert Result("eleven", 150, "", "").reason is None
     assert Result("eleven", 120, "", "").reason == "Because."
 
 
-def test_reasons_belong_to_goals():
+def test_reasons_belong_to_goals() -> None:
     assert REASONS.keys() <= GOALS.keys() | BACKFILL_GOALS.keys()
     assert not GOALS.keys() & BACKFILL_GOALS.keys()

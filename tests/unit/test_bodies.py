@@ -36,7 +36,9 @@ def body_of(found: list[Document], ids: bool = True) -> Body[int]:
 
 
 @given(st.lists(documents, max_size=20), st.booleans())
-def test_every_document_is_an_action_and_a_source_and_the_size_is_that_of_the_bytes(found, ids):
+def test_every_document_is_an_action_and_a_source_and_the_size_is_that_of_the_bytes(
+    found: list[Document], ids: bool
+) -> None:
     body = body_of(found, ids)
     payload = body.payload()
     assert len(payload) == body.size
@@ -48,7 +50,7 @@ def test_every_document_is_an_action_and_a_source_and_the_size_is_that_of_the_by
 
 
 @given(st.lists(documents, max_size=20), st.data())
-def test_a_part_is_what_its_documents_alone_would_be(found, data):
+def test_a_part_is_what_its_documents_alone_would_be(found: list[Document], data: st.DataObject) -> None:
     positions = data.draw(st.lists(st.sampled_from(range(len(found))), unique=True)) if found else []
     part = body_of(found).part(positions)
     assert part.payload() == body_of([found[position] for position in positions]).payload()
@@ -57,13 +59,13 @@ def test_a_part_is_what_its_documents_alone_would_be(found, data):
 
 
 @given(st.lists(documents, min_size=2, max_size=20))
-def test_halves_hold_everything_once(found):
+def test_halves_hold_everything_once(found: list[Document]) -> None:
     one, other = body_of(found).halves()
     assert one.payload() + other.payload() == body_of(found).payload()
     assert 0 < len(one) <= len(other)
 
 
-def test_an_id_cannot_break_out_of_its_line():
+def test_an_id_cannot_break_out_of_its_line() -> None:
     evil = 'x"}}\n{"delete":{"_index":"other","_id":"1"}}\n'
     lines = body_of([document(identity=evil)]).payload().split(b"\n")
     assert len(lines) == 3
@@ -74,11 +76,11 @@ def test_an_id_cannot_break_out_of_its_line():
     ("size", "at_border", "full"),
     [(5, True, False), (6, True, True), (6, False, False), (9, False, False), (10, False, True)],
 )
-def test_a_body_ends_with_a_record_if_it_can(size, at_border, full):
+def test_a_body_ends_with_a_record_if_it_can(size: int, at_border: bool, full: bool) -> None:
     body: Body[None] = Body()
     body.size = size
     assert body.is_full(10, at_border=at_border) is full
 
 
-def test_an_empty_body_is_never_full():
+def test_an_empty_body_is_never_full() -> None:
     assert not Body().is_full(1, at_border=True)

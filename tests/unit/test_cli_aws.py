@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ DOMAIN = "https://search-logs-x7.eu-west-1.es.amazonaws.com"
 COLLECTION = "https://x7.us-east-2.aoss.amazonaws.com"
 SECRET = "aws-secret-key"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": SECRET}
+Environ = Callable[..., None]
 LOGIN = {"OPENSEARCH_USERNAME": "ada", "OPENSEARCH_PASSWORD": "correct-horse"}
 
 
@@ -43,7 +45,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def environ(monkeypatch: pytest.MonkeyPatch):
+def environ(monkeypatch: pytest.MonkeyPatch) -> Environ:
     """Set variables of the environment."""
 
     def put(**variables: str) -> None:
@@ -62,7 +64,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("service", ["es", "aoss"])
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_requests_are_signed_as_the_aws_cli_would(service: str, variable: str, environ) -> None:
+def test_requests_are_signed_as_the_aws_cli_would(service: str, variable: str, environ: Environ) -> None:
     environ(**KEYS, AWS_SESSION_TOKEN="session", OPENSEARCH_AWS_SERVICE=service, **{variable: "eu-west-1"})
     with serving() as server, connected(server.url, None, serverless=True) as client:
         client.info()
@@ -73,14 +75,14 @@ def test_requests_are_signed_as_the_aws_cli_would(service: str, variable: str, e
     assert SECRET not in str(sent.headers)
 
 
-def test_s3_is_reached_in_the_region_of_the_aws_cli(environ) -> None:
+def test_s3_is_reached_in_the_region_of_the_aws_cli(environ: Environ) -> None:
     environ(**KEYS, AWS_REGION="ap-south-1", AWS_DEFAULT_REGION="eu-west-1")
     s3 = build_s3()
     assert s3.meta.region_name == "ap-south-1"
     s3.close()
 
 
-def test_a_profile_says_who_and_where(environ, tmp_path: Path) -> None:
+def test_a_profile_says_who_and_where(environ: Environ, tmp_path: Path) -> None:
     (tmp_path / "AWS_SHARED_CREDENTIALS_FILE").write_text(
         f"[logs]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = {SECRET}\n"
     )
@@ -101,7 +103,7 @@ def test_a_profile_says_who_and_where(environ, tmp_path: Path) -> None:
         (COLLECTION, "aoss", "us-east-2"),
     ],
 )
-def test_a_host_of_aws_says_service_and_region(url: str, service: str, region: str, environ) -> None:
+def test_a_host_of_aws_says_service_and_region(url: str, service: str, region: str, environ: Environ) -> None:
     environ(**KEYS, AWS_REGION="eu-central-1")
     settings = client_settings(url, None)
     assert (settings.auth, settings.aws_service, settings.region_name) == ("sigv4", service, region)
@@ -122,14 +124,14 @@ def test_other_hosts_say_nothing(url: str) -> None:
     assert aws_endpoint(url) is None
 
 
-def test_a_login_goes_unsigned_to_a_domain(environ) -> None:
+def test_a_login_goes_unsigned_to_a_domain(environ: Environ) -> None:
     environ(**KEYS, **LOGIN)
     settings = client_settings(DOMAIN, None)
     assert (settings.auth, settings.username) == ("basic", "ada")
     assert client_settings(DOMAIN.replace("//", "//bob:staple@"), None).username == "bob"
 
 
-def test_other_clusters_are_not_signed_for(environ) -> None:
+def test_other_clusters_are_not_signed_for(environ: Environ) -> None:
     environ(**KEYS, AWS_REGION="eu-west-1", OPENSEARCH_AWS_SERVICE="")
     assert client_settings("https://search.example.com", None).auth == "none"
 
@@ -151,7 +153,7 @@ def test_other_clusters_are_not_signed_for(environ) -> None:
     ],
 )
 def test_what_does_not_fit_is_one_sentence_with_the_cure(
-    url: str, variables: dict[str, str], sentence: str, environ
+    url: str, variables: dict[str, str], sentence: str, environ: Environ
 ) -> None:
     environ(**variables)
     with pytest.raises(DefinitionError) as caught:
@@ -165,7 +167,7 @@ def test_what_does_not_fit_is_one_sentence_with_the_cure(
 @pytest.mark.parametrize(
     "line", ["status t", "condense t 2024-05-01", "expire t --day 2024-05-01", "cycle t 2024-05-01"]
 )
-def test_serverless_is_refused_where_it_lacks_what_is_needed(line: str, environ, folder: Path) -> None:
+def test_serverless_is_refused_where_it_lacks_what_is_needed(line: str, environ: Environ, folder: Path) -> None:
     environ(**KEYS, AWS_REGION="eu-west-1", OPENSEARCH_AWS_SERVICE="aoss")
     with serving() as server:
         result = CliRunner().invoke(app, [*line.split(), "--url", server.url, "--datasets-dir", str(folder)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import nullcontext
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_a_process_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, fault: E
         def load(self, *_: Any) -> str:
             raise fault
 
-    monkeypatch.setattr(workers.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(workers, "connected", lambda *_, **__: nullcontext())
     monkeypatch.setattr(workers, "build_s3", lambda **_: None)
     parent: Any = Parent()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -59,5 +59,6 @@ def test_every_engine_can_be_chosen() -> None:
 
 @pytest.mark.parametrize("name", ["check", "condense", "verify", "expire", "cycle", "status", "query"])
 def test_every_command_takes_the_common_options(name: str) -> None:
-    options = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
+    shell: Any = get_command(app)
+    options = {option for parameter in shell.commands[name].params for option in parameter.opts}
     assert {"--datasets-dir", "--url", "--engine", "--json"} <= options

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import logging
 import math
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_client_names_itself_and_packs_what_it_sends(asynchronous: bool) -> None
     with serving() as server:
         url = f"http://ada:pässwörd-ł@127.0.0.1:{server.port}/logs"
         settings = ClientSettings.from_url(url, http_compress=True)
-        query = {"query": {"match_all": {}}}
+        query: dict[str, Any] = {"query": {"match_all": {}}}
 
         async def search_async() -> None:
             client = build_async_client(settings)
@@ -161,7 +162,7 @@ def test_answers_that_are_hardly_json_are_read(value: Any, asynchronous: bool) -
 
 
 @both_clients
-def test_unknown_certificate_is_refused_unless_its_authority_is_named(asynchronous: bool, tmp_path) -> None:
+def test_unknown_certificate_is_refused_unless_its_authority_is_named(asynchronous: bool, tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     with serving(certificate=certificate) as server:
         url = f"https://localhost:{server.port}"
@@ -172,7 +173,7 @@ def test_unknown_certificate_is_refused_unless_its_authority_is_named(asynchrono
 
 
 @both_clients
-def test_certificate_of_another_host_is_refused_unless_told_otherwise(asynchronous: bool, tmp_path) -> None:
+def test_certificate_of_another_host_is_refused_unless_told_otherwise(asynchronous: bool, tmp_path: Path) -> None:
     certificate = self_signed(tmp_path, "elsewhere")
     with serving(certificate=certificate) as server:
         trusted = {"ca_certs": certificate, "max_retries": 0}
@@ -185,13 +186,13 @@ def test_certificate_of_another_host_is_refused_unless_told_otherwise(asynchrono
 
 @both_clients
 @pytest.mark.filterwarnings("ignore")  # the client and urllib3 both warn, as they should
-def test_certificate_checks_can_be_switched_off(asynchronous: bool, tmp_path) -> None:
+def test_certificate_checks_can_be_switched_off(asynchronous: bool, tmp_path: Path) -> None:
     with serving(certificate=self_signed(tmp_path, "elsewhere")) as server:
         ask(ClientSettings.from_url(server.url, verify_certs=False), asynchronous)
         assert len(server.sent) == 1
 
 
-def test_sync_client_calls_a_wrong_certificate_by_its_name(tmp_path) -> None:
+def test_sync_client_calls_a_wrong_certificate_by_its_name(tmp_path: Path) -> None:
     with serving(certificate=self_signed(tmp_path)) as server, pytest.raises(SSLError):
         ask(ClientSettings.from_url(server.url, max_retries=0))
 
@@ -219,7 +220,7 @@ def test_slow_request_is_not_sent_twice(asynchronous: bool) -> None:
     assert len(server.sent) == 1
 
 
-class RotatingCredentials(Credentials):
+class RotatingCredentials(Credentials):  # type: ignore[misc]  # botocore has no types
     """Credentials whose key changes with every request, as refreshable ones do now and then."""
 
     turn = 0
@@ -237,7 +238,7 @@ def signature_of(sent: Sent, server: RecordingServer) -> str:
     request = AWSRequest(sent.method, f"{server.url}{sent.path}", headers=signed, data=sent.body)
     request.context["timestamp"] = sent.headers["x-amz-date"]
     signer = SigV4Auth(Credentials(key, "secret", "session"), "es", "eu-west-1")
-    return signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))
 
 
 @both_clients
@@ -273,7 +274,7 @@ def test_sigv4_signs_each_request_with_the_credentials_of_that_moment(asynchrono
         assert sent.headers["authorization"].endswith(f"Signature={signature_of(sent, server)}")
 
 
-class RoleToBeAssumed(Credentials):
+class RoleToBeAssumed(Credentials):  # type: ignore[misc]  # botocore has no types
     """Credentials that are renewed over a network, which answers only while the event loop goes on."""
 
     answered = Event()

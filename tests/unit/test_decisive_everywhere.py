@@ -40,7 +40,7 @@ def _is_client(node: ast.expr) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_every_request_that_decides_goes_through_one_place(path):
+def test_every_request_that_decides_goes_through_one_place(path: Path) -> None:
     if path == PACKAGE / "connections" / "decisive.py":
         return
     name = str(path.relative_to(PACKAGE))
@@ -48,6 +48,6 @@ def test_every_request_that_decides_goes_through_one_place(path):
     assert found <= BY_OTHER_MEANS.keys(), f"{name} asks by itself; use opensearch_strata.connections.decisive"
 
 
-def test_the_check_sees_a_request():
+def test_the_check_sees_a_request() -> None:
     seen = list(_calls(ast.parse("client.search(index='x')\nself._client.indices.refresh(index='x')\nother.count(1)")))
     assert seen == ["search", "refresh"]

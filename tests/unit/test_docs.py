@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -54,10 +55,10 @@ def test_every_key_of_a_dataset_is_in_its_reference() -> None:
 def test_every_command_shown_is_one_that_the_shell_takes() -> None:
     texts = [next(filter(None, match)) for page in PAGES for match in COMMAND.findall(page.read_text())]
     assert texts
-    commands = get_command(app).commands
+    shell: Any = get_command(app)
     for text in texts:
         words = [word for word in shlex.split(text.replace("…", "X"))[1:] if word not in ("DATASET", "DAY")]
-        known = {option for parameter in commands[words[0]].params for option in parameter.opts}
+        known = {option for parameter in shell.commands[words[0]].params for option in parameter.opts}
         for option in (word for word in words if word.startswith("--")):
             assert option in known, f"{text}: {option}"
 

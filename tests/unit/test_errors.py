@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,7 +104,7 @@ def test_no_answer_in_time_may_pass(asynchronous: bool) -> None:
 
 
 @both_clients
-def test_wrong_certificate_does_not_pass(asynchronous: bool, tmp_path) -> None:
+def test_wrong_certificate_does_not_pass(asynchronous: bool, tmp_path: Path) -> None:
     with serving(certificate=self_signed(tmp_path)) as server:
         error = failure_of(ClientSettings.from_url(server.url, max_retries=0), asynchronous)
     assert not is_transient(error)

@@ -115,7 +115,8 @@ def test_a_day_of_our_own_archive_in_another_unit_is_noticed_or_read() -> None:
 
 @pytest.mark.parametrize("value", ["05/Mar/2025:07:00:01 +0000", "2025/03/05", "1_741", "\x1b[31m", "", None, {}, []])
 def test_a_value_that_is_no_time_is_shown_with_the_key_that_cures_it(value: Any) -> None:
-    for intake in ({}, {"timestamp_format": "epoch_seconds"}):
+    intakes: list[dict[str, Any]] = [{}, {"timestamp_format": "epoch_seconds"}]
+    for intake in intakes:
         made = shaped(value, **intake)
         assert isinstance(made, Dead)
         assert made.reason == "no_time"

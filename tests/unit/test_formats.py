@@ -184,7 +184,7 @@ def test_the_page_shows_a_format_in_twenty_lines(monkeypatch: pytest.MonkeyPatch
         def __init__(self) -> None:
             exec(compile(text, "docs/formats.md", "exec"), self.__dict__)
 
-    monkeypatch.setitem(FORMATS, "alb", Module())  # type: ignore[arg-type]
+    monkeypatch.setitem(FORMATS, "alb", Module())
     data = b'h2 2024-05-06T07:08:09.123456Z app/lb/1 "GET / HTTP/1.1"\nnonsense\n'
     reading = Reading([data])  # wherever its name stands, it is asked before what takes any text
     event, broken = reading

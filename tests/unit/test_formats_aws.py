@@ -168,6 +168,7 @@ def test_texts_for_times_and_objects_for_messages_are_taken() -> None:
 
 
 def test_log_events_that_are_none_are_broken() -> None:
+    odd: Any
     for odd in (None, "text", {}, 5):
         (broken,) = read(packed(envelope([], logEvents=odd)), "cloudwatch")
         assert isinstance(broken, Broken)

@@ -23,7 +23,7 @@ def held(keys: list[str], modified: datetime = datetime(2013, 3, 9, 12, tzinfo=U
     time_zone = intake.pop("time_zone", "UTC")
     dataset = dataset_of("logs", time_zone=time_zone, intake={"source": "s3://archive/p/", **intake})
     span = (_ms(day_bounds(FIRST, dataset.zone)[0]), _ms(day_bounds(LAST, dataset.zone)[1]))
-    listing = Listing(None, "s3://archive/p/", dataset.intake, *span, "s3://archive/dead/")  # type: ignore[arg-type]
+    listing = Listing(None, "s3://archive/p/", dataset.intake, *span, "s3://archive/dead/")
     objects = [Listed(Place("archive", f"p/{key}", "e"), 1, _ms(modified)) for key in keys]
     return days_held(listing, dataset, objects, span)
 

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import json
 import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +22,13 @@ from opensearch_strata.connections.opensearch import ClientSettings
 from opensearch_strata.errors import DefinitionError, Refused
 from tests.unit.recording_server import Answer, self_signed, serving
 
+Connect = Callable[..., OpenSearchHook]
+
 PASSWORD = "hunter22-hunter22"
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch):
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
     """Define the Airflow connection ``search`` and give its hook."""
 
     def define(extra: dict[str, Any] | None = None, **fields: Any) -> OpenSearchHook:
@@ -82,18 +86,18 @@ LOGIN = {"login": "ada", "password": PASSWORD}
         ({"host": "search:9201"}, {"use_ssl": None, "scheme": ""}, "http://search:9201"),
     ],
 )
-def test_form_becomes_one_url(connect, fields: dict[str, Any], extra: dict[str, Any], url: str) -> None:
+def test_form_becomes_one_url(connect: Connect, fields: dict[str, Any], extra: dict[str, Any], url: str) -> None:
     settings = connect(extra, **fields).settings
     assert settings.url == url
     assert settings.auth == ("basic" if "login" in fields else "none")
 
 
-def test_certificates_are_checked_unless_the_connection_says_no(connect) -> None:
+def test_certificates_are_checked_unless_the_connection_says_no(connect: Connect) -> None:
     assert connect(host="https://search").settings.verify_certs
     assert not connect({"verify_certs": "false"}, host="https://search").settings.verify_certs
 
 
-def test_every_extra_of_the_provider_is_understood(connect) -> None:
+def test_every_extra_of_the_provider_is_understood(connect: Connect) -> None:
     extra = {
         "use_ssl": True,
         "verify_certs": True,
@@ -111,7 +115,7 @@ def test_every_extra_of_the_provider_is_understood(connect) -> None:
     assert not logged
 
 
-def test_unknown_extras_are_named(connect) -> None:
+def test_unknown_extras_are_named(connect: Connect) -> None:
     with capture_logs() as logged:
         connect({"verify_cert": False, "use_tls": True}, host="search").settings  # noqa: B018
     (warning,) = logged
@@ -144,7 +148,7 @@ def test_unknown_extras_are_named(connect) -> None:
     ],
 )
 def test_contradictions_are_one_sentence_that_names_the_connection(
-    connect, fields: dict[str, Any], extra: dict[str, Any], sentence: str
+    connect: Connect, fields: dict[str, Any], extra: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(DefinitionError) as caught:
         connect(extra, **fields).settings  # noqa: B018
@@ -164,14 +168,18 @@ def test_contradictions_are_one_sentence_that_names_the_connection(
         ({"host": "https://x.eu-west-1.aoss.amazonaws.com"}, {"aws_conn_id": "cloud"}, "aws_service to aoss"),
     ],
 )
-def test_contradictions_about_sigv4(connect, fields: dict[str, Any], extra: dict[str, Any], sentence: str) -> None:
+def test_contradictions_about_sigv4(
+    connect: Connect, fields: dict[str, Any], extra: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(DefinitionError, match=sentence):
         connect({"auth": "sigv4", **extra}, **fields).settings  # noqa: B018
 
 
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize(("region", "signed_for"), [(None, "eu-west-1"), ("us-east-2", "us-east-2")])
-def test_sigv4_takes_identity_and_region_from_the_aws_connection(connect, region: str | None, signed_for: str) -> None:
+def test_sigv4_takes_identity_and_region_from_the_aws_connection(
+    connect: Connect, region: str | None, signed_for: str
+) -> None:
     with serving() as server:
         extra = {"auth": "sigv4", "aws_conn_id": "cloud", "region_name": region, "use_ssl": False}
         hook = connect(extra, host="127.0.0.1", port=server.port)
@@ -185,26 +193,26 @@ def test_sigv4_takes_identity_and_region_from_the_aws_connection(connect, region
 
 
 @pytest.mark.usefixtures("aws")
-def test_sigv4_needs_no_port_and_always_tls(connect) -> None:
+def test_sigv4_needs_no_port_and_always_tls(connect: Connect) -> None:
     settings = connect({"auth": "sigv4", "aws_conn_id": "cloud"}, host="x.eu-west-1.es.amazonaws.com").settings
     assert settings.url == "https://x.eu-west-1.es.amazonaws.com:443"
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_host_of_aws_says_the_region(connect) -> None:
+def test_a_host_of_aws_says_the_region(connect: Connect) -> None:
     settings = connect({"auth": "sigv4", "aws_conn_id": "cloud"}, host="x.us-east-2.es.amazonaws.com").settings
     assert settings.region_name == "us-east-2"
 
 
 @pytest.mark.usefixtures("aws")
-def test_credentials_stay_refreshable(connect) -> None:
+def test_credentials_stay_refreshable(connect: Connect) -> None:
     """Frozen keys of an assumed role would expire in the middle of a long run."""
     credentials = connect({"auth": "sigv4", "aws_conn_id": "cloud"}, host="https://search").settings.credentials
     assert callable(credentials.get_frozen_credentials)
 
 
 @pytest.mark.usefixtures("aws")
-def test_serverless_is_refused_before_anything_is_sent(connect) -> None:
+def test_serverless_is_refused_before_anything_is_sent(connect: Connect) -> None:
     with serving() as server:
         extra = {"auth": "sigv4", "aws_conn_id": "cloud", "aws_service": "aoss"}
         hook = connect(extra, host=server.url)
@@ -215,7 +223,7 @@ def test_serverless_is_refused_before_anything_is_sent(connect) -> None:
     assert not server.sent
 
 
-def test_other_clusters_are_not_refused(connect) -> None:
+def test_other_clusters_are_not_refused(connect: Connect) -> None:
     hook = connect(host="search")
     assert not hook.is_serverless
     hook.refuse_serverless()
@@ -229,7 +237,7 @@ async def ask_async(hook: OpenSearchHook) -> Any:
         await client.close()
 
 
-def test_task_and_trigger_send_the_same_login(connect) -> None:
+def test_task_and_trigger_send_the_same_login(connect: Connect) -> None:
     with serving() as server:
         hook = connect(host=server.url, **LOGIN)
         assert hook.get_conn() is hook.client
@@ -238,7 +246,7 @@ def test_task_and_trigger_send_the_same_login(connect) -> None:
     assert sync == asynchronous == "Basic " + base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
 
 
-def test_password_is_masked_in_the_form_it_is_sent(connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_password_is_masked_in_the_form_it_is_sent(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     masked: list[str] = []
 
     async def mask_async(secret: str) -> None:
@@ -254,7 +262,7 @@ def test_password_is_masked_in_the_form_it_is_sent(connect, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("configured", "effective"), [(logging.NOTSET, logging.WARNING), (logging.DEBUG,) * 2])
-def test_requests_are_not_logged_one_by_one_unless_asked_for(connect, configured: int, effective: int) -> None:
+def test_requests_are_not_logged_one_by_one_unless_asked_for(connect: Connect, configured: int, effective: int) -> None:
     logger = logging.getLogger("opensearch")
     before = logger.level
     try:
@@ -289,7 +297,7 @@ def test_extras_name_fields_of_the_client() -> None:
     assert ClientSettings.model_fields.keys() >= opensearch.CLIENT_EXTRAS
 
 
-def test_connection_that_works_says_what_is_there(connect) -> None:
+def test_connection_that_works_says_what_is_there(connect: Connect) -> None:
     with serving() as server:
         assert connect(host=server.url).test_connection() == (
             True,
@@ -313,7 +321,7 @@ def test_connection_that_works_says_what_is_there(connect) -> None:
     ],
 )
 def test_connection_that_fails_says_why_and_the_cure(
-    connect, answer: Answer, login: dict[str, str], sentences: list[str]
+    connect: Connect, answer: Answer, login: dict[str, str], sentences: list[str]
 ) -> None:
     with serving(answer) as server:
         works, message = connect({"timeout": 0.1}, host=server.url, **login).test_connection()
@@ -322,7 +330,7 @@ def test_connection_that_fails_says_why_and_the_cure(
         assert sentence in message
 
 
-def test_wrong_scheme_and_unknown_authority_are_told_apart(connect, tmp_path) -> None:
+def test_wrong_scheme_and_unknown_authority_are_told_apart(connect: Connect, tmp_path: Path) -> None:
     with serving() as server:
         _, message = connect({"max_retries": 0}, host=server.url.replace("http:", "https:")).test_connection()
         assert "That port speaks plain HTTP" in message
@@ -331,7 +339,7 @@ def test_wrong_scheme_and_unknown_authority_are_told_apart(connect, tmp_path) ->
         assert "in ca_certs" in message
 
 
-def test_test_connection_never_raises(connect) -> None:
+def test_test_connection_never_raises(connect: Connect) -> None:
     assert OpenSearchHook("no_such_connection").test_connection()[0] is False
     works, message = connect(host="search", login="ada").test_connection()
     assert (works, message.startswith("Connection 'search': Basic authentication needs both")) == (False, True)

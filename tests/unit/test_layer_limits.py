@@ -92,7 +92,12 @@ def test_memory_does_not_grow_with_the_object(tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("memory")
     rng = random.Random(5)
     text = b"".join(rng.randbytes(3000).hex().encode() for _ in range(2700)) * 4  # 64 MB
-    pack = {**PACKS, "gzip": igzip.compress, "zip": lambda data: zipped(data, method=zipfile.ZIP_STORED)}[name]
+    packs: dict[str, Callable[[bytes], bytes]] = {
+        **PACKS,
+        "gzip": igzip.compress,
+        "zip": lambda data: zipped(data, method=zipfile.ZIP_STORED),
+    }
+    pack = packs[name]
     (folder / "small").write_bytes(pack(TEXT))
     (folder / "large").write_bytes(pack(text))
     answer = subprocess.run(

@@ -131,7 +131,7 @@ def test_a_zip_written_without_seeking_and_cut_off_gives_its_files() -> None:
             return len(data)
 
     pipe = Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("one", TEXT)
         archive.writestr("two", TEXT)
     assert unpacked(pipe.data) == (TEXT * 2, ["zip"], None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.mapping import MAPPINGS
+from opensearch_strata.archive.ledger.mapping import PROPERTIES
 from opensearch_strata.archive.ledger.rows import (
     Counts,
     Loaded,
@@ -97,7 +97,7 @@ def test_every_field_is_mapped(row: ObjectRow) -> None:
             missing |= unmapped(day, properties["days"]["properties"])
         return missing
 
-    assert unmapped(source_of("logs", row), MAPPINGS["properties"]) == set()
+    assert unmapped(source_of("logs", row), PROPERTIES) == set()
 
 
 @given(texts, texts, st.builds(Place, texts, texts, texts), st.builds(Place, texts, texts, texts))
@@ -141,8 +141,8 @@ def test_who_takes_over_goes_on_or_begins_anew(row: ObjectRow) -> None:
         assert (taken.place, taken.size, taken.state, taken.error) == (row.place, row.size, "running", "")
         assert (taken.attempt, taken.seq_no) == (row.attempt + 1, row.seq_no)
     assert other.span == (row.span[0] + 1, row.span[1])
-    begun = (Counts(), {}, {}, (), 0, "", (), 0, 0.0)
-    stood = (row.counts, row.days, row.there, row.samples, row.resume)
+    begun: tuple[object, ...] = (Counts(), {}, {}, (), 0, "", (), 0, 0.0)
+    stood: tuple[object, ...] = (row.counts, row.days, row.there, row.samples, row.resume)
     stood = (*stood, row.format, row.layers, row.bytes_in, row.seconds)
     assert _progress(other) == begun
     assert _progress(same) == (stood if row.state in ("running", "failed") else begun)

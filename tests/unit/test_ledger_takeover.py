@@ -146,7 +146,9 @@ class Object:
                 row = replace(row, counts=row.counts + Counts(1, *_outcome(is_wanted, record in self.there)))
                 row = replace(row, resume=record + 1)
             if is_told and is_wanted:
-                change = {"there": _more(row.there, day)} if record in self.there else {"days": _more(row.days, day)}
+                change: dict[str, Any] = (
+                    {"there": _more(row.there, day)} if record in self.there else {"days": _more(row.days, day)}
+                )
                 row = replace(row, **change)
             if is_wanted:
                 self.there.add(record)

@@ -15,14 +15,14 @@ MB = 1_000_000
 
 
 @given(st.integers(1, 8), st.lists(st.sampled_from(["answered", "refused"]), max_size=60))
-def test_the_window_stays_between_one_and_all(most, signals):
+def test_the_window_stays_between_one_and_all(most: int, signals: list[str]) -> None:
     limits = Limits(most, MB)
     for signal in signals:
         limits.answered() if signal == "answered" else limits.refused(time.monotonic() + 1)
         assert 1 <= limits.window <= most
 
 
-def test_a_refusal_halves_and_answers_bring_it_back_one_by_one():
+def test_a_refusal_halves_and_answers_bring_it_back_one_by_one() -> None:
     limits = Limits(8, MB)
     limits.refused(time.monotonic())
     assert limits.window == 4
@@ -34,7 +34,7 @@ def test_a_refusal_halves_and_answers_bring_it_back_one_by_one():
     assert limits.window == 8
 
 
-def test_requests_that_left_before_a_halving_do_not_halve_again():
+def test_requests_that_left_before_a_halving_do_not_halve_again() -> None:
     limits = Limits(8, MB)
     left = time.monotonic()
     for _ in range(3):
@@ -44,7 +44,7 @@ def test_requests_that_left_before_a_halving_do_not_halve_again():
     assert limits.window == 2
 
 
-def test_the_body_limit_is_halved_and_never_grows():
+def test_the_body_limit_is_halved_and_never_grows() -> None:
     limits = Limits(2, 9 * MB)
     limits.too_large(6 * MB)
     assert limits.body_bytes == 3 * MB
@@ -52,13 +52,13 @@ def test_the_body_limit_is_halved_and_never_grows():
     assert limits.body_bytes == 3 * MB
 
 
-def test_a_single_large_document_does_not_make_bodies_tiny():
+def test_a_single_large_document_does_not_make_bodies_tiny() -> None:
     limits = Limits(2, 9 * MB)
     limits.too_large(1000)
     assert limits.body_bytes == SMALLEST_BODY
 
 
-def test_no_more_are_at_it_than_the_window_allows():
+def test_no_more_are_at_it_than_the_window_allows() -> None:
     limits = Limits(6, MB)
     limits.refused(time.monotonic())
     at_once, most, guard = 0, 0, Lock()

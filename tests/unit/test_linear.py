@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-import re._constants as sre
-import re._parser as sre_parser
+import re._constants as sre  # type: ignore[import-not-found]  # a part of CPython that has no types
+import re._parser as sre_parser  # type: ignore[import-not-found]
 import sys
 import time
 import tracemalloc

@@ -59,7 +59,7 @@ def test_old_pythons_are_told_which_python_to_use(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("module", ["ensurepip", "venv"])
 def test_a_python_without_venv_is_told_the_package(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
-    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(bootstrap.SetupError, match=f"no module {module}.*apt install python3-venv"):
         bootstrap.check_python()
 

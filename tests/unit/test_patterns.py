@@ -84,6 +84,7 @@ def test_a_pattern_that_may_go_back_is_refused_with_what_to_write(text: str, why
 
 
 def test_a_definition_names_a_pattern_that_it_can_use() -> None:
+    wrong: dict[str, Any]
     for wrong in ({"pattern": "no group"}, {"pattern": []}, {"pattern": [r"(?P<a>.*)x"]}, {"parser": "pattern"}):
         with pytest.raises(ValueError, match=r"named group|not told|needs intake\.pattern"):
             Intake.model_validate(wrong)

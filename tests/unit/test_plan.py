@@ -205,7 +205,7 @@ def errors(*stated: float) -> dict[str, Any]:
     ],
 )
 def test_sketches_are_read_at_the_coarsest_step(months: list[dict[str, Any]], step: int | None) -> None:
-    sources = [raw(6), *(month(number=5 + place, **meta) for place, meta in enumerate(months))]
+    sources: list[Any] = [raw(6), *(month(number=5 + place, **meta) for place, meta in enumerate(months))]
     if step is None:
         with pytest.raises(Refused, match="is no multiple of the others"):
             plan(*sources)

@@ -21,11 +21,11 @@ MB = 1_000_000
         (Progress(1, 9, MB, 100 * MB, 10, 100), "objects 1 of 9, 976.6 KiB of 95.4 MiB, 0 events/s, ETA 2.8 h"),
     ],
 )
-def test_the_line(progress, line):
+def test_the_line(progress: Progress, line: str) -> None:
     assert str(progress) == line
 
 
-def test_a_meter_reports_when_it_is_time_and_at_the_end():
+def test_a_meter_reports_when_it_is_time_and_at_the_end() -> None:
     said: list[Progress] = []
     meter = Meter(5, 100, said.append, every=3600)
     meter.leave_out(2, 40)
@@ -36,7 +36,7 @@ def test_a_meter_reports_when_it_is_time_and_at_the_end():
     assert (end.objects_done, end.objects, end.bytes_read, end.bytes, end.events) == (3, 3, 60, 60, 30)
 
 
-def test_a_meter_without_patience_reports_each_time():
+def test_a_meter_without_patience_reports_each_time() -> None:
     said: list[Progress] = []
     meter = Meter(1, 1, said.append, every=0)
     meter.tick(0, 0, 0)
@@ -44,7 +44,7 @@ def test_a_meter_without_patience_reports_each_time():
     assert len(said) == 2
 
 
-def test_who_waits_has_no_end_in_sight_and_says_for_what():
+def test_who_waits_has_no_end_in_sight_and_says_for_what() -> None:
     said: list[Progress] = []
     meter = Meter(2, 4 * MB, said.append, every=0)
     meter.waiting = "waiting for 1 object that run-b is loading; if nobody renews that, free in 88 s"

@@ -71,5 +71,5 @@ def test_an_issue_form_has_what_github_demands(form: Path) -> None:
     for part in asked:
         assert part["type"] in {"textarea", "input", "dropdown", "checkboxes"}
         assert part["attributes"]["label"].strip()
-    for key in (lambda part: part["id"], lambda part: part["attributes"]["label"]):
-        assert len({key(part) for part in asked}) == len(asked)
+    assert len({part["id"] for part in asked}) == len(asked)
+    assert len({part["attributes"]["label"] for part in asked}) == len(asked)

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,14 +14,14 @@ import opensearch_strata.airflow
 
 
 @pytest.mark.parametrize("package", [opensearch_strata, opensearch_strata.airflow], ids=["package", "airflow"])
-def test_all_of_the_public_names_are_there(package):
+def test_all_of_the_public_names_are_there(package: ModuleType) -> None:
     for name in package.__all__:
         assert getattr(package, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         package.nothing  # noqa: B018
 
 
-def test_the_public_names():
+def test_the_public_names() -> None:
     assert opensearch_strata.__all__ == [
         "Dataset",
         "DefinitionError",
@@ -33,13 +34,13 @@ def test_the_public_names():
     ]
 
 
-def test_importing_the_package_imports_nothing_heavy():
+def test_importing_the_package_imports_nothing_heavy() -> None:
     heavy = {"pandas", "opensearchpy", "airflow", "pydantic"}
     code = f"import opensearch_strata, sys; print({heavy} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "set()\n"
 
 
-def test_programs_in_texts_import_what_is_there():
+def test_programs_in_texts_import_what_is_there() -> None:
     """Those that linters do not see: in the Makefile, in documents, and in tests that start another process."""
     project = Path(__file__).parents[2]
     texts = [project / "Makefile", *project.glob("*.md"), *project.glob("docs/**/*.md"), *project.glob("tests/**/*.py")]

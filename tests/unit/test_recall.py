@@ -55,7 +55,7 @@ class CountingServer:
         composite = body["aggs"]["page"]["composite"]
         after = composite.get("after", {"time": first * HOUR, "device": ""})
         self.largest = max(self.largest, composite["size"])
-        buckets = []
+        buckets: list[Bucket] = []
         for hour in range(max(first, after["time"] // HOUR), last):
             for device in self.devices:
                 if (hour * HOUR, device) > (after["time"], after["device"]) and len(buckets) < composite["size"]:

@@ -34,7 +34,8 @@ from opensearch_strata.errors import DefinitionError, Refused, TransientError
 def fate_of(error: BaseException, retries_left: bool = True) -> Any:
     """What the worker tells the scheduler after a task with our policy has raised."""
     task = BaseOperator(task_id="condense", retries=3, retry_policy=TRANSIENT_ONLY)
-    task_instance = task_runner.RuntimeTaskInstance.model_construct(
+    made: Any = task_runner.RuntimeTaskInstance.model_construct
+    task_instance = made(
         task=task,
         task_id="condense",
         dag_id="flights_daily_cycle",
@@ -69,7 +70,7 @@ WILL_NOT_PASS = [
     AirflowNotFoundException("The conn_id `search` isn't defined"),
     KeyError("bug"),
 ]
-by_name = {"ids": lambda error: f"{type(error).__name__}-{error.args[0]}"}
+by_name: dict[str, Any] = {"ids": lambda error: f"{type(error).__name__}-{error.args[0]}"}
 
 
 @pytest.mark.parametrize("error", MAY_PASS, **by_name)

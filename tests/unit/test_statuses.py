@@ -34,7 +34,7 @@ from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, jud
         (404, "resource_not_found_exception", Verdict.REJECTED),
     ],
 )
-def test_items(status, kind, verdict):
+def test_items(status: int, kind: str, verdict: Verdict) -> None:
     assert judged_item(said(status, kind), "flights", "7") is verdict
 
 
@@ -60,13 +60,15 @@ CONFLICT = "version_conflict_engine_exception"
         ({}, Verdict.AGAIN, "OpenSearch answered 503"),
     ],
 )
-def test_only_what_is_stored_under_its_names_is_created_or_there(answer, verdict, sentence):
+def test_only_what_is_stored_under_its_names_is_created_or_there(
+    answer: dict[str, Any], verdict: Verdict, sentence: str
+) -> None:
     assert judged_item(answer, "flights", "7") is verdict
     if sentence:
         assert re.search(sentence, reason(answer, "flights", "7"))
 
 
-def test_a_document_that_was_sent_without_an_id_may_have_any():
+def test_a_document_that_was_sent_without_an_id_may_have_any() -> None:
     assert judged_item(said(201, result="created", _id="x"), "flights", None) is Verdict.CREATED
 
 
@@ -95,17 +97,17 @@ def failure(status: int, kind: str = "x") -> TransportError:
         (SerializationError("half"), Verdict.AGAIN),
     ],
 )
-def test_requests(error, verdict):
+def test_requests(error: Exception, verdict: Verdict) -> None:
     assert judged_failure(error) is verdict
 
 
-def test_certificates_are_not_cured_by_repetition():
+def test_certificates_are_not_cured_by_repetition() -> None:
     import ssl
 
     assert judged_failure(NoConnection("N/A", "x", ssl.SSLCertVerificationError())) is Verdict.FORBIDDEN
 
 
-def test_the_reason_is_the_servers_with_its_causes():
+def test_the_reason_is_the_servers_with_its_causes() -> None:
     error = {
         "type": "mapper_parsing_exception",
         "reason": "failed to parse field [load]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -43,7 +44,9 @@ stories = st.lists(
 
 
 @given(stories, st.randoms(use_true_random=False))
-def test_a_checkpoint_is_exact_about_the_records_below_it(story, rng):
+def test_a_checkpoint_is_exact_about_the_records_below_it(
+    story: list[tuple[bool, str, bool]], rng: random.Random
+) -> None:
     tally = tally_of()
     portion: Portion | None = None
     record = 0
@@ -84,7 +87,8 @@ def _settle_some(tally: Tally, pending: list[tuple[Portion, str]], rng: Any, sha
         if fate == "rejected":
             tally.rejected(portion, dead(portion.first))
         else:
-            tally.stored(portion, "i", **{fate: 1})
+            counts: Any = {fate: 1}
+            tally.stored(portion, "i", **counts)
 
 
 def _assert_exact(row: ObjectRow, outcomes: list[tuple[int, str]]) -> None:
@@ -96,7 +100,7 @@ def _assert_exact(row: ObjectRow, outcomes: list[tuple[int, str]]) -> None:
     assert row.there.get("i", 0) == below["existed"]
 
 
-def test_a_takeover_adds_to_what_was_counted():
+def test_a_takeover_adds_to_what_was_counted() -> None:
     row = ObjectRow(ROW.place, 10, (0, 1), counts=Counts(5, 5), days={"i": 5}, resume=5, seconds=2.0)
     tally = tally_of(row)
     portion = tally.begin(5)
@@ -109,7 +113,7 @@ def test_a_takeover_adds_to_what_was_counted():
     assert (whole.samples, whole.seconds) == (("i/x",), 3.0)
 
 
-def test_what_was_created_before_a_restart_is_known_though_it_is_there_by_then():
+def test_what_was_created_before_a_restart_is_known_though_it_is_there_by_then() -> None:
     row = ObjectRow(ROW.place, 10, (0, 1), counts=Counts(5, 5), days={"i": 5}, resume=5, seconds=2.0)
     tally = tally_of(row)
     tally.restart()
@@ -122,7 +126,7 @@ def test_what_was_created_before_a_restart_is_known_though_it_is_there_by_then()
     assert (whole.earlier, whole.days.get("i", 0), whole.there) == ({"i": 5}, 0, {"i": 1})
 
 
-def test_a_record_in_two_bodies_holds_the_checkpoint_until_both_are_answered():
+def test_a_record_in_two_bodies_holds_the_checkpoint_until_both_are_answered() -> None:
     tally = tally_of()
     first, second = tally.begin(0), tally.begin(0)
     for portion in (first, second):
