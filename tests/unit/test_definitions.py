@@ -331,10 +331,10 @@ def test_every_pair_that_overlaps_is_found_without_comparing_all(templates: list
         if any(overlapping(x, y) for x in (a.raw.names, a.history.names) for y in (b.raw.names, b.history.names))
     }
     with TemporaryDirectory() as folder:
-        for definition in definitions:
-            save(Path(folder), definition.model_dump(mode="json"), f"f-{definition.name}.yaml")
+        for dataset in definitions:
+            save(Path(folder), dataset.model_dump(mode="json"), f"f-{dataset.name}.yaml")
         found = load_definitions(Path(folder))
-    assert set(found.datasets) == {definition.name for definition in definitions} - clashing
+    assert set(found.datasets) == {dataset.name for dataset in definitions} - clashing
 
 
 @pytest.mark.parametrize(("old", "value"), [("early", "36h"), ("late", "700d"), ("most_dead", 0.25)])
