@@ -11,7 +11,7 @@ OTHER_PROVIDER = "apache-airflow-providers-opensearch"
 
 _EXAMPLE = {"use_ssl": True, "verify_certs": True, "auth": "basic", "timeout": 60}
 
-CONNECTION_TYPE = {
+CONNECTION_TYPE: dict[str, Any] = {
     "connection-type": "opensearch",
     "hook-class-name": "opensearch_strata.airflow.hooks.opensearch.OpenSearchHook",
     "hook-name": "OpenSearch",
