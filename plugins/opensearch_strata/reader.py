@@ -48,6 +48,7 @@ def read(
 
     :param start: aware, inclusive. A bucket that start or end cuts is read from raw documents
     :param end: aware, exclusive
+    :param metrics: names in the dataset's definition, at least one
     :param stats: ``min max sum count avg``, or percentiles such as ``p50`` and ``p99.9``: within the relative error of
         the exact value at rank ``floor(q * (n - 1))``. Of a metric with ``top_values``: ``count`` and ``top``, a
         dictionary of ``values`` (value -> least and most that it occurred, most frequent first), the ``rest`` and the

@@ -33,12 +33,19 @@ Causes = Mapping[str, Cause]
 
 
 def one(reason: str, detail: str) -> dict[str, Cause]:
-    """A single record."""
+    """A single record.
+
+    :param reason: a word that those of one kind share
+    :param detail: a sentence; a long one is shortened
+    """
     return {reason: Cause(1, detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}…")}
 
 
 def summed(parts: Iterable[Causes]) -> dict[str, Cause]:
-    """All together; of each reason the sentence that came first stays."""
+    """All together; of each reason the sentence that came first stays.
+
+    :param parts: in the order in which they came
+    """
     total: dict[str, Cause] = {}
     for part in parts:
         for reason, cause in part.items():

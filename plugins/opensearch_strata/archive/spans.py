@@ -9,7 +9,10 @@ Span = tuple[int, int]
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """The same times in as few ranges as possible, sorted; none touches the next one."""
+    """The same times in as few ranges as possible, sorted; none touches the next one.
+
+    :param spans: in any order
+    """
     found: list[Span] = []
     for start, end in sorted(spans):
         if found and touch(found[-1], (start, end)):
@@ -20,7 +23,10 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def cover(spans: Iterable[Span], wanted: Span) -> bool:
-    """Whether ranges together hold every time of another one."""
+    """Whether ranges together hold every time of another one.
+
+    :param spans: in any order
+    """
     return any(start <= wanted[0] and wanted[1] <= end for start, end in merged(spans))
 
 

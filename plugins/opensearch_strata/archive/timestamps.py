@@ -26,6 +26,7 @@ MILLIS = tuple(f".{millisecond:03d}Z" for millisecond in range(1000))
 def read_iso(text: str, zone: tzinfo | None = None) -> int | None:
     """Epoch milliseconds of an ISO-8601 date or date-time, None if it is none.
 
+    :param text: as it is written, without blanks around it
     :param zone: of a text that names none; None: UTC, as OpenSearch takes it
     """
     try:
@@ -41,6 +42,7 @@ def read_time(value: Any, zone: tzinfo | None = None) -> int | None:
 
     A text of four digits is a year, by ``strict_date_optional_time``, which comes before ``epoch_millis``.
 
+    :param value: of a JSON document
     :param zone: of a text that names none; None: UTC
     :returns: None for anything else
     """
@@ -55,6 +57,7 @@ def read_time(value: Any, zone: tzinfo | None = None) -> int | None:
 def iso_text(time: int) -> str:
     """Epoch milliseconds like ``2013-01-05T12:00:00.250Z``; before 1970 as well.
 
+    :param time: epoch milliseconds
     :raises OverflowError: outside of the years 1 .. 9999
     """
     second, millisecond = divmod(time, 1000)

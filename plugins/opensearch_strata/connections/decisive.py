@@ -127,7 +127,9 @@ def flush(client: OpenSearch, index: str) -> None:
 def uuids_of(client: OpenSearch, indices: list[str]) -> dict[str, str]:
     """UUIDs of indices, by their exact names.
 
+    :param indices: exact names, no aliases
     :raises NotFoundError: one of them is not there
+    :raises IncompleteAnswer: the server does not tell of each
     """
     found = client.indices.get_settings(index=",".join(indices), name="index.uuid")
     if not set(indices) <= found.keys():

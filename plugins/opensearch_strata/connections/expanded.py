@@ -59,6 +59,7 @@ def past_blocked(ask: Callable[[str], Mapping[str, Any]], expression: str) -> Ex
     """An answer about the indices of an expression, those left out whose metadata are blocked.
 
     :param ask: sends the request for an expression
+    :param expression: names and wildcards of indices, joined by commas
     """
     from opensearchpy import AuthorizationException
 
@@ -74,7 +75,10 @@ def past_blocked(ask: Callable[[str], Mapping[str, Any]], expression: str) -> Ex
 
 
 def is_blocked(name: str) -> str:
-    """Sentence for an index that the server does not show or let read."""
+    """Sentence for an index that the server does not show or let read.
+
+    :param name: of the index
+    """
     return (
         f"{name} cannot be read: somebody blocked it (index.blocks.read or index.blocks.metadata). Lift the block and "
         f"ask again."

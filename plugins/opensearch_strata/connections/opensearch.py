@@ -61,6 +61,7 @@ class ClientSettings(BaseModel):
     def from_url(cls, url: str, **settings: Any) -> Self:
         """Settings from ``http(s)://[user:password@]host[:port][/prefix]``, as typed in a shell.
 
+        :param url: as above; special characters of the login in %-encoding
         :param settings: any other field
         :raises DefinitionError: with one sentence for each problem
         """
@@ -130,6 +131,7 @@ class ClientSettings(BaseModel):
 def split_login(url: str) -> tuple[str, dict[str, str]]:
     """``http(s)://[user:password@]host[:port][/prefix]`` without its login, and the settings of the login, if any.
 
+    :param url: as a person typed it; special characters of the login in %-encoding
     :raises DefinitionError: it is no URL
     """
     try:

@@ -63,6 +63,7 @@ def is_odd(error: BaseException) -> bool:
 def part_of(answer: Any, *path: str) -> Any:
     """What an answer says in a place.
 
+    :param answer: JSON of the server, parsed
     :param path: keys from the outermost on
     :raises OddAnswer: it says nothing there
     """

@@ -38,6 +38,7 @@ def weaker(settings: Mapping[str, object], wanted: Mapping[str, str] = SAFE) -> 
     """Those of the settings wanted that an index lacks.
 
     :param settings: flat, as the server shows them; what is not set is the server's default
+    :param wanted: setting -> value, as the server writes it
     """
     defaults = {"index.translog.durability": "request", "index.gc_deletes": "60s"}
     return {

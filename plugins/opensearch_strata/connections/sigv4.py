@@ -31,7 +31,10 @@ class AwsEndpoint(NamedTuple):
 
 
 def aws_endpoint(url: str) -> AwsEndpoint | None:
-    """Service and region of ``https://<domain>.<region>.es|aoss.amazonaws.com``; None for any other host."""
+    """Service and region of ``https://<domain>.<region>.es|aoss.amazonaws.com``; None for any other host.
+
+    :param url: of OpenSearch, without a login
+    """
     try:
         found = _ENDPOINT.search(urlsplit(url).hostname or "")
     except ValueError:
@@ -58,6 +61,7 @@ def sigv4_settings(session: Session, url: str) -> dict[str, Any]:
 
     The region is the host's where its name says it, as AWS takes a signature for no other, else the session's.
 
+    :param url: of OpenSearch, without a login
     :raises DefinitionError: the session has credentials that cannot be used
     :raises TransientError: AWS does not hand them out now
     """

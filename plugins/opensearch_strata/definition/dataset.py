@@ -100,7 +100,10 @@ class History(Strict):
 
     @property
     def bucket_length(self) -> timedelta:
-        """Length of a bucket."""
+        """Length of a bucket.
+
+        :raises ValueError: it is not written like one
+        """
         match = _BUCKET.fullmatch(self.bucket)
         if match is None:
             raise ValueError(f"{self.bucket!r} is no interval; write it like 15m, 1h or 1d")
@@ -283,7 +286,10 @@ class Dataset(Strict):
         return {name: limit for name, limit in stated.items() if limit is not None}
 
     def decimals(self, metric: str) -> int | None:
-        """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded."""
+        """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded.
+
+        :param metric: its name in the definition
+        """
         stated = self.metrics[metric].decimals
         distribution = self.metrics[metric].distribution
         if distribution and distribution.top_values:

@@ -49,6 +49,8 @@ def newest_expired(day: date, window_days: int) -> date:
     """The newest day that has left the window when ``day`` is the newest day in it.
 
     The window holds ``day`` and the ``window_days - 1`` days before it.
+
+    :param window_days: length of the window, at least 1
     """
     try:
         return day - timedelta(days=window_days)

@@ -40,6 +40,7 @@ _KEPT_SMALL = {
 def misfit(field: str, kind: str, part: Part) -> str | None:
     """Why a field cannot be what a definition takes it for, None if it can.
 
+    :param field: its full path, as sentences name it
     :param kind: its type in the mapping
     :param part: what it is taken for
     """
@@ -57,6 +58,7 @@ def misfit(field: str, kind: str, part: Part) -> str | None:
 def loss(field: str, stated: str, kind: str) -> str | None:
     """What rows would lose of a number, because the definition states a smaller type than the mapping has.
 
+    :param field: its full path, as sentences name it
     :param stated: its type in the definition's ``raw.fields``
     :param kind: its type in the mapping
     """

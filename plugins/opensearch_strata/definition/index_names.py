@@ -71,6 +71,8 @@ class IndexTemplate:
         """The date in an index name (the first of the month for month indices), None if it holds no date.
 
         Only names that :meth:`name` gives are read, and no year before 1970: ``20121012`` is no day of 1012.
+
+        :param name: of any index
         """
         match = self._pattern.fullmatch(name)
         if match is None:
@@ -104,10 +106,16 @@ def transform_id(dataset: str, day: date) -> str:
     """Deterministic id of a day's transform: the same day always writes the same rows.
 
     Fixed width after the dataset's name, because ``_explain`` matches ids by wildcard.
+
+    :param dataset: its name
     """
     return f"strata-{dataset}-{day:%Y.%m.%d}"
 
 
 def day_of_transform(dataset: str, identity: str) -> date | None:
-    """The day whose rows bear this transform id, None if it is no id of the dataset."""
+    """The day whose rows bear this transform id, None if it is no id of the dataset.
+
+    :param dataset: its name
+    :param identity: id of any transform
+    """
     return IndexTemplate(f"strata-{dataset}-{{day}}", "day", "%Y.%m.%d").date_in(identity)

@@ -42,6 +42,7 @@ _FLOW_FIELD = re.compile(r"\$\{([a-z][a-z0-9-]*)\}|([a-z][a-z0-9-]*)")
 def split_s3_url(url: str) -> tuple[str, str]:
     """Bucket and prefix of ``s3://bucket/prefix``.
 
+    :param url: with or without a prefix
     :raises ValueError: it is no such URL
     """
     match = _S3_URL.fullmatch(url)
@@ -53,6 +54,7 @@ def split_s3_url(url: str) -> tuple[str, str]:
 def length_of(text: str) -> timedelta:
     """A length of time, written like 15m, 1h or 2d.
 
+    :param text: a whole number and ``m``, ``h`` or ``d``
     :raises ValueError: it is none
     """
     match = _LENGTH.fullmatch(text)
@@ -80,6 +82,7 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 def flow_names(text: str) -> list[str]:
     """Fields of a flow log, as AWS shows its format: ``${version} ${vpc-id}``, or the names alone.
 
+    :param text: names separated by blanks
     :raises ValueError: one is no name, or is there twice
     """
     found = [_FLOW_FIELD.fullmatch(word) for word in text.split()]
@@ -93,7 +96,10 @@ def flow_names(text: str) -> list[str]:
 
 
 def listed(stated: str | list[str] | None) -> list[str]:
-    """One text or several, or none, as a list."""
+    """One text or several, or none, as a list.
+
+    :param stated: as YAML has it
+    """
     return [stated] if isinstance(stated, str) else stated or []
 
 

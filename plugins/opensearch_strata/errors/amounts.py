@@ -6,6 +6,7 @@ from __future__ import annotations
 def counted(number: int, thing: str, plural: str = "") -> str:
     """``1 object``, ``1,200 objects``.
 
+    :param number: how many there are
     :param thing: in the singular
     :param plural: where it takes more than an s
     """
@@ -13,7 +14,10 @@ def counted(number: int, thing: str, plural: str = "") -> str:
 
 
 def size(count: int) -> str:
-    """Bytes, in powers of 1024."""
+    """Bytes, in powers of 1024.
+
+    :param count: how many bytes
+    """
     number = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if number < 1024:

@@ -53,7 +53,10 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
 
 
 def printable(text: str) -> str:
-    r"""One line that shows what acts on a terminal instead of doing it: ``\x1b``, ``\u202e``, ``\n``."""
+    r"""One line that shows what acts on a terminal instead of doing it: ``\x1b``, ``\u202e``, ``\n``.
+
+    :param text: of any length, from anywhere
+    """
     return text if text.isprintable() else _ACTING.sub(_escaped, text)
 
 
@@ -71,6 +74,8 @@ def brief(text: str) -> str:
     """What a server said in a sentence of ours: its first line, shortened, without credentials that it repeats.
 
     After the first line AWS repeats the signed headers, the session token included.
+
+    :param text: what the server sent, of any length
     """
     line = " ".join(text.strip().partition("\n")[0][:_LONGEST_LOOKED_AT].split()).rstrip(".")
     for secret, instead in _SECRETS:

@@ -108,6 +108,7 @@ def shown(value: Any) -> str:
 def some_names(names: Sequence[str], most: int = 10) -> str:
     """Names in a sentence; of many the first and the last.
 
+    :param names: in the order in which they are to be read
     :param most: how many are named one by one
     """
     if len(names) <= most:
@@ -123,14 +124,21 @@ def proof_table(proof: Proof) -> Table:
 
 
 def run_table(index: str, run: EngineRun) -> Table:
-    """What an engine did."""
+    """What an engine did.
+
+    :param index: the raw day
+    """
     columns = ("engine", "documents", "rows", "search s", "index s")
     row = (run.engine, run.documents, run.rows, round(run.search_seconds, 2), round(run.index_seconds, 2))
     return Table(f"Condensed {index}", columns, [row])
 
 
 def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
-    """Where each day of a dataset is."""
+    """Where each day of a dataset is.
+
+    :param dataset: its name
+    :param days: one row of the table each, in this order
+    """
     rows = [
         (f"{d.day}", d.place, d.raw_documents, size(d.raw_bytes) if d.raw_bytes else None, d.rows, d.carried,
          size(d.history_bytes) if d.history_bytes else None)
@@ -140,7 +148,11 @@ def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
 
 
 def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
-    """What became of each raw day that has left the window."""
+    """What became of each raw day that has left the window.
+
+    :param dataset: its name
+    :param retirements: one row of the table each, in this order
+    """
     rows = [(r.index, f"{r.day}", r.documents, r.rows, r.outcome, r.note or None) for r in retirements]
     return Table(
         f"Expired raw days of {dataset}: {len(rows)}", ("index", "day", "documents", "rows", "outcome", "note"), rows
@@ -148,7 +160,11 @@ def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
 
 
 def rebuilt_table(dataset: str, days: Sequence[Rebuilt]) -> Table:
-    """What became of each day that was to be made anew."""
+    """What became of each day that was to be made anew.
+
+    :param dataset: its name
+    :param days: one row of the table each, in this order
+    """
     rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
     return Table(f"Reaggregation of {dataset}", ("day", "outcome", "documents", "rows", "note"), rows)
 
@@ -199,13 +215,20 @@ def plan_table(plan: Plan) -> Table:
 
 
 def settled_table(dataset: str, days: Sequence[Settled]) -> Table:
-    """What became of each day after a backfill."""
+    """What became of each day after a backfill.
+
+    :param dataset: its name
+    :param days: one row of the table each, in this order
+    """
     rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
     return Table(f"Days of {dataset}, settled", ("day", "outcome", "documents", "rows", "note"), rows)
 
 
 def redriven_table(dataset: str, sums: Redriven) -> Table:
-    """What became of dead letters."""
+    """What became of dead letters.
+
+    :param dataset: its name
+    """
     rows: list[tuple[str, Any]] = [
         ("files", sums.files),
         ("dead letters", sums.letters),

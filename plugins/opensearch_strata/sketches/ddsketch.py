@@ -33,7 +33,10 @@ Bins = dict[int, int]
 
 
 def step_of(relative_error: float) -> int:
-    """Keys that a bin joins, 1 .. 50: the most that keep its values within the relative error."""
+    """Keys that a bin joins, 1 .. 50: the most that keep its values within the relative error.
+
+    :param relative_error: a fraction, 0.001 .. 0.05
+    """
     return int(relative_error * 1000 + 1e-9)
 
 
@@ -85,7 +88,10 @@ def bins_of(values: Iterable[float], step: int) -> Bins:
 
 
 def merge_into(target: Bins, more: Mapping[int, int]) -> None:
-    """Add counts bin by bin. Exact and order-free, for bins of one step."""
+    """Add counts bin by bin. Exact and order-free, for bins of one step.
+
+    :param more: counts per bin
+    """
     for index, count in more.items():
         target[index] = target.get(index, 0) + count
 
@@ -108,6 +114,8 @@ def coarsened(bins: Mapping[int, int], step: int, wanted: int) -> Bins:
 def pack(bins: Mapping[int, int], step: int) -> str:
     """Wire form of at least one bin, in base64.
 
+    :param bins: counts per bin
+    :param step: keys that a bin joins, 1 .. 50
     :raises ValueError: no bins, or a count below 1
     """
     if not bins or min(bins.values()) < 1:
@@ -152,6 +160,7 @@ def _unfolded(number: int, step: int) -> int:
 def unpack(text: str) -> tuple[Bins, int]:
     """Counts per bin of a wire form, and its step.
 
+    :param text: base64 of the wire form of version 2, see ``docs/sketch.md``
     :raises ValueError: not base64, another version, cut off, or damaged so that no values can have given it
     """
     try:
@@ -193,7 +202,9 @@ def _read(data: bytes) -> tuple[Bins, int]:
 def quantiles(bins: Mapping[int, int], qs: Iterable[float], step: int, low: float, high: float) -> dict[float, float]:
     """Values at ranks ``floor(q * (n - 1))`` of the sorted values, each within the relative error.
 
+    :param bins: counts per bin, at least one value in all
     :param qs: fractions in 0 .. 1
+    :param step: keys that a bin joins, 1 .. 50
     :param low: smallest value, exact; the quantiles are clamped to it, so that q = 0 is exact
     :param high: largest value, exact
     """

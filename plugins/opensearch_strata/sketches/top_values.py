@@ -71,14 +71,20 @@ class Counts:
 
     @classmethod
     def of_states(cls, states: Sequence[State]) -> Self:
-        """The states of shards or slices, added up: all that they hold, so that their order does not matter."""
+        """The states of shards or slices, added up: all that they hold, so that their order does not matter.
+
+        :param states: as the script gives them: ``[[count, told, bound], {value: [low, spared]}]``
+        """
         counts = cls()
         for (count, told, bound), cells in states:
             counts._join(cls(count, told, bound, cells))
         return counts
 
     def see(self, value: str) -> None:
-        """Count one occurrence."""
+        """Count one occurrence.
+
+        :param value: a value of a document, as a word
+        """
         self.count += 1
         self.told += 1
         self._tally(value, 1, 0)
@@ -92,6 +98,7 @@ class Counts:
     def add_row(self, count: int, top: Top | None) -> None:
         """Add a row of history.
 
+        :param count: occurrences of all values in the row
         :param top: None for a row that was condensed before the metric had a distribution
         """
         self.count += count
@@ -148,6 +155,7 @@ def pack(top: Top) -> str:
 def unpack(text: str) -> Top:
     """What a wire form says; each listed value may miss as much as the one that misses most.
 
+    :param text: base64 of the wire form of version 1, see ``docs/top_values.md``
     :raises ValueError: not base64, another version, or cut off
     """
     shown = f"distribution {text[:24]!r}"

@@ -70,6 +70,7 @@ def report_cycle(
 ) -> CycleReport:
     """Sum up a cycle from what the cluster holds now.
 
+    :param verified: the day's rows are proven
     :param retired: raw day that has left the window -> ``deleted``, ``gone``, :data:`WOULD_GO` and more words, or why
         it is still there
     :param waiting: how many more have left the window

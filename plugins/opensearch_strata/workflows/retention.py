@@ -118,7 +118,10 @@ class Proven:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Proven:
-        """What :meth:`as_json` gave; one of before lacks versions, and so never holds any more."""
+        """What :meth:`as_json` gave; one of before lacks versions, and so never holds any more.
+
+        :param value: a JSON object, parsed
+        """
         there = value.get("carried", {})
         known = {**there, "version": tuple(there["version"]), "sources": frozenset(there["sources"])} if there else {}
         return cls(
@@ -138,6 +141,7 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, d
     must its rows, which must be on the disks of enough nodes. Whatever does not hold lifts the block and keeps the day.
 
     :param day: newest day in the window
+    :param dry_run: go as far as can be told without changing anything
     :raises Refused: a condition does not hold; the raw day was kept
     :raises TransientError: something did not answer in full; the raw day was kept
     """

@@ -77,11 +77,17 @@ class Body(Generic[Owner]):
         return b"".join(self._lines)
 
     def source(self, position: int) -> bytes:
-        """A document as it is sent: JSON."""
+        """A document as it is sent: JSON.
+
+        :param position: of the document in the body, from 0
+        """
         return self._lines[position].split(b"\n", 1)[1]
 
     def part(self, positions: Iterable[int]) -> Self:
-        """A body of some of the documents, in the order given."""
+        """A body of some of the documents, in the order given.
+
+        :param positions: of the documents in the body, from 0
+        """
         part = type(self)(self.with_ids)
         for position in positions:
             part.indices.append(self.indices[position])

@@ -68,7 +68,10 @@ class Limits:
                 _log.info("in_flight=%d (OpenSearch has too much to do)", self.window)
 
     def too_large(self, size: int) -> None:
-        """A body of so many bytes was not accepted: half of it is the limit from now on."""
+        """A body of so many bytes was not accepted: half of it is the limit from now on.
+
+        :param size: bytes of that body
+        """
         with self._changed:
             learned = max(SMALLEST_BODY, size // 2)
             if learned < self.body_bytes:

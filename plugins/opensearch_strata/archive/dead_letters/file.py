@@ -187,6 +187,7 @@ class StoredLetters:
 
         Lines that are damaged stay as they are.
 
+        :param letters: in any order; read once
         :raises Refused: S3 does not allow it, or the file is damaged as a whole; it is left as it was
         :raises TransientError: S3 does not answer, or a load wrote the file since it was read; redrive again
         """
@@ -219,6 +220,7 @@ def read_dead_letters(s3: BaseClient, url_prefix: str, dataset_name: str) -> Ite
     """The files of a dataset's dead letters, lazily.
 
     :param url_prefix: s3://bucket/prefix/ of all dead letters
+    :param dataset_name: whose letters
     :raises Refused: S3 does not allow it, or there is no such bucket
     :raises TransientError: S3 does not answer
     """

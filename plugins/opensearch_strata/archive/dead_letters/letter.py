@@ -50,7 +50,11 @@ class DeadLetter:
 
     def again(self, reason: str, detail: str) -> DeadLetter:
         """The same record after one more attempt that failed. What is broken stays so, and nothing becomes it: see
-        :func:`letter_key`."""
+        :func:`letter_key`.
+
+        :param reason: a word, as for a first attempt
+        :param detail: the sentence of this attempt
+        """
         if (reason == "broken") != (self.reason == "broken"):
             reason = self.reason
         return replace(self, reason=reason, detail=detail, attempts=self.attempts + 1, last_time=now())
@@ -66,6 +70,7 @@ class DeadLetter:
     def from_line(cls, line: bytes) -> DeadLetter:
         """What a line says.
 
+        :param line: JSON of one letter, without its line end
         :raises ValueError: it is damaged, or of another version
         """
         try:

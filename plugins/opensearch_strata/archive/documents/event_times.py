@@ -119,19 +119,26 @@ class EventTimes:
         return time
 
     def is_likely(self, time: int | None) -> bool:
-        """Whether it may be the time of an event of this object."""
+        """Whether it may be the time of an event of this object.
+
+        :param time: epoch milliseconds; None, which nothing speaks against
+        """
         return time is None or self._low <= time < self._high
 
     def require_likely(self, time: int | None) -> None:
         """Refuse a time that the object or a parser states and that lies too far away.
 
+        :param time: epoch milliseconds; None, which nothing speaks against
         :raises OutOfRange: it does
         """
         if time is not None and not self.is_likely(time):
             raise OutOfRange(_far("the one that is stated beside it,", time))
 
     def is_days_off(self, time: int) -> bool:
-        """Whether it is more than a day beyond what the object's key allows: what came late is mostly nearer."""
+        """Whether it is more than a day beyond what the object's key allows: what came late is mostly nearer.
+
+        :param time: epoch milliseconds
+        """
         return not self.earliest - _DAY <= time < self.latest + _DAY
 
     def fits_exchanged(self, time: int) -> bool:

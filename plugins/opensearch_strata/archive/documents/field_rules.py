@@ -63,7 +63,10 @@ class FieldRules:
 
 
 def find(fields: Fields, path: str) -> tuple[Fields, str] | None:
-    """The object that holds a field, and its key there; None if there is no such field."""
+    """The object that holds a field, and its key there; None if there is no such field.
+
+    :param path: names joined by dots; a name may hold dots itself
+    """
     if path in fields:
         return fields, path
     first, dot, rest = path.partition(".")

@@ -212,7 +212,10 @@ class ObjectRow:
 
     def loaded_for(self, span: Span, definition: str = "") -> tuple[Loaded, ...]:
         """The loads by which it is done for a range, none if it is not. One that covers it alone is enough; of several
-        such, the one that was about little else."""
+        such, the one that was about little else.
+
+        :param definition: see :meth:`is_done_for`
+        """
         alone = [load for load in self.finished if cover([load.holds_for(span, definition)], span)]
         if alone:
             return (min(alone, key=lambda load: load.span[1] - load.span[0]),)
@@ -262,7 +265,11 @@ def batch_id(dataset: str, plan_id: str, number: int) -> str:
 
 
 def settings_id(dataset: str, index: str) -> str:
-    """The ``_id`` of what is written down of a raw index while it is loaded."""
+    """The ``_id`` of what is written down of a raw index while it is loaded.
+
+    :param dataset: its name
+    :param index: the raw index
+    """
     return _hashed("settings", dataset, index)
 
 

@@ -83,7 +83,10 @@ class Ledger:
         self.index.ensure()
 
     def rows(self, places: Iterable[Place]) -> dict[Place, ObjectRow]:
-        """What is known of objects; those that nobody ever claimed are left out."""
+        """What is known of objects; those that nobody ever claimed are left out.
+
+        :param places: of the objects
+        """
         found = self.index.get(row_id(self.dataset_name, place) for place in places)
         rows = [row_of(stored.source, stored.seq_no, stored.primary_term) for stored in found.values()]
         return {row.place: row for row in rows}
@@ -133,6 +136,7 @@ class Ledger:
 
         Rows that are gone, because the index was deleted, are claimed anew.
 
+        :param rows: as this load claimed or last wrote them
         :returns: the rows to go on with, in the same order
         :raises LeaseLost: somebody else took some of them over; the others were written
         """
@@ -141,7 +145,9 @@ class Ledger:
     def finish(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
         """Write rows down with their final state: done, quarantined or failed.
 
+        :param rows: as this load claimed or last wrote them, each with its final state
         :raises LeaseLost: somebody else took some of them over; the others were written
+        :raises ValueError: a row has no final state; nothing was written
         """
         if unfinished := [row for row in rows if row.state == "running"]:
             raise ValueError(f"{unfinished[0].place} has no final state")
@@ -177,6 +183,7 @@ class Ledger:
 
         Rows of objects that are just being loaded stay, and those whose documents are all there for certain.
 
+        :param indices: names of raw indices
         :param now: what the indices are like, as for :func:`lost_days`; None: all of them are gone
         """
         now = dict.fromkeys(indices) if now is None else now
@@ -200,7 +207,11 @@ class Ledger:
         return forgotten
 
     def write_plan(self, plan_id: str, batches: Sequence[Sequence[Listed]]) -> None:
-        """Write down what each batch of a plan loads; a plan of the same id is replaced."""
+        """Write down what each batch of a plan loads; a plan of the same id is replaced.
+
+        :param plan_id: ids that sort by the time of their plans
+        :param batches: the objects of each batch, whose number is its place
+        """
 
         def batch(number: int) -> Callable[[str, Any], dict[str, Any]]:
             objects = [[*listed.place, listed.size, listed.modified] for listed in batches[number]]
@@ -215,6 +226,8 @@ class Ledger:
     def batch(self, plan_id: str, number: int) -> list[Listed]:
         """What a batch of a plan loads.
 
+        :param plan_id: as it was written
+        :param number: of the batch, from 0
         :raises Refused: there is no such batch
         """
         identity = batch_id(self.dataset_name, plan_id, number)
@@ -230,15 +243,24 @@ class Ledger:
         ]
 
     def forget_plans_before(self, plan_id: str) -> int:
-        """Delete the batches of all plans with lesser ids, which runs that were killed left; how many there were."""
+        """Delete the batches of all plans with lesser ids, which runs that were killed left; how many there were.
+
+        :param plan_id: an id, or the beginning of one
+        """
         return self._delete(self.query("batch", {"range": {"plan": {"lt": plan_id}}}))
 
     def forget_plan(self, plan_id: str) -> int:
-        """Delete a plan's batches; how many there were."""
+        """Delete a plan's batches; how many there were.
+
+        :param plan_id: as it was written
+        """
         return self._delete(self.query("batch", {"term": {"plan": plan_id}}))
 
     def query(self, kind: str, *filters: dict[str, Any]) -> dict[str, Any]:
-        """Query for the dataset's documents of one kind."""
+        """Query for the dataset's documents of one kind.
+
+        :param kind: ``object`` or ``batch``
+        """
         ours = [{"term": {"kind": kind}}, {"term": {"dataset": self.dataset_name}}]
         return {"bool": {"filter": [*ours, *filters]}}
 

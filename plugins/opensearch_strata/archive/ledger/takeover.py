@@ -78,6 +78,7 @@ def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark
     wrote down what a day was like, those that have fewer documents than were created.
 
     :param poorer: these
+    :param now: what the raw days are like, None for one that is gone
     """
     marked = {index for load in (row.current, *row.loads) for index in load.marks}
     return stale_days(row, now) | (set(poorer) & row.indices - marked)

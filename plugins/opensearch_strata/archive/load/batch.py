@@ -86,7 +86,10 @@ class BatchResult:
         return sum((row.counts for row in self.rows), Counts())
 
     def in_state(self, state: str) -> list[ObjectRow]:
-        """The rows of a state."""
+        """The rows of a state.
+
+        :param state: ``done``, ``quarantined`` or ``failed``
+        """
         return [row for row in self.rows if row.state == state]
 
     def require_success(self) -> None:
@@ -120,6 +123,7 @@ def load_batch(
 
     Objects that somebody else is loading are waited for, and taken over if their lease expires.
 
+    :param objects: as the source lists them
     :param owner: a name that no two loads share; part of the rows in the ledger
     :param span: event times to load, epoch milliseconds
     :param dead_letters_url: s3://bucket/prefix/ for what cannot be loaded

@@ -33,6 +33,7 @@ FAULTS = (ValueError, OverflowError, RecursionError)
 def problem_of(parser: str, fault: Exception) -> str:
     """The sentence for a message that a parser cannot read.
 
+    :param parser: its name
     :param fault: one of :data:`FAULTS`
     """
     why = str(fault) if isinstance(fault, Unreadable) else f"holds something that it does not expect ({fault})"

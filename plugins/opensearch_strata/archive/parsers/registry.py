@@ -87,7 +87,10 @@ def parser_of(name: ParserName, intake: Intake) -> Parser:
 
 def begins_of(intake: Intake, key: str) -> Entries | None:
     """What says whether a line of a plain text object begins an entry; None: every line is one. It may remember lines
-    before, so each object needs one of its own."""
+    before, so each object needs one of its own.
+
+    :param key: of the object
+    """
     name = parser_name(intake, NOWHERE, key)
     if name == "pattern":
         return Entries(begins_by(listed(intake.pattern)))

@@ -24,6 +24,7 @@ def days_held(listing: Listing, dataset: Dataset, objects: Iterable[Listed], spa
     does hold few: it counts for none. Its days become known as its events are read.
 
     :param listing: of the objects' source
+    :param objects: as the source lists them
     :param span: event times that are loaded
     """
     times = (listing.event_times(listed.place.key, listed.modified) for listed in objects)
@@ -36,7 +37,10 @@ def days_held(listing: Listing, dataset: Dataset, objects: Iterable[Listed], spa
 
 
 def ranges_of(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Days in order as first and last of each run without a gap."""
+    """Days in order as first and last of each run without a gap.
+
+    :param days: ascending, each once
+    """
     found: list[tuple[date, date]] = []
     for day in days:
         if found and day - found[-1][1] == timedelta(days=1):

@@ -72,7 +72,11 @@ class Arrival(NamedTuple):
     end: int
 
     def meets(self, start: int, end: int) -> bool:
-        """Whether it may lie in ``[start, end)``."""
+        """Whether it may lie in ``[start, end)``.
+
+        :param start: epoch milliseconds
+        :param end: epoch milliseconds, exclusive
+        """
         return self.start < end and self.end > start
 
 
@@ -111,7 +115,10 @@ class Layout:
         return found
 
     def arrival(self, text: str) -> Arrival | None:
-        """What a key says behind its prefix, however much of the layout it follows; None if not even the year."""
+        """What a key says behind its prefix, however much of the layout it follows; None if not even the year.
+
+        :param text: the key without the prefix of its source
+        """
         match = self._pattern.match(text)
         found = [int(group) for group in match.groups() if group] if match else []
         for units in range(len(found), 0, -1):
@@ -138,7 +145,10 @@ class Layout:
 
     def folders(self, start: int) -> list[tuple[datetime, str, int]]:
         """Where to see how months, days and hours are numbered, at a time: what a clock shows, the folder, how many
-        directives are in it."""
+        directives are in it.
+
+        :param start: epoch milliseconds
+        """
         shown = self._shown(start, min, 1)
         found = [(shown, self._text(shown, units), units) for units in range(1, len(self._parts))]
         return [(moment, text.rpartition("/")[0] + "/", units) for moment, text, units in found if "/" in text]
@@ -181,7 +191,10 @@ def arrival_of(layout: Layout, text: str) -> Arrival | None:
 
 
 def arrival_in_name(text: str, zone: ZoneInfo = UTC_ZONE) -> Arrival | None:
-    """The second that the base name bears if Firehose gave it, else None."""
+    """The second that the base name bears if Firehose gave it, else None.
+
+    :param text: the key, or its end
+    """
     match = _FIREHOSE_NAME.search(text.rpartition("/")[2])
     if match is None or match.end() != len(match.string):
         return None
@@ -190,7 +203,10 @@ def arrival_in_name(text: str, zone: ZoneInfo = UTC_ZONE) -> Arrival | None:
 
 
 def arrival_in_key(layout: Layout, key: str) -> Arrival | None:
-    """When an object arrived, by its whole key, whatever its prefix is; None if it does not say at least the month."""
+    """When an object arrived, by its whole key, whatever its prefix is; None if it does not say at least the month.
+
+    :param key: of the object, whole
+    """
     folders = key.split("/")
     for number in range(len(folders)):
         found = arrival_of(layout, "/".join(folders[number:]))

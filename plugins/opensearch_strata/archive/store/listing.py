@@ -36,7 +36,10 @@ class Amount(NamedTuple):
     size: int = 0
 
     def plus(self, size: int) -> Amount:
-        """With one object more."""
+        """With one object more.
+
+        :param size: of the object, in bytes
+        """
         return Amount(self.objects + 1, self.size + size)
 
     def __str__(self) -> str:
@@ -100,6 +103,7 @@ class Listing:
     def arrival(self, key: str, modified: int) -> Arrival:
         """When an object arrived.
 
+        :param key: of the object, whole
         :param modified: time of its last change, epoch milliseconds, which counts if the key says nothing
         """
         by_key = arrival_of(self._layout, key.removeprefix(self._prefix)) if self._layout else None
@@ -108,6 +112,7 @@ class Listing:
     def event_times(self, key: str, modified: int) -> tuple[int, int]:
         """Of which times the events of an object may be: from the first, before the second, epoch milliseconds.
 
+        :param key: of the object, whole
         :param modified: as for :meth:`arrival`
         """
         arrived = self.arrival(key, modified)

@@ -96,19 +96,28 @@ class Measure:
         self._bytes = 0
 
     def add(self, block: bytes) -> None:
-        """The next bytes."""
+        """The next bytes.
+
+        :param block: of any length
+        """
         self._hash.update(block)
         self._documents += block.count(b"\n")
         self._bytes += len(block)
 
     def watched(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same blocks, added as they pass."""
+        """The same blocks, added as they pass.
+
+        :param blocks: of any length, in order
+        """
         for block in blocks:
             self.add(block)
             yield block
 
     def archived(self, key: str) -> Archived:
-        """What the manifest says of it."""
+        """What the manifest says of it.
+
+        :param key: of the object
+        """
         return Archived(key=key, documents=self._documents, bytes=self._bytes, sha256=self._hash.hexdigest())
 
     def difference(self, archived: Archived) -> str:

@@ -87,7 +87,10 @@ def let_pay(client: BaseClient, request_payer: str | None) -> BaseClient:
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Whether an endpoint is AWS's own; elsewhere there is no host name for each bucket."""
+    """Whether an endpoint is AWS's own; elsewhere there is no host name for each bucket.
+
+    :param endpoint_url: of S3
+    """
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
@@ -95,6 +98,7 @@ def is_aws(endpoint_url: str) -> bool:
 def s3_config(connections: int = 10, path_style: bool = False) -> Config:
     """How a client for archives behaves, for the shell and for Airflow's hook alike.
 
+    :param connections: most of them at a time
     :param path_style: the bucket in the path, not in the host name; needed where S3 is not AWS's
     """
     from botocore.config import Config

@@ -116,7 +116,10 @@ def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str
 
 
 def refresh(client: OpenSearch, names: Sequence[str]) -> None:
-    """Let searches see what was written, in indices that are there."""
+    """Let searches see what was written, in indices that are there.
+
+    :param names: of indices; those that are gone are left out
+    """
     for part in in_parts(names):
         patient(partial(decisive.refresh, client, ",".join(part), **THOSE_THERE))
 
@@ -124,6 +127,7 @@ def refresh(client: OpenSearch, names: Sequence[str]) -> None:
 def documents_in(client: OpenSearch, names: Sequence[str], *, serverless: bool = False) -> dict[str, int | None]:
     """Name -> how many documents the primary shards of the index hold; None if it is not there.
 
+    :param names: of indices
     :param serverless: there are no primaries to name, and no account of shards
     :raises Refused: one is closed
     :raises TransientError: one cannot be counted right now
@@ -184,7 +188,11 @@ def _is_write_blocked(body: Mapping[str, Any]) -> bool:
 
 
 def as_mapping(answer: Any) -> Mapping[str, Any]:
-    """An answer that names indices."""
+    """An answer that names indices.
+
+    :param answer: JSON of the server, parsed
+    :raises OddAnswer: it is something else
+    """
     if not isinstance(answer, Mapping):
         raise OddAnswer("OpenSearch answered what names no index. Nothing was decided.")
     return answer

@@ -43,6 +43,7 @@ class ReadyDays:
     def prepare(self, names: Iterable[str]) -> None:
         """Create, map and register raw days ahead; what is gone again before anything was written to it is made anew.
 
+        :param names: of raw days
         :raises Refused: one does not take documents
         :raises TransientError: OpenSearch or the ledger cannot be used
         """
@@ -52,6 +53,7 @@ class ReadyDays:
     def make_ready(self, names: Iterable[str]) -> None:
         """To be called before each request that writes to raw days. What the look at them fails with is the caller's.
 
+        :param names: of the raw days that the request writes to
         :raises Refused: one does not take documents, or was deleted since this load wrote to it
         :raises TransientError: OpenSearch or the ledger cannot be used
         """

@@ -116,6 +116,8 @@ class DayMarks:
         """To be called before anything is sent to indices; those that are known stay as they are.
 
         Whatever it fails with is the caller's to wait out, as it is with what is to be sent then.
+
+        :param indices: names of raw days
         """
         from opensearchpy import NotFoundError
 
@@ -133,5 +135,8 @@ class DayMarks:
             self._known |= {name: standing.mark for name, standing in looked.items() if standing}
 
     def of(self, indices: Collection[str]) -> dict[str, DayMark]:
-        """What is known of indices."""
+        """What is known of indices.
+
+        :param indices: names of raw days
+        """
         return {index: self._known[index] for index in indices if index in self._known}

@@ -144,7 +144,9 @@ def _leave(
 def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, ledger_index: str = LEDGER_INDEX) -> None:
     """Refuse to delete a raw day into which somebody loads. To be asked while its writes are blocked.
 
+    :param dataset_name: whose raw day it is
     :param index: the raw day
+    :param ledger_index: name of the ledger's index
     :raises Refused: somebody does, or the user may not read the ledger
     :raises TransientError: the ledger cannot be read, so that nobody knows
     """

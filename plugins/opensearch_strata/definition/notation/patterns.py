@@ -44,6 +44,7 @@ class Pattern(NamedTuple):
 def compiled(text: str) -> Pattern:
     """A pattern of its text.
 
+    :param text: a regular expression with named groups, of the part of the syntax that ``docs/formats.md`` lists
     :raises ValueError: it is none, or not one of these; says where and what to write instead
     """
     if len(text) > _MOST:

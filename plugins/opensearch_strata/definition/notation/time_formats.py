@@ -88,6 +88,7 @@ def reads(time_format: str) -> Reads:
 def read_number(value: Any, tens: int = 0) -> int | None:
     """Epoch milliseconds of a number, or of a text that is one in plain digits, in a unit; None if it is neither.
 
+    :param value: of a JSON document
     :param tens: by which it becomes milliseconds: 3 of seconds, -6 of nanoseconds
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -44,6 +44,7 @@ def rows_body(
     :param query: which documents; ``match_all`` lets the server end later pages early
     :param after: ``after_key`` of the page before
     :param size: most buckets of a page
+    :param finished: let the server make whole rows; else it answers with the states of shards, which are merged here
     """
     composite: dict[str, Any] = {"size": size or PAGE_SIZE, "sources": group_sources(dataset)}
     if after is not None:
@@ -57,7 +58,10 @@ def rows_body(
 
 
 def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
-    """Totals of the rows of history that a query finds, as one bucket."""
+    """Totals of the rows of history that a query finds, as one bucket.
+
+    :param query: which rows of the month indices
+    """
     metric = recall_metric(dataset, list(dataset.metrics), dict(dataset.sketches))
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"totals": metric}}
 
@@ -68,6 +72,9 @@ def proof_body(
     """One page of buckets twice: by the server's own aggregations, and by the script.
 
     :param names: metrics that the script is asked for
+    :param query: which documents of the raw day
+    :param after: ``after_key`` of the page before
+    :param size: most buckets of a page
     """
     body = rows_body(dataset, query, after, size)
     aggs = body["aggs"]["rows"]["aggs"]
@@ -87,6 +94,7 @@ def words_body(dataset: Dataset) -> dict[str, Any]:
 def stored_rows_body(dataset: Dataset, identities: Sequence[str], query: dict[str, Any], script: Any) -> dict[str, Any]:
     """Rows by their ids, and the documents that aggregations count for each of them.
 
+    :param identities: the rows' ``_id``, at most a page of them
     :param query: that they must match as well
     :param script: of each row, under the name ``row``
     """

@@ -20,6 +20,10 @@ class Pace:
         self.units = max(1, min(first, self._most))
 
     def learn(self, units: int, buckets: int) -> None:
-        """Take notice of what a search of so many units found."""
+        """Take notice of what a search of so many units found.
+
+        :param units: what the search spanned, in the unit of :attr:`units`
+        :param buckets: how many it found
+        """
         fitting = units * PAGE_SIZE * 4 // (5 * buckets) if buckets else self._most
         self.units = max(1, min(fitting, 4 * units, self._most))

@@ -26,7 +26,10 @@ Sketch = str | list[Any]
 
 
 def numbers_and_words(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Metrics in the two orders that the scripts keep: those that measure, and those whose values are counted."""
+    """Metrics in the two orders that the scripts keep: those that measure, and those whose values are counted.
+
+    :param names: metrics of the dataset
+    """
     counted = dataset.top_values
     return [name for name in names if name not in counted], [name for name in names if name in counted]
 
@@ -35,6 +38,7 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
     """``{metric: {min, max, sum, count, avg?, sketch?, top?}}``; a metric without values is left out.
 
     :param names: the metrics, in the order that the script was given
+    :param states: of the shards that saw the bucket, as the script gives them; None of a shard that saw nothing
     """
     return _row(dataset, names, states, "sketch", _wire_form)
 
@@ -45,6 +49,7 @@ def merged_of_states(
     """What :func:`row_of_states` gives, with ``bins`` (counts per bin) instead of the sketch: for those who read it.
 
     :param names: the metrics, in the order that the script was given
+    :param states: see :func:`row_of_states`
     :param finite: refuse sums that no number can hold
     """
     return _row(dataset, names, states, "bins", bins_of_sketches, finite)
@@ -81,6 +86,7 @@ def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[St
     """The counted values of each metric with top values, not yet cut to a row's; a metric without values is left out.
 
     :param names: the metrics, in the order that the script was given
+    :param states: see :func:`row_of_states`
     """
     seen = [state for state in states if state is not None]
     _, words = numbers_and_words(dataset, names)
@@ -111,6 +117,7 @@ def merged_metric(states: Sequence[State], place: int) -> tuple[list[float], int
 
     The sum comes in two parts, what additions dropped apart; then minimum and maximum.
 
+    :param states: of the shards that saw something
     :param place: of the metric among those that the script was given
     """
     if len(states) == 1:  # by far the commonest: one shard, one slice
@@ -148,6 +155,7 @@ def _wire_form(sketches: Sequence[Sketch]) -> str:
 def bins_of_sketches(sketches: Sequence[Sketch]) -> Bins:
     """Several sketches as one, by counts per bin.
 
+    :param sketches: wire forms, or step, bins and counts as the script gives them; all of one step
     :raises ValueError: one is none
     """
     merged: Bins = {}

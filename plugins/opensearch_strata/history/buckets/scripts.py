@@ -70,6 +70,8 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
 def in_source_metric(field: str, hiding: Hiding) -> Body:
     """Aggregation over raw documents: in how many the source holds more values of a field than searches see, one number
     of each shard.
+
+    :param field: its full path in the mapping
     """
     params = {
         "field": field,

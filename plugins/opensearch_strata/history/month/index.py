@@ -53,6 +53,7 @@ def ensure_month(
     :param redefine: take over a definition whose metrics mean something else; the caller condenses the days anew
     :raises Refused: the index has another shape than the definition, with every difference, or weaker settings that
         cannot be changed
+    :raises TransientError: somebody deleted the index right after it was created
     """
     index = dataset.month_index(day)
     found = _get(client, index)

@@ -50,6 +50,8 @@ def rows_version(month: str, rows: int, seq_no_sum: int, seq_no_max: int) -> str
 def mark_of(dataset: Dataset, documents: int, uuid: str, rows_version: str = "") -> Mark:
     """The mark that a proof of such a raw day and such rows leaves.
 
+    :param documents: how many the raw day has
+    :param uuid: of the raw index
     :param rows_version: see :func:`rows_version`
     """
     return Mark(documents, uuid, dataset.fingerprint, rows_version)

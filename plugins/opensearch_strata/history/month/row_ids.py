@@ -24,6 +24,7 @@ RAW_UUID = "metrics._raw"
 def row_id(transform_id: str, keys: list[Any]) -> str:
     """``_id`` of a row: Index Management's ``hashToFixedSize`` of transform id and group values.
 
+    :param transform_id: of the day, see :func:`opensearch_strata.definition.index_names.transform_id`
     :param keys: group values in the order of the groups, the time as epoch milliseconds
     """
     high, low = mmh3.hash64(f"{transform_id}#{joined_keys(keys)}", seed=_SEED, x64arch=True, signed=False)
@@ -31,7 +32,10 @@ def row_id(transform_id: str, keys: list[Any]) -> str:
 
 
 def joined_keys(keys: Sequence[Any]) -> str:
-    """Keys as an id is made from them: not one to one, where a value holds a colon or the word for a missing one."""
+    """Keys as an id is made from them: not one to one, where a value holds a colon or the word for a missing one.
+
+    :param keys: as for :func:`row_id`
+    """
     return ":".join(NULL_KEY if key is None else _java_string(key) for key in keys)
 
 
@@ -44,6 +48,7 @@ def row_of_bucket(
 ) -> tuple[str, dict[str, Any]]:
     """``(_id, document)`` of one composite bucket.
 
+    :param transform_id: of the day, see :func:`row_id`
     :param bucket: of :func:`opensearch_strata.history.buckets.aggregation.rows_body`, unfinished
     :param raw_uuid: UUID of the raw index, which the row bears as ``metrics._raw``; none if it is empty
     """

@@ -22,14 +22,20 @@ _GROUP_TYPES = {"boolean": "boolean", **dict.fromkeys(("byte", "short", "integer
 
 
 def pages(plan: Plan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
-    """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`."""
+    """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`.
+
+    :param cells: in the order in which the records are to stand
+    """
     remaining = iter(cells)
     while page := list(islice(remaining, PAGE_RECORDS)):
         yield frame_of(plan, page)
 
 
 def joined(plan: Plan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Pages as one frame; without any, an empty one of the same columns."""
+    """Pages as one frame; without any, an empty one of the same columns.
+
+    :param frames: in order
+    """
     import pandas as pd
 
     if not frames:

@@ -32,6 +32,7 @@ class Interval:
     def parse(cls, text: str) -> Interval:
         """Read an interval.
 
+        :param text: such as ``15m``, ``6h``, ``1d`` or ``1M``
         :raises Refused: another form, or one that does not divide a day
         """
         match = _FORM.fullmatch(text)

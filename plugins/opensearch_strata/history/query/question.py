@@ -28,7 +28,10 @@ def quantile_of(stat: str) -> float | None:
 
 
 def is_stat(text: str) -> bool:
-    """Whether a history can be asked for this at all: ``min max sum count avg top`` or a percentile."""
+    """Whether a history can be asked for this at all: ``min max sum count avg top`` or a percentile.
+
+    :param text: as a person typed it
+    """
     return text in _NEEDS or quantile_of(text) is not None
 
 

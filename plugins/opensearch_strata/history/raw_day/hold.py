@@ -62,7 +62,10 @@ class Hold:
 
 
 def hold_in(meta: Mapping[str, Any]) -> Hold | None:
-    """Who holds a raw day, by the ``_meta`` of its mapping; None if nobody does."""
+    """Who holds a raw day, by the ``_meta`` of its mapping; None if nobody does.
+
+    :param meta: a JSON object, parsed; empty where the mapping has none
+    """
     note = meta.get(NOTE)
     if not isinstance(note, Mapping):
         return None
@@ -82,6 +85,7 @@ def claim(client: OpenSearch, index: str) -> Hold:
     Writes are not blocked by it yet. The mapping knows no condition for a change: of two that ask in the same instant
     the last one has the day, which the other finds out with :func:`require_held` before it does anything.
 
+    :param index: the raw day, by its exact name
     :raises Refused: another run keeps it for longer
     :raises NotFoundError: the index is gone
     """
@@ -115,6 +119,7 @@ def claim(client: OpenSearch, index: str) -> Hold:
 def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
     """Make sure that the day is still this run's, which another run may have taken for dead.
 
+    :param index: the raw day, by its exact name
     :raises OvertakenError: it is not
     :raises NotFoundError: the index is gone
     """
@@ -123,15 +128,15 @@ def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
 
 
 def overtaken(index: str) -> str:
-    """Sentence for a raw day that another run has now."""
+    """Sentence for the raw day ``index``, which another run has now."""
     return f"{index} was kept: another run took it over meanwhile. The next run proves it again."
 
 
 def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bool:
     """Block writes to an index, those under way included; False if they were blocked already.
 
-    :param hold: this run's, where it has one: a block that did not reach every shard is lifted only while it holds the
-        day, as it may be another one's
+    :param index: by its exact name
+    :param hold: this run's, if it has one: a block that missed a shard is lifted only while this run holds the day
 
     Two that ask in the same instant share one block, of which a shard then knows only one name, and tells the other
     one that it has not applied it: so it is set anew.
@@ -159,7 +164,10 @@ def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bo
 
 
 def allow_writes(client: OpenSearch, index: str) -> None:
-    """Lift the block of :func:`block_writes`, where the index is still there and nobody forbids it."""
+    """Lift the block of :func:`block_writes`, where the index is still there and nobody forbids it.
+
+    :param index: by its exact name
+    """
     with _where_allowed():
         client.indices.put_settings(index=index, body={"index.blocks.write": None})
 
@@ -212,7 +220,10 @@ def past_full_disk(client: OpenSearch, raw: RawDay) -> Iterator[None]:
 
 
 def release(client: OpenSearch, index: str, hold: Hold) -> None:
-    """Let a raw day go, its write block with it if that was set by the holder; one that is somebody else's stays."""
+    """Let a raw day go, its write block with it if that was set by the holder; one that is somebody else's stays.
+
+    :param index: the raw day, by its exact name
+    """
     _MINE.discard(hold.run)
     with _where_allowed():
         there = hold_in(_look(client, index)[0])
@@ -256,6 +267,7 @@ def block_for(client: OpenSearch, index: str, hold: Hold) -> None:
     A block that is there although nobody had set it when the day was claimed is this run's own, whose answer was lost.
     It is set anew, so that the server says that no write is under way.
 
+    :param index: the raw day, by its exact name
     :raises Refused: the server did not do it
     :raises TransientError: some shard may still be writing, or somebody else blocks and lifts at the same time
     """

@@ -159,7 +159,11 @@ def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay
 
 
 def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """``(full field path, type)`` of all leaves of a mapping, multi-fields included."""
+    """``(full field path, type)`` of all leaves of a mapping, multi-fields included.
+
+    :param properties: of a mapping, as the server shows it
+    :param path: before the names, with a dot at its end; empty at the top
+    """
     for name, body in properties.items():
         full = f"{path}{name}"
         if "properties" in body:

@@ -52,6 +52,7 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
     :param now: aware
     :raises Refused: the day is not over, history would become poorer, the proof does not hold, or retention keeps it
     :raises TransientError: the raw day is still being written to
+    :raises ValueError: ``then`` is ``keep``
     """
     if then == "keep":
         raise ValueError("days that are kept are not settled")
@@ -88,7 +89,10 @@ def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> Settled:
 def settle_days(
     client: OpenSearch, dataset: Dataset, days: Iterable[date], then: Then, now: datetime
 ) -> Iterator[Settled]:
-    """Each day in turn; one that fails never keeps the others."""
+    """Each day in turn; one that fails never keeps the others.
+
+    :param days: in the order in which they are settled
+    """
     from opensearchpy import OpenSearchException
 
     for day in days:

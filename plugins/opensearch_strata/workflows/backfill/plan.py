@@ -67,7 +67,10 @@ class PlanRef:
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Self:
-        """What :meth:`as_json` gave."""
+        """What :meth:`as_json` gave.
+
+        :param value: a JSON object, parsed
+        """
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]
         held = tuple((date.fromisoformat(one), date.fromisoformat(other)) for one, other in value["held"])
@@ -93,6 +96,8 @@ def plan_backfill(
     :param source: s3://bucket/prefix/; None: the dataset's own
     :param first: in the dataset's time zone
     :param last: inclusive
+    :param max_batches: most batches that the plan may have
+    :param serverless: the client leads to OpenSearch Serverless
     :raises DefinitionError: there is no source, or the days or the URL cannot be used
     :raises Refused: S3 does not allow it, or there are too many objects
     :raises TransientError: S3 or OpenSearch does not answer

@@ -46,6 +46,7 @@ _NAMED = 3
 def write_plan(client: OpenSearch, dataset: Dataset, plan: Plan, *, serverless: bool = False) -> PlanRef:
     """Put the batches of a plan into the ledger, where the tasks that load them find them.
 
+    :param serverless: the client leads to OpenSearch Serverless
     :raises Refused: objects must be restored first, it would not fit on the disks, or the ledger cannot be set up
     """
     if plan.refusal:
@@ -75,6 +76,7 @@ def prepare(
 
     :param owner: of the run, the same for all its steps; no other run may have it
     :param process: where one process takes all steps, its name: once it is dead, nobody waits for the run
+    :param serverless: the client leads to OpenSearch Serverless
     :returns: the raw days that were created
     :raises Refused: a raw day takes no documents, or the cluster takes no more shards; nothing was set
     """
@@ -99,9 +101,11 @@ def load(
 
     Raw days that are gone since they were prepared are prepared again.
 
+    :param number: of the batch, from 0
     :param owner: of the run
     :param process: see :func:`prepare`
     :param on_progress: see :func:`load_batch`; whatever it raises, but a StrataError, ends the load at once
+    :param serverless: the client leads to OpenSearch Serverless
     :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
     :raises Refused: OpenSearch forbids it, the plan is forgotten, or a raw day was deleted while it was loaded
     """
@@ -126,6 +130,8 @@ def end(client: OpenSearch, dataset: Dataset, owner: str, *, process: str = "", 
     are those of dead runs.
 
     :param owner: of the run
+    :param process: see :func:`prepare`
+    :param serverless: the client leads to OpenSearch Serverless
     :returns: the raw days that were deleted, as no event came for them
     :raises Refused: the settings of a day cannot be given back now; the next run does it
     """
@@ -146,6 +152,9 @@ def redrive(
     """Load dead letters again, into raw days that are registered, made and put in order as those of a backfill.
 
     :param dead_letters_url: s3://bucket/prefix/ of all dead letters
+    :param apply: load them; else only say what would be done
+    :param on_progress: called after each file with the sums so far
+    :param serverless: the client leads to OpenSearch Serverless
     :raises Refused: see :func:`~opensearch_strata.archive.redrive.load_letters`
     :raises TransientError: likewise
     """
@@ -180,6 +189,7 @@ def prove_plan(
 
     The source is listed once more; of objects that came since the plan it is told how many are not loaded.
 
+    :param serverless: the client leads to OpenSearch Serverless
     :raises Refused: S3 does not allow it
     :raises TransientError: S3, ledger or raw days cannot be read right now
     """
@@ -216,7 +226,10 @@ def _planned_at(plan_id: str) -> int:
 
 
 def forget(client: OpenSearch, dataset: Dataset, ref: PlanRef, *, serverless: bool = False) -> None:
-    """Delete the batches of a plan from the ledger, when nobody will ask for them any more."""
+    """Delete the batches of a plan from the ledger, when nobody will ask for them any more.
+
+    :param serverless: the client leads to OpenSearch Serverless
+    """
     Ledger(client, dataset.name, serverless=serverless).forget_plan(ref.plan_id)
 
 

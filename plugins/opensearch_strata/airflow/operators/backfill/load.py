@@ -67,7 +67,10 @@ class LoadOperator(PlannedOperator):
         self.log.info("%s", progress)
 
     def on_kill(self) -> None:
-        """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back."""
+        """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back.
+
+        :raises SystemExit: a load is under way
+        """
         # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
         if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")

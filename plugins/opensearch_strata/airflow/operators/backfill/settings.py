@@ -28,6 +28,7 @@ class PrepareOperator(PlannedOperator):
 
         :raises Refused: a raw day is read-only, write-blocked or closed, or the cluster takes no more shards
         :raises TransientError: worth a retry
+        :raises AirflowSkipException: the run is dry
         """
         from opensearch_strata.workflows.backfill.steps import prepare
 

@@ -113,7 +113,12 @@ class CondenseOperator(DatasetOperator):
         raise AssertionError("defer() does not return")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take up the work when the job is over: finish it, start it again, or condense a source that moved."""
+        """Take up the work when the job is over: finish it, start it again, or condense a source that moved.
+
+        :param event: what the trigger found, as JSON: ``error`` and ``transient``, or ``progress`` and ``state``
+        :raises Refused: the job cannot do it, or the raw day was deleted or recreated meanwhile
+        :raises TransientError: worth a retry
+        """
         import time
 
         from opensearch_strata.history.condense.condense import MAX_PASSES, settled, still_moving

@@ -27,6 +27,7 @@ class EnsureHistoryOperator(DatasetOperator):
         """Ensure.
 
         :raises Refused: another shape than the definition, a poorer raw day, or no raw day where one is required
+        :raises AirflowSkipException: there is nothing to condense
         """
         from opensearch_strata.history.condense.condense import admit
         from opensearch_strata.history.month.index import ensure_month

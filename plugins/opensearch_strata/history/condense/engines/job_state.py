@@ -34,6 +34,7 @@ class Patience:
         """Seconds until the next look: short at first, as most jobs are, then longer with the job's own age.
 
         :param due_ms: when the job is due to start, epoch milliseconds
+        :param now_ms: this moment, epoch milliseconds
         """
         age = (now_ms - due_ms) / 1000
         return min(self.poll, max(0.2, -age, age / 4))
@@ -67,7 +68,11 @@ class JobState:
 
 
 def is_silent(state: JobState, due_ms: int, now_ms: int) -> bool:
-    """Whether a job that runs has not said anything for so long that its node may have died."""
+    """Whether a job that runs has not said anything for so long that its node may have died.
+
+    :param due_ms: when the job was due to start, epoch milliseconds
+    :param now_ms: this moment, epoch milliseconds
+    """
     return state.phase == "running" and now_ms - max(state.updated_ms, due_ms) > _SILENT_MS
 
 
@@ -97,6 +102,8 @@ def assess(
 
     :param job: the job document, read before ``explained``; None if there is none
     :param explained: the entry of exactly this id; None, a text, or metadata
+    :param due_ms: when the job was due to start, epoch milliseconds
+    :param now_ms: this moment, epoch milliseconds
     :param node_ms: when the youngest node was started, epoch milliseconds. A run that has said nothing since died with
         its node: a node that lives renews the lock and the metadata with each page
     """

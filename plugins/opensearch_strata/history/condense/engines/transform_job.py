@@ -147,6 +147,7 @@ def settle(
     What keeps a job from writing is found by asking the month, and else by condensing the day with engine search,
     which either names the cause or does without the job.
 
+    :param restarts: how often the job was started again already
     :raises Refused: it failed for a reason that no repetition cures; the root cause is in the message
     :raises TransientError: it hung, was stopped or deleted, or what it met may pass
     """
@@ -257,7 +258,10 @@ def remove(client: OpenSearch, dataset: Dataset, day: date) -> None:
 
 
 def stop(client: OpenSearch, job_id: str) -> None:
-    """Ask a job to stop; one that is gone or over is fine, and so is one that somebody changes just now."""
+    """Ask a job to stop; one that is gone or over is fine, and so is one that somebody changes just now.
+
+    :param job_id: id of the transform
+    """
     from opensearchpy import ConflictError, NotFoundError, RequestError
 
     for pause in STOP_PAUSES:
