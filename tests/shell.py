@@ -74,6 +74,12 @@ class Shell:
         assert result.exit_code == exit_code, result.output
         return result
 
+    def run_bare(self, line: str, exit_code: int = 0) -> Result:
+        """Run a command line of a command that knows no datasets, and expect an exit code."""
+        result = self._runner.invoke(app, shlex.split(line), env={"OPENSEARCH_URL": self.url})
+        assert result.exit_code == exit_code, result.output
+        return result
+
     def json(self, line: str, exit_code: int = 0) -> Any:
         """Run a command line with ``--json``: one line on stdout, which is the value."""
         text = self.run(f"{line} --json", exit_code).stdout

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
+from opensearch_strata.cli.commands.init import init
 from opensearch_strata.cli.commands.one_day import condense, verify
 from opensearch_strata.cli.commands.parse import parse
 from opensearch_strata.cli.commands.query import query, status
@@ -98,6 +99,10 @@ app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata check", "strata check --url https://search.example.com"),
 )(check)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata init app-2026.11.29", "strata init app-2026.11.29 --output include/datasets/app.yaml"),
+)(init)
 app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata status flights", "strata status flights --json | jq '.days[-1]'"),

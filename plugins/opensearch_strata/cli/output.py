@@ -86,6 +86,12 @@ class _Printable(logging.Formatter):
         return printable(record.getMessage())
 
 
+def write_text(text: str) -> None:
+    """A text of several lines on stdout, as a file would hold it."""
+    for line in text.splitlines():
+        typer.echo(printable(line))
+
+
 def write_lines(lines: Iterable[tuple[str, bytes]]) -> None:
     """Lines on stdout as they come, each of a text and a JSON value behind it; either may be empty."""
     out = typer.get_binary_stream("stdout")
