@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long lint coverage docs release picture bench-history bench-backfill schema lock mwaa clean
+.PHONY: help setup run up down test test-long test-versions lint coverage docs release picture bench-history bench-backfill schema lock mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,13 @@ test: setup  ## Run the tests (15 minutes)
 
 test-long: setup  ## Run the tests that take long: a year of archives, every bad answer to every request, long random histories
 	@$(BIN)/python -m pytest -m long --numprocesses 3 --no-loadscope-reorder
+
+test-versions: setup  ## Run what must hold on every OpenSearch on the oldest and the newest (6 minutes)
+	@for version in $$($(BIN)/python -m local.releases); do \
+		echo "OpenSearch $$version"; \
+		env -u OPENSEARCH_URL OPENSEARCH_VERSION=$$version \
+			$(BIN)/python -m pytest tests/integration -m "versions and not long" --numprocesses 2 || exit; \
+	done
 
 lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/ruff check

@@ -69,3 +69,7 @@ def chosen_release() -> Release:
             f"Choose {OLDEST} to {NEWEST}, or unset it."
         )
     return Release(version)
+
+
+if __name__ == "__main__":
+    print(OLDEST, NEWEST)

@@ -29,6 +29,8 @@ from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, s
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
 
+pytestmark = pytest.mark.versions
+
 NEXT = DAY + timedelta(days=1)
 NOW = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
 

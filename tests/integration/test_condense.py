@@ -21,6 +21,8 @@ from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, definition_of, measurements
 from tests.transform_api import TransformApi
 
+pytestmark = pytest.mark.versions
+
 
 def key_of(document: Document) -> tuple[str | None, str | None, int]:
     hour = datetime.fromisoformat(document["@timestamp"]).replace(minute=0, second=0, microsecond=0)

@@ -15,6 +15,8 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.reader import read
 from tests.streams import DAY, Document, Stream, StreamFactory, definition_of
 
+pytestmark = pytest.mark.versions
+
 NEW_YORK = ZoneInfo("America/New_York")
 METRICS: dict[str, Any] = definition_of("t")["metrics"]
 STATS = ["min", "p1", "p25", "p50", "p90", "p99.9", "max", "avg", "sum", "count"]

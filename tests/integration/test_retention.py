@@ -27,6 +27,8 @@ from opensearch_strata.workflows.retention import Proven, retire
 from tests.mutations import drop_a_row
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 
+pytestmark = pytest.mark.versions
+
 WINDOW = {"window_days": 3}
 LEFT = DAY + timedelta(days=3)
 """The newest day of the first window that no longer holds DAY."""

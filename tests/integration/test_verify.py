@@ -19,6 +19,8 @@ from opensearch_strata.history.verify.verify import Proof, verify
 from tests.mutations import MUTATIONS, pair_with, set_value
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 
+pytestmark = pytest.mark.versions
+
 
 @pytest.fixture(scope="module")
 def condensed(make_stream: StreamFactory) -> Stream:
