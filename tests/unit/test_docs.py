@@ -91,3 +91,14 @@ def test_every_anchor_is_a_heading_of_its_page() -> None:
             re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         )
         assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{page.name}: {target.name}#{anchor}"
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = re.findall(r"^ *- .+: (\S+\.md)$", (PROJECT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {
+        page.relative_to(PROJECT).as_posix()
+        for folder in (".", "docs", "benchmarks", "benchmarks/results")
+        for page in (PROJECT / folder).glob("*.md")
+    }
+    assert set(menu) == pages
+    assert len(menu) == len(pages)
