@@ -29,14 +29,14 @@ STUBBORN = (
 
 @pytest.fixture
 def family(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
-    leader = subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert leader.stdout is not None
-    child = int(leader.stdout.readline())
-    pid_file = tmp_path / "pid"
-    pid_file.write_text(str(leader.pid))
-    yield leader, child, pid_file
-    end(session_of(pid_file).members)
-    leader.wait()
+    command = [sys.executable, "-c", FAMILY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        child = int(leader.stdout.readline())
+        pid_file = tmp_path / "pid"
+        pid_file.write_text(str(leader.pid))
+        yield leader, child, pid_file
+        end(session_of(pid_file).members)
 
 
 def test_a_session_holds_children_of_other_groups(family: tuple[subprocess.Popen[str], int, Path]) -> None:
@@ -83,8 +83,8 @@ def test_without_a_pid_there_is_no_session(tmp_path: Path, content: str | None) 
 
 
 def test_the_deaf_are_killed() -> None:
-    process = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()
-    end([psutil.Process(process.pid)])
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        end([psutil.Process(process.pid)])
     assert not psutil.pid_exists(process.pid)

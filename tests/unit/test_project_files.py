@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,17 @@ def test_an_issue_form_has_what_github_demands(form: Path) -> None:
         assert part["attributes"]["label"].strip()
     assert len({part["id"] for part in asked}) == len(asked)
     assert len({part["attributes"]["label"] for part in asked}) == len(asked)
+
+
+OURS = ["opensearch_strata.reader", "local.flights", "benchmarks.site", "tests.streams", "test_days", "conftest"]
+
+
+@pytest.mark.parametrize("module", OURS)
+def test_a_warning_that_our_own_line_causes_is_an_error(module: str) -> None:
+    with pytest.raises(DeprecationWarning, match="old"):
+        warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module)
+
+
+def test_a_warning_among_libraries_is_theirs() -> None:
+    with pytest.warns(DeprecationWarning, match="old"):
+        warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, "airflow_client.api")
