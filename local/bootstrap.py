@@ -52,12 +52,17 @@ def main() -> None:
         sys.exit(f"Set-up stopped: {failure.strerror} ({failure.filename}).")
 
 
-def check_python() -> None:
-    """Raises SetupError unless this Python can make the environment."""
+def check_version() -> None:
+    """Raises SetupError unless this Python is new enough."""
     if sys.version_info < NEEDED:
         newer = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)]
         cure = f"Run `make PYTHON={newer[0]} ...`." if newer else "Install Python 3.11 or newer."
         raise SetupError(f"{sys.executable} is Python {sys.version.split()[0]}, Strata needs 3.11. {cure}")
+
+
+def check_python() -> None:
+    """Raises SetupError unless this Python can make the environment."""
+    check_version()
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
+from local.bootstrap import SetupError, check_version
 from local.errors import StackError
 from local.places import PROJECT, include_folder
 
@@ -37,9 +37,10 @@ def main() -> None:
     """Write the files and say how they get there."""
     folder = PROJECT / "build" / "mwaa"
     try:
+        check_version()
         datasets = lay_out(folder, include_folder() / "datasets")
-    except StackError as error:
-        sys.exit(str(error))
+    except (SetupError, StackError) as error:
+        sys.exit(f"Nothing was written: {error}")
     here = folder.relative_to(PROJECT)
     print(f"{here}/ is for Airflow {AIRFLOW} with Python {PYTHON}, with {', '.join(datasets)}.")
     print(f"Next: aws s3 sync {here} s3://BUCKET/ and what docs/deploy.md says of the environment.")
@@ -56,8 +57,8 @@ def lay_out(folder: Path, datasets: Path) -> list[str]:
     files = sorted(datasets.glob("*.yaml"))
     if not files:
         raise StackError(
-            f"{datasets} holds no dataset file (*.yaml), so nothing was written. Write one, or name the folder above "
-            "it in STRATA_INCLUDE_DIR."
+            f"{datasets} holds no dataset file (*.yaml), so there is nothing to run. Write one, or name the folder "
+            "above it in STRATA_INCLUDE_DIR."
         )
     shutil.rmtree(folder, ignore_errors=True)
     target = folder / "dags" / "include" / "datasets"
@@ -73,6 +74,8 @@ def lay_out(folder: Path, datasets: Path) -> list[str]:
 
 def requirements() -> str:
     """Text of requirements.txt: what the package needs, as ranges, without Airflow, which nobody may change there."""
+    import tomllib  # here, so that an older Python is told which one is needed
+
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"], FORM]
     lines = [line for line in needed if not re.match(r"apache-airflow\b(?!-)", line)]

@@ -8,11 +8,13 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.opensearch.get_provider_info import get_provider_info as other_provider
 from airflow.providers.opensearch.hooks.opensearch import OpenSearchHook as ProviderHook
+from airflow.sdk import Connection
 from structlog.testing import capture_logs
 
 from opensearch_strata.airflow.hooks import opensearch
@@ -247,18 +249,40 @@ def test_task_and_trigger_send_the_same_login(connect: Connect) -> None:
 
 
 def test_password_is_masked_in_the_form_it_is_sent(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    masked: list[str] = []
+    masked: list[Any] = []
 
-    async def mask_async(secret: str) -> None:
+    async def mask_async(secret: Any) -> None:
         masked.append(secret)
 
     monkeypatch.setattr(opensearch, "mask_secret", masked.append)
     monkeypatch.setattr(opensearch, "amask_secret", mask_async)
     with serving() as server:
-        hook = connect(host=server.url, **LOGIN)
+        hook = connect({"timeout": 5}, host=server.url, **LOGIN)
         hook.client.info()
         asyncio.run(ask_async(hook))
-    assert masked == [sent.headers["authorization"].removeprefix("Basic ") for sent in server.sent]
+    sent = [sent.headers["authorization"].removeprefix("Basic ") for sent in server.sent]
+    assert masked == [{"timeout": 5}, sent[0], {"timeout": 5}, sent[1]]
+
+
+def test_a_trigger_needs_nothing_that_came_after_airflow_3_3_0(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fetch(hook: OpenSearchHook, conn_id: str) -> Connection:
+        return hook.get_connection(conn_id)  # what fetches for triggers uses what came with it
+
+    monkeypatch.setattr(OpenSearchHook, "aget_connection", fetch)
+    monkeypatch.delattr(Connection, "aextra_dejson", raising=False)
+    with serving() as server:
+        assert asyncio.run(ask_async(connect({"headers": {"x-part": "7"}}, host=server.url)))
+    assert server.sent[0].headers["x-part"] == "7"
+
+
+@pytest.mark.parametrize("extra", ["{", "[1]", "7"])
+def test_an_extra_that_is_no_json_object_is_told(extra: str, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = connect(host="search")
+    monkeypatch.setattr(OpenSearchHook, "get_connection", lambda *_: SimpleNamespace(extra=extra))
+    with pytest.raises(DefinitionError, match=r"^The extra of connection 'search' is not a JSON object; correct it\.$"):
+        hook.settings  # noqa: B018
 
 
 @pytest.mark.parametrize(("configured", "effective"), [(logging.NOTSET, logging.WARNING), (logging.DEBUG,) * 2])

@@ -145,7 +145,7 @@ DatasetsDir = Annotated[
         metavar="FOLDER",
         exists=True,
         file_okay=False,
-        help="Folder of the dataset files; else the project's include/datasets.",
+        help="Folder of the dataset files; else the first place of them that exists (strata check names it).",
         rich_help_panel=_PANEL,
     ),
 ]
