@@ -45,6 +45,7 @@ def unreadable(mappings: Body, field: str) -> str | None:
     """Why no search, aggregation or script sees the values of a field, in words with a cure; None if they do.
 
     :param mappings: of an index, as the server says them
+    :param field: its full path in the mapping
     """
     if mappings.get("enabled") is False:
         return "the mapping of the index is switched off (enabled: false); correct the index template"
@@ -106,6 +107,7 @@ class Hiding:
 def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> dict[str, Hiding]:
     """See :class:`Hiding`.
 
+    :param mappings: of an index, as the server says them
     :param fields: those that matter; every one may be younger than documents
     :param resized: the index was shrunk, split or cloned from another one: its sequence numbers do not tell ages
     """
