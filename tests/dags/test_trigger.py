@@ -20,6 +20,8 @@ from tests.streams import DAY, Stream
 from tests.transform_api import TransformApi
 
 PATIENCE = {"start": 1, "progress": 1, "poll": 0.05, "restarts": 0}
+LONG = {**PATIENCE, "start": 60, "progress": 60}
+"""For jobs that finish, however busy the machine is."""
 
 
 @pytest.fixture
@@ -29,14 +31,14 @@ def through(api: TransformApi) -> Iterator[OpenSearch]:
         yield client
 
 
-def submitted(through: OpenSearch, stream: Stream) -> TransformJobTrigger:
+def submitted(through: OpenSearch, stream: Stream, patience: dict[str, float] = PATIENCE) -> TransformJobTrigger:
     """The trigger of a job that was just submitted."""
     raw = admit(through, stream.dataset, DAY)
     assert raw
     ensure_month(through, stream.dataset, DAY, raw.types)
     due_ms = submit(through, stream.dataset, raw)
     job_id = stream.dataset.transform_id(DAY)
-    return TransformJobTrigger("opensearch_default", job_id, due_ms, PATIENCE, {"documents": raw.documents})
+    return TransformJobTrigger("opensearch_default", job_id, due_ms, patience, {"documents": raw.documents})
 
 
 def event_of(trigger: TransformJobTrigger) -> dict[str, Any]:
@@ -58,14 +60,14 @@ def test_a_trigger_survives_its_way_through_the_database() -> None:
 
 def test_it_fires_when_the_job_is_over_with_what_it_did(stream: Stream, through: OpenSearch) -> None:
     stream.fill(count=50)
-    event = event_of(submitted(through, stream))
+    event = event_of(submitted(through, stream, LONG))
     assert event["progress"] == {"documents": 50}
     assert (event["state"]["phase"], event["state"]["documents"]) == ("finished", 50)
 
 
 def test_passing_trouble_while_polling_is_waited_out(api: TransformApi, stream: Stream, through: OpenSearch) -> None:
     stream.fill(count=50)
-    trigger = submitted(through, stream)
+    trigger = submitted(through, stream, LONG)
     api.faults.refuse(5, 429, "_explain")
     assert event_of(trigger)["state"]["phase"] == "finished"
 
