@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import orjson
 import pytest
@@ -15,8 +16,6 @@ from typer.testing import CliRunner, Result
 
 from opensearch_strata.archive.parsers.parsed import Parsed
 from opensearch_strata.cli.app import app
-from opensearch_strata.cli.commands import parse as parsing
-from opensearch_strata.definition import intake
 from tests.shell import ENVIRONMENT
 from tests.streams import definition_of
 
@@ -69,9 +68,10 @@ def values(result: Result) -> list[Any]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_its_choices_are_those_of_a_dataset() -> None:
-    assert get_args(parsing.FormatChoice) == get_args(intake.FormatName)
-    assert get_args(parsing.ParserChoice) == get_args(intake.ParserName)
+@pytest.mark.parametrize("kind", ["format", "parser"])
+def test_a_name_that_is_neither_ours_nor_installed_is_wrong_use(parse: Parse, kind: str) -> None:
+    told = " ".join(re.sub("[│╭╮╰╯─]", " ", parse(b"x", f"--{kind}", "jsn", exit_code=2).output).split())
+    assert f"Invalid value for '--{kind}': 'jsn' is not a {kind} that is installed: auto, " in told
 
 
 def test_events_of_a_firehose_object(parse: Parse) -> None:

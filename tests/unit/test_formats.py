@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.places import PROJECT
 from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST
 from opensearch_strata.archive.decode.formats import FORMATS, detected, export_task, lines
 from opensearch_strata.archive.decode.formats import json as json_format
 from opensearch_strata.archive.decode.formats.text import lines_of
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.definition.intake import FormatName
+from opensearch_strata.definition.extensions import BUILT_IN
 from tests.envelopes import blocks_of, envelope, messages_in, packed, read
 
 
 def test_the_registry_knows_the_names_that_a_dataset_may_use() -> None:
-    assert {"auto", *FORMATS} == set(get_args(FormatName))
+    assert {"auto", *FORMATS} == set(BUILT_IN["format"])
 
 
 HEADS = {
@@ -169,26 +166,3 @@ def test_an_archive_of_our_own_gives_its_documents_and_ids() -> None:
     assert isinstance(broken, Broken)
     assert isinstance(two, Event)
     assert two == Event(2, 0, {"n": 2}, b'{"_id":"b","_source":{"n":2}}', document_id="b")
-
-
-def test_the_page_shows_a_format_in_twenty_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (PROJECT / "docs" / "formats.md").read_text("utf-8")
-    (text,) = (
-        block
-        for block in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-        if "def matches" in block
-    )
-    assert len([line for line in text.splitlines() if line.strip()]) <= 20
-
-    class Module:
-        def __init__(self) -> None:
-            exec(compile(text, "docs/formats.md", "exec"), self.__dict__)
-
-    monkeypatch.setitem(FORMATS, "alb", Module())
-    data = b'h2 2024-05-06T07:08:09.123456Z app/lb/1 "GET / HTTP/1.1"\nnonsense\n'
-    reading = Reading([data])  # wherever its name stands, it is asked before what takes any text
-    event, broken = reading
-    assert reading.format == "alb"
-    assert isinstance(event, Event)
-    assert (event.time, messages_in([event])) == (1714979289123, [data.split(b"\n")[0].decode()])
-    assert isinstance(broken, Broken)

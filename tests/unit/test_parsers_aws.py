@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,6 +14,7 @@ from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of, parser_name
 from opensearch_strata.archive.parsers.registry import parser_of as made_for
+from opensearch_strata.definition.extensions import BUILT_IN
 from opensearch_strata.definition.intake import Intake, ParserName
 
 UTC = ZoneInfo("UTC")
@@ -31,7 +32,7 @@ def read(name: ParserName, message: Any) -> Parsed:
 
 
 def test_every_parser_that_a_dataset_can_name_is_there() -> None:
-    assert {*PARSERS, "pattern"} == set(get_args(ParserName))
+    assert {*PARSERS, "pattern"} == set(BUILT_IN["parser"])
 
 
 def test_the_report_of_a_lambda_invocation() -> None:

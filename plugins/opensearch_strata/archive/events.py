@@ -66,7 +66,7 @@ class Broken(NamedTuple):
 def raw_of(event: Event) -> bytes:
     """The bytes of an event by itself: read again in the same format, they give the same event.
 
-    What its message means may depend on events before it all the same, see ``REMEMBERING`` of the parsers.
+    What its message means may depend on events before it all the same, see ``remembers`` of their registry.
     """
     if event.raw:
         return event.raw

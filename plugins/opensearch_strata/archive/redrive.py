@@ -27,7 +27,7 @@ from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.archive.parsers.registry import REMEMBERING, begins_of, parser_name
+from opensearch_strata.archive.parsers.registry import begins_of, parser_name, remembers
 from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
@@ -245,4 +245,4 @@ def _depends_on_others(dataset: Dataset, letter: DeadLetter, event: Event) -> bo
     """Whether its parser might have read it otherwise among the others of its object."""
     if event.time is not None or event.document_id:
         return False
-    return parser_name(dataset.intake, event.origin, letter.place.key) in REMEMBERING
+    return remembers(parser_name(dataset.intake, event.origin, letter.place.key))

@@ -8,25 +8,23 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from opensearch_strata.definition.extensions import BUILT_IN, Kind, known
 from opensearch_strata.definition.notation.patterns import compiled
 from opensearch_strata.definition.notation.time_formats import reads
 
-FormatName = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
-ParserName = Literal[
-    "auto",
-    "json",
-    "raw",
-    "mysql_general",
-    "mysql_slow",
-    "mysql_error",
-    "mysql_audit",
-    "lambda",
-    "vpc_flow",
-    "api_gateway",
-    "pattern",
-]
+
+def _named(kind: Kind) -> Any:
+    """How names are checked, and what editors offer of them."""
+    shown = {"anyOf": [{"enum": list(BUILT_IN[kind])}, {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}]}
+    return AfterValidator(lambda name: known(kind, name)), WithJsonSchema(shown)
+
+
+FormatName = Annotated[str, *_named("format")]
+"""Name of a format, of this package or of an installed distribution."""
+ParserName = Annotated[str, *_named("parser")]
+"""Name of a parser, of this package or of an installed distribution."""
 CastName = Literal["string", "integer", "float", "boolean"]
 
 # Before March 2018, buckets of us-east-1 could have capitals, underscores and 255 characters:

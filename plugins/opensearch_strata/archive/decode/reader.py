@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, Source
-from opensearch_strata.archive.decode.formats import FORMATS, detected, firehose_errors, lines, strata, wrapped
+from opensearch_strata.archive.decode.formats import detected, firehose_errors, format_of, lines, strata, wrapped
 from opensearch_strata.archive.decode.layers import LIMITS, Damaged, Limits, decoded
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.parsed import Entries
@@ -23,7 +23,7 @@ class Reading:
     manifest tells about; of all else it is None.
 
     :param blocks: of the object as it lies in S3, of any size
-    :param format: a name of ``FORMATS``, or auto: the content decides
+    :param format: of this package or an installed one, or auto: the content decides
     :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
     :param limits: of what it may unpack to
     :param unwrap: field of JSON objects, or the path to it, whose array holds the events; None: the objects are these
@@ -90,7 +90,7 @@ class Reading:
             self.measure = Measure()
             self.measure.add(mark)
             return strata.events(self.measure.watched(content.rest()))
-        return FORMATS[self.format].events(content.rest())
+        return format_of(self.format).events(content.rest())
 
     def _by_first_line(self, head: bytes) -> str:
         """Statements may hold any bytes: what begins like an entry is text, if a parser knows entries."""

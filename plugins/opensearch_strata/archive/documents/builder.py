@@ -15,7 +15,7 @@ from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules
 from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, problem_of, quickly
-from opensearch_strata.archive.parsers.registry import REMEMBERING, parser_name, parser_of
+from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
 from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Dead(NamedTuple):
         ``rejected`` or ``dropped``
     :param detail: a sentence
     :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
-        ``REMEMBERING``
+        :func:`opensearch_strata.archive.parsers.registry.remembers`
     :param index: the raw day that it belongs to, empty if unknown
     :param id: the one that its document has, empty if unknown
     """
@@ -267,7 +267,7 @@ class Shaper:
                 origin,
                 parser=name,
                 parse=parser_of(name, self._dataset.intake),
-                remembers=name in REMEMBERING,
+                remembers=remembers(name),
                 hash_of=hash_of_events(origin),
                 metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},
             )

@@ -41,7 +41,10 @@ def problem_of(parser: str, fault: Exception) -> str:
 
 
 def number_or_text(text: str) -> int | str:
-    """Digits as a number, anything else as it is; more digits than a number of 64 bits has are text."""
+    """Digits as a number, anything else as it is; more digits than a number of 64 bits has are text.
+
+    :param text: a value as a message has it
+    """
     return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else text
 
 

@@ -1,4 +1,7 @@
-"""Parsers by name, and which one reads which log. To add one: a module like those here, a line in each table."""
+"""Parsers by name, and which one reads which log. To add one: a module like those here, a line in each table.
+
+Names that are not in these tables are those of installed distributions, see docs/formats.md.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers.api_gateway import api_gateway
+from opensearch_strata.archive.parsers.installed import installed_parser
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
 from opensearch_strata.archive.parsers.mysql import audit, error, general, slow
 from opensearch_strata.archive.parsers.parsed import Entries, Parser
 from opensearch_strata.archive.parsers.pattern import begins_by, pattern_message
 from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
 from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
+from opensearch_strata.definition.extensions import BUILT_IN
 from opensearch_strata.definition.intake import flow_names, listed
 
 if TYPE_CHECKING:
@@ -35,8 +40,7 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
 """Name -> makes the parser of one log stream of an object; takes the zone of times that name none. Of those alone that
 need no more of the dataset: see :func:`parser_of`."""
 
-REMEMBERING: frozenset[ParserName] = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
-"""Parsers that must see each message, since what they read from one depends on those before."""
+_REMEMBERING = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
 
 _ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
     "mysql_general": general.GeneralLogEntries,
@@ -77,12 +81,28 @@ def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
 
 
 def parser_of(name: ParserName, intake: Intake) -> Parser:
-    """The parser of one log stream of an object."""
+    """The parser of one log stream of an object.
+
+    :param name: as :func:`parser_name` gives it
+    :raises DefinitionError: it is not ours, and not installed or not fit for use
+    """
     if name == "pattern":
         return pattern_message(listed(intake.pattern))
     if name == "vpc_flow" and intake.flow_fields:
         return flow_log(flow_names(intake.flow_fields))
-    return PARSERS[name](ZoneInfo(intake.log_time_zone))
+    make = PARSERS[name] if name in PARSERS else installed_parser(name).made
+    return make(ZoneInfo(intake.log_time_zone))
+
+
+def remembers(name: ParserName) -> bool:
+    """Whether a parser must see each message, since what it reads from one depends on those before.
+
+    :param name: of a parser
+    :raises DefinitionError: it is not ours, and not installed or not fit for use
+    """
+    if name in BUILT_IN["parser"]:
+        return name in _REMEMBERING
+    return installed_parser(name).remembers
 
 
 def begins_of(intake: Intake, key: str) -> Entries | None:
@@ -90,8 +110,11 @@ def begins_of(intake: Intake, key: str) -> Entries | None:
     before, so each object needs one of its own.
 
     :param key: of the object
+    :raises DefinitionError: the parser is not ours, and not installed or not fit for use
     """
     name = parser_name(intake, NOWHERE, key)
     if name == "pattern":
         return Entries(begins_by(listed(intake.pattern)))
+    if name not in BUILT_IN["parser"]:
+        return installed_parser(name).entries
     return _ENTRIES[name]() if name in _ENTRIES else None

@@ -25,6 +25,7 @@ def check(
     _engine: AnyEngine = None,
 ) -> None:
     """Check the dataset files, and real mappings with --url."""
+    from opensearch_strata.archive.extension_check import unfit_extensions
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.definition.files import datasets_dir as default_dir
     from opensearch_strata.definition.files import datasets_not_read, load_definitions
@@ -33,7 +34,7 @@ def check(
 
     folder = (datasets_dir or default_dir()).absolute()
     found = load_definitions(folder)
-    problems = list(found.problems)
+    problems = [*found.problems, *unfit_extensions()]
     if not (found.datasets or problems):
         problems.append(f"{folder} holds no dataset file (*.yaml); name another folder with --datasets-dir.")
     compared: dict[str, str | None] = {}

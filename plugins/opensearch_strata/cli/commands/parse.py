@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opensearch_strata.cli.connection import find_dataset
 from opensearch_strata.cli.options import DatasetsDir, dataset_names
 from opensearch_strata.cli.output import fail, note, print_json, say, write_lines
+from opensearch_strata.definition.extensions import BUILT_IN, Kind, extensions, known
 
 if TYPE_CHECKING:
     from opensearch_strata.cli.commands.findings import Findings
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.definition.intake import Intake
-
-# FormatName and ParserName of the intake module, written again: importing pydantic would double the time of --help.
-FormatChoice = Literal["auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"]
-ParserChoice = Literal[
-    "auto",
-    "json",
-    "raw",
-    "mysql_general",
-    "mysql_slow",
-    "mysql_error",
-    "mysql_audit",
-    "lambda",
-    "vpc_flow",
-    "api_gateway",
-    "pattern",
-]
 
 _BLOCK = 2**20
 
@@ -44,16 +29,46 @@ def _existing(file: str) -> str:
     return file
 
 
+def _names(kind: Kind, incomplete: str) -> list[str]:
+    return [name for name in (*BUILT_IN[kind], *extensions(kind)) if name.startswith(incomplete)]
+
+
+def _known(kind: Kind) -> Callable[[str | None], str | None]:
+    """Takes the name of a format or parser that is there."""
+
+    def checked(name: str | None) -> str | None:
+        try:
+            return name and known(kind, name)
+        except ValueError as error:
+            raise typer.BadParameter(f"{error}.") from None
+
+    return checked
+
+
 def parse(
     file: Annotated[str, typer.Argument(metavar="FILE|-", callback=_existing, help="The object; -: standard input.")],
     *,
     format_name: Annotated[
-        FormatChoice | None,
-        typer.Option("--format", help="What the object holds; else the dataset's, else its content decides."),
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            callback=_known("format"),
+            autocompletion=lambda incomplete: _names("format", incomplete),
+            help=f"What the object holds: {', '.join(BUILT_IN['format'])}, or one that is installed; else the "
+            "dataset's, else its content decides.",
+        ),
     ] = None,
     parser: Annotated[
-        ParserChoice | None,
-        typer.Option("--parser", help="What reads a message; else the dataset's, else log group and content decide."),
+        str | None,
+        typer.Option(
+            "--parser",
+            metavar="PARSER",
+            callback=_known("parser"),
+            autocompletion=lambda incomplete: _names("parser", incomplete),
+            help=f"What reads a message: {', '.join(BUILT_IN['parser'])}, or one that is installed; else the "
+            "dataset's, else log group and content decide.",
+        ),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -100,9 +115,7 @@ def parse(
         raise typer.Exit(1)
 
 
-def _definition(
-    name: str | None, folder: Path | None, format_name: FormatChoice | None, parser: ParserChoice | None
-) -> Dataset | None:
+def _definition(name: str | None, folder: Path | None, format_name: str | None, parser: str | None) -> Dataset | None:
     """A dataset with the format and the parser that were asked for."""
     if name is None:
         return None
@@ -110,7 +123,7 @@ def _definition(
     return dataset.model_copy(update={"intake": _intake(dataset, format_name, parser)})
 
 
-def _intake(dataset: Dataset | None, format_name: FormatChoice | None, parser: ParserChoice | None) -> Intake:
+def _intake(dataset: Dataset | None, format_name: str | None, parser: str | None) -> Intake:
     from opensearch_strata.definition.intake import Intake
 
     intake = dataset.intake if dataset else Intake()

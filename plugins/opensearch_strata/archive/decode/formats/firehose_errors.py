@@ -11,11 +11,13 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import orjson
 
 from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, Damaged, Source
 from opensearch_strata.archive.decode.formats import cloudwatch, export_task, json, lines
+from opensearch_strata.archive.decode.formats.installed import installed_formats
 from opensearch_strata.archive.decode.formats.records import OBJECT_BEGINS, Record, Skipped, records
 from opensearch_strata.archive.decode.layers import Limits, TooLarge, decoded
 from opensearch_strata.archive.events import Broken, Event
@@ -24,7 +26,6 @@ _BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
 _MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
 _HEAD = 2**16
 _LIMITS = Limits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB
-_CONTENTS = (cloudwatch, json, export_task, lines)
 
 Begins = Callable[[str], bool]
 
@@ -80,7 +81,8 @@ def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
     if content.head(3) == BYTE_ORDER_MARK:
         content.exactly(3)
     head = content.head(_HEAD)
-    contained = next((kind for kind in _CONTENTS if kind.matches(head)), None)
+    contents: tuple[Any, ...] = (cloudwatch, *installed_formats().values(), json, export_task, lines)
+    contained = next((kind for kind in contents if kind.matches(head)), None)
     if contained is None:
         raise ValueError("it is of no known format.")
     if contained is lines and begins:

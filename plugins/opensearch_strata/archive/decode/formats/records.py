@@ -65,6 +65,7 @@ def records(blocks: Iterable[bytes]) -> Iterator[Record | Skipped]:
     After an object that cannot be read it goes on where the next one seems to begin: behind a closing brace, or at a
     line that begins with a brace.
 
+    :param blocks: of the content, of any size
     :raises Damaged: as the blocks do; its ``tail`` is the object that was not completed
     """
     return Walk(blocks).walk()

@@ -11,6 +11,7 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
     r"""Every line without its ``\n`` and a byte order mark, also a last one that has no end. Of a line longer than
     :data:`LONGEST` a bit more than that.
 
+    :param blocks: of the content, of any size
     :raises Damaged: as the blocks do; its ``tail`` is the line that was not completed
     """
     pieces: list[bytes] = []
@@ -40,6 +41,7 @@ def _unmarked(line: bytes) -> bytes:
 def entries_of(blocks: Iterable[bytes], begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
     r"""Lines joined by ``\n`` to entries, each with the number of its first line; blank lines at its end are left out.
 
+    :param blocks: of the content, of any size
     :param begins: says of a line whether it begins an entry, asked for each that is not blank; the first of these does
         in any case
     :raises Damaged: as the blocks do; its ``tail`` is the entry that was not completed
