@@ -92,32 +92,57 @@ def test_the_datasets_beside_the_dags_are_read_where_airflow_cfg_says_it_too(ser
     check(parse(service, sys.executable, AIRFLOW__CORE__DAGS_FOLDER="", PYTHONPATH=str(service / "plugins")), service)
 
 
-@pytest.mark.long  # an Airflow is installed
-@pytest.mark.timeout(900)
-def test_every_dag_is_read_by_the_airflow_and_python_of_the_service(service: Path) -> None:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the service's Python and Airflow, in which the requirements are installed as it does that.
+
+    Where there is no way to Airflow's constraints, those of them that we name are demanded.
+    """
     asked = subprocess.run([UV, "python", "find", "--no-project", mwaa.PYTHON], capture_output=True, text=True)
     if asked.returncode:
         pytest.skip(f"this machine has no Python {mwaa.PYTHON}: {' '.join(asked.stderr.split())[:200]}")
-    # As the service does it: what the file says, and its own demand for this very Airflow. Without a way to Airflow's
-    # constraints, those of them that we name are demanded.
-    needed = (service / "requirements.txt").read_text()
+    folder = tmp_path_factory.mktemp("environment")
+    needed = mwaa.requirements()
     try:
         with urlopen(mwaa.CONSTRAINTS, timeout=10):
             pass
     except OSError:
         needed = needed.replace(mwaa.CONSTRAINTS, str(CONSTRAINTS))
-    (service / "needed.txt").write_text(f"apache-airflow=={mwaa.AIRFLOW}\n{needed}")
-    env = {**os.environ, **index_of_pip()}
-    python = str(service / "env" / "bin" / "python")
-    for command in (
-        [UV, "venv", "--quiet", "--python", asked.stdout.strip(), str(service / "env")],
-        [UV, "pip", "install", "--quiet", "--python", python, "-r", str(service / "needed.txt")],
-    ):
-        done = subprocess.run(command, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    found = parse(service, python)
+    (folder / "requirements.txt").write_text(f"apache-airflow=={mwaa.AIRFLOW}\n{needed}")
+    run(UV, "venv", "--quiet", "--python", asked.stdout.strip(), str(folder / "env"))
+    install(folder, "-r", str(folder / "requirements.txt"))
+    return folder
+
+
+def install(environment: Path, *what: str) -> None:
+    python = str(environment / "env" / "bin" / "python")
+    run(UV, "pip", "install", "--quiet", "--python", python, *what, **index_of_pip())
+
+
+def run(*command: str, **more: str) -> None:
+    """Run something to its end, without what a test's own Airflow or pytest left in the variables."""
+    own = ("AIRFLOW", "PYTEST_", "PYTHONPATH")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+    done = subprocess.run(command, cwd=PROJECT, env=env | more, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-10_000:]
+
+
+@pytest.mark.long  # an Airflow is installed
+@pytest.mark.timeout(900)
+def test_every_dag_is_read_by_the_airflow_and_python_of_the_service(service: Path, environment: Path) -> None:
+    found = parse(service, str(environment / "env" / "bin" / "python"))
     assert found["airflow"] == mwaa.AIRFLOW
     check(found, service)
+
+
+@pytest.mark.long  # ten minutes
+@pytest.mark.timeout(3600)
+def test_the_tests_of_the_dags_pass_with_the_airflow_and_python_of_the_service(environment: Path) -> None:
+    lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()
+    tools = [line.partition("==")[0] for line in lines if line[:1].isalpha()]  # in versions that fit the constraints
+    install(environment, *tools, "-r", str(environment / "requirements.txt"))
+    tests = ["tests/dags", "tests/unit/test_hook.py", "tests/unit/test_retry.py", f"--ignore={Path(__file__)}"]
+    run(str(environment / "env" / "bin" / "python"), "-m", "pytest", "-m", "not long", "-p", "no:cacheprovider", *tests)
 
 
 def test_the_requirements_begin_with_the_constraints_and_leave_airflow_to_the_service() -> None:
