@@ -13,8 +13,8 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.connections import retrying
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
 from tests.faults.rules import cut_after, cut_before, garbled, refused, web_page
@@ -87,15 +87,13 @@ def test_one_odd_answer_to_each_kind_of_request_ends_no_run(
     seen: list[str] = []
     applies = (lambda kind: not _ACKNOWLEDGED.match(kind)) if odd == "an empty answer" else (lambda _: True)
     proxy.add(once_for_each(target.dataset.name, seen, ODD[odd], applies), path="")
-    plan = plan_backfill(archive.s3, through, target.dataset, None, DAY, DAY)
-    ref = write_plan(through, target.dataset, plan)
-    prepare(through, target.dataset, ref, "test/a")
+    backfill = Backfill(through, target.dataset, lambda: archive.s3)
+    ref = backfill.write(backfill.plan(None, DAY, DAY))
+    backfill.prepare(ref, "test/a")
     for number in range(ref.batches):
-        load(
-            archive.s3, through, target.dataset, ref, number, "test/a", settings=LoadSettings(renew_every=0.2)
-        ).require_success()
-    end(through, target.dataset, "test/a")
-    proof = prove_plan(archive.s3, through, target.dataset, ref)
+        backfill.load(ref, number, "test/a", settings=LoadSettings(renew_every=0.2)).require_success()
+    backfill.end("test/a")
+    proof = backfill.prove(ref)
     assert proof.holds, verdict(proof)
     assert same(held(target, DAY), sent)
     assert ledger_of(target.client, target.dataset.name, "settings") == []

@@ -31,9 +31,8 @@ from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.reaggregate import reaggregate
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.finish import settle_day
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, redrive, write_plan
 from opensearch_strata.workflows.cycle import run_cycle
 from tests.archives import Archive, intake_of
 from tests.streams import TYPES, Stream, dataset_of
@@ -212,24 +211,24 @@ class World:
             "reaggregate": lambda: list(reaggregate(client, dataset, FIRST, TODAY, engine="search")),
             "backfill": lambda: self._backfill(client, day),
             "backfill and drop": lambda: self._backfill(client, day, drop=True),
-            "redrive": lambda: redrive(
-                self.archive.s3, client, dataset, dead_letters_of(dataset), apply=True, settings=LOADING
+            "redrive": lambda: Backfill(client, dataset, lambda: self.archive.s3).redrive(
+                dead_letters_of(dataset), apply=True, settings=LOADING
             ),
         }
 
     def _backfill(self, client: OpenSearch, day: date, drop: bool = False) -> None:
         """All steps, as the shell takes them; what is proven is looked up."""
         s3, dataset, owner = self.archive.s3, self.stream.dataset, f"test/{uuid4().hex}"
-        plan = plan_backfill(s3, client, dataset, None, day, day)
-        ref = write_plan(client, dataset, plan)
-        prepare(client, dataset, ref, owner)
+        backfill = Backfill(client, dataset, lambda: s3)
+        ref = backfill.write(backfill.plan(None, day, day))
+        backfill.prepare(ref, owner)
         try:
             for number in range(ref.batches):
-                load(s3, client, dataset, ref, number, owner, settings=LOADING).require_success()
+                backfill.load(ref, number, owner, settings=LOADING).require_success()
         finally:
-            end(client, dataset, owner)
+            backfill.end(owner)
         wanted = self.archived.get(day, {})
-        if not prove_plan(s3, client, dataset, ref).holds:
+        if not backfill.prove(ref).holds:
             return
         self._absorb()
         missing = wanted.keys() - self.raw.get(day, {}).keys() - self.retired.get(day, {}).keys()

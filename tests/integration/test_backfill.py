@@ -21,10 +21,11 @@ from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.month.row_ids import RAW_UUID
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.empty_days import delete_if_empty
 from opensearch_strata.workflows.backfill.finish import require_settleable, settle_day, settle_days
-from opensearch_strata.workflows.backfill.plan import PlanRef, plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, forget, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
@@ -44,19 +45,19 @@ def target(client: OpenSearch, make_stream: StreamFactory, archive: Archive) -> 
 
 
 def plan(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> Any:
-    return plan_backfill(archive.s3, target.client, target.dataset, None, first, last)
+    return Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, first, last)
 
 
 def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> BackfillProof:
     """All steps, as the shell takes them."""
-    ref = write_plan(target.client, target.dataset, plan(target, archive, first, last))
-    owner = f"test/{uuid4().hex}"
-    prepare(target.client, target.dataset, ref, owner)
+    backfill, owner = Backfill(target.client, target.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
+    ref = backfill.write(backfill.plan(None, first, last))
+    backfill.prepare(ref, owner)
     for number in range(ref.batches):
-        load(archive.s3, target.client, target.dataset, ref, number, owner, settings=LoadSettings()).require_success()
-    end(target.client, target.dataset, owner)
-    proof = prove_plan(archive.s3, target.client, target.dataset, ref)
-    forget(target.client, target.dataset, ref)
+        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
+    backfill.end(owner)
+    proof = backfill.prove(ref)
+    backfill.forget(ref)
     return proof
 
 
@@ -171,14 +172,14 @@ def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
         proxy.add(one_fails, path="_msearch")
         index = target.dataset.raw_index(DAY)
         with pytest.raises(TransientError, match=rf"{index} cannot be counted right now \({kind}\)"):
-            plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY)
+            Backfill(client, target.dataset, lambda: archive.s3).plan(None, DAY, DAY)
 
 
 @pytest.mark.long
 def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.workflows.backfill.plan.refresh", lambda *_: None)  # takes a minute
+    monkeypatch.setattr("opensearch_strata.workflows.backfill.losses.refresh", lambda *_: None)  # takes a minute
     archive.fill(DAY)
     run(target, archive)
     index = target.dataset.raw_index(DAY)
@@ -222,11 +223,11 @@ def test_days_without_events_have_no_raw_index_afterwards(target: Stream, archiv
 
 def test_days_that_an_earlier_try_created_and_that_remained_empty_go_too(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive, DAY, NEXT))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive, DAY, NEXT))
     target.create(DAY)  # somebody else's
-    assert prepare(target.client, target.dataset, ref, "test/a") == [target.dataset.raw_index(NEXT)]
-    assert prepare(target.client, target.dataset, ref, "test/a") == []
-    assert end(target.client, target.dataset, "test/a") == [target.dataset.raw_index(NEXT)]
+    assert Backfill(target.client, target.dataset).prepare(ref, "test/a") == [target.dataset.raw_index(NEXT)]
+    assert Backfill(target.client, target.dataset).prepare(ref, "test/a") == []
+    assert Backfill(target.client, target.dataset).end("test/a") == [target.dataset.raw_index(NEXT)]
     assert [target.exists(day) for day in (DAY, NEXT)] == [True, False]
 
 
@@ -281,9 +282,9 @@ def test_an_empty_day_that_another_run_registers_for_stays(
 ) -> None:
     """Whenever the other one comes: it takes part, or makes the day anew."""
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
     ledger = Ledger(target.client, target.dataset.name)
-    created = prepare(target.client, target.dataset, ref, "test/a")
+    created = Backfill(target.client, target.dataset).prepare(ref, "test/a")
     real, index = target.client.indices.add_block, target.dataset.raw_index(DAY)
 
     def comes_meanwhile(**asked: Any) -> Any:
@@ -295,13 +296,15 @@ def test_an_empty_day_that_another_run_registers_for_stays(
         return real(**asked)
 
     monkeypatch.setattr(target.client.indices, "add_block", comes_meanwhile)
-    assert end(target.client, target.dataset, "test/a") == []
+    assert Backfill(target.client, target.dataset).end("test/a") == []
     monkeypatch.undo()
     assert target.blocks() == set()
     assert _settings(target)["refresh_interval"] == "-1"
-    prepare(target.client, target.dataset, ref, "test/b")
-    load(archive.s3, target.client, target.dataset, ref, 0, "test/b", settings=LoadSettings()).require_success()
-    assert end(target.client, target.dataset, "test/b") == []
+    Backfill(target.client, target.dataset).prepare(ref, "test/b")
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        ref, 0, "test/b", settings=LoadSettings()
+    ).require_success()
+    assert Backfill(target.client, target.dataset).end("test/b") == []
     assert created == [index]
     assert len(held(target, DAY)) == 240
     assert "refresh_interval" not in _settings(target)
@@ -314,37 +317,37 @@ def test_days_of_a_run_that_waits_for_a_worker_stay_whoever_ends(
     monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", {**(Ledger.__init__.__kwdefaults__ or {}), "lease": 0.1})
     archive.fill(DAY)
     archive.fill(NEXT)
-    one = write_plan(target.client, target.dataset, plan(target, archive, DAY, DAY))
-    other = write_plan(target.client, target.dataset, plan(target, archive, NEXT, NEXT))
-    prepare(target.client, target.dataset, other, "test/waits")
-    prepare(target.client, target.dataset, one, "test/a")
+    one = Backfill(target.client, target.dataset).write(plan(target, archive, DAY, DAY))
+    other = Backfill(target.client, target.dataset).write(plan(target, archive, NEXT, NEXT))
+    Backfill(target.client, target.dataset).prepare(other, "test/waits")
+    Backfill(target.client, target.dataset).prepare(one, "test/a")
     time.sleep(0.2)
-    assert end(target.client, target.dataset, "test/a") == [target.dataset.raw_index(DAY)]
+    assert Backfill(target.client, target.dataset).end("test/a") == [target.dataset.raw_index(DAY)]
     assert target.exists(NEXT)
     plan(target, archive, DAY, DAY)
     assert target.exists(NEXT)
-    assert end(target.client, target.dataset, "test/waits") == [target.dataset.raw_index(NEXT)]
+    assert Backfill(target.client, target.dataset).end("test/waits") == [target.dataset.raw_index(NEXT)]
 
 
 def test_a_day_that_an_event_came_for_is_empty_for_nobody(target: Stream, archive: Archive) -> None:
     """Nor for a user from whom a rule of the security plugin hides every document: the shards are asked as well."""
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    prepare(target.client, target.dataset, ref, "test/a")
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).prepare(ref, "test/a")
     index = target.dataset.raw_index(DAY)
     target.client.index(index=index, body={"device": "d1"}, params={"refresh": "true"})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("opensearch_strata.workflows.backfill.empty_days.decisive.count", lambda *_: 0)
-        assert end(target.client, target.dataset, "test/a") == []
+        assert Backfill(target.client, target.dataset).end("test/a") == []
     assert target.exists()
 
 
 def test_plans_of_dead_runs_are_forgotten_in_the_end(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
     old = replace(plan(target, archive), plan_id="20200101T000000000000-00000000")
-    older = write_plan(target.client, target.dataset, old)
-    fresh = write_plan(target.client, target.dataset, plan(target, archive))
-    write_plan(target.client, target.dataset, plan(target, archive))
+    older = Backfill(target.client, target.dataset).write(old)
+    fresh = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).write(plan(target, archive))
     ledger = Ledger(target.client, target.dataset.name)
     assert len(ledger.batch(fresh.plan_id, 0)) == 4
     with pytest.raises(Refused, match="is not in the ledger"):
@@ -356,20 +359,22 @@ def test_a_day_that_is_there_is_loaded_with_its_settings_as_they_are(target: Str
     index = target.create()
     target.client.indices.put_settings(index=index, body={"index.refresh_interval": "7s"})
     before = _settings(target)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    prepare(target.client, target.dataset, ref, "test/a")
-    load(archive.s3, target.client, target.dataset, ref, 0, "test/a", settings=LoadSettings()).require_success()
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).prepare(ref, "test/a")
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        ref, 0, "test/a", settings=LoadSettings()
+    ).require_success()
     assert _settings(target) == before
-    end(target.client, target.dataset, "test/a")
+    Backfill(target.client, target.dataset).end("test/a")
     assert _settings(target) == before
 
 
 def prepare_and_die(target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the day up for loading, with a registration that is over at once."""
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
     with monkeypatch.context() as patched:
         patched.setattr(under_load, "_lease", lambda *_: 0.0)
-        prepare(target.client, target.dataset, ref, "test/killed")
+        Backfill(target.client, target.dataset).prepare(ref, "test/killed")
 
 
 def test_what_a_killed_run_left_is_given_back_by_the_next_plan(
@@ -416,8 +421,8 @@ def test_a_load_that_waits_for_long_keeps_its_settings(
     archive.fill(DAY)
     defaults = {**(Ledger.__init__.__kwdefaults__ or {}), "lease": 1.2, "day_lease": 1.2}
     monkeypatch.setattr(Ledger.__init__, "__kwdefaults__", defaults)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    prepare(target.client, target.dataset, ref, "test/slow")
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).prepare(ref, "test/slow")
     waiting, go_on = threading.Event(), threading.Event()
 
     def slow(request: Request, forward: Forward) -> Answer:
@@ -429,7 +434,11 @@ def test_a_load_that_waits_for_long_keeps_its_settings(
     with FaultyProxy(opensearch_url) as proxy, OpenSearch(proxy.url) as client, ThreadPoolExecutor(1) as pool:
         proxy.add(slow)
         job = pool.submit(
-            load, archive.s3, client, target.dataset, ref, 0, "test/slow", settings=LoadSettings(renew_every=0.3)
+            Backfill(client, target.dataset, lambda: archive.s3).load,
+            ref,
+            0,
+            "test/slow",
+            settings=LoadSettings(renew_every=0.3),
         )
         try:
             assert waiting.wait(20)
@@ -439,7 +448,7 @@ def test_a_load_that_waits_for_long_keeps_its_settings(
         finally:
             go_on.set()
         assert job.result(20).counts.created == 240
-    end(target.client, target.dataset, "test/slow")
+    Backfill(target.client, target.dataset).end("test/slow")
 
 
 def test_what_does_not_fit_on_the_disk_is_refused(
@@ -448,28 +457,28 @@ def test_what_does_not_fit_on_the_disk_is_refused(
     archive.fill(DAY)
     monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
     with pytest.raises(Refused, match=r"need about .* on the disks .* Nothing was loaded\. Take a shorter range"):
-        write_plan(target.client, target.dataset, plan(target, archive))
+        Backfill(target.client, target.dataset).write(plan(target, archive))
     assert ledger_of(target.client, target.dataset.name) == []
 
 
 def test_a_plan_survives_the_way_through_json(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive, DAY, NEXT))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive, DAY, NEXT))
     assert PlanRef.of_json(ref.as_json()) == ref
     assert ref.days == [DAY, NEXT]
 
 
 def test_a_plan_that_is_forgotten_is_not_loaded(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    forget(target.client, target.dataset, ref)
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).forget(ref)
     with pytest.raises(Refused, match=r"Batch 0 of plan .* is not in the ledger .* Plan again"):
-        load(archive.s3, target.client, target.dataset, ref, 0, "test/b", settings=LoadSettings())
+        Backfill(target.client, target.dataset, lambda: archive.s3).load(ref, 0, "test/b", settings=LoadSettings())
 
 
 def test_nothing_says_where_the_archive_is(stream: Stream, archive: Archive) -> None:
     with pytest.raises(DefinitionError, match=r"names no archive\. Name one, s3://bucket/prefix/, or state it as"):
-        plan_backfill(archive.s3, stream.client, stream.dataset, None, DAY, DAY)
+        Backfill(stream.client, stream.dataset, lambda: archive.s3).plan(None, DAY, DAY)
 
 
 # --- What becomes of the days

@@ -24,8 +24,7 @@ from opensearch_strata.cli.workers import Job, load_batches
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import StrataError
 from opensearch_strata.history.month.row_ids import RAW_UUID
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, prepare, prove_plan, write_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.shell import Shell
@@ -263,17 +262,17 @@ class Batches:
         ledger = Ledger(self.client, self.dataset.name)
         limits = PlanLimits(batch_bytes=1)
         plan = make_plan(archive.s3, self.client, self.dataset, archive.url, DAY, DAY, ledger, limits)
-        self.ref = write_plan(self.client, self.dataset, plan)
+        self.ref = Backfill(self.client, self.dataset).write(plan)
         self.owner = f"test/{self.dataset.name}"
         self.job = Job(shell.url, None, self.dataset, self.ref, self.owner)
 
     def load(self, on_progress: Any) -> list[str]:
         """Load by two processes."""
-        prepare(self.client, self.dataset, self.ref, self.owner)
+        Backfill(self.client, self.dataset).prepare(self.ref, self.owner)
         try:
             return load_batches(self.job, 2, on_progress)
         finally:
-            end(self.client, self.dataset, self.owner)
+            Backfill(self.client, self.dataset).end(self.owner)
 
 
 def test_several_processes_load_what_one_would(shell: Shell, target: Stream, archive: Archive) -> None:
@@ -284,7 +283,7 @@ def test_several_processes_load_what_one_would(shell: Shell, target: Stream, arc
     assert batches.load(lambda number, progress: seen.update({number: progress})) == []
     assert sorted(seen) == list(range(6))
     assert {progress.events for progress in seen.values()} == {40}
-    assert prove_plan(archive.s3, batches.client, batches.dataset, batches.ref).holds
+    assert Backfill(batches.client, batches.dataset, lambda: archive.s3).prove(batches.ref).holds
     assert same(held(target, DAY), sent)
 
 
@@ -358,14 +357,14 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
 
     with monkeypatch.context() as patched:
         patched.setattr("opensearch_strata.cli.workers.load_batches", fails("No more documents are taken."))
-        patched.setattr("opensearch_strata.workflows.backfill.steps.end", fails("A block is set."))
+        patched.setattr("opensearch_strata.workflows.backfill.backfill.Backfill.end", fails("A block is set."))
         told = shell.run(line(target, "--apply"), 1).stderr
     assert told.splitlines()[-2:] == [
         "The settings of the raw days are given back by the next run. A block is set.",
         "Error: No more documents are taken.",
     ]
     (left,) = [row for row in ledger_of(target.client, target.dataset.name) if row["kind"] == "settings"]
-    end(target.client, target.dataset, left["users"][0]["owner"])
+    Backfill(target.client, target.dataset).end(left["users"][0]["owner"])
 
 
 # --- Sentences
@@ -416,7 +415,7 @@ def test_a_rerun_on_the_machine_of_a_killed_run_waits_for_nobody(
     machine, _, started = this_process().rpartition("/")
     dead = f"{machine}/{int(started) + 1}"
     loading_settings.prepare(target.client, ledger, target.dataset, [DAY, NEXT], "shell@killed", dead)
-    plan = plan_backfill(archive.s3, target.client, target.dataset, None, DAY, DAY)
+    plan = Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, DAY, DAY)
     assert not target.exists(NEXT)  # empty, and of a dead run
     objects = [(listed.place, listed.size) for batch in plan.batches for listed in batch.objects]
     rows = ledger.claim(objects, plan.span, "shell@killed/0").claimed

@@ -20,9 +20,7 @@ from opensearch_strata.archive.targets.under_load import confirm_alone, register
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify.verify import verify
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prove_plan, write_plan
-from opensearch_strata.workflows.backfill.steps import prepare as prepare_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.cycle import require_proven
 from opensearch_strata.workflows.retention import retire
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
@@ -180,17 +178,19 @@ def test_one_odd_answer_of_the_ledger_keeps_nothing(proxy: FaultyProxy, through:
 
 def test_a_day_that_vanished_before_its_load_is_made_again(target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
     index = target.dataset.raw_index(DAY)
-    prepare_plan(target.client, target.dataset, ref, "test/a")
+    Backfill(target.client, target.dataset).prepare(ref, "test/a")
     target.client.indices.delete(index=index)
     under_load.leave(Ledger(target.client, target.dataset.name), [index], "test/a")
-    load(archive.s3, target.client, target.dataset, ref, 0, "test/a", settings=LoadSettings()).require_success()
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        ref, 0, "test/a", settings=LoadSettings()
+    ).require_success()
     properties = target.client.indices.get_mapping(index=index)[index]["mappings"]["properties"]
     assert properties["device"] == {"type": "keyword"}
     assert list(users(under_load.read(Ledger(target.client, target.dataset.name), [index])[index].source)) == ["test/a"]
-    end(target.client, target.dataset, "test/a")
-    assert prove_plan(archive.s3, target.client, target.dataset, ref).holds
+    Backfill(target.client, target.dataset).end("test/a")
+    assert Backfill(target.client, target.dataset, lambda: archive.s3).prove(ref).holds
     assert same(held(target, DAY), sent)
 
 
@@ -211,22 +211,24 @@ def test_a_day_that_is_deleted_while_it_is_loaded_stops_the_load_in_a_sentence(
         return answer
 
     proxy.add(deleted_after_the_first)
-    ref = write_plan(target.client, target.dataset, plan(target, archive))
-    prepare_plan(target.client, target.dataset, ref, "test/a")
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).prepare(ref, "test/a")
     with pytest.raises(Refused, match=rf"{index} was deleted, or made anew, while it was being loaded"):
-        load(
-            archive.s3, through, target.dataset, ref, 0, "test/a", settings=LoadSettings(body_bytes=4_000, in_flight=1)
+        Backfill(through, target.dataset, lambda: archive.s3).load(
+            ref, 0, "test/a", settings=LoadSettings(body_bytes=4_000, in_flight=1)
         )
     assert target.exists() == made_anew
-    end(target.client, target.dataset, "test/a")
+    Backfill(target.client, target.dataset).end("test/a")
     proxy.clear()
     if made_anew:
         target.client.indices.delete(index=index)
-    again = write_plan(target.client, target.dataset, plan(target, archive))
-    prepare_plan(target.client, target.dataset, again, "test/b")
-    load(archive.s3, target.client, target.dataset, again, 0, "test/b", settings=LoadSettings()).require_success()
-    end(target.client, target.dataset, "test/b")
-    assert prove_plan(archive.s3, target.client, target.dataset, again).holds
+    again = Backfill(target.client, target.dataset).write(plan(target, archive))
+    Backfill(target.client, target.dataset).prepare(again, "test/b")
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        again, 0, "test/b", settings=LoadSettings()
+    ).require_success()
+    Backfill(target.client, target.dataset).end("test/b")
+    assert Backfill(target.client, target.dataset, lambda: archive.s3).prove(again).holds
     assert same(held(target, DAY), sent)
 
 
@@ -235,12 +237,14 @@ def test_a_day_of_which_no_key_told_is_made_before_its_first_document(target: St
     intake = target.dataset.intake.model_copy(update={"max_lateness": "400d"})
     target.dataset = target.dataset.model_copy(update={"intake": intake})
     sent = archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive, DAY - timedelta(days=300), NEXT))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive, DAY - timedelta(days=300), NEXT))
     assert ref.held == ()
-    assert prepare_plan(target.client, target.dataset, ref, "test/a") == []
-    load(archive.s3, target.client, target.dataset, ref, 0, "test/a", settings=LoadSettings()).require_success()
+    assert Backfill(target.client, target.dataset).prepare(ref, "test/a") == []
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        ref, 0, "test/a", settings=LoadSettings()
+    ).require_success()
     assert list(registered(target)) == [target.dataset.raw_index(DAY)]
-    end(target.client, target.dataset, "test/a")
+    Backfill(target.client, target.dataset).end("test/a")
     index = target.dataset.raw_index(DAY)
     assert target.client.indices.get_mapping(index=index)[index]["mappings"]["properties"]["device"] == {
         "type": "keyword"
@@ -254,14 +258,16 @@ def registered(target: Stream) -> list[str]:
 
 def test_only_days_that_objects_can_hold_are_made(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    ref = write_plan(target.client, target.dataset, plan(target, archive, date(2021, 1, 1), date(2024, 12, 31)))
+    ref = Backfill(target.client, target.dataset).write(plan(target, archive, date(2021, 1, 1), date(2024, 12, 31)))
     assert DAY in ref.held_days
     assert len(ref.held_days) <= 4
-    created = prepare_plan(target.client, target.dataset, ref, "test/a")
+    created = Backfill(target.client, target.dataset).prepare(ref, "test/a")
     assert created == [target.dataset.raw_index(day) for day in ref.held_days]
     assert registered(target) == created
-    load(archive.s3, target.client, target.dataset, ref, 0, "test/a", settings=LoadSettings()).require_success()
-    assert end(target.client, target.dataset, "test/a") == [name for name in created if name != created[-2]]
+    Backfill(target.client, target.dataset, lambda: archive.s3).load(
+        ref, 0, "test/a", settings=LoadSettings()
+    ).require_success()
+    assert Backfill(target.client, target.dataset).end("test/a") == [name for name in created if name != created[-2]]
     assert registered(target) == []
 
 
@@ -291,7 +297,7 @@ def test_days_that_the_cluster_has_no_room_for_are_refused_before_the_first_is_m
     assert registered(target) == []
     assert not target.exists()
     assert len(prepare(target.client, ours, target.dataset, few[:3], "a")) == 3
-    end(target.client, target.dataset, "a")
+    Backfill(target.client, target.dataset).end("a")
 
 
 def test_the_room_is_what_the_cluster_says(client: OpenSearch) -> None:
@@ -346,17 +352,17 @@ def test_an_empty_day_in_a_snapshot_is_left_to_the_next_run(
         raise RequestError(400, "snapshot_in_progress_exception", {})
 
     monkeypatch.setattr(target.client.indices, "delete", in_a_snapshot)
-    assert end(target.client, target.dataset, "a") == []
+    assert Backfill(target.client, target.dataset).end("a") == []
     assert "may be empty and could not be deleted" in caplog.text
     monkeypatch.undo()
     assert target.exists()
     assert target.blocks() == set()
-    assert end(target.client, target.dataset, "b") == [target.dataset.raw_index(DAY)]
+    assert Backfill(target.client, target.dataset).end("b") == [target.dataset.raw_index(DAY)]
     assert not target.exists()
 
 
 def plan(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> Any:
-    return plan_backfill(archive.s3, target.client, target.dataset, None, first, last)
+    return Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, first, last)
 
 
 def test_a_load_renews_what_it_holds_and_leaves_nothing_running(

@@ -18,9 +18,10 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.archive.reconcile import BackfillProof, DayProof
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.finish import settle_day
-from opensearch_strata.workflows.backfill.plan import PlanRef, plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 
@@ -44,8 +45,10 @@ class Run:
     ref: PlanRef | None = None
 
     def plan(self) -> None:
-        plan = plan_backfill(self.archive.s3, self.target.client, self.target.dataset, None, self.first, self.last)
-        self.ref = write_plan(self.target.client, self.target.dataset, plan)
+        plan = Backfill(self.target.client, self.target.dataset, lambda: self.archive.s3).plan(
+            None, self.first, self.last
+        )
+        self.ref = Backfill(self.target.client, self.target.dataset).write(plan)
 
     def load(self, **options: Any) -> None:
         assert self.ref
@@ -53,7 +56,9 @@ class Run:
         for number in range(self.ref.batches):
             owner = f"test/{uuid4().hex}"
             options = {"settings": LoadSettings(), **options}
-            load(self.archive.s3, client, dataset, self.ref, number, owner, **options).require_success()
+            Backfill(client, dataset, lambda: self.archive.s3).load(
+                self.ref, number, owner, **options
+            ).require_success()
 
     def load_until(self, event: int) -> None:
         """Be stopped between two small bodies."""
@@ -68,7 +73,7 @@ class Run:
 
     def prove(self) -> BackfillProof:
         assert self.ref
-        return prove_plan(self.archive.s3, self.target.client, self.target.dataset, self.ref)
+        return Backfill(self.target.client, self.target.dataset, lambda: self.archive.s3).prove(self.ref)
 
     def whole(self) -> BackfillProof:
         self.plan()
@@ -99,7 +104,7 @@ def of(sent: list[Document], *days: date) -> list[Document]:
 
 def planned(target: Stream, archive: Archive, first: date, last: date) -> int:
     """How many objects a plan would load."""
-    return plan_backfill(archive.s3, target.client, target.dataset, None, first, last).amount.objects
+    return Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, first, last).amount.objects
 
 
 def assert_proven(target: Stream, proof: BackfillProof, created: dict[date, int], existed: dict[date, int]) -> None:
@@ -255,7 +260,7 @@ def test_a_run_is_proven_though_another_one_condensed_and_dropped_a_day_of_both(
     other.load()
     for row in ledger_of(target.client, target.dataset.name, "settings"):
         for user in row["users"]:
-            end(target.client, target.dataset, user["owner"])
+            Backfill(target.client, target.dataset).end(user["owner"])
     now = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
     assert settle_day(target.client, target.dataset, NEXT, "condense_and_drop", now).outcome == "dropped"
     proof = other.prove()

@@ -12,7 +12,7 @@ from opensearch_strata.archive.dead_letters.file import read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import Redriven, dead_letters_of
-from opensearch_strata.workflows.backfill.steps import redrive
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Stream
@@ -55,7 +55,9 @@ def load(shell: Shell, target: Stream, code: int = 0) -> str:
 
 def again(target: Stream, archive: Archive, *, apply: bool = True) -> Redriven:
     url = dead_letters_of(target.dataset)
-    return redrive(archive.s3, target.client, target.dataset, url, apply=apply, settings=LoadSettings())
+    return Backfill(target.client, target.dataset, lambda: archive.s3).redrive(
+        url, apply=apply, settings=LoadSettings()
+    )
 
 
 def letters(target: Stream, archive: Archive) -> list[DeadLetter]:

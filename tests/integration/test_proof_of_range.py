@@ -11,9 +11,9 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX
 from opensearch_strata.history.verify.repair import prove as prove_rows
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.finish import settle_day
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.verdict import verdict
 from opensearch_strata.workflows.cycle import require_proven
 from opensearch_strata.workflows.retention import retire
 from tests.archives import Archive, forget_ledger, held, intake_of, same
@@ -110,10 +110,11 @@ def test_a_day_that_is_made_anew_before_the_proof_is_not_proven(
 ) -> None:
     archive.fill(DAY)
     backfill(shell, target)
-    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
     client.indices.delete(index=target.dataset.raw_index(DAY))
     target.fill(DAY, count=300, seed=7)
-    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    proof = steps.prove(ref)
     assert not proof.holds
     assert proof.days[0].verdict == "deleted and made anew"
     assert "was deleted and made anew since it was loaded" in verdict(proof)
@@ -133,9 +134,10 @@ def test_a_day_that_the_daily_cycle_retired_is_told_as_retired(
 ) -> None:
     sent = archive.fill(DAY)
     backfill(shell, target)
-    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
     index = retired(target)
-    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].verdict) == (True, "retired (condensed and proven)")
     again = backfill(shell, target)
     assert again["plan"]["loaded_again"] == {index: "was retired: condensed, proven and deleted"}
@@ -150,9 +152,10 @@ def test_a_day_that_somebody_deleted_is_not_told_as_retired(
     target.condensed(count=10)
     client.indices.delete(index=target.dataset.raw_index(DAY))
     backfill(shell, target)
-    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
     client.indices.delete(index=target.dataset.raw_index(DAY))
-    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].verdict) == (False, "gone")
 
 
@@ -174,11 +177,12 @@ def test_documents_that_are_replaced_while_a_run_goes_on_are_told(
 ) -> None:
     archive.fill(DAY)
     backfill(shell, target)
-    ref = write_plan(client, target.dataset, plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY))
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
     index = target.dataset.raw_index(DAY)
     (hit,) = client.search(index=index, body={"size": 1, "sort": ["@timestamp"]})["hits"]["hits"]
     client.index(index=index, id=hit["_id"], body={**hit["_source"], "device": "other"})
-    proof = prove_plan(archive.s3, client, target.dataset, ref)
+    proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].replaced) == (True, 1)
     assert f"Others deleted or replaced documents in 1 raw day since the load began ({index})" in verdict(proof)
 
@@ -188,11 +192,11 @@ def test_objects_that_come_while_it_is_loaded_are_counted_and_not_missing(
 ) -> None:
     archive.fill(DAY)
     backfill(shell, target)
-    plan = plan_backfill(archive.s3, client, target.dataset, None, DAY, DAY)
-    ref = write_plan(client, target.dataset, plan)
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
     archive.put(measurements(DAY, count=3, seed=1), "late")
     long_ago = f"{datetime.now(UTC) - timedelta(hours=1):%Y%m%dT%H%M%S%f}-x"
-    proof = prove_plan(archive.s3, client, target.dataset, type(ref)(**{**vars(ref), "plan_id": long_ago}))
+    proof = steps.prove(type(ref)(**{**vars(ref), "plan_id": long_ago}))
     assert (proof.holds, proof.later) == (True, 1)
     assert "1 object arrived since the plan and will be loaded by the next run." in verdict(proof)
 

@@ -19,7 +19,7 @@ from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import Redriven, dead_letters_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
-from opensearch_strata.workflows.backfill.steps import redrive
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, dataset_of, definition_of, measurements
@@ -44,7 +44,7 @@ def load(shell: Shell, target: Stream) -> Any:
 def again(target: Stream, archive: Archive, dataset: Dataset | None = None, apply: bool = True) -> Redriven:
     dataset = dataset or target.dataset
     url = dead_letters_of(dataset)
-    return redrive(archive.s3, target.client, dataset, url, apply=apply, settings=LoadSettings())
+    return Backfill(target.client, dataset, lambda: archive.s3).redrive(url, apply=apply, settings=LoadSettings())
 
 
 def letters(target: Stream, archive: Archive) -> list[DeadLetter]:

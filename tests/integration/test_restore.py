@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.decode.formats import strata
 from opensearch_strata.archive.store.manifest import NAME, Manifest, Measure
-from opensearch_strata.workflows.backfill.steps import verdict
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.integration.test_backfill import plan, run
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements

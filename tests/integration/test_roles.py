@@ -29,8 +29,7 @@ from opensearch_strata.connections.opensearch import ClientSettings, build_clien
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.verify.repair import prove
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, forget, load, prepare, prove_plan, redrive, write_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.archives import Archive, held, intake_of, same
 from tests.secured import SecuredNode, User, secured_node
 from tests.shell import Shell
@@ -118,14 +117,15 @@ def allowed(action: str, resource: str, statement: dict[str, Any]) -> bool:
 def loaded(s3: Any, client: OpenSearch, sensors: Stream) -> Any:
     """A backfill, as its tasks do it; returns plan and proof."""
     dataset = sensors.dataset
-    plan = plan_backfill(s3, client, dataset, None, DAY, LAST)
-    ref = write_plan(client, dataset, plan)
-    prepare(client, dataset, ref, OWNER)
+    backfill = Backfill(client, dataset, lambda: s3)
+    plan = backfill.plan(None, DAY, LAST)
+    ref = backfill.write(plan)
+    backfill.prepare(ref, OWNER)
     for number in range(ref.batches):
-        load(s3, client, dataset, ref, number, OWNER, settings=LoadSettings()).require_success()
-    assert end(client, dataset, OWNER) == [dataset.raw_index(LAST)]
-    proof = prove_plan(s3, client, dataset, ref)
-    forget(client, dataset, ref)
+        backfill.load(ref, number, OWNER, settings=LoadSettings()).require_success()
+    assert backfill.end(OWNER) == [dataset.raw_index(LAST)]
+    proof = backfill.prove(ref)
+    backfill.forget(ref)
     return plan, proof
 
 
@@ -155,7 +155,9 @@ def test_a_backfill_needs_no_more_than_its_role_and_policy(
         mended = {"properties": {"temperature": field}}
         sensors.client.indices.put_mapping(index=sensors.dataset.raw_index(DAY), body=mended)
         url = dead_letters_of(sensors.dataset)
-        assert redrive(s3, client, sensors.dataset, url, apply=True, settings=LoadSettings()).loaded == 1
+        assert (
+            Backfill(client, sensors.dataset, lambda: s3).redrive(url, apply=True, settings=LoadSettings()).loaded == 1
+        )
         assert same(held(sensors, DAY), sent)
 
         sensors.client.indices.delete(index=sensors.dataset.raw_index(NEXT))

@@ -16,8 +16,8 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.errors import Refused
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.faults.rules import refused, serverless_time_series
@@ -53,15 +53,13 @@ def search_collection(request: Request, forward: Forward) -> Answer:
 
 def run(client: OpenSearch, target: Stream, archive: Archive, settings: LoadSettings) -> BackfillProof:
     """All steps, as the tasks of the DAG take them."""
-    plan = plan_backfill(archive.s3, client, target.dataset, None, DAY, NEXT, serverless=True)
-    ref = write_plan(client, target.dataset, plan, serverless=True)
-    prepare(client, target.dataset, ref, OWNER, serverless=True)
+    backfill = Backfill(client, target.dataset, lambda: archive.s3, serverless=True)
+    ref = backfill.write(backfill.plan(None, DAY, NEXT))
+    backfill.prepare(ref, OWNER)
     for number in range(ref.batches):
-        load(
-            archive.s3, client, target.dataset, ref, number, OWNER, settings=settings, serverless=True
-        ).require_success()
-    end(client, target.dataset, OWNER, serverless=True)
-    return prove_plan(archive.s3, client, target.dataset, ref, serverless=True)
+        backfill.load(ref, number, OWNER, settings=settings).require_success()
+    backfill.end(OWNER)
+    return backfill.prove(ref)
 
 
 @pytest.mark.parametrize("ids", [True, False])

@@ -20,8 +20,8 @@ from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets.made_days import create
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between
-from opensearch_strata.workflows.backfill.plan import plan_backfill
-from opensearch_strata.workflows.backfill.steps import end, load, prepare, prove_plan, verdict, write_plan
+from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory
 
@@ -77,12 +77,13 @@ def written_beside(client: OpenSearch, dataset: Dataset, s3: Any) -> Written:
 
 def loaded(s3: Any, client: OpenSearch, dataset: Dataset) -> BackfillProof:
     """All steps, as the shell takes them."""
-    ref = write_plan(client, dataset, plan_backfill(s3, client, dataset, None, FIRST, LAST))
-    prepare(client, dataset, ref, OWNER)
+    backfill = Backfill(client, dataset, lambda: s3)
+    ref = backfill.write(backfill.plan(None, FIRST, LAST))
+    backfill.prepare(ref, OWNER)
     for number in range(ref.batches):
-        load(s3, client, dataset, ref, number, OWNER, settings=LoadSettings()).require_success()
-    end(client, dataset, OWNER)
-    return prove_plan(s3, client, dataset, ref)
+        backfill.load(ref, number, OWNER, settings=LoadSettings()).require_success()
+    backfill.end(OWNER)
+    return backfill.prove(ref)
 
 
 def test_every_day_holds_the_flights_of_its_rows_in_the_csv(year: Year) -> None:
@@ -115,7 +116,7 @@ def test_the_proof_holds_and_names_what_came_twice(year: Year) -> None:
 
 
 def test_a_second_run_finds_nothing_to_do(year: Year) -> None:
-    again = plan_backfill(year.s3, year.stream.client, year.stream.dataset, None, FIRST, LAST)
+    again = Backfill(year.stream.client, year.stream.dataset, lambda: year.s3).plan(None, FIRST, LAST)
     assert again.batches == []
     assert again.left_out.objects == year.written.objects - 1  # the one under processing-failed/ is set apart
     assert again.again == {}

@@ -14,23 +14,18 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress
-from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.load_progress import OnProgress
 from opensearch_strata.cli.output import tame_warnings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.workflows.backfill.plan import PlanRef
-from opensearch_strata.workflows.backfill.steps import load
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
-    from opensearchpy import OpenSearch
+from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 _SETTINGS = LoadSettings(progress_every=0.5)
 
@@ -39,7 +34,7 @@ _SETTINGS = LoadSettings(progress_every=0.5)
 class Job:
     """What a process needs to load any batch of a plan.
 
-    :param process: that holds the raw days, see :func:`opensearch_strata.workflows.backfill.steps.prepare`
+    :param process: that holds the raw days, see :meth:`Backfill.prepare`
     """
 
     url: str
@@ -49,15 +44,14 @@ class Job:
     owner: str
     process: str = ""
 
-    def load(self, s3: BaseClient, client: OpenSearch, number: int, on_progress: Callable[[Progress], None]) -> str:
+    def load(self, backfill: Backfill, number: int, on_progress: Callable[[Progress], None]) -> str:
         """Load a batch; returns why objects of it failed, empty if none did.
 
         :raises StrataError: OpenSearch or the ledger cannot be used, so that no other batch can be loaded either
         """
-        result = load(
-            s3, client, self.dataset, self.ref, number, self.owner,
-            settings=_SETTINGS, on_progress=on_progress, process=self.process, serverless=is_serverless(self.url),
-        )  # fmt: skip
+        result = backfill.load(
+            self.ref, number, self.owner, settings=_SETTINGS, on_progress=on_progress, process=self.process
+        )
         try:
             result.require_success()
         except StrataError as error:
@@ -74,9 +68,9 @@ def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]
     """
     if processes == 1 or job.ref.batches == 1:
         with connected(job.url, job.ca_certs, serverless=True) as client:
-            s3 = build_s3(request_payer=job.dataset.intake.request_payer)
+            backfill = Backfill(client, job.dataset, serverless=is_serverless(job.url))
             numbers = range(job.ref.batches)
-            failures = [job.load(s3, client, n, lambda progress, n=n: on_progress(n, progress)) for n in numbers]  # type: ignore[misc]
+            failures = [job.load(backfill, n, lambda progress, n=n: on_progress(n, progress)) for n in numbers]  # type: ignore[misc]
     else:
         with _workers(job, min(processes, job.ref.batches)) as workers:
             failures = _handed_out(workers, job.ref.batches, on_progress)
@@ -154,10 +148,10 @@ def _work(parent: Connection, job: Job) -> None:
         suppress(EOFError, ConnectionError, KeyboardInterrupt),
         connected(job.url, job.ca_certs, serverless=True) as client,
     ):
-        s3 = build_s3(request_payer=job.dataset.intake.request_payer)
+        backfill = Backfill(client, job.dataset, serverless=is_serverless(job.url))
         while (number := parent.recv()) is not None:
             try:
-                parent.send(job.load(s3, client, number, parent.send))
+                parent.send(job.load(backfill, number, parent.send))
             except Exception as error:  # noqa: BLE001 - told by the parent; its type says that it is no sentence of ours
                 parent.send(StrataError(explain(error)))
 

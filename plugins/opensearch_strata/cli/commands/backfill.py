@@ -18,13 +18,12 @@ from opensearch_strata.definition.post_load import Then
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opensearchpy import OpenSearch
-
     from opensearch_strata.archive.planning.plan import Plan
     from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.backfill.backfill import Backfill
     from opensearch_strata.workflows.backfill.finish import Settled
-    from opensearch_strata.workflows.backfill.plan import PlanRef
+    from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 
 def backfill(
@@ -53,24 +52,16 @@ def backfill(
     The exit code is 0 only if everything is proven to be there. S3 is reached as the AWS CLI does it: AWS_PROFILE,
     AWS_ENDPOINT_URL and so on.
     """
-    from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
+    from opensearch_strata.workflows.backfill.backfill import Backfill
     from opensearch_strata.workflows.backfill.finish import require_settleable, settle_days
-    from opensearch_strata.workflows.backfill.plan import plan_backfill
 
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
     with connected(url, ca_certs, serverless=then == "keep") as client:
-        plan = plan_backfill(
-            build_s3(request_payer=definition.intake.request_payer),
-            client,
-            definition,
-            source,
-            first,
-            last,
-            serverless=is_serverless(url),
-        )
+        backfill = Backfill(client, definition, serverless=is_serverless(url))
+        plan = backfill.plan(source, first, last)
         if not as_json:
             _tell_plan(plan)
             if not apply and plan.found_any and then != "keep":
@@ -80,7 +71,7 @@ def backfill(
             raise typer.Exit(1)
         if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
             raise Refused(plan.refusal)
-        proof = _loaded(client, definition, plan, (url, ca_certs), parallel) if apply else None
+        proof = _loaded(backfill, definition, plan, (url, ca_certs), parallel) if apply else None
         settled: list[Settled] = []
         if apply and then != "keep" and (proof is None or proof.holds):
             for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
@@ -109,55 +100,49 @@ def afterwards(first: date, last: date, then: Then) -> str:
 
 
 def _loaded(
-    client: OpenSearch, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
+    backfill: Backfill, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
 ) -> BackfillProof:
     """Load a plan, if anything is left to load, and prove it with what was loaded before."""
     import socket
     from uuid import uuid4
 
-    from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.cli.load_progress import progress_of_load
     from opensearch_strata.cli.workers import Job, load_batches
     from opensearch_strata.connections.processes import this_process
-    from opensearch_strata.workflows.backfill.steps import forget, prove_plan, write_plan
 
-    serverless = is_serverless(cluster[0])
-    ref = write_plan(client, definition, plan, serverless=serverless)
+    ref = backfill.write(plan)
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
     if ref.batches:
-        prepared = _prepared(client, definition, ref, owner, serverless)
+        prepared = _prepared(backfill, ref, owner)
         with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
             for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
                 note(failure)
-    proof = prove_plan(
-        build_s3(request_payer=definition.intake.request_payer), client, definition, ref, serverless=serverless
-    )
-    forget(client, definition, ref, serverless=serverless)
+    proof = backfill.prove(ref)
+    backfill.forget(ref)
     return proof
 
 
 @contextmanager
-def _prepared(client: OpenSearch, definition: Dataset, ref: PlanRef, owner: str, serverless: bool) -> Iterator[None]:
+def _prepared(backfill: Backfill, ref: PlanRef, owner: str) -> Iterator[None]:
     """Set the raw days up for loading and give them back, whatever happens in between."""
     from opensearchpy import OpenSearchException
 
     from opensearch_strata.connections.processes import this_process
     from opensearch_strata.errors import StrataError
     from opensearch_strata.workflows.backfill.empty_days import given_back_later
-    from opensearch_strata.workflows.backfill.steps import end, forget, prepare
 
     try:
-        prepare(client, definition, ref, owner, process=this_process(), serverless=serverless)
+        backfill.prepare(ref, owner, process=this_process())
         yield
     except BaseException:
         note("Stopping: the raw days get their settings back.")
         try:
-            end(client, definition, owner, process=this_process(), serverless=serverless)
-            forget(client, definition, ref, serverless=serverless)
+            backfill.end(owner, process=this_process())
+            backfill.forget(ref)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
             note(given_back_later(error))
         raise
-    if removed := end(client, definition, owner, process=this_process(), serverless=serverless):
+    if removed := backfill.end(owner, process=this_process()):
         note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
 
 
@@ -178,7 +163,7 @@ def _tell_result(
         backfill_proof_table,
         settled_table,
     )
-    from opensearch_strata.workflows.backfill.steps import verdict
+    from opensearch_strata.workflows.backfill.verdict import verdict
 
     if proof:
         print_table(backfill_days_table(proof))
@@ -203,7 +188,7 @@ def _tell_result(
 
 
 def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) -> None:
-    from opensearch_strata.workflows.backfill.steps import verdict
+    from opensearch_strata.workflows.backfill.verdict import verdict
 
     if proof and not proof.holds:
         fail(verdict(proof))
@@ -214,7 +199,7 @@ def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) 
 
 
 def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -> dict[str, Any]:
-    from opensearch_strata.workflows.backfill.steps import verdict
+    from opensearch_strata.workflows.backfill.verdict import verdict
 
     return {
         "source": plan.source_url,

@@ -37,16 +37,13 @@ def redrive(
     """
     from opensearch_strata.archive.load.batch import LoadSettings
     from opensearch_strata.archive.redrive import dead_letters_of
-    from opensearch_strata.archive.store.objects import build_s3
-    from opensearch_strata.workflows.backfill.steps import redrive as load_again
+    from opensearch_strata.workflows.backfill.backfill import Backfill
 
     definition = find_dataset(dataset, datasets_dir)
     place = dead_letters_of(definition, dead_letters)
     with connected(url, ca_certs, serverless=True) as client:
-        sums = load_again(
-            build_s3(request_payer=definition.intake.request_payer), client, definition, place,
-            apply=apply, settings=LoadSettings(), serverless=is_serverless(url),
-        )  # fmt: skip
+        backfill = Backfill(client, definition, serverless=is_serverless(url))
+        sums = backfill.redrive(place, apply=apply, settings=LoadSettings())
     if as_json:
         print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})
     else:

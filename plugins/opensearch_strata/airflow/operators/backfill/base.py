@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,12 +12,12 @@ from opensearch_strata.airflow.operators.backfill.form import BackfillForm
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
     from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
     from opensearch_strata.definition.dataset import Dataset
-    from opensearch_strata.workflows.backfill.plan import PlanRef
+    from opensearch_strata.workflows.backfill.backfill import Backfill
+    from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 DRY = "Dry run: nothing was loaded. Untick dry_run to load it."
 """The last line of a run that only shows what there is."""
@@ -65,18 +65,15 @@ class FormOperator(BaseOperator):
         """The client of the dataset's connection."""
         return self.hook.client
 
-    @property
-    def serverless(self) -> bool:
-        """Whether the connection leads to OpenSearch Serverless."""
-        return self.hook.is_serverless
-
     @cached_property
-    def s3(self) -> BaseClient:
-        """The client of the archives' connection."""
+    def backfill(self) -> Backfill:
+        """The steps of a backfill, by the connections that the dataset names."""
         from opensearch_strata.airflow.hooks.s3 import s3_client
+        from opensearch_strata.workflows.backfill.backfill import Backfill
 
         intake = self.dataset.intake
-        return s3_client(intake.aws_conn_id, request_payer=intake.request_payer)
+        s3 = partial(s3_client, intake.aws_conn_id, request_payer=intake.request_payer)
+        return Backfill(self.client, self.dataset, s3, serverless=self.hook.is_serverless)
 
 
 class PlannedOperator(FormOperator):
@@ -94,7 +91,7 @@ class PlannedOperator(FormOperator):
     @property
     def ref(self) -> PlanRef:
         """The plan."""
-        from opensearch_strata.workflows.backfill.plan import PlanRef
+        from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
         return PlanRef.of_json(self.plan)
 

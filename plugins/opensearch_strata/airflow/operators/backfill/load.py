@@ -40,16 +40,14 @@ class LoadOperator(PlannedOperator):
         :raises TransientError: worth a retry
         """
         from opensearch_strata.archive.load.batch import LoadSettings
-        from opensearch_strata.workflows.backfill.steps import load
 
         link_raw_days(context, self.hook.settings.url, self.dataset)
         settings = LoadSettings(in_flight=self.asked.max_concurrent_bulks)
         self._is_loading = True
         try:
-            result = load(
-                self.s3, self.client, self.dataset, self.ref, self.batch["number"], owner(context),
-                settings=settings, on_progress=self._tell, serverless=self.serverless,
-            )  # fmt: skip
+            result = self.backfill.load(
+                self.ref, self.batch["number"], owner(context), settings=settings, on_progress=self._tell
+            )
         finally:
             self._is_loading = False
         self.log.info("%s", _table(self.batch["label"], result))

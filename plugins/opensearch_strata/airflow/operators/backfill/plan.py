@@ -27,14 +27,9 @@ class PlanOperator(FormOperator):
             it would not fit on the disk
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.workflows.backfill.plan import plan_backfill
-        from opensearch_strata.workflows.backfill.steps import write_plan
 
         asked, ti = self.asked, context["ti"]
-        plan = plan_backfill(
-            self.s3, self.client, self.dataset, asked.source, *asked.days,
-            max_batches=asked.max_batches, serverless=self.serverless,
-        )  # fmt: skip
+        plan = self.backfill.plan(asked.source, *asked.days, max_batches=asked.max_batches)
         self.log.info("%s", plan_table(plan))
         if not plan.found_any:
             raise Refused(plan.verdict)
@@ -55,7 +50,7 @@ class PlanOperator(FormOperator):
             if plan.batches:
                 self.log.info(DRY)
             return []
-        ref = write_plan(self.client, self.dataset, plan, serverless=self.serverless)
+        ref = self.backfill.write(plan)
         ti.xcom_push(key="plan", value=ref.as_json())
         self.log.info("planned", plan=ref.plan_id, source=ref.source, batches=ref.batches)
         return [{"number": batch.number, "label": batch.label} for batch in plan.batches]

@@ -30,10 +30,10 @@ class ProveOperator(PlannedOperator):
         :raises Refused: something is missing; the table says what
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.workflows.backfill.steps import prove_plan, verdict
+        from opensearch_strata.workflows.backfill.verdict import verdict
 
         link_raw_days(context, self.hook.settings.url, self.dataset)
-        proof = prove_plan(self.s3, self.client, self.dataset, self.ref, serverless=self.serverless)
+        proof = self.backfill.prove(self.ref)
         self.log.info("%s", backfill_proof_table(proof))
         self.log.info("%s", backfill_days_table(proof))
         summary = {"holds": proof.holds, "counts": asdict(proof.counts), "verdict": verdict(proof)}

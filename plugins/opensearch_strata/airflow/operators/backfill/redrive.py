@@ -30,16 +30,12 @@ class RedriveOperator(FormOperator):
         """
         from opensearch_strata.archive.load.batch import LoadSettings
         from opensearch_strata.archive.redrive import dead_letters_of
-        from opensearch_strata.workflows.backfill.steps import redrive
 
         asked, dataset = self.asked, self.dataset
         url = dead_letters_of(dataset, asked.source)
         self.log.info("redriving", dead_letters=url, dry_run=asked.dry_run)
         settings = LoadSettings(in_flight=asked.max_concurrent_bulks)
-        sums = redrive(
-            self.s3, self.client, dataset, url, apply=not asked.dry_run, settings=settings, on_progress=self._tell,
-            serverless=self.serverless,
-        )  # fmt: skip
+        sums = self.backfill.redrive(url, apply=not asked.dry_run, settings=settings, on_progress=self._tell)
         self.log.info("%s", redriven_table(dataset.name, sums))
         verdict = _verdict(sums, asked.dry_run)
         redriven = {

@@ -71,7 +71,6 @@ class ReportOperator(PlannedOperator):
 
         :raises AirflowFailException: a step of the run failed
         """
-        from opensearch_strata.workflows.backfill.steps import forget
 
         if not self.form:
             raise AirflowFailException("Nothing was done: the form does not fit; see the log of read_form.")
@@ -86,7 +85,7 @@ class ReportOperator(PlannedOperator):
         if not steps.is_sound:
             raise AirflowFailException(verdict)
         if self.plan:
-            forget(self.client, self.dataset, self.ref, serverless=self.serverless)
+            self.backfill.forget(self.ref)
         self.log.info("%s", verdict)
         return {
             "verdict": verdict,

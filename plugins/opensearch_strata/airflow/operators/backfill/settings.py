@@ -30,13 +30,12 @@ class PrepareOperator(PlannedOperator):
         :raises TransientError: worth a retry
         :raises AirflowSkipException: the run is dry
         """
-        from opensearch_strata.workflows.backfill.steps import prepare
 
         if self.asked.dry_run:
             raise AirflowSkipException("A dry run loads nothing.")
         link_raw_days(context, self.hook.settings.url, self.dataset)
         try:
-            created = prepare(self.client, self.dataset, self.ref, owner(context), serverless=self.serverless)
+            created = self.backfill.prepare(self.ref, owner(context))
         except BaseException:  # Airflow runs no teardown behind a setup that failed
             self._give_back(owner(context))
             raise
@@ -48,10 +47,9 @@ class PrepareOperator(PlannedOperator):
 
         from opensearch_strata.errors import StrataError
         from opensearch_strata.workflows.backfill.empty_days import given_back_later
-        from opensearch_strata.workflows.backfill.steps import end
 
         try:
-            end(self.client, self.dataset, owner, serverless=self.serverless)
+            self.backfill.end(owner)
         except (StrataError, OpenSearchException) as error:  # beside the cause, which fails the task
             self.log.warning("%s", given_back_later(error))
 
@@ -70,9 +68,8 @@ class RestoreOperator(PlannedOperator):
         :raises Refused: the settings of a day cannot be given back now; the next run does it
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.workflows.backfill.steps import end
 
         link_raw_days(context, self.hook.settings.url, self.dataset)
-        removed = end(self.client, self.dataset, owner(context), serverless=self.serverless)
+        removed = self.backfill.end(owner(context))
         self.log.info("restored", removed=len(removed))
         return {"removed": len(removed)}

@@ -1,0 +1,58 @@
+"""What is no longer in raw days of that which was loaded into them: retired into history, deleted, or made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.targets.raw_indices import documents_in, refresh
+from opensearch_strata.history.month.rows_of_day import carried
+from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.definition.dataset import Dataset
+
+
+def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> bool:
+    """Whether history carries a raw day that is gone: its rows came from the index of that UUID.
+
+    :param index: name of the raw day
+    """
+    day = dataset.raw.names.date_in(index)
+    return day is not None and uuid in carried(client, dataset, day).sources
+
+
+def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
+    """Whether history carries documents of a day whose raw index is gone, or is another one by now.
+
+    :raises TransientError: OpenSearch does not answer in full
+    """
+    rows = carried(client, dataset, day)
+    if not rows.rows:
+        return False
+    raw = inspect_raw_day(client, dataset, day)
+    return raw is None or bool(rows.sources - {raw.uuid})
+
+
+def created_in(ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:
+    """Of these days, those that the ledger knows -> documents that loads created in them."""
+    names = {dataset.raw_index(day) for day in days}
+    return {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
+
+
+def poorer_than_loaded(client: OpenSearch, ledger: Ledger, created: Mapping[str, int]) -> list[str]:
+    """Raw days that hold fewer documents than loads created in them: deleted since, or made anew.
+
+    One that only has documents which were there before it was loaded must hold something at least.
+
+    :raises TransientError: one cannot be counted right now
+    """
+    if not ledger.index.serverless:
+        refresh(client, list(created))
+    held = documents_in(client, list(created), serverless=ledger.index.serverless)
+    return [name for name, count in created.items() if (held[name] or 0) < max(count, 1)]

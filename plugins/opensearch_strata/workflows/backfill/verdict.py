@@ -1,0 +1,37 @@
+"""The proof of a backfill in a sentence or two. Pure."""
+
+from __future__ import annotations
+
+from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.reconcile import BackfillProof, Check
+from opensearch_strata.errors.amounts import counted
+
+_NAMED = 3
+
+
+def verdict(proof: BackfillProof) -> str:
+    """The proof in a sentence or two."""
+    counts = proof.counts
+    read = (
+        f"{counts.read:,} events read = {counts.created:,} created + {counts.existed:,} already there + "
+        f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
+    )
+    why = f" Dead letters: {told(proof.causes)}" if proof.causes else ""
+    if proof.replaced:
+        named = ", ".join(day.index for day in proof.replaced[:_NAMED])
+        why += (
+            f" Others deleted or replaced documents in {counted(len(proof.replaced), 'raw day')} since the load began "
+            f"({named}{', …' if len(proof.replaced) > _NAMED else ''}): these are proven by number and by samples; "
+            f"run it again to have each document looked up."
+        )
+    if proof.later:
+        why += f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
+    if proof.holds:
+        return f"Proven: {read}.{why}"
+    lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
+    return f"NOT proven: {lines}. What is loaded is kept; mend the cause and run it again, it loads the rest."
+
+
+def _first(check: Check) -> str:
+    more = f" and {len(check.named) - _NAMED} more" if len(check.named) > _NAMED else ""
+    return f"{', '.join(name.rstrip('.') for name in check.named[:_NAMED])}{more}"
