@@ -17,7 +17,7 @@ from benchmarks.emulated_s3 import BUCKET, s3_at
 from benchmarks.log_events import DAY_MS, START, LogStream
 from local.cloudwatch import object_key
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.definition.dataset import Dataset
 
 FIREHOSE = "shop-logs"
@@ -54,7 +54,7 @@ class LogArchive:
 
     dataset: Dataset
     stream: LogStream
-    objects: Sequence[Listed]
+    objects: Sequence[ListedObject]
     decoded_bytes: int
 
     @property
@@ -85,7 +85,7 @@ SPAN = (START, START + DAY_MS)
 class _Put(NamedTuple):
     """An object that was written."""
 
-    listed: Listed
+    listed: ListedObject
     decoded: int
 
 
@@ -116,7 +116,7 @@ def _put(url: str, name: str, stream: LogStream, numbers: range) -> _Put:
     place = Place(BUCKET, key, answer["ETag"].strip('"'))
     # The last four bytes of a gzip member say how long its content is (RFC 1952).
     decoded = sum(int.from_bytes(record[-4:], "little") for record in records)
-    return _Put(Listed(place, len(body), int(time.time() * 1000)), decoded)
+    return _Put(ListedObject(place, len(body), int(time.time() * 1000)), decoded)
 
 
 def _dataset(prefix: str, name: str) -> Dataset:

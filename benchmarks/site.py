@@ -15,7 +15,7 @@ from benchmarks.workload import BenchmarkError
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import BatchResult, load_batch
 from opensearch_strata.archive.planning.plan import Plan, make_plan
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.loading_settings import prepare, restore
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 
@@ -48,7 +48,7 @@ class Site:
         """A ledger apart from that of the cluster."""
         return Ledger(self.client, archive.dataset.name, index=f"{self.prefix}-ledger")
 
-    def backfill(self, archive: LogArchive, batches: Iterable[Sequence[Listed]]) -> int:
+    def backfill(self, archive: LogArchive, batches: Iterable[Sequence[ListedObject]]) -> int:
         """Load batches one after the other as `strata backfill` does; how many documents were created."""
         ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
         # Only days that a load makes are set up for loading.
@@ -59,7 +59,7 @@ class Site:
         finally:
             restore(self.client, ledger, archive.dataset, owner)
 
-    def load(self, archive: LogArchive, objects: Sequence[Listed]) -> BatchResult:
+    def load(self, archive: LogArchive, objects: Sequence[ListedObject]) -> BatchResult:
         """Load objects as one worker does."""
         ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
         return load_batch(self.client, self.s3, archive.dataset, objects, ledger, owner, SPAN, DEAD_LETTERS)

@@ -23,7 +23,7 @@ from benchmarks.site import Site, require
 from benchmarks.workload import BenchmarkError
 from local.places import PROJECT
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.presentation.tables import Table
 
@@ -106,7 +106,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
 def main() -> None:
     """Loads the archive and tells seconds and memory."""
     task = orjson.loads(sys.stdin.buffer.read())
-    objects = [Listed(Place(*place), size, modified) for *place, size, modified in task["objects"]]
+    objects = [ListedObject(Place(*place), size, modified) for *place, size, modified in task["objects"]]
     stream = LogStream(task["message_bytes"], task["events"])
     archive = LogArchive(Dataset.model_validate(task["definition"]), stream, objects, 0)
     site = Site.at(task["url"], task["s3_url"], task["prefix"])

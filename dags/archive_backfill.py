@@ -81,10 +81,10 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opensearch_strata.airflow.operators.backfill.form import MOST_MAPPED
 from opensearch_strata.airflow.operators.backfill.load import LoadOperator
 from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
-from opensearch_strata.airflow.operators.backfill.prove import ProveOperator
+from opensearch_strata.airflow.operators.backfill.prove import ProveBackfillOperator
 from opensearch_strata.airflow.operators.backfill.read_form import ReadFormOperator
 from opensearch_strata.airflow.operators.backfill.redrive import RedriveOperator
-from opensearch_strata.airflow.operators.backfill.report import ReportOperator
+from opensearch_strata.airflow.operators.backfill.report import ReportBackfillOperator
 from opensearch_strata.airflow.operators.backfill.settings import PrepareOperator, RestoreOperator
 from opensearch_strata.airflow.operators.backfill.settle import SettleOperator
 from opensearch_strata.airflow.retry import RETRIES
@@ -198,10 +198,10 @@ with DAG(
         task_id="load", max_active_tis_per_dagrun=LOADS_AT_ONCE, map_index_template="{{ task.batch['label'] }}"
     ).expand(batch=plan.output)
     restore = RestoreOperator(task_id="restore").as_teardown()
-    prove = ProveOperator(task_id="prove")
+    prove = ProveBackfillOperator(task_id="prove")
     settle = SettleOperator.partial(task_id="settle", map_index_template="{{ task.day }}").expand(day=prove.output)
     redrive = RedriveOperator(task_id="redrive")
-    report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE)
+    report = ReportBackfillOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE)
 
     read_form >> [plan, redrive]
     # Behind the teardown, which runs whenever something was prepared: so batches that failed are proven too.

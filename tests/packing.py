@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cramjam
 import zstandard
 
-from opensearch_strata.archive.decode.layers import Damaged, Limits, decoded
+from opensearch_strata.archive.decode.layers import Damaged, DecompressionLimits, decoded
 from tests.envelopes import blocks_of
 
 Pack = Callable[[bytes], bytes]
@@ -67,12 +67,14 @@ IN_MEMBERS = ["gzip", "zstd", "bzip2", "snappy", "hadoop-snappy"]
 TEXT = b'{"messageType":"DATA_MESSAGE","logEvents":[]}\n' * 3
 
 
-def unpacked(data: bytes, size: int = 2**20, limits: Limits | None = None) -> tuple[bytes, list[str], Damaged | None]:
+def unpacked(
+    data: bytes, size: int = 2**20, limits: DecompressionLimits | None = None
+) -> tuple[bytes, list[str], Damaged | None]:
     """What is given, the layers, and what is wrong."""
     names: list[str] = []
     content = []
     try:
-        for block in decoded(blocks_of(data, size), limits or Limits(), names):
+        for block in decoded(blocks_of(data, size), limits or DecompressionLimits(), names):
             content.append(block)
     except Damaged as damage:
         return b"".join(content), names, damage

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.query.cells import OnProgress, Recall
-from opensearch_strata.history.query.checks import prepare
-from opensearch_strata.history.query.frame import joined, pages
+from opensearch_strata.history.query.checks import plan_read
+from opensearch_strata.history.query.frame import frames, joined
 from opensearch_strata.history.query.question import Question
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def read(
     :raises TransientError: rows or raw days were made anew while they were read
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
-    return joined(recall.plan, list(pages(recall.plan, recall.cells(on_progress))))
+    return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress))))
 
 
 def read_pages(
@@ -86,7 +86,7 @@ def read_pages(
     What is refused is refused before the first page. An error on the way means that the pages so far are not all.
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
-    return pages(recall.plan, recall.cells(on_progress))
+    return frames(recall.plan, recall.cells(on_progress))
 
 
 def _begin(
@@ -104,7 +104,7 @@ def _begin(
     question = Question.checked(
         dataset, start, end, metrics=metrics, stats=stats, interval=interval, by=by, where=where
     )
-    plan = prepare(client, question)
+    plan = plan_read(client, question)
     for note in plan.notes:
         on_note(note)
     return Recall(client, plan)

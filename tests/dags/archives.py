@@ -14,7 +14,7 @@ from opensearch_strata.archive.planning import plan
 from tests.streams import DAY, Document, Stream, measurements
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.store.objects import Listed
+    from opensearch_strata.archive.store.objects import ListedObject
     from tests.dags.conftest import Run
 
 
@@ -62,7 +62,7 @@ class Archive:
         found = self.s3.list_objects_v2(Bucket=self.bucket, Prefix="logs/dead-letters/")
         return [item["Key"] for item in found.get("Contents", [])]
 
-    def batch_of(self, run: Run, number: int) -> list[Listed]:
+    def batch_of(self, run: Run, number: int) -> list[ListedObject]:
         """Objects of a batch, as the ledger still knows them."""
         plan_id = run.result("plan", key="plan")["plan_id"]
         return Ledger(self.stream.client, self.dataset.name).batch(plan_id, number)

@@ -71,14 +71,14 @@ def test_a_source_that_grows_meanwhile_is_condensed_again(
     api: TransformApi, stream: Stream, run_dag: RunDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = iter([5])
-    settle = transform_job.settle
+    settle = transform_job.finish_job
 
     def settle_late(*args: Any) -> Any:
         for count in late:
             stream.fill(DAY, count=count, seed=9)
         return settle(*args)
 
-    monkeypatch.setattr(transform_job, "settle", settle_late)
+    monkeypatch.setattr(transform_job, "finish_job", settle_late)
     run = run_dag(stream.dataset, hurry, day=str(DAY))
     assert run.state == "success"
     assert run.result(CONDENSE)["documents"] == 245

@@ -22,7 +22,7 @@ from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.load.progress import Progress
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from tests.streams import DAY, Stream
 
 START = int(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 1000)
@@ -65,7 +65,7 @@ class Archive:
     def __init__(self, s3: Any, bucket: str, stream: Stream, lease: float = 30, patience: float = 30) -> None:
         self.s3, self.bucket, self.stream = s3, bucket, stream
         self.dataset = stream.dataset
-        self.objects: list[Listed] = []
+        self.objects: list[ListedObject] = []
         self.progress: list[Progress] = []
         self.ledger_index = f"{self.dataset.name}-ledger-{uuid4().hex[:6]}"
         self.lease, self.patience = lease, patience
@@ -90,11 +90,11 @@ class Archive:
         """The ledger through another client."""
         return Ledger(client, self.dataset.name, index=self.ledger_index, lease=self.lease, patience=self.patience)
 
-    def put(self, body: bytes, key: str | None = None) -> Listed:
+    def put(self, body: bytes, key: str | None = None) -> ListedObject:
         """Write an object; it is part of the plan."""
         key = key or f"logs/2024/05/06/00/{len(self.objects):04d}"
         etag = self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)["ETag"].strip('"')
-        listed = Listed(Place(self.bucket, key, etag), len(body), START)
+        listed = ListedObject(Place(self.bucket, key, etag), len(body), START)
         self.objects = [*(one for one in self.objects if one.place.key != key), listed]
         return listed
 

@@ -8,7 +8,7 @@ from typing import Any
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings, load_batch
-from opensearch_strata.archive.store.objects import Listed, build_s3
+from opensearch_strata.archive.store.objects import ListedObject, build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
 
@@ -23,7 +23,7 @@ def load(job: dict[str, Any], begins: Any) -> None:
     client = build_client(ClientSettings.from_url(job["url"]))
     to_ledger = build_client(ClientSettings.from_url(job["ledger_url"]))
     ledger = Ledger(to_ledger, dataset.name, index=job["ledger"], lease=job["lease"])
-    objects = [Listed(Place(*place), size, modified) for place, size, modified in job["objects"]]
+    objects = [ListedObject(Place(*place), size, modified) for place, size, modified in job["objects"]]
     s3 = build_s3()
     begins.set()
     owner, span, settings = f"loader-{os.getpid()}", tuple(job["span"]), LoadSettings(**job["settings"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from opensearch_strata.archive.planning.plan import make_plan
-from opensearch_strata.archive.reconcile import prove
+from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.errors import Refused
 from tests.cutting_proxy import impatient_s3
 from tests.faults.archives import SPAN, Archive, ndjson
@@ -57,7 +57,7 @@ def test_it_fails_alone_and_is_loaded_by_the_run_after_its_restoration(archive: 
     assert [row.state for row in archive.rows()] == ["failed", "done"]
     assert archive.letters() == []
     places = [listed.place for listed in archive.objects]
-    (check,) = prove(archive.stream.client, archive.ledger, places, SPAN).failed
+    (check,) = prove_range(archive.stream.client, archive.ledger, places, SPAN).failed
     assert (check.name, check.found) == ("objects that failed", 1)
     cold.clear()
     archive.load(s3=s3).require_success()

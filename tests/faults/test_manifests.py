@@ -15,9 +15,9 @@ import pytest
 
 from opensearch_strata.archive.decode.formats import strata
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
-from opensearch_strata.archive.reconcile import prove
+from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.errors import Refused, TransientError
 from tests.cutting_proxy import impatient_s3
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events, message, ndjson
@@ -54,7 +54,7 @@ def write_manifest(archive: Archive, folder: str, parts: list[range]) -> Manifes
     return manifest
 
 
-def write_day(archive: Archive, folder: str = FOLDER, parts: list[range] = PARTS) -> list[Listed]:
+def write_day(archive: Archive, folder: str = FOLDER, parts: list[range] = PARTS) -> list[ListedObject]:
     """A day in parts, with its manifest."""
     write_manifest(archive, folder, parts)
     return [archive.put(packed(lines(part)), f"{folder}part-{number}.gz") for number, part in enumerate(parts)]
@@ -137,7 +137,7 @@ def test_what_was_changed_is_loaded_and_quarantined(archive: Archive, name: str)
     assert "put the archived object back and plan again" in row.error
     assert archive.letters() == []
     places = [listed.place for listed in archive.objects]
-    (check,) = prove(archive.stream.client, archive.ledger, places, SPAN).failed
+    (check,) = prove_range(archive.stream.client, archive.ledger, places, SPAN).failed
     assert (check.name, check.named) == ("objects in quarantine", (f"{row.place}: {row.error}",))
 
 

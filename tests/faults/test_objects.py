@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.decode import layers, reader
 from opensearch_strata.archive.ledger.rows import Counts
 from opensearch_strata.archive.planning.sampling import sample
-from opensearch_strata.archive.reconcile import prove
+from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.errors import Refused
 from tests.archives import s3_environment
@@ -124,7 +124,7 @@ def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: 
     assert row.state == "quarantined"
     assert "what lies behind the damage was not read. The gzip layer holds a damaged member" in row.error
     assert [letter.reason for letter in archive.letters()] == ["broken"]
-    proof = prove(archive.stream.client, archive.ledger, [one.place for one in archive.objects], SPAN)
+    proof = prove_range(archive.stream.client, archive.ledger, [one.place for one in archive.objects], SPAN)
     assert [check.name for check in proof.failed] == ["objects in quarantine"]
     assert proof.failed[0].named == (f"{row.place}: {row.error}",)
 
@@ -233,7 +233,7 @@ def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive) 
 
 @pytest.mark.long
 def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = layers.Limits(ratio=100, free=100_000)
+    small = layers.DecompressionLimits(ratio=100, free=100_000)
     monkeypatch.setattr(reader.Reading.__init__, "__defaults__", ("auto", None, small, None))
     archive.put(gzip.compress(b'{"@timestamp":"2024-05-06T00:00:00Z","temperature":1,"device":"d1"}\n' * 100_000))
     archive.put(ndjson(GOOD))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.cloudwatch import data_record, log_event
-from opensearch_strata.archive.reconcile import prove
+from opensearch_strata.archive.reconcile import prove_range
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events
 
 HOUR = 3_600_000
@@ -14,7 +14,7 @@ LOCAL = range(18_000, 18_100)  # seconds of the day: five hours behind what the 
 
 def failed(archive: Archive) -> dict[str, tuple[str, ...]]:
     places = [listed.place for listed in archive.objects]
-    proof = prove(archive.stream.client, archive.ledger, places, SPAN)
+    proof = prove_range(archive.stream.client, archive.ledger, places, SPAN)
     return {check.name: check.named for check in proof.failed}
 
 
@@ -27,7 +27,7 @@ def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loade
     assert "intake.layout_time_zone" in named
     places = [listed.place for listed in archive.objects]
     later = SPAN[0] + 8 * HOUR  # what the key allows by the clock of New York
-    assert prove(archive.stream.client, archive.ledger, places, SPAN, latest_of=lambda _: later).holds
+    assert prove_range(archive.stream.client, archive.ledger, places, SPAN, latest_of=lambda _: later).holds
 
 
 def test_objects_that_hold_some_later_events_are_no_sign_of_another_clock(archive: Archive) -> None:

@@ -7,7 +7,7 @@ import time
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.load.account import Tally
+from opensearch_strata.archive.load.account import ObjectAccount
 from tests.faults.archives import Archive, cloudwatch, events
 from tests.faults.proxy import FaultyProxy
 from tests.faults.rules import late
@@ -22,10 +22,10 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
     """Answers come in threads of the sender: what was unsettled a moment ago may be settled now."""
     for start in range(0, EVENTS, PER_OBJECT):
         archive.put(cloudwatch(events(range(start, start + PER_OBJECT))))
-    really = Tally.is_settled.fget  # type: ignore[attr-defined]
-    settled_meanwhile: set[Tally] = set()
+    really = ObjectAccount.is_settled.fget  # type: ignore[attr-defined]
+    settled_meanwhile: set[ObjectAccount] = set()
 
-    def seen_just_before_the_answer(tally: Tally) -> bool:
+    def seen_just_before_the_answer(tally: ObjectAccount) -> bool:
         before = bool(really(tally))
         until = time.monotonic() + 0.15
         while not before and time.monotonic() < until:
@@ -35,7 +35,7 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
             time.sleep(0.005)
         return before
 
-    monkeypatch.setattr(Tally, "is_settled", property(seen_just_before_the_answer))
+    monkeypatch.setattr(ObjectAccount, "is_settled", property(seen_just_before_the_answer))
     proxy.add(late(0.1))
     archive.load(through).require_success()
     assert settled_meanwhile

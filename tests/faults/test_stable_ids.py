@@ -9,7 +9,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from tests.faults.archives import Archive, cloudwatch, events, ndjson
 from tests.ledgers import ledger_index
 from tests.streams import DAY
@@ -28,7 +28,7 @@ def test_ids_are_the_same_from_a_listing_and_from_a_notification(
     listed = archive.put(body())
     archive.load().require_success()
     ids = ids_of(archive, client)
-    archive.objects = [Listed(listed.place, listed.size, listed.modified + 86_400_000)]
+    archive.objects = [ListedObject(listed.place, listed.size, listed.modified + 86_400_000)]
     with ledger_index(client) as index:
         elsewhere = Ledger(client, archive.dataset.name, index=index)
         elsewhere.ensure()

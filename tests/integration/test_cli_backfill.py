@@ -349,15 +349,17 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
 ) -> None:
     archive.fill(DAY)
 
-    def fails(sentence: str) -> Any:
-        def call(*_: Any, **__: Any) -> None:
-            raise StrataError(sentence)
+    def fails(*_: Any) -> None:
+        raise StrataError("No more documents are taken.")
 
-        return call
+    def blocked(_: Backfill, owner: str, **__: Any) -> list[str]:
+        if owner.startswith("shell@"):  # not of the plan, which puts in order what others left
+            raise StrataError("A block is set.")
+        return []
 
     with monkeypatch.context() as patched:
-        patched.setattr("opensearch_strata.cli.workers.load_batches", fails("No more documents are taken."))
-        patched.setattr("opensearch_strata.workflows.backfill.backfill.Backfill.end", fails("A block is set."))
+        patched.setattr("opensearch_strata.cli.workers.load_batches", fails)
+        patched.setattr("opensearch_strata.workflows.backfill.backfill.Backfill.end", blocked)
         told = shell.run(line(target, "--apply"), 1).stderr
     assert told.splitlines()[-2:] == [
         "The settings of the raw days are given back by the next run. A block is set.",

@@ -165,7 +165,7 @@ def test_of_two_runs_on_one_day_both_have_its_rows(cluster: OpenSearch, api: Tra
 
     def the_other_run(_: float) -> None:
         wait_until_over(cluster, filled)
-        transform_job.remove(cluster, filled.dataset, DAY)
+        transform_job.remove_job(cluster, filled.dataset, DAY)
 
     run = condense_by_job(cluster, filled.dataset, raw, sleep=the_other_run)
     assert (run.documents, run.rows) == (DOCUMENTS, len(filled.rows()))
@@ -261,7 +261,7 @@ def test_finished_is_not_over_while_the_job_is_enabled(
 ) -> None:
     api.faults.disable_delay = 0.3
     enabled: list[bool] = []
-    real = transform_job.remove
+    real = transform_job.remove_job
 
     def remove(connection: OpenSearch, *about: Any) -> None:
         found = job(cluster, filled)
@@ -269,7 +269,7 @@ def test_finished_is_not_over_while_the_job_is_enabled(
         enabled.append(found["enabled"])
         real(connection, *about)
 
-    monkeypatch.setattr(transform_job, "remove", remove)
+    monkeypatch.setattr(transform_job, "remove_job", remove)
     condense_day(cluster, filled)
     assert enabled == [False]
     assert_exact(cluster, filled, DOCUMENTS)

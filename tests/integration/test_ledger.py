@@ -20,9 +20,9 @@ from opensearch_strata.archive.ledger import index as ledger_index_module
 from opensearch_strata.archive.ledger import store as ledger_module
 from opensearch_strata.archive.ledger.index import Change
 from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
-from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, row_id, source_of
+from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, ledger_row_id, source_of
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
@@ -249,8 +249,8 @@ def test_claimers_of_expired_rows_at_once_share_them(client: OpenSearch, index: 
 # --- Plans
 
 
-def listed(number: int) -> Listed:
-    return Listed(place(number), 10 * number, 1_700_000_000_000 + number)
+def listed(number: int) -> ListedObject:
+    return ListedObject(place(number), 10 * number, 1_700_000_000_000 + number)
 
 
 def test_batches_of_a_plan_come_back(ledger: Ledger) -> None:
@@ -555,7 +555,7 @@ def test_every_field_of_a_row_is_mapped(client: OpenSearch, ledger: Ledger, inde
     ledger.finish([done(claim(ledger, place())[0], days={"logs-1": 5}, samples=("logs-1/a",))])
     (row,) = claim(ledger, place(), span=WIDER)
     assert row.loads
-    assert client.get(index=index, id=row_id("logs", place()))["_source"] == source_of("logs", row)
+    assert client.get(index=index, id=ledger_row_id("logs", place()))["_source"] == source_of("logs", row)
     assert set(source_of("logs", row)) <= set(properties(client, index)["properties"])
 
 

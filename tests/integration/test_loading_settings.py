@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch, RequestError
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import raw_indices, under_load
 from opensearch_strata.archive.targets.loading_settings import LOADING, prepare, renew, restore
-from opensearch_strata.archive.targets.made_days import Mark, marks
+from opensearch_strata.archive.targets.made_days import IndexMark, marks
 from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
@@ -72,7 +72,7 @@ def properties(stream: Stream, day: date = DAY) -> dict[str, Any]:
     return found
 
 
-def mark(stream: Stream, day: date = DAY) -> Mark | None:
+def mark(stream: Stream, day: date = DAY) -> IndexMark | None:
     name = stream.dataset.raw_index(day)
     return marks(stream.client, [name]).get(name)
 
@@ -196,11 +196,11 @@ def test_settings_are_set_and_given_back(client: OpenSearch, ledger: Ledger, str
     names = [stream.dataset.raw_index(DAY), stream.dataset.raw_index(NEXT)]
     prepare(client, ledger, stream.dataset, [DAY, NEXT], "a")
     assert settings(stream) == settings(stream, NEXT) == LOADING
-    assert mark(stream) == Mark("a", ORIGINALS)
+    assert mark(stream) == IndexMark("a", ORIGINALS)
     assert registered(ledger) == {name: ["a"] for name in names}
     assert restore(client, ledger, stream.dataset, "a") == names
     assert settings(stream) == settings(stream, NEXT) == ORIGINALS
-    assert mark(stream) == Mark("a", None)
+    assert mark(stream) == IndexMark("a", None)
     assert registered(ledger) == {}
     assert restore(client, ledger, stream.dataset, "a") == []
 

@@ -14,7 +14,7 @@ from opensearch_strata.archive import reconcile as prove_module
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.reconcile import BackfillProof, Check, DayProof, prove
+from opensearch_strata.archive.reconcile import BackfillCheck, BackfillProof, DayProof, prove_range
 from opensearch_strata.archive.targets.raw_indices import documents_in
 from opensearch_strata.errors import TransientError
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
@@ -65,7 +65,7 @@ def test_what_is_there_is_proven(client: OpenSearch, ledger: Ledger, stream: Str
     load(ledger, stream, 1, {DAY: 5, NEXT: 7})
     load(ledger, stream, 2, {DAY: 3}, counts=Counts(8, 3, 0, 4, 1))
     load(ledger, stream, 3, {}, counts=Counts(2, 0, 2), there={stream.dataset.raw_index(DAY): 2})
-    proof = prove(client, ledger, map(place, (1, 2, 3)), SPAN)
+    proof = prove_range(client, ledger, map(place, (1, 2, 3)), SPAN)
     assert failed(proof) == {}
     assert proof.counts == Counts(22, 15, 2, 4, 1)
     assert proof.days == [
@@ -76,7 +76,7 @@ def test_what_is_there_is_proven(client: OpenSearch, ledger: Ledger, stream: Str
 
 
 def test_nothing_is_proven_of_nothing(client: OpenSearch, ledger: Ledger) -> None:
-    proof = prove(client, ledger, [], SPAN)
+    proof = prove_range(client, ledger, [], SPAN)
     assert failed(proof) == {}
     assert proof.days == []
 
@@ -84,7 +84,7 @@ def test_nothing_is_proven_of_nothing(client: OpenSearch, ledger: Ledger) -> Non
 def test_objects_of_earlier_runs_count_for_their_days(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5})
     load(ledger, stream, 2, {DAY: 3})
-    (day,) = prove(client, ledger, [place(1)], SPAN).days
+    (day,) = prove_range(client, ledger, [place(1)], SPAN).days
     assert (day.created, day.by_all, day.documents, day.others) == (5, 8, 8, 0)
 
 
@@ -101,10 +101,10 @@ def test_each_range_is_proven_by_its_own_load(client: OpenSearch, ledger: Ledger
         ledger.renew([row])
     else:
         ledger.finish([replace(row, state=state)])
-    proof = prove(client, ledger, [place(1)], SPAN)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
     assert (failed(proof), proof.counts) == ({}, Counts(9, 5, 0, 4))
     assert proof.days == [DayProof(stream.dataset.raw_index(DAY), 5, 0, 5, 5)]
-    assert prove(client, ledger, [place(1)], BEYOND).holds == (state == "done")
+    assert prove_range(client, ledger, [place(1)], BEYOND).holds == (state == "done")
 
 
 def test_a_range_is_proven_by_the_loads_of_its_parts(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
@@ -112,10 +112,10 @@ def test_a_range_is_proven_by_the_loads_of_its_parts(client: OpenSearch, ledger:
     write(stream, 1, {NEXT: 4})
     (row,) = ledger.claim([(place(1), 10)], BEYOND, "b").claimed
     ledger.finish([replace(row, state="done", counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})])
-    proof = prove(client, ledger, [place(1)], (1_500, 2_500))
+    proof = prove_range(client, ledger, [place(1)], (1_500, 2_500))
     assert (failed(proof), proof.counts) == ({}, Counts(14, 9, 0, 5))
     assert [(day.created, day.documents) for day in proof.days] == [(5, 5), (4, 4)]
-    assert set(failed(prove(client, ledger, [place(1)], (1_500, 3_001)))) == {"objects loaded for another range"}
+    assert set(failed(prove_range(client, ledger, [place(1)], (1_500, 3_001)))) == {"objects loaded for another range"}
 
 
 def test_a_sample_of_an_earlier_load_that_is_missing_is_found(
@@ -125,23 +125,23 @@ def test_a_sample_of_an_earlier_load_that_is_missing_is_found(
     write(stream, 9, {DAY: 1})
     ledger.claim([(place(1), 10)], BEYOND, "b")
     client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
-    assert failed(prove(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
 
 
 def test_documents_of_an_attempt_that_came_to_nothing_count(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     index = stream.dataset.raw_index(DAY)
     load(ledger, stream, 1, {DAY: 5}, state="quarantined")
     said(ledger, stream, 1, {}, counts=Counts(5, 0, 5), there={index: 5})
-    proof = prove(client, ledger, [place(1)], SPAN)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
     assert (failed(proof), proof.days) == ({}, [DayProof(index, 0, 5, 5, 5)])
     client.delete(index=index, id=ids(1, DAY, 5)[4])
-    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+    assert "raw days that lost documents" in failed(prove_range(client, ledger, [place(1)], SPAN))
 
 
 def test_documents_of_others_are_shown_and_allowed(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5})
     write(stream, 9, {DAY: 4})
-    proof = prove(client, ledger, [place(1)], SPAN)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
     assert failed(proof) == {}
     assert [(day.others, day.verdict) for day in proof.days] == [(4, "verified")]
 
@@ -150,7 +150,7 @@ def test_lost_documents_are_found(client: OpenSearch, ledger: Ledger, stream: St
     load(ledger, stream, 1, {DAY: 5, NEXT: 2})
     index = stream.dataset.raw_index(DAY)
     client.delete(index=index, id=ids(1, DAY, 5)[4])
-    proof = prove(client, ledger, [place(1)], SPAN)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
     assert failed(proof) == {"raw days that lost documents": (f"{index}: 5 were created, 4 are there",)}
     assert [day.verdict for day in proof.days] == ["1 lost", "verified"]
 
@@ -158,14 +158,14 @@ def test_lost_documents_are_found(client: OpenSearch, ledger: Ledger, stream: St
 def test_documents_lost_of_another_object_are_found_too(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5})
     said(ledger, stream, 2, {DAY: 1})
-    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+    assert "raw days that lost documents" in failed(prove_range(client, ledger, [place(1)], SPAN))
 
 
 def test_a_day_that_is_gone_is_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     row = load(ledger, stream, 1, {DAY: 5, NEXT: 1})
     index = stream.dataset.raw_index(DAY)
     client.indices.delete(index=index)
-    proof = prove(client, ledger, [place(1)], SPAN)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
     assert failed(proof) == {
         "raw days that lost documents": (f"{index}: 5 were created, 0 are there",),
         "sampled documents that are missing": (row.samples[0],),
@@ -177,7 +177,7 @@ def test_a_sample_that_is_missing_is_found(client: OpenSearch, ledger: Ledger, s
     row = load(ledger, stream, 1, {DAY: 5})
     write(stream, 9, {DAY: 1})
     client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
-    assert failed(prove(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_what_is_not_done_is_named(
 ) -> None:
     load(ledger, stream, 1, {DAY: 1})
     load(ledger, stream, 2, {DAY: 1}, **changes)
-    proof = prove(client, ledger, [place(1), place(2)], SPAN)
+    proof = prove_range(client, ledger, [place(1), place(2)], SPAN)
     assert failed(proof) == {line: (named.format(place(2)),)}
     assert proof.counts == Counts(1, 1)
 
@@ -201,14 +201,14 @@ def test_what_is_not_done_is_named(
 def test_what_is_being_loaded_is_named(client: OpenSearch, ledger: Ledger) -> None:
     ledger.claim([(place(), 1)], SPAN, "somebody")
     named = (f"{place()}, by somebody, attempt 1",)
-    assert failed(prove(client, ledger, [place()], SPAN)) == {"objects still being loaded": named}
+    assert failed(prove_range(client, ledger, [place()], SPAN)) == {"objects still being loaded": named}
 
 
 def test_what_nobody_loaded_is_named_up_to_ten(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 1})
     missing = [place(1, "another version"), *map(place, range(2, 15))]
-    (check,) = prove(client, ledger, [place(1), *missing], SPAN).failed
-    assert check == Check("objects that nobody loaded", 0, 14, False, tuple(map(str, missing[:10])))
+    (check,) = prove_range(client, ledger, [place(1), *missing], SPAN).failed
+    assert check == BackfillCheck("objects that nobody loaded", 0, 14, False, tuple(map(str, missing[:10])))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_counts_that_do_not_add_up_are_found(
     client: OpenSearch, ledger: Ledger, stream: Stream, changes: dict[str, Any]
 ) -> None:
     load(ledger, stream, 1, {DAY: 5}, **changes)
-    found = failed(prove(client, ledger, [place(1)], SPAN))
+    found = failed(prove_range(client, ledger, [place(1)], SPAN))
     assert str(place(1)) in found["objects whose events do not add up"][0]
     assert ("events read = created + there + filtered + dead" in found) == (changes["counts"].read == 6)
 
@@ -231,7 +231,9 @@ def test_counts_that_do_not_add_up_are_found(
 def test_two_wrong_objects_do_not_make_a_right_sum(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5}, counts=Counts(6, 5))
     load(ledger, stream, 2, {DAY: 5}, counts=Counts(4, 5))
-    assert set(failed(prove(client, ledger, [place(1), place(2)], SPAN))) == {"objects whose events do not add up"}
+    assert set(failed(prove_range(client, ledger, [place(1), place(2)], SPAN))) == {
+        "objects whose events do not add up"
+    }
 
 
 def test_many_objects_are_read_in_parts(
@@ -240,7 +242,7 @@ def test_many_objects_are_read_in_parts(
     monkeypatch.setattr(prove_module, "_AT_ONCE", 3)
     for number in range(7):
         load(ledger, stream, number, {DAY: 1, NEXT: 1})
-    proof = prove(client, ledger, map(place, range(8)), SPAN)
+    proof = prove_range(client, ledger, map(place, range(8)), SPAN)
     assert failed(proof) == {"objects that nobody loaded": (str(place(7)),)}
     assert proof.counts == Counts(14, 14)
 
@@ -249,7 +251,7 @@ def test_unsearched_documents_are_counted(client: OpenSearch, ledger: Ledger, st
     index = stream.create()
     client.indices.put_settings(index=index, body={"index.refresh_interval": "-1"})
     load(ledger, stream, 1, {DAY: 5})
-    assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {}
 
 
 def test_serverless_is_waited_for(
@@ -265,7 +267,7 @@ def test_serverless_is_waited_for(
     monkeypatch.setattr(client.indices, "refresh", lambda **_: pytest.fail("no such thing on Serverless"))
     monkeypatch.setattr(prove_module, "VISIBLE", 0.2)
     monkeypatch.setattr(time, "sleep", lambda _: None)
-    assert "raw days that lost documents" in failed(prove(client, ledger, [place(1)], SPAN))
+    assert "raw days that lost documents" in failed(prove_range(client, ledger, [place(1)], SPAN))
     monkeypatch.setattr(prove_module, "VISIBLE", 60)
     waited: list[float] = []
 
@@ -274,7 +276,7 @@ def test_serverless_is_waited_for(
         refresh(index=index)
 
     monkeypatch.setattr(time, "sleep", until_visible)
-    assert failed(prove(client, ledger, [place(1)], SPAN)) == {}
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {}
     assert len(waited) == 1
 
 
@@ -305,13 +307,13 @@ def test_a_sample_that_cannot_be_read_is_not_a_missing_one(
 
     monkeypatch.setattr(client, "mget", half)
     with pytest.raises(TransientError, match="prove it again"):
-        prove(client, ledger, [place(1)], SPAN)
+        prove_range(client, ledger, [place(1)], SPAN)
 
 
 def test_the_proof_reads_as_tables(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 1_500})
     write(stream, 9, {DAY: 4})
-    proof = prove(client, ledger, [place(1), Place("archive", "gone")], SPAN)
+    proof = prove_range(client, ledger, [place(1), Place("archive", "gone")], SPAN)
     (row,) = backfill_days_table(proof).rows
     assert row == (stream.dataset.raw_index(DAY), 1_500, 0, 1_500, 1_504, 4, "verified")
     lines = {line[0]: line[1:] for line in backfill_proof_table(proof).rows}

@@ -16,7 +16,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.bulk import delivery
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Resolved
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.documents.builder import Document
@@ -95,8 +95,8 @@ def bodies(found: list[Document], ids: bool = True, per_body: int = PER_BODY) ->
 
 def send(
     url: str, found: list[Document], in_flight: int = 3, patience: float = 30, timeout: float = 30, ids: bool = True
-) -> tuple[Account, Limits]:
-    account, limits = Account(), Limits(in_flight, 1_000_000)
+) -> tuple[Account, ConcurrencyLimits]:
+    account, limits = Account(), ConcurrencyLimits(in_flight, 1_000_000)
     client = build_client(ClientSettings.from_url(url, timeout=timeout))
     with client, Sender(client, account.hear, limits, patience) as sender:
         for body in bodies(found, ids):
@@ -327,7 +327,7 @@ def test_a_load_that_ends_early_does_not_wait_for_what_is_blocked(
 ) -> None:
     stream.set_block("write", True)
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Sender(client, Account().hear, Limits(2, 10_000), 600) as sender:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Sender(client, Account().hear, ConcurrencyLimits(2, 10_000), 600) as sender:  # noqa: PT012
         sender.send(next(bodies(documents(index))))
         time.sleep(0.2)
         raise KeyboardInterrupt

@@ -115,5 +115,5 @@ def test_a_ledger_that_searches_do_not_see_yet_hides_no_loss(
         days = {stream.dataset.raw_index(DAY): 5}
         ledger.finish([replace(row, state="done", counts=Counts(read=5, created=5), days=days)])
         stream.fill(count=3)
-        proof = prove_module.prove(client, ledger, [place()], SPAN)
+        proof = prove_module.prove_range(client, ledger, [place()], SPAN)
     assert [check.name for check in proof.failed] == ["raw days that lost documents"]

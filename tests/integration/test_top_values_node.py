@@ -16,7 +16,7 @@ from opensearch_strata.history.buckets.partials import counts_of_states
 from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.sketches import top_values
-from opensearch_strata.sketches.top_values import Counts, pack, unpack
+from opensearch_strata.sketches.top_values import ValueCounts, pack, unpack
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, definition_of
 
 LIMIT = 3
@@ -73,8 +73,8 @@ def values_of(name: str, document: Document) -> set[str]:
     return {str(names.get(value, value)) for value in (there if isinstance(there, list) else [there])}
 
 
-def counts_of(name: str, some: list[Document]) -> Counts:
-    counts = Counts()
+def counts_of(name: str, some: list[Document]) -> ValueCounts:
+    counts = ValueCounts()
     for document in some:
         for value in values_of(name, document):
             counts.see(value)
@@ -154,7 +154,7 @@ def test_rows_merge_on_the_server_within_their_bound(stream: Stream) -> None:
     merged = counts_of_states(stream.dataset, list(METRICS), states)
     rows = stream.rows().values()
     for name in COUNTED:
-        expected = Counts()
+        expected = ValueCounts()
         for row in rows:
             expected.add_row(row["metrics"][name]["count"], unpack(row["metrics"][name]["top"]))
         assert merged[name].top() == expected.top()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.archive.load.prefetch import opened_ahead
+from opensearch_strata.archive.load.prefetch import first_blocks
 
 
 def blocks_of(name: str) -> Iterator[bytes]:
@@ -19,13 +19,13 @@ def blocks_of(name: str) -> Iterator[bytes]:
 
 def test_everything_comes_in_order() -> None:
     names = [f"n{number}" for number in range(10)]
-    found = [(name, list(blocks)) for name, blocks in opened_ahead(names, blocks_of)]
+    found = [(name, list(blocks)) for name, blocks in first_blocks(names, blocks_of)]
     assert found == [(name, [f"{name}{part}".encode() for part in range(3)]) for name in names]
 
 
 def test_a_fault_stops_nothing_but_its_object() -> None:
     found = []
-    for name, blocks in opened_ahead(["a", "bad", "c"], blocks_of):
+    for name, blocks in first_blocks(["a", "bad", "c"], blocks_of):
         if name == "bad":
             with pytest.raises(OSError, match="bad"):
                 list(blocks)
@@ -35,7 +35,7 @@ def test_a_fault_stops_nothing_but_its_object() -> None:
 
 
 def test_an_empty_object_has_no_blocks() -> None:
-    assert [list(blocks) for _, blocks in opened_ahead(["a"], lambda name: iter(()))] == [[]]
+    assert [list(blocks) for _, blocks in first_blocks(["a"], lambda name: iter(()))] == [[]]
 
 
 def test_only_so_many_are_opened() -> None:
@@ -47,7 +47,7 @@ def test_only_so_many_are_opened() -> None:
             opened.append(number)
         yield b"x"
 
-    ahead: Any = opened_ahead(range(100), tracked, ahead=3)
+    ahead: Any = first_blocks(range(100), tracked, ahead=3)
     next(ahead)
     ahead.close()
     assert len(opened) <= 4

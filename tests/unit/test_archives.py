@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.decode.codecs import zipped as zip_codec
 from opensearch_strata.archive.decode.formats.firehose_errors import events as failed_events
-from opensearch_strata.archive.decode.layers import Limits, TooLarge, decoded
+from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge, decoded
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.mysql.general import GeneralLogEntries
@@ -215,7 +215,7 @@ def test_a_zip_that_is_longer_than_its_bound_is_too_large() -> None:
     data = zipped(*(bytes(range(256)) * 4096 for _ in range(3)), method=zipfile.ZIP_STORED)
     assert unpacked(data)[2] is None
     with pytest.raises(TooLarge, match="zip layer is longer than 1,000,000 bytes"):
-        unpacked(data, limits=Limits(spool=1_000_000))
+        unpacked(data, limits=DecompressionLimits(spool=1_000_000))
 
 
 def test_a_disk_without_room_for_a_zip_is_told_and_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:

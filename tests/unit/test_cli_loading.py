@@ -39,7 +39,6 @@ def test_a_process_that_fails_says_how(monkeypatch: pytest.MonkeyPatch, fault: E
 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(workers, "connected", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(workers, "build_s3", lambda **_: None)
     parent: Any = Parent()
     job: Any = Job()
     workers._work(parent, job)

@@ -104,6 +104,7 @@ formats = st.permutations(["%Y", "%m", "%d"]).flatmap(lambda parts: st.sampled_f
 
 @given(formats, formats, st.dates(date(2000, 1, 1), date(2030, 12, 31)))
 @example("%Y%m%d", "%d%m%Y", date(2012, 10, 12))
+@example("%Y%d%m", "%d%m%Y", date(2001, 1, 20))
 def test_families_that_do_not_overlap_share_no_name(one: str, other: str, day: date) -> None:
     mine, theirs = IndexTemplate("x-{day}", "day", one), IndexTemplate("x-{day}", "day", other)
     if not overlapping(mine, theirs):

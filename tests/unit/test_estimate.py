@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.planning.estimate import ASSUMED_RATE, DISK_SHARE, Room, estimate, rate_of
+from opensearch_strata.archive.planning.estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, estimate, rate_of
 from opensearch_strata.archive.planning.plan import PlanLimits, runs
 from opensearch_strata.archive.planning.sampling import OBJECTS, Sample, spread
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import kept_free
 
 SAMPLE = Sample(objects=2, packed=1_000, documents=300, document_bytes=120_000, filtered=60, dead=3)
@@ -22,16 +22,16 @@ MIB = 1 << 20
 sizes = st.lists(st.integers(1, 300 * MIB), min_size=1, max_size=200)
 
 
-def listed(number: int, size: int) -> Listed:
-    return Listed(Place("b", f"{number:06}", "e"), size, 0)
+def listed(number: int, size: int) -> ListedObject:
+    return ListedObject(Place("b", f"{number:06}", "e"), size, 0)
 
 
-def listed_all(sizes: list[int]) -> list[Listed]:
+def listed_all(sizes: list[int]) -> list[ListedObject]:
     return [listed(number, size) for number, size in enumerate(sizes)]
 
 
 def test_the_sample_stands_for_all_bytes() -> None:
-    found = estimate(SAMPLE, 100_000, None, Room(free=None, copies=1))
+    found = estimate(SAMPLE, 100_000, None, DiskRoom(free=None, copies=1))
     assert (found.documents, found.document_bytes, found.filtered, found.dead) == (30_000, 12_000_000, 6_000, 300)
     assert found.rate == ASSUMED_RATE
     assert not found.measured
@@ -39,7 +39,7 @@ def test_the_sample_stands_for_all_bytes() -> None:
 
 
 def test_a_sample_of_nothing_is_nothing() -> None:
-    found = estimate(Sample(), 100_000, None, Room(free=10, copies=1))
+    found = estimate(Sample(), 100_000, None, DiskRoom(free=10, copies=1))
     assert (found.documents, found.minutes, found.disk_bytes, found.refusal) == (0, 0, 0, None)
 
 
@@ -47,15 +47,15 @@ def test_earlier_loads_tell_the_rate() -> None:
     assert rate_of(90_000, 3.0) == 30_000
     assert rate_of(0, 3.0) is None
     assert rate_of(90_000, 0.1) is None
-    found = estimate(SAMPLE, 100_000, rate_of(90_000, 3.0), Room(free=None, copies=1))
+    found = estimate(SAMPLE, 100_000, rate_of(90_000, 3.0), DiskRoom(free=None, copies=1))
     assert found.measured
     assert found.minutes == pytest.approx(36_300 / 30_000 / 60)
 
 
 def test_what_does_not_fit_is_refused() -> None:
     needed = round(12_000_000 * DISK_SHARE * 2)
-    assert estimate(SAMPLE, 100_000, None, Room(needed, copies=2)).refusal is None
-    refused = estimate(SAMPLE, 100_000, None, Room(needed - 1, copies=2))
+    assert estimate(SAMPLE, 100_000, None, DiskRoom(needed, copies=2)).refusal is None
+    refused = estimate(SAMPLE, 100_000, None, DiskRoom(needed - 1, copies=2))
     assert refused.refusal
     assert "Nothing was loaded. Take a shorter range" in refused.refusal
     large = replace(refused, disk_bytes=3 << 30, free_bytes=1 << 29)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from opensearch_strata.history.query.cells import Cell
-from opensearch_strata.history.query.frame import frame_of, joined, pages
+from opensearch_strata.history.query.frame import frame_of, frames, joined
 from opensearch_strata.history.query.question import Question, milliseconds
-from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.sketches.ddsketch import bins_of
 from tests.streams import dataset_of, definition_of
 
@@ -19,14 +19,14 @@ START = datetime(2024, 3, 10, 5, tzinfo=UTC)  # midnight in New York
 TYPES = {"device": "keyword", "site": "keyword", "shelf": "short", "on": "boolean"}
 
 
-def plan_of(stats: list[str], metric: str = "load", unit: str | None = None) -> Plan:
+def plan_of(stats: list[str], metric: str = "load", unit: str | None = None) -> ReadPlan:
     metrics = definition_of("t")["metrics"]
     metrics[metric]["unit"] = unit
     groups = ["device", "site", "shelf", "on"]
     dataset = dataset_of("t", time_zone="America/New_York", history={"group_by": groups}, metrics=metrics)
     asked: dict[str, Any] = {"metrics": [metric], "stats": stats, "interval": "1h", "by": groups}
     question = Question.checked(dataset, START, START + timedelta(days=3), **asked)
-    return Plan(question, [], [], [], {metric: 10} if question.quantiles else {}, TYPES)
+    return ReadPlan(question, [], [], [], {metric: 10} if question.quantiles else {}, TYPES)
 
 
 def cell(hour: int, groups: tuple[Any, ...], source: str = "raw", **load: Any) -> Cell:
@@ -68,9 +68,9 @@ def test_pages_joined_are_the_whole(monkeypatch: pytest.MonkeyPatch, size: int) 
     plan = plan_of(["sum", "count"])
     cells = [cell(n, (f"d{9 - n}", None if n < 4 else "s", n if n % 2 else None, None)) for n in range(9)]
     monkeypatch.setattr("opensearch_strata.history.query.frame.PAGE_RECORDS", size)
-    frames = list(pages(plan, cells))
-    assert max(map(len, frames)) <= size
-    whole = joined(plan, frames)
+    parts = list(frames(plan, cells))
+    assert max(map(len, parts)) <= size
+    whole = joined(plan, parts)
     pd.testing.assert_frame_equal(whole, frame_of(plan, cells))
     assert whole.attrs == frame_of(plan, cells).attrs
     pd.testing.assert_frame_equal(joined(plan, []), frame_of(plan, []))

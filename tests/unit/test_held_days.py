@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.planning.held_days import days_held, ranges_of
 from opensearch_strata.archive.store.listing import Listing
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.definition.days import day_bounds, day_of, days_between
 from tests.streams import dataset_of
 
@@ -24,7 +24,7 @@ def held(keys: list[str], modified: datetime = datetime(2013, 3, 9, 12, tzinfo=U
     dataset = dataset_of("logs", time_zone=time_zone, intake={"source": "s3://archive/p/", **intake})
     span = (_ms(day_bounds(FIRST, dataset.zone)[0]), _ms(day_bounds(LAST, dataset.zone)[1]))
     listing = Listing(None, "s3://archive/p/", dataset.intake, *span, "s3://archive/dead/")
-    objects = [Listed(Place("archive", f"p/{key}", "e"), 1, _ms(modified)) for key in keys]
+    objects = [ListedObject(Place("archive", f"p/{key}", "e"), 1, _ms(modified)) for key in keys]
     return days_held(listing, dataset, objects, span)
 
 

@@ -17,7 +17,7 @@ from isal import igzip
 from local.places import PROJECT
 from opensearch_strata.archive.decode.byte_stream import Source
 from opensearch_strata.archive.decode.codecs.compressed import bunzipped, gunzipped, unzstandard
-from opensearch_strata.archive.decode.layers import Limits, TooLarge
+from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge
 from tests.packing import PACKS, TEXT, unpacked, zipped
 
 
@@ -35,8 +35,8 @@ def test_a_bomb_is_stopped_by_its_ratio(name: str) -> None:
     if name == "tar":  # which alone makes nothing smaller
         data = gzip.compress(data)
     with pytest.raises(TooLarge, match="for each of the"):
-        unpacked(data, limits=Limits(ratio=10, free=2**20))
-    unpacked(data, limits=Limits(ratio=10, free=2**22 + 2**14))  # a tar file has headers and padding
+        unpacked(data, limits=DecompressionLimits(ratio=10, free=2**20))
+    unpacked(data, limits=DecompressionLimits(ratio=10, free=2**22 + 2**14))  # a tar file has headers and padding
 
 
 @pytest.mark.parametrize(("name", "unpack"), [("gzip", gunzipped), ("zstd", unzstandard), ("bzip2", bunzipped)])
@@ -49,9 +49,9 @@ def test_a_bomb_comes_in_pieces_of_bounded_size(name: str, unpack: Callable[[Sou
 def test_a_bomb_is_stopped_by_its_size_and_in_its_inner_layer() -> None:
     data = gzip.compress(gzip.compress(bytes(2**22)))
     with pytest.raises(TooLarge, match="more than 1,000,000 bytes"):
-        unpacked(data, limits=Limits(bytes=1_000_000))
+        unpacked(data, limits=DecompressionLimits(bytes=1_000_000))
     with pytest.raises(TooLarge):
-        unpacked(zipped(*[bytes(2**20)] * 4), limits=Limits(bytes=3_000_000))
+        unpacked(zipped(*[bytes(2**20)] * 4), limits=DecompressionLimits(bytes=3_000_000))
 
 
 def test_members_cost_in_proportion_to_their_number() -> None:

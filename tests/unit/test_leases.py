@@ -9,7 +9,7 @@ from typing import Any
 from opensearch_strata.archive.documents.builder import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import ObjectRow
-from opensearch_strata.archive.load.account import Tally
+from opensearch_strata.archive.load.account import ObjectAccount
 from opensearch_strata.archive.load.leases import Leases, Outcome
 
 
@@ -48,13 +48,13 @@ class Letters:
         pass
 
 
-def tally_of(done: list[str], key: str, seconds: float = 0) -> Tally:
+def tally_of(done: list[str], key: str, seconds: float = 0) -> ObjectAccount:
     """One with a dead letter, behind which another body begins."""
     letters: Any = Letters(done, seconds)
-    tally = Tally(ObjectRow(Place("b", key), 1, (0, 1)), letters)
+    tally = ObjectAccount(ObjectRow(Place("b", key), 1, (0, 1)), letters)
     portion = tally.begin(0)
     portion.read = 1
-    tally.bury(portion, Dead("unparsed", "no", 0, 0, b"", "", ""))
+    tally.add_dead_letter(portion, Dead("unparsed", "no", 0, 0, b"", "", ""))
     tally.begin(1)
     return tally
 

@@ -19,7 +19,7 @@ from opensearch_strata.archive.ledger.rows import (
     ObjectRow,
     Reach,
     batch_id,
-    row_id,
+    ledger_row_id,
     row_of,
     settings_id,
     source_of,
@@ -103,16 +103,16 @@ def test_every_field_is_mapped(row: ObjectRow) -> None:
 @given(texts, texts, st.builds(Place, texts, texts, texts), st.builds(Place, texts, texts, texts))
 def test_ids_are_short_and_tell_objects_apart(one: str, other: str, place: Place, another: Place) -> None:
     assume(not any("\0" in text for text in (one, other, place.bucket, another.bucket, place.etag, another.etag)))
-    assert len(row_id(one, place).encode()) <= 512
-    assert (row_id(one, place) == row_id(other, another)) == ((one, place) == (other, another))
+    assert len(ledger_row_id(one, place).encode()) <= 512
+    assert (ledger_row_id(one, place) == ledger_row_id(other, another)) == ((one, place) == (other, another))
 
 
 def test_ids_of_the_longest_keys_are_short() -> None:
-    assert len(row_id("logs", Place("b" * 63, "ä" * 512, "e" * 40))) <= 512
+    assert len(ledger_row_id("logs", Place("b" * 63, "ä" * 512, "e" * 40))) <= 512
 
 
 def test_kinds_do_not_share_ids() -> None:
-    ids = [batch_id("a", "b", 1), batch_id("a", "1", 1), settings_id("a", "b"), row_id("a", Place("b", ""))]
+    ids = [batch_id("a", "b", 1), batch_id("a", "1", 1), settings_id("a", "b"), ledger_row_id("a", Place("b", ""))]
     assert len({*ids, batch_id("a", "b", 11), batch_id("b", "b", 1), settings_id("b", "b")}) == 7
 
 

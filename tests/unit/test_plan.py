@@ -13,7 +13,7 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.history.month.mapping import month_meta
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.query.question import Question, milliseconds
-from opensearch_strata.history.query.read_plan import Plan, doubtful_days, make_plan
+from opensearch_strata.history.query.read_plan import ReadPlan, doubtful_days, make_read_plan
 from opensearch_strata.history.query.sources.carried import DayRows, MonthDays
 from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource, Sources
 from opensearch_strata.sketches.ddsketch import step_of
@@ -53,11 +53,11 @@ def month(
     )
 
 
-def plan(*sources: RawSource | MonthSource, **asked: Any) -> Plan:
+def plan(*sources: RawSource | MonthSource, **asked: Any) -> ReadPlan:
     question = {"metrics": ["temperature"], "stats": ["p50"], **asked}
     start = question.pop("start", datetime(2024, 5, 1, tzinfo=UTC))
     end = datetime(2024, 7, 1, tzinfo=UTC)
-    return make_plan(
+    return make_read_plan(
         Question.checked(DATASET, start, end, **question),
         Sources(
             [source for source in sources if isinstance(source, RawSource)],
@@ -135,7 +135,7 @@ def test_a_day_made_anew_with_all_that_its_rows_carry_is_read_instead_of_them() 
     question = Question.checked(
         DATASET, datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 7, 1, tzinfo=UTC), metrics=["load"], stats=["sum"]
     )
-    found = make_plan(question, sources, {MAY.replace(day=6)})
+    found = make_read_plan(question, sources, {MAY.replace(day=6)})
     assert found.joined == {MAY.replace(day=7)}
     assert found.excluded == [DATASET.transform_id(MAY.replace(day=day)) for day in (6, 8)]
     assert "t-2024.05.06 was made anew and holds all that its history carries: the raw day is read." in found.notes
@@ -247,7 +247,7 @@ def test_closed_indices_matter_from_the_first_day_on() -> None:
     )
     day = MAY.replace(day=6)
     sources = Sources([raw(6)], [], [(day.replace(day=5), "It is closed.")])
-    assert make_plan(question, sources)
+    assert make_read_plan(question, sources)
     for later in (day, date(2024, 9, 1)):
         with pytest.raises(Refused, match=r"It is closed. It may hold events from 2024-05-06 on"):
-            make_plan(question, Sources(sources.raw, [], [(later, "It is closed.")]))
+            make_read_plan(question, Sources(sources.raw, [], [(later, "It is closed.")]))

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.decode.layers import Limits, TooLarge
+from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from tests.envelopes import CONTROL, blocks_of, envelope, messages_in, packed, read
@@ -161,7 +161,7 @@ def test_garbage_is_one_broken_record_and_damage() -> None:
 
 def test_a_bomb_is_raised() -> None:
     with pytest.raises(TooLarge):
-        list(Reading([gzip.compress(b"a\n" * 2**20)], limits=Limits(ratio=10, free=2**16)))
+        list(Reading([gzip.compress(b"a\n" * 2**20)], limits=DecompressionLimits(ratio=10, free=2**16)))
 
 
 def test_errors_of_the_download_come_through() -> None:

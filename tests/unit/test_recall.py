@@ -13,9 +13,9 @@ import pytest
 from opensearch_strata.history.buckets import pace
 from opensearch_strata.history.query import cells as recall
 from opensearch_strata.history.query.cells import Cell, Recall
-from opensearch_strata.history.query.frame import pages
+from opensearch_strata.history.query.frame import frames
 from opensearch_strata.history.query.question import Question, milliseconds
-from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource
 from tests.streams import dataset_of
 
@@ -75,16 +75,16 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "PAGE_SIZE", PAGE)
 
 
-def plan_of(days: int, *, with_raw: bool) -> Plan:
+def plan_of(days: int, *, with_raw: bool) -> ReadPlan:
     dataset = dataset_of("t", metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
     end = START + timedelta(days=days)
     question = Question.checked(dataset, START, end, metrics=["load"], stats=["sum"], interval="1h", by=["device"])
     contents = Contents(1, milliseconds(START), milliseconds(end) - 1)
     raw = [RawSource("t-2024.03.01", date(2024, 3, 1), "u", contents)] if with_raw else []
-    return Plan(question, raw, [], [MonthSource("t-history-2024.03", date(2024, 3, 1), {}, {}, contents)], {}, {})
+    return ReadPlan(question, raw, [], [MonthSource("t-history-2024.03", date(2024, 3, 1), {}, {}, contents)], {}, {})
 
 
-def read_all(server: CountingServer, plan: Plan) -> Iterator[Cell]:
+def read_all(server: CountingServer, plan: ReadPlan) -> Iterator[Cell]:
     return Recall(server, plan).cells()  # type: ignore[arg-type]
 
 
@@ -127,7 +127,7 @@ def test_progress_goes_forward_to_the_end() -> None:
 def test_frames_come_before_everything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opensearch_strata.history.query.frame.PAGE_RECORDS", 60)
     server, plan = CountingServer(10), plan_of(DAYS, with_raw=False)
-    frames = pages(plan, read_all(server, plan))
-    assert len(next(frames)) == 60
+    parts = frames(plan, read_all(server, plan))
+    assert len(next(parts)) == 60
     assert server.searches < 10
-    assert sum(map(len, frames)) == DAYS * 240 - 60
+    assert sum(map(len, parts)) == DAYS * 240 - 60

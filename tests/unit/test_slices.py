@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
-from opensearch_strata.history.buckets.slices import Slice, Walk
+from opensearch_strata.history.buckets.slices import Slice, SliceWalk
 
 HOUR = 3_600_000
 times = st.integers(-(10**12), 4 * 10**12)
@@ -43,7 +43,7 @@ def test_evaluator_knows_the_time_of_a_document() -> None:
     assert not matches({"range": {"@timestamp": {"lt": noon, "format": "epoch_millis"}}}, noon)
 
 
-def walked(walk: Walk, rows_of: Callable[[Slice], int]) -> list[Slice]:
+def walked(walk: SliceWalk, rows_of: Callable[[Slice], int]) -> list[Slice]:
     """All slices of a walk, which learns of so many rows in each."""
     found = []
     while part := walk.next():
@@ -54,21 +54,21 @@ def walked(walk: Walk, rows_of: Callable[[Slice], int]) -> list[Slice]:
 
 @given(times, st.integers(0, 10**10), st.none() | times, lengths, st.integers(0, 3000))
 def test_each_document_is_in_one_slice(first: int, span: int, time: int | None, bucket: int, rows: int) -> None:
-    found = walked(Walk(bucket, first, first + span), lambda part: rows * part.units)
+    found = walked(SliceWalk(bucket, first, first + span), lambda part: rows * part.units)
     assert sum(matches(part.query("@timestamp"), time) for part in found) == 1
 
 
 @given(times, st.integers(0, 10**9), times, lengths)
 def test_no_bucket_is_cut(first: int, span: int, time: int, bucket: int) -> None:
     start = time // bucket * bucket
-    for part in walked(Walk(bucket, first, first + span), lambda part: 900 * part.units):
+    for part in walked(SliceWalk(bucket, first, first + span), lambda part: 900 * part.units):
         query = part.query("@timestamp")
         assert len({matches(query, moment) for moment in (start, time, start + bucket - 1)}) == 1
 
 
 @given(times, st.integers(1, 20_000))
 def test_a_day_of_many_rows_takes_about_as_many_searches_as_pages(first: int, rows: int) -> None:
-    found = walked(Walk(HOUR, first, first + 24 * HOUR - 1), lambda part: rows * part.units)
+    found = walked(SliceWalk(HOUR, first, first + 24 * HOUR - 1), lambda part: rows * part.units)
     assert len(found) <= min(25, 15 + 2 * 25 * rows / PAGE_SIZE)
     assert all(part.units == 1 or part.units * rows <= PAGE_SIZE for part in found)
 
@@ -76,14 +76,14 @@ def test_a_day_of_many_rows_takes_about_as_many_searches_as_pages(first: int, ro
 @given(times, st.integers(1, 200), st.integers(0, 500))
 def test_no_thread_is_left_with_much_of_a_day(first: int, hours: int, rows: int) -> None:
     left = (first + hours * HOUR) // HOUR - first // HOUR + 1
-    for part in walked(Walk(HOUR, first, first + hours * HOUR), lambda part: rows * part.units):
+    for part in walked(SliceWalk(HOUR, first, first + hours * HOUR), lambda part: rows * part.units):
         assert part.units <= max(1, left / 4)
         left -= part.units
     assert left == 0
 
 
 def test_a_day_that_fits_in_a_page_is_one_slice_of_everything() -> None:
-    assert [part.query("t") for part in walked(Walk(HOUR, 5, 99 * HOUR, whole=True), lambda _: 7)] == [
+    assert [part.query("t") for part in walked(SliceWalk(HOUR, 5, 99 * HOUR, whole=True), lambda _: 7)] == [
         {"match_all": {}}
     ]
 
@@ -92,7 +92,7 @@ def test_a_day_that_fits_in_a_page_is_one_slice_of_everything() -> None:
 def test_time_without_events_is_skipped_without_losing_the_next(first: int, hours: int, scale: int) -> None:
     """The server's extremes are doubles: far away they are not exact."""
     following = min(first + hours * HOUR * scale, 2**63 - 1)
-    walk = Walk(HOUR, first, following)
+    walk = SliceWalk(HOUR, first, following)
     part = walk.next()
     assert part
     walk.skip(float(following))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.documents.builder import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
-from opensearch_strata.archive.load.account import Portion, Tally
+from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 
 ROW = ObjectRow(Place("b", "k", "e"), 10, (0, 1))
 
@@ -27,9 +27,9 @@ class Letters:
         self.added += 1
 
 
-def tally_of(row: ObjectRow = ROW) -> Tally:
+def tally_of(row: ObjectRow = ROW) -> ObjectAccount:
     letters: Any = Letters()
-    return Tally(row, letters)
+    return ObjectAccount(row, letters)
 
 
 def dead(record: int) -> Dead:
@@ -48,10 +48,10 @@ def test_a_checkpoint_is_exact_about_the_records_below_it(
     story: list[tuple[bool, str, bool]], rng: random.Random
 ) -> None:
     tally = tally_of()
-    portion: Portion | None = None
+    portion: BulkShare | None = None
     record = 0
     outcomes: list[tuple[int, str]] = []
-    pending: list[tuple[Portion, str]] = []
+    pending: list[tuple[BulkShare, str]] = []
     for goes_on, fate, cut in story:
         record += not goes_on
         if portion is None:
@@ -62,7 +62,7 @@ def test_a_checkpoint_is_exact_about_the_records_below_it(
         if fate == "filtered":
             portion.filtered += 1
         elif fate == "dead":
-            tally.bury(portion, dead(record))
+            tally.add_dead_letter(portion, dead(record))
         else:
             portion.waiting += 1
             pending.append((portion, fate))
@@ -80,7 +80,7 @@ def test_a_checkpoint_is_exact_about_the_records_below_it(
     assert whole.resume == (record + 1 if story else 0)
 
 
-def _settle_some(tally: Tally, pending: list[tuple[Portion, str]], rng: Any, share: float) -> None:
+def _settle_some(tally: ObjectAccount, pending: list[tuple[BulkShare, str]], rng: Any, share: float) -> None:
     rng.shuffle(pending)
     for _ in range(round(len(pending) * share)):
         portion, fate = pending.pop()

@@ -23,9 +23,9 @@ from opensearch_strata.history.month.mapping import conflicts, grown_meta, month
 from opensearch_strata.sketches import top_values
 from opensearch_strata.sketches.top_values import (
     NO_TERMS,
-    Counts,
-    Listed,
+    CountedValue,
     Top,
+    ValueCounts,
     contradictions,
     occurrences,
     pack,
@@ -37,8 +37,8 @@ NUMBERS: dict[str, Any] = definition_of("t")["metrics"]
 STATUS: dict[str, Any] = {"field": "status", "stats": ["count"], "distribution": {"top_values": 3}}
 
 
-def counted(*values: str) -> Counts:
-    counts = Counts()
+def counted(*values: str) -> ValueCounts:
+    counts = ValueCounts()
     for value in values:
         counts.see(value)
     return counts
@@ -57,13 +57,13 @@ def text_of(top: Top) -> str:
 
 def test_all_values_of_a_bucket_are_counted() -> None:
     top = counted("200", "404", "200", "200").top(20)
-    assert top == Top((Listed("200", 3, 3), Listed("404", 1, 1)))
+    assert top == Top((CountedValue("200", 3, 3), CountedValue("404", 1, 1)))
     assert (top.count, top.missed) == (4, 0)
 
 
 def test_the_most_frequent_are_kept_and_ties_go_by_value() -> None:
     top = counted("c", "b", "b", "d", "a", "a").top(2)
-    assert top == Top((Listed("a", 2, 2), Listed("b", 2, 2)), rest=2, bound=1)
+    assert top == Top((CountedValue("a", 2, 2), CountedValue("b", 2, 2)), rest=2, bound=1)
 
 
 def test_values_are_ordered_as_java_orders_them() -> None:
@@ -76,7 +76,7 @@ def test_values_are_ordered_as_java_orders_them() -> None:
     [
         (counted("2.1.0", "2.1.0").top(20), "1;2 2.1.0"),
         (counted("200", "404", "200", "500").top(1), "1 2 1;2 200"),
-        (Top((Listed("a", 9, 11),), rest=5, bound=4), "1 5 4 2;9 a"),
+        (Top((CountedValue("a", 9, 11),), rest=5, bound=4), "1 5 4 2;9 a"),
         (counted("a;b %3B", "a;b %3B", "").top(), "1;2 a%3Bb %253B;1 "),
         (Top(()), "1"),
     ],
@@ -91,7 +91,7 @@ listed = st.lists(st.tuples(st.text(), st.integers(1, 2**62)), unique_by=lambda 
 
 @given(listed, st.integers(1, 2**62), st.integers(0, 2**31), st.integers(0, 2**31))
 def test_what_is_packed_is_unpacked(pairs: list[tuple[str, int]], rest: int, bound: int, missed: int) -> None:
-    top = Top(tuple(Listed(value, low, low + missed) for value, low in pairs), rest, bound)
+    top = Top(tuple(CountedValue(value, low, low + missed) for value, low in pairs), rest, bound)
     assert unpack(pack(top)) == top
 
 
@@ -125,21 +125,21 @@ Rows = list[list[list[str]]]
 def row_of(shards: list[list[str]], limit: int) -> Top:
     """The row of one bucket, as an engine writes it: counted by shard, sent, added up, cut, packed."""
     states = [json.loads(json.dumps(state_of(counted(*shard)))) for shard in shards]
-    return unpack(pack(Counts.of_states(states).top(limit)))
+    return unpack(pack(ValueCounts.of_states(states).top(limit)))
 
 
-def state_of(counts: Counts) -> list[Any]:
+def state_of(counts: ValueCounts) -> list[Any]:
     return [[counts.count, counts.told, counts.bound], counts.cells]
 
 
-def merged(rows: list[Top], parts: int) -> Counts:
+def merged(rows: list[Top], parts: int) -> ValueCounts:
     """Rows added up in several places, then together."""
-    counts = [Counts() for _ in range(parts)]
+    counts = [ValueCounts() for _ in range(parts)]
     for number, row in enumerate(rows):
         counts[number % parts].add_row(row.count, row)
-    total = Counts()
+    total = ValueCounts()
     for each in counts:
-        total.add(Counts.of_states([state_of(each)]))
+        total.add(ValueCounts.of_states([state_of(each)]))
     return total
 
 
@@ -203,14 +203,14 @@ def test_a_thousand_values_are_exact_and_one_more_is_a_matter_of_one() -> None:
     assert (counts.bound, len(counts.cells)) == (0, 1000)
     counts.see("one more")
     assert (counts.bound, len(counts.cells)) == (1, 1000)
-    assert counts.top(20).listed[0] == Listed("v0000", 1, 2)
+    assert counts.top(20).listed[0] == CountedValue("v0000", 1, 2)
 
 
 def test_a_row_without_a_distribution_may_hide_anything() -> None:
-    counts = Counts()
+    counts = ValueCounts()
     counts.add_row(10, counted(*["a"] * 10).top())
     counts.add_row(3, None)
-    assert counts.top() == Top((Listed("a", 10, 13),), rest=3, bound=3)
+    assert counts.top() == Top((CountedValue("a", 10, 13),), rest=3, bound=3)
 
 
 # The proof
@@ -230,7 +230,7 @@ def test_what_is_counted_right_contradicts_nothing() -> None:
     for size in (1, 2, 3):
         assert contradictions(counted(*documents), terms_of(*documents, size=size)) == []
         assert occurrences(terms_of(*documents, size=size)) == 9
-    assert contradictions(Counts(), NO_TERMS) == []
+    assert contradictions(ValueCounts(), NO_TERMS) == []
 
 
 @pytest.mark.parametrize(
@@ -250,8 +250,8 @@ def test_what_is_counted_wrong_contradicts_the_server(rows: str, size: int, erro
 
 
 def test_a_bound_contradicts_what_occurred_more_often() -> None:
-    counts = Counts()
-    counts.add_row(8, Top((Listed("a", 5, 5),), rest=3, bound=2))
+    counts = ValueCounts()
+    counts.add_row(8, Top((CountedValue("a", 5, 5),), rest=3, bound=2))
     assert contradictions(counts, terms_of(*"aaaaabbb")) == ["b"]
 
 
@@ -363,7 +363,7 @@ def test_a_row_is_of_both_kinds() -> None:
     words = [[[3, 3, 0], {"200": [2, 0], "500": [1, 0]}]]
     states = [[[0.0, 0.0, 1.0, 2.0, 8.0, 0.0, 3.0, 5.0], [0, 2], [None, None], words], None]
     row = row_of_states(with_status(), ["temperature", "load", "status"], states)
-    top = pack(Top((Listed("200", 2, 2), Listed("500", 1, 1))))
+    top = pack(Top((CountedValue("200", 2, 2), CountedValue("500", 1, 1))))
     assert row == {"load": {"sum": 8.0, "count": 2}, "status": {"count": 3, "top": top}}
 
 

@@ -54,7 +54,7 @@ def summed(parts: Iterable[Causes]) -> dict[str, Cause]:
     return total
 
 
-def told(causes: Causes) -> str:
+def told_causes(causes: Causes) -> str:
     """For a person, the most frequent reason first: ``3 rejected by OpenSearch, the first: <sentence>``."""
     ordered = sorted(causes.items(), key=lambda item: -item[1].records)
     return " ".join(

@@ -36,7 +36,7 @@ VISIBLE = 60.0
 
 
 @dataclass(frozen=True)
-class Check:
+class BackfillCheck:
     """One line of the proof.
 
     :param named: the first things that do not hold, a sentence each
@@ -112,14 +112,14 @@ class BackfillProof:
     :param later: objects that came while it was loaded, which nobody has loaded
     """
 
-    checks: list[Check]
+    checks: list[BackfillCheck]
     days: list[DayProof]
     counts: Counts
     causes: Causes = field(default_factory=dict)
     later: int = 0
 
     @property
-    def failed(self) -> list[Check]:
+    def failed(self) -> list[BackfillCheck]:
         """The lines that do not hold."""
         return [check for check in self.checks if not check.holds]
 
@@ -157,9 +157,9 @@ class _Found:
         if len(named) < _NAMED:
             named.append(sentence)
 
-    def line(self, name: str) -> Check:
+    def line(self, name: str) -> BackfillCheck:
         count = self.problems[name]
-        return Check(name, 0, count, count == 0, tuple(self.named.get(name, ())))
+        return BackfillCheck(name, 0, count, count == 0, tuple(self.named.get(name, ())))
 
 
 _MISSING = "objects that nobody loaded"
@@ -173,7 +173,7 @@ _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
 
 
-def prove(
+def prove_range(
     client: OpenSearch,
     ledger: Ledger,
     places: Iterable[Place],
@@ -217,7 +217,7 @@ def prove(
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
         *(found.line(name) for name in (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _UNBALANCED)),
-        Check(
+        BackfillCheck(
             "events read = created + there + filtered + dead",
             found.counts.read,
             accounted,

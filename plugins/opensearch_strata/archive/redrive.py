@@ -17,10 +17,10 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Resolved
 from opensearch_strata.archive.bulk.sender import Sender
-from opensearch_strata.archive.causes import Cause, one, summed, told
+from opensearch_strata.archive.causes import Cause, one, summed, told_causes
 from opensearch_strata.archive.dead_letters.file import StoredLetters, read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url, letter_key
 from opensearch_strata.archive.decode.reader import Reading
@@ -87,7 +87,7 @@ class Redriven:
     def outlook(self) -> str:
         """What a dry run found, in sentences."""
         refused = sum(cause.records for cause in self.refused_before.values())
-        told_before = f" Of the others, {told(self.refused_before)} Sending them again shows." if refused else ""
+        told_before = f" Of the others, {told_causes(self.refused_before)} Sending them again shows." if refused else ""
         return (
             f"{self.documents - refused:,} of {counted(self.letters, 'dead letter')} can be loaded as it seems, "
             f"{self.still_dead.total():,} still cannot.{told_before}"
@@ -169,7 +169,7 @@ class _File:
             for _ in self._documents():
                 pass
             return
-        limits = Limits(settings.in_flight, settings.body_bytes)
+        limits = ConcurrencyLimits(settings.in_flight, settings.body_bytes)
         with Sender(self._client, self._resolve, limits, settings.patience, self._make_ready) as sender:
             body: Body[DeadLetter] = Body()
             for document, letter in self._documents():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from datetime import date, timedelta
+from itertools import product
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -317,9 +318,11 @@ def overlapping(one: IndexTemplate, other: IndexTemplate) -> str | None:
     """A name that both templates can give, None if there is none."""
     if not one.may_meet(other):
         return None
+    # What one writes as a year, another order of digits can read as day and month: 20 01 in 20012001.
+    years = (2024,) if one.date_format == other.date_format else (2024, *range(2001, 2013))
     for named, reader in ((one, other), (other, one)):
-        for ordinal in range(366):
-            name = named.name(date(2024, 1, 1) + timedelta(days=ordinal))
+        for year, ordinal in product(years, range(366)):
+            name = named.name(date(year, 1, 1) + timedelta(days=ordinal))
             if reader.date_in(name):
                 return name
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.store.keys import REASONS
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.printable import printable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opensearch_strata.history.reaggregate import Rebuilt
     from opensearch_strata.history.verify.coverage import DayCoverage
     from opensearch_strata.history.verify.verify import Proof
-    from opensearch_strata.workflows.backfill.finish import Settled
+    from opensearch_strata.workflows.backfill.finish import DayOutcome
     from opensearch_strata.workflows.cycle import Retirement
     from opensearch_strata.workflows.cycle_report import CycleReport
 
@@ -194,7 +194,7 @@ def plan_table(plan: Plan) -> Table:
         ("to load", str(amount)),
         ("loaded already", str(plan.left_out)),
         *((f"{index} is loaded again", f"as it {why}") for index, why in plan.again.items()),
-        *([("dead letters when last loaded", told(plan.dead))] if plan.dead else []),
+        *([("dead letters when last loaded", told_causes(plan.dead))] if plan.dead else []),
         *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),
     ]
@@ -214,7 +214,7 @@ def plan_table(plan: Plan) -> Table:
     return Table(f"Plan {plan.plan_id} for {plan.dataset_name}, {plan.first} .. {plan.last}", ("", "found"), rows)
 
 
-def settled_table(dataset: str, days: Sequence[Settled]) -> Table:
+def settled_table(dataset: str, days: Sequence[DayOutcome]) -> Table:
     """What became of each day after a backfill.
 
     :param dataset: its name

@@ -18,10 +18,10 @@ LIMIT = 1000
 """Different values that are counted at once; as many stay in memory for a bucket, whatever a field holds."""
 
 State = Sequence[Any]
-"""What a shard says of one metric: ``[[count, told, bound], {value: [low, spared]}]``, see :class:`Counts`."""
+"""What a shard says of one metric: ``[[count, told, bound], {value: [low, spared]}]``, see :class:`ValueCounts`."""
 
 
-class Listed(NamedTuple):
+class CountedValue(NamedTuple):
     """A value and the least and most that it can have occurred; the same number twice if it is exact."""
 
     value: str
@@ -37,7 +37,7 @@ class Top:
     :param bound: no value that is not listed occurred more often
     """
 
-    listed: tuple[Listed, ...]
+    listed: tuple[CountedValue, ...]
     rest: int = 0
     bound: int = 0
 
@@ -53,7 +53,7 @@ class Top:
 
 
 @dataclass
-class Counts:
+class ValueCounts:
     """Occurrences of values, from any number of shards and rows.
 
     A value occurred at least ``low`` and at most ``low + bound - spared`` times; both are 0 for one without a cell.
@@ -90,7 +90,7 @@ class Counts:
         self._tally(value, 1, 0)
         self._shrink()
 
-    def add(self, other: Counts) -> None:
+    def add(self, other: ValueCounts) -> None:
         """Add what was counted elsewhere, of other documents; keeps :data:`LIMIT` values."""
         self._join(other)
         self._shrink()
@@ -110,7 +110,7 @@ class Counts:
             self._tally(value, low, top.bound - (high - low))
             self._shrink()
 
-    def _join(self, other: Counts) -> None:
+    def _join(self, other: ValueCounts) -> None:
         self.count += other.count
         self.told += other.told
         self.bound += other.bound
@@ -137,7 +137,7 @@ class Counts:
         kept, cut = ordered[:limit], ordered[limit:]
         rest = self.count - sum(low for _, (low, _) in kept)
         unlisted = max([bound, *(low + bound - spared for _, (low, spared) in cut)])
-        listed = (Listed(value, low, low + bound - spared) for value, (low, spared) in kept)
+        listed = (CountedValue(value, low, low + bound - spared) for value, (low, spared) in kept)
         return Top(tuple(listed), rest, unlisted)
 
 
@@ -163,7 +163,7 @@ def unpack(text: str) -> Top:
         head, *entries = base64.b64decode(text, validate=True).decode().split(";")
         version, rest, bound, missed, *_ = [*map(int, head.split(" ")), 0, 0, 0]
         pairs = [entry.split(" ", 1) for entry in entries]
-        listed = tuple(Listed(_unescaped(value), int(low), int(low) + missed) for low, value in pairs)
+        listed = tuple(CountedValue(_unescaped(value), int(low), int(low) + missed) for low, value in pairs)
     except ValueError as error:
         raise ValueError(f"{shown} cannot be read ({error})") from None
     if version != VERSION:
@@ -188,7 +188,7 @@ def occurrences(terms: Mapping[str, Any]) -> int:
     return sum(int(bucket["doc_count"]) for bucket in terms["buckets"]) + int(terms["sum_other_doc_count"])
 
 
-def contradictions(counts: Counts, terms: Mapping[str, Any]) -> list[str]:
+def contradictions(counts: ValueCounts, terms: Mapping[str, Any]) -> list[str]:
     """Values whose counts cannot be true of the documents that a ``terms`` aggregation saw.
 
     :param terms: the aggregation's answer, with ``show_term_doc_count_error``

@@ -22,10 +22,10 @@ from opensearch_strata.history.raw_day.hold import (
     block_for,
     claim,
     hold_in,
-    overtaken,
     past_full_disk,
     release,
     release_dead,
+    taken_over,
 )
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 
@@ -224,7 +224,7 @@ def _still_the_same(
             f"index.blocks.read_only to null on it and run again."
         )
     if raw and hold and (hold_in(raw.meta) != hold or hold.over):
-        raise OvertakenError(overtaken(proven.index))
+        raise OvertakenError(taken_over(proven.index))
     if raw and hold and "write" not in raw.blocked:
         raise Refused(f"{proven.index} was kept: its write block was lifted meanwhile. The next run proves it again.")
     return raw

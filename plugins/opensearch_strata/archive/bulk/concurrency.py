@@ -14,7 +14,7 @@ SMALLEST_BODY = 64 * 1024
 """Bytes below which a limit is not learned: a document that does not fit in is the document's problem."""
 
 
-class Limits:
+class ConcurrencyLimits:
     """Shared by the threads that send. Additive increase, multiplicative decrease, as TCP does it.
 
     :param in_flight: most requests at once

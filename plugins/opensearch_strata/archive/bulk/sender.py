@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Delivery, Resolved, Route
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Sender(Generic[Owner]):
         self,
         client: OpenSearch,
         on_resolved: Callable[[Resolved[Owner]], None],
-        limits: Limits,
+        limits: ConcurrencyLimits,
         patience: float,
         make_ready: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:

@@ -25,14 +25,14 @@ from opensearch_strata.archive.decode.codecs.tarred import is_tar, untarred
 from opensearch_strata.archive.decode.codecs.wide import charset_of, narrowed
 from opensearch_strata.archive.decode.codecs.zipped import is_zip, unzipped
 
-__all__ = ["LIMITS", "Damaged", "Limits", "TooLarge", "decoded", "layer_of"]
+__all__ = ["LIMITS", "Damaged", "DecompressionLimits", "TooLarge", "decoded", "layer_of"]
 
 _MARK = 512  # bytes that tell every layer; tar needs the whole header of a member
 _APPLE_DOUBLE = b"\0\x05\x16\x07"  # what macOS adds for each file to zip and tar: attributes, no content
 _MOST_NOTES = 10
 
 
-class Limits(NamedTuple):
+class DecompressionLimits(NamedTuple):
     """What an object may unpack to.
 
     :param ratio: bytes out of any layer for each byte of the object
@@ -49,7 +49,7 @@ class Limits(NamedTuple):
     spool: int = 2**32
 
 
-LIMITS = Limits()
+LIMITS = DecompressionLimits()
 """gzip reaches 1032 at the most, log files 5 to 50; an object of Firehose holds 128 MiB at the most."""
 
 _LAYERS: dict[str, tuple[Callable[[bytes], bool], Callable[[Source], Iterator[bytes]]]] = {
@@ -63,7 +63,7 @@ _LAYERS: dict[str, tuple[Callable[[bytes], bool], Callable[[Source], Iterator[by
 
 def decoded(
     blocks: Iterable[bytes],
-    limits: Limits = LIMITS,
+    limits: DecompressionLimits = LIMITS,
     names: list[str] | None = None,
     notes: list[str] | None = None,
 ) -> Iterator[bytes]:
@@ -94,7 +94,7 @@ def layer_of(head: bytes) -> str | None:
 class _Unpacking:
     """One object on its way through its layers."""
 
-    def __init__(self, limits: Limits, names: list[str], notes: list[str]) -> None:
+    def __init__(self, limits: DecompressionLimits, names: list[str], notes: list[str]) -> None:
         self._limits = limits
         self._names = names
         self._notes = notes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, Source
 from opensearch_strata.archive.decode.formats import detected, firehose_errors, format_of, lines, strata, wrapped
-from opensearch_strata.archive.decode.layers import LIMITS, Damaged, Limits, decoded
+from opensearch_strata.archive.decode.layers import LIMITS, Damaged, DecompressionLimits, decoded
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.parsed import Entries
 from opensearch_strata.archive.store.manifest import Measure
@@ -34,7 +34,7 @@ class Reading:
         blocks: Iterable[bytes],
         format: str = "auto",
         begins: Callable[[str], bool] | None = None,
-        limits: Limits = LIMITS,
+        limits: DecompressionLimits = LIMITS,
         unwrap: str | None = None,
     ) -> None:
         self.layers: list[str] = []

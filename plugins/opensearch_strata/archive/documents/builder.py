@@ -14,7 +14,7 @@ from opensearch_strata.archive.documents.event_times import EVER, EventTimes, No
 from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules, Fields, as_text, dumped, remove
 from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, problem_of, quickly
+from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, fast_namedtuple, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
 from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
 
@@ -180,7 +180,7 @@ class Shaper:
                 return None
             return self._dead(item, fault, time, digest, fixed_id or own_id)
         identity = fixed_id or own_id or document_id(stamp, digest)
-        return quickly(Document, (index, identity, source, day, item))
+        return fast_namedtuple(Document, (index, identity, source, day, item))
 
     @property
     def documents(self) -> int:

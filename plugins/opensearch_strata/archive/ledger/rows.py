@@ -253,7 +253,7 @@ class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
         self.held = held
 
 
-def row_id(dataset: str, place: Place) -> str:
+def ledger_row_id(dataset: str, place: Place) -> str:
     """The ``_id`` of an object's row, short whatever the key (an ``_id`` has 512 bytes, a key up to 1,024)."""
     # The key comes last: of the four it alone may hold the separator.
     return _hashed("object", dataset, place.bucket, place.etag, place.key)

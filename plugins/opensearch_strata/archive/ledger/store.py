@@ -21,13 +21,13 @@ from opensearch_strata.archive.ledger.rows import (
     LeaseLost,
     ObjectRow,
     batch_id,
-    row_id,
+    ledger_row_id,
     row_of,
     source_of,
 )
 from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import is_dead, this_process
 from opensearch_strata.errors import Refused
 
@@ -87,7 +87,7 @@ class Ledger:
 
         :param places: of the objects
         """
-        found = self.index.get(row_id(self.dataset_name, place) for place in places)
+        found = self.index.get(ledger_row_id(self.dataset_name, place) for place in places)
         rows = [row_of(stored.source, stored.seq_no, stored.primary_term) for stored in found.values()]
         return {row.place: row for row in rows}
 
@@ -206,7 +206,7 @@ class Ledger:
             forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
 
-    def write_plan(self, plan_id: str, batches: Sequence[Sequence[Listed]]) -> None:
+    def write_plan(self, plan_id: str, batches: Sequence[Sequence[ListedObject]]) -> None:
         """Write down what each batch of a plan loads; a plan of the same id is replaced.
 
         :param plan_id: ids that sort by the time of their plans
@@ -223,7 +223,7 @@ class Ledger:
         beyond = {"range": {"number": {"gte": len(batches)}}}
         self._delete(self.query("batch", {"term": {"plan": plan_id}}, beyond))
 
-    def batch(self, plan_id: str, number: int) -> list[Listed]:
+    def batch(self, plan_id: str, number: int) -> list[ListedObject]:
         """What a batch of a plan loads.
 
         :param plan_id: as it was written
@@ -238,7 +238,7 @@ class Ledger:
                 f"or the index was deleted. Nothing of it was loaded. Plan again; what is loaded is left out."
             )
         return [
-            Listed(Place(bucket, key, etag), size, modified)
+            ListedObject(Place(bucket, key, etag), size, modified)
             for bucket, key, etag, size, modified in stored.source["objects"]
         ]
 
@@ -277,7 +277,7 @@ class Ledger:
         versions = self.index.write(
             [
                 Change(
-                    row_id(self.dataset_name, row.place),
+                    ledger_row_id(self.dataset_name, row.place),
                     source_of(self.dataset_name, row),
                     row.seq_no,
                     row.primary_term,

@@ -29,7 +29,7 @@ _SAMPLES = 5
 
 
 @dataclass(eq=False)
-class Portion:
+class BulkShare:
     """Events of an object that go with one body.
 
     :param first: number of the first record
@@ -37,7 +37,7 @@ class Portion:
     :param waiting: documents that are not accounted for yet
     """
 
-    tally: Tally
+    tally: ObjectAccount
     first: int
     last: int
     read: int = 0
@@ -59,7 +59,7 @@ class Portion:
         return Counts(self.read, self.created.total(), self.existed.total(), self.filtered, self.dead)
 
 
-class Tally:
+class ObjectAccount:
     """The account of one object: one thread reads the object, others hear what became of its documents.
 
     :param row: as it was claimed
@@ -88,7 +88,7 @@ class Tally:
         self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
         self._letters = letters
         self._marks = marks
-        self._portions: list[Portion] = []
+        self._portions: list[BulkShare] = []
         self._ended = False
         self._lock = Lock()
         self._letters_lock = Lock()  # of its own: an upload takes its time
@@ -98,9 +98,9 @@ class Tally:
         """The object."""
         return self.row.place
 
-    def begin(self, record: int) -> Portion:
+    def begin(self, record: int) -> BulkShare:
         """A portion for the next body, from this record on."""
-        portion = Portion(self, record, record)
+        portion = BulkShare(self, record, record)
         with self._lock:
             self._portions.append(portion)
         return portion
@@ -114,14 +114,14 @@ class Tally:
         """Nothing more will be read."""
         self._ended = True
 
-    def bury(self, portion: Portion, dead: Dead) -> None:
+    def add_dead_letter(self, portion: BulkShare, dead: Dead) -> None:
         """Keep what did not become a document, of a portion."""
         with self._letters_lock:
             self._letters.add(dead, self.format)
         with self._lock:
             portion.causes = summed([portion.causes, one(dead.reason, dead.detail)])
 
-    def stored(self, portion: Portion, index: str, created: int = 0, existed: int = 0, sample: str = "") -> None:
+    def stored(self, portion: BulkShare, index: str, created: int = 0, existed: int = 0, sample: str = "") -> None:
         """Hear of documents of a portion that are in an index now.
 
         :param sample: ``index/id`` of one of them
@@ -133,9 +133,9 @@ class Tally:
             if sample:
                 portion.samples.append(sample)
 
-    def rejected(self, portion: Portion, dead: Dead) -> None:
+    def rejected(self, portion: BulkShare, dead: Dead) -> None:
         """Hear of a document of a portion that OpenSearch will never take."""
-        self.bury(portion, dead)
+        self.add_dead_letter(portion, dead)
         with self._lock:
             portion.waiting -= 1
 
@@ -233,7 +233,7 @@ class Tally:
         )
 
 
-def credit(resolved: Resolved[Portion]) -> None:
+def record_outcomes(resolved: Resolved[BulkShare]) -> None:
     """Tell each object what became of its documents."""
     from opensearch_strata.archive.documents.builder import Dead
 
@@ -248,7 +248,7 @@ def credit(resolved: Resolved[Portion]) -> None:
         portion.tally.rejected(portion, dead)
 
 
-def _by_day(body: Body[Portion], positions: Sequence[int]) -> Iterator[tuple[Portion, str, int, str]]:
+def _by_day(body: Body[BulkShare], positions: Sequence[int]) -> Iterator[tuple[BulkShare, str, int, str]]:
     """Of each portion and raw index: how many documents at these positions, and the first of them."""
     targets = [(body.owners[at], body.indices[at]) for at in positions]
     first = dict(zip(reversed(targets), reversed(positions), strict=True))

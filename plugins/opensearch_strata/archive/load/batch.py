@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import Limits
+from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.dead_letters.file import DeadLetterFile
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, State
 from opensearch_strata.archive.ledger.store import now_ms
 from opensearch_strata.archive.ledger.takeover import MOST_DEATHS
-from opensearch_strata.archive.load.account import Portion, Tally, credit
+from opensearch_strata.archive.load.account import BulkShare, ObjectAccount, record_outcomes
 from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver, too_many_dead
 from opensearch_strata.archive.load.leases import Leases, Outcome
-from opensearch_strata.archive.load.prefetch import opened_ahead
+from opensearch_strata.archive.load.prefetch import first_blocks
 from opensearch_strata.archive.load.progress import Meter, Progress
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests
-from opensearch_strata.archive.store.objects import Listed, open_object
+from opensearch_strata.archive.store.objects import ListedObject, open_object
 from opensearch_strata.archive.targets.standing import DayMarks
 from opensearch_strata.errors import Refused, StrataError, TransientError
 from opensearch_strata.errors.amounts import counted
@@ -110,7 +110,7 @@ def load_batch(
     client: OpenSearch,
     s3: BaseClient,
     dataset: Dataset,
-    objects: Sequence[Listed],
+    objects: Sequence[ListedObject],
     ledger: Ledger,
     owner: str,
     span: Span,
@@ -168,12 +168,12 @@ class _Load:
         self._failures: dict[Place, StrataError] = {}
         self._lost: Objects = {}
         self._suspects: Objects = {}
-        limits = Limits(settings.in_flight if settings.ids else 1, settings.body_bytes)
+        limits = ConcurrencyLimits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
         # A collection that takes no ids is one of Serverless, wherever its ledger is.
         self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
         self._make_ready = make_ready
-        self._sender = Sender(client, credit, limits, settings.patience, self._ready)
+        self._sender = Sender(client, record_outcomes, limits, settings.patience, self._ready)
         self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:
@@ -214,14 +214,14 @@ class _Load:
             if tally.row.deaths >= MOST_DEATHS:
                 tally.end()
                 self._read.append(Outcome(tally, "quarantined", _deadly(tally.row)))
-        for tally, blocks in opened_ahead(tallies, self._blocks):
+        for tally, blocks in first_blocks(tallies, self._blocks):
             self._load_object(tally, blocks)
             if len(self._read) > 2 * self._unsettled:  # a look goes through all, and a body may hold thousands of them
                 self._finish_settled()
             self._tick()
         return {row.place: row.size for row in claims.busy}
 
-    def _load_object(self, tally: Tally, blocks: Iterator[bytes]) -> None:
+    def _load_object(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> None:
         state: State = "done"
         error = ""
         try:
@@ -264,11 +264,11 @@ class _Load:
                 return Outcome(outcome.tally, "quarantined", problem)
         return outcome
 
-    def _tally(self, row: ObjectRow) -> Tally:
+    def _tally(self, row: ObjectRow) -> ObjectAccount:
         letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
-        return Tally(row, letters, self._marks.of)
+        return ObjectAccount(row, letters, self._marks.of)
 
-    def _blocks(self, tally: Tally) -> Iterator[bytes]:
+    def _blocks(self, tally: ObjectAccount) -> Iterator[bytes]:
         return open_object(self._s3, tally.place, tally.row.size)
 
     def _ready(self, indices: Collection[str]) -> None:
@@ -276,7 +276,7 @@ class _Load:
         self._make_ready(indices)
         self._marks.learn(indices)
 
-    def _send(self, body: Body[Portion]) -> None:
+    def _send(self, body: Body[BulkShare]) -> None:
         self._sender.send(body)
         if not self._ids:
             self._sender.drain()

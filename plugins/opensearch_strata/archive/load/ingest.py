@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.ledger.rows import Reach
-from opensearch_strata.archive.load.account import Portion, Tally
+from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests, Unproven
@@ -25,7 +25,7 @@ from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.bulk.concurrency import Limits
+    from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
     from opensearch_strata.definition.dataset import Dataset
 
 _JUDGED_FROM = 1000  # events after which an object of too many dead letters is left before its end
@@ -56,8 +56,8 @@ class Ingest:
         dataset: Dataset,
         span: Span,
         manifests: Manifests,
-        limits: Limits,
-        send: Callable[[Body[Portion]], None],
+        limits: ConcurrencyLimits,
+        send: Callable[[Body[BulkShare]], None],
         on_cut: Callable[[], None],
         ids: bool,
     ) -> None:
@@ -68,11 +68,11 @@ class Ingest:
         self._limits = limits
         self._send = send
         self._on_cut = on_cut
-        self._body: Body[Portion] = Body(ids)
+        self._body: Body[BulkShare] = Body(ids)
         self.bytes_in = 0
         self.events = 0
 
-    def take(self, tally: Tally, blocks: Iterator[bytes]) -> str:
+    def take(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> str:
         """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
         those of the next object: see :meth:`flush`.
 
@@ -105,11 +105,11 @@ class Ingest:
             body, self._body = self._body, Body(self._body.with_ids)
             self._send(body)
 
-    def _load(self, tally: Tally, reading: Reading) -> str:
+    def _load(self, tally: ObjectAccount, reading: Reading) -> str:
         """Returns what is to be said of events that came late, in sentences."""
         shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken, first = tally.row.resume, -1, 0, ""
-        portion: Portion | None = None
+        portion: BulkShare | None = None
         for item, shaped in _shaped(reading, shaper, tally.place):  # also of what is loaded: what follows may need it
             record = item.record
             if resume and reading.format != tally.row.format:  # records were counted in another way
@@ -130,7 +130,7 @@ class Ingest:
             else:
                 broken += shaped.reason == "broken"
                 first = first or shaped.detail
-                tally.bury(portion, shaped)
+                tally.add_dead_letter(portion, shaped)
                 if portion.dead % _JUDGED_EVERY == 0:
                     self._require_worth(tally)
         if broken and broken == tally.counts.read:
@@ -155,7 +155,7 @@ class Ingest:
             )
         return _joined(reading.damage, note, *reading.notes)
 
-    def _next_portion(self, tally: Tally, reading: Reading, record: int) -> Portion:
+    def _next_portion(self, tally: ObjectAccount, reading: Reading, record: int) -> BulkShare:
         """What the body takes of the object; if the body is full, of the next body."""
         tally.format, tally.layers = reading.format, tuple(reading.layers)
         is_full = self._body.is_full(self._limits.body_bytes, at_border=True)
@@ -167,12 +167,12 @@ class Ingest:
             self._on_cut()
         return portion
 
-    def _require_worth(self, tally: Tally) -> None:
+    def _require_worth(self, tally: ObjectAccount) -> None:
         counts = tally.counts
         if counts.read >= _JUDGED_FROM and (problem := too_many_dead(self._dataset.intake.max_dead_share, tally)):
             raise Poisoned(problem)
 
-    def _watched(self, tally: Tally, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def _watched(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The blocks, counted, for as long as the object is ours."""
         for block in blocks:
             if tally.is_lost:
@@ -248,7 +248,7 @@ def _shown(milliseconds: int) -> str:
     return f"{milliseconds:,} ms"
 
 
-def too_many_dead(max_dead_share: float, tally: Tally) -> str:
+def too_many_dead(max_dead_share: float, tally: ObjectAccount) -> str:
     """Why an object belongs in quarantine, in sentences; empty if it does not.
 
     :param max_dead_share: share of its events
@@ -258,6 +258,6 @@ def too_many_dead(max_dead_share: float, tally: Tally) -> str:
         return ""
     return (
         f"{counts.dead:,} of {counts.read:,} events of {tally.place} cannot be loaded, more than the share of "
-        f"{max_dead_share:g} that the dataset allows (intake.max_dead_share): {told(tally.causes)} What could be is "
-        f"loaded."
+        f"{max_dead_share:g} that the dataset allows (intake.max_dead_share): {told_causes(tally.causes)} "
+        f"What could be is loaded."
     )

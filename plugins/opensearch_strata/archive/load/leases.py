@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import LeaseLost, ObjectRow, State
-from opensearch_strata.archive.load.account import Tally
+from opensearch_strata.archive.load.account import ObjectAccount
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
 
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     :param error: why it failed or is in quarantine, or what was damaged, sentences
     """
 
-    tally: Tally
+    tally: ObjectAccount
     state: State
     error: str = ""
 
@@ -45,7 +45,7 @@ class Leases:
     def __init__(self, ledger: Ledger, every: float) -> None:
         self._ledger = ledger
         self._every = every
-        self._held: dict[Place, Tally] = {}
+        self._held: dict[Place, ObjectAccount] = {}
         self._writing = RLock()  # rows are changed by sequence number: one writer at a time
         self._over = Event()
         self._failure: BaseException | None = None
@@ -63,7 +63,7 @@ class Leases:
         if error is not None:
             self._hand_back(f"The load was interrupted. {explain(error)}")
 
-    def hold(self, tallies: Iterable[Tally]) -> None:
+    def hold(self, tallies: Iterable[ObjectAccount]) -> None:
         """Renew these from now on."""
         with self._writing:
             self._held |= {tally.place: tally for tally in tallies}
@@ -80,7 +80,7 @@ class Leases:
         if any(tally.has_unsaved_letters for tally in held):
             self._renew(held)  # first: uploads take their time, and nobody may take us for dead meanwhile
         renewed = time.monotonic()
-        rows: dict[Place, tuple[Tally, ObjectRow]] = {}
+        rows: dict[Place, tuple[ObjectAccount, ObjectRow]] = {}
         for tally in held:  # without the lock: whoever finishes an object need not wait for the letters of others
             rows[tally.place] = tally, _certain(tally)
             if time.monotonic() - renewed > self._every:
@@ -91,7 +91,7 @@ class Leases:
             if ours:
                 self._write(self._ledger.renew, ours)
 
-    def _renew(self, tallies: Iterable[Tally]) -> None:
+    def _renew(self, tallies: Iterable[ObjectAccount]) -> None:
         """Renew leases, and leave the rows as they are."""
         with self._writing:
             rows = [tally.row for tally in tallies if self._held.get(tally.place) is tally]
@@ -152,7 +152,7 @@ class Leases:
                 tally.abandon_letters()
 
 
-def _certain(tally: Tally) -> ObjectRow:
+def _certain(tally: ObjectAccount) -> ObjectRow:
     """The row to write now: dead letters are uploaded before it says that their records are resolved."""
     row = tally.checkpoint()
     try:

@@ -10,7 +10,7 @@ from typing import TypeVar
 Thing = TypeVar("Thing")
 
 
-def opened_ahead(
+def first_blocks(
     things: Iterable[Thing], blocks_of: Callable[[Thing], Iterator[bytes]], ahead: int = 3
 ) -> Iterator[tuple[Thing, Iterator[bytes]]]:
     """Each thing with its blocks, in order; the first block of the next few is fetched meanwhile.

@@ -48,7 +48,7 @@ def number_or_text(text: str) -> int | str:
     return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else text
 
 
-quickly = tuple.__new__
+fast_namedtuple = tuple.__new__
 """Makes a named tuple of a class and its values in half the time that the class itself takes."""
 
 Message = str | dict[str, Any]

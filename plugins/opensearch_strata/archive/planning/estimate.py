@@ -21,7 +21,7 @@ _TELLING_SECONDS = 2.0  # shorter loads say more of their beginning than of thei
 
 
 @dataclass(frozen=True)
-class Room:
+class DiskRoom:
     """What the cluster's disks allow.
 
     :param free: bytes below the high watermark; None if the cluster does not tell
@@ -72,7 +72,7 @@ class Estimate:
         )
 
 
-def estimate(sample: Sample, packed: int, rate: float | None, room: Room) -> Estimate:
+def estimate(sample: Sample, packed: int, rate: float | None, room: DiskRoom) -> Estimate:
     """What the sample says of all objects.
 
     :param packed: bytes of all objects in S3

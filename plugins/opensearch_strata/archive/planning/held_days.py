@@ -11,13 +11,13 @@ from opensearch_strata.definition.days import day_of, days_between
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.store.listing import Listing
-    from opensearch_strata.archive.store.objects import Listed
+    from opensearch_strata.archive.store.objects import ListedObject
     from opensearch_strata.definition.dataset import Dataset
 
 _VAGUE = timedelta(days=14) // timedelta(milliseconds=1)
 
 
-def days_held(listing: Listing, dataset: Dataset, objects: Iterable[Listed], span: Span) -> list[date]:
+def days_held(listing: Listing, dataset: Dataset, objects: Iterable[ListedObject], span: Span) -> list[date]:
     """The days of a range that objects may hold, in the dataset's zone, in order.
 
     An object whose key says little (a folder for a year, an export of long ago) may hold any of hundreds of days, and

@@ -18,12 +18,12 @@ from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.ledger.takeover import lost_days, without_days
-from opensearch_strata.archive.planning.estimate import Estimate, Room, estimate, rate_of
+from opensearch_strata.archive.planning.estimate import DiskRoom, Estimate, estimate, rate_of
 from opensearch_strata.archive.planning.held_days import days_held
 from opensearch_strata.archive.planning.sampling import Sample, sample
 from opensearch_strata.archive.store.keys import REASONS, Reason
 from opensearch_strata.archive.store.listing import Amount, Listing
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import copies, free_below_watermark
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.definition.intake import split_s3_url
@@ -71,7 +71,7 @@ class Batch:
     """
 
     number: int
-    objects: tuple[Listed, ...]
+    objects: tuple[ListedObject, ...]
     arrived: tuple[int, int]
 
     @property
@@ -232,7 +232,7 @@ def make_plan(
     )
 
 
-def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: Span) -> str:
+def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: Span) -> str:
     """What is to be said of objects that were set apart, if they hold events of the days."""
     if not objects or not (held := sample(s3, dataset, objects, span).documents):
         return ""
@@ -244,12 +244,12 @@ def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span:
     )
 
 
-def runs(objects: Sequence[Listed], limits: PlanLimits) -> list[list[Listed]]:
+def runs(objects: Sequence[ListedObject], limits: PlanLimits) -> list[list[ListedObject]]:
     """Objects in runs of neighbours with about as many bytes each; no run is off by more than its largest object."""
     costs = [listed.size + _OBJECT_COST for listed in objects]
     total = sum(costs)
     number = min(limits.batches, max(1, round(total / limits.batch_bytes)))
-    found: dict[int, list[Listed]] = {}
+    found: dict[int, list[ListedObject]] = {}
     before = 0
     for listed, cost in zip(objects, costs, strict=True):
         found.setdefault((2 * before + cost) * number // (2 * total), []).append(listed)
@@ -278,7 +278,7 @@ class _NotLoaded:
     days_now: Mapping[str, DayMark | None]
     again: dict[str, set[str]] = field(default_factory=dict)
     dead: Causes = field(default_factory=dict)
-    objects: list[Listed] = field(default_factory=list)
+    objects: list[ListedObject] = field(default_factory=list)
     size: int = 0
     left_out: Amount = field(default_factory=Amount)
     frozen: Amount = field(default_factory=Amount)
@@ -290,7 +290,7 @@ class _NotLoaded:
         """Events a second of earlier loads."""
         return rate_of(self.read, self.seconds)
 
-    def add(self, listed: Listed, row: ObjectRow | None, *, frozen: bool) -> None:
+    def add(self, listed: ListedObject, row: ObjectRow | None, *, frozen: bool) -> None:
         """An object, what the ledger has on it, and whether S3 must restore it before it can be read."""
         if row:
             self.read += row.counts.read
@@ -339,20 +339,20 @@ def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: Pla
     return found
 
 
-def _pages(listing: Iterable[tuple[Listed, bool]]) -> Iterator[list[tuple[Listed, bool]]]:
+def _pages(listing: Iterable[tuple[ListedObject, bool]]) -> Iterator[list[tuple[ListedObject, bool]]]:
     objects = iter(listing)
     while page := list(islice(objects, _ASKED_AT_ONCE)):
         yield page
 
 
-def _batch(listing: Listing, number: int, objects: list[Listed]) -> Batch:
+def _batch(listing: Listing, number: int, objects: list[ListedObject]) -> Batch:
     arrivals = [listing.arrival(listed.place.key, listed.modified).start for listed in objects]
     return Batch(number, tuple(objects), (min(arrivals), max(arrivals)))
 
 
-def _room(client: OpenSearch, dataset: Dataset, last: date) -> Room:
+def _room(client: OpenSearch, dataset: Dataset, last: date) -> DiskRoom:
     free = free_below_watermark(client)
-    return Room(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
+    return DiskRoom(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
 
 
 def _milliseconds(moment: datetime) -> int:

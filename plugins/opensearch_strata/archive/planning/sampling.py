@@ -15,7 +15,7 @@ from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.registry import begins_of
-from opensearch_strata.archive.store.objects import Listed, ObjectChanged, ObjectGone, open_object
+from opensearch_strata.archive.store.objects import ListedObject, ObjectChanged, ObjectGone, open_object
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
 
@@ -53,7 +53,7 @@ class Sample:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tuple[int, int]) -> Sample:
+def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: tuple[int, int]) -> Sample:
     """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
 
     :raises Refused: S3 will not hand an object out
@@ -72,14 +72,14 @@ def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[Listed], span: tu
     return found
 
 
-def spread(objects: Sequence[Listed]) -> list[Listed]:
+def spread(objects: Sequence[ListedObject]) -> list[ListedObject]:
     """Up to :data:`OBJECTS` objects: those in which the middles of as many equal parts of all bytes lie."""
     ends = list(accumulate(listed.size for listed in objects))
     middles = [ends[-1] * (2 * part + 1) / (2 * OBJECTS) for part in range(OBJECTS)] if ends else []
     return [objects[position] for position in sorted({bisect_right(ends, middle) for middle in middles})]
 
 
-def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: Listed, span: tuple[int, int]) -> None:
+def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedObject, span: tuple[int, int]) -> None:
     with closing(open_object(s3, listed.place, listed.size)) as blocks:
         piece = next(blocks, b"")[:_PIECE]
     shaper = Shaper(dataset, listed.place, span)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
-from opensearch_strata.archive.store.objects import Listed
+from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.definition.intake import length_of, split_s3_url
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted
@@ -77,12 +77,12 @@ class Listing:
         """What is listed, each with all that is beneath it."""
         self.apart: dict[Reason, Amount] = {}
         """What was listed and is not to be loaded; complete once all was listed."""
-        self.too_late: list[Listed] = []
+        self.too_late: list[ListedObject] = []
         """A few of those that were last changed too late for these days, where only that tells when they arrived."""
         self.error_prefixes: list[str] = []
         """Where objects are that Firehose could not deliver; likewise."""
 
-    def __iter__(self) -> Iterator[tuple[Listed, bool]]:
+    def __iter__(self) -> Iterator[tuple[ListedObject, bool]]:
         """The objects to load, lazily, each with whether it must be restored from an archive tier before.
 
         :raises Refused: S3 does not allow it, or there is no such bucket, or keys are laid out in another way
@@ -145,16 +145,16 @@ class Listing:
             return "other_time"
         return None
 
-    def _listed(self, found: dict[str, Any]) -> Listed:
+    def _listed(self, found: dict[str, Any]) -> ListedObject:
         place = Place(self._bucket, found["Key"], found["ETag"].strip('"'))
-        return Listed(place, found["Size"], _milliseconds(found))
+        return ListedObject(place, found["Size"], _milliseconds(found))
 
     def _set_apart(self, reason: Reason, found: dict[str, Any]) -> None:
         self.apart[reason] = self.apart.get(reason, Amount()).plus(found["Size"])
         if reason == "errors" and (prefix := self._error_prefix(found["Key"])) not in self.error_prefixes:
             self.error_prefixes.append(prefix)
 
-    def _see_too_late(self, listed: Listed) -> None:
+    def _see_too_late(self, listed: ListedObject) -> None:
         if listed.modified >= self._arrived[1]:
             self.too_late = sorted([*self.too_late, listed], key=lambda one: crc32(one.place.key.encode()))[:_FEW]
 
@@ -174,15 +174,15 @@ class Listing:
 
     def _folders(self, prefix: str) -> Iterator[str]:
         limits = {"MaxItems": _MOST_FOLDERS}
-        for page in pages(self._s3, self._bucket, prefix, Delimiter="/", PaginationConfig=limits):
+        for page in listed_pages(self._s3, self._bucket, prefix, Delimiter="/", PaginationConfig=limits):
             yield from (found["Prefix"] for found in page.get("CommonPrefixes", []))
 
     def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
-        for page in pages(self._s3, self._bucket, prefix, OptionalObjectAttributes=["RestoreStatus"]):
+        for page in listed_pages(self._s3, self._bucket, prefix, OptionalObjectAttributes=["RestoreStatus"]):
             yield from page.get("Contents", [])
 
 
-def pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
+def listed_pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
     """The answers to a listing.
 
     :param options: of the paginator of ``list_objects_v2``

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.store.listing import pages
+from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.manifest import NAME, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.errors import DefinitionError, StrataError
@@ -96,5 +96,5 @@ class Manifests:
 
     def _listed(self, bucket: str, prefix: str) -> dict[str, dict[str, Any]]:
         """Objects by their keys, without those in folders."""
-        answers = pages(self._s3, bucket, prefix, Delimiter="/")
+        answers = listed_pages(self._s3, bucket, prefix, Delimiter="/")
         return {found["Key"]: found for page in answers for found in page.get("Contents", [])}

@@ -38,7 +38,7 @@ class ObjectChanged(StrataError):  # noqa: N818 - reads as what happened
     """The object was written again since it was listed."""
 
 
-class Listed(NamedTuple):
+class ListedObject(NamedTuple):
     """An object as S3 lists it.
 
     :param size: bytes

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
-from opensearch_strata.archive.targets.made_days import Mark, create, marks, set_marks
+from opensearch_strata.archive.targets.made_days import IndexMark, create, marks, set_marks
 from opensearch_strata.archive.targets.raw_indices import (
     Settings,
     add_fields,
     put_settings,
-    refresh,
+    refresh_days,
     settings_of,
-    writable,
+    writable_days,
 )
 from opensearch_strata.archive.targets.raw_mapping import missing_properties, raw_properties
 from opensearch_strata.archive.targets.shard_room import require_shard_room
@@ -63,15 +63,15 @@ def prepare_indices(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, names: Sequence[str], owner: str, process: str = ""
 ) -> list[str]:
     """The same by the names of the indices."""
-    there = writable(client, names)  # nothing is registered for what cannot be loaded
+    there = writable_days(client, names)  # nothing is registered for what cannot be loaded
     if not ledger.index.serverless:
         require_shard_room(client, [name for name in names if name not in there])
         under_load.register(ledger, names, owner, process)
-        there = writable(client, names)  # who deletes one by now knows of us; see under_load
+        there = writable_days(client, names)  # who deletes one by now knows of us; see under_load
     created = [name for name in names if name not in there and create(client, name, owner)]
     if not ledger.index.serverless:
         _set_up(client, names, owner)
-    there |= writable(client, [name for name in names if name not in there])
+    there |= writable_days(client, [name for name in names if name not in there])
     fields = raw_properties(dataset)
     missing = {n: missing_properties(fields, body["mappings"].get("properties", {})) for n, body in there.items()}
     add_fields(client, missing)
@@ -86,7 +86,7 @@ def renew(ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, pr
 
 def to_be_ended(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = ""
-) -> tuple[list[str], dict[str, Mark]]:
+) -> tuple[list[str], dict[str, IndexMark]]:
     """Raw days that an owner is to put in order, for which it is registered from now on.
 
     They are those that it loads into or made, and those that dead loaders left behind.
@@ -129,7 +129,7 @@ def restore(
         more, not_given, left_to_us = _restore(client, ledger, dataset, owner, left_to_us, unfinished)
         back, refused = back + more, refused | not_given
     loading = _loading(client, dataset) if refused else {}
-    if own := {name: why for name, why in refused.items() if loading.get(name, Mark("", None)).made_by == owner}:
+    if own := {name: why for name, why in refused.items() if loading.get(name, IndexMark("", None)).made_by == owner}:
         raise Refused(_sentence(own))
     if refused:
         _log.warning("%s", _sentence(refused))
@@ -154,7 +154,7 @@ def _restore(
     users = {name: under_load.users(stored.source, but=owner) for name, stored in registered.items()}
     theirs = [name for name in names if name in loading and users.get(name) and name not in unfinished]
     for name in theirs:
-        _log.info("%s stays set up for loading. %s", name, under_load.told(users[name]))
+        _log.info("%s stays set up for loading. %s", name, under_load.told_loading(users[name]))
     ours = [name for name in names if name not in theirs]
     mine = {n: mark for n, mark in loading.items() if not users.get(n) and n not in unfinished}
     legacy = {
@@ -163,13 +163,13 @@ def _restore(
         if "originals" in one.source and not users[n] and n not in theirs
     }
     back, refused = _give_back(client, mine, legacy)
-    refresh(client, names)
+    refresh_days(client, names)
     under_load.leave(ledger, unfinished, owner, unfinished=True)
     under_load.leave(ledger, [n for n in ours if n not in unfinished and not (n in legacy and n in refused)], owner)
     return back, refused, under_load.leave_to_others(ledger, theirs, owner)
 
 
-def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, Mark]:
+def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, IndexMark]:
     """The raw days that loads made and that were not given back yet."""
     names = dataset.raw.names
     found = marks(client, [names.expression])
@@ -178,9 +178,9 @@ def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, Mark]:
 
 def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
     """Give the loading settings to the days that an owner made and that do not have them yet."""
-    ours = [n for n, mark in marks(client, list(names)).items() if mark == Mark(owner, {})]
+    ours = [n for n, mark in marks(client, list(names)).items() if mark == IndexMark(owner, {})]
     originals = settings_of(client, ours, LOADING)
-    refused = set_marks(client, {name: Mark(owner, settings) for name, settings in originals.items()})
+    refused = set_marks(client, {name: IndexMark(owner, settings) for name, settings in originals.items()})
     wanted = [name for name in originals if name not in refused]
     refused |= put_settings(client, dict.fromkeys(wanted, LOADING))
     # Domains over several zones insist on their number of copies.
@@ -194,7 +194,7 @@ def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
 
 
 def _give_back(
-    client: OpenSearch, loading: Mapping[str, Mark], legacy: Mapping[str, Settings]
+    client: OpenSearch, loading: Mapping[str, IndexMark], legacy: Mapping[str, Settings]
 ) -> tuple[list[str], dict[str, str]]:
     """Settings of days as far as each of them takes its own.
 
@@ -206,7 +206,7 @@ def _give_back(
     # Replicas that find no room must not keep searches from seeing what is there.
     put_settings(client, {name: {_REFRESH: wanted[name].get(_REFRESH)} for name in refused})
     given = {name: mark for name, mark in loading.items() if name not in refused}
-    refused |= set_marks(client, {name: Mark(mark.made_by, None) for name, mark in given.items()})
+    refused |= set_marks(client, {name: IndexMark(mark.made_by, None) for name, mark in given.items()})
     return sorted(name for name in {*loading, *legacy} if name not in refused), refused
 
 

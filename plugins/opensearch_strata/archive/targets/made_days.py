@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _MARK = "strata"  # key in a mapping's _meta, so in the index itself: no kill comes between the two
 
 
-class Mark(NamedTuple):
+class IndexMark(NamedTuple):
     """What a raw day that a load made says of itself.
 
     :param made_by: owner of the load
@@ -58,7 +58,7 @@ def create(client: OpenSearch, name: str, made_by: str) -> bool:
     except RequestError as error:
         if "resource_already_exists_exception" in str(error.error):  # the text, where half of it was lost
             # By us, if the answer to the first try was lost.
-            return marks(client, [name]).get(name, Mark("", None)) == Mark(made_by, {})
+            return marks(client, [name]).get(name, IndexMark("", None)) == IndexMark(made_by, {})
         cure = (
             "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."
             if "maximum shards open" in explain(error)
@@ -68,23 +68,23 @@ def create(client: OpenSearch, name: str, made_by: str) -> bool:
     return True
 
 
-def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, Mark]:
+def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, IndexMark]:
     """Name -> what it says of itself, of the indices that :func:`create` made.
 
     :param names: or wildcard expressions; of a dataset's, whatever is no raw day is the caller's to leave out
     """
-    found: dict[str, Mark] = {}
+    found: dict[str, IndexMark] = {}
     for part in in_parts(names):
         params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{_MARK}"}
         answer = patient(partial(client.indices.get, index=",".join(part), params=params))
         for name, body in as_mapping(answer).items():
             said = part_of(body, "mappings", "_meta", _MARK)
             if isinstance(said, Mapping) and "made_by" in said:
-                found[name] = Mark(str(said["made_by"]), said.get("loading"))
+                found[name] = IndexMark(str(said["made_by"]), said.get("loading"))
     return found
 
 
-def set_marks(client: OpenSearch, wanted: Mapping[str, Mark]) -> dict[str, str]:
+def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, str]:
     """Write down in indices of ours what they say of themselves; all else in their ``_meta`` stays.
 
     :returns: name -> why, in a sentence, of those that do not take it

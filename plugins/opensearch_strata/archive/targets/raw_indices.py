@@ -36,7 +36,7 @@ def patient(call: Callable[[], _T]) -> _T:
     return patiently(call, _PATIENCE)
 
 
-def writable(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
+def writable_days(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
     """Name -> mappings and flat settings, of those that are there.
 
     A write block is waited for, half a minute at most: a deletion that comes to nothing lifts it again.
@@ -115,7 +115,7 @@ def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str
     return refused
 
 
-def refresh(client: OpenSearch, names: Sequence[str]) -> None:
+def refresh_days(client: OpenSearch, names: Sequence[str]) -> None:
     """Let searches see what was written, in indices that are there.
 
     :param names: of indices; those that are gone are left out

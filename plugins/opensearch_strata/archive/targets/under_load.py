@@ -163,10 +163,10 @@ def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, le
             f"into it. {explain(error)} {cure}"
         ) from error
     if found.get("found") and (loading := users(found["_source"])):
-        raise Refused(f"{index} was kept: {told(loading)} Run again when that has ended.")
+        raise Refused(f"{index} was kept: {told_loading(loading)} Run again when that has ended.")
 
 
-def told(loading: Mapping[str, int]) -> str:
+def told_loading(loading: Mapping[str, int]) -> str:
     """Who loads, and how long that holds if they are never heard of again, in a sentence."""
     named = ", ".join(
         f"{owner} (registered until {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC)"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.finish import Settled
+    from opensearch_strata.workflows.backfill.finish import DayOutcome
     from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 
@@ -55,7 +55,7 @@ def backfill(
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.finish import require_settleable, settle_days
+    from opensearch_strata.workflows.backfill.finish import finish_days, require_settleable
 
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
@@ -72,9 +72,9 @@ def backfill(
         if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
             raise Refused(plan.refusal)
         proof = _loaded(backfill, definition, plan, (url, ca_certs), parallel) if apply else None
-        settled: list[Settled] = []
+        settled: list[DayOutcome] = []
         if apply and then != "keep" and (proof is None or proof.holds):
-            for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
+            for day in finish_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
                 note(f"{day.day}: {day.outcome}. {day.note}".rstrip())
                 settled.append(day)
     if as_json:
@@ -155,7 +155,7 @@ def _tell_plan(plan: Plan) -> None:
 
 
 def _tell_result(
-    dataset: str, plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled], apply: bool
+    dataset: str, plan: Plan, proof: BackfillProof | None, settled: Sequence[DayOutcome], apply: bool
 ) -> None:
     from opensearch_strata.presentation.tables import (
         backfill_days_table,
@@ -187,7 +187,7 @@ def _tell_result(
         say("Nothing was loaded; add --apply to load it.")
 
 
-def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) -> None:
+def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[DayOutcome]) -> None:
     from opensearch_strata.workflows.backfill.verdict import verdict
 
     if proof and not proof.holds:
@@ -198,7 +198,7 @@ def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[Settled]) 
         raise typer.Exit(1)
 
 
-def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[Settled]) -> dict[str, Any]:
+def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[DayOutcome]) -> dict[str, Any]:
     from opensearch_strata.workflows.backfill.verdict import verdict
 
     return {

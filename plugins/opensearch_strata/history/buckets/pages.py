@@ -15,7 +15,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.judging import is_transient
 from opensearch_strata.history.buckets import aggregation
-from opensearch_strata.history.buckets.slices import Slice, Walk
+from opensearch_strata.history.buckets.slices import Slice, SliceWalk
 from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Pages:
         self.given_up = Event()
         bucket = int(dataset.history.bucket_length.total_seconds() * 1000)
         # A day has no more rows than documents.
-        self._walk = Walk(bucket, *self._span(), whole=raw.documents <= self._size)
+        self._walk = SliceWalk(bucket, *self._span(), whole=raw.documents <= self._size)
 
     def _span(self) -> tuple[int, int]:
         """First and last event time in epoch milliseconds; zeros if no document has one."""

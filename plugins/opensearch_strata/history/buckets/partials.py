@@ -12,7 +12,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.sketches import top_values
 from opensearch_strata.sketches.ddsketch import Bins, merge_into, pack, unpack
-from opensearch_strata.sketches.top_values import Counts
+from opensearch_strata.sketches.top_values import ValueCounts
 
 State = Sequence[Any]
 """Of one shard or slice: for each metric sum, what its additions dropped, min and max side by side; the number of
@@ -25,7 +25,7 @@ Sketch = str | list[Any]
 """In a state: the wire form or, of merged rows, step, bins and counts; each bin as its distance from the one before."""
 
 
-def numbers_and_words(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def split_metrics(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Metrics in the two orders that the scripts keep: those that measure, and those whose values are counted.
 
     :param names: metrics of the dataset
@@ -69,7 +69,7 @@ def _row(
     row = {}
     seen = [state for state in states if state is not None]
     with_words = any(len(state) > 3 for state in seen)  # asked of the states, quicker than of the definition
-    numbers = numbers_and_words(dataset, names)[0] if with_words else names
+    numbers = split_metrics(dataset, names)[0] if with_words else names
     for place, name in enumerate(numbers):
         sums, count, sketches = merged_metric(seen, place)
         if count:
@@ -82,15 +82,15 @@ def _row(
     return row
 
 
-def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, Counts]:
+def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, ValueCounts]:
     """The counted values of each metric with top values, not yet cut to a row's; a metric without values is left out.
 
     :param names: the metrics, in the order that the script was given
     :param states: see :func:`row_of_states`
     """
     seen = [state for state in states if state is not None]
-    _, words = numbers_and_words(dataset, names)
-    found = {name: Counts.of_states([state[3][place] for state in seen]) for place, name in enumerate(words)}
+    _, words = split_metrics(dataset, names)
+    found = {name: ValueCounts.of_states([state[3][place] for state in seen]) for place, name in enumerate(words)}
     return {name: counts for name, counts in found.items() if counts.count or counts.told}
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history.buckets.partials import numbers_and_words
+from opensearch_strata.history.buckets.partials import split_metrics
 from opensearch_strata.history.raw_day.fields import Hiding
 from opensearch_strata.sketches.ddsketch import step_of
 
@@ -36,7 +36,7 @@ def condense_metric(
         sends the text of the reduce script along with every single bucket, so the shorter is the faster.
     :param raw_uuid: UUID of the raw index, which a finished row bears as ``_raw``
     """
-    numbers, words = numbers_and_words(dataset, list(dataset.metrics) if names is None else names)
+    numbers, words = split_metrics(dataset, list(dataset.metrics) if names is None else names)
     params = {
         **_params(dataset, numbers),
         "fields": [dataset.metrics[name].field for name in numbers],
@@ -57,7 +57,7 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     :param names: metrics wanted
     :param relative_errors: by metric, to read its sketches at: their own, or one of a multiple of their step
     """
-    numbers, words = numbers_and_words(dataset, names)
+    numbers, words = split_metrics(dataset, names)
     params = {
         **_params(dataset, numbers, relative_errors),
         "fields": [_leaf(dataset, name, leaf) for name in numbers for leaf in ("count", "min", "max", "sum", "sketch")],

@@ -43,7 +43,7 @@ class Slice:
         return {"bool": {"should": [found, without_time], "minimum_should_match": 1}}
 
 
-class Walk:
+class SliceWalk:
     """Hands out the slices of a day in order, to any number of threads.
 
     A composite aggregation looks at every document of its query again for each page. A slice is as long as fills about

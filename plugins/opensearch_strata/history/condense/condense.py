@@ -113,14 +113,14 @@ def condense_admitted(
         except NotFoundError:
             _require_there(client, dataset, raw)
             raise
-        after = settled(client, dataset, raw, run)
+        after = moved_since(client, dataset, raw, run)
         if after is None:
             return run
         raw = after
     raise TransientError(still_moving(raw))
 
 
-def settled(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRun) -> RawDay | None:
+def moved_since(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRun) -> RawDay | None:
     """None if a pass saw the day as it is now and its rows are there, else the day as it is, to be condensed again.
 
     Rows that the day no longer gives are deleted: only now is it certain that what they carried is in others.

@@ -15,8 +15,8 @@ from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 from opensearch_strata.history.buckets.pace import Pace
 from opensearch_strata.history.buckets.partials import State, merged_of_states
 from opensearch_strata.history.query.borders import partial_buckets, rows_of_span
-from opensearch_strata.history.query.checks import prepare, refuse_moved
-from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.checks import plan_read, refuse_moved
+from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.history.query.search_bodies import TIME, Body, Side, page_body, raw_query, rows_query
 from opensearch_strata.history.query.stretches import Stretch, stretches
 
@@ -73,10 +73,10 @@ class _Bucket:
 class Recall:
     """An answer that is being read.
 
-    :param plan: see :func:`opensearch_strata.history.query.checks.prepare`
+    :param plan: see :func:`opensearch_strata.history.query.checks.plan_read`
     """
 
-    def __init__(self, client: OpenSearch, plan: Plan) -> None:
+    def __init__(self, client: OpenSearch, plan: ReadPlan) -> None:
         self._client = client
         self.plan = plan
 
@@ -118,7 +118,7 @@ class Recall:
                     if cell := self._cell(part, buckets):
                         yield cell
             except NotFoundError:  # retention deletes nothing that history does not hold
-                self.plan = prepare(self._client, self.plan.question)
+                self.plan = plan_read(self._client, self.plan.question)
             else:
                 return
         name = self.plan.question.dataset.name
@@ -176,7 +176,7 @@ def _order_of(bucket: _Bucket) -> tuple[Any, ...]:
     return bucket.order
 
 
-def _order(plan: Plan, key: Body) -> tuple[Any, ...]:
+def _order(plan: ReadPlan, key: Body) -> tuple[Any, ...]:
     """What sorts keys as the server does: nothing first, texts by code point, addresses by their bytes."""
     return tuple(
         (False,) if value is None else (True, _address(value) if plan.types.get(name) == "ip" else value)

@@ -13,7 +13,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.query.borders import edges, midnight_in, rows_of_span
 from opensearch_strata.history.query.question import Question, moment_of
-from opensearch_strata.history.query.read_plan import Plan, doubtful_days, make_plan
+from opensearch_strata.history.query.read_plan import ReadPlan, doubtful_days, make_read_plan
 from opensearch_strata.history.query.search_bodies import cut_rows_body, lacking_body
 from opensearch_strata.history.query.sources.carried import DayRows, rows_of_days
 from opensearch_strata.history.query.sources.containment import contains_rows
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 
-def prepare(client: OpenSearch, question: Question) -> Plan:
+def plan_read(client: OpenSearch, question: Question) -> ReadPlan:
     """Find where the answer is, and make sure that all of it is there.
 
     :raises Refused: it cannot be answered from what exists, with the reason
@@ -36,7 +36,7 @@ def prepare(client: OpenSearch, question: Question) -> Plan:
         for source in doubtful_days(sources)
         if contains_rows(client, dataset, source, sources.rows[source.day])
     }
-    plan = make_plan(question, sources, contained)
+    plan = make_read_plan(question, sources, contained)
     if any(group not in plan.types for group in question.by):
         plan = replace(plan, types={**plan.types, **_types(client, plan.raw[-1].index)})
     _refuse_cut_buckets(client, plan)
@@ -44,7 +44,7 @@ def prepare(client: OpenSearch, question: Question) -> Plan:
     return plan
 
 
-def refuse_moved(client: OpenSearch, plan: Plan) -> None:
+def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
     """Refuse what was read if it may be a mixture: rows or raw days of the plan were made anew meanwhile.
 
     :raises TransientError: with the days
@@ -82,7 +82,7 @@ def _types(client: OpenSearch, index: str) -> dict[str, str]:
     return dict(field_types(mapping.get("properties", {})))
 
 
-def _refuse_cut_buckets(client: OpenSearch, plan: Plan) -> None:
+def _refuse_cut_buckets(client: OpenSearch, plan: ReadPlan) -> None:
     """A row of history cannot be cut where the span begins or ends; raw documents can, where they are still there."""
     question = plan.question
     for edge in edges(question, question.start, question.end):
@@ -111,7 +111,7 @@ def _cut(question: Question, bucket: int, cut: int) -> str:
     )
 
 
-def _refuse_lacking(client: OpenSearch, plan: Plan) -> None:
+def _refuse_lacking(client: OpenSearch, plan: ReadPlan) -> None:
     """Rows that have a metric without all that is asked of it would be merged as if their values did not exist."""
     question = plan.question
     rows = rows_of_span(question, question.start, question.end)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.history.query.cells import Cell
-from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.sketches.ddsketch import quantiles
 from opensearch_strata.sketches.top_values import unpack as unpack_top
 
@@ -21,7 +21,7 @@ SOURCES = ("raw", "history", "both")
 _GROUP_TYPES = {"boolean": "boolean", **dict.fromkeys(("byte", "short", "integer", "long"), "Int64")}
 
 
-def pages(plan: Plan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
+def frames(plan: ReadPlan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
     """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`.
 
     :param cells: in the order in which the records are to stand
@@ -31,7 +31,7 @@ def pages(plan: Plan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
         yield frame_of(plan, page)
 
 
-def joined(plan: Plan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def joined(plan: ReadPlan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Pages as one frame; without any, an empty one of the same columns.
 
     :param frames: in order
@@ -50,7 +50,7 @@ def joined(plan: Plan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return whole
 
 
-def frame_of(plan: Plan, cells: Sequence[Cell]) -> pd.DataFrame:
+def frame_of(plan: ReadPlan, cells: Sequence[Cell]) -> pd.DataFrame:
     """Cells as a frame."""
     import pandas as pd
 
@@ -74,7 +74,7 @@ def frame_of(plan: Plan, cells: Sequence[Cell]) -> pd.DataFrame:
     return frame
 
 
-def _times(plan: Plan, times: Sequence[int]) -> pd.DatetimeIndex:
+def _times(plan: ReadPlan, times: Sequence[int]) -> pd.DatetimeIndex:
     import numpy as np
     import pandas as pd
 
@@ -106,7 +106,7 @@ def _top(text: str) -> dict[str, Any]:
     return {"values": values, "rest": top.rest, "bound": top.bound}
 
 
-def _stats(plan: Plan, metric: str, cell: Cell) -> dict[str, Any]:
+def _stats(plan: ReadPlan, metric: str, cell: Cell) -> dict[str, Any]:
     """Every statistic of a metric that is asked for; none if the cell lacks the metric."""
     row = cell.row.get(metric)
     if row is None:

@@ -19,7 +19,7 @@ from opensearch_strata.sketches.ddsketch import VERSION, step_of
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadPlan:
     """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events,
     or from both if they are different documents.
 
@@ -88,7 +88,7 @@ def doubtful_days(sources: Sources) -> list[RawSource]:
     return days
 
 
-def make_plan(question: Question, sources: Sources, contained: Collection[date] = frozenset()) -> Plan:
+def make_read_plan(question: Question, sources: Sources, contained: Collection[date] = frozenset()) -> ReadPlan:
     """Decide where each raw day is read from.
 
     :param contained: the doubtful days, see :func:`doubtful_days`, that hold all that their rows carry
@@ -107,7 +107,7 @@ def make_plan(question: Question, sources: Sources, contained: Collection[date] 
     for month in months:
         _refuse_foreign(question, month)
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
-    return Plan(
+    return ReadPlan(
         question=question,
         raw=[one.source for one in judged if one.standing in ("raw", "joined") and one.source.contents.documents],
         verified=[one.source for one in judged if one.standing == "verified"],

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
 from opensearch_strata.history.query.borders import Edge, RowsOfSpan
-from opensearch_strata.history.query.read_plan import Plan
+from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.history.query.stretches import Stretch
 
 Body = dict[str, Any]
@@ -19,7 +19,7 @@ TIME = "time"
 """Source of the composite that holds the time; no group can bear this name, see :class:`Question`."""
 
 
-def page_body(plan: Plan, side: Side, query: Body, stretch: Stretch, after: Body | None, size: int) -> Body:
+def page_body(plan: ReadPlan, side: Side, query: Body, stretch: Stretch, after: Body | None, size: int) -> Body:
     """One page of buckets in the order of time and groups, or a single bucket if nothing is kept apart.
 
     :param after: key of the last bucket that is known already
@@ -36,7 +36,7 @@ def page_body(plan: Plan, side: Side, query: Body, stretch: Stretch, after: Body
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
 
 
-def _sources(plan: Plan, side: Side, stretch: Stretch) -> list[Body]:
+def _sources(plan: ReadPlan, side: Side, stretch: Stretch) -> list[Body]:
     sources: list[Body] = []
     if stretch.time is None:
         histogram: Body = {"field": _time_field(plan, side), "fixed_interval": f"{stretch.unit}ms"}
@@ -46,13 +46,13 @@ def _sources(plan: Plan, side: Side, stretch: Stretch) -> list[Body]:
     return [*sources, *({group: {"terms": {"field": group, "missing_bucket": True}}} for group in plan.question.by)]
 
 
-def raw_query(plan: Plan, spans: Spans) -> Body:
+def raw_query(plan: ReadPlan, spans: Spans) -> Body:
     """Raw documents of parts of the time."""
     ranges = [_range(plan.question.dataset.raw.timestamp, start, end) for start, end in spans]
     return {"bool": {"filter": [ranges[0] if len(ranges) == 1 else _any(ranges), *_groups(plan)]}}
 
 
-def rows_query(plan: Plan, rows: RowsOfSpan) -> Body:
+def rows_query(plan: ReadPlan, rows: RowsOfSpan) -> Body:
     """Rows of buckets that lie in a span as a whole, and of those that it cuts the rows that count for it."""
     groups = _groups(plan)
     clauses = [_clause([_range("@timestamp", *rows.whole), *groups], plan.excluded)] if rows.whole else []
@@ -60,7 +60,7 @@ def rows_query(plan: Plan, rows: RowsOfSpan) -> Body:
     return clauses[0] if len(clauses) == 1 else _any(clauses)
 
 
-def _of_edge(plan: Plan, edge: Edge) -> list[Body]:
+def _of_edge(plan: ReadPlan, edge: Edge) -> list[Body]:
     first, end = (day and plan.question.dataset.transform_id(day) for day in (edge.since, edge.before))
     days = {**({"gte": first} if first else {}), **({"lt": end} if end else {})}
     bucket = _range("@timestamp", edge.bucket, edge.bucket + 1)
@@ -71,14 +71,14 @@ def _clause(filters: list[Body], without: Iterable[str]) -> Body:
     return {"bool": {"filter": filters, "must_not": _ids(without)}}
 
 
-def cut_rows_body(plan: Plan, edge: Edge) -> Body:
+def cut_rows_body(plan: ReadPlan, edge: Edge) -> Body:
     """Whether there are rows with a value that is asked for in a bucket that is cut: finds at most one."""
     valued = _any(_has(metric, "count") for metric in plan.question.metrics)
     query = {"bool": {"filter": [rows_query(plan, RowsOfSpan(None, [edge])), valued]}}
     return {"size": 0, "track_total_hits": 1, "query": query}
 
 
-def lacking_body(plan: Plan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:
+def lacking_body(plan: ReadPlan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:
     """Days of rows that have a metric but not all that is needed of it, metric by metric."""
     days = {"days": {"terms": {"field": "transform._id", "size": 3, "order": {"_key": "asc"}}}}
     aggs = {}
@@ -109,7 +109,7 @@ def _range(field: str, start: int, end: int) -> Body:
     return {"range": {field: {"gte": start, "lt": end, "format": "epoch_millis"}}}
 
 
-def _groups(plan: Plan) -> list[Body]:
+def _groups(plan: ReadPlan) -> list[Body]:
     return [_equals(group, value) for group, value in plan.question.where.items()]
 
 
@@ -117,5 +117,5 @@ def _equals(group: str, value: Any) -> Body:
     return {"bool": {"must_not": {"exists": {"field": group}}}} if value is None else {"term": {group: value}}
 
 
-def _time_field(plan: Plan, side: Side) -> str:
+def _time_field(plan: ReadPlan, side: Side) -> str:
     return plan.question.dataset.raw.timestamp if side == "raw" else "@timestamp"

@@ -124,10 +124,10 @@ def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
     :raises NotFoundError: the index is gone
     """
     if hold.over or hold_in(_look(client, index)[0]) != hold:
-        raise OvertakenError(overtaken(index))
+        raise OvertakenError(taken_over(index))
 
 
-def overtaken(index: str) -> str:
+def taken_over(index: str) -> str:
     """Sentence for the raw day ``index``, which another run has now."""
     return f"{index} was kept: another run took it over meanwhile. The next run proves it again."
 

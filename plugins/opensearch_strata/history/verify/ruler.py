@@ -9,11 +9,11 @@ from typing import Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
-from opensearch_strata.history.buckets.partials import State, bins_of_sketches, merged_metric, numbers_and_words
+from opensearch_strata.history.buckets.partials import State, bins_of_sketches, merged_metric, split_metrics
 from opensearch_strata.history.month.row_ids import RAW_UUID
 from opensearch_strata.sketches import top_values
 from opensearch_strata.sketches.ddsketch import unpack
-from opensearch_strata.sketches.top_values import Counts, Top
+from opensearch_strata.sketches.top_values import Top, ValueCounts
 
 # Types whose doc values hold each value of a document once.
 _SETS = frozenset({"keyword", "ip"})
@@ -62,7 +62,7 @@ class Ruler:
     def __init__(self, dataset: Dataset, types: Mapping[str, str], raw_uuid: str) -> None:
         self._groups = dataset.history.group_by
         self._raw_uuid = raw_uuid
-        numbers, words = numbers_and_words(dataset, list(dataset.metrics))
+        numbers, words = split_metrics(dataset, list(dataset.metrics))
         scripted = [n for n in numbers if n in dataset.sketches or dataset.decimals(n) is not None]
         self.names = [*scripted, *words]
         """Metrics of which only the script knows something."""
@@ -187,7 +187,7 @@ def _sketch_differs(sketches: Sequence[Any], text: str | None) -> str | None:
 
 
 def _words_differ(words: _Words, server: float, states: Sequence[State], row: Sequence[Any]) -> str | None:
-    counts = Counts.of_states([state[3][words.place] for state in states])
+    counts = ValueCounts.of_states([state[3][words.place] for state in states])
     if row[words.count] != (counts.count or None):
         return _told("count", counts.count, row[words.count] or 0)
     if (server != counts.count) if words.as_sets else (server < counts.count):
@@ -202,7 +202,7 @@ def _words_differ(words: _Words, server: float, states: Sequence[State], row: Se
     return None
 
 
-def _disagree(counts: Counts, row: Top) -> str | None:
+def _disagree(counts: ValueCounts, row: Top) -> str | None:
     """The first value of whose occurrences a row and a bucket say what cannot both be true.
 
     Where a bucket has more values than are counted at once, two passes may say other bounds of the same.

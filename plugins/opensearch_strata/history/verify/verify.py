@@ -18,7 +18,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.buckets.aggregation import proof_body, recall_body, stored_rows_body, words_body
 from opensearch_strata.history.buckets.pages import PATIENTLY, Page, Pages, each_page
-from opensearch_strata.history.buckets.partials import State, counts_of_states, merged_of_states, numbers_and_words
+from opensearch_strata.history.buckets.partials import State, counts_of_states, merged_of_states, split_metrics
 from opensearch_strata.history.buckets.scripts import row_values
 from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_any_value
 from opensearch_strata.history.month.row_ids import row_id
@@ -26,7 +26,7 @@ from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carrie
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.comparison import Comparison, Measured
 from opensearch_strata.history.verify.ruler import Ruler, rounded, same
-from opensearch_strata.sketches.top_values import NO_TERMS, Counts, contradictions, occurrences
+from opensearch_strata.sketches.top_values import NO_TERMS, ValueCounts, contradictions, occurrences
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -124,7 +124,7 @@ class Read:
     compared: Comparison
     extra: Extra
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
-    counts: dict[str, Counts] = field(default_factory=dict)
+    counts: dict[str, ValueCounts] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     unreadable: bool = False
     unseen: Sequence[Unseen] = ()
@@ -203,7 +203,7 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
     extra = _extra(client, dataset, raw.day, there, compared)
     terms = _terms(client, dataset, raw) if dataset.top_values else {}
     lost = unseen(client, raw)
-    numbers, _ = numbers_and_words(dataset, names)
+    numbers, _ = split_metrics(dataset, names)
     try:
         if any(some is None for _, some in parts):
             raise ValueError("rows that the server cannot read")
@@ -318,7 +318,7 @@ def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:
 
 def _counted_checks(name: str, read: Read) -> Iterator[Check]:
     """The server's own count of values, and of each of the most frequent ones, against the rows."""
-    terms, counts = read.terms.get(name, NO_TERMS), read.counts.get(name, Counts())
+    terms, counts = read.terms.get(name, NO_TERMS), read.counts.get(name, ValueCounts())
     count = occurrences(terms)
     yield Check(f"{name} count", count, counts.count, count == counts.count)
     yield Check(f"{name} counted values", count, counts.told, count == counts.told)

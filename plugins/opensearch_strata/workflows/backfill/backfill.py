@@ -19,7 +19,7 @@ from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.archive.planning.held_days import days_held, ranges_of
 from opensearch_strata.archive.planning.plan import Plan, PlanLimits, make_plan
-from opensearch_strata.archive.reconcile import BackfillProof, prove
+from opensearch_strata.archive.reconcile import BackfillProof, prove_range
 from opensearch_strata.archive.redrive import Redriven, load_letters
 from opensearch_strata.archive.store.listing import Listing
 from opensearch_strata.archive.store.objects import build_s3
@@ -213,7 +213,7 @@ class Backfill:
 
         retired = partial(is_retired, self._client, self._dataset)
         reading = reading_of(self._dataset)
-        return prove(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
+        return prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
 
     def forget(self, ref: PlanRef) -> None:
         """Delete the batches of a plan from the ledger, when nobody will ask for them any more."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settled:
+class DayOutcome:
     """What became of one raw day.
 
     :param outcome: ``condensed``: proven and still there; ``dropped``: proven and deleted, now or before; ``nothing``:
@@ -46,7 +46,7 @@ class Settled:
     note: str = ""
 
 
-def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> Settled:
+def finish_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> DayOutcome:
     """Condense a day, prove it, and drop it if that is wanted and it has left the window. Safe to repeat.
 
     :param now: aware
@@ -61,34 +61,34 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
     if raw is None:
         return _without_raw(client, dataset, day)
     if condense(client, dataset, day) is None:
-        return Settled(day, "nothing", note=nothing_to_condense(dataset, day, raw))
+        return DayOutcome(day, "nothing", note=nothing_to_condense(dataset, day, raw))
     proof = prove(client, dataset, day)
     proven = require_proven(proof)
     newest = newest_complete(now, dataset.zone)
     if then == "condense":
-        return Settled(day, "condensed", proven.documents, proof.rows)
+        return DayOutcome(day, "condensed", proven.documents, proof.rows)
     if day > newest_expired(newest, dataset.raw.window_days):
         window = f"the window of {dataset.raw.window_days} days that ends with {newest}"
         note = f"{proven.index} is inside {window}, so it stays raw."
-        return Settled(day, "condensed", proven.documents, proof.rows, note)
+        return DayOutcome(day, "condensed", proven.documents, proof.rows, note)
     retire(client, dataset, proven, newest, dry_run=False)
     # The ledger keeps what was loaded into it: another run may still prove that, and a plan sees that the day is gone.
-    return Settled(day, "dropped", proven.documents, proof.rows)
+    return DayOutcome(day, "dropped", proven.documents, proof.rows)
 
 
-def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> Settled:
+def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> DayOutcome:
     """A day that is not there: dropped by an earlier try or the daily cycle, or never loaded."""
     rows = carried(client, dataset, day)
     index = dataset.raw_index(day)
     if not rows.rows:
-        return Settled(day, "nothing", note=f"{index} does not exist: the archive has no event of it.")
+        return DayOutcome(day, "nothing", note=f"{index} does not exist: the archive has no event of it.")
     note = f"{index} was deleted before; its {rows.rows:,} rows of history carry {rows.documents:,} documents."
-    return Settled(day, "dropped", rows.documents, rows.rows, note)
+    return DayOutcome(day, "dropped", rows.documents, rows.rows, note)
 
 
-def settle_days(
+def finish_days(
     client: OpenSearch, dataset: Dataset, days: Iterable[date], then: Then, now: datetime
-) -> Iterator[Settled]:
+) -> Iterator[DayOutcome]:
     """Each day in turn; one that fails never keeps the others.
 
     :param days: in the order in which they are settled
@@ -97,9 +97,9 @@ def settle_days(
 
     for day in days:
         try:
-            yield settle_day(client, dataset, day, then, now)
+            yield finish_day(client, dataset, day, then, now)
         except (StrataError, OpenSearchException) as error:
-            yield Settled(day, "failed", note=explain(error))
+            yield DayOutcome(day, "failed", note=explain(error))
 
 
 def require_settleable(dataset: Dataset, last: date, then: Then, now: datetime) -> None:

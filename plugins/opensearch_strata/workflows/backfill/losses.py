@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from opensearch_strata.archive.targets.raw_indices import documents_in, refresh
+from opensearch_strata.archive.targets.raw_indices import documents_in, refresh_days
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 
@@ -53,6 +53,6 @@ def poorer_than_loaded(client: OpenSearch, ledger: Ledger, created: Mapping[str,
     :raises TransientError: one cannot be counted right now
     """
     if not ledger.index.serverless:
-        refresh(client, list(created))
+        refresh_days(client, list(created))
     held = documents_in(client, list(created), serverless=ledger.index.serverless)
     return [name for name, count in created.items() if (held[name] or 0) < max(count, 1)]

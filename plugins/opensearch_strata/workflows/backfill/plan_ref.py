@@ -53,7 +53,10 @@ class PlanRef:
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Self:
-        """What :meth:`as_json` gave."""
+        """What :meth:`as_json` gave.
+
+        :param value: a JSON object, parsed
+        """
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]
         held = tuple((date.fromisoformat(one), date.fromisoformat(other)) for one, other in value["held"])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from opensearch_strata.archive.causes import told
-from opensearch_strata.archive.reconcile import BackfillProof, Check
+from opensearch_strata.archive.causes import told_causes
+from opensearch_strata.archive.reconcile import BackfillCheck, BackfillProof
 from opensearch_strata.errors.amounts import counted
 
 _NAMED = 3
@@ -16,7 +16,7 @@ def verdict(proof: BackfillProof) -> str:
         f"{counts.read:,} events read = {counts.created:,} created + {counts.existed:,} already there + "
         f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
     )
-    why = f" Dead letters: {told(proof.causes)}" if proof.causes else ""
+    why = f" Dead letters: {told_causes(proof.causes)}" if proof.causes else ""
     if proof.replaced:
         named = ", ".join(day.index for day in proof.replaced[:_NAMED])
         why += (
@@ -32,6 +32,6 @@ def verdict(proof: BackfillProof) -> str:
     return f"NOT proven: {lines}. What is loaded is kept; mend the cause and run it again, it loads the rest."
 
 
-def _first(check: Check) -> str:
+def _first(check: BackfillCheck) -> str:
     more = f" and {len(check.named) - _NAMED} more" if len(check.named) > _NAMED else ""
     return f"{', '.join(name.rstrip('.') for name in check.named[:_NAMED])}{more}"

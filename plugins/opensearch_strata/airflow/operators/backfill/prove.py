@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
 from opensearch_strata.airflow.operators.backfill.base import PlannedOperator
-from opensearch_strata.archive.causes import told
+from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.errors import Refused
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ProveOperator(PlannedOperator):
+class ProveBackfillOperator(PlannedOperator):
     """Count events against documents, per object and per day.
 
     Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "counts",
@@ -37,7 +37,7 @@ class ProveOperator(PlannedOperator):
         self.log.info("%s", backfill_proof_table(proof))
         self.log.info("%s", backfill_days_table(proof))
         summary = {"holds": proof.holds, "counts": asdict(proof.counts), "verdict": verdict(proof)}
-        summary["dead_letters"] = told(proof.causes)
+        summary["dead_letters"] = told_causes(proof.causes)
         context["ti"].xcom_push(key="proof", value=summary)
         if not proof.holds:
             self.log.info("%s", backfill_problems_table(proof))

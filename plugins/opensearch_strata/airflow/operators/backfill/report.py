@@ -60,7 +60,7 @@ class _Steps:
         return Counter(day["outcome"] for day in self.settled)
 
 
-class ReportOperator(PlannedOperator):
+class ReportBackfillOperator(PlannedOperator):
     """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
 
     Returns ``{"verdict", "planned", "proof", "settled", "redriven"}``.

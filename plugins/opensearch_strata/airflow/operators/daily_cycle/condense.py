@@ -121,9 +121,9 @@ class CondenseOperator(DatasetOperator):
         """
         import time
 
-        from opensearch_strata.history.condense.condense import MAX_PASSES, settled, still_moving
+        from opensearch_strata.history.condense.condense import MAX_PASSES, moved_since, still_moving
         from opensearch_strata.history.condense.engines.job_state import JobState
-        from opensearch_strata.history.condense.engines.transform_job import remove, settle
+        from opensearch_strata.history.condense.engines.transform_job import finish_job, remove_job
         from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 
         if "error" in event:
@@ -131,14 +131,14 @@ class CondenseOperator(DatasetOperator):
         progress = event["progress"]
         now = inspect_raw_day(self.client, self.dataset, self.day)
         if now is None or now.uuid != progress["uuid"]:
-            remove(self.client, self.dataset, self.day)
+            remove_job(self.client, self.dataset, self.day)
             raise Refused(f"{self.dataset.raw_index(self.day)} was deleted or recreated while it was condensed.")
         raw = replace(now, documents=progress["documents"], sequence=tuple(progress["sequence"]))
         state = JobState(**event["state"])
-        run = settle(self.client, self.dataset, raw, state, progress["restarts"], self.patience)
+        run = finish_job(self.client, self.dataset, raw, state, progress["restarts"], self.patience)
         if run is None:
             self._defer(raw, int(time.time() * 1000), progress["restarts"] + 1, progress["passes"])
-        moved = settled(self.client, self.dataset, raw, run)
+        moved = moved_since(self.client, self.dataset, raw, run)
         if moved is None:
             return self._done(context, run)
         if progress["passes"] >= MAX_PASSES:

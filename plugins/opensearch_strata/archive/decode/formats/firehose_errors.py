@@ -19,13 +19,13 @@ from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, 
 from opensearch_strata.archive.decode.formats import cloudwatch, export_task, json, lines
 from opensearch_strata.archive.decode.formats.installed import installed_formats
 from opensearch_strata.archive.decode.formats.records import OBJECT_BEGINS, Record, Skipped, records
-from opensearch_strata.archive.decode.layers import Limits, TooLarge, decoded
+from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge, decoded
 from opensearch_strata.archive.events import Broken, Event
 
 _BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
 _MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
 _HEAD = 2**16
-_LIMITS = Limits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB
+_LIMITS = DecompressionLimits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB
 
 Begins = Callable[[str], bool]
 

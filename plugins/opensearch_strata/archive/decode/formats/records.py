@@ -68,10 +68,10 @@ def records(blocks: Iterable[bytes]) -> Iterator[Record | Skipped]:
     :param blocks: of the content, of any size
     :raises Damaged: as the blocks do; its ``tail`` is the object that was not completed
     """
-    return Walk(blocks).walk()
+    return RecordWalk(blocks).walk()
 
 
-class Walk:
+class RecordWalk:
     """The walk itself, over bytes of which ``_start`` is the next."""
 
     def __init__(self, blocks: Iterable[bytes], in_array: bool = False) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from opensearch_strata.archive.decode.byte_stream import KEPT
-from opensearch_strata.archive.decode.formats.records import Record, Skipped, Walk
+from opensearch_strata.archive.decode.formats.records import Record, RecordWalk, Skipped
 from opensearch_strata.archive.events import Broken, Event
 
 _TEXT = re.compile(rb'[^"\\]+')
@@ -48,7 +48,7 @@ def rewrapped(value: dict[str, Any], path: str) -> bytes:
     return orjson.dumps(holder)
 
 
-class _Unwrapping(Walk):
+class _Unwrapping(RecordWalk):
     def __init__(self, blocks: Iterable[bytes], path: str) -> None:
         super().__init__(blocks, in_array=True)
         self._path = path

@@ -17,7 +17,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.mysql.times import ISO, LONG, OLD, read_mysql_time
-from opensearch_strata.archive.parsers.parsed import Entries, Message, Parsed, Parser, Unreadable, quickly, text_of
+from opensearch_strata.archive.parsers.parsed import (
+    Entries,
+    Message,
+    Parsed,
+    Parser,
+    Unreadable,
+    fast_namedtuple,
+    text_of,
+)
 
 # Written when a file is opened, flushed or rotated, below a line with path and version.
 _BANNER = re.compile(
@@ -129,7 +137,7 @@ def mysql_general(zone: ZoneInfo) -> Parser:
                 fields: dict[str, Any] = {"time": head, "pid": int(pid), "perform": command, "statement": statement}
                 if "\n" in statement:
                     _mark_doubts(fields, statement)
-                return quickly(Parsed, (fields, second_ms + int(head[20:23])))
+                return fast_namedtuple(Parsed, (fields, second_ms + int(head[20:23])))
         except ValueError:
             pass
         if entry := _ENTRY.match(text):

@@ -89,7 +89,7 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
         job = _job(client, job_id)
         if job and job["enabled"] and job["description"] == body["transform"]["description"]:
             return int(job["schedule"]["interval"]["start_time"])
-        remove(client, dataset, raw.day)
+        remove_job(client, dataset, raw.day)
         try:
             client.plugins.transforms.put(id=job_id, body=body)
         except ConflictError as error:
@@ -139,7 +139,7 @@ def node_starts(client: OpenSearch) -> Any:
         return {}
 
 
-def settle(
+def finish_job(
     client: OpenSearch, dataset: Dataset, raw: RawDay, state: JobState, restarts: int, patience: Patience
 ) -> EngineRun | None:
     """End a job that is over: its run if the day is condensed, None if it was started again.
@@ -153,7 +153,7 @@ def settle(
     """
     job_id = dataset.transform_id(raw.day)
     if state.phase == "finished":
-        remove(client, dataset, raw.day)
+        remove_job(client, dataset, raw.day)
         seconds = (state.search_millis / 1000, state.index_millis / 1000)
         return EngineRun("transform_job", state.documents, state.rows, *seconds)
     sentence = f"Transform {job_id} {'failed' if state.phase == 'gone' else state.phase}: {state.reason}."
@@ -161,22 +161,22 @@ def settle(
         return _by_the_other_run(client, dataset, raw, sentence)
     if state.phase == "failed" and not state.resumable:
         # Started again, a stopped job would wait out the lock of its old run (30 min); without the job it is gone.
-        remove(client, dataset, raw.day)
+        remove_job(client, dataset, raw.day)
         raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
     if cause := _write_block(client, dataset, raw):
-        remove(client, dataset, raw.day)
+        remove_job(client, dataset, raw.day)
         raise TransientError(f"{sentence} {cause}")
     error = _root_cause(client, dataset, raw)
     if error is not None and not is_transient(error):
-        remove(client, dataset, raw.day)
+        remove_job(client, dataset, raw.day)
         raise Refused(f"{sentence} {explain(error)} Rows written so far were kept; the next run overwrites them.")
     if state.phase == "orphaned" and restarts < patience.restarts:
-        remove(client, dataset, raw.day)  # and with it the lock that its node left behind
+        remove_job(client, dataset, raw.day)  # and with it the lock that its node left behind
         submit(client, dataset, raw)
         return None
     if state.phase == "failed" and restarts < patience.restarts and _start(client, job_id):
         return None
-    remove(client, dataset, raw.day)
+    remove_job(client, dataset, raw.day)
     if state.phase == "failed" and error is None:
         return condense_by_search(client, dataset, raw)
     seen = explain(error) if error else "Its preview shows nothing wrong; the cause is in the log of the node."
@@ -236,7 +236,7 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
     return None
 
 
-def remove(client: OpenSearch, dataset: Dataset, day: date) -> None:
+def remove_job(client: OpenSearch, dataset: Dataset, day: date) -> None:
     """Remove the day's job, running or not; one that is already gone is fine.
 
     :raises Refused: the job is somebody else's, by its description; it was left as it is
@@ -297,7 +297,7 @@ def condense_by_job(
             on_documents(max(0, state.documents - seen))
             seen = max(seen, state.documents)
             if state.over:
-                if run := settle(client, dataset, raw, state, restarts, patience):
+                if run := finish_job(client, dataset, raw, state, restarts, patience):
                     return run
                 restarts += 1
                 due_ms = int(time.time() * 1000)
