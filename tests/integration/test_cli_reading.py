@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from opensearchpy import AuthorizationException
@@ -202,6 +203,7 @@ def test_check_compares_the_newest_raw_day(shell: Shell) -> None:
     newest = stream.dataset.raw_index(DAY)
     told = shell.json("check")
     assert told.pop("deletions")[name].endswith("(confirmed).")
+    assert (Path(told.pop("folder")) / f"{name}.yaml").is_file()
     assert told == {
         "datasets": [name],
         "compared": {name: stream.dataset.raw_index(DAY - timedelta(days=1))},
