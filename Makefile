@@ -27,7 +27,7 @@ test-long: setup  ## Run the tests that take long: a year of archives, every bad
 	@$(BIN)/python -m pytest -m long --numprocesses 3 --no-loadscope-reorder
 
 test-versions: setup  ## Run what must hold on every OpenSearch on the oldest and the newest (6 minutes)
-	@for version in $$($(BIN)/python -m local.releases); do \
+	@for version in $$($(BIN)/python -m local.server.releases); do \
 		echo "OpenSearch $$version"; \
 		env -u OPENSEARCH_URL OPENSEARCH_VERSION=$$version \
 			$(BIN)/python -m pytest tests/integration -m "versions and not long" --numprocesses 2 || exit; \
@@ -47,7 +47,7 @@ docs: setup  ## Build the documents as a site: build/site/index.html. A broken l
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 release: setup  ## Build dist/ from the last commit, check it, print the two commands that tag and upload
-	@$(BIN)/python -m local.release
+	@$(BIN)/python -m local.shipping.release
 
 bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
@@ -56,7 +56,7 @@ bench-backfill: setup  ## Measure S3 into OpenSearch against the server's ceilin
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
 picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and read back
-	@$(BIN)/python -m local.delays
+	@$(BIN)/python -m local.samples.delays
 
 schema: setup  ## Write the JSON Schema of dataset files anew from the models
 	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json
@@ -66,7 +66,7 @@ lock: setup  ## Compile the locks anew from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
 
 mwaa:  ## Write build/mwaa: what managed Airflow takes, ready for `aws s3 sync` (docs/deploy.md)
-	@$(PYTHON) -m local.mwaa
+	@$(PYTHON) -m local.shipping.mwaa
 
 clean:  ## Stop everything and remove all that was made here, .venv included
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi

@@ -8,21 +8,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.cores import CpuMeter
-from benchmarks.decoding import OURS as DECODE_OURS
-from benchmarks.decoding import PEER as DECODE_PEER
-from benchmarks.decoding import decode_seconds, decode_table, fetched, stage_seconds
-from benchmarks.emulated_s3 import EmulatedS3, emulated_s3
 from benchmarks.goals import Result
-from benchmarks.loading import CEILING, OURS, PEER, Loads, cpu_table, load_seconds, loads_table, stage_table
-from benchmarks.log_archive import LogArchive, put_template, write_archive, writers
-from benchmarks.log_events import MOST_EVENTS, MYSQL_GROUP, LogStream
-from benchmarks.memory import MEGABYTE
+from benchmarks.material.emulated_s3 import EmulatedS3, emulated_s3
+from benchmarks.material.log_archive import LogArchive, put_template, write_archive, writers
+from benchmarks.material.log_events import MOST_EVENTS, MYSQL_GROUP, LogStream
+from benchmarks.material.site import Site
+from benchmarks.measures.decoding import OURS as DECODE_OURS
+from benchmarks.measures.decoding import PEER as DECODE_PEER
+from benchmarks.measures.decoding import decode_seconds, decode_table, fetched, stage_seconds
+from benchmarks.measures.loading import CEILING, OURS, PEER, Loads, cpu_table, load_seconds, loads_table, stage_table
+from benchmarks.measures.memory import MEGABYTE
+from benchmarks.measures.second_run import Runs, repeat_runs
+from benchmarks.measures.worker_memory import Worker, measure_worker, worker_table
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
-from benchmarks.second_run import Runs, repeat_runs
-from benchmarks.site import Site
 from benchmarks.timing import Samples
-from benchmarks.worker_memory import Worker, measure_worker, worker_table
 from opensearch_strata.archive.load.batch import LoadSettings
 
 RESULTS = Path(__file__).parent / "results"

@@ -8,16 +8,16 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from benchmarks.accuracy import Answer, accuracy_table, ask_history, largest_errors
-from benchmarks.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
 from benchmarks.goals import Result
-from benchmarks.memory import MEGABYTE, Streamed, measure_memory, memory_table
-from benchmarks.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
+from benchmarks.material.workload import FIRST_DAY, Workload
+from benchmarks.measures.accuracy import Answer, accuracy_table, ask_history, largest_errors
+from benchmarks.measures.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
+from benchmarks.measures.memory import MEGABYTE, Streamed, measure_memory, memory_table
+from benchmarks.measures.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
+from benchmarks.measures.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
-from benchmarks.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
 from benchmarks.timing import Samples
-from benchmarks.workload import FIRST_DAY, Workload
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 
 RESULTS = Path(__file__).parent / "results"

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from benchmarks.material.workload import BenchmarkError
 from benchmarks.report import Report
-from benchmarks.workload import BenchmarkError
 from local.errors import StackError
-from local.opensearch import EmbeddedOpenSearch
+from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.errors import StrataError
 
 HEAP = "4g"

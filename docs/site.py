@@ -10,7 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 PROJECT = Path(__file__).resolve().parents[1]
-SHOWN = ("*.md", "docs/**/*.md", "docs/images/*", "benchmarks/**/*.md", "benchmarks/*.py")
+SHOWN = ("*.md", "docs/**/*.md", "docs/images/*", "benchmarks/**/*.md", "benchmarks/**/*.py")
 """The pages, and what they show or link to."""
 
 PURPOSE = re.compile(r"^(```\w+) \w+$", re.MULTILINE)

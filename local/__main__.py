@@ -11,13 +11,13 @@ import sys
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from local.airflow_api import AirflowApi
-from local.archived_flights import archive_flights, backfill_flights, has_archive
-from local.demo import FIRST, LAST, run_demo
+from local.airflow.api import AirflowApi
 from local.errors import StackError
-from local.flights import flights_dataset
 from local.places import STACK, server_folder
 from local.ports import Ports
+from local.samples.archived_flights import archive_flights, backfill_flights, has_archive
+from local.samples.demo import FIRST, LAST, run_demo
+from local.samples.flights import flights_dataset
 from local.stack import Stack
 from opensearch_strata.errors import StrataError
 

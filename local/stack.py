@@ -17,8 +17,7 @@ from types import TracebackType
 import psutil
 import requests
 
-from local.airflow_database import empty_database
-from local.distribution import opensearch_home
+from local.airflow.database import empty_database
 from local.errors import StackError
 from local.node_log import failure_reason
 from local.places import PROJECT, STACK, server_folder
@@ -32,6 +31,7 @@ from local.readiness import (
     answered,
     wait_until_ready,
 )
+from local.server.distribution import opensearch_home
 from local.supervisor import OWN_LOG
 
 READY_WITHIN = 180

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from honcho.manager import SYSTEM_PRINTER_NAME, Manager
 from honcho.printer import Message, Printer
 
-from local.airflow_env import airflow_environment, keys_of
+from local.airflow.environment import airflow_environment, keys_of
 from local.places import PROJECT
 from local.ports import Ports
 
@@ -42,7 +42,7 @@ def services(ports: Ports, folder: Path, node_folder: Path) -> dict[str, list[st
     ending standalone leaves its children running.
     """
     return {
-        "opensearch": ["-m", "local.opensearch", f"--port={ports.opensearch}", f"--folder={node_folder}"],
+        "opensearch": ["-m", "local.server.opensearch", f"--port={ports.opensearch}", f"--folder={node_folder}"],
         "aws": ["-m", "local.aws", f"--port={ports.aws}", f"--keep={folder / 's3.pickle'}"],
         "airflow-api-server": ["-m", "airflow", "api-server"],
         "airflow-scheduler": ["-m", "airflow", "scheduler", "--skip-serve-logs"],

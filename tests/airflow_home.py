@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from local.airflow_env import airflow_environment, keys_of
+from local.airflow.environment import airflow_environment, keys_of
 from local.ports import Ports
 
 HOME = Path(tempfile.mkdtemp(prefix="strata-airflow-"))

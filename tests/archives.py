@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
-from local.cloudwatch import data_record, log_event, object_key
+from local.samples.cloudwatch import data_record, log_event, object_key
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX
 from tests.streams import Document, Stream, measurements
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from moto.server import ThreadedMotoServer
 from opensearchpy import OpenSearch
 
-from local.opensearch import EmbeddedOpenSearch
+from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests import airflow_home  # noqa: F401 - before anything imports Airflow

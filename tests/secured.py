@@ -14,11 +14,11 @@ from unittest.mock import patch
 
 import yaml
 
-from local import opensearch
-from local.maven import Registry
-from local.node import Member, NodeCommand, prepare_node
 from local.places import cache_folder
-from local.releases import chosen_release
+from local.server import opensearch
+from local.server.maven import Registry
+from local.server.node import Member, NodeCommand, prepare_node
+from local.server.releases import chosen_release
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.unit.recording_server import self_signed
 

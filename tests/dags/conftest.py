@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from local.airflow_database import empty_database
+from local.airflow.database import empty_database
 from local.places import PROJECT
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.condense.engines import transform_job

@@ -15,10 +15,10 @@ from urllib.request import urlopen
 import pytest
 from packaging.requirements import Requirement
 
-from local import mwaa
 from local.bootstrap import index_of_pip
 from local.errors import StackError
 from local.places import PROJECT
+from local.shipping import mwaa
 
 SHIPPED = PROJECT / "include" / "datasets"
 UV = str(Path(sys.executable).with_name("uv"))
@@ -190,7 +190,7 @@ def test_without_datasets_nothing_is_written(tmp_path: Path) -> None:
 
 
 def test_python_alone_is_enough(tmp_path: Path) -> None:
-    code = "import sys; import local.mwaa; print(sorted(name for name in sys.modules if 'site-packages' in str("
-    code += "getattr(sys.modules[name], '__file__', ''))))"
+    loaded = "name for name in sys.modules if 'site-packages' in str(getattr(sys.modules[name], '__file__', ''))"
+    code = f"import sys; import local.shipping.mwaa; print(sorted({loaded}))"
     command = [sys.executable, "-S", "-c", code]
     assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == "[]\n"

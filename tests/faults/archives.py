@@ -14,7 +14,7 @@ from uuid import uuid4
 import orjson
 from opensearchpy import OpenSearch
 
-from local.cloudwatch import control_record, data_record, log_event
+from local.samples.cloudwatch import control_record, data_record, log_event
 from opensearch_strata.archive.dead_letters.file import read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter
 from opensearch_strata.archive.events import Place

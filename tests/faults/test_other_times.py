@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.cloudwatch import data_record, log_event
+from local.samples.cloudwatch import data_record, log_event
 from opensearch_strata.archive.reconcile import prove_range
 from tests.faults.archives import SPAN, START, Archive, cloudwatch, events
 

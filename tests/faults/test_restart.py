@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from local.opensearch import EmbeddedOpenSearch
 from local.places import server_folder
+from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.faults.archives import INTAKE, Archive, cloudwatch, events
 from tests.faults.proxy import FaultyProxy

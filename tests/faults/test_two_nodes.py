@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from local.cluster import EmbeddedCluster
+from local.server.cluster import EmbeddedCluster
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.month.rows_of_day import carried

@@ -14,12 +14,12 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
-from benchmarks.bulk_peer import load_by_helpers
-from benchmarks.emulated_s3 import emulated_s3
 from benchmarks.goals import BACKFILL_GOALS
-from benchmarks.log_archive import LogArchive, put_template, write_archive
-from benchmarks.log_events import LogStream
-from benchmarks.site import Site
+from benchmarks.material.bulk_peer import load_by_helpers
+from benchmarks.material.emulated_s3 import emulated_s3
+from benchmarks.material.log_archive import LogArchive, put_template, write_archive
+from benchmarks.material.log_events import LogStream
+from benchmarks.material.site import Site
 from local.places import PROJECT
 from tests.streams import Document
 

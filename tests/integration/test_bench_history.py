@@ -13,7 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from benchmarks.goals import GOALS
-from benchmarks.memory import HOURS
+from benchmarks.measures.memory import HOURS
 from local.places import PROJECT
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from opensearchpy import OpenSearch
 
-from local.releases import chosen_release
+from local.server.releases import chosen_release
 
 pytestmark = pytest.mark.versions
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from local.cloudwatch import object_key
+from local.samples.cloudwatch import object_key
 from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of
 from tests.shell import Shell
 from tests.streams import DAY, Stream

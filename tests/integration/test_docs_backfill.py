@@ -14,8 +14,8 @@ import pytest
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
-from local.cloudwatch import data_record, log_event, object_key
 from local.places import PROJECT
+from local.samples.cloudwatch import data_record, log_event, object_key
 from opensearch_strata.cli.app import app
 from tests.archives import forget_ledger
 from tests.shell import ENVIRONMENT

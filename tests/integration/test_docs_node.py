@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from local.flights import flights_dataset, load_flights
+from local.samples.flights import flights_dataset, load_flights
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.verify.repair import prove
 from tests.streams import delete_indices

@@ -13,7 +13,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from local.cloudwatch import object_key
+from local.samples.cloudwatch import object_key
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress

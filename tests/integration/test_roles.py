@@ -18,8 +18,8 @@ import pytest
 import yaml
 from opensearchpy import OpenSearch
 
-from local.maven import NotInRegistryError
 from local.places import server_folder
+from local.server.maven import NotInRegistryError
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings

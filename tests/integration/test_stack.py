@@ -16,9 +16,9 @@ import pytest
 from opensearchpy import OpenSearch
 
 from local.errors import StackError
-from local.opensearch import EmbeddedOpenSearch
 from local.places import PROJECT, STACK, server_folder
 from local.ports import port_is_taken
+from local.server.opensearch import EmbeddedOpenSearch
 
 HEAP = "256m"
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.long
 
 PARENT = f"""
 import time
-from local.opensearch import EmbeddedOpenSearch
+from local.server.opensearch import EmbeddedOpenSearch
 
 with EmbeddedOpenSearch(heap="{HEAP}") as node:
     print(node.port, node.folder, flush=True)

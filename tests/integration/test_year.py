@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from benchmarks.emulated_s3 import BUCKET, emulated_s3, s3_at
-from local.firehose import Written, write_flights
-from local.flights import flights, flights_dataset, index_template
+from benchmarks.material.emulated_s3 import BUCKET, emulated_s3, s3_at
+from local.samples.firehose import Written, write_flights
+from local.samples.flights import flights, flights_dataset, index_template
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets.made_days import create

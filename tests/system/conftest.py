@@ -15,9 +15,9 @@ import pytest
 import yaml
 from opensearchpy import OpenSearch
 
-from local.airflow_api import AirflowApi
-from local.flights import flights_dataset, load_flights
+from local.airflow.api import AirflowApi
 from local.places import PROJECT
+from local.samples.flights import flights_dataset, load_flights
 from local.stack import Stack
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset

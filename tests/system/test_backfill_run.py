@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.archived_flights import archive_flights
-from local.dag_runs import run_dag
+from local.airflow.dag_runs import run_dag
 from local.errors import StackError
+from local.samples.archived_flights import archive_flights
 from tests.system.conftest import Running
 
 pytestmark = pytest.mark.long

@@ -8,7 +8,7 @@ from dataclasses import astuple
 import psutil
 import pytest
 
-from local.airflow_api import AirflowApi
+from local.airflow.api import AirflowApi
 from local.errors import StackError
 from local.ports import Ports, port_is_taken
 from local.processes import session_of

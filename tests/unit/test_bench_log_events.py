@@ -8,8 +8,8 @@ import zlib
 
 import pytest
 
-from benchmarks.bulk_peer import GENERAL_LOG
-from benchmarks.log_events import DAY_MS, JSON_GROUP, MYSQL_GROUP, START, LogStream
+from benchmarks.material.bulk_peer import GENERAL_LOG
+from benchmarks.material.log_events import DAY_MS, JSON_GROUP, MYSQL_GROUP, START, LogStream
 from tests.streams import Document
 
 

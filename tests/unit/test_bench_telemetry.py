@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 import pytest
 
-from benchmarks.telemetry import SENSORS, bodies, devices_of, documents, raw_mapping, rounds
+from benchmarks.material.telemetry import SENSORS, bodies, devices_of, documents, raw_mapping, rounds
 from tests.streams import Document
 
 DAY = date(2026, 5, 6)

@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
-from local.airflow_env import airflow_environment, keys_of
+from local.airflow.environment import airflow_environment, keys_of
 from local.ports import Ports
-from local.releases import USUAL
+from local.server.releases import USUAL
 
 PROJECT = Path(__file__).parents[2]
 TEXT = (PROJECT / "docker-compose.yaml").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.airflow_env import airflow_environment, keys_of
+from local.airflow.environment import airflow_environment, keys_of
 from local.errors import StackError
 from local.places import PROJECT
 from local.ports import Ports, free_port

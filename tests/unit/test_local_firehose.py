@@ -15,8 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from local.firehose import Written, write_flights
-from local.flights import flights
+from local.samples.firehose import Written, write_flights
+from local.samples.flights import flights
 from tests.streams import Document
 
 FIRST, LAST = date(2013, 1, 28), date(2013, 2, 3)

@@ -11,7 +11,7 @@ from importlib.metadata import distribution
 import pandas as pd
 import pytest
 
-from local.flights import exact_quantiles, flights, flights_dataset, index_template
+from local.samples.flights import exact_quantiles, flights, flights_dataset, index_template
 
 
 @pytest.fixture(scope="module")

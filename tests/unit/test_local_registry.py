@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from local import distribution
 from local.errors import StackError
-from local.maven import NotInRegistryError, Registry
 from local.places import cache_folder
 from local.ports import free_port
-from local.releases import USUAL, Release, chosen_release
+from local.server import distribution
+from local.server.maven import NotInRegistryError, Registry
+from local.server.releases import USUAL, Release, chosen_release
 
 RELEASE = Release(USUAL)
 JOB_SCHEDULER, INDEX_MANAGEMENT = (

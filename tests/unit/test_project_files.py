@@ -76,7 +76,14 @@ def test_an_issue_form_has_what_github_demands(form: Path) -> None:
     assert len({part["attributes"]["label"] for part in asked}) == len(asked)
 
 
-OURS = ["opensearch_strata.reader", "local.flights", "benchmarks.site", "tests.streams", "test_days", "conftest"]
+OURS = [
+    "opensearch_strata.reader",
+    "local.samples.flights",
+    "benchmarks.material.site",
+    "tests.streams",
+    "test_days",
+    "conftest",
+]
 
 
 @pytest.mark.parametrize("module", OURS)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from local.airflow_api import AirflowApi
+from local.airflow.api import AirflowApi
 from local.errors import StackError
 from local.stack import Stack
 

@@ -1,7 +1,7 @@
 """Peak memory of a worker that loads an archive.
 
-Run as a program, ``python -m benchmarks.worker_memory``, it takes URLs, definition and objects as JSON from stdin,
-where no list of processes shows a password, and tells what it did as JSON.
+Run as a program, ``python -m benchmarks.measures.worker_memory``, it takes URLs, definition and objects as JSON from
+stdin, where no list of processes shows a password, and tells what it did as JSON.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 import orjson
 
-from benchmarks.log_archive import LogArchive, write_archive
-from benchmarks.log_events import LogStream
-from benchmarks.memory import MEGABYTE, peak_bytes
-from benchmarks.site import Site, require
-from benchmarks.workload import BenchmarkError
+from benchmarks.material.log_archive import LogArchive, write_archive
+from benchmarks.material.log_events import LogStream
+from benchmarks.material.site import Site, require
+from benchmarks.material.workload import BenchmarkError
+from benchmarks.measures.memory import MEGABYTE, peak_bytes
 from local.places import PROJECT
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.objects import ListedObject
@@ -95,7 +95,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
         "events": archive.stream.events,
         "objects": [[*one.place, one.size, one.modified] for one in archive.objects],
     }
-    command = [sys.executable, "-m", "benchmarks.worker_memory"]
+    command = [sys.executable, "-m", "benchmarks.measures.worker_memory"]
     done = subprocess.run(command, input=orjson.dumps(task), capture_output=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise BenchmarkError(f"The worker failed: {done.stderr.decode()[-2000:]}")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from benchmarks.condensing import pages, raw_day
-from benchmarks.peers import INDEX_ROLLUP
-from benchmarks.row_parts import REST, Row, parts_of, without
-from benchmarks.workload import BenchmarkError, Workload, write
+from benchmarks.material.peers import INDEX_ROLLUP
+from benchmarks.material.workload import BenchmarkError, Workload, write
+from benchmarks.measures.condensing import pages, raw_day
+from benchmarks.measures.row_parts import REST, Row, parts_of, without
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.condense.engines.search import condense_by_search

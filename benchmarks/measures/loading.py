@@ -10,13 +10,13 @@ from functools import partial
 from opensearchpy import OpenSearch
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from benchmarks.bulk_peer import THREADS, load_by_helpers
 from benchmarks.cores import LOADER, USERS, CpuMeter
-from benchmarks.decoding import bodies_of, documents_of, fetched
-from benchmarks.log_archive import LogArchive
-from benchmarks.site import Site, require
+from benchmarks.material.bulk_peer import THREADS, load_by_helpers
+from benchmarks.material.log_archive import LogArchive
+from benchmarks.material.site import Site, require
+from benchmarks.material.workload import BenchmarkError
+from benchmarks.measures.decoding import bodies_of, documents_of, fetched
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import BenchmarkError
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.errors.judging import is_transient
 from opensearch_strata.presentation.tables import Table

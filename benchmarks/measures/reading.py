@@ -8,11 +8,11 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from benchmarks.condensing import UNCACHED
-from benchmarks.peers import hourly_percentiles_body, percentiles_by_device_body
-from benchmarks.telemetry import SENSORS, device_name, devices_of
+from benchmarks.material.peers import hourly_percentiles_body, percentiles_by_device_body
+from benchmarks.material.telemetry import SENSORS, device_name, devices_of
+from benchmarks.material.workload import RELATIVE_ERROR, BenchmarkError, Workload
+from benchmarks.measures.condensing import UNCACHED
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import RELATIVE_ERROR, BenchmarkError, Workload
 from opensearch_strata.history.buckets.partials import merged_of_states
 from opensearch_strata.history.buckets.scripts import recall_metric
 from opensearch_strata.presentation.tables import Table

@@ -17,8 +17,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.helpers import parallel_bulk
 
-from benchmarks.log_archive import LogArchive
-from benchmarks.log_events import JSON_GROUP
+from benchmarks.material.log_archive import LogArchive
+from benchmarks.material.log_events import JSON_GROUP
 from opensearch_strata.archive.documents.ids import document_id, hash_of_events
 from opensearch_strata.archive.events import Origin, Place
 

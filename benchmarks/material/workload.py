@@ -13,7 +13,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from benchmarks.telemetry import SENSORS, bodies, raw_mapping
+from benchmarks.material.telemetry import SENSORS, bodies, raw_mapping
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import StrataError
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from opensearchpy import OpenSearch
 
-from benchmarks.emulated_s3 import BUCKET, s3_at
-from benchmarks.log_archive import SPAN, LogArchive
-from benchmarks.workload import BenchmarkError
+from benchmarks.material.emulated_s3 import BUCKET, s3_at
+from benchmarks.material.log_archive import SPAN, LogArchive
+from benchmarks.material.workload import BenchmarkError
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import BatchResult, load_batch
 from opensearch_strata.archive.planning.plan import Plan, make_plan

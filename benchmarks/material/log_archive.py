@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from opensearchpy import OpenSearch
 
-from benchmarks.emulated_s3 import BUCKET, s3_at
-from benchmarks.log_events import DAY_MS, START, LogStream
-from local.cloudwatch import object_key
+from benchmarks.material.emulated_s3 import BUCKET, s3_at
+from benchmarks.material.log_events import DAY_MS, START, LogStream
+from local.samples.cloudwatch import object_key
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.definition.dataset import Dataset

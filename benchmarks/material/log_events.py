@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from local.cloudwatch import data_record, log_event
+from local.samples.cloudwatch import data_record, log_event
 
 JSON_GROUP = "/app/checkout"
 MYSQL_GROUP = "/aws/rds/instance/shop/general"

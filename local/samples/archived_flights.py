@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 from opensearchpy import OpenSearch
 
-from local.airflow_api import AirflowApi
-from local.dag_runs import run_dag
-from local.firehose import Written, write_flights
-from local.flights import flights_dataset, index_template
+from local.airflow.api import AirflowApi
+from local.airflow.dag_runs import run_dag
+from local.samples.firehose import Written, write_flights
+from local.samples.flights import flights_dataset, index_template
 from local.stack import Stack
 from opensearch_strata.definition.intake import split_s3_url
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from local.node import Member
-from local.opensearch import EmbeddedOpenSearch
 from local.places import server_folder
 from local.ports import free_port
+from local.server.node import Member
+from local.server.opensearch import EmbeddedOpenSearch
 
 
 class EmbeddedCluster:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.distribution import opensearch_home
 from local.errors import StackError
-from local.java import java_for
 from local.places import others_may_read, running_as_root
-from local.releases import chosen_release
+from local.server.distribution import opensearch_home
+from local.server.java import java_for
+from local.server.releases import chosen_release
 
 # As config/jvm.options of the distribution has it. Without the two percentages garbage fills the heap up to where the
 # circuit breaker refuses bulk requests.

@@ -14,12 +14,12 @@ from typing import Any
 from opensearchpy import OpenSearch
 from rich.console import Console
 
-from local.airflow_api import AirflowApi
-from local.archived_flights import archive_flights, backfill_flights
-from local.dag_runs import run_dag
+from local.airflow.api import AirflowApi
+from local.airflow.dag_runs import run_dag
 from local.errors import StackError
-from local.flights import exact_quantiles, flights, flights_dataset
-from local.report import Comparison, print_comparisons, print_cycles
+from local.samples.archived_flights import archive_flights, backfill_flights
+from local.samples.flights import exact_quantiles, flights, flights_dataset
+from local.samples.report import Comparison, print_comparisons, print_cycles
 from local.stack import Stack
 from opensearch_strata.reader import read
 

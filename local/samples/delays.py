@@ -16,8 +16,9 @@ import pandas as pd
 from opensearchpy import OpenSearch
 from rich.logging import RichHandler
 
-from local.flights import flights_dataset, load_flights
-from local.opensearch import EmbeddedOpenSearch
+from local.places import PROJECT
+from local.samples.flights import flights_dataset, load_flights
+from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.definition.days import days_between, newest_expired
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.verify.repair import prove
@@ -66,7 +67,7 @@ def main() -> None:
     """Write the picture to docs/images/."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(show_path=False)])
     logging.getLogger("opensearch").setLevel(logging.WARNING)
-    target = Path(__file__).resolve().parent.parent / "docs" / "images" / "delays-2013.png"
+    target = PROJECT / "docs" / "images" / "delays-2013.png"
     with EmbeddedOpenSearch() as node, OpenSearch(node.url, timeout=60) as client:
         frame = delays(client)
     draw(frame, target)

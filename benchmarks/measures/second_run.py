@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.log_archive import LogArchive
-from benchmarks.site import Site, require
-from benchmarks.workload import BenchmarkError
+from benchmarks.material.log_archive import LogArchive
+from benchmarks.material.site import Site, require
+from benchmarks.material.workload import BenchmarkError
 from opensearch_strata.presentation.tables import Table
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.condensing import UNCACHED
-from benchmarks.telemetry import PER_HOUR, SENSORS, Numbers, device_name, devices_of, rounds
-from benchmarks.workload import RELATIVE_ERROR, Workload
+from benchmarks.material.telemetry import PER_HOUR, SENSORS, Numbers, device_name, devices_of, rounds
+from benchmarks.material.workload import RELATIVE_ERROR, Workload
+from benchmarks.measures.condensing import UNCACHED
 from opensearch_strata.history.buckets.partials import merged_of_states
 from opensearch_strata.history.buckets.scripts import recall_metric
 from opensearch_strata.presentation.tables import Table

@@ -7,9 +7,9 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from benchmarks.peers import INDEX_ROLLUP, first_body, standard_body
+from benchmarks.material.peers import INDEX_ROLLUP, first_body, standard_body
+from benchmarks.material.workload import Workload
 from benchmarks.timing import Samples, Task, timed
-from benchmarks.workload import Workload
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.history.buckets.aggregation import rows_body

@@ -1,0 +1,3 @@
+"""What is measured on: seeded documents and archives, the server they go to, and what people use in place of Strata.
+
+Measures nothing itself."""

@@ -1,0 +1,3 @@
+"""What runs one real OpenSearch node, or several as a cluster: jars from the registry, Java, configuration, process.
+
+Knows nothing of Airflow, S3 or sample data."""
