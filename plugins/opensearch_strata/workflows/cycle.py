@@ -78,7 +78,7 @@ def retire_expired(
     client: OpenSearch,
     dataset: Dataset,
     expired: Expired,
-    day: date,
+    window_end: date,
     *,
     apply: bool,
     engine: EngineName | None = None,
@@ -102,7 +102,7 @@ def retire_expired(
                 retired = _described(index, old, "dry_run", proof, would_mend(proof))
             else:
                 proven = require_proven(proof)
-                outcome = retire(client, dataset, proven, day, dry_run=not deletes)
+                outcome = retire(client, dataset, proven, window_end, dry_run=not deletes)
                 retired = Retirement(index, old, outcome, proven.documents, proof.rows)
         except (StrataError, OpenSearchException) as error:
             retired = _described(index, old, "kept", proof, explain(error))

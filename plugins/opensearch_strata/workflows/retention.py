@@ -60,13 +60,14 @@ class Expired:
         return {name: day for name, day in self.indices.items() if name in names[:most] or name in turns}
 
 
-def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime) -> Expired:
-    """Raw days older than the window whose newest day is ``day``.
+def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: datetime) -> Expired:
+    """Raw days older than the window that ends with ``window_end``.
 
+    :param window_end: the newest day in the window
     :param now: aware; a day that is not over at that moment is refused, a slip of the pen would empty the window
-    :raises Refused: ``day`` is not over yet
+    :raises Refused: ``window_end`` is not over yet
     """
-    require_complete(day, now, dataset.zone)
+    require_complete(window_end, now, dataset.zone)
     names = dataset.raw.names
     expression = names.expression
     there = expand(client, expression, "*.settings.index.uuid")
@@ -78,7 +79,7 @@ def list_expired(client: OpenSearch, dataset: Dataset, day: date, now: datetime)
         held_day = names.date_in(name)
         if held_day is None:
             undated.append(name)
-        elif held_day <= newest_expired(day, dataset.raw.window_days):
+        elif held_day <= newest_expired(window_end, dataset.raw.window_days):
             dated[held_day] = name
     return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated)
 
@@ -134,18 +135,18 @@ class Proven:
         )
 
 
-def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, dry_run: bool) -> Outcome:
+def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date, *, dry_run: bool) -> Outcome:
     """Delete one raw day behind its proof, by exact name.
 
     The day is held and writes to it are blocked; then it must still be what was proven, operation by operation, and so
     must its rows, which must be on the disks of enough nodes. Whatever does not hold lifts the block and keeps the day.
 
-    :param day: newest day in the window
+    :param window_end: the newest day in the window; the day to delete is ``proven.day``
     :param dry_run: go as far as can be told without changing anything
     :raises Refused: a condition does not hold; the raw day was kept
     :raises TransientError: something did not answer in full; the raw day was kept
     """
-    raw = _still_the_same(client, dataset, proven, day, clear=not dry_run)
+    raw = _still_the_same(client, dataset, proven, window_end, clear=not dry_run)
     if raw is None:
         return "gone"
     if dry_run:
@@ -154,33 +155,33 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, day: date, *, d
     with past_full_disk(client, raw):
         for _ in range(_RACES):
             try:
-                return _retire_held(client, dataset, proven, day)
+                return _retire_held(client, dataset, proven, window_end)
             except OvertakenError:  # two at once: the other one has it, and is waited for
                 continue
-        return _retire_held(client, dataset, proven, day)
+        return _retire_held(client, dataset, proven, window_end)
 
 
-def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, day: date) -> Outcome:
+def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date) -> Outcome:
     from opensearchpy import NotFoundError
 
     hold = None
     try:
         hold = claim(client, proven.index)
         block_for(client, proven.index, hold)
-        raw = _still_the_same(client, dataset, proven, day, hold)
+        raw = _still_the_same(client, dataset, proven, window_end, hold)
         if raw is None:
             return "gone"
         _contents_still_hold(client, dataset, proven, raw)
         _rows_still_hold(client, dataset, proven)
         require_durable(client, dataset, raw)
         _rows_still_hold(client, dataset, proven)
-        if _still_the_same(client, dataset, proven, day, hold) is None:
+        if _still_the_same(client, dataset, proven, window_end, hold) is None:
             return "gone"
         delete_index(client, proven.index)
     except NotFoundError:
         if hold:
             release(client, proven.index, hold)
-        if _still_the_same(client, dataset, proven, day) is None:  # another run was faster, with the same proof
+        if _still_the_same(client, dataset, proven, window_end) is None:  # another run was faster, with the same proof
             return "gone"
         raise
     except BaseException:
@@ -191,7 +192,13 @@ def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, day: date
 
 
 def _still_the_same(
-    client: OpenSearch, dataset: Dataset, proven: Proven, day: date, hold: Hold | None = None, *, clear: bool = False
+    client: OpenSearch,
+    dataset: Dataset,
+    proven: Proven,
+    window_end: date,
+    hold: Hold | None = None,
+    *,
+    clear: bool = False,
 ) -> RawDay | None:
     """The raw day, if it is the index that was proven and may go; None if it is gone.
 
@@ -203,9 +210,10 @@ def _still_the_same(
     raw = inspect_raw_day(client, dataset, proven.day)
     if raw and clear:
         release_dead(client, raw)
-    if proven.day > newest_expired(day, dataset.raw.window_days):
+    if proven.day > newest_expired(window_end, dataset.raw.window_days):
         raise Refused(
-            f"{proven.index} is inside the window of {dataset.raw.window_days} days that ends with {day}; it was kept."
+            f"{proven.index} is inside the window of {dataset.raw.window_days} days that ends with {window_end}; it "
+            f"was kept."
         )
     if dataset.archive and dataset.archive.before_delete:
         raise Refused(
