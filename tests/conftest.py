@@ -19,9 +19,9 @@ from opensearchpy import OpenSearch
 from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
-from tests import airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.archives import s3_environment
 from tests.faults.proxy import FaultyProxy
+from tests.servers import airflow_home  # noqa: F401 - before anything imports Airflow
 from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from local.places import PROJECT
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.condense.engines import transform_job
 from opensearch_strata.history.condense.engines.job_state import Patience
-from tests.airflow_home import HOME
 from tests.dags.archives import Archive
+from tests.servers.airflow_home import HOME
 from tests.streams import DAY, StreamFactory
 from tests.transform_api import TransformApi
 

@@ -141,7 +141,12 @@ def test_the_tests_of_the_dags_pass_with_the_airflow_and_python_of_the_service(e
     lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()
     tools = [line.partition("==")[0] for line in lines if line[:1].isalpha()]  # in versions that fit the constraints
     install(environment, *tools, "-r", str(environment / "requirements.txt"))
-    tests = ["tests/dags", "tests/unit/test_hook.py", "tests/unit/test_retry.py", f"--ignore={Path(__file__)}"]
+    tests = [
+        "tests/dags",
+        "tests/unit/airflow/test_hook.py",
+        "tests/unit/airflow/test_retry.py",
+        f"--ignore={Path(__file__)}",
+    ]
     run(str(environment / "env" / "bin" / "python"), "-m", "pytest", "-m", "not long", "-p", "no:cacheprovider", *tests)
 
 

@@ -2,7 +2,7 @@
 
 `TransformApi(node_url)` is an HTTP proxy: what it does not know itself goes to the node unchanged, and its
 transform jobs really run their composite aggregation on the node. The proof that it answers as Index Management
-3.4.0.0 did in `tests/recordings/transform-api/` is `tests/integration/test_transform_double.py`.
+3.4.0.0 did in `tests/recordings/transform-api/` is `tests/integration/engines/test_transform_double.py`.
 """
 
 from tests.transform_api.faults import Faults
