@@ -55,7 +55,7 @@ def test_a_disk_watermark_pauses_the_load_until_it_is_lifted(
     assert filled.letters() == []
     assert "Loading is paused" in caplog.text
     assert "read-only-allow-delete block" in caplog.text
-    assert "Loading goes on" in caplog.text
+    assert "Loading has resumed" in caplog.text
 
 
 def test_a_block_that_stays_ends_the_load_and_the_next_run_goes_on(
@@ -138,7 +138,7 @@ def test_a_time_series_collection_is_loaded_without_ids(
 ) -> None:
     """Its ledger is elsewhere, because such a collection cannot hold one."""
     proxy.add(serverless_time_series, path="")
-    with pytest.raises(Refused, match="takes no ids"):
+    with pytest.raises(Refused, match="accepts no ids"):
         filled.load(through)
     result = filled.load(through, ids=False)
     result.require_success()

@@ -142,6 +142,6 @@ def test_a_pipeline_that_gives_other_ids_ends_the_load_in_a_sentence(
     archive.fill(DAY)
     pipe({"remove": {"field": "_id"}})
     told = load(shell, target, 1)
-    assert "gives documents ids of its own" in told
+    assert "changes the ids of documents" in told
     assert f"set index.default_pipeline and index.final_pipeline of {target.dataset.raw_index(DAY)} to _none" in told
     assert "Proven" not in told.replace("NOT proven", "")

@@ -249,7 +249,7 @@ def test_a_block_is_waited_for_and_said_once(
     assert_all_there(account, client, index, 200)
     paused = [record.message for record in caplog.records if "paused" in record.message]
     assert 1 <= len(paused) <= 3
-    assert [record.message for record in caplog.records if "goes on" in record.message]
+    assert [record.message for record in caplog.records if "resumed" in record.message]
 
 
 def test_a_real_write_block_is_waited_for(opensearch_url: str, client: OpenSearch, stream: Stream, index: str) -> None:
@@ -266,7 +266,7 @@ def test_a_block_that_is_not_lifted_ends_the_load_with_a_sentence(
 ) -> None:
     stream.set_block("write", True)
     began = time.monotonic()
-    with pytest.raises(TransientError, match=r"took no documents for 0 s.*index write.*load the same range again"):
+    with pytest.raises(TransientError, match=r"accepted no documents for 0 s.*index write.*load the same range again"):
         send(opensearch_url, documents(index), patience=0.3)
     assert time.monotonic() - began < 3
     stream.set_block("write", None)
@@ -316,7 +316,7 @@ def refused_for_good(request: Request) -> Answer:
 
 def test_a_time_series_collection_takes_no_ids_and_says_so(proxy: FaultyProxy, client: OpenSearch, index: str) -> None:
     proxy.add(serverless_time_series, path="")
-    with pytest.raises(Refused, match="takes no ids; load it without them"):
+    with pytest.raises(Refused, match="accepts no ids; load it without them"):
         send(proxy.url, documents(index))
     account, _ = send(proxy.url, documents(index), ids=False)
     assert_all_there(account, client, index)

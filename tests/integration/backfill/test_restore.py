@@ -96,7 +96,7 @@ def test_two_documents_of_one_id_are_not_taken_for_one(target: Stream, archive: 
     dump(archive, "b.json", "app-b", documents[:2] + documents[14:])
     said = verdict(run(target, archive))
     assert said.startswith("NOT proven: objects in quarantine (1): ")
-    assert f"Another document is in {target.dataset.raw_index(DAY)} under its _id" in said
+    assert f"Another document already exists in {target.dataset.raw_index(DAY)} under its _id" in said
     assert len(held(target, DAY)) == 12
 
 

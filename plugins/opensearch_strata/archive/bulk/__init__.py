@@ -1,4 +1,4 @@
-"""Documents into OpenSearch by the bulk API, until every one is accounted for.
+"""Sends documents to OpenSearch through the bulk API until every one of them is accounted for.
 
-Knows requests and answers; not where documents come from.
+Knows requests and responses, but not where the documents come from.
 """

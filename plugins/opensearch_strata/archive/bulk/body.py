@@ -1,4 +1,4 @@
-"""Bodies of bulk requests: documents joined to bytes, cut at a size. Pure.
+"""Bodies of bulk requests: documents serialized into bytes and cut at a size limit. Pure.
 
 https://docs.opensearch.org/latest/api-reference/document-apis/bulk/
 """
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 Owner = TypeVar("Owner")
 
-_EASY = 5 / 9  # of the limit: from here on a body ends with the record; a record that goes on may fill it up
+_EASY = 5 / 9  # of the limit: above this a body ends at the next record border; one long record may fill up the rest
 
 
 class Body(Generic[Owner]):
-    """Documents of one bulk request in their order, each with whoever is to hear what became of it.
+    """The documents of one bulk request, in order, each with the owner that is notified of its outcome.
 
-    Every action is ``create``: a document that is there already stays as it is, and answers 409.
+    Every action is ``create``: a document that already exists stays as it is, and the response has status 409 for it.
 
-    Only what is sent is kept, and what a dead letter needs. Sources as orjson hands them out would take 8 KB each,
-    however short they are (orjson 3.13).
+    Only the bytes to send are kept, plus what a dead letter needs. The sources that orjson returns would each take
+    8 KiB, however short they are (orjson 3.13).
 
-    :param with_ids: False leaves ids out, as time series of OpenSearch Serverless demand
+    :param with_ids: False omits the ids, as time series collections of OpenSearch Serverless require
     """
 
     __slots__ = ("_lines", "events", "ids", "indices", "owners", "size", "with_ids")
@@ -41,7 +41,7 @@ class Body(Generic[Owner]):
         self.events: list[Event] = []
         self.owners: list[Owner] = []
         self.size = 0
-        """Bytes of the body as it is sent, before any compression."""
+        """Bytes of the body, before any compression."""
         self._lines: list[bytes] = []
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Body(Generic[Owner]):
     def add(self, document: Document, owner: Owner) -> None:
         """Append a document."""
         index, identity, source, _, event = document
-        # An id of our own archives is whatever somebody once chose: quotes and line ends are for orjson to escape.
+        # Ids in archives of our own may be any text that somebody once chose, so orjson escapes quotes and newlines.
         name = b',"_id":' + orjson.dumps(identity) if self.with_ids else b""
         line = b"%b%b}}\n%b\n" % (_opening(index), name, source)
         self.indices.append(index)
@@ -62,31 +62,31 @@ class Body(Generic[Owner]):
         self.size += len(line)
 
     def is_full(self, limit: int, *, at_border: bool) -> bool:
-        """Whether this goes out before another document is added.
+        """Whether this body must be sent before another document is added.
 
-        A body that ends with a record is one from which a load can go on, so most bodies do: from 5/9 of the limit on
-        the next border ends them (5 of 9 MB).
+        A load can resume after a body that ends at a record border, so most bodies end there: once a body has reached
+        5/9 of the limit (5 of 9 MB), the next border ends it.
 
         :param limit: bytes
-        :param at_border: the next document begins a record
+        :param at_border: the next document is the first one of a record
         """
         return self.size >= (limit * _EASY if at_border else limit)
 
     def payload(self) -> bytes:
-        """The bytes to send: a line that says what to do and a line of source for each document."""
+        """The bytes to send: an action line and a source line for each document."""
         return b"".join(self._lines)
 
     def source(self, position: int) -> bytes:
-        """A document as it is sent: JSON.
+        """A document's source as it is sent, as JSON.
 
-        :param position: of the document in the body, from 0
+        :param position: of the document in the body, counted from 0
         """
         return self._lines[position].split(b"\n", 1)[1]
 
     def part(self, positions: Iterable[int]) -> Self:
-        """A body of some of the documents, in the order given.
+        """A body with some of the documents, in the given order.
 
-        :param positions: of the documents in the body, from 0
+        :param positions: of the documents in the body, counted from 0
         """
         part = type(self)(self.with_ids)
         for position in positions:
@@ -99,7 +99,7 @@ class Body(Generic[Owner]):
         return part
 
     def halves(self) -> tuple[Self, Self]:
-        """Two bodies of half as many documents each."""
+        """Two bodies with half of the documents each."""
         middle = len(self) // 2
         return self.part(range(middle)), self.part(range(middle, len(self)))
 

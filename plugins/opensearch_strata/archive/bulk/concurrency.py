@@ -1,4 +1,4 @@
-"""What a cluster teaches those who write to it: how many requests at once, how many bytes in one."""
+"""Limits that are learned from a cluster's responses: concurrent requests, and bytes in one request."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from threading import Condition
 _log = logging.getLogger(__name__)
 
 SMALLEST_BODY = 64 * 1024
-"""Bytes below which a limit is not learned: a document that does not fit in is the document's problem."""
+"""The learned limit on bytes never falls below this: a document that does not fit is at fault itself."""
 
 
 class ConcurrencyLimits:
-    """Shared by the threads that send. Additive increase, multiplicative decrease, as TCP does it.
+    """Limits that all sending threads share. They use additive increase and multiplicative decrease, as TCP does.
 
-    :param in_flight: most requests at once
-    :param body_bytes: most bytes in a body, uncompressed
+    :param in_flight: maximum number of concurrent requests
+    :param body_bytes: maximum size of a body, uncompressed
     """
 
     def __init__(self, in_flight: int, body_bytes: int) -> None:
@@ -31,12 +31,12 @@ class ConcurrencyLimits:
 
     @property
     def window(self) -> int:
-        """How many requests are allowed at once just now, at least 1."""
+        """How many concurrent requests are allowed at the moment, at least 1."""
         return int(self._window)
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Be one of the requests at once; waits until that is allowed."""
+        """Take one of the places for concurrent requests, waiting until one is free."""
         with self._changed:
             self._changed.wait_for(lambda: self._running < self.window)
             self._running += 1
@@ -48,16 +48,16 @@ class ConcurrencyLimits:
                 self._changed.notify_all()
 
     def answered(self) -> None:
-        """A request was taken: one more at once after as many such answers as there are requests at once."""
+        """Note that a request was accepted: as many of these as there are concurrent requests allow one more."""
         with self._changed:
             self._window = min(self.in_flight, self._window + 1 / self._window)
             self._changed.notify_all()
 
     def refused(self, sent_at: float) -> None:
-        """The cluster had too much to do: half as many at once.
+        """Note that the cluster was overloaded: halve the number of concurrent requests.
 
-        :param sent_at: when the request left, by ``time.monotonic``; one that left before the last halving says
-            nothing about the load since
+        :param sent_at: when the request was sent, by ``time.monotonic``; a request that was sent before the last
+            halving says nothing about the load since then
         """
         with self._changed:
             if sent_at <= self._shrunk_at:
@@ -65,10 +65,10 @@ class ConcurrencyLimits:
             before, self._window = self.window, max(1.0, self._window / 2)
             self._shrunk_at = time.monotonic()
             if self.window < before:
-                _log.info("in_flight=%d (OpenSearch has too much to do)", self.window)
+                _log.info("in_flight=%d (OpenSearch is overloaded)", self.window)
 
     def too_large(self, size: int) -> None:
-        """A body of so many bytes was not accepted: half of it is the limit from now on.
+        """Note that a body was too large: from now on the limit is half its size.
 
         :param size: bytes of that body
         """

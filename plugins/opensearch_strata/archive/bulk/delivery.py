@@ -1,4 +1,4 @@
-"""One body to the bulk API, sent again until every document of it is accounted for."""
+"""Delivers one body to the bulk API, sending it again until every document in it is accounted for."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
 from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.judging import explain
 
 if TYPE_CHECKING:
@@ -35,28 +36,28 @@ _log = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
 
-# No more of the answer than is needed: what became of each document, and where.
+# Only the part of the response that is needed: what became of each document, and in which index.
 _KEPT = {
     "filter_path": "errors,items.*.status,items.*.result,items.*._index,items.*._id,"
     "items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 }
 
-_FAULTY_TRIES = 5  # so often the server may fail over a document before the document is given up
+_FAULTY_TRIES = 5  # internal errors of the server that are tolerated for a body before what fails is given up
 _BACK_OFF = wait_random_exponential(multiplier=0.2, max=10)
 _UNTIL_LIFTED = wait_random_exponential(multiplier=1, max=15)
 
 Item = Mapping[str, Any]
-"""What an answer says of a document."""
+"""What a bulk response says about one document."""
 
 
 @dataclass
 class Resolved(Generic[Owner]):
-    """Documents of a body of which it is known what became of them: a part of the body, or all of it.
+    """Documents of a body whose outcome is known: some of them or all.
 
-    :param created: their positions in ``body``
-    :param existed: positions of those that were there already
-    :param rejected: positions of those that will never be taken, each with the server's reason, a sentence
-    :param dropped: positions of those that an ingest pipeline dropped or sent elsewhere, likewise
+    :param created: positions in ``body`` of the documents that were created
+    :param existed: positions of those that already existed
+    :param rejected: positions of those that will never be accepted, each with the server's reason as a sentence
+    :param dropped: positions of those that an ingest pipeline dropped or sent elsewhere, each with a reason as well
     """
 
     body: Body[Owner]
@@ -67,41 +68,41 @@ class Resolved(Generic[Owner]):
 
     @property
     def dead(self) -> Iterator[tuple[int, str, str]]:
-        """Position, reason as dead letters have it, and sentence of each that is not in its raw day."""
+        """Position, dead letter reason and sentence of each document that is not in its raw day."""
         yield from ((position, "rejected", why) for position, why in self.rejected.items())
         yield from ((position, "dropped", why) for position, why in self.dropped.items())
 
 
 class Paused:
-    """Says once that writing stands still, however many deliveries wait, and once that it goes on."""
+    """Logs once that writing has paused, however many deliveries are waiting, and once that it has resumed."""
 
     def __init__(self) -> None:
         self._waiting = 0
         self._lock = Lock()
 
     def begins(self, why: str) -> None:
-        """A delivery waits until a block is lifted."""
+        """Note that a delivery is waiting until a block is lifted."""
         with self._lock:
             self._waiting += 1
             if self._waiting == 1:
-                _log.warning("Loading is paused until this is lifted; nothing is lost. %s", why)
+                _log.warning("Loading is paused until this is resolved; nothing is lost. %s", why)
 
     def ends(self) -> None:
-        """It waits no longer."""
+        """Note that a delivery is no longer waiting."""
         with self._lock:
             self._waiting -= 1
             if self._waiting == 0:
-                _log.info("Loading goes on.")
+                _log.info("Loading has resumed.")
 
 
 @dataclass
 class Route(Generic[Owner]):
     """What all deliveries of a load share.
 
-    :param on_resolved: hears of each document of a body exactly once
-    :param patience: seconds that OpenSearch may be away, or refuse
+    :param on_resolved: called with the outcomes; it gets each document of a body exactly once
+    :param patience: seconds for which OpenSearch may be unavailable or may refuse documents
     :param make_ready: called before each request with the indices that it writes to
-    :param given_up: set when the load ends before its time: whoever waits stops waiting
+    :param given_up: set when the load ends early, so that deliveries stop waiting
     """
 
     client: OpenSearch
@@ -113,8 +114,8 @@ class Route(Generic[Owner]):
     paused: Paused = field(default_factory=Paused)
 
 
-class _Unfinished(Exception):  # noqa: N818 - what is so, nobody's error
-    """Documents of a body are still to be sent, after a while."""
+class _Unfinished(Exception):  # noqa: N818 - a state, not an error
+    """Some documents of a body have yet to be sent, after a pause."""
 
     def __init__(self, verdict: Verdict, why: str) -> None:
         super().__init__(why)
@@ -122,11 +123,11 @@ class _Unfinished(Exception):  # noqa: N818 - what is so, nobody's error
 
 
 class _TooLarge(Exception):  # noqa: N818
-    """The request was too large for OpenSearch, or for somebody on the way to it."""
+    """The request was too large for OpenSearch or for a proxy in front of it."""
 
 
 class Delivery(Generic[Owner]):
-    """The way of one body."""
+    """The delivery of one body."""
 
     def __init__(self, route: Route[Owner], body: Body[Owner]) -> None:
         self._route = route
@@ -135,10 +136,10 @@ class Delivery(Generic[Owner]):
         self._is_paused = False
 
     def run(self) -> tuple[Body[Owner], ...]:
-        """Send until nothing is left. Returns the halves of a body that is too large, for deliveries of their own.
+        """Send until nothing is left. If the body is too large, return its halves, which need their own deliveries.
 
-        :raises TransientError: OpenSearch was away, or refused, for longer than the patience
-        :raises Refused: it will never take documents from us
+        :raises TransientError: OpenSearch was unavailable or refused documents for longer than ``patience``
+        :raises Refused: OpenSearch will never accept documents from us
         """
         try:
             for attempt in self._attempts():
@@ -150,7 +151,7 @@ class Delivery(Generic[Owner]):
             raise self._surrender(error) from None
         finally:
             self._note_pause(None)
-            self._rest = self._rest.part(())  # the attempts go in circles, and would keep the bytes for long
+            self._rest = self._rest.part(())  # the attempts form reference cycles, which would keep the bytes alive
         return ()
 
     def _attempts(self) -> Retrying:
@@ -164,10 +165,10 @@ class Delivery(Generic[Owner]):
         )
 
     def _send(self) -> None:
-        """One request with all that is left.
+        """Send one request with everything that is left.
 
-        :raises _Unfinished: something is left after it
-        :raises _TooLarge: nobody has looked into it
+        :raises _Unfinished: some documents are still left after it
+        :raises _TooLarge: the request was rejected as a whole, for its size
         """
         from opensearchpy import OpenSearchException
 
@@ -178,24 +179,25 @@ class Delivery(Generic[Owner]):
             answer = self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT))
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
-        except TransientError as error:  # of making ready, which looks at the indices and not at the documents
+        except TransientError as error:  # from make_ready, which looks at the indices and not at the documents
             failure = _Unfinished(Verdict.BLOCKED, str(error))
-        if failure:  # raised out here, as the traceback of the other holds the bytes that were sent
+        if failure:  # raised outside the handler, because the traceback of `error` holds the bytes that were sent
             raise failure
         items = _items(answer)
         if len(items) != len(self._rest):
             raise _Unfinished(
-                Verdict.AGAIN, f"OpenSearch answered on {len(items):,} documents where {len(self._rest):,} were sent."
+                Verdict.AGAIN,
+                f"OpenSearch returned {counted(len(items), 'result')} for {counted(len(self._rest), 'document')}.",
             )
         found = [_outcome(item) for item in items]
-        if answer.get("errors") is False and self._all_created(found):  # as most answers are
+        if answer.get("errors") is False and self._all_created(found):  # the usual case
             self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
             self._route.limits.answered()
         else:
             self._resolve(found, sent_at)
 
     def _all_created(self, found: list[Item]) -> bool:
-        """Whether every document is there by the names under which it was sent."""
+        """Whether every document was created in the index and under the id that it was sent with."""
         body = self._rest
         return (
             all(said.get("result") == "created" for said in found)
@@ -204,7 +206,7 @@ class Delivery(Generic[Owner]):
         )
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
-        """What to raise for a request that failed as a whole."""
+        """The exception to raise for a request that failed as a whole."""
         verdict = judged_failure(error)
         if verdict is Verdict.TOO_LARGE:
             return _TooLarge(explain(error))
@@ -215,7 +217,7 @@ class Delivery(Generic[Owner]):
         return _Unfinished(verdict, explain(error))
 
     def _resolve(self, items: list[Item], sent_at: float) -> None:
-        """Settle what can be, keep the rest."""
+        """Settle the documents whose outcome is known and keep the rest."""
         positions: dict[Verdict, list[int]] = {}
         for position in range(len(items)):
             positions.setdefault(judged_item(*self._about(items, position)), []).append(position)
@@ -245,23 +247,23 @@ class Delivery(Generic[Owner]):
             raise _Unfinished(first, why)
 
     def _looked_up(self, existed: list[int]) -> tuple[dict[int, str], set[int]]:
-        """Of documents that are there by their ids: those that are others, and those of which nobody knows for now."""
+        """Of documents whose ids already exist: those that are other documents, and those that could not be checked."""
         from opensearchpy import OpenSearchException
 
         try:
             return namesakes(self._route.client, self._rest, existed), set()
         except (OpenSearchException, TransientError) as error:
             if isinstance(error, OpenSearchException) and judged_failure(error) is Verdict.FORBIDDEN:
-                raise _refused(f"Documents that are there already cannot be looked up. {explain(error)}") from error
+                raise _refused(f"Documents that already exist cannot be looked up. {explain(error)}") from error
             return {}, {position for position in existed if self._rest.events[position].document_id}
 
     def _about(self, items: list[Item], position: int) -> tuple[Item, str, str | None]:
-        """What was said of a document, and the index and id under which it was sent."""
+        """The result for a document, with the index and id that it was sent with."""
         body = self._rest
         return items[position], body.indices[position], body.ids[position] if body.with_ids else None
 
     def _is_hopeless(self) -> bool:
-        """Count one more internal error; True once there were too many."""
+        """Count one more internal error. True once there have been too many."""
         self._faults += 1
         return self._faults > _FAULTY_TRIES
 
@@ -269,17 +271,17 @@ class Delivery(Generic[Owner]):
         self._route.limits.too_large(self._rest.size)
         if len(self._rest) > 1:
             return self._rest.halves()
-        lone = f"A request with this document alone, {self._rest.size:,} bytes, is too large. {why}"
+        lone = f"A request with only this document, {size(self._rest.size)}, is too large. {why}"
         self._route.on_resolved(Resolved(self._rest, rejected={0: lone}))
         return ()
 
     def _surrender(self, error: RetryError) -> TransientError:
         why = error.last_attempt.exception()
         if self._route.given_up.is_set():
-            return TransientError(f"The load was given up while documents were still to be sent. {why}")
+            return TransientError(f"The load was given up before all documents had been sent. {why}")
         return TransientError(
-            f"OpenSearch took no documents for {self._route.patience:,.0f} s. {why} What was loaded is kept; "
-            "load the same range again once OpenSearch is well."
+            f"OpenSearch accepted no documents for {self._route.patience:,.0f} s. {why} The documents that were loaded "
+            "are kept; load the same range again once OpenSearch has recovered."
         )
 
     def _say(self, state: RetryCallState) -> None:
@@ -287,7 +289,8 @@ class Delivery(Generic[Owner]):
         blocked = error.verdict is Verdict.BLOCKED
         self._note_pause(str(error) if blocked else None)
         if not blocked:
-            _log.info("%d documents are sent again in %.1f s. %s", len(self._rest), state.upcoming_sleep, error)
+            again = counted(len(self._rest), "document")
+            _log.info("Sending %s again in %.1f s. %s", again, state.upcoming_sleep, error)
 
     def _note_pause(self, why: str | None) -> None:
         if why and not self._is_paused:
@@ -308,7 +311,7 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _refused(why: str) -> Refused:
-    return Refused(f"{why} No more documents are sent; what was loaded is kept.")
+    return Refused(f"{why} No more documents will be sent; the documents that were loaded are kept.")
 
 
 def _items(answer: Any) -> list[dict[str, Any]]:
@@ -318,4 +321,4 @@ def _items(answer: Any) -> list[dict[str, Any]]:
 
 def _outcome(item: Any) -> Item:
     said = item.get("create") if isinstance(item, Mapping) else None
-    return said if isinstance(said, Mapping) else {}  # one that says nothing is asked again
+    return said if isinstance(said, Mapping) else {}  # a document with an empty result is sent again

@@ -1,4 +1,4 @@
-"""Bodies to OpenSearch, several at once, as many as the cluster stands."""
+"""Sends bodies to OpenSearch concurrently, as many as the cluster can take."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ Owner = TypeVar("Owner")
 
 
 class Sender(Generic[Owner]):
-    """Sends bodies in threads of its own, to be used in a ``with`` block.
+    """Sends bodies from its own threads. Use it in a ``with`` block.
 
-    A block (a disk that ran full, an index that is not there) and an outage are waited for: neither costs a document.
-    When an exception ends the ``with`` block, what is under way is given up, and ``on_resolved`` never hears of it.
+    It waits for a block (a full disk, an index that does not exist) and for an outage to end, so neither costs a
+    document. When an exception ends the ``with`` block, the bodies under way are given up, and ``on_resolved`` is not
+    called for them.
 
-    :param on_resolved: called from those threads, for each document exactly once
-    :param limits: what is known of the cluster's limits; it learns
-    :param patience: seconds that OpenSearch may be away, or refuse
+    :param on_resolved: called from those threads; it gets each document exactly once
+    :param limits: what is known of the cluster's limits; updated as responses arrive
+    :param patience: seconds for which OpenSearch may be unavailable or may refuse documents
     :param make_ready: called from those threads before each request, with the indices that it writes to
     """
 
@@ -55,10 +56,10 @@ class Sender(Generic[Owner]):
         self._pool.shutdown(wait=True)
 
     def send(self, body: Body[Owner]) -> None:
-        """Hand a body over; waits while as many as there may be are under way.
+        """Hand over a body, waiting while the maximum number of bodies is under way.
 
-        :raises TransientError: an earlier body could not be delivered within the patience
-        :raises Refused: OpenSearch will never take documents from us
+        :raises TransientError: an earlier body could not be delivered within ``patience``
+        :raises Refused: OpenSearch will never accept documents from us
         """
         self._free.acquire()
         if self._failure is not None:
@@ -67,7 +68,7 @@ class Sender(Generic[Owner]):
         self._pool.submit(self._deliver, body)
 
     def drain(self) -> None:
-        """Wait until every document that was handed over is accounted for; raises as :meth:`send` does."""
+        """Wait until every document that was handed over is accounted for. Raises what :meth:`send` raises."""
         for _ in range(self._places):
             self._free.acquire()
         self._free.release(self._places)
@@ -81,10 +82,10 @@ class Sender(Generic[Owner]):
                 while waiting:
                     part = waiting.pop()
                     if len(part) > 1 and part.size > self._route.limits.body_bytes:
-                        waiting += reversed(part.halves())  # somebody has learned meanwhile that it would not pass
+                        waiting += reversed(part.halves())  # another thread has learned that it would be too large
                     else:
                         waiting += reversed(Delivery(self._route, part).run())
-        except BaseException as error:  # noqa: BLE001 - raised again where the next body is handed over
+        except BaseException as error:  # noqa: BLE001 - raised again when the next body is handed over
             self._failure = self._failure or error
             self._route.given_up.set()
         finally:

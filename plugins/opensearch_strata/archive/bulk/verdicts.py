@@ -1,8 +1,8 @@
-"""What an answer of the bulk API means, item by item and as a whole.
+"""What a response of the bulk API means, item by item and as a whole.
 
 Item statuses: https://docs.opensearch.org/latest/api-reference/document-apis/bulk/. Blocks:
 ``org.opensearch.cluster.block.ClusterBlockException``, 403 or 429 with the level in the text
-(``FORBIDDEN/12/index read-only / allow delete (api)`` since a disk ran full).
+(``FORBIDDEN/12/index read-only / allow delete (api)`` when a disk is full).
 """
 
 from __future__ import annotations
@@ -15,53 +15,53 @@ from opensearch_strata.errors.judging import TRANSIENT_STATUSES, explain, is_tra
 
 
 class Verdict(Enum):
-    """What becomes of a document. Of several in one answer, the first of this order says what to do next."""
+    """The outcome for a document. If a response has several, the first one in this order decides what to do next."""
 
     FORBIDDEN = "forbidden"
-    """Not with these credentials, or not in this way: no document is to blame, and none will be taken."""
+    """Not with these credentials, or not in this way: the documents are not at fault, but none will be accepted."""
     TOO_LARGE = "too_large"
     BLOCKED = "blocked"
-    """The index takes no writes, or is not there: again, until somebody has lifted that."""
+    """The index is write-blocked or does not exist: send again until somebody has resolved that."""
     BUSY = "busy"
-    """Refused because of load: again, with fewer requests at once."""
+    """Refused because of load: send again, with fewer concurrent requests."""
     AGAIN = "again"
-    """Not answered, or not by OpenSearch: again. Under its id a document cannot double."""
+    """No answer, or none from OpenSearch: send again. Its id prevents duplicates of the document."""
     FAULTY = "faulty"
-    """The server failed over it: again a few times, then it is the document's fault."""
+    """The server failed on it: send again a few times, then treat it as the document's fault."""
     REJECTED = "rejected"
-    """This document will never be taken."""
+    """This document will never be accepted."""
     DROPPED = "dropped"
-    """An ingest pipeline stored nothing, or elsewhere: the document is not in its raw day."""
+    """An ingest pipeline dropped it or sent it elsewhere: the document is not in its raw day."""
     CREATED = "created"
     EXISTED = "existed"
 
 
-# Of a whole index or cluster, never of one document, whatever the status.
+# These concern a whole index or cluster, never a single document, whatever the status is.
 _BLOCKS = {
     "cluster_block_exception",
     "index_create_block_exception",
     "index_closed_exception",
     "index_not_found_exception",
-    "validation_exception",  # no more shards are allowed, so the index cannot be made
+    "validation_exception",  # the shard limit is reached, so the index cannot be created
 }
 
 
 def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Verdict:
-    """What one item of a bulk answer means.
+    """What one item of a bulk response means.
 
-    An ingest pipeline answers 200 or 201 for what it dropped, sent to another index or gave another id: only
-    ``result: created`` with the names that were sent is a document of ours.
+    The status is 200 or 201 also for a document that an ingest pipeline dropped, sent to another index or gave another
+    id: only ``result: created`` with the index and id that were sent means that our document was created.
 
-    :param said: ``status``, ``result``, ``_index``, ``_id`` and ``error`` of the item, as far as it has them
-    :param index: where the document was sent
-    :param identity: its id; None if it was sent without
+    :param said: ``status``, ``result``, ``_index``, ``_id`` and ``error`` of the item, as far as present
+    :param index: the index that the document was sent to
+    :param identity: its id; None if it was sent without one
     """
     status, error = said.get("status", 503), said.get("error")
     if status in (200, 201):
         if said.get("result") == "noop":
             return Verdict.DROPPED
         if said.get("result") != "created":
-            return Verdict.AGAIN  # it says nothing; under its id the document cannot double
+            return Verdict.AGAIN  # this says nothing about the document; its id prevents duplicates
         if identity is not None and said.get("_id") != identity:
             return Verdict.FORBIDDEN
         return Verdict.CREATED if said.get("_index") == index else Verdict.DROPPED
@@ -81,18 +81,18 @@ def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Ve
 
 
 def judged_failure(error: Exception) -> Verdict:
-    """What the failure of a whole bulk request means; FORBIDDEN for all that repetition will not cure."""
+    """What the failure of a whole bulk request means; FORBIDDEN for anything that another attempt will not cure."""
     from opensearchpy import ConnectionTimeout, SerializationError, TransportError
 
     if isinstance(error, SerializationError):
-        return Verdict.AGAIN  # the answer broke off, or a proxy wrote a page
+        return Verdict.AGAIN  # the response was cut off, or a proxy answered with an HTML page
     if isinstance(error, ConnectionTimeout):
-        return Verdict.BUSY  # it is most likely still at it
+        return Verdict.BUSY  # OpenSearch is most likely still working on it
     if not isinstance(error, TransportError) or not isinstance(error.status_code, int):
         return Verdict.AGAIN if is_transient(error) else Verdict.FORBIDDEN
     if error.status_code == 413:
         return Verdict.TOO_LARGE
-    if _type_of(error) in _BLOCKS and error.status_code not in (502, 503, 504):  # 503: no cluster manager for a moment
+    if _type_of(error) in _BLOCKS and error.status_code not in (502, 503, 504):  # 503: briefly no cluster manager
         return Verdict.BLOCKED
     if error.status_code == 429:
         return Verdict.BUSY
@@ -102,9 +102,9 @@ def judged_failure(error: Exception) -> Verdict:
 
 
 def reason(said: Mapping[str, Any], index: str, identity: str | None) -> str:
-    """The server's words on an item that is no document of ours, as a sentence.
+    """A sentence that says why an item was not created as it was sent, from the server's response.
 
-    :param said: as for :func:`judged_item`, as are the others
+    :param said: as in :func:`judged_item`, and likewise the other parameters
     """
     from opensearchpy import TransportError
 
@@ -113,22 +113,22 @@ def reason(said: Mapping[str, Any], index: str, identity: str | None) -> str:
         return _pipelines_doing(said, index, identity)
     words = explain(TransportError(status, (error or {}).get("type", ""), {"error": error}))
     if _wants_no_ids(error):
-        return f"{words} A time series collection of OpenSearch Serverless takes no ids; load it without them."
+        return f"{words} A time series collection of OpenSearch Serverless accepts no ids; load it without them."
     return words
 
 
 def _pipelines_doing(said: Mapping[str, Any], index: str, identity: str | None) -> str:
     if said.get("result") == "noop":
-        return f"An ingest pipeline of {index} dropped it, so that nothing was stored."
+        return f"An ingest pipeline of {index} dropped it, so nothing was stored."
     if identity is not None and said.get("_id") != identity:
         return (
-            f"An ingest pipeline of {index} gives documents ids of its own ({identity!r} became {said.get('_id')!r}), "
-            f"so that every attempt would load them once more. Let it leave _id as it is, or set "
+            f"An ingest pipeline of {index} changes the ids of documents ({identity!r} became {said.get('_id')!r}), "
+            f"so every attempt would load them once more. Make it leave _id as it is, or set "
             f"index.default_pipeline and index.final_pipeline of {index} to _none."
         )
     if said.get("_index", index) != index:
-        return f"An ingest pipeline of {index} sent it to {said['_index']}, so that it is not in its raw day."
-    return "OpenSearch did not say what became of it."
+        return f"An ingest pipeline of {index} sent it to {said['_index']}, so it is not in its raw day."
+    return "OpenSearch did not report what became of it."
 
 
 def _wants_no_ids(error: Mapping[str, Any] | None) -> bool:
