@@ -1,10 +1,10 @@
-"""A dataset's past as frames: from raw days where they are not yet condensed, from their history where they are.
+"""A dataset's past as frames: from the raw days that are not condensed yet, and from the history of those that are.
 
     >>> read(client, dataset, start, end, metrics=["dep_delay"], stats=["p50", "p99"], interval="1h", by=["carrier"])
 
-Each raw day is read from one of its two sources: from history if it is gone, or if its proof holds and no document
-came since; else from raw. Only where a day was made anew after its history, so that the two are different documents,
-are both read. Both are computed by the same script, so the two join without a seam.
+Each raw day is read from one of its two sources: from history if the raw day is gone, or if its proof holds and no
+document has arrived since; otherwise from raw. Both are read only if the raw day was recreated after its history was
+condensed, so that the two hold different documents. The same script computes both, so they join without a seam.
 """
 
 from __future__ import annotations
@@ -40,28 +40,29 @@ def read(
 ) -> pd.DataFrame:
     """Statistics of metrics over a span of time, ordered by time and groups.
 
-    The index ``time`` is when a record begins, in the dataset's time zone. Columns are the fields of ``by``;
-    ``<metric>.<stat>`` for each metric and statistic: counts as ``Int64``, all else as ``float64``, missing where
-    documents lack the metric; and ``source``: ``raw``, ``history`` or ``both``. ``frame.attrs`` holds ``dataset``,
-    ``units`` by metric, ``relative_errors`` of the percentiles by metric and ``notes``: sentences on what is not as it
-    should be, such as raw days that are at odds with their history, and how they were read.
+    The index ``time`` is the start of each record, in the dataset's time zone. The columns are the fields of ``by``;
+    ``<metric>.<stat>`` for each metric and statistic, with counts as ``Int64`` and everything else as ``float64``, and
+    a missing value where documents lack the metric; and ``source``: ``raw``, ``history`` or ``both``. ``frame.attrs``
+    holds ``dataset``, ``units`` by metric, ``relative_errors`` of the percentiles by metric, and ``notes``: sentences
+    about anything that is not as it should be, such as raw days that are at odds with their history, and how they were
+    read.
 
-    :param start: aware, inclusive. A bucket that start or end cuts is read from raw documents
+    :param start: aware, inclusive. A bucket that the start or the end cuts is read from raw documents
     :param end: aware, exclusive
-    :param metrics: names in the dataset's definition, at least one
-    :param stats: ``min max sum count avg``, or percentiles such as ``p50`` and ``p99.9``: within the relative error of
-        the exact value at rank ``floor(q * (n - 1))``. Of a metric with ``top_values``: ``count`` and ``top``, a
-        dictionary of ``values`` (value -> least and most that it occurred, most frequent first), the ``rest`` and the
-        ``bound`` that no other value exceeds
-    :param interval: length of a record: ``15m``, ``1h``, ``6h``: parts of a day; ``1d``, ``1M``: calendar days and
-        months of the dataset's time zone; None: the whole span
+    :param metrics: names from the dataset's definition, at least one
+    :param stats: ``min max sum count avg``, or percentiles such as ``p50`` and ``p99.9``, which are within the relative
+        error of the exact value at rank ``floor(q * (n - 1))``. For a metric with ``top_values``: ``count`` and
+        ``top``, a dictionary of ``values`` (value -> minimum and maximum of its occurrences, most frequent first), the
+        ``rest``, and the ``bound`` that no other value exceeds
+    :param interval: length of a record: ``15m``, ``1h``, ``6h`` for parts of a day; ``1d``, ``1M`` for calendar days
+        and months in the dataset's time zone; None for the whole span
     :param by: fields of ``group_by`` to keep apart
-    :param where: fields of ``group_by`` and the value wanted; None: documents without one
-    :param on_progress: called with the share of the span that is read, 0 .. 1
-    :param on_note: called with each of the notes before anything is read
-    :returns: times and groups without any value are left out
-    :raises Refused: what is asked is not there, or cannot be told from what is there, with the reason
-    :raises TransientError: rows or raw days were made anew while they were read
+    :param where: fields of ``group_by`` and the wanted value of each; None selects documents without the field
+    :param on_progress: called with the share of the span that has been read, 0 .. 1
+    :param on_note: called with each note before anything is read
+    :returns: a frame that leaves out times and groups without any value
+    :raises Refused: the data does not exist, or what exists cannot answer the question; the message has the reason
+    :raises TransientError: rows or raw days were recreated while they were read
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
     return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress))))
@@ -81,9 +82,9 @@ def read_pages(
     on_progress: OnProgress = lambda _: None,
     on_note: Callable[[str], object] = lambda _: None,
 ) -> Iterator[pd.DataFrame]:
-    """What :func:`read` gives, in frames of at most 10,000 records: memory does not grow with the span.
+    """What :func:`read` returns, in frames of at most 10,000 records, so that memory does not grow with the span.
 
-    What is refused is refused before the first page. An error on the way means that the pages so far are not all.
+    A refusal is raised before the first page. An error after that means that the pages so far are incomplete.
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
     return frames(recall.plan, recall.cells(on_progress))

@@ -1,4 +1,4 @@
-"""The mathematics of distributions and of frequent values, with their stated errors.
+"""The mathematics of distributions and frequent values, with their stated errors.
 
-Knows numbers and bytes; knows nothing of OpenSearch. Twins of the Painless scripts.
+Knows numbers and bytes; knows nothing about OpenSearch. The Python twins of the Painless scripts.
 """

@@ -1,8 +1,8 @@
 """A mergeable distribution with a stated relative error. Pure; the twin of ``painless/sketch_*.painless``.
 
 DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
-guarantees", PVLDB 12, 2019) with the cubically interpolated mapping of Datadog's sketches-java: IEEE additions
-and multiplications only, so that Painless and Python find the same bin. Wire form: docs/sketch.md.
+guarantees", PVLDB 12, 2019) with the cubically interpolated mapping of Datadog's sketches-java. It needs only IEEE
+additions and multiplications, so Painless and Python find the same bin. Wire form: docs/sketch.md.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from opensearch_strata.sketches.rice import BitReader, BitWriter
 
 VERSION = 2
 
-# Coefficients of the polynomial that stands for log2 between two powers of two.
+# Coefficients of the polynomial that approximates log2 between two powers of two.
 _A, _B, _C = 6.0 / 35.0, -3.0 / 5.0, 10.0 / 7.0
 
-# Keys of step 1 per doubling: borders are e**0.002 apart at most, an error of tanh(0.001). Larger steps join keys.
+# Keys per doubling at step 1: borders are at most e**0.002 apart, an error of tanh(0.001). Larger steps join keys.
 _KEYS = 350.0
-# Added to the keys, so that the smallest double has one above 0. A multiple of every common step.
+# Added to the keys so that the key of the smallest double is above 0. A multiple of every common step.
 _OFFSET = 376_000
 
 _COMMON_STEP, _LARGEST_STEP = 10, 50
@@ -33,7 +33,7 @@ Bins = dict[int, int]
 
 
 def step_of(relative_error: float) -> int:
-    """Keys that a bin joins, 1 .. 50: the most that keep its values within the relative error.
+    """The number of keys that a bin joins, 1 .. 50: the most that keep its values within the relative error.
 
     :param relative_error: a fraction, 0.001 .. 0.05
     """
@@ -41,7 +41,7 @@ def step_of(relative_error: float) -> int:
 
 
 def bin_of(value: float, step: int) -> int:
-    """0 for zero, else the value's sign times its key (at least 1); bins ascend with their values."""
+    """The bin of a value: 0 for zero, else its sign times its key (at least 1). Bins ascend with their values."""
     if value == 0:
         return 0
     mantissa, exponent = math.frexp(abs(value))
@@ -52,9 +52,9 @@ def bin_of(value: float, step: int) -> int:
 
 
 def value_of(bin_: int, step: int) -> float:
-    """The value that stands for a bin: within the relative error of each value in it.
+    """The value that represents a bin, within the relative error of every value in it.
 
-    Exact to the nearest double, which for subnormals (below 2.2e-308) may be coarser than the relative error.
+    Exact to the nearest double, which may be coarser than the relative error for subnormals (below 2.2e-308).
     """
     if bin_ == 0:
         return 0.0
@@ -62,14 +62,14 @@ def value_of(bin_: int, step: int) -> float:
     gamma = math.exp(0.002 * step)
     try:
         magnitude = math.ldexp(mantissa * (2 / (1 + gamma)), exponent)
-    except OverflowError:  # just above the largest double, which is as close to the bin's values
+    except OverflowError:  # just above the largest double, which is just as close to the bin's values
         magnitude = sys.float_info.max
     return math.copysign(magnitude, bin_)
 
 
 @lru_cache(maxsize=65_536)
 def _exp2(value: float) -> tuple[float, int]:
-    """Inverse of the interpolated log2, by Cardano's formula: mantissa in 1 .. 2 and exponent."""
+    """Inverse of the interpolated log2 by Cardano's formula: a mantissa in 1 .. 2 and an exponent."""
     exponent = math.floor(value)
     delta0 = _B * _B - 3 * _A * _C
     delta1 = 2 * _B**3 - 9 * _A * _B * _C - 27 * _A * _A * (value - exponent)
@@ -79,7 +79,7 @@ def _exp2(value: float) -> tuple[float, int]:
 
 
 def bins_of(values: Iterable[float], step: int) -> Bins:
-    """Counts per bin of plain values."""
+    """Counts per bin for plain values."""
     bins: Bins = {}
     for value in values:
         index = bin_of(value, step)
@@ -88,7 +88,7 @@ def bins_of(values: Iterable[float], step: int) -> Bins:
 
 
 def merge_into(target: Bins, more: Mapping[int, int]) -> None:
-    """Add counts bin by bin. Exact and order-free, for bins of one step.
+    """Add counts bin by bin. Exact and independent of the order, for bins of the same step.
 
     :param more: counts per bin
     """
@@ -97,12 +97,12 @@ def merge_into(target: Bins, more: Mapping[int, int]) -> None:
 
 
 def coarsened(bins: Mapping[int, int], step: int, wanted: int) -> Bins:
-    """The bins that the same values have with a larger step, exactly.
+    """The bins that the same values have at a larger step, exactly.
 
-    :raises ValueError: the wanted step is no multiple, so that bins would have to be split
+    :raises ValueError: the wanted step is not a multiple of the step, so bins would have to be split
     """
     if wanted % step:
-        raise ValueError(f"bins of step {step} cannot be told apart in bins of step {wanted}, which is no multiple")
+        raise ValueError(f"bins of step {step} cannot be converted to bins of step {wanted}, which is not a multiple")
     factor = wanted // step
     coarse: Bins = {}
     for index, count in bins.items():
@@ -112,14 +112,14 @@ def coarsened(bins: Mapping[int, int], step: int, wanted: int) -> Bins:
 
 
 def pack(bins: Mapping[int, int], step: int) -> str:
-    """Wire form of at least one bin, in base64.
+    """Wire form of a sketch with at least one bin, in base64.
 
     :param bins: counts per bin
-    :param step: keys that a bin joins, 1 .. 50
-    :raises ValueError: no bins, or a count below 1
+    :param step: how many keys a bin joins, 1 .. 50
+    :raises ValueError: there are no bins, or a count is below 1
     """
     if not bins or min(bins.values()) < 1:
-        raise ValueError("a sketch holds at least one bin, and each bin at least one value")
+        raise ValueError("a sketch must have at least one bin, and each bin at least one value")
     ordered = sorted(bins)
     gaps = [after - before - 1 for before, after in pairwise(ordered)]
     more = [bins[index] - 1 for index in ordered]
@@ -135,13 +135,13 @@ def pack(bins: Mapping[int, int], step: int) -> str:
 
 
 def _rice_of(numbers: list[int]) -> int:
-    """Rice parameter 0 .. 7 that makes the codes of these numbers shortest; none counts for more than 255."""
+    """Rice parameter 0 .. 7 that makes the codes of these numbers shortest. A number above 255 counts as 255."""
     lengths = [sum(k + (min(number, 255) >> k) for number in numbers) for k in range(8)]
     return next((k for k in range(7) if lengths[k + 1] >= lengths[k]), 7)
 
 
 def _folded(bin_: int, step: int) -> int:
-    """A bin as a small number from 0 on: its distance from the key of 1.0, zigzag, and its sign."""
+    """A bin as a small non-negative number: its zigzag-encoded distance from the key of 1.0, and its sign."""
     if bin_ == 0:
         return 0
     distance = abs(bin_) - _OFFSET // step
@@ -158,15 +158,16 @@ def _unfolded(number: int, step: int) -> int:
 
 
 def unpack(text: str) -> tuple[Bins, int]:
-    """Counts per bin of a wire form, and its step.
+    """Counts per bin from a wire form, and its step.
 
     :param text: base64 of the wire form of version 2, see ``docs/sketch.md``
-    :raises ValueError: not base64, another version, cut off, or damaged so that no values can have given it
+    :raises ValueError: it is not base64, has another version, is cut off, or is damaged so that no values can have
+        produced it
     """
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise ValueError(f"sketch {text[:24]!r} is no base64 ({error})") from None
+        raise ValueError(f"sketch {text[:24]!r} is not base64 ({error})") from None
     if not data or not data[0] & _IS_VERSION_2:
         raise ValueError(f"sketch {text[:24]!r} is not of version {VERSION}; read it with the release that wrote it")
     try:
@@ -174,14 +175,14 @@ def unpack(text: str) -> tuple[Bins, int]:
     except IndexError:
         raise ValueError(f"sketch {text[:24]!r} is cut off") from None
     if not bins:
-        raise ValueError(f"sketch {text[:24]!r} is damaged: no values can have given it")
+        raise ValueError(f"sketch {text[:24]!r} is damaged: no values can have produced it")
     return bins, step
 
 
 def _read(data: bytes) -> tuple[Bins, int]:
-    """What the bytes say, without bins if values cannot have given them.
+    """Bins and step from the bytes. The bins are empty if no values can have produced the bytes.
 
-    :raises IndexError: cut off
+    :raises IndexError: the bytes are cut off
     """
     gap_k, count_k = data[0] >> 3 & 7, data[0] & 7
     step, start = (data[1], 2) if data[0] & _STEP_FOLLOWS else (_COMMON_STEP, 1)
@@ -202,11 +203,11 @@ def _read(data: bytes) -> tuple[Bins, int]:
 def quantiles(bins: Mapping[int, int], qs: Iterable[float], step: int, low: float, high: float) -> dict[float, float]:
     """Values at ranks ``floor(q * (n - 1))`` of the sorted values, each within the relative error.
 
-    :param bins: counts per bin, at least one value in all
+    :param bins: counts per bin, at least one value in total
     :param qs: fractions in 0 .. 1
-    :param step: keys that a bin joins, 1 .. 50
-    :param low: smallest value, exact; the quantiles are clamped to it, so that q = 0 is exact
-    :param high: largest value, exact
+    :param step: how many keys a bin joins, 1 .. 50
+    :param low: exact smallest value; the quantiles are clamped to it, so q = 0 is exact
+    :param high: exact largest value
     """
     total = sum(bins.values())
     ordered = sorted(bins)

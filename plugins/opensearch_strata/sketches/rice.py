@@ -1,17 +1,17 @@
-"""Numbers of few bits, the highest bit of a byte first: Rice codes as the sketch's wire form has them. Pure."""
+"""Numbers in few bits, with the highest bit of a byte first: the Rice codes of the sketch's wire form. Pure."""
 
 from __future__ import annotations
 
-# A quotient from here on is written as so many ones and its excess in an Elias gamma code.
+# A quotient of at least this is written as this many ones, followed by its excess in an Elias gamma code.
 _ESCAPE = 12
-# Nothing longer is a number: damaged bytes are given up early.
+# No number has more bits, so reading damaged bytes ends early.
 _LONGEST = 63
 
 
 class BitWriter:
     """Appends numbers to bytes.
 
-    :param data: what comes before them
+    :param data: the bytes that come before them
     """
 
     def __init__(self, data: bytes) -> None:
@@ -19,14 +19,17 @@ class BitWriter:
         self._bits: list[str] = []
 
     def varint(self, number: int) -> None:
-        """Unsigned LEB128: 7 bits a byte, lowest first; only before the first code."""
+        """Append in unsigned LEB128: 7 bits per byte, lowest first. Only allowed before the first Rice code."""
         while number > 127:
             self._data.append(number & 127 | 128)
             number >>= 7
         self._data.append(number)
 
     def rice(self, number: int, k: int) -> None:
-        """Rice code (Rice, Plaunt 1971) of a number from 0 on: quotient in ones, a zero, then the k lowest bits."""
+        """Append a Rice code (Rice, Plaunt 1971): the quotient in ones, a zero, then the k lowest bits.
+
+        The number must not be negative.
+        """
         quotient = number >> k
         if quotient < _ESCAPE:
             self._bits.append("1" * quotient + "0")
@@ -37,7 +40,7 @@ class BitWriter:
             self._bits.append(f"{number & (1 << k) - 1:0{k}b}")
 
     def finished(self) -> bytes:
-        """All bytes; the last one is filled up with ones, which begin no code that could end there."""
+        """All bytes. The last one is padded with ones, which cannot begin a code that would end there."""
         bits = "".join(self._bits)
         bits += "1" * (-len(bits) % 8)
         return bytes(self._data) + int(bits or "0", 2).to_bytes(len(bits) // 8, "big")
@@ -56,9 +59,9 @@ class BitReader:
         self._at = 0
 
     def varint(self) -> int:
-        """Unsigned LEB128.
+        """Read a number in unsigned LEB128.
 
-        :raises IndexError: it does not end
+        :raises IndexError: the number does not end
         """
         number = shift = 0
         while self._data[self._start] > 127:
@@ -73,13 +76,13 @@ class BitReader:
         return number
 
     def at_end(self) -> bool:
-        """Whether nothing but filling is left."""
+        """Whether only padding is left."""
         return len(self._bits) - self._at < 8 and "0" not in self._bits[self._at :]
 
     def rice(self, k: int) -> int:
-        """The next number.
+        """Read the next number.
 
-        :raises IndexError: it does not end
+        :raises IndexError: the number does not end
         """
         start = self._at
         while self._at - start < _ESCAPE and self._bits[self._at] == "1":

@@ -1,8 +1,8 @@
 """The most frequent values of a field, with a stated bound. Pure; the twin of ``painless/top_values*``.
 
-Counters after Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), merged as by
-Agarwal et al. ("Mergeable summaries", PODS 2012): adding up is free of order, what was not kept is in the bound.
-Wire form and guarantee: docs/top_values.md.
+Counters as described by Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), merged
+as described by Agarwal et al. ("Mergeable summaries", PODS 2012): the order of additions does not matter, and the bound
+covers what was not kept. Wire form and guarantee: docs/top_values.md.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, Self
 VERSION = 1
 
 LIMIT = 1000
-"""Different values that are counted at once; as many stay in memory for a bucket, whatever a field holds."""
+"""How many different values are counted at the same time. A bucket keeps no more in memory, whatever a field holds."""
 
 State = Sequence[Any]
-"""What a shard says of one metric: ``[[count, told, bound], {value: [low, spared]}]``, see :class:`ValueCounts`."""
+"""A shard's result for one metric: ``[[count, told, bound], {value: [low, spared]}]``, see :class:`ValueCounts`."""
 
 
 class CountedValue(NamedTuple):
-    """A value and the least and most that it can have occurred; the same number twice if it is exact."""
+    """A value with the minimum and maximum of its occurrences, which are equal if the count is exact."""
 
     value: str
     low: int
@@ -31,10 +31,10 @@ class CountedValue(NamedTuple):
 
 @dataclass(frozen=True)
 class Top:
-    """The most frequent values, most frequent first; ties by the value's UTF-16 code units.
+    """The most frequent values, most frequent first. Ties are in the order of the values' UTF-16 code units.
 
-    :param rest: occurrences that are counted for none of them
-    :param bound: no value that is not listed occurred more often
+    :param rest: occurrences that are not counted for any listed value
+    :param bound: no unlisted value occurred more often than this
     """
 
     listed: tuple[CountedValue, ...]
@@ -56,11 +56,12 @@ class Top:
 class ValueCounts:
     """Occurrences of values, from any number of shards and rows.
 
-    A value occurred at least ``low`` and at most ``low + bound - spared`` times; both are 0 for one without a cell.
+    A value occurred at least ``low`` and at most ``low + bound - spared`` times. For a value without a cell, ``low``
+    and ``spared`` are both 0.
 
     :param count: all occurrences
     :param told: those that distributions account for; fewer than ``count`` where a row has no distribution
-    :param bound: the most that a value may have been missed
+    :param bound: the most occurrences of a value that may have been missed
     :param cells: value -> ``[low, spared]``
     """
 
@@ -71,9 +72,9 @@ class ValueCounts:
 
     @classmethod
     def of_states(cls, states: Sequence[State]) -> Self:
-        """The states of shards or slices, added up: all that they hold, so that their order does not matter.
+        """Add up the states of shards or slices. Everything in them is kept, so their order does not matter.
 
-        :param states: as the script gives them: ``[[count, told, bound], {value: [low, spared]}]``
+        :param states: as the script returns them: ``[[count, told, bound], {value: [low, spared]}]``
         """
         counts = cls()
         for (count, told, bound), cells in states:
@@ -83,7 +84,7 @@ class ValueCounts:
     def see(self, value: str) -> None:
         """Count one occurrence.
 
-        :param value: a value of a document, as a word
+        :param value: a document's value, as a string
         """
         self.count += 1
         self.told += 1
@@ -91,7 +92,7 @@ class ValueCounts:
         self._shrink()
 
     def add(self, other: ValueCounts) -> None:
-        """Add what was counted elsewhere, of other documents; keeps :data:`LIMIT` values."""
+        """Add counts of other documents, and keep :data:`LIMIT` values."""
         self._join(other)
         self._shrink()
 
@@ -99,7 +100,7 @@ class ValueCounts:
         """Add a row of history.
 
         :param count: occurrences of all values in the row
-        :param top: None for a row that was condensed before the metric had a distribution
+        :param top: its most frequent values; None for a row that was condensed before the metric had a distribution
         """
         self.count += count
         if top is None:
@@ -123,7 +124,7 @@ class ValueCounts:
         cell[1] += spared
 
     def _shrink(self) -> None:
-        """Take the count of the first value too many from all of them, and add it to the bound."""
+        """Drop surplus values: subtract the largest of their counts from all values, and add it to the bound."""
         if len(self.cells) <= LIMIT:
             return
         least = sorted((low for low, _ in self.cells.values()), reverse=True)[LIMIT]
@@ -131,7 +132,7 @@ class ValueCounts:
         self.cells = {value: [low - least, spared] for value, (low, spared) in self.cells.items() if low > least}
 
     def top(self, limit: int = LIMIT) -> Top:
-        """The ``limit`` values that were counted most often; what is cut off goes into rest and bound."""
+        """The ``limit`` values with the highest counts. The rest and the bound cover the values that are cut off."""
         bound = self.bound + self.count - self.told
         ordered = sorted(self.cells.items(), key=lambda item: (-item[1][0], item[0].encode("utf-16-be")))
         kept, cut = ordered[:limit], ordered[limit:]
@@ -153,10 +154,10 @@ def pack(top: Top) -> str:
 
 
 def unpack(text: str) -> Top:
-    """What a wire form says; each listed value may miss as much as the one that misses most.
+    """The most frequent values from a wire form. Each may miss as many occurrences as the one that misses the most.
 
     :param text: base64 of the wire form of version 1, see ``docs/top_values.md``
-    :raises ValueError: not base64, another version, or cut off
+    :raises ValueError: it is not base64, has another version, or is cut off
     """
     shown = f"distribution {text[:24]!r}"
     try:
@@ -180,11 +181,14 @@ def _unescaped(text: str) -> str:
 
 
 NO_TERMS: Mapping[str, Any] = {"buckets": [], "sum_other_doc_count": 0, "doc_count_error_upper_bound": 0}
-"""What a ``terms`` aggregation says of no documents."""
+"""The answer of a ``terms`` aggregation over no documents."""
 
 
 def occurrences(terms: Mapping[str, Any]) -> int:
-    """All that a ``terms`` aggregation saw: documents of each value, added up; exact, whatever it left out."""
+    """All occurrences that a ``terms`` aggregation saw: the documents of every value, added up.
+
+    Exact, even for values that it left out.
+    """
     return sum(int(bucket["doc_count"]) for bucket in terms["buckets"]) + int(terms["sum_other_doc_count"])
 
 
@@ -195,7 +199,7 @@ def contradictions(counts: ValueCounts, terms: Mapping[str, Any]) -> list[str]:
     """
     buckets = terms["buckets"]
     found = {
-        # A boolean has a name beside its number.
+        # A boolean has a name in addition to its number.
         str(bucket.get("key_as_string", bucket["key"])): (
             bucket["doc_count"],
             bucket["doc_count"] + bucket["doc_count_error_upper_bound"],

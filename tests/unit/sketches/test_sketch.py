@@ -182,5 +182,5 @@ def test_coarsening_is_exact_at_borders(step_times: tuple[int, int], key: int) -
 
 @pytest.mark.parametrize(("step", "wanted"), [(10, 15), (20, 10), (2, 5)])
 def test_bins_are_never_split(step: int, wanted: int) -> None:
-    with pytest.raises(ValueError, match=f"bins of step {step} cannot be told apart in bins of step {wanted}"):
+    with pytest.raises(ValueError, match=f"bins of step {step} cannot be converted to bins of step {wanted}"):
         coarsened({1: 1}, step, wanted)
