@@ -291,7 +291,7 @@ def test_a_file_that_is_written_between_reading_and_replacing_it(
         return iter(lines)
 
     monkeypatch.setattr(file, "lines", then_a_load)
-    with pytest.raises(TransientError, match="by a load meanwhile; its letters stay"):
+    with pytest.raises(TransientError, match="in the meantime; its letters are kept"):
         file.keep(remaining)
     assert shelf.records() == [1, 2]
 
@@ -347,9 +347,9 @@ def test_a_truncated_file_is_read_as_far_as_it_goes_and_left_as_it_is(shelf: She
     damage(shelf, content_of(shelf)[:-cut])
     (file,) = shelf.files()
     assert 1_500 < len(list(file)) <= 2_000
-    assert "is damaged behind line" in file.damage[0]
+    assert "is damaged after line" in file.damage[0]
     before = content_of(shelf)
-    with pytest.raises(Refused, match=r"is damaged behind line .* It is left as it is"):
+    with pytest.raises(Refused, match=r"is damaged after line .* The file is left as it is"):
         file.keep([])
     assert content_of(shelf) == before
 

@@ -1,4 +1,4 @@
-"""Records that could not be loaded, kept with reason and bytes.
+"""Records that could not be loaded, kept with their reason and bytes.
 
-Knows S3 and letters; loading them again is for `archive.redrive`.
+Knows S3 and dead letters; `archive.redrive` loads them again.
 """

@@ -1,11 +1,13 @@
-"""Records that could not be loaded, kept in S3 with their reason and bytes until they can: one file per object version.
+"""Files of dead letters in S3: records that could not be loaded, kept with reason and bytes until they can be.
 
-A file is gzip NDJSON, a line per record (see :class:`DeadLetter`), under ``<prefix><dataset>/``. A load adds lines or
-replaces those of the same records; only a redrive takes lines away. So a second load of the same version, also for
-other days or after a crash, doubles nothing and loses nothing. Another version of an object has a file of its own.
+There is one file for each object version: gzip NDJSON with one line per record (see :class:`DeadLetter`), under
+``<prefix><dataset>/``. A load adds lines or replaces those of the same records; only a redrive removes lines. So a
+second load of the same version neither duplicates nor loses anything, even if it is for other days or follows a crash.
+Each version of an object has a separate file.
 
-While an object is loaded, each checkpoint writes what is new as a part, ``<file without its ending>/<time>``; the end
-joins the parts to the file. A load that was killed leaves its parts, which are files of dead letters like any other.
+While an object is being loaded, each checkpoint writes the new letters as a part, ``<file without its ending>/<time>``.
+When the load of the object ends, the parts are joined into the file. A load that was killed leaves its parts, which are
+read like any other file of dead letters.
 """
 
 from __future__ import annotations
@@ -39,14 +41,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ENDING = ".ndjson.gz"
-_IN_MEMORY = 1 << 20  # bytes; what is more lies in a temporary file
+_IN_MEMORY = 1 << 20  # bytes; anything larger goes to a temporary file
 _WRITTEN_MEANWHILE = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
 
 class DeadLetterFile:
-    """Takes the dead letters of one object while it is loaded; nothing is sent before :meth:`save`.
+    """Collects the dead letters of one object while it is being loaded. Nothing is uploaded before :meth:`save`.
 
-    :param url_prefix: s3://bucket/prefix/ of all dead letters
+    :param url_prefix: the prefix of all dead letters, as s3://bucket/prefix/
     """
 
     def __init__(self, s3: BaseClient, url_prefix: str, dataset_name: str, place: Place) -> None:
@@ -62,7 +64,7 @@ class DeadLetterFile:
     def add(self, dead: Dead, format_name: str) -> None:
         """Keep a record, in memory or in a temporary file.
 
-        :param format_name: of the object, in which the record's bytes are read again
+        :param format_name: the object's format, which a redrive uses to read the record's bytes again
         """
         if self._spool is None:
             self._spool = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - open until the object is done
@@ -71,21 +73,20 @@ class DeadLetterFile:
             self._place, dead.record, dead.ordinal, dead.index, dead.id, dead.reason, dead.detail,
             1, moment, moment, format_name, dead.raw,
         )  # fmt: skip
-        self._spool.seek(0, os.SEEK_END)  # an upload that failed leaves it anywhere
+        self._spool.seek(0, os.SEEK_END)  # a failed upload may have left the position anywhere
         self._size += self._spool.write(letter.to_line())
         self._added.add(letter_key(dead))
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether something was added that :meth:`save` would upload."""
+        """Whether records have been added that :meth:`save` would upload."""
         return self._spool is not None and self._saved != self._size
 
     def save(self) -> str | None:
-        """Upload what was added since the last time, as a part; to be called before the ledger says that these records
-        are resolved.
+        """Upload the records added since the last save, as a part. Call it before the ledger marks them as resolved.
 
-        :returns: URL of the file of which it will be a part; None if nothing was added
-        :raises Refused: S3 does not take them
+        :returns: URL of the file that the part will be joined into; None if nothing was added
+        :raises Refused: S3 refuses them
         :raises TransientError: S3 does not answer
         """
         if self._spool is None:
@@ -100,11 +101,11 @@ class DeadLetterFile:
         return str(self._target)
 
     def join(self) -> str | None:
-        """Put everything into one file, with what earlier loads left.
+        """Join all letters into one file, including those that earlier loads left.
 
         :returns: its URL; None if nothing was added
-        :raises Refused: S3 does not take them; what was saved stays
-        :raises TransientError: S3 does not answer, or others write the same file again and again
+        :raises Refused: S3 refuses them; what was saved stays
+        :raises TransientError: S3 does not answer, or others keep writing the same file
         """
         if self._spool is None:
             return None
@@ -114,14 +115,14 @@ class DeadLetterFile:
         return str(self._target)
 
     def close(self) -> str | None:
-        """:meth:`join`, and give memory and temporary file back."""
+        """Call :meth:`join`, then release the memory and the temporary file."""
         try:
             return self.join()
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Forget what was not saved."""
+        """Discard the records that were not saved."""
         if self._spool is not None:
             self._spool.close()
         self._spool = None
@@ -133,11 +134,11 @@ class DeadLetterFile:
         parts = [stored for key, stored in there.items() if key.startswith(f"{prefix}/")]
         others = [stored for stored in parts if stored.place.key not in self._parts]
         _put(self._s3, file.place if file else self._target, self._lines([*others, *([file] if file else [])]))
-        for stored in parts:  # a redrive that is at one of them is told that a load was
+        for stored in parts:  # deleting a part also makes a redrive that is working on it fail, and so notice this load
             _put(self._s3, stored.place, ())
 
     def _lines(self, stored: Iterable[StoredLetters]) -> Iterator[bytes]:
-        """What was added, and what others left, the newest parts first, each letter once."""
+        """Our own lines, then those that others left, newest part first; each letter once."""
         assert self._spool is not None
         self._spool.seek(0)
         yield from self._spool
@@ -152,25 +153,25 @@ class DeadLetterFile:
 
 
 class StoredLetters:
-    """One file of dead letters, as it is in S3.
+    """One file of dead letters in S3.
 
-    :param place: of the file itself
+    :param place: where the file itself is
     """
 
     def __init__(self, s3: BaseClient, place: Place, size: int) -> None:
         self._s3, self.place, self._size = s3, place, size
         self.damage: list[str] = []
-        """What could not be read, a sentence each; known when all was."""
+        """What could not be read, one sentence each; complete once the whole file has been read."""
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        """The letters, one by one.
+        """Iterate over the letters.
 
         :raises StrataError: the file cannot be read, see :func:`open_object`
         """
         return (letter for _, letter in self.lines() if letter)
 
     def lines(self) -> Iterator[tuple[bytes, DeadLetter | None]]:
-        """Each line, with the letter that it is; None if it is damaged, which is told and stops nothing."""
+        """Yield each line with its letter, or with None if the line is damaged, which is logged and stops nothing."""
         self.damage = []
         number = 0
         with SpooledTemporaryFile(_IN_MEMORY) as packed:
@@ -180,31 +181,31 @@ class StoredLetters:
                 for number, line in enumerate(gzip.GzipFile(fileobj=packed, mode="rb"), 1):
                     yield line.rstrip(b"\n") + b"\n", self._letter(number, line)
             except (EOFError, OSError, zlib.error) as error:
-                self._tell(f"{self.place} is damaged behind line {number}: {error}.")
+                self._tell(f"{self.place} is damaged after line {number}: {error}.")
 
     def keep(self, letters: Iterable[DeadLetter]) -> None:
-        """Replace the letters by these, which still cannot be loaded; without any, the file goes.
+        """Replace the letters with those that still cannot be loaded. If none remain, delete the file.
 
-        Lines that are damaged stay as they are.
+        Damaged lines stay as they are.
 
         :param letters: in any order; read once
-        :raises Refused: S3 does not allow it, or the file is damaged as a whole; it is left as it was
-        :raises TransientError: S3 does not answer, or a load wrote the file since it was read; redrive again
+        :raises Refused: S3 does not allow it, or the file is damaged as a whole; the file stays as it was
+        :raises TransientError: S3 does not answer, or a load has written the file since it was read; redrive again
         """
         try:
             broken = [line for line, letter in self.lines() if letter is None]
             if len(self.damage) > len(broken):
-                raise Refused(f"{self.damage[-1]} It is left as it is.")
+                raise Refused(f"{self.damage[-1]} The file is left as it is.")
             _put(self._s3, self.place, chain(broken, (letter.to_line() for letter in letters)))
         except (_WrittenMeanwhile, ObjectChanged, ObjectGone) as error:
-            sentence = f"{self.place} was written by a load meanwhile; its letters stay. Redrive again."
+            sentence = f"A load wrote {self.place} in the meantime; its letters are kept. Redrive again."
             raise TransientError(sentence) from error
 
     def _letter(self, number: int, line: bytes) -> DeadLetter | None:
         try:
             return DeadLetter.from_line(line)
         except ValueError as error:
-            self._tell(f"Line {number} of {self.place} is no dead letter: {error}. It is left there.")
+            self._tell(f"Line {number} of {self.place} is not a dead letter: {error}. The line is left in the file.")
         return None
 
     def _tell(self, sentence: str) -> None:
@@ -213,15 +214,15 @@ class StoredLetters:
 
 
 class _WrittenMeanwhile(TransientError):  # noqa: N818 - reads as what happened
-    """Another writer was faster."""
+    """Another writer wrote the file first."""
 
 
 def read_dead_letters(s3: BaseClient, url_prefix: str, dataset_name: str) -> Iterator[StoredLetters]:
-    """The files of a dataset's dead letters, lazily.
+    """Yield the files of a dataset's dead letters, lazily.
 
-    :param url_prefix: s3://bucket/prefix/ of all dead letters
-    :param dataset_name: whose letters
-    :raises Refused: S3 does not allow it, or there is no such bucket
+    :param url_prefix: the prefix of all dead letters, as s3://bucket/prefix/
+    :param dataset_name: the dataset whose letters are wanted
+    :raises Refused: S3 does not allow it, or the bucket does not exist
     :raises TransientError: S3 does not answer
     """
     bucket, prefix = split_s3_url(url_prefix)
@@ -233,7 +234,7 @@ def _stem(key: str) -> str:
 
 
 def _stored(s3: BaseClient, bucket: str, prefix: str) -> Iterator[StoredLetters]:
-    """The files under a prefix, lazily."""
+    """Yield the files under a prefix, lazily."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -247,9 +248,9 @@ def _stored(s3: BaseClient, bucket: str, prefix: str) -> Iterator[StoredLetters]
 
 
 def _put(s3: BaseClient, target: Place, lines: Iterable[bytes]) -> None:
-    """Write a file, or remove it if it would hold nothing, unless somebody else has written it meanwhile.
+    """Write a file, or delete it if it would be empty, unless somebody else has written it in the meantime.
 
-    :param target: with the eTag of the file to replace; without one, there must be none
+    :param target: with the ETag of the file to replace; without an ETag, no file may exist there
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -265,7 +266,7 @@ def _put(s3: BaseClient, target: Place, lines: Iterable[bytes]) -> None:
                 s3.delete_object(Bucket=target.bucket, Key=target.key, **condition)
         except (BotoCoreError, ClientError) as error:
             if error_code(error) in _WRITTEN_MEANWHILE:
-                raise _WrittenMeanwhile(f"{target} was written by somebody else meanwhile.") from error
+                raise _WrittenMeanwhile(f"Somebody else wrote {target} in the meantime.") from error
             raise _told(error, f"Dead letters cannot be written to {target}") from error
 
 

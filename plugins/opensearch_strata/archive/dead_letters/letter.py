@@ -16,23 +16,23 @@ from opensearch_strata.definition.intake import Intake, split_s3_url
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.builder import Dead
 
-_VERSION = 1  # of the shape of a line
-_ORDINALS = 2**24  # more than events of a record, which has at most LONGEST bytes
+_VERSION = 1  # of the line format
+_ORDINALS = 2**24  # more than the events that fit into a record, which has at most LONGEST bytes
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that could not be loaded.
 
-    :param place: the object it is from, and with ``record`` and ``ordinal`` where in it
-    :param index: where it was to go, empty if that could not be told
-    :param id: its ``_id``, likewise
+    :param place: the object that it is from; ``record`` and ``ordinal`` say where in the object
+    :param index: the index that it was meant for; empty if that is not known
+    :param id: its ``_id``; empty if that is not known
     :param reason: a code: broken, unparsed, no_time, bad_value, rejected, dropped (by an ingest pipeline)
-    :param detail: the sentence
-    :param attempts: how often it was tried
-    :param first_time: of the first attempt, ISO 8601 in UTC
-    :param raw: its bytes, which read by themselves in ``format`` give the same event; not what its parser remembered
-        of lines before it
+    :param detail: the reason as a sentence
+    :param attempts: how often loading it was tried
+    :param first_time: time of the first attempt, ISO 8601 in UTC
+    :param raw: its bytes; read on their own in ``format``, they give the same event, but without what the parser
+        remembered from earlier lines
     """
 
     place: Place
@@ -49,18 +49,19 @@ class DeadLetter:
     raw: bytes
 
     def again(self, reason: str, detail: str) -> DeadLetter:
-        """The same record after one more attempt that failed. What is broken stays so, and nothing becomes it: see
-        :func:`letter_key`.
+        """The same record after one more failed attempt.
 
-        :param reason: a word, as for a first attempt
-        :param detail: the sentence of this attempt
+        A broken record stays broken, and no other record becomes broken: see :func:`letter_key`.
+
+        :param reason: a code, as for a first attempt
+        :param detail: the sentence for this attempt
         """
         if (reason == "broken") != (self.reason == "broken"):
             reason = self.reason
         return replace(self, reason=reason, detail=detail, attempts=self.attempts + 1, last_time=now())
 
     def to_line(self) -> bytes:
-        """A line of JSON, with its end; the place is three fields, ``raw`` is in base64."""
+        """One line of JSON with its newline; the place is split into three fields, and ``raw`` is base64."""
         rest = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("place", "raw")}
         raw = b64encode(self.raw).decode()
         line = {"version": _VERSION, **self.place._asdict(), **rest, "raw": raw}
@@ -68,10 +69,10 @@ class DeadLetter:
 
     @classmethod
     def from_line(cls, line: bytes) -> DeadLetter:
-        """What a line says.
+        """Parse a line.
 
-        :param line: JSON of one letter, without its line end
-        :raises ValueError: it is damaged, or of another version
+        :param line: JSON of one letter, without the newline
+        :raises ValueError: the line is damaged or has another version
         """
         try:
             line_fields = orjson.loads(line)
@@ -84,16 +85,19 @@ class DeadLetter:
 
 
 def letter_key(letter: DeadLetter | Dead) -> int:
-    """What names a letter within its file: the record, the event in it, and whether it is about the record instead,
-    which has no events then or some that were read. A number, since there may be millions."""
+    """The key of a letter within its file: the record, the event in it, and whether the letter is about the record.
+
+    Letters about a record are those of a broken one, which has either no events or some that could be read. The key is
+    a number because there may be millions of them.
+    """
     return 2 * (letter.record * _ORDINALS + letter.ordinal) + (letter.reason == "broken")
 
 
 def dead_letters_url(intake: Intake, source_url: str) -> str:
-    """The prefix of all dead letters, as s3://bucket/prefix/: that of the definition, else one in the source.
+    """The prefix of all dead letters, as s3://bucket/prefix/: the one in the definition, else one below the source.
 
-    :param source_url: counts if the definition names neither
-    :raises ValueError: it is no S3 URL
+    :param source_url: used if the definition names neither
+    :raises ValueError: a URL is not a valid S3 URL
     """
     bucket, source = split_s3_url(intake.source or source_url)
     if intake.dead_letters is None:
@@ -103,11 +107,11 @@ def dead_letters_url(intake: Intake, source_url: str) -> str:
 
 
 def letters_key(dataset_name: str, place: Place) -> str:
-    """Where the dead letters of an object version are, behind the prefix of all."""
+    """Key of the file with the dead letters of an object version, below the prefix of all dead letters."""
     identity = "\0".join(place).encode("utf-8", "surrogatepass")
     return f"{dataset_name}/{hashlib.blake2b(identity, digest_size=16).hexdigest()}.ndjson.gz"
 
 
 def now() -> str:
-    """This moment as a dead letter writes it."""
+    """The current time in the form that dead letters use."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
