@@ -1,6 +1,6 @@
-"""What formats and parsers of other distributions import: events, results, and what splits bytes at the right places.
+"""What formats and parsers in other distributions import: events, results, and helpers that split bytes correctly.
 
-How to write one is in ``docs/formats.md``. What is here stays; what it comes from may move.
+``docs/formats.md`` explains how to write one. The names here are stable; the modules that they come from may move.
 """
 
 from __future__ import annotations

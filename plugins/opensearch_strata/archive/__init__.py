@@ -1,4 +1,4 @@
-"""Objects in S3 to documents of raw days, with a ledger of what was loaded, and the proof of it.
+"""From objects in S3 to documents of raw days, with a ledger of what was loaded and a proof of it.
 
-Knows nothing of rows and windows.
+Knows nothing about rows and windows.
 """

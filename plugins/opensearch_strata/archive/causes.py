@@ -1,11 +1,11 @@
-"""Why records could not be loaded: how many for each reason, and what was said of the first of them. Pure."""
+"""Why records could not be loaded: the number of records for each reason, and the first one's error. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-_LONGEST = 400  # characters of a sentence that the ledger keeps
+_LONGEST = 400  # characters of a sentence in the ledger
 _WORDS = {
     "broken": "broken",
     "unparsed": "that the parser cannot read",
@@ -20,8 +20,8 @@ _WORDS = {
 class Cause:
     """One reason.
 
-    :param records: how many
-    :param first: what was said of the first of them, a sentence
+    :param records: the number of records
+    :param first: the error of the first of them, a sentence
     """
 
     records: int
@@ -29,22 +29,22 @@ class Cause:
 
 
 Causes = Mapping[str, Cause]
-"""Reason of dead letters, a code, -> how many and the first."""
+"""Reason code of dead letters -> their number and the first one's error."""
 
 
 def one(reason: str, detail: str) -> dict[str, Cause]:
-    """A single record.
+    """The cause for a single record.
 
-    :param reason: a word that those of one kind share
-    :param detail: a sentence; a long one is shortened
+    :param reason: a code that all records of one kind share
+    :param detail: a sentence; it is shortened if it is long
     """
     return {reason: Cause(1, detail if len(detail) <= _LONGEST else f"{detail[:_LONGEST]}…")}
 
 
 def summed(parts: Iterable[Causes]) -> dict[str, Cause]:
-    """All together; of each reason the sentence that came first stays.
+    """Add causes up; for each reason, the earliest sentence is kept.
 
-    :param parts: in the order in which they came
+    :param parts: in the order in which they occurred
     """
     total: dict[str, Cause] = {}
     for part in parts:
@@ -55,7 +55,7 @@ def summed(parts: Iterable[Causes]) -> dict[str, Cause]:
 
 
 def told_causes(causes: Causes) -> str:
-    """For a person, the most frequent reason first: ``3 rejected by OpenSearch, the first: <sentence>``."""
+    """Describe causes for a person, most frequent first: ``3 rejected by OpenSearch, the first: <sentence>``."""
     ordered = sorted(causes.items(), key=lambda item: -item[1].records)
     return " ".join(
         f"{cause.records:,} {_WORDS.get(reason, reason)}{f', the first: {_ended(cause.first)}' if cause.first else '.'}"

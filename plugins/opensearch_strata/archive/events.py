@@ -1,4 +1,4 @@
-"""What is in an object once its layers are off: events, and what could not be read. Pure."""
+"""What an object contains once its layers are removed: events, and records that could not be read. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where CloudWatch Logs had an event from; empty texts where an object does not say."""
+    """The source of an event in CloudWatch Logs; fields that an object does not state are empty strings."""
 
     owner: str = ""
     log_group: str = ""
@@ -33,13 +33,13 @@ NOWHERE = Origin()
 class Event(NamedTuple):
     """One event of an object.
 
-    :param record: number of its record in the decoded object, from 0 on; an envelope is one record
-    :param ordinal: number of the event in its record
-    :param message: text as it was logged, or the fields of an object that holds JSON documents
-    :param raw: the record's bytes if it holds this event alone; empty for an event of an envelope, which has an id
-    :param time: epoch milliseconds, if the object says so beside the message
-    :param event_id: of CloudWatch Logs, empty if the object has none
-    :param document_id: the ``_id`` that the document had, in archives of our own
+    :param record: number of its record in the decoded object, counted from 0; an envelope is one record
+    :param ordinal: number of the event within its record
+    :param message: the text as it was logged, or the fields if the object holds JSON documents
+    :param raw: the record's bytes if this event is all it holds; empty for an event of an envelope, which has an id
+    :param time: epoch milliseconds, if the object states the time alongside the message
+    :param event_id: id from CloudWatch Logs, empty if the object has none
+    :param document_id: the ``_id`` that the document had, in Strata's own archives
     """
 
     record: int
@@ -53,9 +53,9 @@ class Event(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A record that is no event: damaged, cut off, or of no known shape.
+    """A record that is not an event: it is damaged, cut off, or has no known shape.
 
-    :param raw: its bytes, or the first part of them if they are many
+    :param raw: its bytes, or only the first of them if the record is long
     """
 
     record: int
@@ -64,9 +64,9 @@ class Broken(NamedTuple):
 
 
 def raw_of(event: Event) -> bytes:
-    """The bytes of an event by itself: read again in the same format, they give the same event.
+    """The bytes of a single event: reading them again in the same format gives the same event.
 
-    What its message means may depend on events before it all the same, see ``remembers`` of their registry.
+    The meaning of its message may still depend on earlier events; see ``remembers`` in the parsers' registry.
     """
     if event.raw:
         return event.raw
@@ -81,5 +81,5 @@ def raw_of(event: Event) -> bytes:
     }
     try:
         return orjson.dumps(envelope)
-    except TypeError:  # half of a surrogate pair, or a number of more than 64 bits
+    except TypeError:  # half of a surrogate pair, or a number larger than 64 bits
         return json.dumps(envelope, ensure_ascii=False).encode("utf-8", "replace")

@@ -1,15 +1,15 @@
-"""Ranges of event times, and what several of them amount to. Pure."""
+"""Ranges of event times, and operations on them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 Span = tuple[int, int]
-"""Range of event times in epoch milliseconds: from the first one on, before the second."""
+"""Range of event times in epoch milliseconds: start inclusive, end exclusive."""
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
-    """The same times in as few ranges as possible, sorted; none touches the next one.
+    """Return the same times in as few ranges as possible, sorted; no range touches the next one.
 
     :param spans: in any order
     """
@@ -23,7 +23,7 @@ def merged(spans: Iterable[Span]) -> list[Span]:
 
 
 def cover(spans: Iterable[Span], wanted: Span) -> bool:
-    """Whether ranges together hold every time of another one.
+    """Whether the ranges together contain every time of another range.
 
     :param spans: in any order
     """
@@ -31,10 +31,10 @@ def cover(spans: Iterable[Span], wanted: Span) -> bool:
 
 
 def meet(one: Span, other: Span) -> bool:
-    """Whether there is a time in both."""
+    """Whether the two ranges have a time in common."""
     return one[0] < other[1] and other[0] < one[1]
 
 
 def touch(one: Span, other: Span) -> bool:
-    """Whether no time lies between them."""
+    """Whether the two ranges overlap or adjoin, with no time between them."""
     return one[0] <= other[1] and other[0] <= one[1]

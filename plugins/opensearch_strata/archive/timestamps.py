@@ -1,4 +1,4 @@
-"""Moments as archives write them, and as documents have them: milliseconds of UTC. Pure."""
+"""Times as archives write them and as documents store them: UTC in milliseconds. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR = re.compile(r"[0-9]{4}")
-# The end of what a date of four digits can say, and two days less: no zone, and no end of a day, may lie beyond it.
+# The last second with a four-digit year, minus two days, so that neither a time zone nor the end of a day exceeds it.
 _LAST_SECOND = 253402300799 - 2 * 86400
-# Seconds whose texts are kept, a few hours of them.
+# The number of seconds whose texts are cached, a few hours.
 _MOST_SECONDS = 20_000
 
 MILLIS = tuple(f".{millisecond:03d}Z" for millisecond in range(1000))
-"""The end of an ISO-8601 text in UTC, by milliseconds."""
+"""The end of an ISO 8601 text in UTC, indexed by millisecond."""
 
 
 def read_iso(text: str, zone: tzinfo | None = None) -> int | None:
-    """Epoch milliseconds of an ISO-8601 date or date-time, None if it is none.
+    """Return the epoch milliseconds of an ISO 8601 date or date-time, or None if the text is not one.
 
-    :param text: as it is written, without blanks around it
-    :param zone: of a text that names none; None: UTC, as OpenSearch takes it
+    :param text: without surrounding whitespace
+    :param zone: used if the text names none; None: UTC, as OpenSearch assumes
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -37,13 +37,13 @@ def read_iso(text: str, zone: tzinfo | None = None) -> int | None:
 
 
 def read_time(value: Any, zone: tzinfo | None = None) -> int | None:
-    """Epoch milliseconds of a value as OpenSearch reads a ``date`` field: ISO-8601, or a number of milliseconds, be it
-    written as a number or as a text.
+    """Return the epoch milliseconds of a value as OpenSearch reads a ``date`` field: ISO 8601, or milliseconds,
+    written either as a number or as text.
 
-    A text of four digits is a year, by ``strict_date_optional_time``, which comes before ``epoch_millis``.
+    A text of four digits is a year, because ``strict_date_optional_time`` is tried before ``epoch_millis``.
 
-    :param value: of a JSON document
-    :param zone: of a text that names none; None: UTC
+    :param value: from a JSON document
+    :param zone: used if a text names none; None: UTC
     :returns: None for anything else
     """
     if isinstance(value, str):
@@ -55,20 +55,20 @@ def read_time(value: Any, zone: tzinfo | None = None) -> int | None:
 
 
 def iso_text(time: int) -> str:
-    """Epoch milliseconds like ``2013-01-05T12:00:00.250Z``; before 1970 as well.
+    """Format a time like ``2013-01-05T12:00:00.250Z``; times before 1970 work too.
 
     :param time: epoch milliseconds
-    :raises OverflowError: outside of the years 1 .. 9999
+    :raises OverflowError: the time is outside the years 1 to 9999
     """
     second, millisecond = divmod(time, 1000)
     return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0") + MILLIS[millisecond]
 
 
 class Second(NamedTuple):
-    """All that the documents of one second share.
+    """Everything that the documents of one second share.
 
-    :param text: ISO-8601 up to the second
-    :param stamp: epoch seconds in four bytes, the highest first
+    :param text: ISO 8601 up to the second
+    :param stamp: epoch seconds in four bytes, big-endian
     """
 
     text: str
@@ -77,20 +77,20 @@ class Second(NamedTuple):
     index: str  # type: ignore[assignment]
 
 
-class OutOfCalendar(ValueError):  # noqa: N818 - reads as what the time is
-    """A time that no raw day can have; a sentence."""
+class OutOfCalendar(ValueError):  # noqa: N818 - the name says what the time is
+    """The time lies outside every possible raw day; the message is a sentence."""
 
     def __init__(self, second: int) -> None:
         super().__init__(
-            f"Its time, {second} seconds from 1970 on, is not in the years 1970 to 9999. If its unit or format is "
-            "another one, state it as intake.timestamp_format."
+            f"Its time, {second} seconds since 1970, is outside the years 1970 to 9999. If it has a different unit or "
+            "format, state it as intake.timestamp_format."
         )
 
 
 class Seconds(dict[int, Second]):
-    """Epoch second -> what its documents share, for one dataset; made when it is first asked for.
+    """Epoch second -> what its documents share, for one dataset; computed on first access.
 
-    :raises OutOfCalendar: by ``[]``
+    :raises OutOfCalendar: on access by ``[]``
     """
 
     def __init__(self, dataset: Dataset) -> None:

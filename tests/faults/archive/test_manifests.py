@@ -131,7 +131,7 @@ def test_what_was_changed_is_loaded_and_quarantined(archive: Archive, name: str)
     wanted = archived("", range(100, 200))
     assert row.error.startswith(f"{url}part-1.gz is not what was archived: it holds ")
     assert (
-        f"and 100 lines in {wanted.bytes:,} bytes (SHA-256 {wanted.sha256}) were archived, as {url}manifest"
+        f"instead of 100 lines in {wanted.bytes:,} bytes (SHA-256 {wanted.sha256}), according to {url}manifest"
         in row.error
     )
     assert "put the archived object back and plan again" in row.error
@@ -184,7 +184,8 @@ def test_a_missing_object_leaves_its_folder_unproven(archive: Archive, emptied: 
     archive.load().require_success()
     archive.assert_loaded([*PARTS[0], *PARTS[2], *range(300, 350)])
     assert states(archive) == ["quarantined", "quarantined", "done"]
-    told = f"s3://{archive.bucket}/{FOLDER}manifest.json names 3 objects, of which 1 are missing or empty: part-1.gz."
+    manifest = f"s3://{archive.bucket}/{FOLDER}manifest.json"
+    told = f"of the 3 objects that {manifest} names, 1 is missing or empty: part-1.gz."
     assert all(told in row.error for row in archive.rows()[:2])
     archive.put(packed(lines(PARTS[1])), gone.key)
     archive.load().require_success()
@@ -213,8 +214,8 @@ def test_a_broken_manifest_costs_nothing_but_the_proof(archive: Archive, name: s
     archive.assert_loaded(EVERY)
     assert states(archive) == ["quarantined"] * 3
     for row in archive.rows():
-        assert row.error.startswith(f"{row.place} is loaded, but nothing proves that it is whole: s3://")
-        assert f"manifest.json is no manifest of an archive: {where}" in row.error
+        assert row.error.startswith(f"{row.place} is loaded, but nothing proves that it is complete: s3://")
+        assert f"manifest.json is not a valid archive manifest: {where}" in row.error
     write_manifest(archive, FOLDER, PARTS)
     archive.load().require_success()
     archive.assert_done()
@@ -237,7 +238,7 @@ def test_an_object_that_the_manifest_does_not_name_is_loaded_with_a_note(archive
     archive.assert_done()
     archive.assert_loaded(range(310))
     url = f"s3://{archive.bucket}/{FOLDER}manifest.json"
-    note = f"The manifest {url} does not name it, so nothing proves that it is whole."
+    note = f"The manifest {url} does not name it, so nothing proves that it is complete."
     assert [row.error for row in archive.rows()] == ["", "", "", note]
     assert f"{added.place} is done. {note}" in caplog.text
 

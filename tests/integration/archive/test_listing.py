@@ -99,7 +99,7 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
         f"s3://{store.bucket}/fire/processing-failed/."
     )
     shown = str(plan_table(found))
-    assert "what Firehose could not deliver" in shown
+    assert "records that Firehose could not deliver" in shown
     assert "2 objects, 11 B" in shown
 
 
@@ -157,7 +157,7 @@ def test_folders_that_are_numbered_in_another_way_are_never_passed_over(
 ) -> None:
     store.reads(layout=stated)
     place = store.put_raw(f"fire/{NOON.strftime(written)}x.gz", envelope(5, NOON))
-    with pytest.raises(Refused, match=f"not laid out as intake.layout says, '{stated}': state {missed} there"):
+    with pytest.raises(Refused, match=f"not laid out as intake.layout says, '{stated}': use {missed} there"):
         store.plan()
     store.reads(layout=written)
     assert store.keys() == [place.key]

@@ -83,7 +83,7 @@ def test_nothing_there_is_a_sentence_of_what_was_listed(store: Store) -> None:
     store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/", b"")
     assert store.plan().verdict == (
         f"There are no objects to load for 2024-05-06. Listed: s3://{store.bucket}/fire/2024/05/05/23/ .. "
-        f"s3://{store.bucket}/fire/2024/05/07/ (3 prefixes). Set apart: no byte in it, like the folders that consoles "
+        f"s3://{store.bucket}/fire/2024/05/07/ (3 prefixes). Set apart: empty, like the folders that consoles "
         f"create: 1. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
     )
 

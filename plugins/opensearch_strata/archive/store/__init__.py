@@ -1,4 +1,4 @@
-"""Objects in S3: listed, opened, named, and checked against manifests.
+"""Objects in S3: listing, opening and naming them, and checking them against manifests.
 
-Knows keys and bytes; not what they mean.
+Knows keys and bytes, but not what they mean.
 """

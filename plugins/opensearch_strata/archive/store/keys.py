@@ -1,8 +1,8 @@
-"""What the key of an object says: when it arrived, and whether it is one to load. Pure.
+"""What an object's key says: when the object arrived, and whether it is to be loaded. Pure.
 
-Firehose writes ``<prefix>yyyy/MM/dd/HH/<stream>-<version>-yyyy-MM-dd-HH-mm-ss-<uuid><extension>``, the arrival of the
-oldest record, in UTC or in the CustomTimeZone of the stream (docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html);
-the prefix can be laid out otherwise.
+Firehose writes ``<prefix>yyyy/MM/dd/HH/<stream>-<version>-yyyy-MM-dd-HH-mm-ss-<uuid><extension>``: the arrival of the
+oldest record, in UTC or in the stream's CustomTimeZone (docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html).
+The prefix may be laid out differently.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from opensearch_strata.archive.store import manifest
 Reason = Literal["empty", "marker", "digest", "errors", "dead_letters", "manifest", "in_glacier", "other_time"]
 
 REASONS: dict[Reason, str] = {
-    "empty": "no byte in it, like the folders that consoles create",
-    "marker": "the permission check that an export task leaves",
-    "digest": "a digest of CloudTrail, which signs other objects",
-    "errors": "what Firehose could not deliver; load it with its own prefix as the source",
-    "dead_letters": "dead letters of ours; `strata redrive` loads them",
-    "manifest": "a manifest, which describes other objects",
+    "empty": "empty, like the folders that consoles create",
+    "marker": "the permission check that an export task leaves behind",
+    "digest": "CloudTrail digests, which sign other objects",
+    "errors": "records that Firehose could not deliver; load them with their own prefix as the source",
+    "dead_letters": "Strata's own dead letters; `strata redrive` loads them",
+    "manifest": "manifests, which describe other objects",
     "in_glacier": "in an archive tier of S3; restore them first (`aws s3api restore-object`), then plan again",
-    "other_time": "arrived too early or too late for these days by intake.max_clock_lead and intake.max_lateness",
+    "other_time": "arrived too early or too late for these days, by intake.max_clock_lead and intake.max_lateness",
 }
 """Why objects are listed but not loaded."""
 
 EXPORT_MARKER = "aws-logs-write-test"
-"""Base name of the object that CreateExportTask writes to see whether it may."""
+"""Base name of the object that CreateExportTask writes to check its permission."""
 
 UTC_ZONE = ZoneInfo("UTC")
 _HOUR, _NONE = timedelta(hours=1), timedelta()
@@ -50,29 +50,29 @@ _STEPS: tuple[Callable[[datetime], datetime], ...] = (
     lambda moment: moment + timedelta(days=1),
     lambda moment: moment + _HOUR,
 )
-# From the right, because a stream's name may hold anything; the version is that of the stream's configuration.
+# Matched at the end, because a stream's name may contain anything; the version is that of the stream's configuration.
 _FIREHOSE_NAME = re.compile(
     r"-\d+-(\d{4})-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?:\.[^/]*)?"
 )
-# error-output-type in the same page of Firehose, and the folders that its destinations make without it.
+# The values of error-output-type on the same Firehose page, and the folders that its destinations create without it.
 _ERROR_FOLDER = re.compile(
     "(?:processing|AmazonOpenSearchService|elasticsearch|splunk|format-conversion|http-endpoint|decompression"
     "|snowflake|iceberg)[-_]failed"
 )
 # docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 _DIGESTS = "CloudTrail-Digest"
-_LONGEST_MONTH = 32 * 86_400_000  # milliseconds, and an hour for its clock
-_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.NAME)}(?:\.gz)?")  # ours, and what others call theirs
+_LONGEST_MONTH = 32 * 86_400_000  # milliseconds; with room for an hour by which clocks are changed
+_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.NAME)}(?:\.gz)?")  # our own and those of other tools
 
 
 class Arrival(NamedTuple):
-    """When an object arrived, as exactly as is known: epoch milliseconds, from ``start`` on, before ``end``."""
+    """When an object arrived, as precisely as it is known: epoch milliseconds, start inclusive, end exclusive."""
 
     start: int
     end: int
 
     def meets(self, start: int, end: int) -> bool:
-        """Whether it may lie in ``[start, end)``.
+        """Whether the arrival may lie in ``[start, end)``.
 
         :param start: epoch milliseconds
         :param end: epoch milliseconds, exclusive
@@ -81,10 +81,10 @@ class Arrival(NamedTuple):
 
 
 class Layout:
-    """How keys go on behind the prefix: literal text around %Y, %m, %d and %H, or the first of them; %-m, %-d and %-H
-    are numbers without a zero before them.
+    """The layout of keys after the prefix: literal text around %Y, %m, %d and %H, or around the first of these; %-m,
+    %-d and %-H are numbers without a leading zero.
 
-    :param zone: whose clock the keys show
+    :param zone: the time zone of the keys
     """
 
     def __init__(self, layout: str, zone: ZoneInfo = UTC_ZONE) -> None:
@@ -95,8 +95,8 @@ class Layout:
         self.zone = zone
 
     def prefixes(self, start: int, end: int) -> list[str]:
-        """The fewest prefixes that hold all arrivals in ``[start, end)`` and, beside the first and the last, no other;
-        one more where a clock was set back on that day.
+        """The fewest prefixes that hold all arrivals in ``[start, end)``. Only the first and the last may hold other
+        arrivals. There is one more prefix if a clock was set back on that day.
 
         Whole years, months and days are one prefix each: a year is not listed as 8,760 hours.
 
@@ -115,7 +115,7 @@ class Layout:
         return found
 
     def arrival(self, text: str) -> Arrival | None:
-        """What a key says behind its prefix, however much of the layout it follows; None if not even the year.
+        """The arrival that a key states, as far as it follows the layout; None if it does not even state the year.
 
         :param text: the key without the prefix of its source
         """
@@ -128,12 +128,12 @@ class Layout:
         return None
 
     def misread(self, moment: datetime, folder: str, units: int) -> str:
-        """The directives to state instead, if a folder beside this is numbered in the other way, with or without a
-        zero before it; else an empty text.
+        """The directives to state instead if a folder is numbered the other way, with or without a leading zero; an
+        empty string otherwise.
 
-        :param moment: of the folder in which it was found, as a clock shows it
-        :param folder: its path behind the prefix
-        :param units: how many directives are before it
+        :param moment: local time of the folder that contains it
+        :param folder: its path after the prefix
+        :param units: number of directives that come before it
         """
         part, _ = self._parts[units]
         number = re.match(r"\d+", folder.removeprefix(self._text(moment, units)), re.ASCII)
@@ -144,8 +144,8 @@ class Layout:
         return other if (is_padded if "-" in part else is_short) else ""
 
     def folders(self, start: int) -> list[tuple[datetime, str, int]]:
-        """Where to see how months, days and hours are numbered, at a time: what a clock shows, the folder, how many
-        directives are in it.
+        """The folders that show how months, days and hours are numbered at a time: for each the local time, the path,
+        and the number of directives in the path.
 
         :param start: epoch milliseconds
         """
@@ -154,7 +154,7 @@ class Layout:
         return [(moment, text.rpartition("/")[0] + "/", units) for moment, text, units in found if "/" in text]
 
     def _shown(self, milliseconds: int, extreme: Callable[[timedelta, timedelta], timedelta], days: int) -> datetime:
-        """What the clock shows, or would by the offset that it has so many days later."""
+        """The local time, by the offset at this time or the one so many days later, whichever is the extreme."""
         moment = _moment(milliseconds)
         both = (moment, moment + timedelta(days=days))
         return moment.replace(tzinfo=None) + extreme(*(at.astimezone(self.zone).utcoffset() or _NONE for at in both))
@@ -171,16 +171,17 @@ class Layout:
 
 
 def arrived_in(start: datetime, end: datetime, zone: ZoneInfo) -> Arrival:
-    """All moments at which a clock of the zone shows ``start`` or later, but not yet ``end``; an hour that it shows
+    """All moments at which a clock in the zone shows ``start`` or later, but not yet ``end``; an hour that it shows
     twice counts both times."""
     starts, ends = ([at.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)] for at in (start, end))
     return Arrival(int(min(starts)) * 1000, int(max(ends)) * 1000)
 
 
 def arrival_of(layout: Layout, text: str) -> Arrival | None:
-    """When an object arrived, by its key: the second in Firehose's name if it agrees with the layout, else the layout.
+    """When an object arrived, by its key: the second in Firehose's name if it agrees with the layout; otherwise, what
+    the layout gives.
 
-    :param text: the key behind the prefix
+    :param text: the key after the prefix
     """
     by_prefix = layout.arrival(text)
     for zone in dict.fromkeys((layout.zone, UTC_ZONE)):
@@ -191,7 +192,7 @@ def arrival_of(layout: Layout, text: str) -> Arrival | None:
 
 
 def arrival_in_name(text: str, zone: ZoneInfo = UTC_ZONE) -> Arrival | None:
-    """The second that the base name bears if Firehose gave it, else None.
+    """The second in the base name if Firehose named the object, else None.
 
     :param text: the key, or its end
     """
@@ -203,9 +204,10 @@ def arrival_in_name(text: str, zone: ZoneInfo = UTC_ZONE) -> Arrival | None:
 
 
 def arrival_in_key(layout: Layout, key: str) -> Arrival | None:
-    """When an object arrived, by its whole key, whatever its prefix is; None if it does not say at least the month.
+    """When an object arrived, by its full key, whatever its prefix is; None if the key does not state at least the
+    month.
 
-    :param key: of the object, whole
+    :param key: the object's full key
     """
     folders = key.split("/")
     for number in range(len(folders)):
@@ -216,9 +218,9 @@ def arrival_in_key(layout: Layout, key: str) -> Arrival | None:
 
 
 def reason_apart(text: str, size: int) -> Reason | None:
-    """Why an object is not one to load, by its key behind the prefix; None if it is one.
+    """Why an object is not to be loaded, by its key after the prefix; None if it is to be loaded.
 
-    A prefix that lies in an error folder itself makes its objects ones to load.
+    If the prefix itself lies in an error folder, its objects are to be loaded.
     """
     *folders, name = text.split("/")
     if any(is_error_folder(folder) for folder in folders):
@@ -233,7 +235,8 @@ def reason_apart(text: str, size: int) -> Reason | None:
 
 
 def is_error_folder(name: str) -> bool:
-    """Whether Firehose puts there what it could not deliver: processing-failed, AmazonOpenSearchService_failed, ..."""
+    """Whether Firehose puts records that it could not deliver into a folder of this name: processing-failed,
+    AmazonOpenSearchService_failed, ..."""
     return _ERROR_FOLDER.fullmatch(name) is not None
 
 
@@ -253,11 +256,11 @@ def _floor(moment: datetime, units: int) -> datetime:
 def _valid(numbers: list[int]) -> datetime | None:
     try:
         return _start(numbers)
-    except ValueError:  # looks like a date, is none: 2013/02/30
+    except ValueError:  # looks like a date but is not one: 2013/02/30
         return None
 
 
 def _start(numbers: list[int]) -> datetime:
-    """The moment of a year, or of a year, month and so on, as a clock shows it."""
+    """The local time at which a year starts, or a month, a day and so on."""
     year, month, day, hour, minute, second = numbers + [1, 1, 1, 0, 0, 0][len(numbers) :]
     return datetime(year, month, day, hour, minute, second)

@@ -1,4 +1,5 @@
-"""Which objects of a source may hold the events of a time: listed page by page, what is not to be loaded counted."""
+"""The objects of a source that may hold the events of a time range. They are listed page by page; those that are not
+to be loaded are counted."""
 
 from __future__ import annotations
 
@@ -22,21 +23,21 @@ if TYPE_CHECKING:
 
     from opensearch_strata.definition.intake import Intake
 
-_ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without one of their own
-_MOST_FOLDERS = 10_000  # looked through for error prefixes; beyond them, folders are no sign of anything
+_ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without a layout of their own
+_MOST_FOLDERS = 10_000  # searched for error prefixes; where there are more, folders do not indicate anything
 _FEW = 5
-_ZEROS = "%m, %d and %H are numbers of two digits, %-m, %-d and %-H have no zero before them."
+_ZEROS = "%m, %d and %H are numbers of two digits; %-m, %-d and %-H have no leading zero."
 _IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
 class Amount(NamedTuple):
-    """So many objects of so many bytes."""
+    """A number of objects and their total size in bytes."""
 
     objects: int = 0
     size: int = 0
 
     def plus(self, size: int) -> Amount:
-        """With one object more.
+        """The amount with one more object.
 
         :param size: of the object, in bytes
         """
@@ -48,14 +49,14 @@ class Amount(NamedTuple):
 
 
 class Listing:
-    """The objects of a source that may hold events of a time, in the order of their keys per prefix.
+    """The objects of a source that may hold events of a time range, in the order of their keys per prefix.
 
-    An event of time t may be in objects that arrived from ``t - early`` to ``t + late``; where keys hold no time
-    (``layout: null``), the time of the last change stands for the arrival.
+    An event with time t may be in objects that arrived from ``t - early`` to ``t + late``. If keys contain no time
+    (``layout: null``), the time of the last change is taken as the arrival.
 
-    :param start: of the events, epoch milliseconds
-    :param end: exclusive
-    :param dead_letters_url: the prefix that takes our dead letters, which may lie in the source
+    :param start: start of the events, epoch milliseconds
+    :param end: end of the events, exclusive
+    :param dead_letters_url: the prefix of our dead letters, which may lie within the source
     """
 
     def __init__(
@@ -74,18 +75,18 @@ class Listing:
         self._early, self._late = early, late
         self._arrived = (start - early, end + late)
         self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
-        """What is listed, each with all that is beneath it."""
+        """The prefixes that are listed, each with everything below it."""
         self.apart: dict[Reason, Amount] = {}
-        """What was listed and is not to be loaded; complete once all was listed."""
+        """Objects that were listed but are not to be loaded; complete once everything has been listed."""
         self.too_late: list[ListedObject] = []
-        """A few of those that were last changed too late for these days, where only that tells when they arrived."""
+        """A few of the objects whose last change is too late for these days, if only that shows when they arrived."""
         self.error_prefixes: list[str] = []
-        """Where objects are that Firehose could not deliver; likewise."""
+        """Prefixes with records that Firehose could not deliver; complete once everything has been listed."""
 
     def __iter__(self) -> Iterator[tuple[ListedObject, bool]]:
-        """The objects to load, lazily, each with whether it must be restored from an archive tier before.
+        """Yield the objects to load, each with whether it must first be restored from an archive tier.
 
-        :raises Refused: S3 does not allow it, or there is no such bucket, or keys are laid out in another way
+        :raises Refused: S3 does not allow it, the bucket does not exist, or the keys are laid out differently
         :raises TransientError: S3 does not answer
         """
         for prefix in self.prefixes:
@@ -103,25 +104,25 @@ class Listing:
     def arrival(self, key: str, modified: int) -> Arrival:
         """When an object arrived.
 
-        :param key: of the object, whole
-        :param modified: time of its last change, epoch milliseconds, which counts if the key says nothing
+        :param key: the object's full key
+        :param modified: time of its last change, epoch milliseconds; used if the key states no time
         """
         by_key = arrival_of(self._layout, key.removeprefix(self._prefix)) if self._layout else None
-        return by_key or Arrival(modified, modified + 1000)  # S3 knows whole seconds
+        return by_key or Arrival(modified, modified + 1000)  # S3 reports whole seconds
 
     def event_times(self, key: str, modified: int) -> tuple[int, int]:
-        """Of which times the events of an object may be: from the first, before the second, epoch milliseconds.
+        """The range of times that an object's events may have: epoch milliseconds, start inclusive, end exclusive.
 
-        :param key: of the object, whole
+        :param key: the object's full key
         :param modified: as for :meth:`arrival`
         """
         arrived = self.arrival(key, modified)
         return arrived.start - self._late, arrived.end + self._early
 
     def _require_layout(self) -> None:
-        """Folders that are numbered in another way than the layout says would never be listed.
+        """Make sure that no folder is numbered differently from the layout, because it would never be listed.
 
-        :raises Refused: there are such
+        :raises Refused: there is such a folder
         """
         layout = self._layout
         for moment, parent, units in layout.folders(self._arrived[0]) if layout else []:
@@ -129,7 +130,7 @@ class Listing:
                 if layout and (other := layout.misread(moment, folder.removeprefix(self._prefix), units)):
                     raise Refused(
                         f"Keys of s3://{self._bucket}/{folder} are not laid out as intake.layout says, "
-                        f"{layout.text!r}: state {other} there. {_ZEROS} Nothing was loaded."
+                        f"{layout.text!r}: use {other} there. {_ZEROS} Nothing was loaded."
                     )
 
     def _texts(self, layout: Layout | None) -> list[str]:
@@ -159,13 +160,13 @@ class Listing:
             self.too_late = sorted([*self.too_late, listed], key=lambda one: crc32(one.place.key.encode()))[:_FEW]
 
     def _error_prefix(self, key: str) -> str:
-        """A key up to its error folder."""
+        """The part of a key up to and including its error folder."""
         folders = key.removeprefix(self._prefix).split("/")[:-1]
         position = next(number for number, folder in enumerate(folders) if is_error_folder(folder))
         return self._prefix + "".join(f"{folder}/" for folder in folders[: position + 1])
 
     def _count_errors(self) -> None:
-        """Error prefixes lie beside the years, where no listing by time comes along."""
+        """Count the objects under error prefixes, which lie next to the years, where a listing by time misses them."""
         for folder in self._folders(self._prefix):
             if is_error_folder(folder.removeprefix(self._prefix).rstrip("/")):
                 for text in self._texts(self._error_layout):
@@ -183,10 +184,10 @@ class Listing:
 
 
 def listed_pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
-    """The answers to a listing.
+    """Yield the pages of a listing.
 
-    :param options: of the paginator of ``list_objects_v2``
-    :raises Refused: S3 does not allow it, or there is no such bucket
+    :param options: for the paginator of ``list_objects_v2``
+    :raises Refused: S3 does not allow it, or the bucket does not exist
     :raises TransientError: S3 does not answer
     """
     from botocore.exceptions import BotoCoreError, ClientError

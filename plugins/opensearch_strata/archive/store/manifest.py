@@ -1,4 +1,4 @@
-"""What is written beside an archive of our own, and whether what is read is what was written. Pure."""
+"""The manifest next to one of our own archives, and whether what is read is what was written. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.errors import DefinitionError
+from opensearch_strata.errors.amounts import counted
 
 NAME = "manifest.json"
-"""Base name of a manifest; it lies in the folder of the objects that it names."""
+"""Base name of a manifest, which lies in the folder of the objects that it names."""
 
 
 def manifest_of(place: Place) -> Place:
-    """Where the manifest of an object is, if it has one."""
+    """The place of an object's manifest, if it has one."""
     folder, slash, _ = place.key.rpartition("/")
     return Place(place.bucket, f"{folder}{slash}{NAME}")
 
@@ -26,10 +27,10 @@ def manifest_of(place: Place) -> Place:
 class Archived(BaseModel):
     """One object of an archived day.
 
-    :param key: in the same bucket; behind the last slash it counts, so that a folder may be copied elsewhere
-    :param documents: lines of the decoded object
-    :param bytes: of the decoded object
-    :param sha256: of the decoded object, in hexadecimal digits
+    :param key: in the same bucket; only the part after the last slash counts, so that a folder may be copied elsewhere
+    :param documents: number of lines of the decoded object
+    :param bytes: size of the decoded object
+    :param sha256: SHA-256 of the decoded object, in hexadecimal digits
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -41,7 +42,7 @@ class Archived(BaseModel):
 
 
 class Manifest(BaseModel):
-    """An archived day: every object, in the order in which they were written."""
+    """An archived day: all its objects, in the order in which they were written."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -52,16 +53,16 @@ class Manifest(BaseModel):
 
     @property
     def documents(self) -> int:
-        """Documents of the day."""
+        """Number of documents of the day."""
         return sum(archived.documents for archived in self.objects)
 
     def named(self, key: str) -> Archived | None:
-        """What it says of an object in its folder; None if it does not name it."""
+        """The entry of an object in the manifest's folder; None if the manifest does not name the object."""
         return self._by_name.get(_base_name(key))
 
     @property
     def names(self) -> Collection[str]:
-        """Of its objects, within the folder."""
+        """The names of its objects within the folder."""
         return self._by_name.keys()
 
     @cached_property
@@ -74,21 +75,21 @@ class Manifest(BaseModel):
 
 
 def read_manifest(content: bytes, url: str) -> Manifest:
-    """A manifest from its content.
+    """Parse the content of a manifest.
 
-    :param url: where it was, for the error
-    :raises DefinitionError: it is none
+    :param url: its URL, for the error
+    :raises DefinitionError: the content is not a manifest
     """
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "its beginning"
-        raise DefinitionError(f"{url} is no manifest of an archive: at {where}: {first['msg']}.") from error
+        raise DefinitionError(f"{url} is not a valid archive manifest: at {where}: {first['msg']}.") from error
 
 
 class Measure:
-    """Counts and sums up the decoded bytes of an object, while it is written or read."""
+    """Counts and hashes the decoded bytes of an object while it is written or read."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -96,38 +97,39 @@ class Measure:
         self._bytes = 0
 
     def add(self, block: bytes) -> None:
-        """The next bytes.
+        """Add the next bytes.
 
-        :param block: of any length
+        :param block: bytes of any length
         """
         self._hash.update(block)
         self._documents += block.count(b"\n")
         self._bytes += len(block)
 
     def watched(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
-        """The same blocks, added as they pass.
+        """Yield the same blocks and add each as it passes.
 
-        :param blocks: of any length, in order
+        :param blocks: blocks of any length, in order
         """
         for block in blocks:
             self.add(block)
             yield block
 
     def archived(self, key: str) -> Archived:
-        """What the manifest says of it.
+        """The entry for the manifest.
 
-        :param key: of the object
+        :param key: the object's key
         """
         return Archived(key=key, documents=self._documents, bytes=self._bytes, sha256=self._hash.hexdigest())
 
     def difference(self, archived: Archived) -> str:
-        """How this is not what was archived, half a sentence; empty if it is."""
+        """How this differs from what was archived, as half a sentence; empty if it does not."""
         found = self.archived(archived.key)
-        return "" if found == archived else f"it holds {_shown(found)}, and {_shown(archived)} were archived"
+        return "" if found == archived else f"it holds {_shown(found)} instead of {_shown(archived)}"
 
 
 def _shown(archived: Archived) -> str:
-    return f"{archived.documents:,} lines in {archived.bytes:,} bytes (SHA-256 {archived.sha256})"
+    lines, size = counted(archived.documents, "line"), counted(archived.bytes, "byte")
+    return f"{lines} in {size} (SHA-256 {archived.sha256})"
 
 
 def _base_name(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Objects in S3: a client, and their bytes in the version that was planned."""
+"""Objects in S3: the client, and the bytes of objects in the version that was planned."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from opensearch_strata.archive.events import Place
 from opensearch_strata.connections.sigv4 import default_session
 from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.aws import error_code
 from opensearch_strata.errors.judging import explain, is_transient
 
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BLOCK = 1 << 20
-"""Bytes that are read at once."""
+"""Bytes per read."""
 
-_TRIES = 6  # in a row without a byte; each of them is tried by boto3 as often as it sees fit
+_TRIES = 6  # in a row without receiving a byte; boto3 does its own retries within each of them
 _CHANGED = frozenset({"412", "PreconditionFailed"})
 _GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 
-class ObjectGone(StrataError):  # noqa: N818 - reads as what happened
-    """The object is no longer there."""
+class ObjectGone(StrataError):  # noqa: N818 - the name says what happened
+    """The object no longer exists."""
 
 
-class ObjectChanged(StrataError):  # noqa: N818 - reads as what happened
-    """The object was written again since it was listed."""
+class ObjectChanged(StrataError):  # noqa: N818 - the name says what happened
+    """The object has been rewritten since it was listed."""
 
 
 class ListedObject(NamedTuple):
@@ -51,11 +52,11 @@ class ListedObject(NamedTuple):
 
 
 def build_s3(connections: int = 10, request_payer: str | None = None) -> BaseClient:
-    """A client by the AWS CLI's chain of settings: environment, profile, role; ``AWS_ENDPOINT_URL`` counts.
+    """Create a client from the AWS CLI's chain of settings: environment, profile, role; ``AWS_ENDPOINT_URL`` is used.
 
-    :param connections: kept open; as many as there are threads
+    :param connections: number of connections that are kept open; as many as there are threads
     :param request_payer: ``requester``: see :func:`let_pay`
-    :raises Refused: the settings cannot be used; the sentence says which
+    :raises Refused: the settings cannot be used; the message says which
     """
     from botocore.exceptions import BotoCoreError
 
@@ -65,16 +66,17 @@ def build_s3(connections: int = 10, request_payer: str | None = None) -> BaseCli
         if not is_aws(client.meta.endpoint_url):
             client = session.client("s3", config=s3_config(connections, path_style=True))
     except (BotoCoreError, DefinitionError, ValueError) as error:
-        raise Refused(f"No client for S3 could be made. {explain(error)}") from error
+        raise Refused(f"The S3 client could not be created. {explain(error)}") from error
     return let_pay(client, request_payer)
 
 
 def let_pay(client: BaseClient, request_payer: str | None) -> BaseClient:
-    """The client, whose requests say from now on who pays for them; a bucket that asks for it refuses all others.
+    """Make a client's requests state who pays for them; a Requester Pays bucket refuses all other requests.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/RequesterPaysBuckets.html
 
     :param request_payer: ``requester``, or None: the owner of the bucket
+    :returns: the same client
     """
 
     def add(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -87,19 +89,19 @@ def let_pay(client: BaseClient, request_payer: str | None) -> BaseClient:
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Whether an endpoint is AWS's own; elsewhere there is no host name for each bucket.
+    """Whether an endpoint is AWS's own; elsewhere, buckets do not have host names of their own.
 
-    :param endpoint_url: of S3
+    :param endpoint_url: the endpoint of S3
     """
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def s3_config(connections: int = 10, path_style: bool = False) -> Config:
-    """How a client for archives behaves, for the shell and for Airflow's hook alike.
+    """The configuration of a client for archives, for both the shell and Airflow's hook.
 
-    :param connections: most of them at a time
-    :param path_style: the bucket in the path, not in the host name; needed where S3 is not AWS's
+    :param connections: maximum number of simultaneous connections
+    :param path_style: put the bucket in the path, not in the host name; required if S3 is not AWS's own
     """
     from botocore.config import Config
 
@@ -111,17 +113,18 @@ def s3_config(connections: int = 10, path_style: bool = False) -> Config:
 
 
 def open_object(s3: BaseClient, place: Place, size: int) -> Generator[bytes]:
-    """The bytes of an object in blocks of at most 1 MiB; a connection that is lost is resumed where it broke off.
+    """Yield the bytes of an object in blocks of at most 1 MiB; if the connection is lost, reading resumes where it
+    broke off.
 
     The version is pinned by ``If-Match``: bytes of two versions are never mixed, and a body that is too short is
-    never taken for the end.
+    never taken for the whole object.
 
-    :param place: without an eTag, the version that is there now is read
+    :param place: without an ETag, the current version is read
     :param size: bytes, as listed
-    :raises ObjectGone: nothing is there
-    :raises ObjectChanged: there is another version than listed
-    :raises Refused: S3 will not hand it out; the sentence has the cure
-    :raises TransientError: the connection was lost again and again
+    :raises ObjectGone: the object does not exist
+    :raises ObjectChanged: the object has another version than the listed one
+    :raises Refused: S3 refuses to return the object; the message says what to do
+    :raises TransientError: the connection was lost repeatedly
     """
     body = _Body(s3, place, size)
     try:
@@ -136,7 +139,7 @@ def open_object(s3: BaseClient, place: Place, size: int) -> Generator[bytes]:
 
 
 class _Body:
-    """A body that is opened when it is read, at the position that was reached."""
+    """A body that is opened when it is read, at the position reached so far."""
 
     def __init__(self, s3: BaseClient, place: Place, size: int) -> None:
         self.position = 0
@@ -145,7 +148,7 @@ class _Body:
         self._stream: Any = None
 
     def read(self) -> bytes:
-        """The next block; empty at the end. After an error, the next call opens the object again."""
+        """Return the next block, empty at the end. After an error, the next call opens the object again."""
         if self._stream is None and self.position < self._size:
             self._open()
         if self._stream is None:
@@ -159,14 +162,16 @@ class _Body:
         if not block:
             self.close()
             if self.position < self._size:
-                raise TransientError(f"{self._place} broke off after {self.position:,} of {self._size:,} bytes.")
+                raise TransientError(
+                    f"Reading {self._place} broke off after {self.position:,} of {counted(self._size, 'byte')}."
+                )
         return block
 
     def close(self) -> None:
-        """Give the connection back, or up if there is more to come on it."""
+        """Return the connection to the pool, or drop it if there is more to come on it."""
         stream, self._stream = self._stream, None
         if stream is not None:
-            with suppress(Exception):  # of a connection that is of no use any more
+            with suppress(Exception):  # the connection is of no more use
                 stream.close()
 
     def _open(self) -> None:
@@ -178,36 +183,41 @@ class _Body:
         try:
             self._etag = self._etag or answer["ETag"].strip('"')
             there = self.position + answer["ContentLength"]
-        except KeyError:  # a connection that breaks off in the headers leaves fewer of them, or a shorter number
+        except KeyError:  # if the connection breaks off within the headers, some are missing or a number is cut short
             self.close()
-            raise TransientError(f"The answer on {self._place} broke off in its headers.") from None
+            raise TransientError(f"The response for {self._place} broke off within its headers.") from None
         if there != self._size:
             self.close()
-            raise ObjectChanged(f"{self._place} has {there:,} bytes, {self._size:,} were planned; plan again.")
+            raise ObjectChanged(
+                f"{self._place} has {counted(there, 'byte')} instead of the {self._size:,} that were planned; "
+                f"plan again."
+            )
 
 
 def _told(error: Exception, place: Place, position: int, size: int) -> StrataError:
     code = error_code(error)
     if code in _CHANGED:
-        return ObjectChanged(f"{place} was rewritten since it was listed, so none of it is taken any more; plan again.")
+        return ObjectChanged(f"{place} has been rewritten since it was listed, so no more of it is read; plan again.")
     if code in _GONE:
-        return ObjectGone(f"{place} is gone: it was deleted since it was listed. Plan again, or restore it.")
+        return ObjectGone(f"{place} is gone: it has been deleted since it was listed. Plan again, or restore it.")
     if is_transient(error):
-        return TransientError(f"{place} could not be read beyond {position:,} of {size:,} bytes. {explain(error)}")
+        return TransientError(
+            f"{place} could not be read beyond {position:,} of {counted(size, 'byte')}. {explain(error)}"
+        )
     return Refused(f"{place} cannot be read. {explain(error)}")
 
 
 def _may_go_on(error: BaseException) -> bool:
-    """Whether to open the object again: not if bytes were damaged on their way, which are given out already."""
+    """Whether to open the object again. If bytes were damaged in transit, no: they have already been handed out."""
     from botocore.exceptions import FlexibleChecksumError
 
-    # A number of bytes that is not the listed one may be the half of a header line.
+    # A size other than the listed one may come from half of a header line.
     return not isinstance(error, FlexibleChecksumError) and (is_transient(error) or isinstance(error, ObjectChanged))
 
 
 def _log_attempt(state: RetryCallState) -> None:
     if state.outcome and (error := state.outcome.exception()):
-        _log.warning("Reading goes on after: %s", explain(error))
+        _log.warning("Reading continues after an error: %s", explain(error))
 
 
 _RETRYING = Retrying(
