@@ -111,7 +111,7 @@ def retire_now(old: Stream) -> str:
 def test_a_day_into_which_somebody_loads_is_kept(old: Stream, ours: Ledger) -> None:
     prepare(old.client, ours, old.dataset, [DAY], "archive_backfill/run")
     with pytest.raises(
-        Refused, match=r"was kept: archive_backfill/run \(registered until .* UTC\) loads into it\. Run"
+        Refused, match=r"was kept: archive_backfill/run \(registered until .* UTC\) is loading into it\. Run"
     ):
         retire_now(old)
     assert old.exists()
@@ -131,7 +131,7 @@ def test_a_load_that_begins_under_the_block_keeps_the_day(
         return answer
 
     monkeypatch.setattr(old.client.indices, "add_block", comes_meanwhile)
-    with pytest.raises(Refused, match=r"b .* loads into it"):
+    with pytest.raises(Refused, match=r"b .* is loading into it"):
         retire_now(old)
     assert old.exists()
     assert old.blocks() == set()
@@ -164,7 +164,7 @@ def test_a_ledger_that_cannot_be_read_keeps_the_day(
 ) -> None:
     monkeypatch.setattr(under_load, "_PATIENCE", 0.3)
     proxy.add(rule, path="_mget")
-    with pytest.raises(kind, match=r"x-1 was kept: the ledger strata-ledger cannot be read, so nobody knows"):
+    with pytest.raises(kind, match=r"x-1 was kept: the ledger strata-ledger cannot be read, so it is not known"):
         require_not_loading(through, "x", "x-1")
 
 
@@ -213,7 +213,7 @@ def test_a_day_that_is_deleted_while_it_is_loaded_stops_the_load_in_a_sentence(
     proxy.add(deleted_after_the_first)
     ref = Backfill(target.client, target.dataset).write(plan(target, archive))
     Backfill(target.client, target.dataset).prepare(ref, "test/a")
-    with pytest.raises(Refused, match=rf"{index} was deleted, or made anew, while it was being loaded"):
+    with pytest.raises(Refused, match=rf"{index} was deleted or recreated during the load"):
         Backfill(through, target.dataset, lambda: archive.s3).load(
             ref, 0, "test/a", settings=LoadSettings(body_bytes=4_000, in_flight=1)
         )
@@ -292,7 +292,7 @@ def test_days_that_the_cluster_has_no_room_for_are_refused_before_the_first_is_m
 ) -> None:
     monkeypatch.setattr(shard_room, "shard_room", lambda _: shard_room.ShardRoom(open=990, most=1000, nodes=1))
     few = [DAY + timedelta(days=number) for number in range(4)]
-    with pytest.raises(Refused, match=r"4 raw days would have to be made.* 2 shards each.* 990 of the 1,000 shards"):
+    with pytest.raises(Refused, match=r"4 raw days would have to be created.* 2 shards each.* 990 of the 1,000 shards"):
         prepare(target.client, ours, target.dataset, few, "a")
     assert registered(target) == []
     assert not target.exists()
@@ -380,5 +380,5 @@ def test_a_load_renews_what_it_holds_and_leaves_nothing_running(
     monkeypatch.setattr(raw_indices, "_PATIENCE", 1)
     days.require_kept()
     client.indices.delete(index=index)
-    with pytest.raises(Refused, match="was deleted, or made anew"):
+    with pytest.raises(Refused, match="was deleted or recreated"):
         days.require_kept()

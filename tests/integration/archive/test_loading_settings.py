@@ -147,7 +147,7 @@ def test_types_that_need_more_than_a_name_are_refused(
 ) -> None:
     stream = make_stream(raw={"fields": {"price": "scaled_float"}})
     ledger = Ledger(client, stream.dataset.name, index=ledger_name)
-    with pytest.raises(Refused, match=r"cannot be mapped.*scaling_factor.*Mend raw.fields"):
+    with pytest.raises(Refused, match=r"cannot be mapped.*scaling_factor.*Correct raw.fields"):
         prepare(client, ledger, stream.dataset, [DAY], "a")
 
 

@@ -1,4 +1,4 @@
-"""The raw days that are loaded into: made, set up, registered, given back.
+"""The raw days that are loaded into: created, registered, set up for loading and restored.
 
-Knows indices; not the objects behind them.
+Knows indices, but not the objects that they are loaded from.
 """

@@ -1,4 +1,4 @@
-"""How much more the data nodes may hold, and how often they hold it."""
+"""How much more the data nodes can hold, and how many copies they keep of a raw day."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 PATIENCE = 20.0
-"""Seconds for which the cluster is asked; nothing is at stake meanwhile."""
+"""Seconds for which requests to the cluster are retried; nothing is at stake in the meantime."""
 
 _SETTINGS = "cluster.routing.allocation.disk"
 _UNITS = {"b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
@@ -23,9 +23,9 @@ _BYTES = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?b)")
 
 
 def free_below_watermark(client: OpenSearch) -> int | None:
-    """Bytes that the data nodes take before the high disk watermark, beyond which the cluster moves shards away.
+    """Bytes that fit on the data nodes below the high disk watermark, above which the cluster moves shards away.
 
-    :returns: None where the cluster does not tell: Serverless has no nodes, and a role may be kept from asking
+    :returns: None if the cluster does not report it: Serverless has no nodes, and a role may lack the permission
     """
     from opensearchpy.exceptions import AuthorizationException, NotFoundError
 
@@ -41,14 +41,18 @@ def free_below_watermark(client: OpenSearch) -> int | None:
 
 
 def cluster_settings(client: OpenSearch) -> Mapping[str, Any]:
-    """Settings of the cluster, flat, by where they are set; with the defaults."""
+    """Flat settings of the cluster, defaults included, grouped by where they are set."""
     params = {"include_defaults": "true", "flat_settings": "true"}
     answer: Mapping[str, Any] = patiently(lambda: client.cluster.get_settings(params=params), PATIENCE)
     return answer
 
 
 def kept_free(watermark: str, total: int) -> int:
-    """Bytes of a disk that stay free by a watermark: the share that may be used (90%, 0.9), or what stays (10gb)."""
+    """Bytes of a disk that a watermark keeps free.
+
+    :param watermark: the share that may be used (90%, 0.9), or the amount that stays free (10gb)
+    :param total: bytes of the disk
+    """
     if match := _BYTES.fullmatch(watermark.lower()):
         return int(float(match["number"]) * _UNITS[match["unit"]])
     share = float(watermark.rstrip("%")) / (100 if watermark.endswith("%") else 1)
@@ -56,9 +60,11 @@ def kept_free(watermark: str, total: int) -> int:
 
 
 def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
-    """How often a raw day will be held: once and its replicas, as existing raw days have them or the template says.
+    """How many copies of a raw day there will be: the primary and its replicas.
 
-    :param raw_index: the name of a raw day that is to come, by which the template is found
+    The number of replicas is that of existing raw days or, if there are none, that of the index template.
+
+    :param raw_index: name of a raw day to be created, which determines the template
     """
     params = {"filter_path": "number_of_data_nodes"}
     nodes = int(patiently(lambda: part_of(client.cluster.health(params=params), "number_of_data_nodes"), PATIENCE))
@@ -72,7 +78,7 @@ def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
 
 
 def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
-    """Settings that the index template gives to an index of this name, flat; legacy templates are not looked at."""
+    """Flat settings that the index template gives to an index of this name; legacy templates are not considered."""
     url = f"/_index_template/_simulate_index/{index}"
     answer = patiently(lambda: client.transport.perform_request("POST", url), PATIENCE)
     settings = answer.get("template", {}).get("settings", {}).get("index", {})
@@ -80,10 +86,10 @@ def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
 
 
 def replicas_of(settings: Mapping[str, Any], nodes: int) -> int:
-    """Replicas of an index; where they follow the nodes (``0-1``, ``0-all``), as many as these allow.
+    """Replicas of an index; if they expand with the nodes (``0-1``, ``0-all``), as many as the nodes allow.
 
-    :param settings: flat
-    :param nodes: that hold data
+    :param settings: flat settings of the index
+    :param nodes: number of data nodes
     """
     expand = str(settings.get("index.auto_expand_replicas", "false"))
     if expand != "false":
@@ -98,7 +104,7 @@ def _disks(client: OpenSearch) -> Any:
 
 
 def _watermark(answer: Mapping[str, Any]) -> str:
-    """The high watermark; a cluster that watches none may fill its disks."""
+    """The high watermark; 100% if the cluster has disk thresholds disabled and so may fill its disks."""
     known = {**answer.get("defaults", {}), **answer.get("persistent", {}), **answer.get("transient", {})}
     if str(known.get(f"{_SETTINGS}.threshold_enabled", "true")) == "false":
         return "100%"

@@ -1,11 +1,12 @@
-"""Raw days set up for loading, and given back: those that a load makes have no refresh and no replicas meanwhile.
+"""Sets up raw days for loading and restores them: days that a load creates have no refresh or replicas during the load.
 
-Days that are there already may be read and written by others: they keep their settings. What a day that a load made is
-to get back is written down in the index itself, before it is set up; the ledger knows who loads into it. Who leaves
-last gives it back. A loader that was killed leaves too, once its registration is over: the next run sees to it.
+Days that already exist may be in use by others, so they keep their settings. The original settings of a day that a load
+created are recorded in the index itself before the day is set up; the ledger records who loads into it. The last loader
+to leave restores the settings. A loader that was killed leaves too, once its registration expires: the next run takes
+care of that.
 
-Why nobody ever takes the loading settings for the original ones: only who made an index sets it up, once, when the
-originals are in its mapping, and these go only when they are back in force.
+Loading settings are never mistaken for the original ones: only the loader that created an index sets it up, once, when
+the originals are already in its mapping, and they are removed from there only once they are in force again.
 """
 
 from __future__ import annotations
@@ -38,22 +39,22 @@ _log = logging.getLogger(__name__)
 
 _REFRESH = "index.refresh_interval"
 LOADING: Settings = {_REFRESH: "-1", "index.number_of_replicas": "0", "index.auto_expand_replicas": "false"}
-"""Settings while loading."""
+"""Settings of a raw day while it is being loaded."""
 
 
 def prepare(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, process: str = ""
 ) -> list[str]:
-    """Register for raw days, create those that are missing, set these up for loading, and map what will be loaded.
+    """Register for raw days, create the missing ones, set those up for loading, and map the fields to be loaded.
 
-    Safe to repeat and to call by several loaders at once. On Serverless, which has no such settings and deletes no
-    days, indices are created and mapped only.
+    Safe to repeat, and safe to call from several loaders simultaneously. On Serverless, which has no such settings and
+    where no days are deleted, indices are only created and mapped.
 
     :param owner: who loads; all tasks of a run may share it
-    :param process: where the run is one process, its name
+    :param process: name of the process if the run is a single one
     :returns: names of the indices that were created
-    :raises Refused: a day is read-only, write-blocked, closed or no index, a template is in the way, or the cluster has
-        no room for so many shards
+    :raises Refused: a day is read-only, write-blocked, closed or not an index, a template is in the way, or the cluster
+        has no room for the shards
     :raises TransientError: a disk is full
     """
     return prepare_indices(client, ledger, dataset, [dataset.raw_index(day) for day in days], owner, process)
@@ -62,12 +63,12 @@ def prepare(
 def prepare_indices(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, names: Sequence[str], owner: str, process: str = ""
 ) -> list[str]:
-    """The same by the names of the indices."""
-    there = writable_days(client, names)  # nothing is registered for what cannot be loaded
+    """Do what :func:`prepare` does, for indices given by their names."""
+    there = writable_days(client, names)  # nothing is registered for indices that cannot be loaded
     if not ledger.index.serverless:
         require_shard_room(client, [name for name in names if name not in there])
         under_load.register(ledger, names, owner, process)
-        there = writable_days(client, names)  # who deletes one by now knows of us; see under_load
+        there = writable_days(client, names)  # whoever deletes one from now on knows of us; see under_load
     created = [name for name in names if name not in there and create(client, name, owner)]
     if not ledger.index.serverless:
         _set_up(client, names, owner)
@@ -79,7 +80,7 @@ def prepare_indices(
 
 
 def renew(ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, process: str = "") -> None:
-    """Say that an owner is still loading; see :func:`~opensearch_strata.archive.targets.under_load.renewal`."""
+    """Renew an owner's registrations; see :func:`~opensearch_strata.archive.targets.under_load.renewal`."""
     if not ledger.index.serverless:
         under_load.register(ledger, [dataset.raw_index(day) for day in days], owner, process)
 
@@ -87,17 +88,17 @@ def renew(ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, pr
 def to_be_ended(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = ""
 ) -> tuple[list[str], dict[str, IndexMark]]:
-    """Raw days that an owner is to put in order, for which it is registered from now on.
+    """Find the raw days that an owner has to put in order, and register the owner for them.
 
-    They are those that it loads into or made, and those that dead loaders left behind.
+    These are the days that it loads into or created, and those that dead loaders left behind.
 
-    :returns: their names, and what those of them say of themselves that were made by a load and not given back yet
+    :returns: their names, and the marks of those among them that a load created and that are not restored yet
     """
     loading = _loading(client, dataset)
     registered = under_load.registrations(ledger)
     ours = {name for name, stored in registered.items() if owner in under_load.users(stored.source)}
     lost = {name for name, mark in loading.items() if mark.made_by == owner and name not in registered}
-    if lost:  # with the ledger
+    if lost:  # the registrations were lost with the ledger
         under_load.register(ledger, lost, owner, process)
     left = under_load.take_over(ledger, registered.keys() - ours, owner, process)
     names = sorted({*ours, *lost, *left})
@@ -112,14 +113,14 @@ def restore(
     process: str = "",
     unfinished: Collection[str] = (),
 ) -> list[str]:
-    """Take an owner off all days that it loaded into, and give back the settings of those that nobody loads into.
+    """Remove an owner from all days that it loaded into, and restore the settings of those that nobody loads into.
 
-    So are those that dead loaders left behind, even if the ledger was lost. Days of others that refuse their settings
-    are told in the log only: they are no fault of this run.
+    Days that dead loaders left behind are restored as well, even if the ledger was lost. If settings of days of other
+    owners cannot be restored, this is only logged: it is not this run's fault.
 
-    :param unfinished: days that stay set up for loading, to be put in order by the next run
-    :returns: names of the indices whose settings were given back; days that others load into are theirs to give back
-    :raises Refused: the settings of a day cannot be given back now; they stay written down in the index
+    :param unfinished: days that stay set up for loading, for the next run to put in order
+    :returns: names of the indices whose settings were restored; others restore the days that they load into
+    :raises Refused: the settings of a day cannot be restored now; they stay recorded in the index
     """
     if ledger.index.serverless:
         return []
@@ -146,11 +147,11 @@ def _restore(
 ) -> tuple[list[str], dict[str, str], list[str]]:
     """One round of :func:`restore`.
 
-    :returns: names of those that have theirs again, name -> why of those that refuse them, and names of those whose
-        other users left meanwhile, and may have left the day to this one
+    :returns: names of the indices whose settings were restored, name -> reason for those whose settings were not, and
+        names of those whose other users have left in the meantime, possibly leaving the day to this owner
     """
     loading = _loading(client, dataset)
-    registered = under_load.registrations(ledger)  # after the marks: whoever makes a day registers before
+    registered = under_load.registrations(ledger)  # read after the marks: a loader registers before it creates a day
     users = {name: under_load.users(stored.source, but=owner) for name, stored in registered.items()}
     theirs = [name for name in names if name in loading and users.get(name) and name not in unfinished]
     for name in theirs:
@@ -170,25 +171,25 @@ def _restore(
 
 
 def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, IndexMark]:
-    """The raw days that loads made and that were not given back yet."""
+    """The raw days that loads created and that have not been restored yet."""
     names = dataset.raw.names
     found = marks(client, [names.expression])
     return {name: mark for name, mark in found.items() if mark.originals is not None and names.date_in(name)}
 
 
 def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
-    """Give the loading settings to the days that an owner made and that do not have them yet."""
+    """Apply the loading settings to the days that an owner created and that do not have them yet."""
     ours = [n for n, mark in marks(client, list(names)).items() if mark == IndexMark(owner, {})]
     originals = settings_of(client, ours, LOADING)
     refused = set_marks(client, {name: IndexMark(owner, settings) for name, settings in originals.items()})
     wanted = [name for name in originals if name not in refused]
     refused |= put_settings(client, dict.fromkeys(wanted, LOADING))
-    # Domains over several zones insist on their number of copies.
+    # Domains in several zones insist on their number of copies.
     wanted = [name for name in wanted if name in refused]
     refused |= put_settings(client, {name: {_REFRESH: LOADING[_REFRESH]} for name in wanted})
     if refused:
-        _log.info("Loaded with refresh and replicas as they are: %s", _named(refused))
-    # Whoever slept in between for longer than its registration was taken for dead, and the day was given back.
+        _log.info("Not all settings for loading could be applied to %s", _named(refused))
+    # If this process slept for longer than its registration lasts, it was taken for dead and the day was restored.
     there = marks(client, list(originals))
     put_settings(client, {n: originals[n] for n in originals if n in there and there[n].originals is None})
 
@@ -196,14 +197,14 @@ def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
 def _give_back(
     client: OpenSearch, loading: Mapping[str, IndexMark], legacy: Mapping[str, Settings]
 ) -> tuple[list[str], dict[str, str]]:
-    """Settings of days as far as each of them takes its own.
+    """Restore the settings of each day that accepts them.
 
-    :param legacy: originals that the ledger knows, of versions that wrote them there
-    :returns: names of those that have theirs again, and name -> why of the others
+    :param legacy: original settings from the ledger, where earlier versions recorded them
+    :returns: names of the days whose settings were restored, and name -> reason for the others
     """
     wanted = {name: mark.originals for name, mark in loading.items() if mark.originals} | dict(legacy)
     refused = put_settings(client, wanted)
-    # Replicas that find no room must not keep searches from seeing what is there.
+    # If there is no room for replicas, searches must still see the documents, so refresh is restored on its own.
     put_settings(client, {name: {_REFRESH: wanted[name].get(_REFRESH)} for name in refused})
     given = {name: mark for name, mark in loading.items() if name not in refused}
     refused |= set_marks(client, {name: IndexMark(mark.made_by, None) for name, mark in given.items()})
@@ -212,9 +213,9 @@ def _give_back(
 
 def _sentence(refused: Mapping[str, str]) -> str:
     return (
-        f"The settings for loading cannot be undone in {_named(refused)} What they were before is written down in the "
-        f"index (_meta.strata.loading of its mapping), all other days have theirs. Lift the block, or make room for "
-        f"the replicas (cluster.max_shards_per_node); the next backfill of the dataset undoes them."
+        f"The settings for loading cannot be undone in {_named(refused)} The original settings are recorded in the "
+        f"index (_meta.strata.loading of its mapping); all other days have theirs again. Lift the block, or make room "
+        f"for the replicas (cluster.max_shards_per_node); the next backfill of the dataset restores them."
     )
 
 

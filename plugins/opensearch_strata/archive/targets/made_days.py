@@ -1,4 +1,4 @@
-"""Raw days that loads make: safe against templates, and marked in themselves, with all that is to be given back."""
+"""Raw days that loads create: safe from templates, and marked in the index itself with the settings to restore."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from opensearch_strata.errors.judging import explain
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_MARK = "strata"  # key in a mapping's _meta, so in the index itself: no kill comes between the two
+_MARK = "strata"  # key in the mapping's _meta, so in the index itself: no kill can come between index and mark
 
 
 class IndexMark(NamedTuple):
-    """What a raw day that a load made says of itself.
+    """The mark in a raw day that a load created.
 
     :param made_by: owner of the load
-    :param originals: settings that it had before it was set up for loading; None once it has them again, empty as long
-        as it was not set up
+    :param originals: its settings before it was set up for loading; empty until it is set up, None once they are
+        restored
     """
 
     made_by: str
@@ -40,10 +40,10 @@ class IndexMark(NamedTuple):
 
 
 def create(client: OpenSearch, name: str, made_by: str) -> bool:
-    """Create an index as the templates that match its name say, but safe, and with our mark.
+    """Create an index according to the templates that match its name, but with safe settings and our mark.
 
     :param made_by: owner of the load
-    :returns: False if somebody else was faster
+    :returns: False if somebody else created it first
     :raises Refused: the server rejects it
     """
     from opensearchpy import RequestError
@@ -56,22 +56,22 @@ def create(client: OpenSearch, name: str, made_by: str) -> bool:
     try:
         made_safely(make)
     except RequestError as error:
-        if "resource_already_exists_exception" in str(error.error):  # the text, where half of it was lost
-            # By us, if the answer to the first try was lost.
+        if "resource_already_exists_exception" in str(error.error):  # the raw text, if the response was cut off
+            # It was created by us if the response to the first attempt was lost.
             return marks(client, [name]).get(name, IndexMark("", None)) == IndexMark(made_by, {})
         cure = (
             "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."
             if "maximum shards open" in explain(error)
-            else "Mend the index template that matches this name, if there is one."
+            else "Correct the index template that matches this name, if there is one."
         )
         raise Refused(f"{name} could not be created. {explain(error)} Nothing was loaded into it. {cure}") from error
     return True
 
 
 def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, IndexMark]:
-    """Name -> what it says of itself, of the indices that :func:`create` made.
+    """Name -> mark, for the indices that :func:`create` created.
 
-    :param names: or wildcard expressions; of a dataset's, whatever is no raw day is the caller's to leave out
+    :param names: names or wildcard expressions; the caller leaves out matches that are not raw days of the dataset
     """
     found: dict[str, IndexMark] = {}
     for part in in_parts(names):
@@ -85,9 +85,9 @@ def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, IndexMark]:
 
 
 def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, str]:
-    """Write down in indices of ours what they say of themselves; all else in their ``_meta`` stays.
+    """Write marks into indices that we created; everything else in their ``_meta`` stays.
 
-    :returns: name -> why, in a sentence, of those that do not take it
+    :returns: name -> the reason, as a sentence, for each index that does not accept its mark
     """
     from opensearchpy import AuthorizationException, RequestError
 
@@ -113,7 +113,7 @@ def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, 
 
 
 def uuids(client: OpenSearch, names: Sequence[str]) -> dict[str, str]:
-    """Name -> UUID, of the indices that are there. Asked once: the caller says what a fault means."""
+    """Name -> UUID, for the indices that exist. Not retried: the caller decides what a failure means."""
     found: dict[str, str] = {}
     for part in in_parts(names):
         params = {**THOSE_THERE, "filter_path": "*.settings.index.uuid"}
@@ -121,7 +121,7 @@ def uuids(client: OpenSearch, names: Sequence[str]) -> dict[str, str]:
         found |= {
             name: str(part_of(body, "settings", "index", "uuid"))
             for name, body in as_mapping(answer).items()
-            if name in names  # an alias of that name would answer as another index
+            if name in names  # an alias of that name returns an index with another name
         }
     return found
 

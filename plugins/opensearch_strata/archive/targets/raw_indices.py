@@ -1,4 +1,4 @@
-"""Raw days as indices of the server: made, mapped, and their settings read and written, many in a request."""
+"""Raw days as indices on the server: mappings, settings, refreshes and counts, for many indices in one request."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 Settings = Mapping[str, str | None]
-"""Setting -> value as the server shows it; None: not set, so that the server's default counts."""
+"""Setting -> value as the server shows it; None if it is not set, so that the server's default applies."""
 
-_LINE = 3000  # characters of names in a request's line, which has 4 KiB
+_LINE = 3000  # characters of names in a request line, which is limited to 4 KiB
 THOSE_THERE = {"ignore_unavailable": "true"}
 _PATIENCE = 60.0  # seconds
-_COUNTING = 10.0  # seconds for which a count is asked for, whose failure is told by itself
-_BLOCKED_SHORTLY = 30.0  # seconds for which a deletion blocks writes at most, if it comes to nothing
+_COUNTING = 10.0  # seconds for which a count is retried; its failure is reported in a separate sentence
+_BLOCKED_SHORTLY = 30.0  # seconds: the longest time for which a deletion that is then abandoned blocks writes
 _POLL = 0.5
 
 _T = TypeVar("_T")
 
 
 def patient(call: Callable[[], _T]) -> _T:
-    """The result of a request to raw days that is safe to repeat."""
+    """The result of a request to raw days, which must be safe to repeat."""
     return patiently(call, _PATIENCE)
 
 
 def writable_days(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
-    """Name -> mappings and flat settings, of those that are there.
+    """Name -> mappings and flat settings, for the raw days that exist.
 
-    A write block is waited for, half a minute at most: a deletion that comes to nothing lifts it again.
+    If one is write-blocked, wait for up to half a minute: a deletion that is abandoned lifts its block again.
 
-    :raises Refused: one is read-only, write-blocked, closed or no index
-    :raises TransientError: one is blocked because a disk is full
+    :raises Refused: a raw day is read-only, write-blocked, closed or not an index
+    :raises TransientError: a raw day is blocked because a disk is full
     """
     found = found_of(client, names)
     deadline = time.monotonic() + _BLOCKED_SHORTLY
@@ -54,21 +54,21 @@ def writable_days(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
         if name not in names:
             raise Refused(
                 f"{', '.join(body['aliases'])} is an alias of {name}, not an index, so nothing is loaded into it. "
-                f"Nothing was changed. Rename, or let the dataset's raw.index name the real indices."
+                f"Nothing was changed. Rename the alias, or make the dataset's raw.index match the real indices."
             )
         if settings.get("index.verified_before_close") == "true":
             raise Refused(f"{name} is closed, so nothing can be loaded into it. Nothing was changed. Open it first.")
         for block in ("read_only", "write"):
             if settings.get(f"index.blocks.{block}") == "true":
                 raise Refused(
-                    f"{name} is {'read-only' if block == 'read_only' else 'write-blocked'}: another run rebuilds its "
-                    f"rows, or somebody holds it. Nothing was changed. If nobody does, set index.blocks.{block} to "
-                    f"null on it and run again."
+                    f"{name} is {'read-only' if block == 'read_only' else 'write-blocked'}: another run is rebuilding "
+                    f"its rows, or somebody holds it. Nothing was changed. If neither is true, set "
+                    f"index.blocks.{block} to null on it and run again."
                 )
         if settings.get("index.blocks.read_only_allow_delete") == "true":
             raise TransientError(
-                f"{name} takes no documents because a disk of the cluster is full. Nothing was changed. OpenSearch "
-                f"lifts the block by itself when there is room again; make room, then run again."
+                f"{name} accepts no documents because a disk of the cluster is full. Nothing was changed. Make room, "
+                f"then run again; OpenSearch lifts the block automatically once there is room."
             )
     return found
 
@@ -90,12 +90,12 @@ def add_fields(client: OpenSearch, missing: Mapping[str, dict[str, Any]]) -> Non
                 more = f" and {len(part) - 1} more" if len(part) > 1 else ""
                 raise Refused(
                     f"The fields of the dataset cannot be mapped in {part[0]}{more}: {explain(error)} Nothing was "
-                    f"loaded. Mend raw.fields of the dataset, let an index template map the field, or lift the block."
+                    f"loaded. Correct raw.fields of the dataset, map the field in an index template, or lift the block."
                 ) from error
 
 
 def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -> dict[str, Settings]:
-    """Name -> what is set of these settings, of indices that are there."""
+    """Name -> the values of these settings, for the indices that exist."""
     wanted = list(keys)
     return {
         name: {key: body["settings"].get(key) for key in wanted} for name, body in found_of(client, list(names)).items()
@@ -103,10 +103,10 @@ def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -
 
 
 def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str, str]:
-    """Change settings, of indices that are there.
+    """Change the settings of the indices that exist.
 
     :param wanted: name -> settings
-    :returns: name -> why, in a sentence, of those that do not take them; they are as they were
+    :returns: name -> the reason, as a sentence, for each index that does not accept them and so is unchanged
     """
     refused: dict[str, str] = {}
     for settings, names in alike(wanted):
@@ -116,21 +116,21 @@ def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str
 
 
 def refresh_days(client: OpenSearch, names: Sequence[str]) -> None:
-    """Let searches see what was written, in indices that are there.
+    """Refresh indices, so that searches see what was written to them.
 
-    :param names: of indices; those that are gone are left out
+    :param names: of indices; those that no longer exist are skipped
     """
     for part in in_parts(names):
         patient(partial(decisive.refresh, client, ",".join(part), **THOSE_THERE))
 
 
 def documents_in(client: OpenSearch, names: Sequence[str], *, serverless: bool = False) -> dict[str, int | None]:
-    """Name -> how many documents the primary shards of the index hold; None if it is not there.
+    """Name -> number of documents in the primary shards of the index; None if the index does not exist.
 
     :param names: of indices
-    :param serverless: there are no primaries to name, and no account of shards
-    :raises Refused: one is closed
-    :raises TransientError: one cannot be counted right now
+    :param serverless: primaries cannot be selected, and responses do not report shards
+    :raises Refused: an index is closed
+    :raises TransientError: an index cannot be counted right now
     """
     body = {"size": 0, "track_total_hits": True}
     if serverless:
@@ -149,8 +149,8 @@ def documents_in(client: OpenSearch, names: Sequence[str], *, serverless: bool =
                 f"{error.index} is closed, so its documents cannot be counted. Nothing was changed. Open it first."
             ) from None
         raise TransientError(
-            f"The documents of {error.index or 'raw days'} cannot be counted right now ({error.kind or error}), so "
-            f"nobody knows whether some are gone. Nothing was changed; run it again."
+            f"The documents of {error.index or 'raw days'} cannot be counted right now ({error.kind or error}), so it "
+            f"is not known whether some are gone. Nothing was changed; run it again."
         ) from error
     return {name: _count_of(name, answer) for name, answer in zip(names, counted, strict=True)}
 
@@ -168,14 +168,14 @@ def _count_of(name: str, answer: Mapping[str, Any] | None) -> int | None:
         return None
     if "hits" not in answer:
         raise TransientError(
-            f"The documents of {name} cannot be counted right now, so nobody knows whether some are gone. Nothing was "
-            f"changed; run it again."
+            f"The documents of {name} cannot be counted right now, so it is not known whether some are gone. Nothing "
+            f"was changed; run it again."
         )
     return int(part_of(answer, "hits", "total", "value"))
 
 
 def found_of(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
-    """Name -> mappings and flat settings, of the indices that are there."""
+    """Name -> mappings and flat settings, for the indices that exist."""
     found: dict[str, Any] = {}
     for part in in_parts(names):
         params = {**THOSE_THERE, "flat_settings": "true"}
@@ -188,13 +188,13 @@ def _is_write_blocked(body: Mapping[str, Any]) -> bool:
 
 
 def as_mapping(answer: Any) -> Mapping[str, Any]:
-    """An answer that names indices.
+    """Require that an answer is a mapping, by index name.
 
-    :param answer: JSON of the server, parsed
+    :param answer: parsed JSON from the server
     :raises OddAnswer: it is something else
     """
     if not isinstance(answer, Mapping):
-        raise OddAnswer("OpenSearch answered what names no index. Nothing was decided.")
+        raise OddAnswer("OpenSearch's answer does not name any indices. Nothing was decided.")
     return answer
 
 
@@ -208,13 +208,13 @@ def _put(client: OpenSearch, names: Sequence[str], settings: Settings) -> dict[s
             raise
         if len(names) == 1:
             return {names[0]: explain(error)}
-        # One of them keeps all of the request from being done.
+        # One index that refuses makes the whole request fail, so each is tried on its own.
         return {name: why for one in names for name, why in _put(client, [one], settings).items()}
     return {}
 
 
 def alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], list[str]]]:
-    """Equal bodies and the names that share them."""
+    """Yield each distinct body with the names that share it."""
 
     def key(name: str) -> bytes:
         return orjson.dumps(bodies[name], option=orjson.OPT_SORT_KEYS)
@@ -225,7 +225,7 @@ def alike(bodies: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Mapping[str
 
 
 def in_parts(names: Sequence[str]) -> Iterator[list[str]]:
-    """Names that fit into the line of a request each."""
+    """Split names into lists that each fit into a request line."""
     part: list[str] = []
     for name in names:
         if part and sum(map(len, part)) + len(part) + len(name) > _LINE:

@@ -1,4 +1,4 @@
-"""What the mapping of a raw day must say before documents of an archive come. Pure."""
+"""What the mapping of a raw day must contain before documents from an archive arrive. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 _KEYWORD = {"type": "keyword"}
-_LONGEST = 1024  # characters of a keyword that is searched; a URL of an object may have some more
+_LONGEST = 1024  # characters up to which a keyword is searchable; the URL of an object may be slightly longer
 
 METADATA = ("owner", "log_group", "log_stream", "event_id", "object", "position")
-"""Fields of the metadata object, see :class:`~opensearch_strata.archive.documents.builder.Shaper`."""
+"""Fields of the metadata object; see :class:`~opensearch_strata.archive.documents.builder.Shaper`."""
 
 
 def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Field path -> mapping, for all that the dataset says of its raw documents.
+    """Field path -> mapping, for every field of raw documents that the dataset states.
 
-    A multi-field (``device.keyword``) is mapped with the field above it if that one is stated, and left to dynamic
-    mapping else: as a field by itself it would turn the one above into an object.
+    A multi-field (``device.keyword``) is mapped together with the field above it if that one is stated. Otherwise it is
+    left to dynamic mapping: mapped on its own, it would turn the field above it into an object.
     """
     intake, raw = dataset.intake, dataset.raw
     stated = {**dict.fromkeys(dataset.history.group_by, "keyword"), raw.timestamp: "date", **raw.fields}
@@ -41,16 +41,16 @@ def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:
 
 
 def missing_properties(wanted: Mapping[str, dict[str, Any]], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that a mapping does not have yet; what it has stays as it is, of whatever type.
+    """The wanted properties that a mapping lacks. Existing fields stay as they are, whatever their type.
 
-    :param properties: of the mapping as the server shows it
+    :param properties: of the mapping, as the server shows them
     """
     there = set(_paths(properties))
     return {path: body for path, body in wanted.items() if path not in there and not _inside(path, there)}
 
 
 def _paths(properties: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Paths of all fields that hold values, and of all objects with nothing in them."""
+    """Yield the paths of all fields that hold values and of all empty objects."""
     for name, body in properties.items():
         if body.get("properties"):
             yield from _paths(body["properties"], f"{above}{name}.")
@@ -59,6 +59,6 @@ def _paths(properties: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _inside(path: str, there: set[str]) -> bool:
-    """Whether a field above the path holds values, so that the path cannot be one."""
+    """Whether a field above the path holds values, so that the path cannot be a field."""
     parts = path.split(".")
     return any(".".join(parts[:end]) in there for end in range(1, len(parts)))

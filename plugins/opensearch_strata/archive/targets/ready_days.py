@@ -1,4 +1,4 @@
-"""Raw days that one load writes to: none of them is ever made by a bulk request, which would guess its mapping."""
+"""Raw days that one load writes to. It creates them itself, because a bulk request would guess their mapping."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class ReadyDays:
-    """Makes sure of raw days before each request that writes to them. Safe to use from several threads.
+    """Makes sure that raw days are ready before each request that writes to them. Safe to use from several threads.
 
-    What the server cannot do is a write on the condition that an index is the same: between the look at it and the
-    request lie milliseconds, and what is made in them is found by the next look, or by the one at the end.
+    The server has no write that is conditional on an index still being the same one. Some milliseconds pass between the
+    check of an index and the request; an index that is recreated in that time is found by the next check or by the
+    final one.
 
-    :param owner: the run, for which the days are registered
-    :param process: where the run is one process, its name
+    :param owner: the run that the days are registered for
+    :param process: name of the process if the run is a single one
     """
 
     def __init__(self, client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = "") -> None:
@@ -41,20 +42,22 @@ class ReadyDays:
         self._lock = Lock()
 
     def prepare(self, names: Iterable[str]) -> None:
-        """Create, map and register raw days ahead; what is gone again before anything was written to it is made anew.
+        """Create, map and register raw days in advance. A day deleted before anything is written to it is recreated.
 
         :param names: of raw days
-        :raises Refused: one does not take documents
+        :raises Refused: a raw day does not accept documents
         :raises TransientError: OpenSearch or the ledger cannot be used
         """
         with self._lock:
             self._prepare(set(names))
 
     def make_ready(self, names: Iterable[str]) -> None:
-        """To be called before each request that writes to raw days. What the look at them fails with is the caller's.
+        """Make raw days ready. Call this before each request that writes to them.
+
+        If the check of the raw days fails, the caller handles the exception.
 
         :param names: of the raw days that the request writes to
-        :raises Refused: one does not take documents, or was deleted since this load wrote to it
+        :raises Refused: a raw day does not accept documents, or was deleted since this load wrote to it
         :raises TransientError: OpenSearch or the ledger cannot be used
         """
         wanted = set(names)
@@ -65,7 +68,7 @@ class ReadyDays:
             self._written |= wanted
 
     def require_kept(self) -> None:
-        """To be called when everything is written.
+        """Require that no day was deleted since this load wrote to it. Call this when everything has been written.
 
         :raises Refused: a day was deleted since this load wrote to it
         """
@@ -74,15 +77,15 @@ class ReadyDays:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others from taking the run for dead, however long a bulk request waits."""
+        """Renew the registrations, so that nobody takes the run for dead, however long a bulk request waits."""
         over = Event()
 
         def renew() -> None:
             while not over.wait(under_load.renewal(self._ledger, self._process)):
                 try:
                     under_load.register(self._ledger, list(self._known), self._owner, self._process)
-                except StrataError as error:  # the load itself says what it comes to
-                    _log.warning("The raw days could not be marked as being loaded. %s", error)
+                except StrataError as error:  # the load itself reports the consequences
+                    _log.warning("The registrations of the raw days could not be renewed. %s", error)
 
         if self._ledger.index.serverless:
             yield
@@ -96,7 +99,7 @@ class ReadyDays:
             thread.join()
 
     def _changed(self, names: Collection[str]) -> set[str]:
-        """Those that are not known, or not as they are known."""
+        """The names that are not known yet or no longer stand for the index that is known."""
         if self._ledger.index.serverless:
             return set(names) - self._known.keys()
         there = uuids(self._client, sorted(names)) if names else {}
@@ -113,8 +116,9 @@ class ReadyDays:
     def _require_kept(self, gone: Collection[str]) -> None:
         if gone:
             raise Refused(
-                f"{', '.join(sorted(gone))} was deleted, or made anew, while it was being loaded; what was loaded into "
-                f"it before is gone. Nothing more is loaded; all other days are kept. Run the backfill again: it finds "
-                f"what is missing and loads it. An index of that name that somebody's request made meanwhile may have "
-                f"guessed its mapping; delete it first if condensing refuses its fields."
+                f"{', '.join(sorted(gone))} {'was' if len(gone) == 1 else 'were'} deleted or recreated during the "
+                f"load; the documents that it had loaded there are gone. Nothing more is loaded; all other days are "
+                f"kept. Run the backfill again: it finds what is missing and loads it. If a producer's request has "
+                f"recreated the index, its mapping may be guessed; delete the index first if condensing refuses its "
+                f"fields."
             )

@@ -1,7 +1,7 @@
-"""Whether a cluster takes so many more indices, asked before the first of them is made.
+"""Whether a cluster has room for new indices, checked before the first of them is created.
 
-At its limit (``cluster.max_shards_per_node`` times data nodes) a cluster makes no index of anybody any more, so that
-producers cannot write their next day either.
+At its limit (``cluster.max_shards_per_node`` times data nodes) a cluster creates no more indices for anybody, so
+producers could not write their next day either.
 https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opensearch_strata.archive.targets.disk import PATIENCE, cluster_settings, replicas_of, template_settings
 from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 _PER_NODE = "cluster.max_shards_per_node"
 _PER_CLUSTER = "cluster.max_shards_per_cluster"
 _UNLIMITED = -1
-_NEXT_DAYS = 2  # room that stays for those whom producers make meanwhile
+_NEXT_DAYS = 2  # indices for which room is left, as producers may create them in the meantime
 
 
 class ShardRoom(NamedTuple):
     """Shards of a cluster, replicas included.
 
-    :param open: that count
-    :param most: that it takes
-    :param nodes: that hold data
+    :param open: shards that count towards the limit
+    :param most: the limit
+    :param nodes: number of data nodes
     """
 
     open: int
@@ -37,7 +38,10 @@ class ShardRoom(NamedTuple):
 
 
 def shard_room(client: OpenSearch) -> ShardRoom | None:
-    """What there is; None where the cluster does not tell: a role may be kept from asking."""
+    """The shards of the cluster and their limit.
+
+    :returns: None if the cluster does not report them, for example because the role lacks the permission
+    """
     from opensearchpy.exceptions import AuthorizationException, NotFoundError
 
     kept = ["active_shards", "initializing_shards", "unassigned_shards", "number_of_data_nodes"]
@@ -54,9 +58,9 @@ def _counts(client: OpenSearch, names: Sequence[str]) -> list[int]:
 
 
 def most_shards(settings: Mapping[str, Any], data_nodes: int) -> int:
-    """The limit.
+    """The limit on shards.
 
-    :param settings: of the cluster, flat, with the defaults
+    :param settings: flat settings of the cluster, defaults included
     """
     known = {**settings.get("defaults", {}), **settings.get("persistent", {}), **settings.get("transient", {})}
     by_nodes = int(known.get(_PER_NODE, 1000)) * data_nodes
@@ -65,10 +69,10 @@ def most_shards(settings: Mapping[str, Any], data_nodes: int) -> int:
 
 
 def require_shard_room(client: OpenSearch, missing: Sequence[str]) -> None:
-    """Refuse to make indices that a cluster has no room for.
+    """Refuse to create indices that the cluster has no room for.
 
-    :param missing: their names, all of one template
-    :raises Refused: with what there is and what it would take
+    :param missing: their names, which must match the same template
+    :raises Refused: the cluster has no room; the message gives the shards that exist and those that would be needed
     """
     from opensearchpy.exceptions import AuthorizationException
 
@@ -81,8 +85,8 @@ def require_shard_room(client: OpenSearch, missing: Sequence[str]) -> None:
     each = int(settings.get("index.number_of_shards", 1)) * (1 + replicas_of(settings, room.nodes))
     if room.open + each * (len(missing) + _NEXT_DAYS) > room.most:
         raise Refused(
-            f"{len(missing):,} raw days would have to be made, from {missing[0]} on, with {each} shards each. "
-            f"The cluster has {room.open:,} of the {room.most:,} shards that it takes ({_PER_NODE}), and at its limit "
-            f"producers could make no index either. Nothing was made. Take a shorter range, let the index template of "
-            f"raw days ask for fewer shards and replicas, or add data nodes."
+            f"{counted(len(missing), 'raw day')} would have to be created, starting with {missing[0]}, with "
+            f"{counted(each, 'shard')} each. The cluster has {room.open:,} of the {room.most:,} shards that it allows "
+            f"({_PER_NODE}), and at its limit producers could not create an index either. Nothing was created. Use a "
+            f"shorter range, reduce the shards and replicas in the index template of raw days, or add data nodes."
         )

@@ -1,9 +1,10 @@
-"""How raw days stand: which index it is, what it holds, and how often a document of it was deleted or replaced.
+"""The state of raw days: which index one is, how much it holds, and how often its documents were deleted or replaced.
 
-Every write and every deletion raises the sequence number of its shard, a document that is created raises the number of
-documents too. So what is between the two is deleted or replaced documents, and while neither the UUID nor that
-difference changes, every document that was created is there as it was. It may also grow by a term that is too long for
-Lucene, and by a primary that is lost: then documents are looked up once more than need be.
+Every write and every deletion raises the sequence number of its shard; creating a document also raises the number of
+documents. So the difference between the two comes from deleted or replaced documents. As long as neither the UUID nor
+that difference changes, every document that was created is still there, unchanged. The difference can also grow because
+of a term that is too long for Lucene or because a primary was lost; then documents are looked up once more than
+necessary.
 """
 
 from __future__ import annotations
@@ -21,18 +22,18 @@ from opensearch_strata.errors import Refused
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_TRIES = 5  # of a look that writers come between
-_AT_ONCE = 40  # names of a request
+_TRIES = 5  # how often a look is repeated that concurrent writes disturb
+_AT_ONCE = 40  # names in one request
 _PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One raw day at a moment.
+    """The state of one raw day at one moment.
 
     :param uuid: of the index
-    :param documents: that it holds
-    :param removed: operations since it was made that added no document, at least: a document that was replaced counts
+    :param documents: number of documents that it holds
+    :param removed: operations since it was created that added no document (a lower bound): a replaced document counts
         once, a deleted one twice
     """
 
@@ -42,16 +43,16 @@ class Standing:
 
     @property
     def mark(self) -> DayMark:
-        """What is written down of it."""
+        """The part of it that is recorded in the ledger."""
         return DayMark(self.uuid, self.removed)
 
 
 def standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | None]:
-    """Name -> how the raw day stands; None if it is not there.
+    """Name -> state of the raw day; None if it does not exist.
 
     :param names: of indices
-    :raises Refused: one is closed
-    :raises TransientError: one cannot be read right now
+    :raises Refused: an index is closed
+    :raises TransientError: an index cannot be read right now
     """
     return patiently(lambda: _standings(client, names), _PATIENCE)
 
@@ -69,7 +70,7 @@ def _standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing |
 
 
 def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | None]) -> list[str]:
-    """Look once; the names of those that somebody wrote to meanwhile, of which the least is noted."""
+    """Look once and return the names that were written to in the meantime, for which ``found`` has a lower bound."""
     decisive.refresh(client, ",".join(names), ignore_unavailable="true")
     before = decisive.primaries_in(client, names)
     documents = _documents(client, names)
@@ -80,7 +81,7 @@ def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | 
         if held is None or shards is None:
             found[name] = None
             continue
-        operations = sum(shards.sequence) + len(shards.sequence)  # numbers begin at 0; -1: none yet
+        operations = sum(shards.sequence) + len(shards.sequence)  # sequence numbers start at 0; -1 means none yet
         found[name] = Standing(shards.uuid, held, max(0, operations - held))
         if after.get(name) is None or after[name].sequence != shards.sequence or after[name].uuid != shards.uuid:
             moved.append(name)
@@ -102,9 +103,9 @@ def _documents(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None
 
 
 class DayMarks:
-    """What raw days were like before a load sent them its first document. Safe to use from several threads.
+    """The state of raw days before a load sent them its first document. Safe to use from several threads.
 
-    :param serverless: where nobody tells; nothing is known then
+    :param serverless: the raw days are on Serverless, which does not report their state; then no marks are known
     """
 
     def __init__(self, client: OpenSearch, *, serverless: bool) -> None:
@@ -113,9 +114,9 @@ class DayMarks:
         self._lock = Lock()
 
     def learn(self, indices: Collection[str]) -> None:
-        """To be called before anything is sent to indices; those that are known stay as they are.
+        """Note the state of indices. Call this before anything is sent to them. States already known are kept.
 
-        Whatever it fails with is the caller's to wait out, as it is with what is to be sent then.
+        If this fails, the caller waits and tries again, as it does for the request that follows.
 
         :param indices: names of raw days
         """
@@ -130,12 +131,12 @@ class DayMarks:
             except NotFoundError as error:
                 if error.error != "unsupported_operation_exception":
                     raise
-                self._serverless = True  # a collection, whose ledger is elsewhere
+                self._serverless = True  # the raw days are in a Serverless collection, the ledger is elsewhere
                 return
             self._known |= {name: standing.mark for name, standing in looked.items() if standing}
 
     def of(self, indices: Collection[str]) -> dict[str, DayMark]:
-        """What is known of indices.
+        """The marks of indices, as far as they are known.
 
         :param indices: names of raw days
         """

@@ -1,10 +1,10 @@
-"""Who loads into which raw days: one document of the ledger for each raw index under load.
+"""Who loads into which raw days: the ledger has one document for each raw index under load.
 
-A loader registers before it touches an index, and looks at the index after that. Who deletes one blocks its writes
-first, and looks for registrations after that. So of the two at least one knows of the other, whoever comes first.
+A loader registers before it touches an index, and only then looks at the index. Whoever deletes an index blocks its
+writes first, and only then looks for registrations. So at least one of the two knows of the other, whoever comes first.
 
-A registration holds for hours, as a run's next task may have to wait for a worker; whoever is working renews it. One by
-a process of this machine that is dead holds no longer.
+A registration is valid for hours, because a run's next task may have to wait for a worker; whoever is working renews
+it. A registration by a process of this machine is void once that process is dead.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 PROCESS_LEASE = 600.0
-"""Seconds for which a process registers that renews all the time, and whose death can be seen on its machine only."""
+"""Seconds for which a process registers: it renews all the time, and only its own machine can see that it is dead."""
 
-_PATIENCE = 20.0  # seconds for which the ledger is asked while writes to a raw day are blocked
+_PATIENCE = 20.0  # seconds for which requests to the ledger are retried while writes to a raw day are blocked
 _Source = Mapping[str, Any]
 
 
 def register(ledger: Ledger, names: Iterable[str], owner: str, process: str = "") -> None:
-    """Say that somebody loads into raw indices from now on, or still does.
+    """Register somebody who loads into raw indices, or renew the registration.
 
     :param owner: the run; all its steps share it
-    :param process: where the run is one process, its name; see :mod:`opensearch_strata.connections.processes`
+    :param process: name of the process if the run is a single one; see :mod:`opensearch_strata.connections.processes`
     """
     ids = {settings_id(ledger.dataset_name, name): name for name in names}
 
@@ -56,20 +56,20 @@ def renewal(ledger: Ledger, process: str = "") -> float:
 
 
 def registrations(ledger: Ledger) -> dict[str, Stored]:
-    """Raw index -> its document, of all that are or were under load."""
+    """Raw index -> its document, for all raw indices that are or were under load."""
     return {stored.source["raw_index"]: stored for stored in ledger.index.find(ledger.query("settings"))}
 
 
 def read(ledger: Ledger, names: Iterable[str]) -> dict[str, Stored]:
-    """Raw index -> its document as it is at this moment, of those that have one."""
+    """Raw index -> its document at this moment, for those that have one."""
     found = ledger.index.get(settings_id(ledger.dataset_name, name) for name in names)
     return {stored.source["raw_index"]: stored for stored in found.values()}
 
 
 def users(source: _Source, but: str = "") -> dict[str, int]:
-    """Owner -> until when (epoch milliseconds), of those who load into a raw index and are not known to be dead.
+    """Owner -> end of the registration (epoch milliseconds), for those who load into a raw index and may be alive.
 
-    :param but: an owner who does not count
+    :param but: an owner to leave out
     """
     now = now_ms()
     return {
@@ -80,7 +80,7 @@ def users(source: _Source, but: str = "") -> dict[str, int]:
 
 
 def take_over(ledger: Ledger, names: Collection[str], owner: str, process: str = "") -> list[str]:
-    """Become the only user of raw indices whose users are all gone or dead; which of them they were."""
+    """Become the only user of those raw indices whose users are all gone or dead, and return their names."""
     user = {"owner": owner, "lease_until": now_ms() + int(_lease(ledger, process) * 1000)}
     users_then = [{**user, **({"process": process} if process else {})}]
     free = {name: stored for name, stored in read(ledger, names).items() if not users(stored.source)}
@@ -93,7 +93,7 @@ def take_over(ledger: Ledger, names: Collection[str], owner: str, process: str =
 
 
 def confirm_alone(ledger: Ledger, name: str, owner: str) -> bool:
-    """Whether an owner is registered for a raw index and nobody else is; written down at this very moment."""
+    """Whether an owner, and nobody else, is registered for a raw index; confirmed by a write at this very moment."""
     stored = read(ledger, [name]).get(name)
     if stored is None or users(stored.source, but=owner) or owner not in users(stored.source):
         return False
@@ -103,17 +103,17 @@ def confirm_alone(ledger: Ledger, name: str, owner: str) -> bool:
 
 
 def leave(ledger: Ledger, names: Iterable[str], owner: str, *, unfinished: bool = False) -> None:
-    """Take an owner off raw indices; where nobody alive is left, nothing is known of the load any more.
+    """Remove an owner from raw indices. If no living user remains, the document of the index is deleted.
 
-    :param unfinished: something is still to be done for them, which the next run takes over
+    :param unfinished: work on the indices remains for the next run, so their documents are kept
     """
     _leave(ledger, names, owner, lambda _: True, unfinished)
 
 
 def leave_to_others(ledger: Ledger, names: Iterable[str], owner: str) -> list[str]:
-    """Take an owner off raw indices as long as somebody else alive loads into them.
+    """Remove an owner from those raw indices that somebody else, who is alive, loads into.
 
-    :returns: those into which nobody else does any more; the owner is still registered for them
+    :returns: the indices that nobody else loads into any more; the owner is still registered for them
     """
     return _leave(ledger, names, owner, bool)
 
@@ -121,7 +121,7 @@ def leave_to_others(ledger: Ledger, names: Iterable[str], owner: str) -> list[st
 def _leave(
     ledger: Ledger, names: Iterable[str], owner: str, may: Callable[[list[Any]], bool], unfinished: bool = False
 ) -> list[str]:
-    """Take an owner off raw indices; which of them it may not leave.
+    """Remove an owner from raw indices and return the names of those that it may not leave.
 
     :param may: whether an index may be left to the users who remain
     """
@@ -142,13 +142,13 @@ def _leave(
 
 
 def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, ledger_index: str = LEDGER_INDEX) -> None:
-    """Refuse to delete a raw day into which somebody loads. To be asked while its writes are blocked.
+    """Refuse to delete a raw day that somebody loads into. Call this while writes to the day are blocked.
 
-    :param dataset_name: whose raw day it is
+    :param dataset_name: the dataset of the raw day
     :param index: the raw day
     :param ledger_index: name of the ledger's index
-    :raises Refused: somebody does, or the user may not read the ledger
-    :raises TransientError: the ledger cannot be read, so that nobody knows
+    :raises Refused: somebody loads into it, or the user may not read the ledger
+    :raises TransientError: the ledger cannot be read, so it is not known whether somebody loads into it
     """
     asked = [{"_index": ledger_index, "_id": settings_id(dataset_name, index)}]
     try:
@@ -159,27 +159,27 @@ def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, le
         passes = is_transient(error) or is_odd(error)
         cure = "Run again." if passes else f"Give the user indices:data/read/mget[shard] on {ledger_index}."
         raise (TransientError if passes else Refused)(
-            f"{index} was kept: the ledger {ledger_index} cannot be read, so nobody knows whether a backfill loads "
-            f"into it. {explain(error)} {cure}"
+            f"{index} was kept: the ledger {ledger_index} cannot be read, so it is not known whether a backfill is "
+            f"loading into it. {explain(error)} {cure}"
         ) from error
     if found.get("found") and (loading := users(found["_source"])):
-        raise Refused(f"{index} was kept: {told_loading(loading)} Run again when that has ended.")
+        raise Refused(f"{index} was kept: {told_loading(loading)} Run again when the load has ended.")
 
 
 def told_loading(loading: Mapping[str, int]) -> str:
-    """Who loads, and how long that holds if they are never heard of again, in a sentence."""
+    """A sentence that says who is loading, and until when each is registered if it never renews."""
     named = ", ".join(
         f"{owner} (registered until {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC)"
         for owner, until in sorted(loading.items())
     )
-    return f"{named} {'loads' if len(loading) == 1 else 'load'} into it."
+    return f"{named} {'is' if len(loading) == 1 else 'are'} loading into it."
 
 
 def _document(client: OpenSearch, asked: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
-    """The document, or one that is not found where there is no ledger, so that nobody loads.
+    """The document. If there is no ledger, and so nobody loads, it is one that is not found.
 
     :raises Refused: the user may not read it
-    :raises TransientError: it cannot be read for now
+    :raises TransientError: it cannot be read at the moment
     """
     found = list(decisive.get_documents(client, asked))
     error = found[0].get("error") or {}
