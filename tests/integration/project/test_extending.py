@@ -224,8 +224,8 @@ def test_a_format_that_fails_costs_the_rest_of_the_object(tmp_path: Path, fault:
             "The parser odd cannot read the message: it makes the parser 'odd' of the distribution acme 2.5 raise "
             "TypeError(",
         ),
-        ("return {'a': 1}", "of the distribution acme 2.5 give a dict that is not Parsed(fields, time)."),
-        ("return Parsed({'a': 1}, 0.5)", "give a Parsed that is not Parsed(fields, time)."),
+        ("return {'a': 1}", "of the distribution acme 2.5 return a dict that is not a valid Parsed(fields, time)."),
+        ("return Parsed({'a': 1}, 0.5)", "return a Parsed that is not a valid Parsed(fields, time)."),
     ],
 )
 def test_a_parser_that_fails_costs_the_message(tmp_path: Path, fault: str, sentence: str) -> None:

@@ -216,7 +216,7 @@ def test_a_bad_line_costs_itself_and_none_beside_it() -> None:
     assert sum(isinstance(one, Document) for one in made) == 3
     dead = [one for one in made if isinstance(one, Dead)]
     assert [one.raw for one in dead] == [b"no line", b"bad", b"worse", b"behind a note"]
-    assert "fits no pattern of intake.pattern: 'bad'" in dead[1].detail
+    assert "matches no pattern of intake.pattern: 'bad'" in dead[1].detail
 
 
 def test_a_letter_of_a_pattern_is_read_again_by_itself() -> None:

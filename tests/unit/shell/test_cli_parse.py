@@ -89,7 +89,7 @@ def test_events_of_a_firehose_object(parse: Parse) -> None:
         "Events:   2, filtered 0, broken 1",
         "Times:    2013-01-05T12:00:00.123Z to 2013-01-05T12:00:00.123Z",
         "Record 1, event 1 (unparsed): The parser mysql_general cannot read the message: it does not begin with a "
-        "time, the id of a connection and a command.",
+        "time, a connection id and a command.",
     ]
 
 
@@ -136,7 +136,7 @@ def test_what_a_parser_did_not_expect_is_told(parse: Parse, monkeypatch: pytest.
     monkeypatch.setattr("opensearch_strata.cli.commands.findings.parser_of", lambda name, intake: read)
     result = parse(b"1\n1.5\n", "--parser", "raw", "--json")
     assert [value["fields"] for value in values(result)] == [{"number": 1}]
-    assert "The parser raw cannot read the message: it holds something that it does not expect (inv" in result.stderr
+    assert "The parser raw cannot read the message: it contains something that is not expected (inv" in result.stderr
 
 
 def test_standard_input() -> None:

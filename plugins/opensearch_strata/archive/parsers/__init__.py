@@ -1,1 +1,1 @@
-"""From a message to fields: one small module per kind of log, found by name in the registry."""
+"""From a message to fields: one small module for each kind of log, found by name in the registry."""

@@ -1,4 +1,4 @@
-"""Access logs of API Gateway in the two formats of its documentation, CLF and JSON; others are the user's own.
+"""Access logs of API Gateway in the two formats of its documentation, CLF and JSON; other formats are user-defined.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
 """
@@ -31,7 +31,7 @@ def api_gateway(_: ZoneInfo) -> Parser:
         if isinstance(message, str) and not message.lstrip().startswith("{"):
             line = _CLF.fullmatch(message.strip())
             if line is None:
-                raise Unreadable("is neither a line of the common log format nor a JSON object")
+                raise Unreadable("is neither a line in the Common Log Format nor a JSON object")
             return _tidy(line.groupdict())
         return _tidy(json_fields(message))
 

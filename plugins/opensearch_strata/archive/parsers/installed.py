@@ -1,4 +1,4 @@
-"""Parsers of other distributions, by entry point; what their code does wrong costs one message."""
+"""Parsers in other distributions, found by entry point; a fault in their code costs one message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from opensearch_strata.errors import DefinitionError
 
 @dataclass(frozen=True)
 class InstalledParser:
-    """A parser of another distribution.
+    """A parser in another distribution.
 
-    :param told: how sentences name it
-    :param module: with ``parser``, and ``begins`` and ``REMEMBERS`` if it has them
+    :param told: its name in messages
+    :param module: has ``parser``, and optionally ``begins`` and ``REMEMBERS``
     """
 
     told: str
@@ -25,12 +25,12 @@ class InstalledParser:
 
     @property
     def remembers(self) -> bool:
-        """Whether what it reads from a message depends on those before."""
+        """Whether what it reads from a message depends on earlier messages."""
         return bool(getattr(self.module, "REMEMBERS", False))
 
     @property
     def entries(self) -> Entries | None:
-        """What says whether a line begins an entry; None: every line is one."""
+        """Decides whether a line begins an entry; None: every line is one."""
         if not callable(begins := getattr(self.module, "begins", None)):
             return None
 
@@ -39,16 +39,16 @@ class InstalledParser:
                 return bool(begins(line))
             except Exception as error:
                 raise DefinitionError(
-                    f"Where entries begin cannot be told: begins of {self.told} raises {error!r}. Mend or uninstall "
-                    f"the distribution."
+                    f"It cannot be determined where entries begin: begins of {self.told} raises {error!r}. Fix or "
+                    f"uninstall the distribution."
                 ) from error
 
         return Entries(guarded)
 
     def made(self, zone: ZoneInfo) -> Parser:
-        """The parser of one log stream of an object.
+        """Create the parser for one log stream of an object.
 
-        :param zone: of times that name none
+        :param zone: zone of times that do not name one
         """
         parse: Parser = self.module.parser(zone)
 
@@ -60,7 +60,9 @@ class InstalledParser:
             except Exception as error:
                 raise Unreadable(f"makes {self.told} raise {error!r}") from error
             if parsed is not None and not _is_sound(parsed):
-                raise Unreadable(f"makes {self.told} give a {type(parsed).__name__} that is not Parsed(fields, time)")
+                raise Unreadable(
+                    f"makes {self.told} return a {type(parsed).__name__} that is not a valid Parsed(fields, time)"
+                )
             return parsed
 
         return guarded
@@ -74,10 +76,10 @@ def _is_sound(parsed: Any) -> bool:
 
 @cache
 def installed_parser(name: str) -> InstalledParser:
-    """One that is installed.
+    """Return an installed parser.
 
-    :param name: of its entry point
-    :raises DefinitionError: there is none, or it cannot be used
+    :param name: name of its entry point
+    :raises DefinitionError: it is not installed, or it cannot be used
     """
     found = extension("parser", name)
     return InstalledParser(found.told, found.loaded(("parser",)))

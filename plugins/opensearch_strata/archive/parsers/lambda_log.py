@@ -23,7 +23,7 @@ _MEASURED = re.compile(r"(\d{1,20}(\.\d{1,20})?) (ms|MB)")
 def lambda_log(_: ZoneInfo) -> Parser:
     """Fields ``type`` (``platform.report``), ``request_id``, ``duration_ms``, ``memory_size_mb``, ...
 
-    Of a line of the function's own: its JSON fields with ``request_id``, or ``message``.
+    For a line that the function itself wrote: its JSON fields with ``request_id``, or ``message``.
     """
 
     def parse(message: Message) -> Parsed:
@@ -31,7 +31,7 @@ def lambda_log(_: ZoneInfo) -> Parser:
             return _read_json(dict(message))
         if line := _PLATFORM.match(message):
             if len(message) > LONGEST_HEAD:
-                raise Unreadable(f"has {len(message):,} characters, many more than a line of the platform")
+                raise Unreadable(f"has {len(message):,} characters, many more than any line of the platform")
             return Parsed({"type": f"platform.{line[1].lower()}", **_read_line(message[len(line[1]) + 1 :])}, None)
         if message.startswith("{"):
             with suppress(Unreadable):
@@ -42,7 +42,7 @@ def lambda_log(_: ZoneInfo) -> Parser:
 
 
 def _read_line(text: str) -> dict[str, Any]:
-    """The ``Name: value`` parts of a line; START and END have them between spaces, REPORT between tabs."""
+    """The ``Name: value`` parts of a line; START and END separate them with spaces, REPORT with tabs."""
     fields: dict[str, Any] = {}
     for part in re.split(r"[\t\n]+| (?=Version: )", text.replace("XRAY ", "")):
         name, _, value = part.strip().partition(": ")

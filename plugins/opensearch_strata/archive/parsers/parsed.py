@@ -1,4 +1,4 @@
-"""What a parser is, and what it gives. Pure."""
+"""What a parser is, and what it returns. Pure."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any, NamedTuple
 _MOST_DIGITS = 20
 
 LONGEST_HEAD = 2**16
-"""Characters of what stands before a log's free text: no server writes nearly as many."""
+"""The most characters before a log's free text; no server writes nearly as many."""
 
 
 class Parsed(NamedTuple):
-    """A message that was read.
+    """A message that was parsed.
 
     :param fields: name -> value, in a dictionary that the caller may change
-    :param time: epoch milliseconds, None if the message says no time
+    :param time: epoch milliseconds, None if the message states no time
     """
 
     fields: dict[str, Any]
     time: int | None
 
 
-class Unreadable(ValueError):  # noqa: N818 - reads as what the message is
-    """A parser cannot read a message; says why, in the words that follow "it ..."."""
+class Unreadable(ValueError):  # noqa: N818 - the name says what the message is
+    """A parser cannot read a message; the text says why, in the words that follow "it ..."."""
 
 
 FAULTS = (ValueError, OverflowError, RecursionError)
-"""What ends the reading of a message: :class:`Unreadable`, and what a parser did not see coming."""
+"""Exceptions that end the parsing of a message: :class:`Unreadable`, and those that a parser did not foresee."""
 
 
 def problem_of(parser: str, fault: Exception) -> str:
@@ -36,46 +36,46 @@ def problem_of(parser: str, fault: Exception) -> str:
     :param parser: its name
     :param fault: one of :data:`FAULTS`
     """
-    why = str(fault) if isinstance(fault, Unreadable) else f"holds something that it does not expect ({fault})"
+    why = str(fault) if isinstance(fault, Unreadable) else f"contains something that is not expected ({fault})"
     return f"The parser {parser} cannot read the message: it {why}."
 
 
 def number_or_text(text: str) -> int | str:
-    """Digits as a number, anything else as it is; more digits than a number of 64 bits has are text.
+    """Turn digits into a number and leave anything else as it is; digits too many for 64 bits stay text.
 
-    :param text: a value as a message has it
+    :param text: a value as it is in a message
     """
     return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else text
 
 
 fast_namedtuple = tuple.__new__
-"""Makes a named tuple of a class and its values in half the time that the class itself takes."""
+"""Creates a named tuple from a class and its values in half the time that the class itself takes."""
 
 Message = str | dict[str, Any]
 
 Parser = Callable[[Message], Parsed | None]
-"""Reads one message; None for what belongs to the log but is no event, like the banner of a file.
+"""Parses one message; returns None for one that belongs to the log but is not an event, like the banner of a file.
 
-A parser may remember earlier messages, so each log stream of an object gets one of its own.
+A parser may remember earlier messages, so each log stream of an object gets its own parser.
 
-:raises Unreadable: it cannot
+:raises Unreadable: it cannot parse the message
 """
 
 
 def text_of(message: Message) -> str:
-    """A message that must be text, without the line break that ends it.
+    """Return a message that must be text, without the line break at its end.
 
-    :raises Unreadable: it holds fields
+    :raises Unreadable: it contains fields
     """
     if isinstance(message, str):
         return message.removesuffix("\n")
-    raise Unreadable("holds fields where a line of text is expected")
+    raise Unreadable("contains fields where a line of text is expected")
 
 
 class Entries:
-    """Which lines of a text object begin an entry, asked line by line in their order: each object gets one.
+    """Decides which lines of a text object begin an entry; called for each line in order. Each object needs its own.
 
-    :param begins: says it of a line by itself
+    :param begins: decides this for a single line
     """
 
     def __init__(self, begins: Callable[[str], bool]) -> None:
@@ -87,5 +87,5 @@ class Entries:
 
     @property
     def doubts(self) -> str:
-        """A sentence on lines that may have begun an entry and were taken as a part of one; empty: there were none."""
+        """A sentence about lines that may begin an entry but were taken as part of another one; empty if none did."""
         return ""

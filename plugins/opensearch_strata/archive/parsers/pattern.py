@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
 from opensearch_strata.definition.notation.patterns import Pattern, compiled
 
-_LONGEST = 2**20  # characters that are compared with a pattern, which takes up to 200 bytes for each
+_LONGEST = 2**20  # characters that patterns are matched against; matching takes up to 200 bytes for each
 _SHOWN = 80
 
 
 def pattern_message(patterns: Sequence[str]) -> Parser:
-    """The named groups of the first pattern that fits the whole message, as texts; those that took no part are left
-    out. A message that fits a pattern without named groups is no event.
+    """The named groups of the first pattern that matches the whole message, as text; groups that took no part in the
+    match are left out. A message that matches a pattern without named groups is not an event.
 
     :param patterns: as :func:`opensearch_strata.definition.notation.patterns.compiled` takes them
     """
@@ -22,21 +22,22 @@ def pattern_message(patterns: Sequence[str]) -> Parser:
     def parse(message: Message) -> Parsed | None:
         text = text_of(message)
         if len(text) > _LONGEST:
-            raise Unreadable(f"is longer than {_LONGEST} characters, which no pattern is compared with")
+            raise Unreadable(f"is longer than {_LONGEST:,} characters, so it is not matched against any pattern")
         for pattern in known:
             if match := pattern.fits.fullmatch(text):
                 fields = {name: value for name, value in match.groupdict().items() if value is not None}
                 return Parsed(fields, None) if pattern.names else None
-        raise Unreadable(f"fits no pattern of intake.pattern: {text[:_SHOWN]!r}")
+        raise Unreadable(f"matches no pattern of intake.pattern: {text[:_SHOWN]!r}")
 
     return parse
 
 
 def begins_by(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """What says whether a line begins an entry: it fits a pattern, or does not belong to the entry before it.
+    """Return a function that decides whether a line begins an entry: it does if it matches a pattern, or if it does
+    not belong to the entry before it.
 
-    A line that fits none belongs to the one before if the pattern of that one takes it too, behind a line break. So no
-    line is lost, nor does one that is bad cost the good one before it.
+    A line that matches no pattern belongs to the entry before it if that entry's pattern still matches with the line
+    appended after a line break. So no line is lost, and a bad line does not cost the good one before it.
     """
     known = [compiled(text) for text in patterns]
     last: tuple[Pattern, str] | None = None

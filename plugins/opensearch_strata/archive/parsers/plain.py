@@ -1,4 +1,4 @@
-"""Messages that are JSON, and messages that stay as they are."""
+"""Messages that are JSON, and messages that are left as they are."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Un
 def json_fields(message: Message) -> dict[str, Any]:
     """The fields of a message, in a new dictionary.
 
-    What orjson refuses but Python reads (``NaN``, half of a surrogate pair) is read all the same.
+    Anything that orjson refuses but Python reads (``NaN``, half of a surrogate pair) is accepted.
 
-    :raises Unreadable: it is no JSON object
+    :raises Unreadable: it is not a JSON object
     """
     if not isinstance(message, str):
         return dict(message)
@@ -26,10 +26,10 @@ def json_fields(message: Message) -> dict[str, Any]:
         try:
             fields = json.loads(message)
         except (ValueError, RecursionError) as error:
-            raise Unreadable(f"is no JSON ({error})") from None
+            raise Unreadable(f"is not valid JSON ({error})") from None
     if isinstance(fields, dict):
         return fields
-    raise Unreadable("is JSON, but no object with fields")
+    raise Unreadable("is JSON, but not an object with fields")
 
 
 def json_message(_: ZoneInfo) -> Parser:
@@ -43,7 +43,7 @@ def raw_message(_: ZoneInfo) -> Parser:
 
 
 def auto_message(zone: ZoneInfo) -> Parser:
-    """Fields of what is a JSON object, else ``message``."""
+    """The fields of a message that is a JSON object, else ``message``."""
     raw = raw_message(zone)
 
     def parse(message: Message) -> Parsed | None:

@@ -1,6 +1,6 @@
-"""Parsers by name, and which one reads which log. To add one: a module like those here, a line in each table.
+"""Parsers by name, and which one reads which log. To add one, write a module like those here and add it to each table.
 
-Names that are not in these tables are those of installed distributions, see docs/formats.md.
+Names that are not in these tables belong to installed distributions; see docs/formats.md.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "raw": raw_message,
     "auto": auto_message,
 }
-"""Name -> makes the parser of one log stream of an object; takes the zone of times that name none. Of those alone that
-need no more of the dataset: see :func:`parser_of`."""
+"""Name -> function that creates the parser for one log stream of an object, given the zone of times that name none.
+Only parsers that need nothing else from the dataset; see :func:`parser_of`."""
 
 _REMEMBERING = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
 
@@ -49,7 +49,7 @@ _ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
     "mysql_audit": lambda: Entries(audit.begins),
 }
 
-# Log groups that AWS names, and keys and groups whose names say what they hold.
+# Log groups that AWS names, and keys and groups whose names say what they contain.
 _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/rds/*/general", "mysql_general"),
     ("/aws/rds/*/slowquery", "mysql_slow"),
@@ -58,7 +58,7 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/lambda/*", "lambda"),
     ("*vpcflowlogs*", "vpc_flow"),
     ("*vpc-flow-log*", "vpc_flow"),
-    ("/aws/apigateway/welcome", "raw"),  # one sentence, when logging is set up
+    ("/aws/apigateway/welcome", "raw"),  # one sentence, written when logging is set up
     ("/aws/apigateway/*", "api_gateway"),
     ("/aws/api-gateway/*", "api_gateway"),
     ("*api-gateway-access-logs*", "api_gateway"),
@@ -66,10 +66,10 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
 
 
 def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
-    """The parser of a log: by the dataset's patterns, else its parser, else what the log's name says.
+    """The parser for a log: by the dataset's patterns, else the dataset's parser, else by the name of the log.
 
-    :param key: of the object; counts where there is no log group
-    :returns: ``auto`` if each message is to be looked at by itself
+    :param key: the object's key; used if there is no log group
+    :returns: ``auto`` if each message is to be examined individually
     """
     name = origin.log_group or key
     stated = (parser for pattern, parser in intake.parsers.items() if fnmatchcase(name, pattern))
@@ -81,10 +81,10 @@ def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
 
 
 def parser_of(name: ParserName, intake: Intake) -> Parser:
-    """The parser of one log stream of an object.
+    """Create the parser for one log stream of an object.
 
-    :param name: as :func:`parser_name` gives it
-    :raises DefinitionError: it is not ours, and not installed or not fit for use
+    :param name: as :func:`parser_name` returns it
+    :raises DefinitionError: it is not one of ours, and it is not installed or cannot be used
     """
     if name == "pattern":
         return pattern_message(listed(intake.pattern))
@@ -95,10 +95,10 @@ def parser_of(name: ParserName, intake: Intake) -> Parser:
 
 
 def remembers(name: ParserName) -> bool:
-    """Whether a parser must see each message, since what it reads from one depends on those before.
+    """Whether a parser must see every message because what it reads from one depends on earlier ones.
 
-    :param name: of a parser
-    :raises DefinitionError: it is not ours, and not installed or not fit for use
+    :param name: the parser's name
+    :raises DefinitionError: it is not one of ours, and it is not installed or cannot be used
     """
     if name in BUILT_IN["parser"]:
         return name in _REMEMBERING
@@ -106,11 +106,11 @@ def remembers(name: ParserName) -> bool:
 
 
 def begins_of(intake: Intake, key: str) -> Entries | None:
-    """What says whether a line of a plain text object begins an entry; None: every line is one. It may remember lines
-    before, so each object needs one of its own.
+    """Decides whether a line of a plain text object begins an entry; None: every line is one. It may remember earlier
+    lines, so each object needs its own.
 
-    :param key: of the object
-    :raises DefinitionError: the parser is not ours, and not installed or not fit for use
+    :param key: the object's key
+    :raises DefinitionError: the parser is not one of ours, and it is not installed or cannot be used
     """
     name = parser_name(intake, NOWHERE, key)
     if name == "pattern":

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
+from opensearch_strata.errors.amounts import counted
 
 _MOST_DIGITS = 20
 # Version 2, the default.
 _DEFAULT = (
     "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
 )
-# All names of one word; what else a custom format may have is of several, with dashes between.
+# All names of one word; any other name in a custom format consists of several, joined by dashes.
 _WORD = (
     "(?:version|srcaddr|dstaddr|srcport|dstport|protocol|packets|bytes|start|end|action|type|region"
     "|[a-z]{1,40}(?:-[a-z]{1,40}){1,8})"
@@ -26,16 +27,16 @@ _NUMBERS = frozenset(
 
 
 def vpc_flow(_: ZoneInfo) -> Parser:
-    """Records of the default fields, where no line before them names others."""
+    """Records with the default fields, unless an earlier line names others."""
     return flow_log(_DEFAULT.split())
 
 
 def flow_log(fields: Sequence[str]) -> Parser:
     """The fields of a record, with ``_`` for ``-`` in their names; those without a value (``-``) are left out.
 
-    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of those that follow.
+    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of the other lines.
 
-    :param fields: as AWS names them, where no line does
+    :param fields: names as AWS gives them, used until a line names others
     """
     names = _names(fields)
 
@@ -47,10 +48,9 @@ def flow_log(fields: Sequence[str]) -> Parser:
             return None
         values = text.split(None, _MOST_FIELDS)
         if len(values) != len(names):
-            found = len(values) if len(values) <= _MOST_FIELDS else f"more than {_MOST_FIELDS}"
+            found = counted(len(values), "value") if len(values) <= _MOST_FIELDS else f"more than {_MOST_FIELDS} values"
             raise Unreadable(
-                f"has {found} values where a flow log record has {len(names)}; what its fields are is stated as "
-                f"intake.flow_fields"
+                f"has {found} where a flow log record has {len(names)}; state its fields as intake.flow_fields"
             )
         try:
             fields = {
@@ -60,7 +60,7 @@ def flow_log(fields: Sequence[str]) -> Parser:
             }
         except ValueError as error:
             raise Unreadable(
-                f"has {str(error)!r} where a flow log record has a number; if its fields are others, state them as "
+                f"has {str(error)!r} where a flow log record has a number; if it has other fields, state them as "
                 f"intake.flow_fields"
             ) from None
         start = fields.get("start")

@@ -255,7 +255,7 @@ def test_what_cannot_be_parsed_is_dead_with_index_and_id() -> None:
     made = dead(event)
     assert made[:4] == (
         "unparsed",
-        "The parser mysql_general cannot read the message: it does not begin with a time, the id of a connection and "
+        "The parser mysql_general cannot read the message: it does not begin with a time, a connection id and "
         "a command.",
         4,
         2,
@@ -286,7 +286,7 @@ def test_what_a_parser_did_not_expect_is_dead_and_no_crash(monkeypatch: pytest.M
     assert isinstance(made, Dead)
     assert (made.reason, made.index, len(made.id)) == ("unparsed", "t-2013.01.05", 24)
     assert made.detail == (
-        f"The parser raw cannot read the message: it holds something that it does not expect ({fault})."
+        f"The parser raw cannot read the message: it contains something that is not expected ({fault})."
     )
 
 

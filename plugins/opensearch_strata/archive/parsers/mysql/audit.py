@@ -1,7 +1,7 @@
-"""The audit log of RDS and Aurora for MySQL: lines of the MariaDB audit plugin.
+"""The audit log of RDS and Aurora for MySQL: lines written by the MariaDB audit plugin.
 
-https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.MySQL.Options.AuditPlugin.html; the escapes of a
-statement are ``escape_string`` of the plugin's server_audit.c.
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/Appendix.MySQL.Options.AuditPlugin.html; the escapes in a
+statement are those of ``escape_string`` in the plugin's server_audit.c.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from opensearch_strata.archive.timestamps import iso_text
 _COLUMNS = ("serverhost", "username", "host", "connectionid", "queryid", "operation", "database")
 _NUMBERS = frozenset({"connectionid", "queryid"})
 _BEGIN = re.compile(r"(?:\d{8} [ \d]\d:\d\d:\d\d|\d{16}),")
-# Behind the return code are the type of the connection, since MariaDB 10.1.7, and by now more columns of RDS, empty.
+# The return code is followed by the type of the connection, since MariaDB 10.1.7, and by now by empty columns of RDS.
 _MOST_COLUMNS = 16
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
@@ -31,7 +31,7 @@ def begins(line: str) -> bool:
 def mysql_audit(zone: ZoneInfo) -> Parser:
     """Fields ``time`` and the plugin's columns under the names that AWS gives them; empty columns are left out.
 
-    :param zone: of times that are no epoch microseconds: the plugin writes local time, which in RDS is UTC
+    :param zone: zone of times that are not epoch microseconds: the plugin writes local time, which in RDS is UTC
     """
 
     def parse(message: Message) -> Parsed:
@@ -49,9 +49,9 @@ def mysql_audit(zone: ZoneInfo) -> Parser:
 
 
 def _read_end(text: str) -> dict[str, Any]:
-    """Object, return code and what is behind them.
+    """Parse the object, the return code and what follows them.
 
-    Read from its end: a statement may hold quotes and commas, and may have been cut in the middle of an escape.
+    The text is read from its end: a statement may contain quotes and commas, and may be cut off within an escape.
     """
     quoted = text.startswith("'")
     end = text.rfind("'") if quoted else text.find(",")
@@ -59,7 +59,7 @@ def _read_end(text: str) -> dict[str, Any]:
     if end < quoted or not behind.startswith(",") or "'" in behind:
         raise Unreadable("does not end with an object and a return code")
     if behind.count(",") > _MOST_COLUMNS:
-        raise Unreadable(f"has {behind.count(','):,} columns behind its object, where an audit log has three or four")
+        raise Unreadable(f"has {behind.count(','):,} columns after its object, where an audit log has three or four")
     retcode, _, others = behind[1:].partition(",")
     if retcode and not retcode.isdecimal():
         raise Unreadable("does not end with an object and a return code")

@@ -6,7 +6,7 @@
     8.x   2013-08-01T09:05:01.123456Z 0 [System] [MY-010116] [Server] message
     MariaDB, from 10.1 on: 2013-08-01  9:05:01 1234 [Note] message (``print_buffer_to_file`` of sql/log.cc)
 
-What plugins, ``mysqld_safe`` and a crash write between has no head of its own: the log is free text after all.
+Plugins, ``mysqld_safe`` and crashes write lines in between that have no head: the log is free text after all.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def begins(line: str) -> bool:
 
 
 def mysql_error(zone: ZoneInfo) -> Parser:
-    """Fields ``time``, ``pid`` (the thread), ``level``, ``code``, ``subsystem``, ``message``, as far as there are.
+    """Fields ``time``, ``pid`` (the thread), ``level``, ``code``, ``subsystem``, ``message``, as far as present.
 
-    :param zone: of the times before 5.7, which are local
+    :param zone: zone of the times before 5.7, which are local
     """
 
     def parse(message: Message) -> Parsed:

@@ -2,11 +2,11 @@
 
 Grammar: ``MYSQL_LOG::write`` (5.0), ``MYSQL_QUERY_LOG::write`` (5.1 to 5.6) and ``File_query_log::write_general`` (5.7
 and later) of sql/log.cc. An entry is a time, a tab, the connection's id in five columns or more, a space, the command,
-a tab and the argument as it came from the client, line breaks included. A command has one word or several; only the
-tab ends it. Up to 5.6, and in MariaDB, a second tab stands for a time that is the same as that of the entry before.
+a tab and the argument as the client sent it, including line breaks. A command consists of one or more words; only the
+tab ends it. Up to 5.6, and in MariaDB, a second tab replaces a time that equals that of the entry before.
 
-5.0 pads the command to eleven columns, of which it has no more, and writes a blank in place of the tab behind it.
-Tools that expand tabs do so with all of them.
+5.0 pads or cuts the command to eleven columns and writes a space instead of the tab after it. Tools that expand tabs
+expand all of them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from opensearch_strata.archive.parsers.parsed import (
     text_of,
 )
 
-# Written when a file is opened, flushed or rotated, below a line with path and version.
+# Written when a file is opened, flushed or rotated, after a line with path and version.
 _BANNER = re.compile(
     r"T(?:cp port: \d{1,9}  Unix socket: [^\n]*|CP Port: \d{1,9}, Named Pipe: [^\n]*|ime\s{1,99}Id Command\s{1,99}"
     r"Argument\s{0,99})"
 )
 _LONGEST_BANNER = 2**13  # characters
-# All of 5.0 to 5.6 and of MariaDB, which leave times out, then those that came later.
+# All commands of 5.0 to 5.6 and of MariaDB, which omit repeated times; then, in _COMMANDS, those that came later.
 _OLD_COMMANDS = [
     "Sleep", "Quit", "Init DB", "Query", "Field List", "Create DB", "Drop DB", "Refresh", "Shutdown", "Statistics",
     "Processlist", "Connect", "Kill", "Debug", "Ping", "Time", "Delayed insert", "Change user", "Binlog Dump",
@@ -48,7 +48,7 @@ _CUT = 11  # characters of a command in 5.0
 
 
 def _one_of(commands: list[str]) -> str:
-    """The longest that fits, also as 5.0 cuts it."""
+    """A pattern for the longest command that matches, also in the form that 5.0 cuts it to."""
     words = {*commands, *(command[:_CUT] for command in commands)}
     return "|".join(sorted(words, key=lambda word: (-len(word), word)))  # the longest first
 
@@ -56,10 +56,10 @@ def _one_of(commands: list[str]) -> str:
 _TIME = rf"(?P<time>{ISO}|{OLD}|{LONG})"
 _COMMAND = rf"(?P<command>{_one_of(list(_COMMANDS))})(?P<end> {{0,99}}\t| {{1,99}}|$)"
 _ENTRY = re.compile(rf"(?:{_TIME}[\t ]{{1,99}}|[\t ]{{1,99}})(?P<pid>\d{{1,20}})[\t ]{{1,99}}{_COMMAND}")
-# A command that nobody knows yet is ended by a tab.
+# An unknown command is ended by a tab.
 _NEW_ENTRY = re.compile(r" {0,99}(\d{1,20}) ([A-Za-z]\S{0,63}(?: \S{1,64}){0,8})(?:\t|$)")
 _BEGIN = re.compile(rf"(?:{_TIME}\t *\d+ [A-Za-z]|\t\t *\d+ (?:{'|'.join(_OLD_COMMANDS)})(?:\t|$))")
-# What may be an entry all the same: as above, or with a time, or two tabs and a word that could be a command.
+# Other lines that may be entries: those with a time, or with two tabs and a word that could be a command.
 _MAYBE_NEW = re.compile(
     rf"(?:{ISO}|{OLD}|{LONG})[\t ]{{1,99}}\d{{1,20}}[\t ]{{1,99}}[A-Za-z]"
     r"|\t\t {0,20}\d{1,20} [A-Z][a-z_]{1,30}(?: [A-Za-z]{1,30}){0,6}(?:\t|$)"
@@ -68,10 +68,10 @@ _BEGINNINGS = frozenset("\t 0123456789")
 
 
 class GeneralLogEntries(Entries):
-    """Which lines of a file begin an entry; a statement's own lines may look the same, which is inherent.
+    """Decides which lines of a file begin an entry; lines within a statement may look the same, which is unavoidable.
 
-    A line with a time, and one that a tab divides, begins an entry anywhere; one with neither does where the entries
-    before have blanks in place of tabs, and is doubtful elsewhere.
+    A line that has a time or is divided by a tab always begins an entry. One with neither begins an entry unless the
+    entries before it have tabs; then it is doubtful.
     """
 
     def __init__(self) -> None:
@@ -82,12 +82,13 @@ class GeneralLogEntries(Entries):
 
     @property
     def doubts(self) -> str:
-        """A sentence on lines that look like entries but for their tabs."""
+        """A sentence about lines that look like entries except for their tabs."""
         if not self._doubtful:
             return ""
+        what = "line looks like an entry" if self._doubtful == 1 else "lines look like entries"
         return (
-            f"{self._doubtful:,} lines look like entries of a general log that are written in another way than those "
-            f"around them, and were left in the statement before; the first is {self._first!r}."
+            f"{self._doubtful:,} {what} of a general log, but not in the form of the surrounding entries, and remained "
+            f"part of the preceding statement; the first is {self._first!r}."
         )
 
     def _begins_entry(self, line: str) -> bool:
@@ -110,7 +111,7 @@ class GeneralLogEntries(Entries):
 
 
 def is_banner(text: str) -> bool:
-    """Whether all lines are those that head a file of the general or the slow log."""
+    """Whether all lines belong to the head of a general or slow log file."""
     return len(text) <= _LONGEST_BANNER and all(
         (line.endswith("started with:") and ", Version: " in line) or _BANNER.fullmatch(line)
         for line in text.splitlines() or [""]
@@ -120,11 +121,11 @@ def is_banner(text: str) -> bool:
 def mysql_general(zone: ZoneInfo) -> Parser:
     """Fields ``time``, ``pid``, ``perform`` (the command) and ``statement`` (its argument, may be empty).
 
-    ``doubtful_lines`` besides, where lines of the statement look like entries of their own: how many.
+    If lines of the statement look like entries of their own, ``doubtful_lines`` is their number.
 
-    :param zone: of the times before 5.7, which are local
+    :param zone: zone of the times before 5.7, which are local
     """
-    second, second_ms = "?", 0  # the newest second of a log in UTC, and when it began
+    second, second_ms = "?", 0  # the latest second of a log in UTC, and the time at which it began
     carried: tuple[str, int] | None = None
 
     def parse(message: Message) -> Parsed | None:
@@ -149,7 +150,7 @@ def mysql_general(zone: ZoneInfo) -> Parser:
             if new is None:
                 if is_banner(text):
                     return None
-                raise Unreadable("does not begin with a time, the id of a connection and a command")
+                raise Unreadable("does not begin with a time, a connection id and a command")
             (pid, command), statement = new.groups(), new.string[new.end() :]
         if head:
             carried = read_mysql_time(head, zone)
@@ -164,7 +165,7 @@ def mysql_general(zone: ZoneInfo) -> Parser:
 
 
 def _mark_doubts(fields: dict[str, Any], statement: str) -> None:
-    """Count the lines of a statement that may be entries which it has swallowed."""
+    """Count the lines of a statement that may be separate entries."""
     doubtful = 0
     for line in islice(statement.split("\n"), 1, None):
         if line[:1] in _BEGINNINGS and (_ENTRY.match(line) or _MAYBE_NEW.match(line)):

@@ -1,7 +1,7 @@
 """MySQL's slow query log, 5.6 to 8.x, with ``log_slow_extra``, and MariaDB's.
 
-Grammar: ``File_query_log::write_slow`` of sql/log.cc. Lines of comments with names and values, then ``use db;`` (only
-where the database of the log changes), ``SET timestamp=..;`` and the statement, or ``# administrator command: ..;``.
+Grammar: ``File_query_log::write_slow`` of sql/log.cc. An entry is comment lines with names and values, then ``use db;``
+(only where the log's database changes), ``SET timestamp=..;`` and the statement, or ``# administrator command: ..;``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BODY = re.compile(
     r"(?:SET (?:\w{1,64}=-?\d{1,20},){0,16}timestamp=(?P<start>\d{1,11})(?:\.\d{1,9})?;\n)?"
 )
 _TIME = "# Time: "
-# Bounded, so that no line takes long to be no match.
+# Bounded, so that no line takes long to be rejected.
 _USER = re.compile(
     r"# User@Host: .{0,400}?\[(?P<user>[^\]]{0,400})\] @ +(?P<host>\S{0,400}) {0,8}\[(?P<ip>[^\]]{0,100})\]"
     r"(?: +Id: +(?P<pid>\d{1,20}))?"
@@ -33,19 +33,19 @@ _ZONED = re.compile(ISO)
 
 
 def begins(line: str) -> bool:
-    """Whether a line of a log file begins an entry; a line with the time of the next is one by itself."""
+    """Whether a line of a log file begins an entry; a line with the time of the next entry is one by itself."""
     return line.startswith(("# Time: ", "# User@Host: ")) or is_banner(line)
 
 
 def mysql_slow(zone: ZoneInfo) -> Parser:
-    """Fields ``time``, ``user``, ``host``, ``ip``, ``pid``, ``schema``, ``statement`` and all others of the head.
+    """Fields ``time``, ``user``, ``host``, ``ip``, ``pid``, ``schema``, ``statement`` and all others in the head.
 
-    Names in lower case, numbers as such, ``query_time`` and ``lock_time`` in seconds. ``schema`` only where the log
-    states it; ``perform`` instead of ``statement`` for administrator commands.
+    Names are in lower case, numbers are numbers, ``query_time`` and ``lock_time`` are in seconds. ``schema`` is present
+    only where the log states it; administrator commands have ``perform`` instead of ``statement``.
 
-    :param zone: of the times before 5.7, which are local; ``SET timestamp`` goes before them
+    :param zone: zone of the times before 5.7, which are local; ``SET timestamp`` takes precedence over them
     """
-    waiting = ""  # the time of a line by itself, for the entry that follows
+    waiting = ""  # the time from a line by itself, for the entry that follows
 
     def parse(message: Message) -> Parsed | None:
         nonlocal waiting
@@ -71,7 +71,7 @@ def mysql_slow(zone: ZoneInfo) -> Parser:
 def _head_of(text: str) -> tuple[list[str], int]:
     """The comment lines that an entry begins with, and where they end.
 
-    :raises Unreadable: they are far longer than a server writes them
+    :raises Unreadable: they are far longer than any that a server writes
     """
     lines, start = [], 0
     while text.startswith("#", start) and not text.startswith(_ADMINISTRATOR, start):
@@ -79,14 +79,14 @@ def _head_of(text: str) -> tuple[list[str], int]:
         if end < 0:
             break
         if end > LONGEST_HEAD:
-            raise Unreadable(f"has more than {LONGEST_HEAD:,} characters of comment before its statement")
+            raise Unreadable(f"has more than {LONGEST_HEAD:,} characters of comments before its statement")
         lines.append(text[start:end])
         start = end + 1
     return lines, start
 
 
 def _read_head(lines: list[str], logged: str) -> tuple[dict[str, Any], str]:
-    """Fields of the comment lines, and the time that the entry was logged."""
+    """The fields of the comment lines, and the time at which the entry was logged."""
     fields: dict[str, Any] = {}
     for line in lines:
         if line.startswith(_TIME):
