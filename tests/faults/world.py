@@ -107,10 +107,12 @@ class World:
     def produce(self, day: date, count: int, seed: int) -> None:
         """Write documents; a raw day that is gone comes back by it, as with any late producer."""
         self.look()
-        for document in self._documents(day, count, random.Random(seed), "n"):
+        for document in self._documents(day, count, seed, "n"):
             self._put(day, document["n"], document)
 
-    def _documents(self, day: date, count: int, rng: random.Random, letter: str) -> list[Document]:
+    def _documents(self, day: date, count: int, seed: int, letter: str) -> list[Document]:
+        """Documents of which no two have the same values: a day of the same values is taken for the same day."""
+        rng = random.Random(f"{seed} {next(self._numbers)}")
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         documents = []
         for _ in range(count):
@@ -176,7 +178,7 @@ class World:
 
     def put_in_archive(self, day: date, count: int, seed: int) -> None:
         """An object with events of a day, one of them damaged: what a backfill must bring back, each once."""
-        documents = self._documents(day, count, random.Random(seed), "a")
+        documents = self._documents(day, count, seed, "a")
         self.archived.setdefault(day, {}).update({one["n"]: one for one in documents[1:]})
         broken = {**documents[0], "load": "not a number"}
         events = sorted([*documents[1:], broken], key=lambda one: one["@timestamp"])

@@ -179,7 +179,7 @@ def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
 def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.workflows.backfill.losses.refresh", lambda *_: None)  # takes a minute
+    monkeypatch.setattr("opensearch_strata.workflows.backfill.losses.refresh_days", lambda *_: None)  # takes a minute
     archive.fill(DAY)
     run(target, archive)
     index = target.dataset.raw_index(DAY)

@@ -15,13 +15,14 @@ import pytest
 
 from local.bootstrap import index_of_pip
 from local.places import PROJECT
+from local.shipping import mwaa
+from tests.pythons import NAMED_CONSTRAINTS, UV, python_of
 from tests.shell import ENVIRONMENT, Shell
 from tests.streams import DAY
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]  # the packages are downloaded and installed
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "plugins")
-UV = str(Path(sys.executable).with_name("uv"))
 
 
 def run(*command: str, cwd: Path, **env: str) -> str:
@@ -83,12 +84,23 @@ print(json.dumps({
 """
 
 
-def test_airflow_finds_one_plugin_and_our_connection_form(wheel: Path, tmp_path: Path) -> None:
+LOCKED = ("--constraint", str(PROJECT / "requirements.lock"))
+PUBLISHED = (f"apache-airflow=={mwaa.AIRFLOW}", "--constraint", str(NAMED_CONSTRAINTS))
+"""Airflow's own constraints, as far as they name what Strata names, and the Airflow that they are published for."""
+
+
+@pytest.mark.parametrize(
+    ("version", "airflow"),
+    [(".".join(map(str, sys.version_info[:2])), LOCKED), (mwaa.PYTHON, PUBLISHED)],
+    ids=["locked", "published constraints"],
+)
+def test_airflow_finds_one_plugin_and_our_connection_form(
+    wheel: Path, tmp_path: Path, version: str, airflow: tuple[str, ...]
+) -> None:
     python = str(tmp_path / "env" / "bin" / "python")
-    run(UV, "venv", "--quiet", "--python", sys.executable, "env", cwd=tmp_path)
-    locked = ("--constraint", str(PROJECT / "requirements.lock"))
+    run(UV, "venv", "--quiet", "--python", python_of(version), "env", cwd=tmp_path)
     package = f"{wheel}[airflow]"
-    run(UV, "pip", "install", "--quiet", "--python", python, *locked, package, cwd=tmp_path, **index_of_pip())
+    run(UV, "pip", "install", "--quiet", "--python", python, *airflow, package, cwd=tmp_path, **index_of_pip())
     (tmp_path / "empty").mkdir()
     for plugins in (tmp_path / "empty", PROJECT / "plugins"):  # a checkout's plugins folder beside the package, too
         env = {"AIRFLOW_HOME": str(tmp_path / "home"), "AIRFLOW__CORE__PLUGINS_FOLDER": str(plugins)}

@@ -16,6 +16,7 @@ from opensearch_strata.archive.documents.ids import RecordHashes, document_id, h
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, fast_namedtuple, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
 
 if TYPE_CHECKING:
@@ -94,9 +95,7 @@ class Shaper:
         none, where the object's key does not
     """
 
-    def __init__(
-        self, dataset: Dataset, place: Place, span: tuple[int, int] | None = None, modified: int | None = None
-    ) -> None:
+    def __init__(self, dataset: Dataset, place: Place, span: Span | None = None, modified: int | None = None) -> None:
         self._dataset = dataset
         self._place = place
         self.times = EventTimes(dataset, place.key, span, modified)

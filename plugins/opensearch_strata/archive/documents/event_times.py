@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.documents.field_rules import Fields, find
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.keys import Arrival, Layout, arrival_in_key, arrival_in_name
 from opensearch_strata.archive.timestamps import iso_text, read_time
 from opensearch_strata.definition.intake import Intake, length_of, listed
@@ -46,7 +47,7 @@ class EventTimes:
     :param modified: epoch milliseconds of the object's last change, if it is known
     """
 
-    def __init__(self, dataset: Dataset, key: str, span: tuple[int, int] | None, modified: int | None) -> None:
+    def __init__(self, dataset: Dataset, key: str, span: Span | None, modified: int | None) -> None:
         intake = dataset.intake
         self._timestamp = dataset.raw.timestamp
         self.formats = [reads(one) for one in listed(intake.timestamp_format)]
@@ -73,7 +74,7 @@ class EventTimes:
         self._near = self._date(written.start if written else None, span, modified)
 
     @staticmethod
-    def _date(written: int | None, span: tuple[int, int] | None, modified: int | None) -> int | None:
+    def _date(written: int | None, span: Span | None, modified: int | None) -> int | None:
         """When events were there already whose times name no year."""
         if written is not None:
             return written

@@ -15,6 +15,7 @@ from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.registry import begins_of
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.objects import ListedObject, ObjectChanged, ObjectGone, open_object
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
@@ -53,7 +54,7 @@ class Sample:
     kinds: Counter[str] = field(default_factory=Counter)
 
 
-def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: tuple[int, int]) -> Sample:
+def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: Span) -> Sample:
     """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
 
     :raises Refused: S3 will not hand an object out
@@ -79,7 +80,7 @@ def spread(objects: Sequence[ListedObject]) -> list[ListedObject]:
     return [objects[position] for position in sorted({bisect_right(ends, middle) for middle in middles})]
 
 
-def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedObject, span: tuple[int, int]) -> None:
+def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedObject, span: Span) -> None:
     with closing(open_object(s3, listed.place, listed.size)) as blocks:
         piece = next(blocks, b"")[:_PIECE]
     shaper = Shaper(dataset, listed.place, span)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
+from opensearch_strata.archive.spans import Span
 from opensearch_strata.definition.days import days_between
 
 
@@ -24,7 +25,7 @@ class PlanRef:
     source: str
     first: date
     last: date
-    span: tuple[int, int]
+    span: Span
     dead_letters: str
     batches: int
     held: tuple[tuple[date, date], ...]
