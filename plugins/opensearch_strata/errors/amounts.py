@@ -1,20 +1,20 @@
-"""Numbers of things and of bytes, as a person reads them. Pure."""
+"""Counts of things and sizes in bytes, written for people. Pure."""
 
 from __future__ import annotations
 
 
 def counted(number: int, thing: str, plural: str = "") -> str:
-    """``1 object``, ``1,200 objects``.
+    """A number with its noun: ``1 object``, ``1,200 objects``.
 
     :param number: how many there are
-    :param thing: in the singular
-    :param plural: where it takes more than an s
+    :param thing: the noun in the singular
+    :param plural: the plural, if it is not formed by adding an s
     """
     return f"{number:,} {thing if number == 1 else plural or f'{thing}s'}"
 
 
 def size(count: int) -> str:
-    """Bytes, in powers of 1024.
+    """A size in bytes, written with a unit that is a power of 1024.
 
     :param count: how many bytes
     """

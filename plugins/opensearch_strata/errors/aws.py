@@ -1,6 +1,6 @@
-"""What botocore raised: whether another attempt may help, and one sentence with the cure.
+"""Exceptions of botocore: whether another attempt may help, and a sentence that names the cure.
 
-Used by :mod:`opensearch_strata.errors`; botocore is imported only when an error is judged.
+Used by :mod:`opensearch_strata.errors.judging`; botocore is imported only when an error is judged.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _TRANSIENT_CODES = frozenset(
 )
 
 _PERMISSION = (
-    "Allow {action} to the identity that is used, in its policy, the bucket's and the key's (KMS); for a bucket whose "
-    "requesters pay, state intake.request_payer: requester."
+    "Allow {action} for the identity in use: in its own policy, in the bucket's and in that of the KMS key. For a "
+    "Requester Pays bucket, set intake.request_payer: requester."
 )
-_WRONG_KEYS = "Give the access key and the secret of the right account, in the connection or the environment."
+_WRONG_KEYS = "Set the access key and the secret of the right account, in the connection or in the environment."
 _LOG_IN = "Log in again, or use a role whose credentials renew themselves."
-_WRONG_REGION = "Name the bucket's region in the connection or in AWS_REGION."
+_WRONG_REGION = "Set the bucket's region in the connection or in AWS_REGION."
 _CURES = {
     "AccessDenied": _PERMISSION,
     "AllAccessDisabled": _PERMISSION,
     "403": _PERMISSION,
     "NoSuchBucket": "Check the name of the bucket and the endpoint.",
-    "NoSuchKey": "Check the key; it may have been deleted meanwhile.",
+    "NoSuchKey": "Check the key; the object may have been deleted in the meantime.",
     "InvalidAccessKeyId": _WRONG_KEYS,
     "SignatureDoesNotMatch": _WRONG_KEYS,
     "InvalidClientTokenId": _WRONG_KEYS,
@@ -56,22 +56,22 @@ _CURES = {
     "InvalidToken": _LOG_IN,
     "TokenRefreshRequired": _LOG_IN,
     "RequestExpired": _LOG_IN,
-    "RequestTimeTooSkewed": "Set the clock of this machine.",
+    "RequestTimeTooSkewed": "Correct the clock of this machine.",
     "PermanentRedirect": _WRONG_REGION,
     "AuthorizationHeaderMalformed": _WRONG_REGION,
     "IllegalLocationConstraintException": _WRONG_REGION,
-    "PreconditionFailed": "It was written meanwhile; begin again.",
+    "PreconditionFailed": "The object was written in the meantime; start again.",
 }
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
 _RESTORE_GLACIER = (
-    "It lies in an archive tier (Glacier) and is kept there: restore it first, `aws s3api restore-object "
-    "--restore-request Days=7`, and run again once it is back, hours later."
+    "The object is in an archive tier (Glacier) and stays there: restore it first with `aws s3api restore-object "
+    "--restore-request Days=7`, and run again once it is back, some hours later."
 )
 _RESTORE_TIERED = (
-    "It lies in an archive tier of S3 Intelligent-Tiering{tier}, which a listing does not show, and is kept there: "
-    "restore it first, `aws s3api restore-object --restore-request {{}}` (it takes no number of days), and run again "
-    "once it is back, hours later."
+    "The object is in an archive tier of S3 Intelligent-Tiering{tier}, which a listing does not show, and stays there: "
+    "restore it first with `aws s3api restore-object --restore-request {{}}` (without a number of days), and run again "
+    "once it is back, some hours later."
 )
 
 _ACTIONS = {
@@ -82,10 +82,11 @@ _ACTIONS = {
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether AWS may answer better at the next attempt, with nothing changed by a person.
+    """Whether AWS may answer the next attempt although nobody changes anything.
 
-    True for no connection, a connection that was lost, no answer in time, a body that was cut off or damaged on
-    its way, 429, 500, 502, 503, 504 and codes such as SlowDown. False for all else, certificates included.
+    True if the connection cannot be made or is lost, if no answer comes in time, if a body is cut off or damaged in
+    transit, and for 429, 500, 502, 503, 504 and codes such as SlowDown. False for everything else, including
+    certificates.
     """
     from botocore import exceptions
 
@@ -105,9 +106,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str | None:
-    """Sentences on an exception of botocore: what AWS answered and the cure; None if it is none of botocore's.
+    """Sentences about an exception of botocore: what AWS answered, and the cure. None if it is not botocore's.
 
-    Never a signed URL, a header or a token, even where the server repeats them.
+    Never contain a signed URL, a header or a token, even if the server repeats one.
     """
     from botocore import exceptions
 
@@ -115,7 +116,7 @@ def explain(error: BaseException) -> str | None:
         case exceptions.ClientError():
             return _explain_answer(error)
         case exceptions.SSLError():
-            return f"No trusted TLS connection to AWS could be made ({brief(str(error))})."
+            return f"No trusted TLS connection to AWS could be established ({brief(str(error))})."
         case exceptions.NoCredentialsError() | exceptions.PartialCredentialsError():
             return f"No credentials for AWS were found ({brief(str(error))}). {_WRONG_KEYS}"
         case (
@@ -125,16 +126,16 @@ def explain(error: BaseException) -> str | None:
         ):
             return f"Credentials for AWS could not be renewed ({brief(str(error))}). {_LOG_IN}"
         case exceptions.NoRegionError():
-            return f"No region of AWS is known. {_WRONG_REGION}"
+            return f"No AWS region is known. {_WRONG_REGION}"
         case exceptions.BotoCoreError() if is_transient(error):
             return f"The connection to AWS failed ({brief(str(error))})."
         case exceptions.BotoCoreError():
-            return f"AWS was not asked ({type(error).__name__}: {brief(str(error))})."
+            return f"No request was sent to AWS ({type(error).__name__}: {brief(str(error))})."
     return None
 
 
 def error_code(error: BaseException) -> str:
-    """Code of AWS's answer, such as NoSuchKey; empty if AWS did not answer."""
+    """The code in AWS's answer, such as NoSuchKey; empty if AWS did not answer."""
     from botocore.exceptions import ClientError
 
     return _code(error) if isinstance(error, ClientError) else ""
@@ -151,7 +152,7 @@ def _explain_answer(error: ClientError) -> str:
 
 
 def _restore(error: ClientError) -> str:
-    """How to get an archived object back, by the storage class and the tier that the answer may hold."""
+    """How to get an archived object back, depending on the storage class and tier in the answer, if it has them."""
     answer = _answer(error)
     tier = answer.get("AccessTier")
     if tier or answer.get("StorageClass") == "INTELLIGENT_TIERING":

@@ -1,6 +1,6 @@
-"""What is worth another attempt, and one sentence for whatever OpenSearch or AWS answered.
+"""Which errors are worth another attempt, and one sentence for any answer of OpenSearch or AWS.
 
-Imported by DAG files through :mod:`opensearch_strata.airflow.retry`, so opensearch-py and botocore are imported only
+DAG files import this through :mod:`opensearch_strata.airflow.retry`, so opensearch-py and botocore are imported only
 when an error is judged.
 """
 
@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.errors import StrataError, TransientError, aws
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.printable import brief, printable
 
 if TYPE_CHECKING:
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
     from opensearchpy.helpers.errors import BulkIndexError
 
 TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
-"""HTTP statuses that say "not now" rather than "no"."""
+"""HTTP statuses that mean "not now" rather than "no"."""
 
 _PASSING = frozenset({"snapshot_in_progress_exception"})
-"""Types of errors that pass by themselves whatever their status is (400): an index in a snapshot cannot be deleted."""
+"""Error types that pass by themselves, whatever their status (400): an index being snapshotted cannot be deleted."""
 
 _BLOCK = re.compile(r"index \[([^\[\]]+)\] blocked by: \[\w+/(\d+)/")
 _SETTINGS = {"5": "read_only", "7": "read", "8": "write", "9": "metadata"}
-"""Number of a block of an index -> what sets it below ``index.blocks``.
+"""Number of an index block -> the setting below ``index.blocks`` that sets it.
 https://github.com/opensearch-project/OpenSearch/blob/main/server/src/main/java/org/opensearch/cluster/metadata/IndexMetadata.java
 """
 _CLOSED, _FULL_DISK = "4", "12"
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether another attempt may succeed with nothing changed by a person.
+    """Whether another attempt may succeed although nobody changes anything.
 
     True for :class:`TransientError`, no connection, no answer in time, an answer that cannot be read, 429, 502, 503 and
-    504, a snapshot under way, and a bulk request whose items were all refused with one of these; of AWS see
-    :func:`aws_errors.is_transient`. False for certificates, authentication, permission, bad requests, missing indices,
-    and for everything unknown.
+    504, a running snapshot, and a bulk request whose items were all refused with one of these statuses; for AWS see
+    :func:`aws.is_transient`. False for certificates, authentication, permissions, bad requests, missing indices and
+    everything unknown.
     """
     from opensearchpy.exceptions import ConnectionError as NoConnection
     from opensearchpy.exceptions import SerializationError, TransportError
@@ -59,9 +60,9 @@ def is_transient(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> str:
-    """One sentence on any exception: status, type, reason, causes and script line, where there are any.
+    """One sentence about any exception, with its status, type, reason, causes and script line as far as they are known.
 
-    Never headers or credentials, even where the server repeats them; nothing that acts on a terminal.
+    Never contains headers or credentials, even if the server repeats them, nor control characters for a terminal.
     """
     return printable(_explained(error))
 
@@ -75,13 +76,13 @@ def _explained(error: BaseException) -> str:
         case StrataError():
             return str(error)
         case SerializationError():
-            return f"OpenSearch, or a proxy in between, answered what is not JSON ({brief(str(error.args[0]))})."
+            return f"OpenSearch or a proxy in between sent an answer that is not JSON ({brief(str(error.args[0]))})."
         case BulkIndexError():
             return _explain_bulk(error)
         case ConnectionTimeout():
             return f"OpenSearch did not answer in time ({_reason(error)})."
         case NoConnection() if _is_tls_fault(error):
-            return f"No trusted TLS connection to OpenSearch could be made ({_reason(error)})."
+            return f"No trusted TLS connection to OpenSearch could be established ({_reason(error)})."
         case NoConnection():
             return f"OpenSearch cannot be reached ({_reason(error)})."
         case TransportError():
@@ -91,10 +92,10 @@ def _explained(error: BaseException) -> str:
 
 
 def _is_tls_fault(error: TransportError) -> bool:
-    """Whether certificates or protocol do not fit, which no repetition cures.
+    """Whether the certificates or the protocol do not match, which no retry cures.
 
-    opensearch-py reports this as ``SSLError`` from urllib3 but as a plain ``ConnectionError`` from aiohttp,
-    so the cause decides. A TLS connection that was cut off is no such fault.
+    opensearch-py reports this as ``SSLError`` with urllib3 but as a plain ``ConnectionError`` with aiohttp, so the
+    cause decides. A TLS connection that was cut off is not such a fault.
     """
     from opensearchpy.exceptions import SSLError
 
@@ -111,7 +112,7 @@ def _explain_answer(error: TransportError) -> str:
     causes = list(_causes(body.get("error")))
     if not causes:  # the security plugin answers in plain text, AWS with {"message": ...}, proxies in HTML
         text = str(body.get("error") or body.get("message") or body.get("Message") or error.error)
-        return "a web page, so a proxy in between answered" if text.startswith("<") else brief(text)
+        return "a web page, so the answer came from a proxy in between" if text.startswith("<") else brief(text)
     line = next((line for cause in causes if (line := _script_line(cause))), None)
     return _because(causes) + (f", at script line `{brief(line)}`" if line else "")
 
@@ -121,7 +122,7 @@ def _because(causes: list[Mapping[str, Any]]) -> str:
 
 
 def _cure_of_block(answer: str) -> str:
-    """What a person does about the block of an index that an answer names; empty if it names none."""
+    """What to do about the index block that an answer names; empty if it names none."""
     if not (found := _BLOCK.search(answer)):
         return ""
     index, block = found.groups()
@@ -135,7 +136,7 @@ def _cure_of_block(answer: str) -> str:
 
 
 def _body(error: TransportError) -> Mapping[str, Any]:
-    """The JSON that was answered; opensearch-py's signing async connection leaves it undecoded."""
+    """The JSON body of the answer, which opensearch-py's signing async connection leaves undecoded."""
     info = _info(error)
     if isinstance(info, Mapping):
         return info
@@ -147,7 +148,7 @@ def _body(error: TransportError) -> Mapping[str, Any]:
 
 
 def _causes(error: Any) -> Iterator[Mapping[str, Any]]:
-    """An error of the server and what is behind it, outermost first."""
+    """An error of the server and its causes, outermost first."""
     while isinstance(error, Mapping) and "type" in error:
         yield error
         shards = error.get("failed_shards") or [{}]
@@ -156,7 +157,7 @@ def _causes(error: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _script_line(cause: Mapping[str, Any]) -> str | None:
-    """The line of a Painless script that the server's ``^---- HERE`` points to, in an excerpt of several."""
+    """The line of a Painless script that the server's ``^---- HERE`` points to in an excerpt of several lines."""
     stack = cause.get("script_stack") or []
     for excerpt, marker in pairwise(stack):
         if (column := marker.find("^---- HERE")) >= 0:
@@ -169,7 +170,7 @@ def _explain_bulk(error: BulkIndexError) -> str:
     first = items[0]
     cause = _because(list(_causes(first.get("error")))) or brief(str(first.get("error")))
     return (
-        f"OpenSearch refused {len(items)} documents of a bulk request; the first, {first.get('_id')!r} "
+        f"OpenSearch refused {counted(len(items), 'document')} of a bulk request; the first, {first.get('_id')!r} "
         f"for index {first.get('_index')!r}, with {first.get('status')}: {cause}."
         f"{_cure_of_block(cause)}"
     )
@@ -184,5 +185,5 @@ def _reason(error: TransportError) -> str:
 
 
 def _info(error: TransportError) -> Any:
-    """What was answered, or the exception beneath; opensearch-py itself leaves it out now and then."""
+    """The answer, or the underlying exception; opensearch-py sometimes leaves it out."""
     return error.args[2] if len(error.args) > 2 else None

@@ -1,4 +1,4 @@
-"""Text that others wrote, made fit to be shown: on a terminal, in a line of a log, in a sentence. Pure."""
+"""Make text from elsewhere safe to show on a terminal, in a log line or in a sentence. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import re
 _LONGEST = 400  # characters; a proxy's error page or a compiler's message can be far longer
 _LONGEST_LOOKED_AT = 8000  # characters in which secrets are looked for
 
-# What acts on a terminal or on a log instead of being seen: C0 with line breaks, DEL, C1 (ECMA-48), Unicode's line
-# separators, its bidirectional controls (https://www.unicode.org/reports/tr9/), lone surrogates, marks and tags.
+# Characters that control a terminal or a log instead of being visible: C0 with line breaks, DEL, C1 (ECMA-48),
+# Unicode's line separators, its bidirectional controls (https://www.unicode.org/reports/tr9/), lone surrogates, marks
+# and tags.
 _ACTING = re.compile(
     "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
@@ -21,7 +22,7 @@ _VALUE = r"(?:\"[^\"]*\"?|'[^']*'?|\[[^\]]*\]?|[^\s\"',;()\[\]{}]+)"
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(https?://)[^/@\s\"']*@", re.IGNORECASE), r"\1"),
     (re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"')]*", re.IGNORECASE), r"\1"),
-    # A header that a server repeats, up to what ends it; of AWS's it has blanks and commas.
+    # A header that a server repeats, up to its end; AWS's header contains spaces and commas.
     (
         re.compile(
             r"(authorization['\"]?(?: header)?(?: value)?(?: \([^)]{0,100}\))?\s{0,4}[:=]\s{0,4})"
@@ -53,29 +54,29 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
 
 
 def printable(text: str) -> str:
-    r"""One line that shows what acts on a terminal instead of doing it: ``\x1b``, ``\u202e``, ``\n``.
+    r"""One line that shows control characters instead of passing them to the terminal: ``\x1b``, ``\u202e``, ``\n``.
 
-    :param text: of any length, from anywhere
+    :param text: any text, of any length
     """
     return text if text.isprintable() else _ACTING.sub(_escaped, text)
 
 
 def printable_json(text: bytes) -> bytes:
-    """The same JSON value, its text without anything that acts on a terminal; line breaks between values stay.
+    """The same JSON value, written without control characters for a terminal; line breaks between values stay.
 
     :param text: valid JSON in UTF-8
     """
-    if text.isascii() and b"\x7f" not in text:  # all others of ASCII are escaped in JSON
+    if text.isascii() and b"\x7f" not in text:  # JSON escapes all the other control characters of ASCII
         return text
     return _ACTING.sub(_escaped_in_json, text.decode()).encode()
 
 
 def brief(text: str) -> str:
-    """What a server said in a sentence of ours: its first line, shortened, without credentials that it repeats.
+    """A server's message, fit for one of our sentences: its first line, shortened, without credentials it repeats.
 
-    After the first line AWS repeats the signed headers, the session token included.
+    After the first line, AWS repeats the signed headers, including the session token.
 
-    :param text: what the server sent, of any length
+    :param text: the server's message, of any length
     """
     line = " ".join(text.strip().partition("\n")[0][:_LONGEST_LOOKED_AT].split()).rstrip(".")
     for secret, instead in _SECRETS:
@@ -101,7 +102,7 @@ def _escaped_in_json(match: re.Match[str]) -> str:
 
 
 def _without_login(match: re.Match[str]) -> str:
-    """Hides what is a login in base64, as basic authentication has it: ``user:password``."""
+    """Hide a login in base64, as basic authentication sends it: ``user:password``."""
     digits = match[0].rstrip("=")
     try:
         decoded = base64.b64decode(digits + "=" * (-len(digits) % 4)).decode()

@@ -15,8 +15,8 @@ from tests.servers.cutting_proxy import impatient_s3
 from tests.streams import DAY
 
 RESTORE = (
-    r"It lies in an archive tier of S3 Intelligent-Tiering \(DEEP_ARCHIVE_ACCESS\), which a listing does not show, and "
-    r"is kept there: restore it first, `aws s3api restore-object --restore-request \{\}`"
+    r"The object is in an archive tier of S3 Intelligent-Tiering \(DEEP_ARCHIVE_ACCESS\), which a listing does not "
+    r"show, and stays there: restore it first with `aws s3api restore-object --restore-request \{\}`"
 )
 
 

@@ -49,7 +49,7 @@ def test_rows_that_the_month_never_takes_are_named_by_the_search(
     api.faults.fail_runs(9, reason="Failed to index the documents")
 
     def refused(*_: Any) -> None:
-        raise Refused("OpenSearch refused 1 documents of a bulk request; the first with 400: mapper_parsing_exception.")
+        raise Refused("OpenSearch refused 1 document of a bulk request; the first with 400: mapper_parsing_exception.")
 
     monkeypatch.setattr(search, "_write", refused)
     with pytest.raises(Refused, match="mapper_parsing_exception"):

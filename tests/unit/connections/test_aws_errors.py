@@ -83,14 +83,14 @@ def test_which_answers_pass(status: int, code: str, transient: bool) -> None:
 @pytest.mark.parametrize(
     ("code", "cure"),
     [
-        ("AccessDenied", "Allow s3:GetObject to the identity that is used"),
+        ("AccessDenied", "Allow s3:GetObject for the identity in use"),
         ("NoSuchBucket", "Check the name of the bucket"),
-        ("InvalidAccessKeyId", "Give the access key and the secret of the right account"),
-        ("SignatureDoesNotMatch", "Give the access key and the secret of the right account"),
+        ("InvalidAccessKeyId", "Set the access key and the secret of the right account"),
+        ("SignatureDoesNotMatch", "Set the access key and the secret of the right account"),
         ("ExpiredToken", "Log in again"),
-        ("RequestTimeTooSkewed", "Set the clock"),
+        ("RequestTimeTooSkewed", "Correct the clock"),
         ("InvalidObjectState", "restore it first"),
-        ("PermanentRedirect", "Name the bucket's region"),
+        ("PermanentRedirect", "Set the bucket's region"),
     ],
 )
 def test_each_refusal_has_its_cure(code: str, cure: str) -> None:
@@ -121,9 +121,9 @@ def test_an_archived_object_is_to_be_restored_as_its_tier_wants(elements: str, w
     with serving(Answer(403, text)) as server:
         error = failure_of(lambda: client_of(server.url).get_object(Bucket="b", Key="k"))
     sentence = explain(error)
-    assert sentence.startswith("AWS answered 403 InvalidObjectState to GetObject (It is so). It lies ")
+    assert sentence.startswith("AWS answered 403 InvalidObjectState to GetObject (It is so). The object is ")
     assert where in sentence
-    assert f"restore it first, `aws s3api restore-object --restore-request {restoration}" in sentence
+    assert f"restore it first with `aws s3api restore-object --restore-request {restoration}" in sentence
     assert not is_transient(error)
 
 
@@ -137,7 +137,7 @@ def test_a_message_loses_signed_urls_logins_and_length() -> None:
 def test_the_listing_names_its_permission() -> None:
     with serving(Answer(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")) as server:
         error = failure_of(lambda: client_of(server.url).list_objects_v2(Bucket="b"))
-    assert "Allow s3:ListBucket to" in explain(error)
+    assert "Allow s3:ListBucket for" in explain(error)
 
 
 def test_nobody_listens() -> None:
@@ -161,9 +161,7 @@ def test_no_credentials() -> None:
         error = failure_of(lambda: client.get_object(Bucket="b", Key="k"))
     assert isinstance(error, NoCredentialsError)
     assert not is_transient(error)
-    assert explain(error).startswith(
-        "No credentials for AWS were found (Unable to locate credentials). Give the access"
-    )
+    assert explain(error).startswith("No credentials for AWS were found (Unable to locate credentials). Set the access")
 
 
 @pytest.mark.parametrize(

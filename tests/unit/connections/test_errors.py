@@ -197,7 +197,7 @@ def test_answer_that_the_signing_async_client_leaves_undecoded_reads_the_same() 
         (401, "Unauthorized", "OpenSearch answered 401: Unauthorized."),
         (403, {"Message": "User: anonymous is not authorized"}, "403: User: anonymous is not authorized."),
         (404, {"error": "no handler found for uri [/x] and method [GET]"}, "404: no handler found for uri [/x]"),
-        (502, "<html>\n<title>Bad gateway</title>", "502: a web page, so a proxy in between answered."),
+        (502, "<html>\n<title>Bad gateway</title>", "502: a web page, so the answer came from a proxy in between."),
         (500, {"error": {"type": "t", "reason": None, "root_cause": []}}, "500: t (None)."),
     ],
 )

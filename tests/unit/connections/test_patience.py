@@ -82,7 +82,7 @@ def test_a_snapshot_passes_by_itself_and_a_web_page_may() -> None:
     assert is_transient(SNAPSHOT)
     assert is_transient(PAGE)
     assert explain(PAGE) == (
-        "OpenSearch, or a proxy in between, answered what is not JSON (Unknown mimetype, unable to deserialize: "
+        "OpenSearch or a proxy in between sent an answer that is not JSON (Unknown mimetype, unable to deserialize: "
         "text/html)."
     )
 
