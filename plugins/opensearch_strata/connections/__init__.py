@@ -1,4 +1,4 @@
-"""Clients for OpenSearch: how requests are signed, repeated and made decisive, and which settings keep an index safe.
+"""Clients for OpenSearch: signed, retried and decisive requests, and the settings that keep an index safe.
 
-Knows no dataset and no meaning of what is asked.
+Knows neither datasets nor the meaning of a request.
 """

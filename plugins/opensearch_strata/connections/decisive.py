@@ -1,8 +1,8 @@
 """The requests whose answers decide what is proven, overwritten or deleted. All of them are made here.
 
-A decision reads from the primary shards (a replica may lag behind by any time under segment replication and remote
-stores), past search pipelines (which may filter), from every shard, in full: what was answered only in part says
-nothing. A test keeps the rest of the package from making such requests by itself.
+A decision reads from the primary shards (with segment replication or remote stores, a replica may lag behind by any
+amount of time), bypasses search pipelines (which may filter), and reads every shard in full: a partial answer proves
+nothing. A test keeps the rest of the package from making such requests itself.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ Answer = Mapping[str, Any]
 
 PRIMARY = "_primary"
 
-# No shard is left out because a first look says that it has nothing: such an answer could not be told from half of one.
+# No shard is skipped because a pre-filter finds nothing in it: such an answer could not be told apart from a partial
+# one.
 _WHOLE = {"allow_partial_search_results": "false", "search_pipeline": "_none", "pre_filter_shard_size": "100000"}
 
 
 class IncompleteAnswer(TransientError):  # noqa: N818 - reads as what happened
-    """OpenSearch answered, but not all of what was asked; nothing was decided by it.
+    """OpenSearch answered a request only in part; nothing was decided from it.
 
-    :param kind: type of the server's error, where it said one
-    :param index: that it is about, where it is about one
+    :param kind: type of the server's error, if it named one
+    :param index: the index that the error is about, if it is about one
     """
 
     def __init__(self, message: str, kind: str = "", index: str = "") -> None:
@@ -43,9 +44,9 @@ def search(
 ) -> Answer:
     """The complete answer of the primary shards to a search.
 
-    :param index: a name, several joined by commas, or a wildcard expression of ours, never a user's text
-    :param shard: ask this shard alone, by its number
-    :param params: more of the request, for example ``ignore_unavailable``
+    :param index: a name, several names joined by commas, or a wildcard expression of ours, never text from a user
+    :param shard: number of the only shard to ask
+    :param params: more parameters of the request, for example ``ignore_unavailable``
     :raises IncompleteAnswer: a shard failed, was skipped, or did not answer in time
     :raises NotFoundError: there is no such index
     """
@@ -55,14 +56,14 @@ def search(
 
 
 def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]]]) -> list[Answer | None]:
-    """The complete answers of the primary shards to several searches; None where there is no such index.
+    """The complete answers of the primary shards to several searches; None for an index that does not exist.
 
-    :param searches: index name and body of each
+    :param searches: index name and body of each search
     :raises IncompleteAnswer: see :func:`search`
     """
     lines: list[Mapping[str, Any]] = []
     for index, body in searches:
-        # A header takes no pipeline, a body does.
+        # A header does not accept a pipeline; a body does.
         head = {"index": index, "preference": PRIMARY, "allow_partial_search_results": False}
         lines += [head, {**body, "search_pipeline": "_none"}]
     answered = client.msearch(body=lines, params={"pre_filter_shard_size": "100000"}) if lines else {"responses": []}
@@ -85,9 +86,9 @@ def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]
 
 
 def get_documents(client: OpenSearch, docs: list[dict[str, Any]], **params: str) -> list[Answer]:
-    """Documents by id as they are at this moment, without any refresh, one answer each.
+    """Documents by id as they are at this moment, without a refresh; one answer for each.
 
-    :param docs: ``_index`` and ``_id`` of each
+    :param docs: ``_index`` and ``_id`` of each document
     :raises IncompleteAnswer: there are fewer answers than documents
     """
     answer = client.mget(body={"docs": docs}, params={"preference": PRIMARY, "realtime": "true", **params})
@@ -98,7 +99,7 @@ def get_documents(client: OpenSearch, docs: list[dict[str, Any]], **params: str)
 
 
 def count(client: OpenSearch, index: str) -> int:
-    """Documents of an index that were written before the call.
+    """Number of documents in an index, including all that were written before the call.
 
     :raises IncompleteAnswer: see :func:`search`
     """
@@ -107,16 +108,16 @@ def count(client: OpenSearch, index: str) -> int:
 
 
 def refresh(client: OpenSearch, index: str, **params: str) -> None:
-    """Let searches see everything that was written.
+    """Make everything that was written visible to searches.
 
-    :param params: of the request, for example ``ignore_unavailable``
+    :param params: parameters of the request, for example ``ignore_unavailable``
     :raises IncompleteAnswer: a shard failed
     """
     _all_shards(client.indices.refresh(index=index, params=params), f"a refresh of {index}")
 
 
 def flush(client: OpenSearch, index: str) -> None:
-    """Put everything that was written on disk, so that it survives the death of every node.
+    """Write everything to disk, so that it survives even if every node dies.
 
     :raises IncompleteAnswer: a shard failed
     """
@@ -127,14 +128,14 @@ def flush(client: OpenSearch, index: str) -> None:
 def uuids_of(client: OpenSearch, indices: list[str]) -> dict[str, str]:
     """UUIDs of indices, by their exact names.
 
-    :param indices: exact names, no aliases
-    :raises NotFoundError: one of them is not there
-    :raises IncompleteAnswer: the server does not tell of each
+    :param indices: exact names, not aliases
+    :raises NotFoundError: one of them does not exist
+    :raises IncompleteAnswer: the answer does not cover all of them
     """
     found = client.indices.get_settings(index=",".join(indices), name="index.uuid")
     if not set(indices) <= found.keys():
         missing = ", ".join(sorted(set(indices) - found.keys()))
-        raise IncompleteAnswer(f"{missing} is an alias or OpenSearch did not answer for it. Nothing was decided.")
+        raise IncompleteAnswer(f"OpenSearch did not answer for {missing}, or it is an alias. Nothing was decided.")
     return {index: str(found[index]["settings"]["index"]["uuid"]) for index in indices}
 
 
@@ -147,15 +148,17 @@ def uuid_of(client: OpenSearch, index: str) -> str:
 
 
 def live_copies(client: OpenSearch, index: str) -> tuple[list[int], int]:
-    """How many copies of each shard of an index can be read now, and how many it should have, the primary included.
+    """How many copies of each shard of an index can be read now, and how many it should have, including the primary.
 
-    :returns: live copies by shard; 0 where the primary is away
-    :raises IncompleteAnswer: OpenSearch said nothing of the index
+    :returns: number of live copies for each shard, 0 if its primary is missing; and the number it should have
+    :raises IncompleteAnswer: OpenSearch gave no information about the index
     """
     health = client.cluster.health(index=index, params={"level": "shards"})
     found = health.get("indices", {}).get(index) if isinstance(health, Mapping) else None
     if not found or health.get("timed_out") is not False or len(found.get("shards", {})) != found["number_of_shards"]:
-        raise IncompleteAnswer(f"OpenSearch did not say how the shards of {index} are. Nothing was decided; try again.")
+        raise IncompleteAnswer(
+            f"OpenSearch did not report the state of the shards of {index}. Nothing was decided; try again."
+        )
     shards = found["shards"].values()
     live = [int(shard["active_shards"]) if shard["primary_active"] else 0 for shard in shards]
     return live, 1 + int(found["number_of_replicas"])
@@ -163,12 +166,12 @@ def live_copies(client: OpenSearch, index: str) -> tuple[list[int], int]:
 
 @dataclass(frozen=True)
 class Primaries:
-    """The primary shards of an index, by their statistics: no security rule or pipeline hides a document from these.
+    """Statistics of the primary shards of an index, from which no security rule or pipeline can hide a document.
 
-    :param uuid: of the index
-    :param documents: as Lucene counts them: each nested object is one more
+    :param uuid: UUID of the index
+    :param documents: number of documents as Lucene counts them, where each nested object is one more
     :param sequence: highest sequence number of each shard, by shard number; every write and deletion raises it
-    :param settled: whether every operation below these numbers is done
+    :param settled: whether every operation up to these numbers is complete
     """
 
     uuid: str
@@ -178,7 +181,7 @@ class Primaries:
 
 
 def primaries(client: OpenSearch, index: str) -> Primaries:
-    """The primary shards of one index, right after a refresh of the caller's.
+    """The primary shards of one index; the caller has just refreshed it.
 
     :param index: exact name
     :raises IncompleteAnswer: a primary is missing or did not answer
@@ -186,15 +189,17 @@ def primaries(client: OpenSearch, index: str) -> Primaries:
     """
     found = primaries_in(client, [index], ignore_unavailable="false")
     if index not in found:
-        raise IncompleteAnswer(f"OpenSearch said nothing of the shards of {index}. Nothing was decided; try again.")
+        raise IncompleteAnswer(
+            f"OpenSearch gave no information about the shards of {index}. Nothing was decided; try again."
+        )
     return found[index]
 
 
 def primaries_in(client: OpenSearch, indices: Sequence[str], **params: str) -> dict[str, Primaries]:
-    """The primary shards of several indices, by exact name; those that are missing or closed are left out.
+    """The primary shards of several indices, by exact name; missing and closed indices are left out.
 
-    :param indices: as many as fit into the line of a request
-    :param params: of the request
+    :param indices: as many names as fit into the URL of a request
+    :param params: more parameters of the request
     :raises IncompleteAnswer: a primary is missing or did not answer
     """
     wanted = {
@@ -214,7 +219,7 @@ def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
     copies = {int(number): _primary(shard) for number, shard in found["shards"].items()}
     if None in copies.values() or sorted(copies) != list(range(len(copies))):
         raise IncompleteAnswer(
-            f"A primary shard of {index} is not there (the index is red, or its primary moves). Nothing was decided; "
+            f"A primary shard of {index} is missing (the index is red, or the primary is moving). Nothing was decided; "
             f"try again when the index is healthy."
         )
     numbers = [copies[shard] or {} for shard in sorted(copies)]
@@ -227,48 +232,51 @@ def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
 
 
 def _primary(copies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The sequence numbers of the primary among the copies of a shard, if it is there."""
+    """The sequence numbers of the primary among the copies of a shard, if there is one."""
     return next((copy.get("seq_no") for copy in copies if copy["routing"]["primary"]), None)
 
 
 def whole(answer: Any, what: str) -> Answer:
     """The answer to a search, if it is complete.
 
-    ``terminated_early`` is no fault: the server says it of extremes that it reads off an index without a look at all.
+    ``terminated_early`` is not a fault: the server sets it for extremes that it reads from an index without visiting
+    all documents.
 
-    :param what: names the request in the sentence of an error
-    :raises IncompleteAnswer: it is not
+    :param what: name of the request in the sentence of an error
+    :raises IncompleteAnswer: it is not complete
     """
     if not isinstance(answer, Mapping) or answer.get("timed_out") is not False:
-        raise IncompleteAnswer(f"OpenSearch answered {what} only in part: it did not end in time. Try again.")
+        raise IncompleteAnswer(f"OpenSearch answered {what} only in part: it did not finish in time. Try again.")
     shards = _all_shards(answer, what)
     if shards.get("skipped", 0):
         raise IncompleteAnswer(
             f"OpenSearch answered {what} only in part: {shards['skipped']} of {shards['total']} shards were skipped. "
-            f"Nothing was decided by it; try again."
+            f"Nothing was decided; try again."
         )
     if shards["successful"] != shards["total"]:
         raise IncompleteAnswer(
             f"OpenSearch answered {what} only in part: {shards['successful']} of {shards['total']} shards. Nothing was "
-            f"decided by it; try again."
+            f"decided; try again."
         )
     return answer
 
 
 def _all_shards(answer: Any, what: str) -> Mapping[str, Any]:
-    """The account of shards in an answer, none of which may have failed.
+    """The summary of shards in an answer, none of which may have failed.
 
-    Copies that are not assigned are no failure: a refresh or a flush counts them in the total alone.
+    Unassigned copies are not failures: a refresh or a flush counts them only in the total.
     """
     shards = answer.get("_shards") if isinstance(answer, Mapping) else None
     if not isinstance(shards, Mapping) or not {"total", "successful", "failed"} <= shards.keys():
-        raise IncompleteAnswer(f"OpenSearch did not say which shards answered {what}. Nothing was decided; try again.")
+        raise IncompleteAnswer(
+            f"OpenSearch did not report which shards answered {what}. Nothing was decided; try again."
+        )
     if shards["failed"] or (shards["total"] and not shards["successful"]):
         reasons = [failure.get("reason") for failure in shards.get("failures", []) if isinstance(failure, Mapping)]
         first = next((f" ({brief(_words(reason))})" for reason in reasons if isinstance(reason, Mapping)), "")
         raise IncompleteAnswer(
             f"OpenSearch answered {what} only in part: {shards['failed']} of {shards['total']} shards failed{first}. "
-            f"Nothing was decided by it; try again."
+            f"Nothing was decided; try again."
         )
     return shards
 

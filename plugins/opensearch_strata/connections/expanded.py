@@ -1,7 +1,7 @@
-"""What the wildcard expression of a dataset finds in a cluster, whatever template or person touched the indices.
+"""What the wildcard expression of a dataset matches in a cluster, whatever a template or a person did to the indices.
 
-An index that a template made hidden is one like all others. One whose metadata somebody blocked makes the server refuse
-the whole request; it is left out and named, so that it does not keep everything from the indices beside it.
+An index that a template made hidden is treated like any other. An index whose metadata somebody blocked makes the
+server refuse the whole request. It is left out and named, so that it does not stop everything for the other indices.
 https://docs.opensearch.org/latest/api-reference/index-apis/get-index/ (``expand_wildcards``),
 https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/index-settings/ (``index.blocks``)
 """
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 WILDCARDS = "open,closed,hidden"
 
 STATE = "*.settings.index.uuid,*.settings.index.verified_before_close"
-"""``filter_path`` of what :attr:`Expanded.closed` needs."""
+"""``filter_path`` for the fields that :attr:`Expanded.closed` needs."""
 
 _BLOCKED = re.compile(r"index \[([^\[\]]+)\] blocked by: \[")
 
 
 @dataclass(frozen=True)
 class Expanded:
-    """Indices that an expression finds.
+    """Indices that an expression matches.
 
-    :param indices: name -> what the server says of it
-    :param blocked: name -> why the server says nothing of it
+    :param indices: name -> what the server answers about it
+    :param blocked: name -> why the server answers nothing about it
     """
 
     indices: Mapping[str, Any]
@@ -37,7 +37,7 @@ class Expanded:
 
     @property
     def closed(self) -> list[str]:
-        """Names of those that are closed; of an answer with :data:`STATE`."""
+        """Names of the closed indices; the answer must contain :data:`STATE`."""
         return [
             name
             for name, body in self.indices.items()
@@ -46,17 +46,17 @@ class Expanded:
 
 
 def expand(client: OpenSearch, expression: str, kept: str) -> Expanded:
-    """The indices that an expression finds.
+    """The indices that an expression matches.
 
-    :param expression: with a wildcard
-    :param kept: what of the answer is wanted, as ``filter_path``
+    :param expression: an expression with a wildcard
+    :param kept: the wanted part of the answer, as ``filter_path``
     """
     params = {"expand_wildcards": WILDCARDS, "filter_path": kept}
     return past_blocked(lambda names: client.indices.get(index=names, params=params), expression)
 
 
 def past_blocked(ask: Callable[[str], Mapping[str, Any]], expression: str) -> Expanded:
-    """An answer about the indices of an expression, those left out whose metadata are blocked.
+    """An answer about the indices of an expression, without those whose metadata is blocked.
 
     :param ask: sends the request for an expression
     :param expression: names and wildcards of indices, joined by commas
@@ -75,9 +75,9 @@ def past_blocked(ask: Callable[[str], Mapping[str, Any]], expression: str) -> Ex
 
 
 def is_blocked(name: str) -> str:
-    """Sentence for an index that the server does not show or let read.
+    """The sentence for an index that the server does not show or does not allow to be read.
 
-    :param name: of the index
+    :param name: name of the index
     """
     return (
         f"{name} cannot be read: somebody blocked it (index.blocks.read or index.blocks.metadata). Lift the block and "

@@ -1,4 +1,4 @@
-"""OpenSearch clients from checked settings; knows no Airflow, so tasks, triggers and the shell share it."""
+"""OpenSearch clients built from validated settings; does not use Airflow, so tasks, triggers and the shell share it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from opensearchpy.serializer import JSONSerializer
 
 RETRIED_STATUSES = (502, 503, 504)
-"""Tried again by the client at once; 429 needs a pause, so it is left to the back-off of the caller."""
+"""The client retries these immediately; 429 needs a pause, so it is left to the back-off of the caller."""
 
 
 class ClientSettings(BaseModel):
     """Everything a client needs. Built by :meth:`from_url` or by the Airflow hook.
 
-    ``credentials`` is botocore's object for SigV4, such as ``session.get_credentials()`` gives: it is frozen
-    anew for each request, so credentials that refresh themselves may expire in the middle of a long run.
+    ``credentials`` is botocore's object for SigV4, such as ``session.get_credentials()`` returns. It is frozen again
+    for each request, so credentials that refresh themselves may expire in the middle of a long run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
@@ -48,21 +48,23 @@ class ClientSettings(BaseModel):
     region_name: str | None = None
     aws_service: AwsService = "es"
     verify_certs: bool = True
-    ssl_assert_hostname: bool = Field(True, description="False: any name in a trusted certificate will do.")
+    ssl_assert_hostname: bool = Field(True, description="False: any name in a trusted certificate is accepted.")
     ca_certs: FilePath | None = Field(None, description="CA bundle (PEM); None: the usual public authorities.")
-    timeout: PositiveFloat = Field(60.0, description="Seconds to wait for an answer, unless a call says otherwise.")
+    timeout: PositiveFloat = Field(60.0, description="Seconds to wait for an answer, unless a call states otherwise.")
     pool_size: PositiveInt = Field(10, description="Connections kept open; as many as there are threads.")
     max_retries: NonNegativeInt = 3
-    http_compress: bool | None = Field(None, description="Pack requests and answers. None: unless it is this machine.")
+    http_compress: bool | None = Field(
+        None, description="Compress requests and answers. None: unless the server is on this machine."
+    )
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
-    opaque_id: str = Field("strata", description="X-Opaque-Id: names us in the cluster's tasks and slow logs.")
+    opaque_id: str = Field("strata", description="X-Opaque-Id: identifies us in the cluster's tasks and slow logs.")
 
     @classmethod
     def from_url(cls, url: str, **settings: Any) -> Self:
         """Settings from ``http(s)://[user:password@]host[:port][/prefix]``, as typed in a shell.
 
-        :param url: as above; special characters of the login in %-encoding
-        :param settings: any other field
+        :param url: as above; special characters of the login in percent-encoding
+        :param settings: any other fields
         :raises DefinitionError: with one sentence for each problem
         """
         bare, login = split_login(url)
@@ -70,7 +72,7 @@ class ClientSettings(BaseModel):
 
     @classmethod
     def checked(cls, **settings: Any) -> Self:
-        """Like the constructor, but problems are sentences without the values, which may be secret.
+        """Like the constructor, but problems are sentences without values, which may be secret.
 
         :raises DefinitionError: with one sentence for each problem
         """
@@ -81,13 +83,13 @@ class ClientSettings(BaseModel):
 
     @property
     def is_remote(self) -> bool:
-        """Whether a network lies between: what is packed gets through sooner."""
+        """Whether a network is in between, through which compressed data passes faster."""
         host = urlsplit(self.url).hostname or ""
         return host != "localhost" and not host.startswith("127.") and host != "::1"
 
     @property
     def is_serverless(self) -> bool:
-        """Whether this is OpenSearch Serverless, which offers only a part of the API."""
+        """Whether this is OpenSearch Serverless, which offers only part of the API."""
         return self.auth == "sigv4" and self.aws_service == "aoss"
 
     @field_validator("url")
@@ -97,7 +99,7 @@ class ClientSettings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("The URL of OpenSearch must look like https://host:9200.")
         if parts.username is not None:
-            raise ValueError("The URL of OpenSearch must not hold credentials here.")
+            raise ValueError("The URL of OpenSearch must not contain credentials here.")
         try:
             port = parts.port
         except ValueError:
@@ -117,7 +119,7 @@ class ClientSettings(BaseModel):
         if self.auth == "sigv4" and not self.credentials:
             raise ValueError(
                 "SigV4 needs AWS credentials, and none were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY, or log in with the AWS CLI (in Airflow: name aws_conn_id)."
+                "AWS_SECRET_ACCESS_KEY, or log in with the AWS CLI (in Airflow: set aws_conn_id)."
             )
         if self.auth == "sigv4" and not self.region_name:
             raise ValueError("SigV4 needs an AWS region, and none was found; set AWS_REGION (in Airflow: region_name).")
@@ -131,13 +133,13 @@ class ClientSettings(BaseModel):
 def split_login(url: str) -> tuple[str, dict[str, str]]:
     """``http(s)://[user:password@]host[:port][/prefix]`` without its login, and the settings of the login, if any.
 
-    :param url: as a person typed it; special characters of the login in %-encoding
-    :raises DefinitionError: it is no URL
+    :param url: as a person typed it; special characters of the login in percent-encoding
+    :raises DefinitionError: it is not a URL
     """
     try:
         parts = urlsplit(url)
         bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    except ValueError:  # whose message may repeat the password
+    except ValueError:  # its message may repeat the password
         raise DefinitionError("The URL of OpenSearch cannot be read; write https://host:9200.") from None
     if parts.username is None:
         return bare, {}
@@ -145,7 +147,7 @@ def split_login(url: str) -> tuple[str, dict[str, str]]:
 
 
 def build_client(settings: ClientSettings) -> OpenSearch:
-    """A client for threads. Nothing is sent yet."""
+    """Build a client for threads. Nothing is sent yet."""
     from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 
     options = {**_options(settings), "connection_class": _connection_class()}
@@ -155,29 +157,29 @@ def build_client(settings: ClientSettings) -> OpenSearch:
 
 
 def build_async_client(settings: ClientSettings) -> AsyncOpenSearch:
-    """A client for an event loop, to be closed by ``await client.close()``. Nothing is sent yet."""
+    """Build a client for an event loop, to be closed with ``await client.close()``. Nothing is sent yet."""
     from opensearchpy import AsyncOpenSearch
 
     options = _options(settings)
-    if settings.auth == "sigv4":  # the default connection class takes basic authentication alone
+    if settings.auth == "sigv4":  # the default connection class accepts only basic authentication
         options["connection_class"] = _signing_connection()
         options["http_auth"] = _Signer(settings)
     return AsyncOpenSearch(**options)
 
 
 class _Signer:
-    """Signs for an event loop, which nothing may hold up: credentials are renewed beside it, in a thread."""
+    """Signs requests for an event loop, which nothing may block: credentials are renewed in a separate thread."""
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
         self._frozen: Any = None
 
     async def renew(self) -> None:
-        """Have credentials that are valid now: a role may be assumed anew for that, over HTTP."""
+        """Get credentials that are valid now; this may assume a role again, over HTTP."""
         self._frozen = await asyncio.to_thread(self._settings.credentials.get_frozen_credentials)
 
     def __call__(self, method: str, url: str, body: Any = None, headers: Any = None) -> dict[str, str]:
-        """The headers of a request, signed."""
+        """The signed headers of a request."""
         from opensearchpy import AWSV4SignerAsyncAuth
 
         settings = self._settings
@@ -205,8 +207,8 @@ def _options(settings: ClientSettings) -> dict[str, Any]:
         "pool_maxsize": settings.pool_size,
         "max_retries": settings.max_retries,
         "retry_on_status": RETRIED_STATUSES,
-        # A request that was not answered in time is most likely still running: sent again, it would double
-        # the load of a cluster that is already slow. The task decides, after its back-off.
+        # A request that was not answered in time is most likely still running. Sending it again would double the load
+        # on a cluster that is already slow. The task decides, after its back-off.
         "retry_on_timeout": False,
         "http_compress": settings.is_remote if settings.http_compress is None else settings.http_compress,
         "headers": settings.headers,
@@ -214,7 +216,7 @@ def _options(settings: ClientSettings) -> dict[str, Any]:
         "serializer": _serializer(),
     }
     if settings.username and settings.password:
-        # opensearch-py encodes this as latin-1 where OpenSearch reads UTF-8.
+        # opensearch-py encodes this as latin-1, but OpenSearch reads UTF-8.
         pair = (settings.username, settings.password.get_secret_value())
         options["http_auth"] = tuple(text.encode().decode("latin-1") for text in pair)
     if parts.scheme == "https":
@@ -227,18 +229,18 @@ def _options(settings: ClientSettings) -> dict[str, Any]:
 
 
 def _connection_class() -> type[Urllib3HttpConnection]:
-    """opensearch-py's own connection, which packs quicker and warns of less."""
+    """A subclass of opensearch-py's own connection that compresses faster and logs fewer warnings."""
     from isal import igzip
     from opensearchpy import Urllib3HttpConnection
 
     class Connection(Urllib3HttpConnection):
         def _gzip_compress(self, body: bytes) -> bytes:
-            # opensearch-py packs at level 9, at a twentieth of the speed of what makes up the bodies of a load.
+            # opensearch-py compresses at level 9, at a twentieth of the speed at which the bodies of a load are built.
             return igzip.compress(body, compresslevel=1)
 
         def log_request_fail(self, *args: Any, **kwargs: Any) -> None:
-            # A healthy run asks for what may not be there (404) and makes what may be there already (400). Where such
-            # an answer is no part of the plan, it becomes an exception, and that a sentence.
+            # A healthy run asks for things that may not exist (404) and creates things that may already exist (400).
+            # Where such an answer is not expected, it becomes an exception, which is then reported as a sentence.
             if kwargs.get("status_code", args[5] if len(args) > 5 else None) not in (400, 404):
                 super().log_request_fail(*args, **kwargs)
 
@@ -246,7 +248,7 @@ def _connection_class() -> type[Urllib3HttpConnection]:
 
 
 def _serializer() -> JSONSerializer:
-    """Answers are read by orjson, several times faster; requests are written as opensearch-py does."""
+    """A serializer that parses answers with orjson, several times faster, and writes requests like opensearch-py."""
     import orjson
     from opensearchpy.serializer import JSONSerializer
 
@@ -254,7 +256,7 @@ def _serializer() -> JSONSerializer:
         def loads(self, s: str) -> Any:
             try:
                 return orjson.loads(s)
-            except orjson.JSONDecodeError:  # stricter than some servers: NaN, or a half of a surrogate pair
+            except orjson.JSONDecodeError:  # it is stricter than some servers: NaN, or half of a surrogate pair
                 return super().loads(s)
 
     return Serializer()
@@ -264,4 +266,4 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     name = ".".join(str(part) for part in problem["loc"])
-    return f"The setting {name} is wrong: {problem['msg'].rstrip('.')}."
+    return f"The setting {name} is invalid: {problem['msg'].rstrip('.')}."

@@ -1,4 +1,4 @@
-"""Which process holds something, so that another one on the same machine can tell whether it is dead.
+"""Identifies the process that holds something, so that another process on the same machine can see whether it is dead.
 
 https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 """
@@ -10,13 +10,13 @@ import socket
 from functools import cache
 from pathlib import Path
 
-_STATE, _STARTED = 0, 19  # fields 3 and 22, counted behind the name, which may hold blanks and brackets
+_STATE, _STARTED = 0, 19  # fields 3 and 22, counted after the name, which may contain spaces and brackets
 _ENDED = frozenset("ZX")
 
 
 @cache
 def _machine() -> str:
-    """This boot of this machine, and where its process ids count; empty where the system does not tell."""
+    """This boot of this machine and the namespace of its process ids; empty if the system does not show them."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         return f"{socket.gethostname()}/{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -25,14 +25,14 @@ def _machine() -> str:
 
 
 def this_process() -> str:
-    """``machine/id/start`` of this process, which no other one ever has; empty where the system does not tell."""
+    """``machine/id/start`` of this process, which no other process ever has; empty if the system does not show it."""
     return _named(os.getpid())
 
 
 def is_dead(process: str) -> bool:
-    """Whether a process is known to have ended: it ran on this machine, and does so no longer.
+    """Whether a process is known to have ended: it ran on this machine and no longer does.
 
-    :param process: what :func:`this_process` said there; nothing is known of an empty name
+    :param process: what :func:`this_process` returned in it; nothing is known about an empty name
     """
     machine, _, identity = process.rpartition("/")
     machine, _, pid = machine.rpartition("/")
@@ -42,7 +42,7 @@ def is_dead(process: str) -> bool:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except (PermissionError, OverflowError):  # somebody else's: it is there, but its start may be hidden
+    except (PermissionError, OverflowError):  # it belongs to somebody else: it exists, but its start may be hidden
         pass
     there = _stat(int(pid))
     return bool(there) and (there[_STATE] in _ENDED or there[_STARTED] != identity)

@@ -1,8 +1,8 @@
-"""Requests to OpenSearch that are made again while their fault may pass: one policy for all that are safe to repeat.
+"""Retries of requests to OpenSearch while their fault may pass: one policy for all requests that are safe to repeat.
 
-What says "not now" (no connection, 429, 502, 503, 504, an answer in part, a snapshot under way) is asked again until a
-time is over. An odd answer (500, a web page or half of a JSON with status 200) may be a fault of somebody in between,
-or for good: it is asked again a few times.
+A request that fails with "not now" (no connection, 429, 502, 503, 504, a partial answer, a running snapshot) is retried
+until a time limit is reached. An odd answer (500, a web page or half of a JSON document with status 200) may be the
+fault of something in between, or may be permanent: the request is retried a few times.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from opensearch_strata.errors import TransientError
 from opensearch_strata.errors.judging import is_transient
 
 ODD_TRIES = 5
-"""So often an odd answer is taken for an accident."""
+"""Attempts after which an odd answer is no longer taken for an accident."""
 
 _BACK_OFF = wait_random_exponential(multiplier=0.1, max=5)
 
@@ -24,17 +24,17 @@ _T = TypeVar("_T")
 
 
 class OddAnswer(TransientError):  # noqa: N818 - reads as what happened
-    """OpenSearch, or somebody in its place, answered what cannot be an answer to the request."""
+    """OpenSearch, or something in its place, sent something that cannot be an answer to the request."""
 
 
 def patiently(
     call: Callable[[], _T], seconds: float, *, may_pass: Callable[[BaseException], bool] = is_transient
 ) -> _T:
-    """The result of a call that is made again while its fault may pass; then its last fault is raised as it is.
+    """The result of a call that is retried while its fault may pass; after that, the last fault is raised unchanged.
 
-    :param call: safe to repeat
-    :param seconds: for so long
-    :param may_pass: which faults are waited out; odd answers are in any case, for a few times
+    :param call: a call that is safe to repeat
+    :param seconds: how long to retry
+    :param may_pass: which faults are waited out; odd answers are always retried a few times
     """
     odd = 0
 
@@ -52,7 +52,7 @@ def patiently(
 
 
 def is_odd(error: BaseException) -> bool:
-    """Whether an error is an answer that may be anybody's: 500, or nothing that could be read."""
+    """Whether an error is an answer that may come from anything in between: 500, or one that cannot be read."""
     from opensearchpy.exceptions import SerializationError, TransportError
 
     if isinstance(error, OddAnswer | SerializationError):
@@ -61,17 +61,17 @@ def is_odd(error: BaseException) -> bool:
 
 
 def part_of(answer: Any, *path: str) -> Any:
-    """What an answer says in a place.
+    """The value at a path in an answer.
 
-    :param answer: JSON of the server, parsed
-    :param path: keys from the outermost on
-    :raises OddAnswer: it says nothing there
+    :param answer: the server's JSON, parsed
+    :param path: keys, from the outermost to the innermost
+    :raises OddAnswer: there is no value at this path
     """
     found = answer
     for key in path:
         if not isinstance(found, Mapping) or key not in found:
             raise OddAnswer(
-                f"OpenSearch answered without {'.'.join(path)!r}, which it always says. Nothing was decided."
+                f"OpenSearch answered without {'.'.join(path)!r}, which it always sends. Nothing was decided."
             )
         found = found[key]
     return found

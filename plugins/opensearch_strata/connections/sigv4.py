@@ -1,6 +1,6 @@
-"""Who we are to an OpenSearch of AWS, which takes requests signed by SigV4; for the shell and the Airflow hook alike.
+"""Our identity for OpenSearch on AWS, which accepts requests signed with SigV4; for the shell and the Airflow hook.
 
-Each brings a boto3 session of its own: the shell the one of the AWS CLI, the hook that of an Airflow connection.
+Each provides its own boto3 session: the shell that of the AWS CLI, the hook that of an Airflow connection.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from boto3 import Session
 
 AwsService = Literal["es", "aoss"]
-"""Amazon OpenSearch Service, and its Serverless: the service that a signature is made for."""
+"""The service that a signature is made for: Amazon OpenSearch Service, or its Serverless."""
 
-# https://docs.aws.amazon.com/general/latest/gr/opensearch-service.html; a custom domain name says neither
+# https://docs.aws.amazon.com/general/latest/gr/opensearch-service.html; a custom domain name shows neither
 _ENDPOINT = re.compile(r"\.(?P<region>[a-z]{2,}(?:-[a-z]+)+-\d+)\.(?P<service>es|aoss)\.amazonaws\.com(?:\.cn)?$")
 
 
 class AwsEndpoint(NamedTuple):
-    """What the name of a host of AWS says."""
+    """What the host name of an AWS endpoint reveals."""
 
     service: AwsService
     region: str
@@ -33,7 +33,7 @@ class AwsEndpoint(NamedTuple):
 def aws_endpoint(url: str) -> AwsEndpoint | None:
     """Service and region of ``https://<domain>.<region>.es|aoss.amazonaws.com``; None for any other host.
 
-    :param url: of OpenSearch, without a login
+    :param url: URL of OpenSearch, without a login
     """
     try:
         found = _ENDPOINT.search(urlsplit(url).hostname or "")
@@ -43,7 +43,9 @@ def aws_endpoint(url: str) -> AwsEndpoint | None:
 
 
 def default_session() -> Session:
-    """What the AWS CLI would use: profile, keys and role of the environment, and ``AWS_REGION``, unknown to boto3.
+    """The session that the AWS CLI would use: profile, keys and role of the environment, and also ``AWS_REGION``.
+
+    boto3 itself does not read ``AWS_REGION``.
 
     :raises DefinitionError: the profile does not exist, or its file cannot be read
     """
@@ -57,20 +59,21 @@ def default_session() -> Session:
 
 
 def sigv4_settings(session: Session, url: str) -> dict[str, Any]:
-    """The fields of :class:`ClientSettings` that SigV4 adds: credentials, which refresh themselves, and the region.
+    """The fields of :class:`ClientSettings` that SigV4 needs: credentials, which refresh themselves, and the region.
 
-    The region is the host's where its name says it, as AWS takes a signature for no other, else the session's.
+    The region is that of the host if its name shows it, because AWS accepts a signature for no other; else it is the
+    session's.
 
-    :param url: of OpenSearch, without a login
-    :raises DefinitionError: the session has credentials that cannot be used
-    :raises TransientError: AWS does not hand them out now
+    :param url: URL of OpenSearch, without a login
+    :raises DefinitionError: the session's credentials cannot be used
+    :raises TransientError: AWS does not provide them now
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     endpoint = aws_endpoint(url)
     try:
         credentials = session.get_credentials()
-        if credentials:  # a role is assumed, or a login renewed, when they are first asked for
+        if credentials:  # this assumes a role or renews a login
             credentials.get_frozen_credentials()
     except (BotoCoreError, ClientError) as error:
         raise (TransientError if is_transient(error) else DefinitionError)(explain(error)) from error

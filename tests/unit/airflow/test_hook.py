@@ -142,11 +142,11 @@ def test_unknown_extras_are_named(connect: Connect) -> None:
         ({"host": "search", "password": PASSWORD}, {}, "both a login and a password"),
         ({"host": "search", **LOGIN}, {"auth": "none"}, "remove the login or set auth to basic"),
         ({"host": "search"}, {"auth": "basic"}, "both a login and a password"),
-        ({"host": "search"}, {"auth": "kerberos"}, "The setting auth is wrong"),
+        ({"host": "search"}, {"auth": "kerberos"}, "The setting auth is invalid"),
         ({"host": "search"}, {"region_name": "eu-west-1"}, "region_name count only with SigV4"),
         ({"host": "search", **LOGIN}, {"aws_conn_id": "x", "aws_service": "es"}, "set auth to sigv4 or remove"),
-        ({"host": "https://search"}, {"ca_certs": "/no/such.pem"}, "The setting ca_certs is wrong"),
-        ({"host": "search"}, {"timeout": "soon"}, "The setting timeout is wrong"),
+        ({"host": "https://search"}, {"ca_certs": "/no/such.pem"}, "The setting ca_certs is invalid"),
+        ({"host": "search"}, {"timeout": "soon"}, "The setting timeout is invalid"),
     ],
 )
 def test_contradictions_are_one_sentence_that_names_the_connection(
