@@ -1,7 +1,7 @@
 """Strata: sliding window, history and archives for daily OpenSearch indices.
 
-``__all__`` is what users may import from here; operators and the hook are in :mod:`opensearch_strata.airflow`, the
-distributions of rows in :mod:`opensearch_strata.sketches.ddsketch`. All else may move from one version to the next.
+``__all__`` lists what users may import from here. Operators and the hook are in :mod:`opensearch_strata.airflow`, the
+distributions of rows in :mod:`opensearch_strata.sketches.ddsketch`. Everything else may move between versions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name of ``__all__``, imported when it is asked for: DAG files import this package at each parse."""
+    """Import a name of ``__all__`` on first use, because DAG files import this package at every parse."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

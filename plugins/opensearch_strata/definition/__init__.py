@@ -1,4 +1,5 @@
-"""What a person writes about a dataset, and what follows from it by computation alone.
+"""What a person writes about a dataset, and everything that can be computed from it.
 
-DAG files import it, so it is quick to import; it knows no network, and reads files only to find the definitions.
+DAG files import this package, so it is quick to import. It uses no network and reads files only to find the
+definitions.
 """

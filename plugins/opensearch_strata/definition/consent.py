@@ -1,10 +1,10 @@
-"""A person's word for the deletions of a dataset: given, not confirmed yet, or not given. Pure.
+"""A person's consent to the deletions of a dataset: given, not confirmed yet, or not given. Pure.
 
-``cycle.delete: true`` alone deletes nothing. It is confirmed by a line that a dry run prints and that a person copies
-into the dataset, ``cycle.delete_confirmed``. The line speaks of the window, the index pattern and the zone of this
-dataset and ends with a code of them: after a change of any, or in a copy of the file, it no longer fits, and the next
-run only shows what it would delete and asks again. The word is in the file and nowhere else: it is reviewed like the
-rest of the definition, counts for Airflow and the shell alike, and cannot get lost with a cluster.
+``cycle.delete: true`` alone deletes nothing. A person confirms it by copying a line that a dry run prints into the
+dataset, as ``cycle.delete_confirmed``. The line names the window, the index pattern and the time zone of this dataset
+and ends with a code computed from them. If any of them changes, or if the file is copied, the line no longer matches,
+and the next run only shows what it would delete and asks again. The consent is in the file and nowhere else: it is
+reviewed like the rest of the definition, applies to Airflow and the shell alike, and cannot be lost with a cluster.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from opensearch_strata.definition.dataset import Dataset
 class Consent:
     """Whether raw days of a dataset may be deleted.
 
-    :param given: whether a person said so for the window, pattern and zone that the dataset has now
-    :param asked: whether ``cycle.delete`` is set, so that only the confirmation is missing or there
-    :param sentence: what holds, and what to do where deletions are wanted
+    :param given: whether a person confirmed it for the window, pattern and time zone that the dataset has now
+    :param asked: whether ``cycle.delete`` is set, so that only the confirmation may be missing
+    :param sentence: what applies now, and what to do if deletions are wanted
     """
 
     given: bool
@@ -31,7 +31,7 @@ class Consent:
 
 
 def confirmation(dataset: Dataset) -> str:
-    """The text of ``cycle.delete_confirmed`` that fits the dataset as it is now."""
+    """The text of ``cycle.delete_confirmed`` that matches the dataset as it is now."""
     raw = dataset.raw
     about = [dataset.name, raw.index, raw.day_format, raw.window_days, dataset.time_zone]
     code = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
@@ -40,39 +40,40 @@ def confirmation(dataset: Dataset) -> str:
 
 
 def consent_of(dataset: Dataset) -> Consent:
-    """What a person said about the deletions of a dataset."""
+    """The consent that a dataset's definition gives to deletions."""
     name, cycle = dataset.name, dataset.cycle
     if not cycle.delete:
         return Consent(
             False,
             False,
-            f"Nothing of {name} is deleted: cycle.delete is false. Set it to true in the dataset where raw days are to "
-            f"leave; the run after that shows which they would be, and asks.",
+            f"Nothing of {name} is deleted: cycle.delete is false. To have raw days deleted, set it to true in the "
+            f"dataset; the next run then shows which ones it would delete, and asks.",
         )
     if cycle.delete_confirmed is None or " ".join(cycle.delete_confirmed.split()) != confirmation(dataset):
-        why = "is not confirmed yet"
+        why = "it is not confirmed yet"
         if cycle.delete_confirmed is not None:
-            why = f"was confirmed for something else ({cycle.delete_confirmed!r})"
+            why = f"it was confirmed for something else ({cycle.delete_confirmed!r})"
         return Consent(
             False,
             True,
-            f"Nothing of {name} is deleted yet: cycle.delete is true, but {why}. A dry run shows what would go, and "
-            f"the line that confirms it.",
+            f"Nothing of {name} is deleted yet: cycle.delete is true, but {why}. A dry run shows what would be "
+            f"deleted, and the line that confirms it.",
         )
     kept = f"{dataset.raw.window_days} complete day{'' if dataset.raw.window_days == 1 else 's'}"
     return Consent(
-        True, True, f"Raw days of {name} older than the newest {kept} are deleted, each behind its proof (confirmed)."
+        True, True, f"Raw days of {name} older than the newest {kept} are deleted, each after its proof (confirmed)."
     )
 
 
 def request(dataset: Dataset) -> str:
-    """The question that a run asks which may not delete yet, behind the table of what it would delete."""
+    """The question of a run that may not delete yet, shown after the table of what it would delete."""
     if not consent_of(dataset).asked:
         return (
-            f"Nothing of {dataset.name} is deleted: cycle.delete is false. The table shows which raw days would leave; "
-            f"if they are to, set it to true in the dataset, and the next run gives the line that confirms it."
+            f"Nothing of {dataset.name} is deleted: cycle.delete is false. The table shows which raw days would be "
+            f"deleted. If that is wanted, set it to true in the dataset, and the next run prints the line that "
+            f"confirms it."
         )
     return (
-        f"Nothing was deleted. If these days, and from now on every day that leaves this window, may go, put this line "
-        f'below `cycle:` of {dataset.name}: delete_confirmed: "{confirmation(dataset)}"'
+        f"Nothing was deleted. If these days, and from now on every day that leaves this window, may be deleted, put "
+        f'this line below `cycle:` of {dataset.name}: delete_confirmed: "{confirmation(dataset)}"'
     )

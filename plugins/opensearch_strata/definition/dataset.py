@@ -36,22 +36,22 @@ SERVER_FIELDS = frozenset(
         "_tier",
     }
 )
-"""https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and what a document's version is made of."""
+"""https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and the parts of a document's version."""
 
 
 def _is_of_documents(field: str) -> str:
     if field in SERVER_FIELDS:
-        raise ValueError(f"{field!r} is kept by the server itself; name a field of documents")
+        raise ValueError(f"{field!r} is maintained by the server itself; name a field of the documents")
     if not all(part.strip() for part in field.split(".")):
-        raise ValueError(f"{field!r} is not a path of a field; write names with a dot between them, none of them blank")
+        raise ValueError(f"{field!r} is not the path of a field; write names separated by dots, none of them blank")
     if "*" in field:
-        raise ValueError(f"{field!r} holds a *, which searches take for a pattern; name a field without one")
+        raise ValueError(f"{field!r} contains a *, which searches take for a pattern; name a field without one")
     return field
 
 
 FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_is_of_documents)]
-"""Path of a field, as documents and mappings name it. The server takes blanks, digits, signs and any script in a name,
-and refuses a path with a blank part: https://docs.opensearch.org/latest/mappings/"""
+"""Path of a field, as documents and mappings name it. The server accepts spaces, digits, symbols and any script in a
+name, and refuses a path with a blank part: https://docs.opensearch.org/latest/mappings/"""
 
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
@@ -62,11 +62,11 @@ class Raw(Strict):
 
     index: str = Field(description="Name of the daily index; {day} stands for the date.")
     timestamp: FieldPath = Field("@timestamp", description="Date field that says when an event happened.")
-    window_days: int = Field(60, ge=1, le=36_500, description="How many complete days stay raw.")
+    window_days: int = Field(60, ge=1, le=36_500, description="How many complete days are kept raw.")
     day_format: str = Field("%Y.%m.%d", description="strftime format of {day}.")
-    required_daily: bool = Field(False, description="Fail, not skip, when a day has no raw index.")
+    required_daily: bool = Field(False, description="Fail instead of skipping when a day has no raw index.")
     fields: dict[FieldPath, str] = Field(
-        default_factory=dict, description="Field types of the raw mapping, for checks before anything is sent."
+        default_factory=dict, description="Field types of the raw mapping, checked before anything is sent."
     )
 
     @property
@@ -86,12 +86,12 @@ class History(Strict):
 
     index: str = Field(description="Name of the monthly index; {month} stands for the month.")
     month_format: str = Field("%Y.%m", description="strftime format of {month}.")
-    bucket: str = Field("1h", description="Length of a row's time bucket; divides a day: 15m, 1h, 1d.")
-    group_by: list[FieldPath] = Field(min_length=1, description="Fields that name a row beside its time.")
+    bucket: str = Field("1h", description="Length of a row's time bucket; must divide a day evenly: 15m, 1h, 1d.")
+    group_by: list[FieldPath] = Field(min_length=1, description="Fields that identify a row together with its time.")
     shards: int = Field(1, ge=1)
     replicas: int = Field(1, ge=0)
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
-        "default", description="Codec of stored fields: of the ids alone, which no codec makes smaller."
+        "default", description="Codec of stored fields, which are only the ids; no codec makes those smaller."
     )
 
     @property
@@ -103,11 +103,11 @@ class History(Strict):
     def bucket_length(self) -> timedelta:
         """Length of a bucket.
 
-        :raises ValueError: it is not written like one
+        :raises ValueError: it is not a valid interval
         """
         match = _BUCKET.fullmatch(self.bucket)
         if match is None:
-            raise ValueError(f"{self.bucket!r} is no interval; write it like 15m, 1h or 1d")
+            raise ValueError(f"{self.bucket!r} is not a valid interval; write it like 15m, 1h or 1d")
         return timedelta(seconds=int(match["n"]) * _UNIT_SECONDS[match["unit"]])
 
     @model_validator(mode="after")
@@ -115,61 +115,62 @@ class History(Strict):
         if problem := self.names.problem({"%Y%m"}):
             raise ValueError(problem)
         if timedelta(days=1) % self.bucket_length:
-            raise ValueError(f"bucket {self.bucket!r} does not divide a day; use 15m, 1h, 6h or 1d")
+            raise ValueError(f"bucket {self.bucket!r} does not divide a day evenly; use 15m, 1h, 6h or 1d")
         if len(set(self.group_by)) != len(self.group_by):
-            raise ValueError("group_by names a field twice; name each once")
+            raise ValueError("group_by names a field twice; name each field once")
         if taken := ROW_FIELDS.intersection(self.group_by):
-            raise ValueError(f"group_by holds {sorted(taken)}, which is a field of every row; leave it out")
+            raise ValueError(f"group_by contains {sorted(taken)}, which every row has as a field; leave it out")
         return self
 
 
 class Distribution(Strict):
-    """How a metric's values are spread: a mergeable sketch of numbers, or counts of the most frequent values."""
+    """How a metric's values are distributed: a mergeable sketch of numbers, or counts of the most frequent values."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["relative_error"]}, {"required": ["top_values"]}]}
     )
 
     relative_error: float | None = Field(
-        None, ge=0.001, le=0.05, description="Of a number: largest error of a quantile, relative."
+        None, ge=0.001, le=0.05, description="For a number: the largest relative error of a quantile."
     )
     top_values: int | None = Field(
-        None, ge=1, le=20, description="Of a keyword: how many of its most frequent values a row counts one by one."
+        None, ge=1, le=20, description="For a keyword: how many of its most frequent values a row counts individually."
     )
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Distribution:
         if (self.relative_error is None) == (self.top_values is None):
-            raise ValueError("holds either relative_error (of a number) or top_values (of a keyword); state one")
+            raise ValueError("needs either relative_error (for a number) or top_values (for a keyword); set one")
         return self
 
 
 class Metric(Strict):
-    """One field of the raw documents and what is kept of it."""
+    """One field of the raw documents and what the history keeps of it."""
 
     field: FieldPath
     stats: list[Stat] = Field(min_length=1)
     distribution: Distribution | None = None
-    unit: str | None = Field(None, description="Unit of the values, shown beside them.")
+    unit: str | None = Field(None, description="Unit of the values, shown next to them.")
     decimals: int | None = Field(
-        None, ge=0, le=9, description="Decimals that the values have; they are rounded to them before anything else."
+        None, ge=0, le=9, description="Decimal places of the values, which are rounded to them before anything else."
     )
     sparse: bool = Field(
         False,
-        description="A whole day may be without any value; else such a day is kept, as its field may be misnamed.",
+        description="true: a whole day may be without any value. false: such a day is kept, because the field may be "
+        "misnamed.",
     )
 
     @model_validator(mode="after")
     def _stats_are_provable(self) -> Metric:
         stats = set(self.stats)
         if len(stats) != len(self.stats):
-            raise ValueError("stats names one twice; name each once")
+            raise ValueError("stats names one statistic twice; name each once")
         if "count" not in stats:
-            raise ValueError("stats must hold count: the proof before a deletion counts with it")
+            raise ValueError("stats must contain count: the proof before a deletion needs it")
         if "avg" in stats and "sum" not in stats:
-            raise ValueError("stats holds avg without sum; add sum, so that averages can be merged")
+            raise ValueError("stats contains avg without sum; add sum, so that averages can be merged")
         if self.distribution and self.distribution.relative_error and not {"min", "max"} <= stats:
-            raise ValueError("a distribution needs min and max in stats: its quantiles end there")
+            raise ValueError("a distribution needs min and max in stats: they bound its quantiles")
         return self
 
     @model_validator(mode="after")
@@ -177,7 +178,7 @@ class Metric(Strict):
         if self.distribution is None or self.distribution.top_values is None:
             return self
         if self.stats != ["count"]:
-            raise ValueError("a metric with top_values is counted, not measured; its stats are [count] alone")
+            raise ValueError("a metric with top_values is counted, not measured; set its stats to [count]")
         for key in ("decimals", "unit"):
             if getattr(self, key) is not None:
                 raise ValueError(f"a metric with top_values counts names, which have no {key}; remove {key}")
@@ -189,7 +190,7 @@ class Archive(Strict):
 
     bucket: str
     prefix: str = ""
-    before_delete: bool = Field(True, description="Delete a raw day only when its archive is proven.")
+    before_delete: bool = Field(True, description="Delete a raw day only after its archive is proven.")
 
 
 class Dataset(Strict):
@@ -213,9 +214,9 @@ class Dataset(Strict):
         return self
 
     def _field_overlaps(self) -> list[str]:
-        """Groups whose values would stand where a row keeps a metric."""
+        """Sentences about groups whose values would be in the place where a row keeps a metric."""
         return [
-            f"history.group_by {field!r} is where a row keeps the metric {name!r}; name the metric otherwise"
+            f"history.group_by {field!r} is where a row keeps the metric {name!r}; rename the metric"
             for field in self.history.group_by
             for name in self.metrics
             if f"{field}.".startswith(f"metrics.{name}.")
@@ -231,7 +232,7 @@ class Dataset(Strict):
 
     @property
     def source_fields(self) -> dict[str, str]:
-        """Every field of the raw documents that the dataset reads, by the key that names it."""
+        """Key of the definition -> field of the raw documents, for every field that the dataset reads."""
         return {
             "raw.timestamp": self.raw.timestamp,
             **{f"history.group_by {field!r}": field for field in self.history.group_by},
@@ -239,9 +240,9 @@ class Dataset(Strict):
         }
 
     def type_problems(self, types: dict[str, str]) -> list[str]:
-        """What in a raw mapping does not fit this definition, a sentence each.
+        """One sentence for each field type of a raw mapping that does not fit this definition.
 
-        :param types: field path -> mapping type; a field that is not in it is not judged
+        :param types: field path -> mapping type; a field that is missing here is not checked
         """
         parts: dict[str, Part] = {n: "keyword" if n in self.top_values else "number" for n in self.metrics}
         wanted: list[tuple[str, str, Part]] = [
@@ -263,11 +264,11 @@ class Dataset(Strict):
         return ZoneInfo(self.time_zone)
 
     def raw_index(self, day: date) -> str:
-        """Name of the raw day."""
+        """Name of the raw index of ``day``."""
         return self.raw.names.name(day)
 
     def month_index(self, day: date) -> str:
-        """Name of the history month that takes the rows of ``day``."""
+        """Name of the history month that holds the rows of ``day``."""
         return self.history.names.name(day)
 
     def transform_id(self, day: date) -> str:
@@ -276,18 +277,18 @@ class Dataset(Strict):
 
     @property
     def sketches(self) -> dict[str, float]:
-        """Metric name -> relative error, of the metrics with a sketch."""
+        """Metric name -> relative error, for the metrics with a sketch."""
         stated = {n: m.distribution.relative_error for n, m in self.metrics.items() if m.distribution}
         return {name: error for name, error in stated.items() if error is not None}
 
     @property
     def top_values(self) -> dict[str, int]:
-        """Metric name -> how many values a row counts one by one, of the metrics whose values are counted."""
+        """Metric name -> how many values a row counts individually, for the metrics whose values are counted."""
         stated = {n: m.distribution.top_values for n, m in self.metrics.items() if m.distribution}
         return {name: limit for name, limit in stated.items() if limit is not None}
 
     def decimals(self, metric: str) -> int | None:
-        """Decimals that a metric's values are rounded to; of whole numbers none need be stated. None: not rounded.
+        """Decimal places to which a metric's values are rounded, 0 for whole numbers unless stated. None: not rounded.
 
         :param metric: its name in the definition
         """
@@ -301,7 +302,7 @@ class Dataset(Strict):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides what a row holds; equal fingerprints write equal rows."""
+        """Hash of everything that determines the content of a row; equal fingerprints write equal rows."""
         shape = {
             "bucket": self.history.bucket,
             "group_by": self.history.group_by,
@@ -315,10 +316,10 @@ class Dataset(Strict):
 
 
 def overlapping(one: IndexTemplate, other: IndexTemplate) -> str | None:
-    """A name that both templates can give, None if there is none."""
+    """A name that both templates can produce, or None if there is none."""
     if not one.may_meet(other):
         return None
-    # What one writes as a year, another order of digits can read as day and month: 20 01 in 20012001.
+    # A template with another order of digits can read a year as day and month: 20 01 in 20012001.
     years = (2024,) if one.date_format == other.date_format else (2024, *range(2001, 2013))
     for named, reader in ((one, other), (other, one)):
         for year, ordinal in product(years, range(366)):

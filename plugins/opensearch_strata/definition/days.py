@@ -1,4 +1,4 @@
-"""Calendar days of a dataset: their borders in UTC, the window, what is complete. Pure."""
+"""Calendar days of a dataset: their bounds in UTC, the window, and which days are complete. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from opensearch_strata.errors import Refused
 def day_bounds(day: date, time_zone: ZoneInfo) -> tuple[datetime, datetime]:
     """UTC start (inclusive) and end (exclusive) of a calendar day.
 
-    23 or 25 hours apart on the days on which the zone changes its clocks.
+    They are 23 or 25 hours apart on the days when clocks in the zone change.
     """
     return (_midnight(day, time_zone), _midnight(day + timedelta(days=1), time_zone))
 
@@ -21,7 +21,7 @@ def _midnight(day: date, time_zone: ZoneInfo) -> datetime:
 
 
 def day_of(moment: datetime, time_zone: ZoneInfo) -> date:
-    """The calendar day that an aware moment belongs to."""
+    """The calendar day that an aware datetime belongs to."""
     return moment.astimezone(time_zone).date()
 
 
@@ -36,9 +36,9 @@ def newest_complete(now: datetime, time_zone: ZoneInfo) -> date:
 
 
 def require_complete(day: date, now: datetime, time_zone: ZoneInfo) -> None:
-    """Refuse a day that is not over: half a day must not be condensed, and a slip of the pen empties the window.
+    """Refuse a day that has not ended: half a day must not be condensed, and a mistyped day could empty the window.
 
-    :raises Refused: with the newest day that is over
+    :raises Refused: with the newest complete day
     """
     if not is_complete(day, now, time_zone):
         newest = newest_complete(now, time_zone)
@@ -54,17 +54,17 @@ def newest_expired(day: date, window_days: int) -> date:
     """
     try:
         return day - timedelta(days=window_days)
-    except OverflowError:  # the window is older than the calendar
+    except OverflowError:  # the window begins before the calendar does
         return date.min
 
 
 def days_between(first: date, last: date) -> list[date]:
-    """All days from the first to the last, both included."""
+    """All days from the first to the last, inclusive."""
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
 def months_between(first: date, last: date) -> list[date]:
-    """First days of all months that touch ``first .. last`` (both inclusive), in order."""
+    """First days of all months that overlap ``first`` to ``last`` (inclusive), in order."""
     months = []
     month = first.replace(day=1)
     while month <= last:
@@ -79,7 +79,7 @@ def last_of_month(day: date) -> date:
 
 
 def moment(time: int | None) -> str:
-    """A time in words.
+    """A time as text for people.
 
     :param time: epoch milliseconds
     """

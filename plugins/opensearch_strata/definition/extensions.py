@@ -1,6 +1,7 @@
-"""Formats and parsers by name: those of this package, and those that other distributions bring by entry point.
+"""Formats and parsers by name: those of this package, and those that other distributions provide through entry points.
 
-Metadata of what is installed is read only for a name that is not ours, and no code of others runs before it is used.
+The metadata of installed distributions is read only for a name that is not ours, and foreign code runs only once it is
+used.
 https://packaging.python.org/en/latest/specifications/entry-points/
 """
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["format", "parser"]
 
 GROUPS: Mapping[Kind, str] = {"format": "opensearch_strata.formats", "parser": "opensearch_strata.parsers"}
-"""What it is -> the group of its entry points."""
+"""Kind of extension -> the group of its entry points."""
 
 BUILT_IN: Mapping[Kind, tuple[str, ...]] = {
     "format": ("auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"),
@@ -29,17 +30,17 @@ BUILT_IN: Mapping[Kind, tuple[str, ...]] = {
         "api_gateway", "pattern",
     ),
 }  # fmt: skip
-"""Names of this package, which no other distribution can take."""
+"""Names in this package, which no other distribution can take."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True)
 class Extension:
-    """A format or a parser of another distribution.
+    """A format or a parser from another distribution.
 
     :param distribution: name and version, as ``pip list`` shows them
-    :param entry: leads to the module
+    :param entry: the entry point of its module
     """
 
     kind: Kind
@@ -49,27 +50,27 @@ class Extension:
 
     @property
     def told(self) -> str:
-        """How sentences name it."""
+        """Its name in sentences."""
         return f"the {self.kind} {self.name!r} of the distribution {self.distribution}"
 
     def loaded(self, functions: Sequence[str]) -> Any:
-        """Its module, imported.
+        """Import its module and return it.
 
-        :param functions: names that must be functions of it
-        :raises DefinitionError: it cannot be imported, or lacks one
+        :param functions: names of the functions that the module must have
+        :raises DefinitionError: it cannot be imported, or a function is missing
         """
         try:
             module = self.entry.load()
         except (Exception, SystemExit) as error:
             raise DefinitionError(
-                f"{self._begin} cannot be imported: {self.entry.value} raises {error!r}. Nothing was read; mend or "
+                f"{self._begin} cannot be imported: {self.entry.value} raises {error!r}. Nothing was read; repair or "
                 f"uninstall the distribution."
             ) from error
         for name in functions:
             if not callable(getattr(module, name, None)):
                 raise DefinitionError(
                     f"{self._begin} has no function {name!r} in {self.entry.value}; a {self.kind} needs "
-                    f"{' and '.join(functions)}. Nothing was read; mend or uninstall the distribution."
+                    f"{' and '.join(functions)}. Nothing was read; repair or uninstall the distribution."
                 )
         return module
 
@@ -80,9 +81,9 @@ class Extension:
 
 @cache
 def extensions(kind: Kind) -> Mapping[str, Extension]:
-    """All that is installed, by name, in the order of their names; read once in a process.
+    """All installed extensions of a kind by name, sorted by name; read once per process.
 
-    :raises DefinitionError: a name is ours, is there twice, or is not a name
+    :raises DefinitionError: a name is one of ours, is taken twice, or is invalid
     """
     from importlib.metadata import entry_points
 
@@ -91,11 +92,11 @@ def extensions(kind: Kind) -> Mapping[str, Extension]:
         owner = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "without a name"
         extension = Extension(kind, entry.name, owner, entry)
         if not _NAME.fullmatch(entry.name):
-            problem = "has a name that is not made of lower-case letters, digits and _"
+            problem = "has a name that does not consist of lower-case letters, digits and _"
         elif entry.name in BUILT_IN[kind]:
-            problem = f"has the name of a {kind} of Strata's own"
+            problem = f"has the name of a {kind} that Strata itself provides"
         elif (other := found.get(entry.name)) and other.distribution != owner:
-            problem = f"has the name of one of the distribution {other.distribution}"
+            problem = f"has the same name as one of the distribution {other.distribution}"
         else:
             found[entry.name] = extension
             continue
@@ -104,10 +105,10 @@ def extensions(kind: Kind) -> Mapping[str, Extension]:
 
 
 def extension(kind: Kind, name: str) -> Extension:
-    """One that is installed.
+    """One installed extension.
 
-    :param name: not one of ours
-    :raises DefinitionError: there is none of this name
+    :param name: a name that is not one of ours
+    :raises DefinitionError: none of this name is installed
     """
     if name not in extensions(kind):
         raise DefinitionError(_unknown(kind, name))
@@ -115,10 +116,10 @@ def extension(kind: Kind, name: str) -> Extension:
 
 
 def known(kind: Kind, name: str) -> str:
-    """The name again, if there is a format or parser of it.
+    """Return the name if a format or parser of this name exists.
 
     :param name: as a person wrote it
-    :raises ValueError: there is none
+    :raises ValueError: none exists
     """
     if name in BUILT_IN[kind]:
         return name
@@ -132,6 +133,6 @@ def known(kind: Kind, name: str) -> str:
 def _unknown(kind: Kind, name: str) -> str:
     names = ", ".join([*BUILT_IN[kind], *extensions(kind)])
     return (
-        f"{name!r} is not a {kind} that is installed: {names}; mend the name, or install the distribution that brings "
-        f"it (entry points {GROUPS[kind]})"
+        f"{name!r} is not an installed {kind}; installed are {names}. Correct the name, or install the distribution "
+        f"that provides it (entry points {GROUPS[kind]})"
     )

@@ -1,4 +1,4 @@
-"""Which field types of a raw mapping fit which part of a dataset, and why one does not. Pure."""
+"""Which field types of a raw mapping fit which part of a dataset, and why a type does not fit. Pure."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _FITTING: dict[Part, frozenset[str]] = {
     "number": NUMERIC_TYPES,
 }
 _COUNTED = "count it with stats [count] and distribution {top_values: 10}"
-# What to do with a field that is no number, by the types that people try. {} stands for the field.
+# What to do with a field that is not a number, by the types that people try. {} stands for the field.
 _NO_NUMBER = {
-    "date": "a moment has no sum and no relative error: let producers send a duration or an age as a number",
-    "date_nanos": "a moment has no sum and no relative error: let producers send a duration or an age as a number",
+    "date": "a date has no sum and no relative error: let producers send a duration or an age as a number",
+    "date_nanos": "a date has no sum and no relative error: let producers send a duration or an age as a number",
     "boolean": f"true and false have no average: {_COUNTED}",
     "keyword": f"names have no average: name a numeric field, or {_COUNTED}",
     "text": f"words have no average: name a numeric field, or a multi-field such as {{}}.keyword and {_COUNTED}",
 }
 _NO_DATE = {
     "date_nanos": (
-        "let the index template map it as date: the fraction of a second is cut to milliseconds, and rows are of whole "
-        "buckets anyway"
+        "let the index template map it as date: fractions of a second are then cut to milliseconds, and rows cover "
+        "whole buckets anyway"
     ),
 }
-# Types that rows keep in fewer bytes than a double, and the types whose values fit there as well.
+# Types that rows store in fewer bytes than a double, and the types whose values fit into those bytes as well.
 _KEPT_SMALL = {
     **dict.fromkeys(WHOLE_TYPES, WHOLE_TYPES),
     **dict.fromkeys(SINGLE_TYPES, SINGLE_TYPES | {"byte", "short"}),
@@ -38,11 +38,11 @@ _KEPT_SMALL = {
 
 
 def misfit(field: str, kind: str, part: Part) -> str | None:
-    """Why a field cannot be what a definition takes it for, None if it can.
+    """Why a field does not fit the part that a definition gives it; None if it fits.
 
     :param field: its full path, as sentences name it
     :param kind: its type in the mapping
-    :param part: what it is taken for
+    :param part: the part that the definition gives it
     """
     fitting = _FITTING[part]
     if kind in fitting:
@@ -52,11 +52,11 @@ def misfit(field: str, kind: str, part: Part) -> str | None:
         cure = _NO_DATE.get(kind, "name a field of type date")
     elif part == "number":
         cure = _NO_NUMBER.get(kind, "name a numeric field").replace("{}", field)
-    return f"field {field!r} is {kind}, it must be a {part} ({', '.join(sorted(fitting))}); {cure}"
+    return f"field {field!r} is {kind}, but it must be a {part} ({', '.join(sorted(fitting))}); {cure}"
 
 
 def loss(field: str, stated: str, kind: str) -> str | None:
-    """What rows would lose of a number, because the definition states a smaller type than the mapping has.
+    """What rows would lose of a number because the definition states a smaller type than the mapping has.
 
     :param field: its full path, as sentences name it
     :param stated: its type in the definition's ``raw.fields``
@@ -65,6 +65,6 @@ def loss(field: str, stated: str, kind: str) -> str | None:
     if stated not in _KEPT_SMALL or kind in _KEPT_SMALL[stated] or kind not in NUMERIC_TYPES:
         return None
     return (
-        f"raw.fields says that {field!r} is {stated}, but it is {kind}, and rows kept for {stated} would lose digits "
-        f"of it; correct raw.fields, or state decimals"
+        f"raw.fields declares {field!r} as {stated}, but it is {kind}, and rows made for {stated} would lose some of "
+        f"its digits; correct raw.fields, or set decimals"
     )

@@ -1,4 +1,4 @@
-"""Datasets read from their folder; every problem is a sentence that names file, key and cure."""
+"""Reads the datasets from their folder; every problem is a sentence that names the file, the key and the cure."""
 
 from __future__ import annotations
 
@@ -22,29 +22,33 @@ from opensearch_strata.definition.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 
 MOST_NESTED = 500
-"""Levels of a definition file, of which a dataset needs six."""
+"""Most levels of nesting in a definition file; a dataset needs six."""
 
 
 def datasets_dir() -> Path:
     """Folder of the dataset definitions: ``datasets`` in ``STRATA_INCLUDE_DIR``, else the first place that exists.
 
-    :raises DefinitionError: if the folder that the variable names, or each of the places, is not there
+    :raises DefinitionError: the folder that the variable names does not exist, or none of the places exists
     """
     if named := os.environ.get("STRATA_INCLUDE_DIR"):
         if not Path(named).is_dir():
-            raise DefinitionError(f"No folder {named}; set STRATA_INCLUDE_DIR to the project's include folder.")
+            raise DefinitionError(
+                f"The folder {named} does not exist; set STRATA_INCLUDE_DIR to the project's include folder."
+            )
         return Path(named) / "datasets"
     if existing := [place for place in _places() if _is_dir(place)]:
         return existing[0].absolute()
     looked = ", ".join(str(place) for place in _places())
     raise DefinitionError(
-        f"No folder of datasets is there; looked for {looked}. Make one of them, or set STRATA_INCLUDE_DIR to the "
-        "folder that holds datasets/."
+        f"No folder of datasets was found; looked for {looked}. Create one of them, or set STRATA_INCLUDE_DIR to the "
+        "folder that contains datasets/."
     )
 
 
 def datasets_not_read() -> list[Path]:
-    """Places behind that of ``datasets_dir`` that hold dataset files too; none where a variable names the folder.
+    """Places after the one that ``datasets_dir`` found that also contain dataset files.
+
+    Empty if a variable names the folder.
 
     :raises DefinitionError: as ``datasets_dir`` does
     """
@@ -56,37 +60,37 @@ def datasets_not_read() -> list[Path]:
 
 
 def _places() -> list[Path]:
-    """Where the datasets may be, first come first read: what is deployed with the DAGs goes before what stays.
+    """Where the datasets may be, in order of precedence: places deployed with the DAGs come before those that persist.
 
-    Managed Airflow delivers nothing but DAGs and plugins; Astronomer and a checkout have ``include/`` beside both.
+    Managed Airflow delivers nothing but DAGs and plugins; Astronomer and a checkout have ``include/`` next to both.
     """
-    home = Path(_expanded(os.environ.get("AIRFLOW_HOME") or "~/airflow"))  # as Airflow's own default
+    home = Path(_expanded(os.environ.get("AIRFLOW_HOME") or "~/airflow"))  # Airflow's own default
     plugins = Path(__file__).parents[2]
     folders = (_dags_folder(home), home, plugins, plugins.parent, Path())
     return list(dict.fromkeys(folder / "include" / "datasets" for folder in folders))
 
 
 def _dags_folder(home: Path) -> Path:
-    """Airflow's ``[core] dags_folder``: from its variable, else ``airflow.cfg``, else ``dags`` of its home.
+    """Airflow's ``[core] dags_folder``: from its variable, else from ``airflow.cfg``, else ``dags`` in its home.
 
-    Read here and not asked of Airflow, because the shell has none.
+    It is read here instead of asking Airflow, because the shell has no Airflow.
     """
     if named := os.environ.get("AIRFLOW__CORE__DAGS_FOLDER"):
         return Path(_expanded(named))
     settings = ConfigParser(interpolation=None, strict=False)
     try:
         settings.read(_expanded(os.environ.get("AIRFLOW_CONFIG") or str(home / "airflow.cfg")), "utf-8")
-    except (ConfigParserError, UnicodeDecodeError):  # Airflow says so itself, and does not start
+    except (ConfigParserError, UnicodeDecodeError):  # Airflow itself reports this and does not start
         return home / "dags"
     return Path(_expanded(settings.get("core", "dags_folder", fallback="") or str(home / "dags")))
 
 
 def _expanded(path: str) -> str:
-    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises where there is no home
+    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111 - pathlib raises if there is no home
 
 
 def _is_dir(place: Path) -> bool:
-    return os.path.isdir(place)  # noqa: PTH112 - pathlib raises where a folder above may not be entered
+    return os.path.isdir(place)  # noqa: PTH112 - pathlib raises if a parent folder may not be entered
 
 
 def dataset_schema() -> str:
@@ -102,9 +106,9 @@ def dataset_schema() -> str:
 
 @dataclass(frozen=True)
 class Definitions:
-    """What a folder of datasets holds: the sound ones, and a sentence for each problem.
+    """The content of a folder of datasets: the valid ones, and a sentence for each problem.
 
-    :param warnings: a sentence for each key that has another name now
+    :param warnings: a sentence for each key that has been renamed
     """
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
@@ -114,22 +118,22 @@ class Definitions:
     def get(self, name: str) -> Dataset:
         """One dataset by name.
 
-        :raises DefinitionError: unknown or broken, with what there is
+        :raises DefinitionError: it is unknown or broken; names the datasets that exist
         """
         if name in self.datasets:
             return self.datasets[name]
         known = ", ".join(self.datasets) or "none"
         own = [p for p in self.problems if re.search(rf"(^| ){re.escape(name)}\.yaml\b", p)]
-        raise DefinitionError(" ".join([f"No sound dataset is named {name!r}; there is: {known}.", *own]))
+        raise DefinitionError(" ".join([f"No valid dataset is named {name!r}; valid datasets: {known}.", *own]))
 
 
 def load_definitions(folder: Path) -> Definitions:
-    """Read every ``*.yaml`` of a folder. A broken file never keeps the others from loading."""
+    """Read every ``*.yaml`` in a folder. A broken file never keeps the others from loading."""
     problems: list[str] = []
     warnings: list[str] = []
     loaded: dict[Path, Dataset] = {}
     if not folder.is_dir():
-        return Definitions(problems=[f"{folder}: no such folder; name the one that holds the dataset files."])
+        return Definitions(problems=[f"{folder}: no such folder; name the one that contains the dataset files."])
     problems += [f"{path.name}: is not read; rename it to {path.stem}.yaml." for path in sorted(folder.glob("*.yml"))]
     for path in sorted(folder.glob("*.yaml")):
         try:
@@ -150,9 +154,9 @@ def load_definitions(folder: Path) -> Definitions:
                 refused.add(second)
             else:
                 problems.append(
-                    f"{other.name}: {clash} of {one.name}. Nothing tells which of the two is the copy, so neither is "
-                    f"used, and no index of theirs is touched, until one is changed: {key} of {other.name}, or what "
-                    f"it meets in {one.name}."
+                    f"{other.name}: {clash} of {one.name}. It is unclear which of the two is the copy, so neither is "
+                    f"used, and none of their indices is touched, until one is changed: {key} of {other.name}, or the "
+                    f"key of {one.name} that it conflicts with."
                 )
                 refused |= {one, other}
     sound = {dataset.name: dataset for path, dataset in loaded.items() if path not in refused}
@@ -160,18 +164,18 @@ def load_definitions(folder: Path) -> Definitions:
 
 
 def _renamed(document: Any) -> list[str]:
-    """A sentence for each key of a sound file that is read under the name that it had before."""
+    """A sentence for each key of a valid file that is still written under its former name."""
     return [
-        f"intake.{old} is called intake.{new} now; rename it. It is read as before until 1.0."
+        f"intake.{old} is now called intake.{new}; rename it. The old name works until 1.0."
         for old, new in RENAMED.items()
         if old in (document.get("intake") or {})
     ]
 
 
 def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
-    """Pairs that may clash, in order: of one name, or with indices whose names begin alike.
+    """Pairs that may clash, in order: datasets of the same name, or with indices whose names begin alike.
 
-    Of 200 datasets there are 19,900 pairs, and next to none of them begins alike.
+    200 datasets form 19,900 pairs, and the names of hardly any pair begin alike.
     """
     numbers = {path: number for number, path in enumerate(loaded)}
     begins = [(f"name {dataset.name}\n", path) for path, dataset in loaded.items()]
@@ -181,7 +185,7 @@ def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
     pairs = set()
     for place, (begin, one) in enumerate(begins):
         for longer, other in islice(begins, place + 1, None):
-            if not longer.startswith(begin):  # sorted: nor does any behind it
+            if not longer.startswith(begin):  # they are sorted, so none of those after it does either
                 break
             if one != other:
                 pairs.add((one, other) if numbers[one] < numbers[other] else (other, one))
@@ -189,10 +193,11 @@ def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
 
 
 def _own_names(path: Path, dataset: Dataset) -> int:
-    """How much of a file is the dataset's own; a copy that is not finished yet still has something of its model.
+    """How many of a file's names are the dataset's own; an unfinished copy still has some of its original.
 
-    So that copying a file does not take the DAG of the copied one away where its indices bear its name. Where they do
-    not, nothing in two files tells which was there first; when they were written does not, as a checkout writes all.
+    This way, copying a file does not remove the DAG of the original if the original's indices contain its name. If they
+    do not, nothing in the two files shows which was there first, and neither do their modification times, because a
+    checkout writes all files.
     """
     if path.stem != dataset.name:
         return 0
@@ -205,24 +210,24 @@ def _letters(text: str) -> str:
 
 
 _FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, which is six times as fast; every wheel of PyYAML has it, one that was built without libyaml has not."""
+"""The loader of libyaml, six times as fast. Every wheel of PyYAML has it; a build without libyaml does not."""
 
 
 class _Loader(_FAST):  # type: ignore[misc]
-    """Refuses a key that is there twice, of which YAML would silently drop the first."""
+    """Refuses a duplicate key, the first of which YAML would silently drop."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise ConstructorError(None, None, f"the key {key.value!r} is there twice", key.start_mark)
+                raise ConstructorError(None, None, f"the key {key.value!r} occurs twice", key.start_mark)
             seen.add(key.value)
         constructed: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return constructed
 
 
 def _refuse_depth(text: str) -> None:
-    """Refuse what is nested deeper than any definition: libyaml's loader goes down on the stack of the process.
+    """Refuse text nested deeper than any definition, because libyaml's loader recurses on the stack of the process.
 
     :raises YAMLError: with the line where it gets too deep
     """
@@ -243,10 +248,10 @@ def _read_yaml(path: Path) -> Any:
         text = path.read_text("utf-8")
         _refuse_depth(text)
         return yaml.load(text, _Loader)
-    # ValueError: what is no UTF-8, and 2013-02-30, which PyYAML takes for a date
+    # ValueError: text that is not UTF-8, and 2013-02-30, which PyYAML takes for a date
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise DefinitionError(f"{path.name}: cannot be read as YAML ({reason}); mend the file.") from None
+        raise DefinitionError(f"{path.name}: cannot be read as YAML ({reason}); correct the file.") from None
 
 
 def _sentences(path: Path, error: ValidationError) -> list[str]:
@@ -260,7 +265,7 @@ def _location(loc: tuple[int | str, ...]) -> str:
 def _advice(item: Any) -> str:
     match item["type"]:
         case "extra_forbidden":
-            return "unknown key; remove it or mend its spelling"
+            return "unknown key; remove it or correct its spelling"
         case "missing":
             return "is missing; add it"
         case "value_error":
@@ -268,7 +273,7 @@ def _advice(item: Any) -> str:
         case "model_type" | "dict_type":
             return "must be a mapping of keys to values; indent its keys below it"
         case _:
-            return f"{item['msg']} (is {item['input']!r})"
+            return f"{item['msg']} (got {item['input']!r})"
 
 
 def _clash(one: Dataset, other: Dataset) -> str | None:

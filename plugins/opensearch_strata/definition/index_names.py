@@ -1,4 +1,4 @@
-"""Index names by day and month, and the ids derived from them. Pure."""
+"""Index names by day and month, and the ids derived from days. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-# Directives that a name may hold: fixed width, digits only, so that a name can be read back without doubt.
+# Directives that a name may contain: digits of fixed width only, so that a name can be read back unambiguously.
 DIRECTIVES = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%j": r"\d{3}"}
 
 # https://docs.opensearch.org/latest/api-reference/index-apis/create-index/#index-naming-restrictions
@@ -40,7 +40,7 @@ class IndexTemplate:
 
     @property
     def expression(self) -> str:
-        """Wildcard expression that lists at least all indices of the family (and may list others)."""
+        """Wildcard expression that matches all indices of the family and possibly others."""
         before, after = self._around
         return f"{before}*{after}"
 
@@ -56,11 +56,11 @@ class IndexTemplate:
 
     @cached_property
     def _length(self) -> int:
-        """Characters of every name: directives are of fixed width."""
+        """Length of every name in characters: directives have a fixed width."""
         return len(self.name(date(2024, 2, 29)))
 
     def may_meet(self, other: IndexTemplate) -> bool:
-        """False if length or literal text alone keep every name of one template from being one of the other."""
+        """Whether the templates may share a name; False if their lengths or literal texts alone rule it out."""
         if self._length != other._length:
             return False
         (before, after), (its_before, its_after) = self._around, other._around
@@ -68,44 +68,44 @@ class IndexTemplate:
         return begins and (after.endswith(its_after) or its_after.endswith(after))
 
     def date_in(self, name: str) -> date | None:
-        """The date in an index name (the first of the month for month indices), None if it holds no date.
+        """The date in an index name (the first of the month for month indices), or None if it contains no date.
 
-        Only names that :meth:`name` gives are read, and no year before 1970: ``20121012`` is no day of 1012.
+        Only names that :meth:`name` can produce are read, and no year before 1970: ``20121012`` is not a day in 1012.
 
-        :param name: of any index
+        :param name: the name of any index
         """
         match = self._pattern.fullmatch(name)
         if match is None:
             return None
         try:
             parsed = datetime.strptime(match[1], self.date_format).date()
-        except ValueError:  # looks like a date, is none: 2013.02.30
+        except ValueError:  # it looks like a date but is not one: 2013.02.30
             return None
         return parsed if parsed.year >= 1970 and self.name(parsed) == name else None
 
     def problem(self, required: set[str]) -> str | None:
-        """What is wrong with the template, as a sentence; None when names can be made and read back.
+        """What is wrong with the template, as a sentence; None if names can be made and read back.
 
-        :param required: sets of directives of which one must be present, for example ``{"%Y%m%d", "%Y%j"}``
+        :param required: sets of directives, one of which must be present, for example ``{"%Y%m%d", "%Y%j"}``
         """
         marker = "{" + self.placeholder + "}"
         if self.template.count(marker) != 1 or "{" in self.template.replace(marker, ""):
-            return f"{self.template!r} must hold {marker} exactly once and no other braces"
+            return f"{self.template!r} must contain {marker} exactly once and no other braces"
         directives = re.findall(r"%.?", self.date_format)
         if unknown := [d for d in directives if d not in DIRECTIVES]:
-            return f"date format {self.date_format!r} holds {unknown[0]!r}; use {', '.join(DIRECTIVES)} only"
+            return f"date format {self.date_format!r} contains {unknown[0]!r}; use only {', '.join(DIRECTIVES)}"
         if "".join(sorted(directives, key=list(DIRECTIVES).index)) not in required:
             shown = " or ".join(sorted(required))
-            return f"date format {self.date_format!r} must hold the directives {shown}, each once"
+            return f"date format {self.date_format!r} must contain the directives {shown}, each once"
         if not _NAME.fullmatch(self.name(date(2024, 2, 29))):
-            return f"{self.template!r} gives {self.name(date(2024, 2, 29))!r}, which is no valid index name"
+            return f"{self.template!r} gives {self.name(date(2024, 2, 29))!r}, which is not a valid index name"
         return None
 
 
 def transform_id(dataset: str, day: date) -> str:
     """Deterministic id of a day's transform: the same day always writes the same rows.
 
-    Fixed width after the dataset's name, because ``_explain`` matches ids by wildcard.
+    The part after the dataset's name has a fixed width, because ``_explain`` matches ids by wildcard.
 
     :param dataset: its name
     """
@@ -113,9 +113,9 @@ def transform_id(dataset: str, day: date) -> str:
 
 
 def day_of_transform(dataset: str, identity: str) -> date | None:
-    """The day whose rows bear this transform id, None if it is no id of the dataset.
+    """The day whose rows have this transform id, or None if the id does not belong to the dataset.
 
     :param dataset: its name
-    :param identity: id of any transform
+    :param identity: the id of any transform
     """
     return IndexTemplate(f"strata-{dataset}-{{day}}", "day", "%Y.%m.%d").date_in(identity)

@@ -1,4 +1,4 @@
-"""How the archives of a dataset are read: part of its definition. Pure models, no I/O."""
+"""How the archives of a dataset are read, as part of its definition. Pure models, no I/O."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from opensearch_strata.definition.notation.time_formats import reads
 
 
 def _named(kind: Kind) -> Any:
-    """How names are checked, and what editors offer of them."""
+    """How names are checked, and which names editors offer."""
     shown = {"anyOf": [{"enum": list(BUILT_IN[kind])}, {"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}]}
     return AfterValidator(lambda name: known(kind, name)), WithJsonSchema(shown)
 
 
 FormatName = Annotated[str, *_named("format")]
-"""Name of a format, of this package or of an installed distribution."""
+"""Name of a format, from this package or an installed distribution."""
 ParserName = Annotated[str, *_named("parser")]
-"""Name of a parser, of this package or of an installed distribution."""
+"""Name of a parser, from this package or an installed distribution."""
 CastName = Literal["string", "integer", "float", "boolean"]
 
-# Before March 2018, buckets of us-east-1 could have capitals, underscores and 255 characters:
+# Before March 2018, names of buckets in us-east-1 could have capital letters, underscores and 255 characters:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _S3_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9._-]{3,255})(/(?P<prefix>.*))?", re.DOTALL)
 _LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[mhd])")
@@ -41,11 +41,11 @@ def split_s3_url(url: str) -> tuple[str, str]:
     """Bucket and prefix of ``s3://bucket/prefix``.
 
     :param url: with or without a prefix
-    :raises ValueError: it is no such URL
+    :raises ValueError: it is not an S3 URL
     """
     match = _S3_URL.fullmatch(url)
     if match is None:
-        raise ValueError(f"{url!r} is no S3 URL; write it like s3://bucket/prefix/")
+        raise ValueError(f"{url!r} is not an S3 URL; write it like s3://bucket/prefix/")
     return match["bucket"], match["prefix"] or ""
 
 
@@ -53,23 +53,23 @@ def length_of(text: str) -> timedelta:
     """A length of time, written like 15m, 1h or 2d.
 
     :param text: a whole number and ``m``, ``h`` or ``d``
-    :raises ValueError: it is none
+    :raises ValueError: it is not a length of time
     """
     match = _LENGTH.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no length of time; write it like 15m, 1h or 2d")
+        raise ValueError(f"{text!r} is not a length of time; write it like 15m, 1h or 2d")
     return int(match["n"]) * _UNITS[match["unit"]]
 
 
 @cache
 def _zones() -> frozenset[str]:
-    """All names, which the library collects from the disk at each call: 17 ms for every dataset of a folder."""
+    """Names of all time zones, which the library collects from disk at each call: 17 ms for every dataset."""
     return frozenset(available_timezones())
 
 
 def _known_zone(name: str) -> str:
     if name not in _zones():
-        raise ValueError(f"{name!r} is no time zone of the IANA database; write it like Europe/Berlin")
+        raise ValueError(f"{name!r} is not a time zone of the IANA database; write it like Europe/Berlin")
     return name
 
 
@@ -78,10 +78,10 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 def flow_names(text: str) -> list[str]:
-    """Fields of a flow log, as AWS shows its format: ``${version} ${vpc-id}``, or the names alone.
+    """Field names of a flow log, from the format that AWS shows, ``${version} ${vpc-id}``, or from the names alone.
 
-    :param text: names separated by blanks
-    :raises ValueError: one is no name, or is there twice
+    :param text: names separated by spaces
+    :raises ValueError: one is not a name, or occurs twice
     """
     found = [_FLOW_FIELD.fullmatch(word) for word in text.split()]
     names = [match[1] or match[2] for match in found if match]
@@ -94,15 +94,15 @@ def flow_names(text: str) -> list[str]:
 
 
 def listed(stated: str | list[str] | None) -> list[str]:
-    """One text or several, or none, as a list.
+    """One text, several or none, as a list.
 
-    :param stated: as YAML has it
+    :param stated: the value as YAML has it
     """
     return [stated] if isinstance(stated, str) else stated or []
 
 
 RENAMED = {"early": "max_clock_lead", "late": "max_lateness", "most_dead": "max_dead_share"}
-"""Names that keys had before 1.0, which are still read -> their names of today."""
+"""Former names of keys, still read until 1.0 -> their present names."""
 
 
 class Intake(BaseModel):
@@ -113,39 +113,44 @@ class Intake(BaseModel):
     source: str | None = Field(None, description="s3://bucket/prefix/ of the objects; a backfill may name another.")
     layout: str | None = Field(
         "%Y/%m/%d/%H/",
-        description="How keys go on behind the prefix: the time of arrival, as Firehose writes it; "
-        "%Y %m %d %H, at least %Y; %-m %-d %-H without a zero before them. null: keys hold no time and the time of the "
-        "last change counts.",
+        description="How keys continue after the prefix: with the time of arrival, as Firehose writes it; "
+        "%Y %m %d %H, at least %Y; %-m %-d %-H without a leading zero. null: keys contain no time, and the time of the "
+        "last change is used.",
     )
-    layout_time_zone: TimeZone = Field("UTC", description="IANA name; whose clock the keys show.")
+    layout_time_zone: TimeZone = Field("UTC", description="IANA name of the time zone of the times in keys.")
     max_clock_lead: str = Field("1h", description="How much earlier than an event its object's time may be.")
     max_lateness: str = Field("1d", description="How much later than an event its object's time may be.")
     unwrap: Annotated[str, Field(pattern=r"^[^.]+(\.[^.]+)*$")] | None = Field(
-        None, description="Field of a JSON object whose array holds the events, or the path to it: Records."
+        None, description="Field of a JSON object whose array contains the events, or the path to it: Records."
     )
-    format: FormatName = Field("auto", description="What the objects hold; auto: their content decides.")
-    parser: ParserName = Field("auto", description="What reads a message; auto: log group and content decide.")
+    format: FormatName = Field("auto", description="Format of the objects; auto: their content decides.")
+    parser: ParserName = Field(
+        "auto", description="Parser that reads a message; auto: the log group and the content decide."
+    )
     parsers: dict[str, ParserName] = Field(
         default_factory=dict,
-        description="Pattern of a log group, or of a key where there is none -> parser; the first that fits counts.",
+        description="Pattern of a log group, or of a key if there is no log group -> parser; the first match is used.",
     )
     pattern: str | list[str] | None = Field(
         None,
-        description="Regular expression with named groups, which become fields, of a line of text or of its beginning; "
-        "of several the first that fits. One without named groups says which lines are no events.",
+        description="Regular expression for a line of text or its beginning; its named groups become fields. Of "
+        "several, the first match is used. One without named groups matches lines that are not events.",
     )
     flow_fields: str | None = Field(
-        None, description="Fields of flow logs that do not name them, as AWS shows the format: ${version} ${srcaddr}."
+        None,
+        description="Fields of flow logs that do not name them, in the format that AWS shows: ${version} ${srcaddr}.",
     )
     timestamp_format: str | list[str] | None = Field(
         None,
         description="How raw.timestamp is written: iso8601, rfc2822, epoch_seconds, epoch_millis, epoch_micros, "
-        "epoch_nanos, or directives like %d/%b/%Y:%H:%M:%S %z; of several the first that fits. null: ISO 8601 or epoch "
-        "milliseconds.",
+        "epoch_nanos, or directives like %d/%b/%Y:%H:%M:%S %z; of several, the first match is used. null: ISO 8601 or "
+        "epoch milliseconds.",
     )
-    log_time_zone: TimeZone = Field("UTC", description="IANA name; the zone of times in messages that name none.")
+    log_time_zone: TimeZone = Field(
+        "UTC", description="IANA name of the time zone of times in messages that name no zone."
+    )
     unparsed: Literal["dead_letter", "document"] = Field(
-        "dead_letter", description="What becomes of a message that the parser cannot read."
+        "dead_letter", description="What a message becomes that the parser cannot read."
     )
     rename: dict[str, str] = Field(default_factory=dict, description="Parsed field -> its name in the document.")
     cast: dict[str, CastName] = Field(default_factory=dict, description="Field of the document -> its type.")
@@ -153,17 +158,19 @@ class Intake(BaseModel):
     add: dict[str, Any] = Field(default_factory=dict, description="Fields that every document gets.")
     metadata: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
         "archive",
-        description="Object field for owner, log_group, log_stream, event_id, object and position. null: left out.",
+        description="Object field for owner, log_group, log_stream, event_id, object and position. null: no such "
+        "field.",
     )
     aws_conn_id: str = Field("aws_default", description="Airflow connection for S3.")
     request_payer: Literal["requester"] | None = Field(
-        None, description="requester: we pay for requests to the bucket, as a Requester Pays bucket demands."
+        None, description="requester: we pay for requests to the bucket, as a Requester Pays bucket requires."
     )
     dead_letters: str | None = Field(
-        None, description="s3://bucket/prefix/ for records that could not be loaded; else <source>dead-letters/."
+        None,
+        description="s3://bucket/prefix/ for records that could not be loaded; by default <source>dead-letters/.",
     )
     max_dead_share: float = Field(
-        0.5, gt=0, le=1, description="Share of dead letters beyond which an object is quarantined."
+        0.5, gt=0, le=1, description="Share of dead letters above which an object is quarantined."
     )
 
     @model_validator(mode="before")
@@ -173,7 +180,7 @@ class Intake(BaseModel):
             return stated
         for old, new in RENAMED.items():
             if old in stated and new in stated:
-                raise ValueError(f"{old} is called {new} now; remove {old}")
+                raise ValueError(f"{old} is now called {new}; remove {old}")
         return {RENAMED.get(key, key): value for key, value in stated.items()}
 
     @field_validator("source", "dead_letters")
@@ -197,11 +204,11 @@ class Intake(BaseModel):
         found = [part.replace("-", "") for part in re.findall(r"%-?.?", layout)]
         if not found or tuple(found) != _DIRECTIVES[: len(found)] or "%-Y" in layout:
             raise ValueError(
-                f"{layout!r} must hold %Y, %m, %d and %H in this order, each once, or the first of them; %-m, %-d and "
-                "%-H are numbers without a zero before them"
+                f"{layout!r} must contain %Y, %m, %d and %H in this order, each once, or only the first of them; %-m, "
+                "%-d and %-H are numbers without a leading zero"
             )
         if _UNPADDED.search(layout):
-            raise ValueError(f"{layout!r} must say what follows %-m, %-d or %-H, like the slash in month=%-m/")
+            raise ValueError(f"{layout!r} must state the text after %-m, %-d or %-H, like the slash in month=%-m/")
         return layout
 
     @field_validator("timestamp_format")
@@ -231,5 +238,5 @@ class Intake(BaseModel):
     @model_validator(mode="after")
     def _pattern_is_there(self) -> Intake:
         if self.pattern is None and "pattern" in (self.parser, *self.parsers.values()):
-            raise ValueError("the parser pattern needs intake.pattern; state one")
+            raise ValueError("the parser pattern needs intake.pattern; set it")
         return self

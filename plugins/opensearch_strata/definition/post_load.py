@@ -1,4 +1,4 @@
-"""What may become of raw days once they are loaded and proven; apart, as the DAG file and the shell's help need it."""
+"""What happens to raw days once they are loaded and proven; separate, because the DAG file and the shell need it."""
 
 from __future__ import annotations
 

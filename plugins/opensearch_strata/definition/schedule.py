@@ -1,7 +1,7 @@
-"""When the daily cycle of a dataset runs and what it may delete: part of its definition. Pure models, no I/O.
+"""When the daily cycle of a dataset runs and what it may delete, as part of its definition. Pure models, no I/O.
 
-Airflow reads the schedule when it parses the DAG, where one value that it cannot take would take every DAG of the file
-away; so only what it surely takes passes here.
+Airflow reads the schedule when it parses the DAG file, where a single value that it cannot use would remove every DAG
+in the file. So this module accepts only values that Airflow is certain to accept.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ _DAILY = re.compile(r"[0-5]?\d (?:[01]?\d|2[0-3]) \* \* \*")
 
 
 def _read_day(value: object) -> object:
-    """A day, or its text as JSON has it, where it is one that Airflow can reckon with."""
+    """Read a day, or its text in JSON, and refuse one that Airflow cannot compute with."""
     if isinstance(value, date) and not isinstance(value, datetime):
         found = value
     elif isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         found = date.fromisoformat(value)
     else:
-        return value  # which pydantic refuses
+        return value  # pydantic refuses it
     if not _OLDEST <= found <= _NEWEST:
         raise ValueError(
-            f"{found} is not between {_OLDEST} and {_NEWEST}; write a day of this time, and leave end_date out where "
-            f"the schedule has no end"
+            f"{found} is not between {_OLDEST} and {_NEWEST}; write a day in this range, and leave end_date out if the "
+            f"schedule has no end"
         )
     return found
 
@@ -39,21 +39,22 @@ Day = Annotated[date, BeforeValidator(_read_day)]
 
 
 class Cycle(Strict):
-    """When the daily cycle runs, whether it may delete and how much."""
+    """When the daily cycle runs, whether it may delete raw days, and how many."""
 
     schedule: str = Field("0 3 * * *", description="Cron expression, once a day, in the dataset's time zone.")
     start_date: Day = Field(description="First day that the schedule covers.")
     end_date: Day | None = Field(None, description="Last day that the schedule covers.")
-    delete: bool = Field(False, description="Delete raw days that have left the window, each behind its proof.")
+    delete: bool = Field(False, description="Delete raw days that have left the window, each after its proof.")
     delete_confirmed: str | None = Field(
-        None, description="The line that a dry run prints; it confirms window, index pattern and zone of deletions."
+        None,
+        description="The line that a dry run prints; it confirms the window, index pattern and time zone of deletions.",
     )
-    max_deletes_per_run: int = Field(7, ge=1, le=1000, description="At most so many raw days are deleted in a run.")
+    max_deletes_per_run: int = Field(7, ge=1, le=1000, description="The most raw days that one run deletes.")
     history_copies: int | None = Field(
         None,
         ge=1,
-        description="Live copies of each shard of a history month that a deletion demands; left out: all that are "
-        "configured, and no fewer than the raw day has.",
+        description="Live copies of each shard of a history month that a deletion requires. Left out: all configured "
+        "copies, and no fewer than the raw day has.",
     )
     opensearch_conn_id: str = Field("opensearch_default", pattern=r"^[\w.:/-]{1,200}$")
 
@@ -68,13 +69,13 @@ class Cycle(Strict):
         plain = " ".join(text.split())
         if not _DAILY.fullmatch(_PRESETS.get(plain, plain)):
             raise ValueError(
-                f"{text!r} does not run once each day; a cycle is about one day, so write minute and hour, like "
-                f"0 3 * * *"
+                f"{text!r} does not run exactly once a day; a cycle handles one day, so write a minute and an hour, "
+                f"like 0 3 * * *"
             )
         return plain
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Cycle:
         if self.end_date and self.end_date < self.start_date:
-            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}; exchange them")
+            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}; swap them")
         return self

@@ -1,4 +1,4 @@
-"""What all parts of a definition have in common. Pure."""
+"""The base of all parts of a definition. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Strict(BaseModel):
-    """Takes the keys it knows and values of their own type: ``true`` is no number, ``"60"`` is none either.
+    """Accepts only known keys, and only values of the right type: neither ``true`` nor ``"60"`` is a number.
 
-    What YAML reads as another type was a slip of the pen, and is not guessed at.
+    A value that YAML reads as another type is taken for a mistake; its meaning is not guessed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -319,7 +319,7 @@ def test_no_such_bucket(shell: Shell, target: Stream) -> None:
 def test_nothing_says_where_they_are() -> None:
     with pytest.raises(DefinitionError, match=r"does not say where its dead letters are\. Name the prefix"):
         dead_letters_of(dataset_of("t"))
-    with pytest.raises(DefinitionError, match=r"'here' is no S3 URL|'here/' is no S3 URL"):
+    with pytest.raises(DefinitionError, match=r"'here' is not an S3 URL|'here/' is not an S3 URL"):
         dead_letters_of(dataset_of("t"), "here")
 
 

@@ -186,5 +186,5 @@ def test_days_the_wrong_way_round(store: Store) -> None:
 
 def test_a_source_that_is_none(store: Store) -> None:
     store.url = "https://bucket/prefix"
-    with pytest.raises(DefinitionError, match="is no S3 URL; write it like s3://"):
+    with pytest.raises(DefinitionError, match="is not an S3 URL; write it like s3://"):
         store.plan()

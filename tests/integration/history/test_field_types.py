@@ -79,7 +79,7 @@ def test_a_row_has_the_values_of_its_type(condensed: Stream, kind: str) -> None:
 # What is no number
 
 REASONS = {
-    "date": "; a moment has no sum and no relative error: let producers send a duration or an age as a number",
+    "date": "; a date has no sum and no relative error: let producers send a duration or an age as a number",
     "boolean": "; true and false have no average: count it with stats [count] and distribution {top_values: 10}",
     "keyword": "; names have no average: name a numeric field, or count it with stats [count]",
     "text": "; words have no average: name a numeric field, or a multi-field such as load.keyword and count it with",
@@ -92,7 +92,7 @@ def test_what_is_no_number_is_refused_before_anything_is_written(shell: Shell, k
     stream = shell.stream(types={**TYPES, "load": kind})
     stream.create()
     stream.client.index(index=stream.dataset.raw_index(DAY), body={"device": "d"}, params={"refresh": "true"})
-    reason = f"metrics.load.field: field 'load' is {kind}, it must be a number (byte, double, "
+    reason = f"metrics.load.field: field 'load' is {kind}, but it must be a number (byte, double, "
     (problem,) = shell.json("check", 1)["problems"]
     assert reason in problem
     assert REASONS[kind] in problem
@@ -108,7 +108,7 @@ def test_what_is_stated_to_be_no_number_is_refused_without_a_cluster(shell: Shel
     (tmp_path / "stated.yaml").write_text(yaml.safe_dump(definition))
     (problem,) = shell.json("check", 1)["problems"]
     assert problem.startswith("stated.yaml: ")
-    assert f"metrics.load.field: field 'load' is {kind}, it must be a number (byte, double, " in problem
+    assert f"metrics.load.field: field 'load' is {kind}, but it must be a number (byte, double, " in problem
     assert REASONS[kind] in problem
 
 
@@ -119,7 +119,7 @@ def test_what_is_stated_to_be_no_number_is_refused_without_a_cluster(shell: Shel
 def test_a_type_stated_too_small_is_refused(shell: Shell, stated: str, real: str) -> None:
     stream = shell.stream(types={**TYPES, "load": real}, raw={"fields": {"load": stated}})
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "load": 1.25 if real != "long" else 2**40}])
-    reason = f"raw.fields says that 'load' is {stated}, but it is {real}, and rows kept for {stated} would lose digits"
+    reason = f"raw.fields declares 'load' as {stated}, but it is {real}, and rows made for {stated} would lose some"
     (problem,) = shell.json("check", 1)["problems"]
     assert f"metrics.load.field: {reason}" in problem
     with pytest.raises(DefinitionError, match=reason):

@@ -73,7 +73,7 @@ def test_nanoseconds_are_refused_with_a_cure_that_works(make_stream: StreamFacto
     stream = make_stream({**TYPES, "@timestamp": "date_nanos"})
     stream.write([HEAD])
     with pytest.raises(
-        DefinitionError, match=r"is date_nanos, it must be a date \(date\); let the index template map it as"
+        DefinitionError, match=r"is date_nanos, but it must be a date \(date\); let the index template map it as"
     ):
         stream.condense()
 

@@ -380,7 +380,7 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
         ("--from 2024-05-07 --to 2024-05-06", "The last day, 2024-05-06, is before the first, 2024-05-07"),
         ("--from 2024-05-06 --to 2994-05-06", "2994-05-06 is in the future; nothing was done."),
         ("--from 2024-05-06 --to 2994-05-06 --then condense", "2994-05-06 is not over in UTC"),
-        ("--from 2024-05-06 --to 2024-05-06 --source logs/x", "'logs/x' is no S3 URL; write it like s3://"),
+        ("--from 2024-05-06 --to 2024-05-06 --source logs/x", "'logs/x' is not an S3 URL; write it like s3://"),
     ],
 )
 def test_what_cannot_be_loaded(shell: Shell, target: Stream, options: str, sentence: str) -> None:
@@ -392,7 +392,7 @@ def test_what_cannot_be_loaded(shell: Shell, target: Stream, options: str, sente
 
 def test_an_unknown_dataset(shell: Shell) -> None:
     told = shell.run(f"backfill nothing --from {DAY} --to {DAY}", 1).stderr
-    assert "No sound dataset is named 'nothing'" in told
+    assert "No valid dataset is named 'nothing'" in told
 
 
 def test_access_denied(shell: Shell, target: Stream, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,15 +26,15 @@ def test_without_a_word_nothing_may_be_deleted() -> None:
     definition = definition_of("t")
     consent = consent_of(Dataset.model_validate({**definition, "cycle": START}))
     assert (consent.given, consent.asked) == (False, False)
-    assert "cycle.delete is false. Set it to true in the dataset" in consent.sentence
+    assert "cycle.delete is false. To have raw days deleted, set it to true in the dataset" in consent.sentence
 
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_no_later_run_is_promised_to_show_what_this_one_shows(shown: bool) -> None:
     asked = question(dataset_of("t", cycle={"delete": False}), any_expired=True, shown=shown)
     assert asked.startswith("Nothing of t is deleted: cycle.delete is false.")
-    assert ("The table shows which raw days would leave" in asked) == shown
-    assert ("the run after that shows which they would be" in asked) == (not shown)
+    assert ("The table shows which raw days would be deleted" in asked) == shown
+    assert ("the next run then shows which ones it would delete" in asked) == (not shown)
 
 
 def test_the_first_word_alone_asks_and_deletes_nothing() -> None:

@@ -59,7 +59,7 @@ def test_a_folder_that_the_variable_names_and_is_not_there_is_an_error(
 ) -> None:
     make(root / "dags" / "include")
     monkeypatch.setenv("STRATA_INCLUDE_DIR", "/nowhere")
-    with pytest.raises(DefinitionError, match=r"^No folder /nowhere; set STRATA_INCLUDE_DIR"):
+    with pytest.raises(DefinitionError, match=r"^The folder /nowhere does not exist; set STRATA_INCLUDE_DIR"):
         datasets_dir()
 
 
@@ -68,7 +68,7 @@ def test_without_any_the_error_names_each_place(root: Path) -> None:
         datasets_dir()
     for place in ORDER[1:-1]:
         assert str(root / place / "datasets") in str(caught.value)
-    assert ", include/datasets. Make one of them, or set STRATA_INCLUDE_DIR" in str(caught.value)
+    assert ", include/datasets. Create one of them, or set STRATA_INCLUDE_DIR" in str(caught.value)
 
 
 @pytest.mark.parametrize(

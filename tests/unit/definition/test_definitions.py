@@ -67,7 +67,7 @@ def changed(path: str, value: Any) -> Definition:
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        ("windw", 3, "windw: unknown key; remove it or mend its spelling"),
+        ("windw", 3, "windw: unknown key; remove it or correct its spelling"),
         ("raw.window", 3, "raw.window: unknown key"),
         ("metrics.load.unti", "h", "metrics.load.unti: unknown key"),
         ("raw", None, "raw: is missing; add it"),
@@ -76,31 +76,31 @@ def changed(path: str, value: Any) -> Definition:
         ("metrics.load.field", None, "metrics.load.field: is missing"),
         ("raw", "flights", "raw: must be a mapping of keys to values; indent its keys below it"),
         ("metrics", ["load"], "metrics: must be a mapping"),
-        ("raw.window_days", 0, "raw.window_days: Input should be greater than or equal to 1 (is 0)"),
+        ("raw.window_days", 0, "raw.window_days: Input should be greater than or equal to 1 (got 0)"),
         ("raw.window_days", 999_999_999, "raw.window_days: Input should be less than or equal to 36500"),
-        ("raw.window_days", True, "raw.window_days: Input should be a valid integer (is True)"),
-        ("raw.window_days", "60", "raw.window_days: Input should be a valid integer (is '60')"),
-        ("raw.window_days", 60.0, "raw.window_days: Input should be a valid integer (is 60.0)"),
-        ("history.shards", True, "history.shards: Input should be a valid integer (is True)"),
+        ("raw.window_days", True, "raw.window_days: Input should be a valid integer (got True)"),
+        ("raw.window_days", "60", "raw.window_days: Input should be a valid integer (got '60')"),
+        ("raw.window_days", 60.0, "raw.window_days: Input should be a valid integer (got 60.0)"),
+        ("history.shards", True, "history.shards: Input should be a valid integer (got True)"),
         ("raw.required_daily", "yes please", "raw.required_daily: Input should be a valid boolean"),
-        ("cycle.delete", "true", "cycle.delete: Input should be a valid boolean (is 'true')"),
-        ("cycle.delete", 1, "cycle.delete: Input should be a valid boolean (is 1)"),
-        ("cycle.delete_confirmed", True, "cycle.delete_confirmed: Input should be a valid string (is True)"),
+        ("cycle.delete", "true", "cycle.delete: Input should be a valid boolean (got 'true')"),
+        ("cycle.delete", 1, "cycle.delete: Input should be a valid boolean (got 1)"),
+        ("cycle.delete_confirmed", True, "cycle.delete_confirmed: Input should be a valid string (got True)"),
         ("cycle.max_deletes_per_run", 10**9, "cycle.max_deletes_per_run: Input should be less than or equal to 1000"),
-        ("cycle.schedule", "*/5 * * * *", "cycle.schedule: '*/5 * * * *' does not run once each day"),
-        ("cycle.schedule", "0 * * * *", "does not run once each day; a cycle is about one day, so write minute and"),
-        ("cycle.schedule", "0 3 * * 1-5", "cycle.schedule: '0 3 * * 1-5' does not run once each day"),
-        ("cycle.schedule", "0 3,15 * * *", "does not run once each day"),
-        ("cycle.schedule", "0 24 * * *", "does not run once each day"),
-        ("cycle.schedule", "0 3 * * * *", "does not run once each day"),
-        ("cycle.schedule", "every night", "cycle.schedule: 'every night' does not run once each day"),
-        ("cycle.schedule", "@hourly", "cycle.schedule: '@hourly' does not run once each day"),
+        ("cycle.schedule", "*/5 * * * *", "cycle.schedule: '*/5 * * * *' does not run exactly once a day"),
+        ("cycle.schedule", "0 * * * *", "does not run exactly once a day; a cycle handles one day, so write a minute"),
+        ("cycle.schedule", "0 3 * * 1-5", "cycle.schedule: '0 3 * * 1-5' does not run exactly once a day"),
+        ("cycle.schedule", "0 3,15 * * *", "does not run exactly once a day"),
+        ("cycle.schedule", "0 24 * * *", "does not run exactly once a day"),
+        ("cycle.schedule", "0 3 * * * *", "does not run exactly once a day"),
+        ("cycle.schedule", "every night", "cycle.schedule: 'every night' does not run exactly once a day"),
+        ("cycle.schedule", "@hourly", "cycle.schedule: '@hourly' does not run exactly once a day"),
         ("cycle.schedule", 3, "cycle.schedule: Input should be a valid string"),
-        ("cycle.end_date", date(9999, 12, 31), "leave end_date out where the schedule has no end"),
+        ("cycle.end_date", date(9999, 12, 31), "leave end_date out if the schedule has no end"),
         ("cycle.end_date", "9999-12-31", "cycle.end_date: 9999-12-31 is not between 1970-01-01 and 2199-12-31"),
         ("cycle.end_date", date(2023, 12, 31), "cycle: end_date 2023-12-31 is before start_date 2024-01-01"),
         ("cycle.start_date", date(1, 1, 1), "cycle.start_date: 0001-01-01 is not between 1970-01-01 and"),
-        ("cycle.start_date", 20240101, "cycle.start_date: Input should be a valid date (is 20240101)"),
+        ("cycle.start_date", 20240101, "cycle.start_date: Input should be a valid date (got 20240101)"),
         ("cycle.start_date", datetime(2024, 1, 1), "cycle.start_date: Input should be a valid date"),
         ("cycle.opensearch_conn_id", "a b", "cycle.opensearch_conn_id: String should match pattern"),
         ("raw.window_days", "sixty", "raw.window_days: Input should be a valid integer"),
@@ -108,52 +108,64 @@ def changed(path: str, value: Any) -> Definition:
         ("cycle.start_date", "soon", "cycle.start_date: Input should be a valid date"),
         ("name", "Broken", "name: String should match pattern"),
         ("name", "bro-ken", "name: String should match pattern"),
-        ("time_zone", "CEST", "time_zone: 'CEST' is no time zone of the IANA database; write it like Europe/Berlin"),
-        ("raw.index", "broken", "raw: 'broken' must hold {day} exactly once"),
-        ("raw.day_format", "%Y.%m", "raw: date format '%Y.%m' must hold the directives %Y%j or %Y%m%d"),
+        ("time_zone", "CEST", "time_zone: 'CEST' is not a time zone of the IANA database; write it like Europe/Berlin"),
+        ("raw.index", "broken", "raw: 'broken' must contain {day} exactly once"),
+        ("raw.day_format", "%Y.%m", "raw: date format '%Y.%m' must contain the directives %Y%j or %Y%m%d"),
         ("raw.timestamp", "", "raw.timestamp: String should have at least 1 character"),
-        ("raw.timestamp", "time..at", "raw.timestamp: 'time..at' is not a path of a field; write names with a dot"),
-        ("history.group_by", ["user. .id"], "history.group_by.0: 'user. .id' is not a path of a field"),
-        ("metrics.load.field", "load_*", "metrics.load.field: 'load_*' holds a *, which searches take for a pattern"),
-        ("history.index", "broken-{day}", "history: 'broken-{day}' must hold {month} exactly once"),
-        ("history.month_format", "%Y.%m.%d", "history: date format '%Y.%m.%d' must hold the directives %Y%m"),
-        ("history.bucket", "1x", "history: '1x' is no interval; write it like 15m, 1h or 1d"),
-        ("history.bucket", "7h", "history: bucket '7h' does not divide a day; use 15m, 1h, 6h or 1d"),
+        ("raw.timestamp", "time..at", "raw.timestamp: 'time..at' is not the path of a field; write names separated"),
+        ("history.group_by", ["user. .id"], "history.group_by.0: 'user. .id' is not the path of a field"),
+        (
+            "metrics.load.field",
+            "load_*",
+            "metrics.load.field: 'load_*' contains a *, which searches take for a",
+        ),
+        ("history.index", "broken-{day}", "history: 'broken-{day}' must contain {month} exactly once"),
+        ("history.month_format", "%Y.%m.%d", "history: date format '%Y.%m.%d' must contain the directives %Y%m"),
+        ("history.bucket", "1x", "history: '1x' is not a valid interval; write it like 15m, 1h or 1d"),
+        ("history.bucket", "7h", "history: bucket '7h' does not divide a day evenly; use 15m, 1h, 6h or 1d"),
         ("history.bucket", "2d", "history: bucket '2d' does not divide a day"),
-        ("history.bucket", "0h", "history: '0h' is no interval"),
+        ("history.bucket", "0h", "history: '0h' is not a valid interval"),
         ("history.group_by", [], "history.group_by: List should have at least 1 item"),
-        ("history.group_by", ["device", "device"], "history: group_by names a field twice; name each once"),
-        ("history.group_by", ["_doc_count"], "group_by holds ['_doc_count'], which is a field of every row"),
-        ("history.group_by", ["metrics._raw"], "group_by holds ['metrics._raw'], which is a field of every row"),
-        ("history.group_by", ["device", "_id"], "history.group_by.1: '_id' is kept by the server itself"),
+        ("history.group_by", ["device", "device"], "history: group_by names a field twice; name each field once"),
+        ("history.group_by", ["_doc_count"], "group_by contains ['_doc_count'], which every row has as a field"),
+        ("history.group_by", ["metrics._raw"], "group_by contains ['metrics._raw'], which every row has as a field"),
+        ("history.group_by", ["device", "_id"], "history.group_by.1: '_id' is maintained by the server itself"),
         (
             "history.group_by",
             ["metrics.load"],
             "'metrics.load' is where a row keeps the metric 'load'",
         ),
-        ("history.group_by", ["metrics.load.sum"], "is where a row keeps the metric 'load'; name the metric otherwise"),
-        ("raw.timestamp", "_seq_no", "raw.timestamp: '_seq_no' is kept by the server itself; name a field of"),
-        ("metrics.load.field", "_version", "metrics.load.field: '_version' is kept by the server itself"),
+        ("history.group_by", ["metrics.load.sum"], "is where a row keeps the metric 'load'; rename the metric"),
+        (
+            "raw.timestamp",
+            "_seq_no",
+            "raw.timestamp: '_seq_no' is maintained by the server itself; name a field",
+        ),
+        ("metrics.load.field", "_version", "metrics.load.field: '_version' is maintained by the server itself"),
         ("history.codec", "lz5", "history.codec: Input should be 'default', 'best_compression', 'zstd'"),
         ("metrics", {}, "metrics: Dictionary should have at least 1 item"),
         ("metrics", {"Load": SUM_ONLY}, "metrics.Load: String should match pattern"),
         ("metrics.load.stats", ["sum", "median"], "metrics.load.stats.1: Input should be 'min', 'max'"),
-        ("metrics.load.stats", ["sum", "count", "sum"], "metrics.load: stats names one twice; name each once"),
-        ("metrics.load.stats", ["sum"], "metrics.load: stats must hold count: the proof before a deletion counts"),
-        ("metrics.load.stats", ["count", "avg"], "metrics.load: stats holds avg without sum; add sum"),
+        (
+            "metrics.load.stats",
+            ["sum", "count", "sum"],
+            "metrics.load: stats names one statistic twice; name each",
+        ),
+        ("metrics.load.stats", ["sum"], "metrics.load: stats must contain count: the proof before a deletion"),
+        ("metrics.load.stats", ["count", "avg"], "metrics.load: stats contains avg without sum; add sum"),
         ("metrics.load.distribution", {"relative_error": 0.01}, "metrics.load: a distribution needs min and max"),
         ("metrics.temperature.distribution.relative_error", 0.5, "relative_error: Input should be less than or equal"),
-        ("metrics.temperature.distribution", {}, "metrics.temperature.distribution: holds either relative_error"),
+        ("metrics.temperature.distribution", {}, "metrics.temperature.distribution: needs either relative_error"),
         ("engine", "spark", "engine: Input should be 'auto', 'transform_job' or 'search'"),
         ("archive", {"prefix": "x/"}, "archive.bucket: is missing; add it"),
         (
             "raw.fields",
             {"load": "text"},
-            "the file: metrics.load.field: field 'load' is text, it must be a number (byte, double,",
+            "the file: metrics.load.field: field 'load' is text, but it must be a number (byte, double,",
         ),
         ("raw.fields", {"load": "text"}, "name a numeric field, or a multi-field such as load.keyword and count it"),
-        ("raw.fields", {"device": "text"}, "history.group_by 'device': field 'device' is text, it must be a keyword"),
-        ("raw.fields", {"@timestamp": "date_nanos"}, "raw.timestamp: field '@timestamp' is date_nanos, it must be a"),
+        ("raw.fields", {"device": "text"}, "history.group_by 'device': field 'device' is text, but it must be"),
+        ("raw.fields", {"@timestamp": "date_nanos"}, "raw.timestamp: field '@timestamp' is date_nanos, but it must be"),
         (
             "history.index",
             "broken-{month}.01",
@@ -192,7 +204,7 @@ def test_a_file_that_is_no_yaml_is_told(folder: Path, content: bytes) -> None:
     (folder / "broken.yaml").write_bytes(content)
     problem = problem_of(folder)
     assert problem.startswith("broken.yaml: cannot be read as YAML (")
-    assert problem.endswith("); mend the file.")
+    assert problem.endswith("); correct the file.")
 
 
 @pytest.mark.parametrize("content", ["", "# nothing yet", "just text", "- a\n- list", "42"])
@@ -211,7 +223,7 @@ def test_a_file_nested_without_end_is_told_and_takes_no_process_down(folder: Pat
     assert process.returncode == 1, trouble
     told = out.splitlines()[0]
     assert told.startswith("broken.yaml: cannot be read as YAML (it is nested deeper than 500 levels in ")
-    assert re.search(r" line \d+, column \d+\); mend the file\.$", told)
+    assert re.search(r" line \d+, column \d+\); correct the file\.$", told)
 
 
 @pytest.mark.parametrize("levels", [400, 600])
@@ -225,7 +237,7 @@ def test_a_mistake_in_yaml_is_told_with_its_line(folder: Path) -> None:
     (folder / "broken.yaml").write_text("name: a\nraw: [\nengine: auto\n")
     assert re.search(r"line \d, column \d", problem_of(folder))
     (folder / "broken.yaml").write_text("name: a\nengine: auto\nname: b\n")
-    assert "the key 'name' is there twice" in problem_of(folder)
+    assert "the key 'name' occurs twice" in problem_of(folder)
     assert "line 3, column 1" in problem_of(folder)
 
 
@@ -240,8 +252,9 @@ def test_two_datasets_with_one_name_are_both_left_out(folder: Path) -> None:
     save(folder, other, "b.yaml")
     problem = problem_of(folder)
     assert problem == (
-        "b.yaml: name: 'twin' is also the name of a.yaml. Nothing tells which of the two is the copy, so neither is "
-        "used, and no index of theirs is touched, until one is changed: name of b.yaml, or what it meets in a.yaml."
+        "b.yaml: name: 'twin' is also the name of a.yaml. It is unclear which of the two is the copy, so neither is "
+        "used, and none of their indices is touched, until one is changed: name of b.yaml, or the key of a.yaml that "
+        "it conflicts with."
     )
 
 
@@ -259,8 +272,8 @@ def test_names_that_overlap_across_datasets(folder: Path, raw: Definition, histo
     save(folder, definition_of("two", raw=raw, history=history), "b.yaml")
     problem = problem_of(folder)
     assert problem.startswith(f"b.yaml: {key}: ")
-    assert "of a.yaml. Nothing tells which" in problem
-    assert f"until one is changed: {key} of b.yaml, or what it meets in a.yaml" in problem
+    assert "of a.yaml. It is unclear which" in problem
+    assert f"until one is changed: {key} of b.yaml, or the key of a.yaml that it conflicts with" in problem
 
 
 def test_names_that_only_look_alike_do_not_overlap(folder: Path) -> None:
@@ -345,7 +358,7 @@ def test_a_key_that_had_another_name_is_read_and_told(folder: Path, old: str, va
     assert intake
     assert getattr(intake, RENAMED[old]) == value
     assert found.warnings == [
-        f"before.yaml: intake.{old} is called intake.{RENAMED[old]} now; rename it. It is read as before until 1.0."
+        f"before.yaml: intake.{old} is now called intake.{RENAMED[old]}; rename it. The old name works until 1.0."
     ]
 
 
@@ -353,7 +366,7 @@ def test_a_key_that_had_another_name_is_read_and_told(folder: Path, old: str, va
 def test_a_key_under_both_its_names_is_refused(folder: Path, old: str, new: str) -> None:
     value: Any = 0.5 if old == "most_dead" else "1h"
     save(folder, {**definition_of("broken"), "intake": {old: value, new: value}})
-    assert problem_of(folder) == f"broken.yaml: intake: {old} is called {new} now; remove {old}."
+    assert problem_of(folder) == f"broken.yaml: intake: {old} is now called {new}; remove {old}."
 
 
 def test_many_datasets_are_read_in_a_time_that_grows_as_they_do(tmp_path: Path) -> None:
@@ -373,9 +386,9 @@ def test_an_unknown_name_is_told_with_the_problems_of_its_file(folder: Path) -> 
     save(folder, changed("engine", "spark"))
     found = load_definitions(folder)
     assert found.get("sound").name == "sound"
-    with pytest.raises(DefinitionError, match=r"is named 'broken'; there is: sound\. broken.yaml"):
+    with pytest.raises(DefinitionError, match=r"is named 'broken'; valid datasets: sound\. broken.yaml"):
         found.get("broken")
-    with pytest.raises(DefinitionError, match=r"named 'roken'; there is: sound\.$"):
+    with pytest.raises(DefinitionError, match=r"named 'roken'; valid datasets: sound\.$"):
         found.get("roken")
 
 

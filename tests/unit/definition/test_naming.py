@@ -70,25 +70,25 @@ def test_literal_text_is_literal() -> None:
 @pytest.mark.parametrize(
     ("template", "date_format", "sentence"),
     [
-        ("logs", "%Y.%m.%d", "'logs' must hold {day} exactly once"),
+        ("logs", "%Y.%m.%d", "'logs' must contain {day} exactly once"),
         ("{day}-{day}", "%Y.%m.%d", "exactly once"),
         ("{dag}-{day}", "%Y.%m.%d", "no other braces"),
-        ("logs-{month}", "%Y.%m.%d", "must hold {day}"),
-        ("logs-{day}", "%Y.%m.%d-%H", "holds '%H'; use %Y, %m, %d, %j only"),
-        ("logs-{day}", "%y.%m.%d", "holds '%y'"),
-        ("logs-{day}", "%Y.%b.%d", "holds '%b'"),
-        ("logs-{day}", "%Y%%%m%d", "holds '%%'"),
-        ("logs-{day}", "%Y.%m.%d%", "holds '%'"),
-        ("logs-{day}", "%Y.%m", "must hold the directives %Y%j or %Y%m%d, each once"),
+        ("logs-{month}", "%Y.%m.%d", "must contain {day}"),
+        ("logs-{day}", "%Y.%m.%d-%H", "contains '%H'; use only %Y, %m, %d, %j"),
+        ("logs-{day}", "%y.%m.%d", "contains '%y'"),
+        ("logs-{day}", "%Y.%b.%d", "contains '%b'"),
+        ("logs-{day}", "%Y%%%m%d", "contains '%%'"),
+        ("logs-{day}", "%Y.%m.%d%", "contains '%'"),
+        ("logs-{day}", "%Y.%m", "must contain the directives %Y%j or %Y%m%d, each once"),
         ("logs-{day}", "%Y.%m.%d.%d", "each once"),
         ("logs-{day}", "%Y.%m.%d.%j", "each once"),
-        ("logs-{day}", "daily", "must hold the directives"),
-        ("Logs-{day}", "%Y.%m.%d", "'Logs-2024.02.29', which is no valid index name"),
-        ("-logs-{day}", "%Y.%m.%d", "no valid index name"),
-        ("lo gs-{day}", "%Y.%m.%d", "no valid index name"),
-        ("logs*-{day}", "%Y.%m.%d", "no valid index name"),
-        ("logs-{day}", "%Y/%m/%d", "no valid index name"),
-        ("logs-{day}", "%YT%m%d", "no valid index name"),
+        ("logs-{day}", "daily", "must contain the directives"),
+        ("Logs-{day}", "%Y.%m.%d", "'Logs-2024.02.29', which is not a valid index name"),
+        ("-logs-{day}", "%Y.%m.%d", "not a valid index name"),
+        ("lo gs-{day}", "%Y.%m.%d", "not a valid index name"),
+        ("logs*-{day}", "%Y.%m.%d", "not a valid index name"),
+        ("logs-{day}", "%Y/%m/%d", "not a valid index name"),
+        ("logs-{day}", "%YT%m%d", "not a valid index name"),
     ],
 )
 def test_refused_templates(template: str, date_format: str, sentence: str) -> None:
@@ -99,7 +99,7 @@ def test_refused_templates(template: str, date_format: str, sentence: str) -> No
 
 def test_a_month_needs_a_month() -> None:
     problem = IndexTemplate("h-{month}", "month", "%Y.%m.%d").problem(MONTHS)
-    assert problem == "date format '%Y.%m.%d' must hold the directives %Y%m, each once"
+    assert problem == "date format '%Y.%m.%d' must contain the directives %Y%m, each once"
 
 
 @given(dates, dates)

@@ -51,30 +51,30 @@ def test_a_pattern_fits_what_pythons_fits_with_the_same_groups(text: str, line: 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (r"(?P<a>.*) (?P<b>\d+)", "'.*' ends is not told by the next character"),
-        (r"(?P<a>\S+):(?P<b>\d+)", "not told by the next character"),
-        (r"(?P<a>(?:x+)+y)", "not told by the next character"),
-        (r"(?P<a>(?:x*)*)y", "may be nothing"),
+        (r"(?P<a>.*) (?P<b>\d+)", "the next character does not decide where '.*' ends"),
+        (r"(?P<a>\S+):(?P<b>\d+)", "the next character does not decide"),
+        (r"(?P<a>(?:x+)+y)", "the next character does not decide"),
+        (r"(?P<a>(?:x*)*)y", "may be empty"),
         (r"(?P<a>a|ab)c", "'ab' may begin like another choice"),
-        (r"(?P<a>a?)(?:|b)a", "not told|another choice"),
-        (r"(?P<a>.*?)", "there must be such a text"),
-        (r"(?P<a>.*?)b+", "there must be such a text"),
-        (r"(?P<a>x)(?P<a>y)", "names a group twice"),
-        (r"(?P<a>(?=x)x)", "is no group known here"),
-        (r"(?P<a>x)\1", "is no escape known here"),
-        (r"(?P<a>\bx)", "is no escape known here"),
+        (r"(?P<a>a?)(?:|b)a", "does not decide|another choice"),
+        (r"(?P<a>.*?)", "literal text without a choice must follow it"),
+        (r"(?P<a>.*?)b+", "literal text without a choice must follow it"),
+        (r"(?P<a>x)(?P<a>y)", "uses the name of a group twice"),
+        (r"(?P<a>(?=x)x)", "is not a supported group"),
+        (r"(?P<a>x)\1", "is not a supported escape"),
+        (r"(?P<a>\bx)", "is not a supported escape"),
         (r"(?P<a>x", "should close a group"),
         (r"(?P<a>x))", "closes a group that is not open"),
-        (r"(?P<a>[x)", "is a set that does not end"),
+        (r"(?P<a>[x)", "begins a set that is not closed"),
         (r"(?P<a>[z-a])", "range"),
         (r"(?P<a>[\d-z])", "range"),
-        (r"(?P<a>x**)", "repeats what is repeated already"),
+        (r"(?P<a>x**)", "repeats something that is already repeated"),
         (r"(?P<a>*x)", "has nothing to repeat"),
         (r"(?P<a>x{2,1})", "must repeat"),
         (r"(?P<a>x{5000})", "must repeat"),
-        (r"(?P<a>(?:xy)*?)z", "lets a group take as little as it can"),
+        (r"(?P<a>(?:xy)*?)z", "makes the repetition of a group lazy"),
         (r"(?P<a>a$b)", "is not needed"),
-        ("(" * 40, "lies deeper"),
+        ("(" * 40, "is nested deeper"),
         ("x" * 5000, "is longer than"),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_pattern_that_may_go_back_is_refused_with_what_to_write(text: str, why
 def test_a_definition_names_a_pattern_that_it_can_use() -> None:
     wrong: dict[str, Any]
     for wrong in ({"pattern": "no group"}, {"pattern": []}, {"pattern": [r"(?P<a>.*)x"]}, {"parser": "pattern"}):
-        with pytest.raises(ValueError, match=r"named group|not told|needs intake\.pattern"):
+        with pytest.raises(ValueError, match=r"named group|does not decide|needs intake\.pattern"):
             Intake.model_validate(wrong)
     Intake.model_validate({"pattern": ["#.*", "(?P<a>.*)"], "parsers": {"*.log": "pattern"}})
 

@@ -142,8 +142,8 @@ def test_check_of_sound_files(folder: Path, runner: CliRunner) -> None:
     ("cycle", "words"),
     [
         ({"delete": False}, "Nothing of t is deleted: cycle.delete is false."),
-        ({"delete": True}, "Nothing of t is deleted yet: cycle.delete is true, but is not confirmed yet."),
-        ({}, "Raw days of t older than the newest 60 complete days are deleted, each behind its proof (confirmed)."),
+        ({"delete": True}, "Nothing of t is deleted yet: cycle.delete is true, but it is not confirmed yet."),
+        ({}, "Raw days of t older than the newest 60 complete days are deleted, each after its proof (confirmed)."),
     ],
 )
 def test_check_says_whether_raw_days_are_deleted(
@@ -186,7 +186,7 @@ def test_check_asks_no_cluster_unless_it_is_told_to(folder: Path, runner: CliRun
 def test_an_unknown_dataset_is_told_with_those_there_are(folder: Path, runner: CliRunner) -> None:
     result = runner.invoke(app, ["status", "u", "--url", NOWHERE, "--datasets-dir", str(folder)])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: No sound dataset is named 'u'; there is: t.\n"
+    assert result.stderr == "Error: No valid dataset is named 'u'; valid datasets: t.\n"
 
 
 def test_a_day_that_is_not_over_is_refused_before_anything_is_sent(folder: Path, runner: CliRunner) -> None:

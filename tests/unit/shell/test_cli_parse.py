@@ -71,7 +71,7 @@ def values(result: Result) -> list[Any]:
 @pytest.mark.parametrize("kind", ["format", "parser"])
 def test_a_name_that_is_neither_ours_nor_installed_is_wrong_use(parse: Parse, kind: str) -> None:
     told = " ".join(re.sub("[│╭╮╰╯─]", " ", parse(b"x", f"--{kind}", "jsn", exit_code=2).output).split())
-    assert f"Invalid value for '--{kind}': 'jsn' is not a {kind} that is installed: auto, " in told
+    assert f"Invalid value for '--{kind}': 'jsn' is not an installed {kind}; installed are auto, " in told
 
 
 def test_events_of_a_firehose_object(parse: Parse) -> None:

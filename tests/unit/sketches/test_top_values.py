@@ -281,11 +281,11 @@ def test_a_dataset_knows_its_two_kinds_of_distribution_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"distribution": {}}, "holds either relative_error (of a number) or top_values (of a keyword); state one"),
-        ({"distribution": {"top_values": 3, "relative_error": 0.01}}, "holds either relative_error"),
+        ({"distribution": {}}, "needs either relative_error (for a number) or top_values (for a keyword); set one"),
+        ({"distribution": {"top_values": 3, "relative_error": 0.01}}, "needs either relative_error"),
         ({"distribution": {"top_values": 0}}, "greater than or equal to 1"),
         ({"distribution": {"top_values": 21}}, "less than or equal to 20"),
-        ({"stats": ["count", "max"]}, "a metric with top_values is counted, not measured; its stats are [count] alone"),
+        ({"stats": ["count", "max"]}, "a metric with top_values is counted, not measured; set its stats to [count]"),
         ({"unit": "°C"}, "a metric with top_values counts names, which have no unit; remove unit"),
         ({"decimals": 0}, "which have no decimals; remove decimals"),
     ],
@@ -309,7 +309,7 @@ def test_names_and_whole_numbers_have_top_values(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["text", "double", "scaled_float", "date", "geo_point"])
 def test_nothing_else_has_top_values(kind: str) -> None:
     (problem,) = with_status().type_problems({"status": kind})
-    assert f"metrics.status.field: field 'status' is {kind}, it must be a keyword (boolean, byte," in problem
+    assert f"metrics.status.field: field 'status' is {kind}, but it must be a keyword (boolean, byte," in problem
     assert problem.endswith("name another field or a multi-field such as status.keyword")
 
 

@@ -1,4 +1,4 @@
-"""How a definition writes down times and patterns, and how such notation is read.
+"""The notation for times and patterns in a definition, and the code that reads it.
 
-Knows texts and moments; knows nothing of datasets.
+Knows texts and moments in time; knows nothing about datasets.
 """

@@ -1,7 +1,8 @@
-"""Parts of a pattern, and whether the next character always tells which of them is to come. Pure.
+"""Parts of a pattern, and the check that the next character always decides which of them comes next. Pure.
 
-For each part ``first`` says what it may begin with, as a bit for each character of ASCII and one for all others. What
-may follow it is handed down; a choice that it does not decide is refused with a sentence that says what to write.
+For each part, ``first`` holds the characters it may begin with: one bit for each ASCII character and one for all
+others. The characters that may follow a part are passed down. A choice that the next character does not decide is
+refused with a sentence that says what to write instead.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Character:
-    """One character of a set: a bit for each of ASCII, one for all others."""
+    """One character of a set: a bit for each ASCII character, and one for all others."""
 
     bits: int
     text: str
@@ -31,18 +32,18 @@ class Character:
 
 @dataclass
 class Sequence:
-    """One part behind the other."""
+    """Parts one after the other."""
 
     parts: list[Node]
 
     @property
     def is_empty(self) -> bool:
-        """Whether it fits an empty text."""
+        """Whether it matches an empty text."""
         return all(part.is_empty for part in self.parts)
 
     @property
     def first(self) -> int:
-        """What it may begin with."""
+        """The characters that it may begin with."""
         return _first_of(self.parts, 0)
 
     def written(self) -> str:
@@ -63,8 +64,9 @@ class Sequence:
                 literal = self._literal(position + 1)
                 if not literal and not (is_cut and part is self.parts[-1]):
                     raise ValueError(
-                        f"{pattern!r}: {part.written()!r} ends at the first place where the text behind it is found, "
-                        "and there must be such a text, without a choice; say one, or what it may not hold, like [^ ]*"
+                        f"{pattern!r}: {part.written()!r} ends at the first place where the text after it occurs, so "
+                        "literal text without a choice must follow it; add such text, or say what it may not contain, "
+                        "like [^ ]*"
                     )
                 if isinstance(part, Group) and isinstance(part.inner, Sequence):
                     part.inner.require_told(0, pattern, is_cut=True)
@@ -74,7 +76,7 @@ class Sequence:
             position += 1
 
     def _literal(self, position: int) -> int:
-        """How many parts from there on are plain characters."""
+        """How many parts in a row, from this position on, are literal characters."""
         found = 0
         for part in self.parts[position:]:
             if not (isinstance(part, Character) and part.is_literal):
@@ -85,7 +87,7 @@ class Sequence:
 
 @dataclass
 class Choice:
-    """One of several."""
+    """One of several branches."""
 
     branches: list[Sequence]
 
@@ -110,7 +112,7 @@ class Choice:
             if seen & begins:
                 raise ValueError(
                     f"{pattern!r}: {branch.written()!r} may begin like another choice of {self.written()!r}; put what "
-                    "they share before the choice, so that the next character tells which it is"
+                    "they share before the choice, so that the next character decides between them"
                 )
             seen |= begins
             branch.require_told(follow, pattern)
@@ -118,7 +120,7 @@ class Choice:
 
 @dataclass
 class Group:
-    """A part that has a name, or an empty one."""
+    """A group; its name is empty if it has none."""
 
     name: str
     inner: Sequence | Choice
@@ -141,10 +143,10 @@ class Group:
 
 @dataclass
 class Repeat:
-    """A part several times.
+    """A repeated part.
 
     :param times: as it is written: ``*``, ``{2,3}``
-    :param most: None: as often as it likes
+    :param most: None if there is no limit
     """
 
     inner: Character | Group
@@ -167,15 +169,15 @@ class Repeat:
     def require_told(self, follow: int, pattern: str) -> None:
         if self.inner.is_empty:
             raise ValueError(
-                f"{pattern!r}: what {self.written()!r} repeats may be nothing; let it be at least a character"
+                f"{pattern!r}: what {self.written()!r} repeats may be empty; make it at least one character long"
             )
         again = self.inner.first if self.most is None or self.most > 1 else 0
         self.inner.require_told(follow | again, pattern)
         if not self.is_lazy and self.most != self.least and self.inner.first & follow:
             raise ValueError(
-                f"{pattern!r}: where {self.written()!r} ends is not told by the next character, since what follows may "
-                'begin alike; say what it may not hold, like [^ ]* or [^"]*, or end it at the first place of the text '
-                "behind it by .*?"
+                f"{pattern!r}: the next character does not decide where {self.written()!r} ends, since what follows "
+                'may begin alike; say what it may not contain, like [^ ]* or [^"]*, or use .*? to end it at the first '
+                "place where the text after it occurs"
             )
 
 
@@ -192,7 +194,7 @@ def _first_of(parts: list[Node], position: int, follow: int = 0) -> int:
 
 
 def _ends_lazily(part: Node) -> bool:
-    """Whether it is, or is a group that ends with, a repeated character that takes as little as it can."""
+    """Whether the part is, or is a group that ends with, a character with a lazy quantifier."""
     while isinstance(part, Group) and isinstance(part.inner, Sequence) and part.inner.parts:
         part = part.inner.parts[-1]
     return isinstance(part, Repeat) and part.is_lazy

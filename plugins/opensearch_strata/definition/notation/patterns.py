@@ -1,10 +1,10 @@
-r"""Regular expressions that never go back, so that no line takes longer than its length. Pure.
+r"""Regular expressions that never backtrack, so that the time for a line is proportional to its length. Pure.
 
-A part of those of Python: text, ``.``, ``\d \w \s \D \W \S``, escaped characters, ``[...]``, ``(?P<name>...)``,
-``(?:...)``, ``(...)``, ``|``, ``* + ? {m} {m,} {m,n}`` and ``(?s:...)``, where ``.`` is also a line break. At each
-place the next character must tell how to go on (LL(1)): where a repeated part may end, what follows must not begin like
-that part. One exception: ``.*?`` and ``.+?``, of one character at a time, end for good at the first place where the
-literal text behind them is.
+They are a subset of Python's: text, ``.``, ``\d \w \s \D \W \S``, escaped characters, ``[...]``, ``(?P<name>...)``,
+``(?:...)``, ``(...)``, ``|``, ``* + ? {m} {m,} {m,n}`` and ``(?s:...)``, in which ``.`` also matches a line break. At
+each place the next character must decide how to continue (LL(1)): where a repeated part may end, what follows must not
+begin like that part. There is one exception: ``.*?`` and ``.+?``, which repeat a single character, end irrevocably at
+the first place where the literal text after them occurs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
 
 
 class Pattern(NamedTuple):
-    """A pattern, ready to be used.
+    """A pattern that is ready for use.
 
-    :param text: as it was stated
-    :param fits: of Python; match a text with its ``fullmatch``
-    :param names: of the groups
+    :param text: the pattern as it was written
+    :param fits: the compiled pattern of Python; match a text with its ``fullmatch``
+    :param names: names of the groups
     """
 
     text: str
@@ -42,23 +42,23 @@ class Pattern(NamedTuple):
 
 @lru_cache
 def compiled(text: str) -> Pattern:
-    """A pattern of its text.
+    """Compile the text of a pattern.
 
-    :param text: a regular expression with named groups, of the part of the syntax that ``docs/formats.md`` lists
-    :raises ValueError: it is none, or not one of these; says where and what to write instead
+    :param text: a regular expression with named groups, in the subset of the syntax that ``docs/formats.md`` lists
+    :raises ValueError: it is not one, or is outside the subset; says where, and what to write instead
     """
     if len(text) > _MOST:
         raise ValueError(f"is longer than {_MOST} characters")
     reader = _Reader(_between_anchors(text))
     whole = reader.whole()
     if len(set(reader.names)) != len(reader.names):
-        raise ValueError(f"{text!r} names a group twice; name each once")
+        raise ValueError(f"{text!r} uses the name of a group twice; use each name once")
     whole.require_told(_END, text)
     return Pattern(text, re.compile(whole.written(), re.ASCII), tuple(reader.names))
 
 
 def _between_anchors(text: str) -> str:
-    """Without ^ and $ at its ends, which say what is so anyway."""
+    """The text without ^ and $ at its ends, which are implied anyway."""
     before = text.removesuffix("$")
     is_sign = (len(before) - len(before.rstrip("\\"))) % 2
     return (text if is_sign else before).removeprefix("^")
@@ -103,14 +103,14 @@ class _Reader:
         lazy = self._text.startswith("?", self._at)
         self._at += lazy
         if self._text[self._at : self._at + 1] == "+" or _TIMES.match(self._text, self._at):
-            raise self._wrong("repeats what is repeated already")
+            raise self._wrong("repeats something that is already repeated")
         least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}.get(times[0], (int(times[1] or 0), None))
         if times[1]:
             most = least if times[2] is None else int(times[3]) if times[3] else None
         if max(least, most or 0) > _REPEATS or (most is not None and most < least):
-            raise self._wrong(f"must repeat at most {_REPEATS} times, and not less than its least")
+            raise self._wrong(f"must repeat at most {_REPEATS} times, and its maximum must not be below its minimum")
         if lazy and not isinstance(part, Character):
-            raise self._wrong("lets a group take as little as it can; only one character, like .*?, may")
+            raise self._wrong("makes the repetition of a group lazy; only that of one character may be, like .*?")
         return Repeat(part, times[0], least, most, lazy)
 
     def _one(self) -> Character | Group:
@@ -127,20 +127,23 @@ class _Reader:
             bits, text = self._escaped()
             return Character(bits, text, is_literal=bits.bit_count() == 1 and bits != _OTHER)
         if _TIMES.match(self._text, self._at):
-            raise self._wrong("has nothing to repeat; the sign itself is written with a backslash before it")
+            raise self._wrong("has nothing to repeat; to match the character itself, put a backslash before it")
         if character in "^$":
-            raise self._wrong("is not needed, a pattern fits whole lines; the sign itself is written with a backslash")
+            raise self._wrong(
+                "is not needed, because a pattern matches whole lines; to match the character itself, put a backslash "
+                "before it"
+            )
         self._at += 1
         return Character(_bit(character), re.escape(character), is_literal=True)
 
     def _group(self) -> Group:
         opened = _GROUP.match(self._text, self._at)
         if opened is None:
-            raise self._wrong("is no group known here; these are (?P<name>...), (?:...) and (?s:...)")
+            raise self._wrong("is not a supported group; use (?P<name>...), (?:...) or (?s:...)")
         self._at, dot = opened.end(), self._dot
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise self._wrong(f"lies deeper than {_DEEPEST} groups")
+            raise self._wrong(f"is nested deeper than {_DEEPEST} groups")
         if opened[0] == "(?s:":
             self._dot = _ALL
         if opened[1]:
@@ -161,7 +164,7 @@ class _Reader:
             self._at += 2
             meant = _ESCAPED.get(character, character)
             return _bit(meant), re.escape(meant)
-        raise self._wrong("is no escape known here; these are \\d \\w \\s \\D \\W \\S \\t \\n \\r and signs")
+        raise self._wrong("is not a supported escape; use \\d \\w \\s \\D \\W \\S \\t \\n \\r or a symbol")
 
     def _set(self) -> Character:
         start = self._at
@@ -172,20 +175,20 @@ class _Reader:
         while not self._text.startswith("]", self._at) or not text:
             if self._at >= len(self._text):
                 self._at = start
-                raise self._wrong("is a set that does not end")
+                raise self._wrong("begins a set that is not closed")
             low_bits, low = self._member()
             if self._text.startswith("-", self._at) and self._text[self._at + 1 : self._at + 2] not in ("]", ""):
                 self._at += 1
                 _, high = self._member()
                 if len(low) > 2 or len(high) > 2 or low[-1] > high[-1] or low[0] + low[-1] in _CLASSES:
-                    raise self._wrong("is behind a range that does not go from a character to a later one")
+                    raise self._wrong("follows a range that does not go from one character to a later one")
                 text += f"{low}-{high}"
                 bits |= _range(low[-1], high[-1])
                 continue
             text += low
             bits |= low_bits
         self._at += 1
-        if is_inverse:  # characters beyond ASCII may be named, but never all of them
+        if is_inverse:  # a set may name characters beyond ASCII, but never all of them
             bits = _ALL & ~bits | _OTHER
         return Character(bits, f"[{'^' if is_inverse else ''}{text}]")
 

@@ -1,7 +1,7 @@
-"""How a text or a number says a moment: formats by name, and by the directives of ``strptime``. Pure.
+"""Formats in which a text or a number states a time: by name, or by the directives of ``strptime``. Pure.
 
-Written anew because ``strptime`` of Python knows no nanoseconds, no 23:59:60, no 24:00:00 and no ``UTC`` as an offset,
-and reads the names of months in the language of the process.
+Python's ``strptime`` is not used because it does not support nanoseconds, 23:59:60, 24:00:00 or ``UTC`` as an offset,
+and because it reads the names of months in the locale of the process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import lru_cache
 from typing import Any
 
 Reads = Callable[[Any, tzinfo, "int | None"], "int | None"]
-"""Reads a value as epoch milliseconds, None if it is none; what is finer is cut off.
+"""Reads a value as epoch milliseconds, None if it is not a time; anything finer is cut off.
 
-Its parameters: the value; the zone of a text that names none; for a text without a year, epoch milliseconds of when it
-was there already.
+Its parameters are the value; the time zone of a text that names none; and, for a text without a year, epoch
+milliseconds of a time at which the text already existed.
 """
 
 EPOCHS = {"epoch_seconds": 3, "epoch_millis": 0, "epoch_micros": -3, "epoch_nanos": -6}
-"""Name -> tens by which a number of that unit becomes milliseconds."""
+"""Name -> power of ten by which a number in that unit becomes milliseconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?", re.ASCII)
@@ -31,7 +31,7 @@ _LEAP = re.compile(r"(.*[0-9]:[0-9]{2}:)60(?:[.,][0-9]+)?(.*)", re.ASCII)
 _MIDNIGHT = re.compile(r"(.*)([T ])24:00(?::00(?:[.,]0+)?)?(?![0-9:])(.*)", re.ASCII)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-5][0-9])?(?::?([0-5][0-9]))?", re.ASCII)
 _DAY = 86_400_000  # milliseconds
-_LAST_OF_MINUTE = "59.999"  # 23:59:60 is in the day that it ends
+_LAST_OF_MINUTE = "59.999"  # 23:59:60 belongs to the day that it ends
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG_MONTHS = (
@@ -66,11 +66,11 @@ _RFC_2822 = ("%a, %d %b %Y %H:%M:%S %z", "%d %b %Y %H:%M:%S %z", "%a, %d %b %Y %
 
 @lru_cache
 def reads(time_format: str) -> Reads:
-    """What reads moments of a format.
+    """The function that reads times in a format.
 
     :param time_format: a name (``iso8601``, ``rfc2822``, ``epoch_seconds``, ``epoch_millis``, ``epoch_micros``,
         ``epoch_nanos``), or directives of ``strptime`` with text between them: ``%d/%b/%Y:%H:%M:%S %z``
-    :raises ValueError: it is none; says why
+    :raises ValueError: it is not a format; says why
     """
     if time_format in EPOCHS:
         tens = EPOCHS[time_format]
@@ -86,10 +86,10 @@ def reads(time_format: str) -> Reads:
 
 
 def read_number(value: Any, tens: int = 0) -> int | None:
-    """Epoch milliseconds of a number, or of a text that is one in plain digits, in a unit; None if it is neither.
+    """Epoch milliseconds of a number, or of a text that is a number in plain digits; None if it is neither.
 
-    :param value: of a JSON document
-    :param tens: by which it becomes milliseconds: 3 of seconds, -6 of nanoseconds
+    :param value: a value from a JSON document
+    :param tens: power of ten that turns its unit into milliseconds: 3 for seconds, -6 for nanoseconds
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -98,14 +98,14 @@ def read_number(value: Any, tens: int = 0) -> int | None:
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     try:
-        number = Decimal(value if isinstance(value, str) else repr(value)).scaleb(tens)  # as it is written
+        number = Decimal(value if isinstance(value, str) else repr(value)).scaleb(tens)  # exactly as it is written
         return int(number) - (int(number) > number)
     except (ArithmeticError, ValueError):  # NaN, infinite
         return None
 
 
 def read_iso8601(text: str, zone: tzinfo) -> int | None:
-    """Epoch milliseconds of ISO 8601, also as others write it: `` UTC``, a blank before the offset, 23:59:60, 24:00."""
+    """Epoch milliseconds of ISO 8601 and its common variants: `` UTC``, a space before the offset, 23:59:60, 24:00."""
     text = text.strip()
     for form in (str, _mended):
         with suppress(ValueError, OverflowError):
@@ -115,14 +115,14 @@ def read_iso8601(text: str, zone: tzinfo) -> int | None:
 
 
 def epoch_ms(moment: datetime) -> int:
-    """Epoch milliseconds of an aware moment; what is finer is cut off."""
+    """Epoch milliseconds of an aware datetime; anything finer is cut off."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _mended(text: str) -> str:
-    """The text as ``fromisoformat`` reads it.
+    """The text in a form that ``fromisoformat`` reads.
 
-    :raises ValueError: nothing is to be mended
+    :raises ValueError: there is nothing to correct
     """
     mended = text
     if found := _ISO_ZONE.fullmatch(mended):
@@ -138,23 +138,23 @@ def _mended(text: str) -> str:
 
 
 def _by_directives(time_format: str) -> Reads:
-    """What reads moments written like this.
+    """The function that reads times written with these directives.
 
-    :raises ValueError: a directive is unknown, said twice, or the day is not said
+    :raises ValueError: a directive is unknown or occurs twice, or the day is missing
     """
     parts = [part for part in re.split(r"(%.?)|(\s+)", time_format, flags=re.DOTALL) if part]
     said = [part for part in parts if part.startswith("%")]
     if unknown := [part for part in said if part not in _DIRECTIVES]:
         raise ValueError(
-            f"{time_format!r} holds {unknown[0]!r}; known are {' '.join(_DIRECTIVES)} and the names "
+            f"{time_format!r} contains {unknown[0]!r}; known are {' '.join(_DIRECTIVES)} and the names "
             f"iso8601, rfc2822, {', '.join(EPOCHS)}"
         )
     named = [part for part in said if part not in ("%%", "%a", "%A")]
     twice = len(set(named)) != len(named) or any(len(set(named) & set(group)) > 1 for group in _EXCLUSIVE)
     if not any(day <= set(named) for day in _DAY_SAID_BY) or twice or ("%I" in named) != ("%p" in named):
         raise ValueError(
-            f"{time_format!r} must say the day, like %Y-%m-%d, each part once, and %p with %I; "
-            f"or be iso8601, rfc2822, {', '.join(EPOCHS)}"
+            f"{time_format!r} must contain the day, like %Y-%m-%d, each part only once, and %p together with %I; "
+            f"or it must be one of iso8601, rfc2822, {', '.join(EPOCHS)}"
         )
     pattern = re.compile(
         "".join(_DIRECTIVES.get(part) or (r"\s+" if part.isspace() else re.escape(part)) for part in parts),
@@ -168,13 +168,13 @@ def _by_directives(time_format: str) -> Reads:
         found = match.groupdict()
         try:
             return _moment(found, zone) if "Y" in found or "y" in found else _last(found, zone, near)
-        except (ValueError, OverflowError):  # the 30th of February
+        except (ValueError, OverflowError):  # February 30
             return None
 
     return read
 
 
-_LONGEST = 200  # characters; blanks are the only part of a time that has no limit of its own
+_LONGEST = 200  # characters; whitespace is the only part of a time without a limit of its own
 
 
 def _moment(found: dict[str, str], zone: tzinfo) -> int:
@@ -221,12 +221,12 @@ def _zone_of(text: str | None, zone: tzinfo) -> tzinfo:
 
 
 def _last(found: dict[str, str], zone: tzinfo, near: int | None) -> int | None:
-    """The last such moment up to a day behind the one that is known."""
+    """The latest such time that is at most one day after ``near``."""
     if near is None:
         return None
     year = (_EPOCH + timedelta(milliseconds=near)).year
     times = []
-    for candidate in range(year - 8, year + 2):  # the 29th of February
+    for candidate in range(year - 8, year + 2):  # February 29 may be up to 8 years away
         try:
             times.append(_moment({**found, "Y": f"{candidate:04d}"}, zone))
         except (ValueError, OverflowError):

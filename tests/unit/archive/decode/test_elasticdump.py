@@ -51,5 +51,5 @@ def test_buckets_of_old_have_names(bucket: str) -> None:
 
 @pytest.mark.parametrize("bucket", ["ab", "x" * 256, "a b", "a\x1b[2J", "ä-bucket", ""])
 def test_what_is_no_name_of_a_bucket(bucket: str) -> None:
-    with pytest.raises(ValueError, match="is no S3 URL"):
+    with pytest.raises(ValueError, match="is not an S3 URL"):
         split_s3_url(f"s3://{bucket}/x/")

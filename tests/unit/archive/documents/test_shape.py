@@ -297,7 +297,7 @@ def test_times_without_a_zone_are_of_the_zone_of_the_log(zone: str, hour: int) -
         dataset = dataset_with(calendar, parser="mysql_general", log_time_zone=zone)
         assert source(line(entry, raw=b"raw"), dataset)["@timestamp"] == f"2013-01-05T{hour}:00:00.000Z"
     assert dataset_with("Pacific/Auckland").intake.log_time_zone == "UTC"
-    with pytest.raises(ValueError, match="'Berlin' is no time zone of the IANA database"):
+    with pytest.raises(ValueError, match="'Berlin' is not a time zone of the IANA database"):
         dataset_with(log_time_zone="Berlin")
 
 
