@@ -1,4 +1,4 @@
-"""`python -m local`: what the Makefile's targets run, once .venv is there."""
+"""`python -m local`: what the Makefile's targets run once .venv exists."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from local.stack import Stack
 from opensearch_strata.errors import StrataError
 
 USUAL_PORTS = Ports(opensearch=9200, aws=5000, airflow=8080)
-"""What `up` takes where they are free, so that bookmarks and shell histories work."""
+"""The ports that `up` uses if they are free, so that bookmarks and shell histories keep working."""
 
 log = logging.getLogger("local")
 
 
 def run() -> None:
-    """Run the daily cycle on real data in a fresh stack, print the report, stop."""
+    """Run the daily cycle on real data in a fresh stack, print the report, and stop."""
     run_demo(Console(width=None if sys.stdout.isatty() else 130))
 
 
 def up() -> None:
-    """Start a stack that stays, with the sample data, and print its URLs."""
+    """Start a stack that keeps running, with the sample data, and print its URLs."""
     if stack := Stack.running("up"):
-        log.info("The stack is up already.")
+        log.info("The stack is already up.")
     else:
         stack = Stack("up", USUAL_PORTS)
         try:
@@ -52,8 +52,8 @@ def up() -> None:
 
 
 def _bring_sample_data(stack: Stack) -> None:
-    """Archives the sample data and loads them, unless an earlier `up` has done so."""
-    unfinished = stack.folder / "sample-data-unfinished"  # stays if this is broken off
+    """Archive the sample data and load it, unless an earlier `up` has done so."""
+    unfinished = stack.folder / "sample-data-unfinished"  # stays if this is interrupted
     dataset = flights_dataset()
     stack.wait_until_ready("aws")
     if unfinished.exists() or not has_archive(stack):
@@ -69,14 +69,14 @@ def _bring_sample_data(stack: Stack) -> None:
 
 
 def down() -> None:
-    """Stop what `up` started, and a `run` that is going on; data is kept."""
+    """Stop what `up` started, and a `run` that is in progress; data is kept."""
     for name in ("up", "run"):
         Stack(name).stop()
     log.info("The stack is down.")
 
 
 def clean() -> None:
-    """Stop everything and remove all that the stack wrote."""
+    """Stop everything and remove everything that the stack wrote."""
     for pids in STACK.glob("*/pids"):
         Stack(pids.parent.name).stop()
     for folder in {STACK, server_folder()}:
@@ -84,7 +84,7 @@ def clean() -> None:
 
 
 def main() -> None:
-    """Runs a command. What goes wrong is told in a sentence; Ctrl-C and SIGTERM stop what was started."""
+    """Run a command. Failures are reported in a sentence; Ctrl-C and SIGTERM stop what was started."""
     commands = {command.__name__: command for command in (run, up, down, clean)}
     parser = argparse.ArgumentParser(prog="python -m local", description="The embedded stack.")
     actions = parser.add_subparsers(dest="command", required=True)
@@ -99,7 +99,7 @@ def main() -> None:
     except (StackError, StrataError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        log.info("Interrupted; what was started has been stopped.")
+        log.info("Interrupted; everything that was started has been stopped.")
         sys.exit(128 + signal.SIGINT)
 
 

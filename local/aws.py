@@ -1,4 +1,4 @@
-"""S3 and SQS on 127.0.0.1: moto's server, whose S3 outlives it in a file. Its queues do not."""
+"""S3 and SQS on 127.0.0.1: moto's server, whose S3 content survives in a file. Its queues do not."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 
 def main() -> None:
-    """Serves until SIGTERM, from what the file holds, and leaves S3 there."""
+    """Restore S3 from the file, serve until SIGTERM, and save S3 to the file."""
     parser = argparse.ArgumentParser(prog="python -m local.aws", description="Run S3 and SQS on 127.0.0.1.")
     parser.add_argument("--port", type=int, required=True, help="HTTP port")
-    parser.add_argument("--keep", type=Path, required=True, help="file for what S3 holds")
+    parser.add_argument("--keep", type=Path, required=True, help="file for the content of S3")
     arguments = parser.parse_args()
     restore(arguments.keep)
     try:
@@ -29,14 +29,14 @@ def main() -> None:
 
 
 def restore(file: Path) -> None:
-    """Fills S3 with what an earlier server left, if it was of this version of moto."""
+    """Fill S3 with the content that an earlier server saved, if that server had this version of moto."""
     if not file.exists():
         return
     version, state = pickle.loads(file.read_bytes())
     if version != moto.__version__:
         aside = file.with_suffix(f".{version}")
         file.replace(aside)
-        print(f"S3 starts empty: {aside} was kept by moto {version}, and this is {moto.__version__}.", flush=True)
+        print(f"S3 starts empty: {aside} was saved by moto {version}, but this is {moto.__version__}.", flush=True)
         return
     for account, partitions in state["backends"].items():
         s3_backends[account].update(partitions)
@@ -44,7 +44,7 @@ def restore(file: Path) -> None:
 
 
 def _with_all_versions(store: _VersionedKeyStore) -> tuple[Any, ...]:
-    """How an object's versions are kept: by itself, the dictionary shows only the newest of a key."""
+    """How to pickle an object's versions: by default, the dictionary shows only the newest version of a key."""
     versions = ((key, version) for key, every in store.lists() for version in every)
     return _VersionedKeyStore, (), None, None, versions
 
@@ -52,10 +52,10 @@ def _with_all_versions(store: _VersionedKeyStore) -> tuple[Any, ...]:
 copyreg.pickle(_VersionedKeyStore, _with_all_versions)
 
 
-# A request that is not done yet may change a dictionary while it is written.
+# An unfinished request may change a dictionary while it is being written.
 @retry(retry=retry_if_exception_type(RuntimeError), stop=stop_after_attempt(5), reraise=True)
 def keep(file: Path) -> None:
-    """Writes what S3 holds: buckets, objects with their versions, dates and metadata."""
+    """Save the content of S3: buckets, and objects with their versions, dates and metadata."""
     backends = {account: dict(partitions) for account, partitions in s3_backends.items()}
     state = {"backends": backends, "accounts": s3_backends.bucket_accounts}
     partial = file.with_suffix(".partial")

@@ -1,7 +1,8 @@
-"""Makes .venv from the locks: run by the Makefile with the system's Python, standard library only.
+"""Builds .venv from the locks. The Makefile runs this with the system's Python; it needs only the standard library.
 
-A stamp in .venv names the checkout, the Python and the content of the locks it was made from, so a warm start only
-compares. This file must be readable by older Pythons too, which are told what to do instead of failing on syntax.
+A stamp in .venv names the checkout, the Python and the content of the locks it was built from, so a warm start only
+compares them. Older Pythons must be able to parse this file too: it then explains what to do instead of failing with a
+syntax error.
 """
 
 import fcntl
@@ -23,27 +24,27 @@ INPUTS = ("requirements.lock", "requirements-dev.lock", "pyproject.toml")
 
 CURES = (
     ("No space left on device", "the disk is full; free about 2 GB (`make clean` helps)"),
-    ("Permission denied", "a folder is not ours to write; check who owns .venv and the pip and uv caches"),
+    ("Permission denied", "a folder is not writable; check who owns .venv and the pip and uv caches"),
     (
         "Could not find a version|No matching distribution|ConnectionError|NewConnectionError|Max retries"
         "|dns error|Failed to fetch|error sending request|timed out",
         "the package registry did not answer; check the network, the proxy and the registry in pip's configuration",
     ),
 )
-"""What to look for in the output of pip and uv, and what to tell the person."""
+"""What to look for in the output of pip and uv, and what to advise."""
 
 
 class SetupError(Exception):
-    """One sentence that says what is wrong and what cures it."""
+    """One sentence that says what is wrong and how to cure it."""
 
 
 def main() -> None:
-    """Brings .venv up to date, or ends with one sentence."""
+    """Bring .venv up to date, or exit with one sentence."""
     try:
         check_python()
         LOG.parent.mkdir(exist_ok=True)
         with (LOG.parent / "setup.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits and then finds all done
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two simultaneous `make`, the second waits and finds everything done
             if read_stamp() != wanted_stamp():
                 set_up()
     except SetupError as failure:
@@ -53,15 +54,15 @@ def main() -> None:
 
 
 def check_version() -> None:
-    """Raises SetupError unless this Python is new enough."""
+    """Raise SetupError unless this Python is new enough."""
     if sys.version_info < NEEDED:
         newer = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)]
         cure = f"Run `make PYTHON={newer[0]} ...`." if newer else "Install Python 3.11 or newer."
-        raise SetupError(f"{sys.executable} is Python {sys.version.split()[0]}, Strata needs 3.11. {cure}")
+        raise SetupError(f"{sys.executable} is Python {sys.version.split()[0]}, but Strata needs 3.11. {cure}")
 
 
 def check_python() -> None:
-    """Raises SetupError unless this Python can make the environment."""
+    """Raise SetupError unless this Python can create the environment."""
     check_version()
     try:
         import ensurepip  # noqa: F401
@@ -73,7 +74,7 @@ def check_python() -> None:
 
 
 def read_stamp() -> "dict[str, str]":
-    """What .venv was made from; nothing when it is absent or unfinished."""
+    """The stamp of what .venv was built from; empty if it is absent or unfinished."""
     try:
         return dict(json.loads(STAMP.read_text()))
     except (OSError, ValueError):
@@ -81,7 +82,7 @@ def read_stamp() -> "dict[str, str]":
 
 
 def wanted_stamp() -> "dict[str, str]":
-    """What .venv should have been made from."""
+    """The stamp of what .venv should be built from."""
     content = hashlib.sha256()
     for name in INPUTS:
         content.update((PROJECT / name).read_bytes())
@@ -89,7 +90,7 @@ def wanted_stamp() -> "dict[str, str]":
 
 
 def set_up() -> None:
-    """Creates .venv unless one of this checkout and Python is there, and makes it what the lock says."""
+    """Create .venv unless there is one for this checkout and Python, and bring it in line with the lock."""
     python = VENV / "bin" / "python"
     made_for = read_stamp()
     moved = any(made_for.get(key, value) != value for key, value in wanted_stamp().items() if key != "inputs")
@@ -109,7 +110,7 @@ def set_up() -> None:
 
 
 def works(python: Path) -> bool:
-    """True when the environment's Python starts and has pip: it was not interrupted while it was made."""
+    """Whether the environment's Python starts and has pip, so that its creation was not interrupted."""
     try:
         return subprocess.call([str(python), "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
     except OSError:
@@ -117,7 +118,7 @@ def works(python: Path) -> bool:
 
 
 def locked(package: str) -> str:
-    """Version of a package in the lock."""
+    """The version of a package in the lock."""
     lock = (PROJECT / "requirements-dev.lock").read_text()
     found = re.search(rf"^{re.escape(package)}==(\S+)", lock, re.MULTILINE)
     if not found:
@@ -126,7 +127,7 @@ def locked(package: str) -> str:
 
 
 def run(command: "list[str]", purpose: str, environment: "dict[str, str] | None" = None) -> None:
-    """Runs a step with its output in the log; raises SetupError with the cure when it fails."""
+    """Run a step with its output in the log; raise SetupError with the cure if it fails."""
     with LOG.open("a+", errors="replace") as output:
         before = output.tell()
         if subprocess.call(command, cwd=str(PROJECT), env=environment, stdout=output, stderr=output) == 0:
@@ -135,11 +136,11 @@ def run(command: "list[str]", purpose: str, environment: "dict[str, str] | None"
         written = output.read()
     cures = [cure for pattern, cure in CURES if re.search(pattern, written)]
     last = (written.strip().splitlines() or ["nothing"])[-1]
-    raise SetupError(f"{purpose} failed: {cures[0] if cures else f'its last words: {last}'}. Full output: {LOG}")
+    raise SetupError(f"{purpose} failed: {cures[0] if cures else f'its last line: {last}'}. Full output: {LOG}")
 
 
 def index_of_pip() -> "dict[str, str]":
-    """The registry that pip is configured for, told to uv, which does not read pip's configuration."""
+    """The registry that pip is configured for, as a variable for uv, which does not read pip's configuration."""
     if "UV_DEFAULT_INDEX" in os.environ:
         return {}
     asked = subprocess.run(
@@ -152,7 +153,7 @@ def index_of_pip() -> "dict[str, str]":
 
 
 def say(line: str) -> None:
-    """Progress for the person at the terminal."""
+    """Print progress for the person at the terminal."""
     print(line, flush=True)
 
 

@@ -10,14 +10,14 @@ from local.errors import StackError
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
+    """A TCP port of 127.0.0.1 that nothing listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def port_is_taken(port: int) -> bool:
-    """True when something listens on the port of 127.0.0.1."""
+    """Whether something listens on the port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -32,9 +32,9 @@ class Ports:
 
     @classmethod
     def choose(cls, preferred: Ports | None = None) -> Ports:
-        """For each service $STRATA_<SERVICE>_PORT, else the preferred port unless taken, else a free one.
+        """Choose for each service $STRATA_<SERVICE>_PORT, else the preferred port unless taken, else a free one.
 
-        Raises StackError when a port that the environment names is taken or is no port.
+        Raises StackError if a port that the environment names is taken or is not a valid port.
         """
         usual = asdict(preferred) if preferred else {}
         return cls(**{name: _choose(name, usual.get(name)) for name in ("opensearch", "aws", "airflow")})

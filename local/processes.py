@@ -1,4 +1,4 @@
-"""Ending what was started, whole: process groups, sessions, and children of a parent that was killed."""
+"""Ends started processes completely: process groups, sessions, and children of a parent that was killed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from pathlib import Path
 import psutil
 
 PATIENCE = 20
-"""Seconds that a process gets to stop by itself before it is killed."""
+"""Seconds that a process has to stop by itself before it is killed."""
 
 
 def die_with_parent() -> None:
-    """For subprocess's `preexec_fn`: Linux shall end this child when the thread that started it ends."""
+    """Make Linux end this child when the thread that started it ends; for subprocess's `preexec_fn`."""
     pr_set_pdeathsig = 1
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def stop_group(leader: subprocess.Popen[bytes]) -> None:
-    """Stops a process started with `start_new_session` and its process group: SIGTERM, after PATIENCE SIGKILL."""
+    """Stop a process started with `start_new_session` and its group: with SIGTERM, after PATIENCE with SIGKILL."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(leader.pid, number)
@@ -40,17 +40,17 @@ def stop_group(leader: subprocess.Popen[bytes]) -> None:
 
 @dataclass
 class Session:
-    """The living processes of one session. `leader` is None when the process that opened the session has ended."""
+    """The live processes of one session. `leader` is None if the process that opened the session has ended."""
 
     leader: psutil.Process | None = None
     members: list[psutil.Process] = field(default_factory=list)
 
 
 def session_of(pid_file: Path) -> Session:
-    """The session whose leader wrote its pid into `pid_file`.
+    """The session whose leader's pid is in `pid_file`.
 
-    A session is wider than a process group: Airflow gives each task a group of its own. The session is empty when the
-    leader is gone and its number, by now, somebody else's.
+    A session is wider than a process group: Airflow gives each task its own group. The session is empty if the leader
+    is gone and another process now has its pid.
     """
     session = Session()
     try:
@@ -70,7 +70,7 @@ def session_of(pid_file: Path) -> Session:
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """Ends what is still alive of `processes`: SIGTERM, and SIGKILL for what does not heed it in 5 s."""
+    """End those of `processes` that are still alive: with SIGTERM, and with SIGKILL if that has no effect in 5 s."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

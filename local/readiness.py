@@ -1,4 +1,4 @@
-"""Waiting until a service on 127.0.0.1 answers as it should."""
+"""Waits until a service on 127.0.0.1 answers as it should."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class NotReadyError(Exception):
 def wait_until_ready(
     url: str, alive: Callable[[], bool], within: float, ready: Callable[[requests.Response], bool]
 ) -> None:
-    """Asks `url` until `ready(response)`. Raises NotReadyError when `alive()` is false or after `within` seconds."""
+    """Poll `url` until `ready(response)`. Raises NotReadyError if `alive()` is false, or after `within` seconds."""
     deadline = time.monotonic() + within
     with requests.Session() as session:
-        session.trust_env = False  # no proxy stands between us and 127.0.0.1
+        session.trust_env = False  # there is no proxy between us and 127.0.0.1
         while time.monotonic() < deadline:
             if not alive():
                 raise NotReadyError("died while starting")
@@ -35,10 +35,10 @@ def wait_until_ready(
 
 
 def answered(response: requests.Response) -> bool:
-    """The service says 200."""
+    """Whether the service answers with status 200."""
     return response.status_code == 200
 
 
 def all_parts_healthy(response: requests.Response) -> bool:
-    """Airflow's health page says so of its database, scheduler, triggerer and DAG processor."""
+    """Whether Airflow's health page reports its database, scheduler, triggerer and DAG processor as healthy."""
     return response.status_code == 200 and all(part["status"] == "healthy" for part in response.json().values())

@@ -1,4 +1,4 @@
-"""The whole embedded stack, OpenSearch, S3 and SQS (moto) and Airflow: for `make run`, `make up` and system tests."""
+"""The whole embedded stack (OpenSearch, S3 and SQS by moto, Airflow) for `make run`, `make up` and the system tests."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from local.server.distribution import opensearch_home
 from local.supervisor import OWN_LOG
 
 READY_WITHIN = 180
-"""Seconds after which a service that neither answers nor dies is given up."""
+"""Seconds after which we give up on a service that neither answers nor dies."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of the stack's three services as seen from outside."""
+    """One of the stack's three services, as seen from outside."""
 
     title: str
     url: str
@@ -56,8 +56,8 @@ class Stack:
     >>> with Stack("test") as stack:
     ...     client = OpenSearch(stack.opensearch_url)
 
-    Ports are those of $STRATA_*_PORT, else the `preferred` ones where they are free, else any free ones. Stacks of
-    different names run side by side.
+    The ports are those of $STRATA_*_PORT, else the `preferred` ones if they are free, else any free ones. Stacks with
+    different names can run side by side.
     """
 
     def __init__(self, name: str, preferred: Ports | None = None) -> None:
@@ -73,7 +73,7 @@ class Stack:
 
     @classmethod
     def running(cls, name: str) -> Stack | None:
-        """The stack of that name if it is up, else None."""
+        """The stack of this name if it is up, else None."""
         stack = cls(name)
         if session_of(stack._pids / OWN_LOG).leader is None:
             return None
@@ -82,17 +82,17 @@ class Stack:
 
     @property
     def opensearch_url(self) -> str:
-        """Where OpenSearch answers."""
+        """URL of OpenSearch."""
         return f"http://127.0.0.1:{self.ports.opensearch}"
 
     @property
     def aws_url(self) -> str:
-        """Endpoint of S3 and SQS."""
+        """URL of S3 and SQS."""
         return f"http://127.0.0.1:{self.ports.aws}"
 
     @property
     def airflow_url(self) -> str:
-        """Airflow's UI and REST API."""
+        """URL of Airflow's UI and REST API."""
         return f"http://127.0.0.1:{self.ports.airflow}"
 
     def __enter__(self) -> Stack:
@@ -106,9 +106,9 @@ class Stack:
         self.stop()
 
     def launch(self, detached: bool = False) -> None:
-        """Starts all services and returns before they are ready. Raises StackError.
+        """Start all services and return before they are ready. Raises StackError.
 
-        Unless `detached`, they end with this process, however it ends. What is left of an earlier stack of this name
+        Unless `detached`, they end with this process, however it ends. Anything left of an earlier stack of this name
         is stopped first.
         """
         self.stop()
@@ -131,7 +131,7 @@ class Stack:
         self._launched = time.monotonic()
 
     def _lay_out(self) -> None:
-        with ThreadPoolExecutor() as pool:  # both take seconds, the first time
+        with ThreadPoolExecutor() as pool:  # both take seconds the first time
             home, database = pool.submit(opensearch_home), pool.submit(empty_database)
             home.result()
             airflow = self.folder / "airflow"
@@ -139,15 +139,15 @@ class Stack:
             if not (airflow / "airflow.db").exists():
                 shutil.copyfile(database.result(), airflow / "airflow.db")
         self._node_folder.parent.mkdir(parents=True, exist_ok=True)
-        self._node_folder.parent.chmod(0o755)  # the node's user must pass
+        self._node_folder.parent.chmod(0o755)  # the node's user must be able to pass through
         for folder in (self.logs, self._pids):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
 
     def wait_until_ready(self, *names: str) -> None:
-        """Waits for the services of those names (all when none is given).
+        """Wait for the services with these names, or for all if none is given.
 
-        When one does not get ready, all are stopped, and StackError names the culprit.
+        If one does not become ready, all are stopped, and StackError names the culprit.
         """
         services = {
             "opensearch": Service("OpenSearch", self.opensearch_url, HEALTH_OF_OPENSEARCH),
@@ -160,7 +160,7 @@ class Stack:
                 for wait in waits:
                     wait.result()
             except BaseException:
-                self.stop()  # lets the other waits end too
+                self.stop()  # so that the other waits end too
                 raise
 
     def _wait(self, service: Service) -> None:
@@ -174,7 +174,7 @@ class Stack:
         return self._supervisor is not None and self._supervisor.poll() is None
 
     def _culprit(self) -> str | None:
-        """A sentence about the process that ended first, which made honcho end the others."""
+        """A sentence about the process that ended first and so made honcho end the others."""
         own = self.logs / f"{OWN_LOG}.log"
         if not (found := re.search(r"^(\S+) stopped \(rc=", own.read_text(), re.MULTILINE)):
             return None
@@ -183,19 +183,19 @@ class Stack:
         return f"{found[1]} died while starting: {failure_reason(lines)}. Its log: {log_file}"
 
     def stop(self) -> None:
-        """Stops all services, data kept. Does nothing when none runs."""
+        """Stop all services and keep their data. Does nothing if none is running."""
         supervisor = session_of(self._pids / OWN_LOG)
         if supervisor.leader is not None:
             supervisor.leader.terminate()
             psutil.wait_procs(supervisor.members, timeout=PATIENCE)
-        # What the supervisor did not end, or left when it was killed itself.
+        # Processes that the supervisor did not end, or that it left behind when it was killed.
         end([process for pid_file in self._pids.glob("*") for process in session_of(pid_file).members])
         if self._supervisor is not None:
             self._supervisor.terminate()
             self._supervisor.wait()
 
     def remove(self) -> None:
-        """Stops all services and removes what they wrote."""
+        """Stop all services and remove everything they wrote."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self._node_folder.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The process manager of one stack: honcho runs the services, each with its own log file. Started by `local.stack`."""
+"""The process manager of one stack, started by `local.stack`: honcho runs the services, each with its own log file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OWN_LOG = "supervisor"
 
 
 class LogFiles(Printer):  # type: ignore[misc]
-    """Honcho's printer, except that each service's lines go to `<service>.log`, honcho's own to `supervisor.log`."""
+    """Honcho's printer, but each service's lines go to `<service>.log` and honcho's own lines to `supervisor.log`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -37,9 +37,9 @@ class LogFiles(Printer):  # type: ignore[misc]
 def services(ports: Ports, folder: Path, node_folder: Path) -> dict[str, list[str]]:
     """Arguments of the Python interpreter for each service of a stack.
 
-    Airflow's four parts are what `airflow standalone` starts. They are started one by one because standalone's
-    scheduler and triggerer serve logs on all network interfaces (here the API server reads the files), and because
-    ending standalone leaves its children running.
+    The four parts of Airflow are those that `airflow standalone` starts. They are started individually because
+    standalone's scheduler and triggerer serve logs on all network interfaces (here the API server reads the files),
+    and because ending standalone leaves its children running.
     """
     return {
         "opensearch": ["-m", "local.server.opensearch", f"--port={ports.opensearch}", f"--folder={node_folder}"],
@@ -52,7 +52,7 @@ def services(ports: Ports, folder: Path, node_folder: Path) -> dict[str, list[st
 
 
 def main() -> None:
-    """Runs the services until one of them ends or SIGTERM arrives, then ends them all."""
+    """Run the services until one of them ends or SIGTERM arrives, then end them all."""
     parser = argparse.ArgumentParser(prog="python -m local.supervisor")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the stack")
     parser.add_argument("--node-folder", type=Path, required=True, help="folder of its OpenSearch node")
@@ -62,7 +62,7 @@ def main() -> None:
     ports = Ports(opensearch=arguments.opensearch, aws=arguments.aws, airflow=arguments.airflow)
     home = arguments.folder / "airflow"
     environment = airflow_environment(os.environ, home, ports, keys_of(home))
-    # The second Java compiler costs more than it gains in the minutes that a stack of sample data lives.
+    # Java's second-tier compiler costs more than it gains in the few minutes that a stack of sample data lives.
     environment.setdefault("OPENSEARCH_JAVA_OPTS", "-XX:TieredStopAtLevel=1")
     manager = Manager(LogFiles(arguments.folder / "logs"))
     for name, command in services(ports, arguments.folder, arguments.node_folder).items():

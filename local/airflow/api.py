@@ -13,27 +13,27 @@ from urllib3.util import Retry
 from local.errors import StackError
 
 FINISHED = ("success", "failed")
-# Airflow's API logs every change on its event loop. If a task that just starts holds SQLite's lock, and needs that loop
-# to let it go, both wait until SQLite gives up: after 5 s the answer is 500, and nothing was done.
+# Airflow's API logs every change on its event loop. If a starting task holds SQLite's lock and needs that loop to
+# release it, both wait until SQLite gives up: after 5 s the answer is 500, and nothing was done.
 LOCKED = Retry(
     None, connect=0, read=0, other=0, status=4, status_forcelist=[500], allowed_methods=None, raise_on_status=False
 )
 
 
 class AirflowApi:
-    """Airflow in all-admins mode: anybody gets a token, so the embedded stack needs no password."""
+    """Client for Airflow in all-admins mode: anybody gets a token, so the embedded stack needs no password."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy stands between us and 127.0.0.1
+        self._session.trust_env = False  # there is no proxy between us and 127.0.0.1
         self._session.mount(url, HTTPAdapter(max_retries=LOCKED))
         token = self._session.get(f"{url}/auth/token", timeout=30)
         token.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
 
     def wait_for_dag(self, dag_id: str, within: float = 60) -> None:
-        """Returns once the DAG has been parsed. Raises StackError with its import errors when it does not appear."""
+        """Wait until the DAG has been parsed. Raises StackError with its import errors if it does not appear."""
         deadline = time.monotonic() + within
         while self.call("GET", f"dags/{dag_id}", accept=(200, 404)).status_code != 200:
             errors = self.call("GET", "importErrors").json()["import_errors"]
@@ -43,11 +43,11 @@ class AirflowApi:
             time.sleep(0.5)
 
     def unpause(self, dag_id: str) -> None:
-        """Lets the scheduler start runs of the DAG."""
+        """Allow the scheduler to start runs of the DAG."""
         self.call("PATCH", f"dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, partition_key: str | None, conf: Mapping[str, Any]) -> str:
-        """Asks for a run, of a partition such as "2013-03-02" or of none, and returns its id."""
+        """Request a run, for a partition such as "2013-03-02" or for none, and return its id."""
         body = {"logical_date": None, "partition_key": partition_key, "conf": dict(conf)}
         return str(self.call("POST", f"dags/{dag_id}/dagRuns", json=body).json()["dag_run_id"])
 
@@ -60,7 +60,7 @@ class AirflowApi:
                 return state
             time.sleep(0.5)
         states = {task["task_id"]: task["state"] for task in self.task_instances(dag_id, run_id)}
-        raise StackError(f"Run {run_id} of {dag_id} did not end within {within:.0f} s; its tasks: {states}.")
+        raise StackError(f"Run {run_id} of {dag_id} did not finish within {within:.0f} s; its tasks: {states}.")
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The run's task instances as Airflow describes them (task_id, map_index, state, try_number, ...)."""
@@ -68,14 +68,14 @@ class AirflowApi:
         return list(answer.json()["task_instances"])
 
     def return_value(self, dag_id: str, run_id: str, task_id: str) -> Any:
-        """What the task returned (its XCom `return_value`)."""
+        """The value that the task returned (its XCom `return_value`)."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return self.call("GET", path).json()["value"]
 
     def call(
         self, method: str, path: str, *, accept: tuple[int, ...] = (200, 201), **arguments: Any
     ) -> requests.Response:
-        """One request below /api/v2. Raises StackError for a status that is not accepted."""
+        """Send one request below /api/v2. Raises StackError for a status that is not accepted."""
         response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=30, **arguments)
         if response.status_code not in accept:
             raise StackError(f"Airflow answered {response.status_code} to {method} {path}: {response.text[:300]}")

@@ -1,4 +1,4 @@
-"""Runs of a DAG through the stack's scheduler, from their trigger to their report."""
+"""Runs of a DAG through the stack's scheduler, from the trigger to the report."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 def run_dag(
     stack: Stack, airflow: AirflowApi, dag_id: str, partition_key: str | None, conf: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Runs the DAG once, for a partition such as "2013-03-02" or for none; returns what its task `report` returned.
+    """Run the DAG once, for a partition such as "2013-03-02" or for none; return what its task `report` returned.
 
-    Logs the report's verdict. Raises StackError when the run fails.
+    Logs the report's verdict. Raises StackError if the run fails.
     """
     airflow.wait_for_dag(dag_id)
     airflow.unpause(dag_id)
@@ -33,7 +33,7 @@ def run_dag(
 
 
 def _failure(stack: Stack, airflow: AirflowApi, dag_id: str, run_id: str) -> str:
-    """The sentence for a failed run: the task that failed first, and where its log is."""
+    """The sentence for a failed run: which task failed first, and where its log is."""
     failed = [task for task in airflow.task_instances(dag_id, run_id) if task["state"] == "failed"]
     if not failed:
         return f"Run {run_id} of {dag_id} failed without a failed task. The scheduler's log: {stack.logs}"

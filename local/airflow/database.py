@@ -1,4 +1,4 @@
-"""An empty Airflow database, made once per version and copied into each stack: `airflow db migrate` takes 5-8 s."""
+"""An empty Airflow database, created once per version and copied into each stack: `airflow db migrate` takes 5-8 s."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local.ports import Ports
 
 
 def empty_database() -> Path:
-    """Path of the SQLite file to copy. Raises StackError when Airflow cannot make it."""
+    """Path of the SQLite file to copy. Raises StackError if Airflow cannot create it."""
     database = STACK / f"airflow-{version('apache-airflow-core')}.db"
     if database.exists():
         return database
@@ -33,7 +33,7 @@ def empty_database() -> Path:
             text=True,
         )
         if migrated.returncode != 0:
-            last = (migrated.stdout.strip().splitlines() or ["it said nothing"])[-1]
+            last = (migrated.stdout.strip().splitlines() or ["it printed nothing"])[-1]
             raise StackError(f"Airflow could not create its database: {last}")
         (home / "airflow.db").replace(database)
     finally:

@@ -1,4 +1,4 @@
-"""The environment that makes Airflow the embedded one: one machine, SQLite, no login, 127.0.0.1 only."""
+"""The environment of the embedded Airflow: one machine, SQLite, no login, 127.0.0.1 only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from local.places import PROJECT
 from local.ports import Ports
 
 FOREIGN = ("AIRFLOW", "AWS_", "OPENSEARCH_URL")
-"""Prefixes of variables that a person's shell may hold for other installations; none of them reaches the stack."""
+"""Prefixes of variables that a user's shell may contain for other installations; none of them reaches the stack."""
 
 
 def keys_of(home: Path) -> dict[str, str]:
-    """The keys of one Airflow installation, made at random the first time and kept in `home` for its owner only.
+    """The keys of one Airflow installation, generated at random the first time and kept in `home` for its owner only.
 
-    Airflow's parts, started at once in a fresh home, would each write an airflow.cfg with keys of their own, and then
-    refuse each other's tokens.
+    If Airflow's parts started simultaneously in a fresh home, each would write an airflow.cfg with its own keys, and
+    they would then refuse each other's tokens.
     """
     file = home / "keys.json"
     if not file.exists():
@@ -38,8 +38,9 @@ def keys_of(home: Path) -> dict[str, str]:
 def airflow_environment(base: Mapping[str, str], home: Path, ports: Ports, keys: Mapping[str, str]) -> dict[str, str]:
     """The environment of every Airflow process of one stack.
 
-    `base` is the environment to build on (PATH, HOME, locale), `home` becomes AIRFLOW_HOME. Tasks find the stack's
-    OpenSearch as connection `opensearch_default` and its S3 and SQS as `aws_default`. `keys` are those of `keys_of`.
+    `base` is the environment to build on (PATH, HOME, locale), and `home` becomes AIRFLOW_HOME. Tasks find the stack's
+    OpenSearch as the connection `opensearch_default`, and its S3 and SQS as `aws_default`. `keys` are those of
+    `keys_of`.
     """
     own = {name: value for name, value in base.items() if not name.startswith(FOREIGN)}
     airflow = f"http://127.0.0.1:{ports.airflow}"

@@ -1,3 +1,3 @@
-"""The flights of 2013 and what the demonstration shows with them, and archives of them as AWS would have left them.
+"""The flights of 2013, the demonstration that uses them, and archives of them as AWS would have written them.
 
 Starts nothing itself: it is given a stack or a client."""

@@ -1,4 +1,4 @@
-"""The way of the sample data into the stack: left in S3 as Firehose leaves it, loaded by the DAG `archive_backfill`."""
+"""Brings the sample data into the stack: writes it to S3 as Firehose does, loads it with the DAG `archive_backfill`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def archive_flights(stack: Stack, first: date, last: date) -> Written:
-    """Leaves the flights of those days in the stack's S3 as soon as it is ready."""
+    """Write the flights of these days to the stack's S3 as soon as it is ready."""
     stack.wait_until_ready("aws")
     began = time.monotonic()
     s3 = _s3(stack)
@@ -29,7 +29,7 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
     s3.create_bucket(Bucket=bucket)
     written = write_flights(s3, bucket, prefix, first, last)
     log.info(
-        "%s events in %s objects left in s3://%s/%s in %.0f s: %s late, %s twice, %s control messages",
+        "Wrote %s events in %s objects to s3://%s/%s in %.0f s: %s late, %s delivered twice, %s control messages",
         f"{written.events:,}",
         written.objects,
         bucket,
@@ -43,13 +43,13 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
 
 
 def has_archive(stack: Stack) -> bool:
-    """Whether the stack's S3 has the bucket of the flights already."""
+    """Whether the stack's S3 already has the bucket of the flights."""
     bucket, _ = split_s3_url(str(flights_dataset().intake.source))
     return any(found["Name"] == bucket for found in _s3(stack).list_buckets()["Buckets"])
 
 
 def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> None:
-    """Loads those days through the DAG. Raises StackError if it fails."""
+    """Load these days with the DAG. Raises StackError if it fails."""
     client.indices.put_index_template(name="flights", body=index_template())
     conf = {"dataset": flights_dataset().name, "from_day": f"{first}", "to_day": f"{last}", "dry_run": False}
     run_dag(stack, airflow, "archive_backfill", None, conf)

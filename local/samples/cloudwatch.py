@@ -1,8 +1,8 @@
-"""What CloudWatch Logs hands to Firehose and Firehose leaves in S3, byte for byte as AWS writes it.
+"""What CloudWatch Logs sends to Firehose and what Firehose writes to S3, byte for byte as AWS writes it.
 
 Sources: CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions" (envelopes, control
 messages); Firehose Developer Guide, "Configure Amazon S3 object name format" (keys), "Handle data delivery failures"
-(error objects). Lines of an error object end with a newline, which no page states.
+(error objects). Lines of an error object end with a newline, which no page documents.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ OWNER = "123456789012"
 GZIP_LEVEL = 6
 
 _FIRST_EVENT_ID = 31953106606966983378809025079804211143289615424298221568
-"""Of the guide's example; ids of neighbours differ in their last digits only."""
+"""From the guide's example; ids of neighboring events differ only in their last digits."""
 
 
 def log_event(number: int, timestamp: int, message: str) -> dict[str, Any]:
-    """One entry of `logEvents`. The id follows from `number`; `timestamp` is in epoch milliseconds."""
+    """One entry of `logEvents`. The id is derived from `number`; `timestamp` is in epoch milliseconds."""
     return {"id": str(_FIRST_EVENT_ID + number), "timestamp": timestamp, "message": message}
 
 
@@ -34,7 +34,7 @@ def data_record(log_group: str, log_stream: str, events: Sequence[dict[str, Any]
 
 
 def control_record(timestamp: int) -> bytes:
-    """The record with which CloudWatch Logs tries whether a destination can be reached."""
+    """The record with which CloudWatch Logs checks whether a destination can be reached."""
     text = "CWL CONTROL MESSAGE: Checking health of destination Firehose."
     event = {"id": "", "timestamp": timestamp, "message": text}
     return _record("CONTROL_MESSAGE", "CloudwatchLogs", "", "", [], [event])
@@ -70,9 +70,9 @@ def failed_record(record: bytes, stream: str, arrived: datetime) -> bytes:
 
 
 def object_key(prefix: str, stream: str, arrived: datetime, suffix: str = "") -> str:
-    """Key of an object in the default layout, by the UTC time at which its oldest record arrived.
+    """Key of an object in the default layout, from the UTC time at which its oldest record arrived.
 
-    The uuid at the end, random with AWS, follows from stream and time.
+    The UUID at the end, which AWS chooses at random, is derived here from the stream and the time.
     """
     unique = uuid5(NAMESPACE_URL, f"{prefix}/{stream}/{arrived.isoformat()}")
     return f"{prefix}{arrived:%Y/%m/%d/%H}/{stream}-1-{arrived:%Y-%m-%d-%H-%M-%S}-{unique}{suffix}"

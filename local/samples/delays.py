@@ -1,6 +1,6 @@
-"""The README's picture: departure delays through 2013, read from the history, the raw window shaded.
+"""The README's picture: departure delays in 2013, read from the history, with the raw window shaded.
 
-`make picture` condenses the whole year on a node of its own, deletes what has left the window, and draws what is left.
+`make picture` condenses the whole year on its own node, deletes the days that have left the window, and draws the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ METRIC, STATS = "dep_delay", ("p50", "p90", "p99")
 
 
 def delays(client: OpenSearch) -> pd.DataFrame:
-    """Daily quantiles of 2013, from history up to the window and from raw days in it."""
+    """Daily quantiles of 2013, from the history before the window and from raw days within it."""
     dataset = flights_dataset()
     load_flights(client, FIRST, LAST)
     for day in days_between(FIRST, newest_expired(LAST, dataset.raw.window_days)):

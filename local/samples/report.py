@@ -1,4 +1,4 @@
-"""The printed tables of `make run`."""
+"""The tables that `make run` prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Comparison:
-    """Quantiles of one day: carrier -> (from the history, exact) for each quantile, in order."""
+    """Quantiles of one day: carrier -> (value from the history, exact value) for each quantile, in order."""
 
     day: date
     carriers: Mapping[str, Sequence[tuple[float, float]]]
@@ -25,14 +25,14 @@ class Comparison:
 
 
 def relative_error(found: float, exact: float) -> float:
-    """|found - exact| / |exact|; of an exact zero nothing but zero is right."""
+    """|found - exact| / |exact|; if the exact value is zero, only zero is right."""
     if exact == 0:
         return 0.0 if found == 0 else float("inf")
     return abs(found - exact) / abs(exact)
 
 
 def print_cycles(console: Console, reports: Sequence[Mapping[str, Any]]) -> None:
-    """One line per cycle, from what its task `report` returned."""
+    """Print one line per cycle, from what its task `report` returned."""
     table = Table(title="The daily cycle, day by day", title_justify="left")
     table.add_column("day")
     for heading in ("raw documents", "rows", "raw bytes", "bytes of its rows"):
@@ -47,7 +47,7 @@ def print_cycles(console: Console, reports: Sequence[Mapping[str, Any]]) -> None
 
 
 def print_comparisons(console: Console, metric: str, quantiles: Sequence[str], days: Sequence[Comparison]) -> None:
-    """History beside exact value and relative error, per day and carrier."""
+    """Print the value from the history, the exact value and the relative error, per day and carrier."""
     title = f"{metric} of the days whose raw index is gone: from the history / exact from the CSV / relative error"
     table = Table(title=title, title_justify="left")
     table.add_column("day")

@@ -1,3 +1,3 @@
-"""What runs one real OpenSearch node, or several as a cluster: jars from the registry, Java, configuration, process.
+"""Runs one real OpenSearch node, or several as a cluster: jars from the registry, Java, configuration, process.
 
-Knows nothing of Airflow, S3 or sample data."""
+Knows nothing about Airflow, S3 or sample data."""

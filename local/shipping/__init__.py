@@ -1,3 +1,3 @@
-"""What leaves this repository: a release, and the folder that managed Airflow takes.
+"""What this repository ships: a release, and the folder for managed Airflow.
 
 Needs no stack and starts none."""

@@ -1,8 +1,8 @@
-"""What managed Airflow (MWAA) takes, written to `build/mwaa/` for `aws s3 sync`: `make mwaa`, standard library only.
+"""`make mwaa`: writes the files for managed Airflow (MWAA) to `build/mwaa/` for `aws s3 sync`; standard library only.
 
-The service delivers DAGs, `plugins.zip` (unpacked into its plugins folder), `requirements.txt` and a start-up script,
-and nothing else. Strata needs no such script: its datasets go along in `dags/include/`, one of the places where they
-are looked for. Sources: docs.aws.amazon.com/mwaa/latest/userguide (configuring-dag-import-plugins,
+The service delivers DAGs, `plugins.zip` (unpacked into its plugins folder), `requirements.txt` and a startup script,
+and nothing else. Strata needs no startup script: its datasets are in `dags/include/`, one of the places where Strata
+looks for them. Sources: docs.aws.amazon.com/mwaa/latest/userguide (configuring-dag-import-plugins,
 best-practices-dependencies) and the image of Airflow 3.3.1 at github.com/aws/amazon-mwaa-docker-images.
 """
 
@@ -20,21 +20,21 @@ from local.places import PROJECT, include_folder
 
 AIRFLOW = "3.3.1"
 PYTHON = "3.12"
-"""The versions of the service that the files are made for."""
+"""The versions in the service that the files are made for."""
 
 CONSTRAINTS = f"https://raw.githubusercontent.com/apache/airflow/constraints-{AIRFLOW}/constraints-{PYTHON}.txt"
-"""Published with each release of Airflow. A pin that contradicts them keeps every package from being installed."""
+"""Published with each release of Airflow. A pin that contradicts them prevents every package from being installed."""
 
 FORM = "apache-airflow-providers-opensearch>=1.12"
-"""Brings the form of OpenSearch connections: an unpacked `plugins.zip`, unlike a wheel, cannot register ours."""
+"""Provides the form for OpenSearch connections: an unpacked `plugins.zip`, unlike a wheel, cannot register our own."""
 
 LEFT_OUT = {"__pycache__", "opensearch_strata.egg-info"}
 OLDEST = (1980, 1, 1, 0, 0, 0)
-"""The time of each file in the archive: the same package is the same bytes, as each new one updates the environment."""
+"""The time of each file in the archive, so that an unchanged package has the same bytes: new ones trigger an update."""
 
 
 def main() -> None:
-    """Write the files and say how they get there."""
+    """Write the files and print how to upload them."""
     folder = PROJECT / "build" / "mwaa"
     try:
         check_version()
@@ -43,21 +43,21 @@ def main() -> None:
         sys.exit(f"Nothing was written: {error}")
     here = folder.relative_to(PROJECT)
     print(f"{here}/ is for Airflow {AIRFLOW} with Python {PYTHON}, with {', '.join(datasets)}.")
-    print(f"Next: aws s3 sync {here} s3://BUCKET/ and what docs/deploy.md says of the environment.")
+    print(f"Next: aws s3 sync {here} s3://BUCKET/, then set up the environment as docs/deploy.md describes.")
 
 
 def lay_out(folder: Path, datasets: Path) -> list[str]:
-    """Write everything anew.
+    """Write all files from scratch.
 
-    :param folder: takes `plugins.zip`, `requirements.txt` and `dags/`; what was in it is removed
-    :param datasets: folder of the dataset files that go along
+    :param folder: target for `plugins.zip`, `requirements.txt` and `dags/`; its previous content is removed
+    :param datasets: folder of the dataset files to include
     :returns: the names of these files
-    :raises StackError: if there is no dataset file; nothing was written
+    :raises StackError: there is no dataset file; nothing was written
     """
     files = sorted(datasets.glob("*.yaml"))
     if not files:
         raise StackError(
-            f"{datasets} holds no dataset file (*.yaml), so there is nothing to run. Write one, or name the folder "
+            f"{datasets} contains no dataset file (*.yaml), so there is nothing to run. Write one, or name the folder "
             "above it in STRATA_INCLUDE_DIR."
         )
     shutil.rmtree(folder, ignore_errors=True)
@@ -73,8 +73,8 @@ def lay_out(folder: Path, datasets: Path) -> list[str]:
 
 
 def requirements() -> str:
-    """Text of requirements.txt: what the package needs, as ranges, without Airflow, which nobody may change there."""
-    import tomllib  # here, so that an older Python is told which one is needed
+    """Text of requirements.txt: the package's requirements as ranges, without Airflow, which must not change there."""
+    import tomllib  # here, so that an older Python gets as far as the message about the one that is needed
 
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"], FORM]
@@ -89,7 +89,7 @@ def _pack(source: Path, archive: Path) -> None:
             if path.is_file() and not LEFT_OUT.intersection(name.parts):
                 member = zipfile.ZipInfo(name.as_posix(), OLDEST)
                 member.compress_type = zipfile.ZIP_DEFLATED
-                member.external_attr = 0o644 << 16  # else nobody may read what is unpacked
+                member.external_attr = 0o644 << 16  # otherwise nobody could read the unpacked files
                 packed.writestr(member, path.read_bytes())
 
 

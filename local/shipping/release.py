@@ -1,4 +1,4 @@
-"""`make release`: builds what a release uploads, from the last commit alone, and says how to tag and upload it."""
+"""`make release`: builds the files of a release from the last commit only, and prints how to tag and upload it."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from tempfile import TemporaryDirectory
 
 from local.errors import StackError
 from local.places import PROJECT
+from opensearch_strata.errors.amounts import size
 
 log = logging.getLogger("local")
 
 
 def release(project: Path) -> list[Path]:
-    """Builds sdist and wheel of the last commit into ``dist/`` of a checkout, which then holds nothing else.
+    """Build the sdist and wheel of the last commit in ``dist/`` of a checkout, which then contains no others.
 
-    The build happens in a copy of the commit: what lies around in the checkout, such as modules that an older build
-    left, gets into no package. The wheel is built from the sdist, with the setuptools of the lock.
+    The build happens in a copy of the commit, so stray files in the checkout, such as modules left by an older build,
+    do not get into any package. The wheel is built from the sdist, with the setuptools of the lock.
 
     :param project: the checkout, a git repository.
-    :returns: the files built, checked as the package index will check them.
-    :raises StackError: a file is not committed, the changelog does not tell the version, or a step failed.
+    :returns: the built files, checked as the package index will check them.
+    :raises StackError: a file is not committed, the changelog does not mention the version, or a step failed.
     """
     version = str(tomllib.loads((project / "pyproject.toml").read_text())["project"]["version"])
     if uncommitted := output("git", "status", "--porcelain", cwd=project).splitlines():
         raise StackError(
-            f"{uncommitted[0][3:]} is not committed"
-            + (f", nor {len(uncommitted) - 1} more" if uncommitted[1:] else "")
-            + ": a release is built from a commit. Nothing was built. Commit or stash, and run it again."
+            uncommitted[0][3:]
+            + (f" and {len(uncommitted) - 1} more are" if uncommitted[1:] else " is")
+            + " not committed: a release is built from a commit. Nothing was built. Commit or stash, and run it again."
         )
     if not re.search(rf"^## {re.escape(version)} - \d{{4}}-\d\d-\d\d$", (project / "CHANGELOG.md").read_text(), re.M):
         raise StackError(
             f"CHANGELOG.md has no section `## {version} - YEAR-MONTH-DAY`. Nothing was built. "
-            "Date the section Unreleased, or set another `version` in pyproject.toml."
+            "Give the section Unreleased a date, or set another `version` in pyproject.toml."
         )
     dist = project / "dist"
     if dist.exists():
@@ -56,21 +57,21 @@ def release(project: Path) -> list[Path]:
 
 
 def output(*command: str, cwd: Path) -> str:
-    """What a command writes to stdout.
+    """Run a command and return what it writes to stdout.
 
     :param command: program and arguments.
     :param cwd: folder to run it in.
-    :raises StackError: it failed; with its last line.
+    :raises StackError: it failed; contains its last line.
     """
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         words = (done.stdout + done.stderr).strip().splitlines() or ["nothing"]
-        raise StackError(f"`{Path(command[0]).name} {command[1]}` failed in {cwd}; its last words: {words[-1]}")
+        raise StackError(f"`{Path(command[0]).name} {command[1]}` failed in {cwd}; its last line: {words[-1]}")
     return done.stdout
 
 
 def commands(built: list[Path], project: Path) -> tuple[str, str]:
-    """What a person runs to tag and to upload; nothing here runs them.
+    """The commands with which a person tags and uploads; nothing here runs them.
 
     :param built: sdist and wheel, as :func:`release` returns them.
     :param project: the checkout.
@@ -82,14 +83,14 @@ def commands(built: list[Path], project: Path) -> tuple[str, str]:
 
 
 def main() -> None:
-    """Builds, checks, and prints sizes and the two commands."""
+    """Build, check, and print the sizes and the two commands."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         built = release(PROJECT)
     except StackError as failure:
         sys.exit(f"Release stopped: {failure}")
     for path in built:
-        log.info("%s, %d KiB, checked", path.relative_to(PROJECT), path.stat().st_size // 1024)
+        log.info("%s, %s, checked", path.relative_to(PROJECT), size(path.stat().st_size))
     log.info("\nTag and upload it yourself:\n\n    %s\n    %s", *commands(built, PROJECT))
 
 

@@ -181,7 +181,7 @@ def test_the_same_package_is_the_same_archive_and_what_was_there_before_is_gone(
 
 
 def test_without_datasets_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=f"^{tmp_path} holds no dataset file .* Write one, or name"):
+    with pytest.raises(StackError, match=f"^{tmp_path} contains no dataset file .* Write one, or name"):
         mwaa.lay_out(tmp_path / "built", tmp_path)
     assert not (tmp_path / "built").exists()
 

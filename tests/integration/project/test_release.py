@@ -69,7 +69,7 @@ def test_both_packages_hold_the_commit_and_nothing_that_lies_around(checkout: Pa
 def test_what_is_not_committed_stops_it(checkout: Path) -> None:
     (checkout / "README.md").write_text("Strata")
     (checkout / "new.py").write_text("")
-    with pytest.raises(StackError, match=r"README\.md is not committed, nor 1 more: a release is built from a commit"):
+    with pytest.raises(StackError, match=r"README\.md and 1 more are not committed: a release is built from a commit"):
         release(checkout)
     assert not (checkout / "dist").exists()
 
@@ -87,5 +87,5 @@ def test_a_step_that_fails_is_named_with_its_last_words(checkout: Path) -> None:
     settings = checkout / "pyproject.toml"
     settings.write_text(settings.read_text().replace("setuptools.build_meta", "setuptools.no_such"))
     git("commit", "--quiet", "--all", "--message", "Broken", cwd=checkout)
-    with pytest.raises(StackError, match=r"`uv build` failed in .*its last words: .+"):
+    with pytest.raises(StackError, match=r"`uv build` failed in .*its last line: .+"):
         release(checkout)

@@ -64,4 +64,4 @@ def test_what_another_moto_kept_is_put_aside_and_told(tmp_path: Path) -> None:
     with s3_of(file, tmp_path / "log") as s3:
         assert s3.list_buckets()["Buckets"] == []
     assert (tmp_path / "s3.1.0.0").exists()
-    assert f"kept by moto 1.0.0, and this is {moto.__version__}" in (tmp_path / "log").read_text()
+    assert f"saved by moto 1.0.0, but this is {moto.__version__}" in (tmp_path / "log").read_text()

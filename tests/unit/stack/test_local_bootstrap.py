@@ -102,8 +102,8 @@ def test_a_moved_checkout_is_noticed(checkout: Path) -> None:
     [
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("error: Failed to fetch: `https://pypi.org/simple/rich/`\n  dns error", "the package registry did not answer"),
-        ("error: failed to create `/opt/venv`: Permission denied (os error 13)", "a folder is not ours to write"),
-        ("error: something never seen\n", "its last words: error: something never seen"),
+        ("error: failed to create `/opt/venv`: Permission denied (os error 13)", "a folder is not writable"),
+        ("error: something never seen\n", "its last line: error: something never seen"),
     ],
 )
 def test_what_pip_and_uv_say_becomes_a_cure(

@@ -45,7 +45,7 @@ def test_root_in_a_closed_folder_keeps_the_server_where_nobody_may_enter(closed:
     assert places.others_may_read(folder)
     assert places.server_folder() == folder
     os.chown(folder, 65534, 65534)
-    with pytest.raises(StackError, match=f"{folder} is not a folder of ours"):
+    with pytest.raises(StackError, match=f"{folder} is not our own folder"):
         places.server_folder()
 
 

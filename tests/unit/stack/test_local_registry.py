@@ -174,7 +174,7 @@ def test_a_release_that_the_registry_lacks_is_told(
     [
         ("newest", r"OPENSEARCH_VERSION is 'newest', which is not a release such as 3\.4\.0"),
         ("3.4", r"OPENSEARCH_VERSION is '3\.4', which is not a release such as"),
-        ("2.18.0", r"OPENSEARCH_VERSION is 2\.18\.0, and the embedded server can be 2\.19 or newer"),
+        ("2.18.0", r"OPENSEARCH_VERSION is 2\.18\.0, but the embedded server must be 2\.19 or newer"),
     ],
 )
 def test_a_version_that_is_no_known_release_is_refused(
