@@ -1,1 +1,1 @@
-"""Measurements that anybody can repeat; see README.md beside this file."""
+"""Measurements that anybody can repeat; see README.md next to this file."""

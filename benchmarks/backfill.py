@@ -1,4 +1,4 @@
-"""`make bench-backfill`: how fast archives become documents, beside the server's ceiling and what people write."""
+"""`make bench-backfill`: how fast archives become documents, next to the server's ceiling and what people write."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ RESULTS = Path(__file__).parent / "results"
 SIZES = {"small": 500, "large": 1300}
 """Bytes of a message."""
 WARM_UP = 3
-"""Part of the events that every side loads before the first round: Java compiles for the first million documents."""
+"""Every side loads one event in this many before the first round: Java compiles for the first million documents."""
 
 NOTES = (
-    "One shard, no replica, one raw day. S3 is a moto server in a process of its own. Loader, S3 and OpenSearch share "
+    "One shard, no replica, one raw day. S3 is a moto server in its own process. The loader, S3 and OpenSearch share "
     "the cores.",
-    "Objects are as Firehose leaves them: a gzip member for each envelope of 100 events, envelopes of an application "
-    "that logs JSON and of MySQL's general log in turn. The stated size is that of the message; a document also says "
-    "from which account, group, stream, event and object it is.",
-    "Bodies are not compressed on the way to 127.0.0.1, but for the two sides with `http_compress`, which work as over "
-    "a network, and as the client's own guide sets it up.",
-    "The ceiling's bodies are the very bytes that Strata sends, ids and `create` included; its index refreshes once, "
-    "at the end, as Strata's does.",
-    "The peer has neither ledger, dead letters nor retries, and knows the shape of its objects.",
-    "Stages are measured one by one on the same objects in memory; the rest of the loader's CPU time goes to sockets, "
-    "answers and accounts. What the loader and S3 use of the cores, the server lacks.",
+    "Objects are as Firehose writes them: a gzip member for each envelope of 100 events, with envelopes alternating "
+    "between an application that logs JSON and MySQL's general log. The stated size is that of the message; a document "
+    "also contains the account, group, stream, event and object that it comes from.",
+    "Bodies are not compressed on the way to 127.0.0.1, except for the two sides with `http_compress`, which work as "
+    "they would over a network, and as the client's own guide sets it up.",
+    "The ceiling's bodies are exactly the bytes that Strata sends, including ids and `create`; its index is refreshed "
+    "once, at the end, like Strata's.",
+    "The peer has no ledger, no dead letters and no retries, and knows the structure of its objects.",
+    "Stages are measured individually on the same objects in memory; the rest of the loader's CPU time is spent on "
+    "sockets, answers and accounts. The CPU time that the loader and S3 use is not available to the server.",
 )
 
 
@@ -62,26 +62,26 @@ class Found:
 def arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backfill", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="of each size (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="after a small one to warm up (default: %(default)s)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of each size (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds after a small warm-up (default: %(default)s)")
     parser.add_argument(
         "--memory-gb", type=float, default=1.0, help="decoded size that the worker loads (default: %(default)s)"
     )
-    parser.add_argument("--url", help="a cluster of yours, instead of a node that lives as long as the run")
-    parser.add_argument("--prefix", default="bench-backfill", help="of all index names (default: %(default)s)")
+    parser.add_argument("--url", help="your own cluster, instead of a node that lives as long as the run")
+    parser.add_argument("--prefix", default="bench-backfill", help="prefix of all index names (default: %(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS / "backfill.json", help="default: %(default)s")
     parser.add_argument("--markdown", type=Path, default=RESULTS / "backfill.md", help="default: %(default)s")
     chosen = parser.parse_args()
     for name, least, most in (("events", 2000, MOST_EVENTS), ("rounds", 1, 99), ("memory_gb", 0.001, 1000)):
         if not least <= getattr(chosen, name) <= most:
-            parser.error(f"--{name.replace('_', '-')} must be in {least:,} .. {most:,}")
+            parser.error(f"--{name.replace('_', '-')} must be between {least:,} and {most:,}")
     return chosen
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Measure everything; what was written to the cluster is gone afterwards.
+    """Measure everything; afterwards, nothing that was written to the cluster is left.
 
-    :raises BenchmarkError: the cluster holds indices of these names, or a side lost documents
+    :raises BenchmarkError: the cluster contains indices with these names, or a side lost documents
     """
     with node_at(options.url) as url, emulated_s3() as s3:
         site = Site.at(url, s3.url, options.prefix)
@@ -120,7 +120,7 @@ def _report(site: Site, found: Found, options: argparse.Namespace) -> Report:
     loads = list(found.loads.values())
     return Report(
         title="Backfill: how fast archives become documents",
-        method="Medians of the rounds, in which the sides take turns, each into an empty index. Nothing else ran.",
+        method="Medians of the rounds, in which the sides take turns, each with an empty index. Nothing else ran.",
         command=command_line("benchmarks.backfill", options.url),
         machine=machine,
         workload={
@@ -170,7 +170,7 @@ def _results(found: Found) -> list[Result]:
 
 
 def main() -> None:
-    """Measures, prints the table and writes both files."""
+    """Measure, print the table and write both files."""
     serve(arguments(), run)
 
 

@@ -1,4 +1,4 @@
-"""Who uses the cores: CPU seconds of the loader, of OpenSearch and of S3, which share them."""
+"""Who uses the cores: CPU seconds of the loader, OpenSearch and S3, which share them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOADER, SERVER, S3 = USERS = ("loader", "OpenSearch", "S3")
 
 @dataclass
 class CpuMeter:
-    """CPU seconds of what runs side by side; the loader is this process."""
+    """CPU seconds of the processes that run side by side; the loader is this process."""
 
     client: OpenSearch
     s3: psutil.Process
@@ -25,13 +25,13 @@ class CpuMeter:
 
     @contextmanager
     def reading(self, *name: str) -> Iterator[None]:
-        """Note what is used within the block."""
+        """Record what is used within the block."""
         before = self._now()
         yield
         self._used[name].append({user: seconds - before[user] for user, seconds in self._now().items()})
 
     def medians(self, *name: str) -> dict[str, float]:
-        """CPU seconds of the blocks of that name, by user."""
+        """CPU seconds of the blocks with this name, by user."""
         return {user: median(used[user] for used in self._used[name]) for user in USERS}
 
     def _now(self) -> Mapping[str, float]:

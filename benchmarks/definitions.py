@@ -1,6 +1,6 @@
-"""How long a folder of datasets takes to be read, and the DAG files above it to be parsed, in CPU seconds.
+"""How long it takes to read a folder of datasets, and to parse the DAG files that use it, in CPU seconds.
 
-``python -m benchmarks.definitions`` prints a line for each; ``--datasets`` and ``--rounds`` say how many.
+``python -m benchmarks.definitions`` prints a line for each; ``--datasets`` and ``--rounds`` set the numbers.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _PARSE = "import airflow.sdk, runpy; runpy.run_path({0!r}); " + _CLOCK.format("r
 
 
 def measure(datasets: int, rounds: int) -> dict[str, float]:
-    """What takes how long.
+    """Measure each of them.
 
-    :param datasets: how many files like ``telemetry.yaml`` the folder holds
-    :param rounds: new processes of each
+    :param datasets: how many files like ``telemetry.yaml`` the folder contains
+    :param rounds: how many new processes are started for each
     :returns: name -> CPU seconds, the median of all rounds
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -68,7 +68,7 @@ def _seconds(code: str, env: dict[str, str], rounds: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--datasets", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)

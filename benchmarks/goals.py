@@ -1,4 +1,4 @@
-"""What the measurements must reach and what they go for: one table, and the reasons where they fall short. Pure."""
+"""What the measurements must reach and what they go for: one table, and the reasons if they fall short. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Goal:
 
     :param measure: a few words for the table
     :param meaning: what is compared with what
-    :param form: how a figure is written, ``{}`` for the number
-    :param sign: 1 if more is better, -1 if less is
-    :param go_for: None where nothing beyond `must` is asked
+    :param form: how a figure is written, with ``{}`` for the number
+    :param sign: 1 if more is better, -1 if less is better
+    :param go_for: None if nothing beyond `must` is wanted
     """
 
     measure: str
@@ -27,19 +27,19 @@ class Goal:
     go_for: float | None = None
 
     def written(self, figure: float | None) -> str:
-        """A figure in the form of this goal, with as many decimals as tell it from its borders."""
+        """A figure in the form of this goal, with enough decimals to tell it apart from the borders."""
         return "" if figure is None else self.form.format(f"{figure:.2f}" if abs(figure) < 10 else f"{figure:.0f}")
 
     def border(self, figure: float | None) -> str:
-        """`must` or `go_for`, with the side on which the figure has to be."""
+        """`must` or `go_for`, with the side on which the figure must be."""
         return "" if figure is None else f"{'>=' if self.sign > 0 else '<='} {self.form.format(f'{figure:g}')}"
 
 
 GOALS = {
     "standard": Goal(
         "condense aggregation : 44 standard aggregations",
-        "search time for 11 metrics with statistics and 1 % sketches, against min, max, sum and value_count of the "
-        "same metrics over the same composite, page 5,000",
+        "search time for 11 metrics with statistics and 1% sketches, compared with min, max, sum and value_count of "
+        "the same metrics over the same composite, with pages of 5,000",
         "{} x",
         -1,
         1.15,
@@ -47,8 +47,8 @@ GOALS = {
     ),
     "first": Goal(
         "what people write first : condense aggregation",
-        "the same search, against (hour, device), page 1,000, a range query, 33 standard aggregations and 11 scripted "
-        "HashMap distributions of whole numbers",
+        "the same search, compared with (hour, device), pages of 1,000, a range query, 33 standard aggregations and 11 "
+        "scripted HashMap distributions of whole numbers",
         "{} x faster",
         1,
         4,
@@ -56,7 +56,8 @@ GOALS = {
     ),
     "whole": Goal(
         "whole condense : its search alone",
-        "engine `search` with its hours in parallel and its rows written, against its aggregation over the whole day",
+        "engine `search` with its hours in parallel and its rows written, compared with its aggregation over the whole "
+        "day",
         "{} x",
         -1,
         1.5,
@@ -64,7 +65,7 @@ GOALS = {
     ),
     "eleven": Goal(
         "raw day : its rows, all 11 metrics sketched",
-        "bytes in the store, merged; raw with the default codec",
+        "bytes in the store, merged; raw days with the default codec",
         "{}:1",
         1,
         100,
@@ -73,15 +74,15 @@ GOALS = {
     "three": Goal("raw day : its rows, 3 of 11 sketched", "as in the system that Strata replaces", "{}:1", 1, 160, 220),
     "error": Goal(
         "largest error of a quantile",
-        "p50, p90, p99 and p99.9 of any devices and any span, from merged sketches, against exact values",
+        "p50, p90, p99 and p99.9 of any devices and any span, from merged sketches, compared with exact values",
         "{} %",
         -1,
         1.0,
     ),
     "all devices": Goal(
         "raw : history, hourly percentiles of all devices",
-        "p50, p90 and p99 of one near-normal metric over all days, one search each: rows merged by the server and "
-        "their sketches turned into quantiles, against the `percentiles` aggregation",
+        "p50, p90 and p99 of one near-normal metric over all days, with one search each: rows merged by the server and "
+        "their sketches turned into quantiles, compared with the `percentiles` aggregation",
         "{} x faster",
         1,
         5,
@@ -89,7 +90,7 @@ GOALS = {
     ),
     "one device": Goal(
         "raw : history, hourly percentiles of one device",
-        "the same with one device asked for",
+        "the same for one device",
         "{} x faster",
         1,
         10,
@@ -103,8 +104,9 @@ GOALS = {
 BACKFILL_GOALS = {
     "ceiling small": Goal(
         "backfill : prebuilt bodies, 0.5 KB",
-        "documents a second from S3 into the index, against the same documents as bulk bodies that were built before "
-        "and are pushed as bytes, as many at once: what the server can take; messages of 0.5 KB",
+        "documents a second from S3 into the index, compared with the same documents as bulk bodies that were built "
+        "beforehand and are sent as bytes, with the same concurrency, which is as much as the server can take; "
+        "messages of 0.5 KB",
         "{} x",
         1,
         0.8,
@@ -113,7 +115,8 @@ BACKFILL_GOALS = {
     "ceiling large": Goal("backfill : prebuilt bodies, 1.3 KB", "the same, messages of 1.3 KB", "{} x", 1, 0.8, 0.9),
     "peer small": Goal(
         "backfill : parallel_bulk, 0.5 KB",
-        "the same documents under the same ids by opensearch-py's `parallel_bulk` with 4 threads, json, gzip and re",
+        "the same documents under the same ids, loaded by opensearch-py's `parallel_bulk` with 4 threads, json, gzip "
+        "and re",
         "{} x",
         1,
         2.2,
@@ -122,63 +125,63 @@ BACKFILL_GOALS = {
     "peer large": Goal("backfill : parallel_bulk, 1.3 KB", "the same, messages of 1.3 KB", "{} x", 1, 2.2, 3),
     "decode": Goal(
         "decode and parse, MySQL general log",
-        "one process, from the object's bytes to the document's bytes with its id, messages of 0.5 KB",
+        "one process, from the object's bytes to the document's bytes with its id; messages of 0.5 KB",
         "{} k events/s",
         1,
         200,
         400,
     ),
     "worker memory": Goal(
-        "peak memory of a worker", "a process that loads an archive, decoded size beside it", "{} MB", -1, 300, 150
+        "peak memory of a worker", "a process that loads an archive of the stated decoded size", "{} MB", -1, 300, 150
     ),
     "second run": Goal(
         "first run : second run",
-        "plan and load of the smaller messages, against plan and load of the same range once more",
+        "plan and load of the smaller messages, compared with plan and load of the same range once more",
         "{} x faster",
         1,
         50,
     ),
 }
-"""Of `make bench-backfill`."""
+"""The goals of `make bench-backfill`."""
 
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
-    "standard": "Runs differ by a tenth to a fifth of this figure. What it costs is not the arithmetic but that the "
-    "server opens eleven fields anew for each bucket.",
-    "all devices": "Every sketch of every row is decoded, 30 to 60 codes each, on one core: history is one shard, and "
-    "two searches of half the span each are hardly quicker. The raw days are three shards, which two cores read at "
-    "once. With eleven metrics the factor is twice this one. Rows of coarser groups beside those of each device would "
-    "be read instead of merged.",
-    "one device": "No history can reach it: the raw side of one device takes little more than twice *a search that "
-    "finds nothing*, the line below, which any answer over HTTP costs. The factor grows with the documents behind a "
-    "row.",
+    "standard": "Runs differ by a tenth to a fifth of this figure. The cost is not in the arithmetic: the server opens "
+    "eleven fields again for each bucket.",
+    "all devices": "Every sketch of every row is decoded, 30 to 60 codes each, on one core: the history is one shard, "
+    "and two searches of half the span each are hardly faster. The raw days are three shards, which two cores read in "
+    "parallel. With eleven metrics, the factor is twice this one. If there were rows of coarser groups next to those "
+    "of each device, they would be read instead of merged.",
+    "one device": "No history can reach it: the raw side of one device takes little more than twice the time of *a "
+    "search that finds nothing*, the line below, which is the cost of any answer over HTTP. The factor grows with the "
+    "number of documents behind a row.",
     **dict.fromkeys(
         ("ceiling small", "ceiling large"),
-        "Loader, S3 and OpenSearch share the cores, so the server lacks what the other two use: the ratio cannot be "
-        "better than OpenSearch's CPU seconds to those of all three, see *CPU seconds*.",
+        "The loader, S3 and OpenSearch share the cores, so the server lacks what the other two use: the ratio cannot "
+        "be better than that of OpenSearch's CPU seconds to those of all three, see *CPU seconds*.",
     ),
     **dict.fromkeys(
         ("peer small", "peer large"),
-        "The server's part of the work is the same for both sides and by far the larger one, see *CPU seconds*: bodies "
-        "that cost nothing to build are not that much quicker either. Where the server has cores of its own, the "
-        "loaders alone count, by their CPU seconds.",
+        "The server's share of the work is the same for both sides and is by far the larger one, see *CPU seconds*: "
+        "even bodies that cost nothing to build are not that much faster. If the server has its own cores, only the "
+        "loaders' CPU seconds matter.",
     ),
-    "decode": "Every event becomes a dictionary and JSON again, with the fields that say where it comes from; "
-    "*CPU seconds of the loader* has the stages.",
-    "worker memory": "The column *MB before* is Python with boto3 and opensearch-py, with nothing loaded. Beside it "
-    "there are the bodies on their way and the one that is being filled.",
+    "decode": "Every event becomes a dictionary and then JSON again, with the fields that say where it comes from; "
+    "*CPU seconds of the loader* shows the stages.",
+    "worker memory": "The column *MB before* is Python with boto3 and opensearch-py, before anything is loaded. Added "
+    "to it are the bodies in flight and the one that is being filled.",
 }
-"""Why a `go for` is out of reach, by goal; shown where a run falls short of it."""
+"""Goal -> why its `go for` is out of reach; shown if a run falls short of it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found for a goal.
+    """The result of a run for a goal.
 
-    :param figure: compared with the goal's borders
-    :param ours: as it was measured, in words
-    :param peer: the other side, empty where there is none
+    :param figure: the figure that is compared with the goal's borders
+    :param ours: our measured value, as text
+    :param peer: the other side's value, empty if there is none
     """
 
     key: str
@@ -193,7 +196,7 @@ class Result:
 
     @property
     def reached(self) -> Verdict:
-        """The farther of the two borders that was reached."""
+        """The higher of the two borders that was reached."""
         goal = self.goal
         if goal.sign * self.figure < goal.sign * goal.must:
             return "no"
@@ -202,10 +205,10 @@ class Result:
     @property
     def reason(self) -> str | None:
         """Why it falls short of `go_for`; None if it does not."""
-        return None if self.reached == "go for" else REASONS.get(self.key, "no reason is known yet")
+        return None if self.reached == "go for" else REASONS.get(self.key, "the reason is not known yet")
 
     def record(self) -> dict[str, Any]:
-        """The line for a machine."""
+        """The machine-readable record."""
         goal = self.goal
         return {
             "key": self.key,

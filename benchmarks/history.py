@@ -1,4 +1,4 @@
-"""`make bench-history`: what condensing costs, what history takes, how well and how fast it answers."""
+"""`make bench-history`: what condensing costs, how much space history takes, how exactly and how fast it answers."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
 from benchmarks.timing import Samples
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.errors.amounts import counted
 
 RESULTS = Path(__file__).parent / "results"
 MOST_DAYS = 28
 
 NOTES = (
-    "One shard, no replica; the default codec; raw days and history merged to one "
-    "segment. Sizes are those of the primaries' store.",
-    "A month index keeps no `_source`. OpenSearch holds a hidden copy of it back for recoveries until the retention "
-    "lease has moved on (30 s) and a merge rewrites the segment, so rows are written in two segments at least and "
-    "merged after a wait. Measured at once they look twice their size; in service, merges do it in the background.",
-    "† Index rollup (Index Management) is no part of this run: 13.5 MB and 3.3 s for min, max, sum, avg and "
-    "value_count of the same day without any distribution, measured before on this machine class with the real plugin.",
-    "Bytes of a part of a row: what the merged index shrinks by when rows lack the part. Neighbours compress each "
-    "other, so the parts are near, not exact.",
+    "One shard, no replica, the default codec; raw days and history are merged to one segment. Sizes are those of the "
+    "primaries' store.",
+    "A month index keeps no `_source`. OpenSearch retains a hidden copy of it for recoveries until the retention lease "
+    "has advanced (30 s) and a merge rewrites the segment, so rows are written in at least two segments and merged "
+    "after a wait. Measured immediately, they look twice their size; in production, merges do this in the background.",
+    "† Index rollup (Index Management) is not part of this run: 13.5 MB and 3.3 s for min, max, sum, avg and "
+    "value_count of the same day without any distribution were measured earlier, on this class of machine with the "
+    "real plugin.",
+    "Bytes of a part of a row: how much the merged index shrinks if rows lack the part. Neighboring parts compress "
+    "each other, so these figures are approximate.",
     "Exact quantiles are computed from the generator's numbers, at rank floor(q * (n - 1)) of the sorted values.",
-    "Both sides of a question to history and raw are one search whose answer becomes quantiles. `read()` beside them "
-    "is what a user calls: it also looks up which days are proven, and makes a DataFrame.",
+    "Both sides of a question, to the history and to raw days, are one search whose answer is turned into quantiles. "
+    "`read()` next to them is what a user calls: it also looks up which days are proven, and builds a DataFrame.",
 )
 
 
 def arguments() -> argparse.Namespace:
     """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history", description=__doc__)
-    parser.add_argument("--documents", type=int, default=1_000_000, help="of one raw day (default: %(default)s)")
+    parser.add_argument("--documents", type=int, default=1_000_000, help="documents per raw day (default: %(default)s)")
     parser.add_argument("--days", type=int, default=3, help=f"raw days, 2 to {MOST_DAYS} (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="after one to warm up (default: %(default)s)")
-    parser.add_argument("--questions", type=int, default=500, help="about accuracy (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of documents and questions (default: %(default)s)")
-    parser.add_argument("--url", help="a cluster of yours, instead of a node that lives as long as the run")
-    parser.add_argument("--prefix", default="bench-telemetry", help="of all index names (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds after one warm-up (default: %(default)s)")
+    parser.add_argument("--questions", type=int, default=500, help="questions on accuracy (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of documents and questions (default: %(default)s)")
+    parser.add_argument("--url", help="your own cluster, instead of a node that lives as long as the run")
+    parser.add_argument("--prefix", default="bench-telemetry", help="prefix of all index names (default: %(default)s)")
     parser.add_argument(
         "--settle", type=float, default=35, help="seconds from the last row to the merge (default: %(default)s)"
     )
@@ -57,14 +59,14 @@ def arguments() -> argparse.Namespace:
     chosen = parser.parse_args()
     for name, least, most in (("documents", 2000, 10**9), ("days", 2, MOST_DAYS), ("rounds", 1, 99)):
         if not least <= getattr(chosen, name) <= most:
-            parser.error(f"--{name} must be in {least:,} .. {most:,}")
+            parser.error(f"--{name} must be between {least:,} and {most:,}")
     return chosen
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Measure everything; what was written to the cluster is gone afterwards.
+    """Measure everything; afterwards, nothing that was written to the cluster is left.
 
-    :raises BenchmarkError: the cluster holds indices of these names, or refused documents
+    :raises BenchmarkError: the cluster contains indices with these names, or refused documents
     """
     with node_at(options.url) as url:
         client = build_client(ClientSettings.from_url(url, timeout=600, opaque_id="strata-benchmark"))
@@ -83,13 +85,13 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
     condense_all_days(workload, log.info)
     condensing = condense_seconds(workload, options.rounds, log.info)
     reading = read_seconds(workload, options.rounds, log.info)
-    log.info("%s questions about accuracy", options.questions)
+    log.info("Asking %s", counted(options.questions, "question on accuracy", "questions on accuracy"))
     answers = ask_history(workload, options.questions)
     sizes = measure_sizes(workload, log.info)
     streamed = measure_memory(workload, url, log.info)
     return Report(
-        title="History: what it costs, takes and answers",
-        method="Medians of the rounds; all searches uncached, one client for both sides.",
+        title="History: its cost, its size and its answers",
+        method="Medians of the rounds; all searches are uncached, with one client for both sides.",
         command=command_line("benchmarks.history", options.url),
         machine=machine_of(workload.client),
         workload={
@@ -143,7 +145,7 @@ def _results(
 
 
 def main() -> None:
-    """Measures, prints the table and writes both files."""
+    """Measure, print the table and write both files."""
     serve(arguments(), run)
 
 

@@ -1,4 +1,4 @@
-"""What a run found: on a terminal, as JSON for machines, as Markdown for the repository."""
+"""The results of a run: on a terminal, as JSON for machines, and as Markdown for the repository."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PACKAGES = ("opensearch-py", "pandas", "numpy", "orjson")
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a run found.
+    """All results of a run.
 
-    :param title: of the page
-    :param method: how the figures came about, a sentence or two
-    :param command: repeats the run
+    :param title: title of the page
+    :param method: how the figures were obtained, in a sentence or two
+    :param command: command that repeats the run
     :param workload: what was loaded, in words and numbers
-    :param details: more for machines, by the keys of the JSON file
+    :param details: more data for machines, by key of the JSON file
     """
 
     title: str
@@ -41,7 +41,7 @@ class Report:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def goals_table(self) -> Table:
-        """Each goal, what was found, and whether that is enough."""
+        """Each goal, the result, and whether it is good enough."""
         rows = [
             (
                 result.goal.measure,
@@ -57,7 +57,7 @@ class Report:
         return Table("Measured", ("measure", "ours", "peer", "ratio", "must", "go for", "reached"), rows)
 
     def json(self) -> bytes:
-        """Every sample, table and detail."""
+        """Every sample, table and detail as JSON."""
         record = {
             "command": self.command,
             "machine": self.machine,
@@ -71,18 +71,18 @@ class Report:
         return orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
 
     def markdown(self) -> str:
-        """The tables, and the reasons where a `go for` was not reached."""
+        """The tables, and the reasons if a `go for` was not reached."""
         short = [f"- **{result.goal.measure}**: {result.reason}" for result in self.results if result.reason]
         meanings = [f"- **{result.goal.measure}**: {result.goal.meaning}" for result in self.results]
         parts = [
             f"# {self.title}",
-            f"Written by `{self.command}`. All samples are in the JSON file beside this one.",
+            f"Written by `{self.command}`. All samples are in the JSON file next to this one.",
             _words(self.machine),
             _words(self.workload),
             _markdown(self.goals_table()),
             self.method,
             "\n".join(meanings),
-            *(["Short of the `go for`, and why:", "\n".join(short)] if short else []),
+            *(["These fall short of the `go for`:", "\n".join(short)] if short else []),
             *(f"## {table.title}\n\n{_markdown(table)}" for table in self.tables),
             "## Notes",
             "\n".join(f"- {note}" for note in self.notes),
@@ -91,7 +91,7 @@ class Report:
 
 
 def machine_of(client: OpenSearch) -> dict[str, Any]:
-    """The server's machine and versions, and those of this process."""
+    """The server's machine and versions, and the versions in this process."""
     node: dict[str, Any] = next(iter(client.nodes.info(metric="os,jvm")["nodes"].values()))
     stats: dict[str, Any] = next(iter(client.nodes.stats(metric="os")["nodes"].values()))
     gibibyte = 1 << 30

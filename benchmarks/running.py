@@ -1,4 +1,4 @@
-"""What every benchmark does around its measurements: a node, a command line, files with the report."""
+"""What every benchmark needs around its measurements: a node, a command line, and files with the report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("benchmarks")
 
 @contextmanager
 def node_at(url: str | None) -> Iterator[str]:
-    """URL of a cluster: the one given, else of a node that lives as long as the block."""
+    """URL of a cluster: the given one, else that of a node that lives as long as the block."""
     if url is not None:
         yield url
         return
@@ -35,27 +35,27 @@ def node_at(url: str | None) -> Iterator[str]:
 
 
 def refuse_leftovers(there: Sequence[str]) -> None:
-    """Go no further where indices of somebody else have our names.
+    """Stop if existing indices have names that begin like ours.
 
-    :raises BenchmarkError: if there are any
+    :raises BenchmarkError: there are such indices
     """
     if there:
         raise BenchmarkError(
-            f"The cluster holds {', '.join(there)}, which this benchmark would overwrite; nothing was changed. "
-            f"Delete them if an earlier run left them, or choose another --prefix."
+            f"The cluster contains {', '.join(there)}, which this benchmark would overwrite; nothing was changed. "
+            f"Delete them if an earlier run left them behind, or choose another --prefix."
         )
 
 
 def command_line(module: str, url: str | None) -> str:
-    """The command that runs, without a URL that may hold a password."""
+    """The command that is running, without its URL, which may contain a password."""
     shown = ["URL" if part == url else part for part in sys.argv[1:] if not part.startswith("--url=")]
     return shlex.join(["python", "-m", module, *shown])
 
 
 def serve(options: argparse.Namespace, run: Callable[[argparse.Namespace], Report]) -> None:
-    """Measure, print the tables and write both files. What goes wrong is told in a sentence.
+    """Measure, print the tables and write both files. Failures are reported in a sentence.
 
-    :param options: with the paths ``json`` and ``markdown``
+    :param options: must contain the paths ``json`` and ``markdown``
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("opensearch", "opensearch_strata", "botocore"):
@@ -73,4 +73,4 @@ def serve(options: argparse.Namespace, run: Callable[[argparse.Namespace], Repor
     console = Console(width=None if sys.stdout.isatty() else 160)
     for table in (report.goals_table(), *report.tables):
         console.print(table.text(console.width), soft_wrap=True, markup=False)
-    console.print(f"Written: {options.json} and {options.markdown}")
+    console.print(f"Wrote {options.json} and {options.markdown}")

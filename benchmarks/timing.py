@@ -1,4 +1,4 @@
-"""Seconds of several things, measured side by side."""
+"""Measures the seconds that several tasks take, side by side."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from opensearchpy import OpenSearch
 class Task:
     """Something to time.
 
-    :param prepare: done before each run, outside of the time
-    :param warm_up: run instead of `run` before the first round
+    :param prepare: called before each run, outside the measured time
+    :param warm_up: called instead of `run` before the first round
     """
 
     run: Callable[[], object]
@@ -27,10 +27,10 @@ class Task:
 
 @dataclass
 class Samples:
-    """Seconds of one task, a place for each round.
+    """Seconds of one task, one value per round.
 
-    :param whole: as the caller waits
-    :param answers: of these, spent in requests (those that run at the same time are added up)
+    :param whole: how long the caller waits
+    :param answers: how much of that is spent in requests (concurrent requests are added up)
     """
 
     whole: list[float] = field(default_factory=list)
@@ -38,17 +38,17 @@ class Samples:
 
     @property
     def seconds(self) -> float:
-        """Median of what the caller waits."""
+        """Median of the seconds that the caller waits."""
         return median(self.whole)
 
 
 def timed(
     client: OpenSearch, tasks: Mapping[str, Task], rounds: int, on_round: Callable[[str], None] = lambda _: None
 ) -> dict[str, Samples]:
-    """Run all tasks once to warm up, then `rounds` times in turn, so that a slow moment of the machine hits all alike.
+    """Run all tasks once to warm up, then `rounds` times in turns, so that slow moments affect all of them alike.
 
-    :param client: the one that the tasks use
-    :param on_round: told in words what comes next
+    :param client: the client that the tasks use
+    :param on_round: called with a text that says what comes next
     """
     samples = {name: Samples() for name in tasks}
     for number in range(rounds + 1):
@@ -67,7 +67,7 @@ def timed(
 
 @contextmanager
 def _requests(client: OpenSearch) -> Iterator[list[float]]:
-    """Seconds of every request that a client makes meanwhile."""
+    """Seconds of every request that a client makes within the block."""
     seconds: list[float] = []
     transport: Any = client.transport
     perform = transport.perform_request

@@ -1,3 +1,3 @@
-"""What is measured on: seeded documents and archives, the server they go to, and what people use in place of Strata.
+"""The material of the measurements: seeded documents and archives, their server, and what people use without Strata.
 
 Measures nothing itself."""

@@ -1,7 +1,7 @@
-"""A loader as people write it: boto3, gzip, json, re and opensearch-py's `parallel_bulk`. It makes the same documents.
+"""A loader as people write it, with boto3, gzip, json, re and opensearch-py's `parallel_bulk`.
 
-It knows what it loads (one layer of gzip, envelopes, two log groups), keeps whole objects in memory, and has neither
-ledger nor dead letters nor retries: what it leaves out only makes it faster.
+It creates the same documents as Strata. It knows what it loads (one layer of gzip, envelopes, two log groups), keeps
+whole objects in memory, and has no ledger, dead letters or retries: what it leaves out only makes it faster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ GENERAL_LOG = re.compile(r"(\S+)\t\s*(\d+) ([^\t]+)\t(.*)", re.DOTALL)
 
 
 def load_by_helpers(client: OpenSearch, s3: Any, archive: LogArchive) -> int:
-    """Load all objects; how many documents were created."""
+    """Load all objects and return how many documents were created."""
     created = 0
     for succeeded, _ in parallel_bulk(
         client, _actions(s3, archive), thread_count=THREADS, raise_on_error=False, request_timeout=300
@@ -76,6 +76,6 @@ def _parsed(log_group: str, message: str) -> dict[str, Any]:
         return fields
     match = GENERAL_LOG.fullmatch(message)
     if match is None:
-        raise ValueError(f"no line of the general log: {message[:100]}")
+        raise ValueError(f"not a line of the general log: {message[:100]}")
     time, pid, command, statement = match.groups()
     return {"time": time, "pid": int(pid), "perform": command, "statement": statement}

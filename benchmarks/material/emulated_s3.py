@@ -1,4 +1,4 @@
-"""S3 in a process of its own, as far away as 127.0.0.1 can be."""
+"""S3 in its own process, as separate from the loader as 127.0.0.1 allows."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def emulated_s3() -> Iterator[EmulatedS3]:
 
 
 def s3_at(url: str) -> Any:
-    """A boto3 client, set up as Strata does it."""
+    """A boto3 client with the same configuration as Strata's."""
     login = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench", "region_name": "us-east-1"}
     return boto3.client("s3", endpoint_url=url, config=s3_config(path_style=True), **login)

@@ -49,7 +49,7 @@ MAPPING: dict[str, Any] = {
 class LogArchive:
     """Log events in S3, and how they become documents.
 
-    :param decoded_bytes: of all objects without their gzip
+    :param decoded_bytes: size of all objects without their gzip
     """
 
     dataset: Dataset
@@ -64,7 +64,7 @@ class LogArchive:
 
     @property
     def index(self) -> str:
-        """The raw day that takes them."""
+        """Name of the raw day that they are loaded into."""
         return self.dataset.raw_index(self.day)
 
     @property
@@ -74,33 +74,33 @@ class LogArchive:
 
     @property
     def stored_bytes(self) -> int:
-        """Of all objects as they lie in S3."""
+        """Size of all objects as they are stored in S3."""
         return sum(listed.size for listed in self.objects)
 
 
 SPAN = (START, START + DAY_MS)
-"""Epoch milliseconds of the events of every archive, the end exclusive."""
+"""Epoch milliseconds between which the events of every archive happened; the end is exclusive."""
 
 
 class _Put(NamedTuple):
-    """An object that was written."""
+    """A written object."""
 
     listed: ListedObject
     decoded: int
 
 
 def writers() -> ProcessPoolExecutor:
-    """Processes for :func:`write_archive`; not forked, as who asks for them may have threads."""
+    """Processes for :func:`write_archive`; they are not forked, because the caller may have threads."""
     return ProcessPoolExecutor(WRITERS, multiprocessing.get_context("spawn"))
 
 
 def write_archive(
     pool: Executor, url: str, prefix: str, name: str, stream: LogStream, say: Callable[[str], None]
 ) -> LogArchive:
-    """Put the events of a stream to S3.
+    """Write the events of a stream to S3.
 
-    :param url: of S3
-    :param prefix: how the names of raw days begin
+    :param url: URL of S3
+    :param prefix: text with which the names of raw days begin
     """
     say(f"Writing {stream.events:,} events of {stream.message_bytes:,} bytes to S3")
     puts = list(pool.map(partial(_put, url, name, stream), stream.objects()))
@@ -114,7 +114,7 @@ def _put(url: str, name: str, stream: LogStream, numbers: range) -> _Put:
     body = b"".join(records)
     answer = s3_at(url).put_object(Bucket=BUCKET, Key=key, Body=body)
     place = Place(BUCKET, key, answer["ETag"].strip('"'))
-    # The last four bytes of a gzip member say how long its content is (RFC 1952).
+    # The last four bytes of a gzip member contain the length of its content (RFC 1952).
     decoded = sum(int.from_bytes(record[-4:], "little") for record in records)
     return _Put(ListedObject(place, len(body), int(time.time() * 1000)), decoded)
 
@@ -133,7 +133,7 @@ def _dataset(prefix: str, name: str) -> Dataset:
 
 
 def put_template(client: OpenSearch, prefix: str) -> None:
-    """Raw days of the benchmark: one shard, no replica, otherwise the server's defaults."""
+    """Create the template of the benchmark's raw days: one shard, no replica, otherwise the server's defaults."""
     settings = {"number_of_shards": 1, "number_of_replicas": 0}
     body = {"index_patterns": [f"{prefix}-*"], "template": {"settings": settings, "mappings": MAPPING}}
     client.indices.put_index_template(name=prefix, body=body)

@@ -1,8 +1,8 @@
-"""Seeded log events as Firehose leaves them in S3: the reference workload of the backfill benchmark. Pure.
+"""Seeded log events as Firehose writes them to S3: the reference workload of the backfill benchmark. Pure.
 
-Two log groups take turns, envelope by envelope: an application that logs JSON and the general log of a MySQL on RDS.
-Messages have a stated length; what varies in them is text of 2,000 words, so that gzip finds about as much to save as
-in logs of the wild.
+Two log groups alternate, envelope by envelope: an application that logs JSON, and the general log of MySQL on RDS.
+Messages have a stated length; their varying part is text from a vocabulary of 2,000 words, so that gzip saves about as
+much as with real logs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ IN_ENVELOPE = 100
 START = int(datetime(2026, 5, 4, tzinfo=UTC).timestamp() * 1000)
 DAY_MS = 86_400_000
 EVERY_MS = 2
-"""From one event to the next: 43 million a day."""
+"""Milliseconds from one event to the next: 43 million events a day."""
 MOST_EVENTS = DAY_MS // EVERY_MS
 
 _SYLLABLES = ("ba", "cor", "del", "fi", "gam", "hu", "jor", "kel", "lam", "mi", "nor", "pa", "qui", "ras", "tel", "vo")
@@ -38,11 +38,11 @@ _PHRASE = 96
 
 @dataclass(frozen=True)
 class LogStream:
-    """Which events there are.
+    """A stream of events.
 
     :param message_bytes: length of a message
-    :param events: how many in all, at most MOST_EVENTS
-    :param groups: log groups whose envelopes take turns
+    :param events: total number of events, at most MOST_EVENTS
+    :param groups: log groups whose envelopes alternate
     """
 
     message_bytes: int
@@ -51,7 +51,7 @@ class LogStream:
 
     @property
     def in_object(self) -> int:
-        """Events of one object: a few MB once gzipped, or a tenth of everything where that is less."""
+        """Number of events in one object: a few MB when gzipped, or a tenth of all events if that is less."""
         most = max(IN_ENVELOPE, 10_000_000 // self.message_bytes)
         return min(most, max(IN_ENVELOPE, self.events // 10))
 
@@ -62,11 +62,11 @@ class LogStream:
             yield numbers[start : start + self.in_object]
 
     def moment(self, number: int) -> int:
-        """When an event happened, epoch milliseconds."""
+        """When an event happened, in epoch milliseconds."""
         return START + number * EVERY_MS
 
     def records(self, numbers: range) -> Iterator[bytes]:
-        """The gzip members of an object, an envelope each."""
+        """The gzip members of an object, one envelope each."""
         left = iter(numbers)
         while chosen := list(islice(left, IN_ENVELOPE)):
             group = self.groups[chosen[0] // IN_ENVELOPE % len(self.groups)]

@@ -1,4 +1,4 @@
-"""What people use where they have no Strata: the other side of every comparison. Pure."""
+"""What people use without Strata: the other side of every comparison. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FIRST_PAGE_SIZE = 1000
 PERCENTS = (50, 90, 99)
 
 INDEX_ROLLUP = {"bytes": 13_500_000, "seconds": 3.3, "raw_bytes": 587_000_000}
-"""Index Management's rollup of the same day, min, max, sum, avg and value_count of 11 metrics without distributions.
-Measured once on this machine class; the plugin is not on this node, so it is no part of a run."""
+"""Index Management's rollup of the same day: min, max, sum, avg and value_count of 11 metrics without distributions.
+Measured once on this class of machine; the plugin is not installed on this node, so it is not part of a run."""
 
 
 def standard_body(dataset: Dataset, query: Body, after: Body | None) -> Body:
-    """Statistics without distributions: four standard aggregations a metric, over the composite that Strata uses."""
+    """Statistics without distributions: four standard aggregations per metric, over the composite that Strata uses."""
     kinds = {"min": "min", "max": "max", "sum": "sum", "count": "value_count"}
     aggs = {
         f"{name}.{stat}": {kind: {"field": metric.field}}
@@ -80,13 +80,13 @@ def _page(size: int, sources: list[Body], query: Body, after: Body | None, aggs:
 
 
 def hourly_percentiles_body(fields: Sequence[str], device: str | None = None) -> Body:
-    """Hourly p50, p90 and p99 of fields, of all devices together or of one."""
+    """Hourly p50, p90 and p99 of fields, for all devices together or for one."""
     query: Body = {"bool": {"filter": [{"term": {"device": device}}]}} if device else {"match_all": {}}
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"hours": _hours(fields)}}
 
 
 def percentiles_by_device_body(field: str, devices: int) -> Body:
-    """Hourly p50, p90 and p99 of a field, each device for itself."""
+    """Hourly p50, p90 and p99 of a field, for each device separately."""
     terms = {"field": "device", "size": devices}
     by_device = {"terms": terms, "aggs": {"hours": _hours([field])}}
     return {"size": 0, "track_total_hits": False, "aggs": {"devices": by_device}}

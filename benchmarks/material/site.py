@@ -1,4 +1,4 @@
-"""Where archives lie and where they are loaded to, and the load that is measured."""
+"""Where archives are stored and loaded to, and the load that is measured."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from opensearch_strata.archive.planning.plan import Plan, make_plan
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.loading_settings import prepare, restore
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.errors.amounts import counted
 
 DEAD_LETTERS = f"s3://{BUCKET}/dead-letters/"
 
@@ -26,8 +27,8 @@ DEAD_LETTERS = f"s3://{BUCKET}/dead-letters/"
 class Site:
     """A cluster and an S3.
 
-    :param url: of the cluster
-    :param prefix: how the names of all indices begin
+    :param url: URL of the cluster
+    :param prefix: text with which the names of all indices begin
     """
 
     client: OpenSearch
@@ -37,21 +38,21 @@ class Site:
 
     @classmethod
     def at(cls, url: str, s3_url: str, prefix: str) -> Site:
-        """The site with clients as a worker has them; bodies are not compressed on a way as short as this."""
+        """The site with the same clients as a worker; bodies are not compressed over such a short distance."""
         return cls(_client_at(url, http_compress=False), url, s3_at(s3_url), prefix)
 
     def compressing(self) -> Site:
-        """The same with bodies compressed, as a worker sends them over a network."""
+        """The same site with compressed bodies, as a worker sends them over a network."""
         return replace(self, client=_client_at(self.url, http_compress=True))
 
     def ledger(self, archive: LogArchive) -> Ledger:
-        """A ledger apart from that of the cluster."""
+        """A ledger that is separate from that of the cluster."""
         return Ledger(self.client, archive.dataset.name, index=f"{self.prefix}-ledger")
 
     def backfill(self, archive: LogArchive, batches: Iterable[Sequence[ListedObject]]) -> int:
-        """Load batches one after the other as `strata backfill` does; how many documents were created."""
+        """Load batches one after the other, as `strata backfill` does, and return how many documents were created."""
         ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
-        # Only days that a load makes are set up for loading.
+        # Only days that the load itself creates get the settings for loading.
         self.client.indices.delete(index=archive.index, params={"ignore_unavailable": "true"})
         prepare(self.client, ledger, archive.dataset, [archive.day], owner)
         try:
@@ -60,17 +61,17 @@ class Site:
             restore(self.client, ledger, archive.dataset, owner)
 
     def load(self, archive: LogArchive, objects: Sequence[ListedObject]) -> BatchResult:
-        """Load objects as one worker does."""
+        """Load objects in the same way as one worker."""
         ledger, owner = self.ledger(archive), f"bench-{uuid4()}"
         return load_batch(self.client, self.s3, archive.dataset, objects, ledger, owner, SPAN, DEAD_LETTERS)
 
     def plan(self, archive: LogArchive) -> Plan:
-        """Plan all events of an archive."""
+        """Plan the load of all events of an archive."""
         day = archive.day
         return make_plan(self.s3, self.client, archive.dataset, archive.source, day, day, self.ledger(archive))
 
     def empty(self, archive: LogArchive, refresh_interval: str | None = None) -> None:
-        """An empty raw day, and a ledger that knows nothing."""
+        """Create an empty raw day and an empty ledger."""
         for index in (archive.index, f"{self.prefix}-ledger"):
             self.client.indices.delete(index=index, params={"ignore_unavailable": "true"})
         self.ledger(archive).ensure()
@@ -78,21 +79,21 @@ class Site:
         self.client.indices.create(index=archive.index, body={"settings": settings})
 
     def check(self, archive: LogArchive) -> None:
-        """Count what the raw day holds.
+        """Check that the raw day contains every event.
 
-        :raises BenchmarkError: it is not every event
+        :raises BenchmarkError: it does not
         """
         self.client.indices.refresh(index=archive.index)
         require(self.client.count(index=archive.index)["count"], archive)
 
     def leftovers(self) -> list[str]:
-        """Indices whose names begin like ours."""
+        """Existing indices whose names begin like ours."""
         return sorted(
             self.client.indices.get(index=f"{self.prefix}-*", params={"filter_path": "*.settings.index.uuid"})
         )
 
     def remove(self) -> None:
-        """Delete every index and template of ours, each by its name."""
+        """Delete each of our indices and templates by its exact name."""
         for index in self.leftovers():
             self.client.indices.delete(index=index)
         for template in (self.prefix, f"{self.prefix}-ledger"):
@@ -105,12 +106,12 @@ def _client_at(url: str, http_compress: bool) -> OpenSearch:
 
 
 def require(found: int, archive: LogArchive) -> None:
-    """Stop a run whose figures would mean nothing.
+    """Stop a run whose figures would be meaningless.
 
-    :raises BenchmarkError: there are not as many documents as events
+    :raises BenchmarkError: the number of documents is not that of the events
     """
     if found != archive.stream.events:
         raise BenchmarkError(
-            f"{found:,} documents in {archive.index} where {archive.stream.events:,} events are in {archive.source}: "
-            f"the sides do not do the same work, so nothing was measured."
+            f"{archive.index} contains {counted(found, 'document')}, but {archive.source} contains "
+            f"{counted(archive.stream.events, 'event')}: the sides do not do the same work, so nothing was measured."
         )

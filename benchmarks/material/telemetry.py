@@ -1,9 +1,9 @@
 """Seeded documents of devices that report all day: the reference workload of the history benchmark.
 
-A document is about 1.3 KB of JSON: eleven numbers with the decimals of real sensors, and the words that come along
-with them. Ten metrics are near-normal or bounded, `latency` is heavy-tailed, `signal` and sometimes `temperature` are
-negative, and three metrics are missing in 2 % of the documents. Documents come in the order of their time, as those of
-a fleet do.
+A document is about 1.3 KB of JSON: eleven numbers with the decimals of real sensors, and the text that accompanies
+them. Ten metrics are near-normal or bounded, `latency` is heavy-tailed, `signal` and sometimes `temperature` are
+negative, and three metrics are missing in 2% of the documents. Documents arrive in the order of their times, like those
+of a real fleet.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Sensor:
-    """How the values of one metric fall: around a level that each device has for itself.
+    """How the values of one metric are distributed: around a level that is specific to each device.
 
-    :param decimals: what the sensor reports after the point
+    :param decimals: decimal places that the sensor reports
     :param kind: mapping type of its field
-    :param shape: ``normal``, ``uniform`` or ``lognormal`` (spread is then that of the logarithm)
-    :param low: level of the lowest device, or lower border
-    :param high: level of the highest device, or upper border
-    :param limits: values beyond are cut
-    :param missing: share of the documents that lack it
+    :param shape: ``normal``, ``uniform`` or ``lognormal`` (the spread is then that of the logarithm)
+    :param low: level of the lowest device, or lower bound
+    :param high: level of the highest device, or upper bound
+    :param limits: values outside are clipped
+    :param missing: share of the documents that lack the metric
     """
 
     decimals: int
@@ -69,7 +69,7 @@ SENSORS = {
     "load": Sensor(1, "float", "uniform", 0, 100),
     "latency": Sensor(2, "double", "lognormal", 20, 80, 0.9, missing=0.02),
 }
-"""The eleven metrics, by the name of their field."""
+"""The eleven metrics, by the names of their fields."""
 
 WORDS = ("accepted", "buffered", "calibrated", "delayed", "forwarded", "sampled", "stored", "verified")
 
@@ -96,16 +96,16 @@ _FORMULA = (
     "plant, changes to them are announced one week ahead to all shifts and take effect at midnight in the time zone of "
     "the site; see https://devices.example.com"
 )
-"""What every message repeats, as messages do."""
+"""Text that every message repeats, as real messages do."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """One report of every device: arrays with a place for each of them.
+    """One report from every device: arrays with one element for each of them.
 
-    :param moments: epoch milliseconds
-    :param values: by metric; NaN where the document lacks it
-    :param noise: three random whole numbers a device, for the words
+    :param moments: times in epoch milliseconds
+    :param values: values by metric; NaN if the document lacks the metric
+    :param noise: three random integers per device, from which the text is made
     """
 
     moments: np.ndarray[Any, np.dtype[np.int64]]
@@ -114,7 +114,7 @@ class Round:
 
 
 def device_name(device: int) -> str:
-    """How documents name a device."""
+    """Name of a device in documents."""
     return f"device-{device:05d}"
 
 
@@ -124,7 +124,7 @@ def devices_of(count: int) -> int:
 
 
 def rounds(day: date, count: int, seed: int = 0) -> Iterator[Round]:
-    """The reports of a day, 80 rounds an hour: the same numbers as in :func:`documents`, without the words."""
+    """The reports of a day, 80 rounds an hour: the same numbers as in :func:`documents`, without the text."""
     devices = devices_of(count)
     rng = np.random.default_rng([seed, day.toordinal()])
     levels = {name: np.random.default_rng([seed, place]).random(devices) for place, name in enumerate(SENSORS)}
@@ -139,7 +139,7 @@ def rounds(day: date, count: int, seed: int = 0) -> Iterator[Round]:
 
 
 def documents(day: date, count: int, seed: int = 0) -> Iterator[bytes]:
-    """JSON of about `count` documents of a day: as many devices as need 80 documents an hour."""
+    """JSON of about `count` documents of a day, from as many devices as it takes at 80 documents an hour."""
     for reports in rounds(day, count, seed):
         for device in np.argsort(reports.moments, kind="stable"):
             numbers = {

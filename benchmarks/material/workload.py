@@ -22,19 +22,19 @@ RELATIVE_ERROR = 0.01
 SENDERS = 2
 
 SIZES_OLD = 11
-"""Seconds after which no server tells a store size that it computed before a merge."""
+"""Seconds after which no server reports a store size that it computed before a merge."""
 
 
 class BenchmarkError(StrataError):
-    """The benchmark cannot go on; the message is the sentence to show."""
+    """The benchmark cannot continue; the message is the sentence to show."""
 
 
 @dataclass(frozen=True)
 class Workload:
     """What is measured, and under which names.
 
-    :param prefix: how the names of all its indices begin
-    :param documents: about how many a raw day holds
+    :param prefix: text with which the names of all its indices begin
+    :param documents: approximate number of documents in a raw day
     :param settle: seconds between the last write to an index and its merge, see :meth:`merge`
     """
 
@@ -47,24 +47,24 @@ class Workload:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Every metric with a 1 % sketch and its decimals stated."""
+        """The definition in which every metric has a 1% sketch and stated decimals."""
         return self.variant("history")
 
     @property
     def month_indices(self) -> list[str]:
-        """The history months of the days."""
+        """Names of the history months of the days."""
         return sorted({self.dataset.month_index(day) for day in self.days})
 
     @property
     def span(self) -> tuple[datetime, datetime]:
-        """Begin and exclusive end of the raw days."""
+        """Start and exclusive end of the raw days."""
         begin = datetime.combine(self.days[0], time_of_day.min, UTC)
         return begin, begin + timedelta(days=len(self.days))
 
     def variant(self, name: str, sketched: Iterable[str] = SENSORS, decimals: bool = True) -> Dataset:
-        """The same raw days with a history of its own.
+        """A definition with the same raw days and its own history.
 
-        :param name: tells its month index from others
+        :param name: name that distinguishes its month index from others
         :param sketched: metrics that have a distribution
         :param decimals: whether the definition states how many decimals the values have
         """
@@ -96,7 +96,7 @@ class Workload:
         )
 
     def load(self) -> Iterator[date]:
-        """Write every raw day: one shard, the default codec, merged to one segment. Yields each when it is done."""
+        """Write every raw day, with one shard and the default codec, merged to one segment. Yields each when done."""
         for day in self.days:
             index = self.dataset.raw_index(day)
             settings = {"index.number_of_shards": 1, "index.number_of_replicas": 0}
@@ -106,11 +106,11 @@ class Workload:
             yield day
 
     def merge(self, indices: Iterable[str], settle: float = 0) -> None:
-        """Bring indices to one segment that searches see and nothing can make smaller.
+        """Merge indices to one segment that searches see and nothing can shrink further.
 
-        :param settle: seconds to wait before. A server that keeps no ``_source`` holds a hidden one back for
-            recoveries until its retention lease has advanced, which it does every 30 s; merged earlier, or never
-            merged because there is one segment only, it stays and the index looks twice its size.
+        :param settle: seconds to wait first. If an index keeps no ``_source``, the server retains a hidden one for
+            recoveries until the retention lease has advanced, which happens every 30 s. If it is merged earlier, or
+            never because there is only one segment, the hidden source stays and the index looks twice its size.
         """
         joined = ",".join(indices)
         self.client.indices.flush(index=joined)
@@ -121,24 +121,24 @@ class Workload:
         time.sleep(min(settle, SIZES_OLD))
 
     def bytes_of(self, index: str) -> int:
-        """Store size of an index's primaries."""
+        """Store size of an index's primary shards in bytes."""
         return int(
             self.client.indices.stats(index=index, metric="store")["_all"]["primaries"]["store"]["size_in_bytes"]
         )
 
     def leftovers(self) -> list[str]:
-        """Indices whose names begin like ours."""
+        """Existing indices whose names begin like ours."""
         expression = f"{self.prefix}-*"
         return sorted(self.client.indices.get(index=expression, params={"filter_path": "*.settings.index.uuid"}))
 
     def remove(self) -> None:
-        """Delete every index of ours, each by its name."""
+        """Delete each of our indices by its exact name."""
         for index in self.leftovers():
             self.client.indices.delete(index=index)
 
 
 def write(client: OpenSearch, index: str, bulk_bodies: Iterable[bytes]) -> None:
-    """Send bulk bodies in two threads; a body that is not taken as a whole ends the benchmark.
+    """Send bulk bodies in two threads; a body that is not accepted completely ends the benchmark.
 
     :raises BenchmarkError: with the first document that was refused
     """
@@ -160,4 +160,4 @@ def _send(client: OpenSearch, index: str, body: bytes) -> None:
     )
     if answer["errors"]:
         first = next(item["index"]["error"] for item in answer["items"] if item)
-        raise BenchmarkError(f"{index} did not take a document: {first}. The benchmark's indices were removed.")
+        raise BenchmarkError(f"{index} refused a document: {first}. The benchmark's indices were removed.")

@@ -1,4 +1,4 @@
-"""Quantiles from merged sketches beside the exact ones, computed from the generator's own numbers."""
+"""Compares quantiles from merged sketches with exact ones, computed from the generator's own numbers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ KINDS = ("one device, one hour", "one device, any span", "all devices, one hour"
 
 @dataclass(frozen=True)
 class Question:
-    """A quantile of what some devices sent in some hours.
+    """A question for quantiles of what some devices sent in some hours.
 
-    :param hours: first and exclusive last, counted from the begin of the first day
+    :param hours: first and exclusive last hour, counted from the start of the first day
     """
 
     kind: str
@@ -48,14 +48,14 @@ class Answer:
 
     @property
     def error(self) -> float:
-        """|found - exact| / |exact|; of an exact zero nothing but zero is right."""
+        """|found - exact| / |exact|; if the exact value is zero, only zero is right."""
         if self.exact == 0:
             return 0.0 if self.found == 0 else math.inf
         return abs(self.found - self.exact) / abs(self.exact)
 
 
 def ask_history(workload: Workload, count: int) -> list[Answer]:
-    """Answers to `count` seeded questions, each of them for all quantiles."""
+    """Answers to `count` seeded questions, each for all quantiles."""
     exact = _exact_values(workload)
     answers = []
     for question in questions(workload, count):
@@ -72,18 +72,18 @@ def ask_history(workload: Workload, count: int) -> list[Answer]:
 
 
 def accuracy_table(answers: Sequence[Answer]) -> Table:
-    """The largest error by kind of question."""
+    """The largest error for each kind of question."""
     rows = []
     for kind in dict.fromkeys(answer.question.kind for answer in answers):
         of_kind = [answer for answer in answers if answer.question.kind == kind]
         most = max(answer.values for answer in of_kind)
         rows.append((kind, len(of_kind), most, round(100 * max(answer.error for answer in of_kind), 5)))
     columns = ("quantiles of", "how many", "largest number of values", "largest error, %")
-    return Table("p50, p90, p99 and p99.9 from history against exact values", columns, rows)
+    return Table("p50, p90, p99 and p99.9 from history compared with exact values", columns, rows)
 
 
 def largest_errors(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """The answers that are farthest from the truth, for a machine."""
+    """The answers with the largest errors, machine-readable."""
     return [_record(answer) for answer in sorted(answers, key=lambda answer: answer.error, reverse=True)[:_KEPT]]
 
 
@@ -121,7 +121,7 @@ def questions(workload: Workload, count: int) -> Iterator[Question]:
 
 
 def _exact_values(workload: Workload) -> dict[str, Numbers]:
-    """By metric: values by hour, report in the hour and device; NaN where a document lacks it."""
+    """Metric -> values by hour, report within the hour and device; NaN if a document lacks the metric."""
     shape = (24 * len(workload.days), PER_HOUR, devices_of(workload.documents))
     values = {name: np.empty(shape) for name in SENSORS}
     for place, day in enumerate(workload.days):
@@ -133,7 +133,7 @@ def _exact_values(workload: Workload) -> dict[str, Numbers]:
 
 
 def _quantiles(workload: Workload, question: Question) -> dict[float, float]:
-    """From the rows of the history, their sketches merged by the server."""
+    """Quantiles from the rows of the history, whose sketches the server merges."""
     dataset = workload.dataset
     names = [question.metric]
     begin = workload.span[0]

@@ -1,4 +1,4 @@
-"""How long it takes to condense a day, and what the same takes by other means."""
+"""How long it takes to condense a day, and how long the same takes by other means."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Body = Callable[[Dataset, dict[str, Any], dict[str, Any] | None], dict[str, Any]
 def pages(
     workload: Workload, dataset: Dataset, index: str, body: Body, query: dict[str, Any]
 ) -> Iterator[list[dict[str, Any]]]:
-    """Buckets of every page of a composite aggregation, uncached."""
+    """The buckets of every page of a composite aggregation, uncached."""
     after = None
     while True:
         answer = workload.client.search(index=index, body=body(dataset, query, after), params=UNCACHED)
@@ -46,7 +46,7 @@ def pages(
 
 
 def condense_seconds(workload: Workload, rounds: int, on_round: Callable[[str], None]) -> dict[str, Samples]:
-    """The searches of one day side by side, and the whole work of a condense, which writes its rows as well."""
+    """Time the searches for one day side by side, and a whole condense, which also writes its rows."""
     dataset, day = workload.dataset, workload.days[0]
     index = dataset.raw_index(day)
     begin, end = day_bounds(day, dataset.zone)
@@ -70,7 +70,7 @@ def condense_seconds(workload: Workload, rounds: int, on_round: Callable[[str], 
 
 
 def condense_table(samples: dict[str, Samples]) -> Table:
-    """Seconds of one day, by each means."""
+    """Seconds for one day, by each means."""
     rows: list[tuple[str, float, str | None]] = [
         (name, round(found.seconds, 2), ", ".join(f"{seconds:.2f}" for seconds in found.whole))
         for name, found in samples.items()
@@ -80,7 +80,7 @@ def condense_table(samples: dict[str, Samples]) -> Table:
 
 
 def raw_day(workload: Workload, dataset: Dataset, day: date) -> RawDay:
-    """A raw day that was loaded."""
+    """A raw day that has been loaded."""
     raw = inspect_raw_day(workload.client, dataset, day)
     assert raw is not None, "it was loaded before"
     return raw

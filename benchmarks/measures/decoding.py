@@ -1,4 +1,4 @@
-"""What the loader's own work costs, without a server that takes the documents."""
+"""What the loader's own work costs, without a server to receive the documents."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ Objects = Sequence[tuple[Place, bytes]]
 
 
 def documents_of(archive: LogArchive, objects: Objects) -> Iterator[Document]:
-    """The documents of objects in their order, as Strata makes them.
+    """The documents of objects in order, as Strata creates them.
 
-    :raises BenchmarkError: an event became none
+    :raises BenchmarkError: an event did not become a document
     """
     for place, content in objects:
         shaper = Shaper(archive.dataset, place, SPAN)
         for item in _read(content):
             document = shaper.shaped(item)
             if not isinstance(document, Document):
-                raise BenchmarkError(f"{place} holds an event that became no document: {document}")
+                raise BenchmarkError(f"{place} contains an event that did not become a document: {document}")
             yield document
 
 
 def bodies_of(found: Iterable[Document], limit: int) -> Iterator[bytes]:
-    """Documents as the bodies that Strata would send, in their order.
+    """The bodies that Strata would send for these documents, in order.
 
-    :param limit: bytes of a body
+    :param limit: size of a body in bytes
     """
     body: Body[None] = Body()
     last = -1
@@ -61,14 +61,14 @@ def bodies_of(found: Iterable[Document], limit: int) -> Iterator[bytes]:
 
 
 def fetched(s3: Any, archive: LogArchive) -> Objects:
-    """All objects of an archive."""
+    """Read all objects of an archive into memory."""
     return [(one.place, b"".join(open_object(s3, one.place, one.size))) for one in archive.objects]
 
 
 def decode_seconds(
     client: OpenSearch, archive: LogArchive, objects: Objects, rounds: int, say: Callable[[str], None]
 ) -> dict[str, Samples]:
-    """From an object's bytes to a document's bytes, by Strata and as people write it, in one process."""
+    """Time the way from an object's bytes to a document's bytes, by Strata and as people write it, in one process."""
     tasks = {
         OURS: Task(lambda: _exhaust(documents_of(archive, objects))),
         DECODE_ALONE: Task(lambda: _exhaust(item for _, content in objects for item in _read(content))),
@@ -95,7 +95,7 @@ def decode_table(archive: LogArchive, samples: dict[str, Samples]) -> Table:
 def stage_seconds(
     s3: Any, archive: LogArchive, objects: Objects, limit: int, rounds: int, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """CPU seconds of each stage of the loader but the sending: what a chain of stages costs more than a shorter one."""
+    """CPU seconds of each stage of the loader except sending: the extra cost of a chain over one without it."""
     chains: dict[str, Callable[[], Iterable[object]]] = {
         "decode": lambda: (item for _, content in objects for item in _read(content)),
         "parse, shape and id": lambda: documents_of(archive, objects),

@@ -1,4 +1,4 @@
-"""From S3 into the index: by Strata, by what people write, and the server's ceiling, in turn."""
+"""From S3 into the index: Strata, what people write, and the server's ceiling, in turns."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Loads:
 def load_seconds(
     site: Site, archive: LogArchive, warm_up: LogArchive, meter: CpuMeter, rounds: int, say: Callable[[str], None]
 ) -> Loads:
-    """Load an archive by every side, into an empty index each time.
+    """Load an archive with every side, into an empty index each time.
 
-    :param warm_up: loaded before the first round
+    :param warm_up: archive that is loaded before the first round
     :raises BenchmarkError: a side did not create a document for every event
     """
     say(f"Building the bodies of {archive.stream.events:,} documents")
@@ -67,7 +67,7 @@ def load_seconds(
             require(ways[side](of), of)
 
     def empty(side: str) -> None:
-        # The ceiling refreshes once, at the end. Strata sees to that itself, people seldom do.
+        # The ceiling refreshes once, at the end. Strata takes care of that itself; people rarely do.
         for of in (warm_up, archive):
             site.empty(of, "-1" if side == CEILING else None)
 
@@ -82,12 +82,12 @@ def load_seconds(
 
 
 def prebuilt(site: Site, archive: LogArchive) -> list[bytes]:
-    """The bodies that Strata would send, in their order."""
+    """The bodies that Strata would send, in order."""
     return list(bodies_of(documents_of(archive, fetched(site.s3, archive)), LoadSettings().body_bytes))
 
 
 def push(client: OpenSearch, index: str, bodies: Sequence[bytes]) -> int:
-    """Send bodies as they are, as many at once as Strata does, and make them searchable; how many documents came."""
+    """Send bodies as they are, with Strata's concurrency, and make them searchable; return the number of documents."""
     with ThreadPoolExecutor(LoadSettings().in_flight) as pool:
         created = sum(pool.map(partial(_created, client), bodies))
     client.indices.refresh(index=index)
@@ -102,7 +102,7 @@ def push(client: OpenSearch, index: str, bodies: Sequence[bytes]) -> int:
 def _created(client: OpenSearch, body: bytes) -> int:
     answer = client.bulk(body=body, params={"filter_path": "errors,items.*.status"})
     if answer["errors"]:
-        raise BenchmarkError("OpenSearch did not take a prebuilt body, so its ceiling cannot be told.")
+        raise BenchmarkError("OpenSearch refused a prebuilt body, so its ceiling cannot be measured.")
     return len(answer["items"])
 
 
@@ -127,7 +127,7 @@ def loads_table(all_loads: Sequence[Loads]) -> Table:
 
 
 def cpu_table(all_loads: Sequence[Loads], cores: int) -> Table:
-    """Who used the cores meanwhile: what Strata needs beyond the ceiling is what the server lacks."""
+    """Who used the cores during the load: what Strata needs beyond the ceiling is what the server lacks."""
     rows = []
     for loads in all_loads:
         for side in SIDES:
@@ -139,7 +139,7 @@ def cpu_table(all_loads: Sequence[Loads], cores: int) -> Table:
 
 
 def stage_table(all_loads: Sequence[Loads], stages: Sequence[Mapping[str, float]]) -> Table:
-    """What the loader spends its CPU time on, for a million events."""
+    """What the loader spends its CPU time on, per million events."""
     rows = []
     for loads, spent in zip(all_loads, stages, strict=True):
         per_million = 1_000_000 / loads.archive.stream.events

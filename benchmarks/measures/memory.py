@@ -1,7 +1,7 @@
 """Peak memory of a process that reads a long history of many devices, page by page.
 
-Run as a program, ``python -m benchmarks.measures.memory``, it takes URL, definition and span as JSON from stdin, where
-no list of processes shows a password, and tells what it read as JSON.
+Run as a program, ``python -m benchmarks.measures.memory``, it takes the URL, definition and span as JSON from stdin,
+so that no process list shows a password, and prints what it read as JSON.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ HOURS = (6, 24)
 """Two lengths of the same history."""
 
 DOCUMENTS_PER_DEVICE = 100
-"""So that a workload of 1,000,000 documents has a history of 10,000 devices beside it."""
+"""With this, a workload of 1,000,000 documents also has a history of 10,000 devices."""
 
 MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """One process that read a history and kept nothing of it."""
+    """One process that read a history without keeping any of it."""
 
     devices: int
     hours: int
@@ -55,7 +55,7 @@ class Streamed:
 
 
 def measure_memory(workload: Workload, url: str, say: Callable[[str], None]) -> list[Streamed]:
-    """Write a history without raw days, then read it in processes of their own, a short span and a long one."""
+    """Write a history without raw days, then read a short and a long span of it, each in its own process."""
     fleet = workload.variant("fleet").model_copy(update={"raw": _no_raw(workload)})
     devices = max(1, workload.documents // DOCUMENTS_PER_DEVICE)
     say(f"{devices * HOURS[-1]:,} rows of {devices:,} devices")
@@ -66,14 +66,14 @@ def measure_memory(workload: Workload, url: str, say: Callable[[str], None]) -> 
     workload.client.indices.refresh(index=index)
     found = []
     for hours in HOURS:
-        say(f"{hours} hours in a process of its own")
+        say(f"{hours} hours in a separate process")
         begin = workload.span[0]
         found.append(Streamed(devices, hours, **_in_own_process(fleet, url, begin, begin + timedelta(hours=hours))))
     return found
 
 
 def memory_table(streamed: Sequence[Streamed]) -> Table:
-    """Two spans of the same history: more rows, and no more memory."""
+    """Two spans of the same history: more rows, but no more memory."""
     rows = [
         (f"{one.hours} h of {one.devices:,} devices", one.rows, round(one.seconds, 1), round(one.peak_bytes / MEGABYTE))
         for one in streamed
@@ -82,13 +82,13 @@ def memory_table(streamed: Sequence[Streamed]) -> Table:
 
 
 def _no_raw(workload: Workload) -> Any:
-    """Raw days of another name, so that there are none."""
+    """Raw days with another name, so that none exist."""
     raw = workload.dataset.raw
     return raw.model_copy(update={"index": f"{workload.prefix}-gone-{{day}}"})
 
 
 def _rows(workload: Workload, fleet: Dataset, devices: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Hours of many devices, with the statistics of real rows dealt out to them in turn."""
+    """Hours of many devices, to which the statistics of real rows are assigned in turn."""
     found = pages(workload, fleet, workload.dataset.raw_index(workload.days[0]), rows_body, {"match_all": {}})
     sample = [row_of_bucket(fleet, "", bucket)[1] for bucket in islice(next(found), 2000)]
     rows = cycle(sample)
@@ -112,7 +112,7 @@ def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) ->
 
 
 def main() -> None:
-    """Streams the history and tells rows, seconds and peak memory."""
+    """Stream the history and print rows, seconds and peak memory."""
     task = orjson.loads(sys.stdin.buffer.read())
     fleet = Dataset.model_validate(task["definition"])
     begin, end = datetime.fromisoformat(task["begin"]), datetime.fromisoformat(task["end"])
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def peak_bytes() -> int:
-    """Peak of this program's own memory: Linux lets `ru_maxrss` begin with what the parent had when it forked."""
+    """Peak of this program's own memory: on Linux, `ru_maxrss` begins with what the parent had when it forked."""
     status = Path("/proc/self/status")
     if status.exists():
         return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""How long questions take: from the history as its reader answers them, and from the raw days as people ask them."""
+"""How long questions take: from the history, as its reader answers them, and from raw days, as people ask them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ ALL_METRICS, ALL_METRICS_ONE_DEVICE = "11 metrics, all devices", "11 metrics, on
 FLOOR = "a search that finds nothing"
 
 MAX_BUCKETS = 65_535
-"""A server's own limit of buckets in one answer."""
+"""The server's own limit of buckets in one answer."""
 
 
 def read_seconds(workload: Workload, rounds: int, on_round: Callable[[str], None]) -> dict[str, Samples]:
-    """Hourly p50, p90 and p99 over all days, each question to the history and to the raw days.
+    """Time hourly p50, p90 and p99 over all days, asking each question to the history and to the raw days.
 
-    :raises BenchmarkError: the reader does not take the days from the history
+    :raises BenchmarkError: the reader does not read the days from the history
     """
     _check_source(workload)
     device = device_name(devices_of(workload.documents) // 2)
@@ -56,29 +56,29 @@ def read_seconds(workload: Workload, rounds: int, on_round: Callable[[str], None
     }
     tasks[FLOOR] = Task(partial(_ask_nothing, workload))
     devices = devices_of(workload.documents)
-    if devices * 24 * len(workload.days) <= MAX_BUCKETS:  # beyond, the raw days would have to be asked in parts
+    if devices * 24 * len(workload.days) <= MAX_BUCKETS:  # beyond that, raw days would have to be asked in parts
         body = percentiles_by_device_body(METRIC, devices)
         tasks |= _both(workload, BY_DEVICE, [METRIC], body, by=["device"])
     return timed(workload.client, tasks, rounds, on_round)
 
 
 def from_history(question: str) -> str:
-    """Name of the samples of the history's side."""
+    """Name of the samples from the history."""
     return f"{question}: history"
 
 
 def from_raw(question: str) -> str:
-    """Name of the samples of the raw side."""
+    """Name of the samples from raw days."""
     return f"{question}: raw"
 
 
 def by_reader(question: str) -> str:
-    """Name of the samples of the whole reader."""
+    """Name of the samples from the whole reader."""
     return f"{question}: read()"
 
 
 def reading_table(samples: dict[str, Samples]) -> Table:
-    """Every question that was asked of both sides."""
+    """Every question that both sides were asked."""
     asked = [name.removesuffix(": raw") for name in samples if name.endswith(": raw")]
     rows = []
     for question in asked:
@@ -92,13 +92,13 @@ def reading_table(samples: dict[str, Samples]) -> Table:
 
 def _check_source(workload: Workload) -> None:
     begin, end = workload.span
-    for index in workload.month_indices:  # raw days are asked uncached too
+    for index in workload.month_indices:  # raw days are also asked without a cache
         workload.client.indices.put_settings(index=index, body={"index.requests.cache.enable": False})
     frame = read(workload.client, workload.dataset, begin, end, metrics=[METRIC], stats=["count"], interval="1h")
     if set(frame["source"]) != {"history"} or len(frame) != 24 * len(workload.days):
         raise BenchmarkError(
-            f"The reader gave {len(frame)} hours from {', '.join(sorted(set(frame['source'])))}, not every hour from "
-            f"history, although each day is proven. There is nothing to compare."
+            f"The reader returned {len(frame)} hours from {', '.join(sorted(set(frame['source'])))}, not every hour "
+            f"from history, although each day is proven. There is nothing to compare."
         )
 
 
@@ -119,7 +119,7 @@ def _both(
 def _ask_history(
     workload: Workload, metrics: Sequence[str], where: Mapping[str, str] | None = None, by: Sequence[str] = ()
 ) -> list[dict[float, float]]:
-    """One search, as the raw side has it: sketches merged by the server, turned into quantiles here."""
+    """One search, as on the raw side: the server merges the sketches, which are turned into quantiles here."""
     kept = {"stats": ["min", "max", "count"]}
     slim = {name: metric.model_copy(update=kept) for name, metric in workload.dataset.metrics.items()}
     dataset = workload.dataset.model_copy(update={"metrics": slim})

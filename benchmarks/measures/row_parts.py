@@ -1,4 +1,4 @@
-"""The rows of a day without one part after the other: what an index shrinks by is what the part takes."""
+"""The rows of a day, each time without one part: the amount by which an index shrinks is the size of that part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REST = "_id, sequence numbers and the rest"
 
 
 def parts_of(dataset: Dataset) -> dict[str, list[Path]]:
-    """Parts of a row by name, and the paths in its document that make each of them."""
+    """Parts of a row by name, and the paths in its document that each part consists of."""
     plain = ("_doc_count", "transform._doc_count", "transform._id", "@timestamp", *dataset.history.group_by)
     return {
         **{name: [(name,)] for name in plain},

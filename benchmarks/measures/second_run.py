@@ -1,4 +1,4 @@
-"""Plan and load of what is loaded already, against the first time."""
+"""Plan and load of a range that is already loaded, compared with the first time."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from statistics import median
 from benchmarks.material.log_archive import LogArchive
 from benchmarks.material.site import Site, require
 from benchmarks.material.workload import BenchmarkError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.presentation.tables import Table
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Seconds of the same range.
+    """Seconds for the same range.
 
-    :param first: into an empty raw day
+    :param first: loaded into an empty raw day
     :param second: planned again; the plan leaves everything out
-    :param cleared: the same objects handed to a worker again, as "Clear" does it in Airflow
+    :param cleared: the same objects given to a worker again, as "Clear" does in Airflow
     """
 
     first: float
@@ -27,17 +28,17 @@ class Runs:
     cleared: float
 
     def table(self) -> Table:
-        """The three, in milliseconds."""
+        """All three, in milliseconds."""
         rows = [
             ("first run: plan and load", round(1000 * self.first, 1), None),
-            ("second run: the plan leaves all out", round(1000 * self.second, 1), f"{self.first / self.second:.0f} x"),
+            ("second run: nothing left to load", round(1000 * self.second, 1), f"{self.first / self.second:.0f} x"),
             ("the same batch again", round(1000 * self.cleared, 1), f"{self.first / self.cleared:.0f} x"),
         ]
         return Table("The same range again", ("what", "median ms", "faster"), rows)
 
 
 def repeat_runs(site: Site, archive: LogArchive, rounds: int, say: Callable[[str], None]) -> Runs:
-    """Load an archive once by its plan, then again and again."""
+    """Load an archive once according to its plan, then repeatedly."""
     site.empty(archive)
     say("First run")
     first, created = _timed_run(site, archive)
@@ -51,12 +52,12 @@ def repeat_runs(site: Site, archive: LogArchive, rounds: int, say: Callable[[str
         created += site.load(archive, archive.objects).counts.created
         cleared.append(time.perf_counter() - began)
         if created:
-            raise BenchmarkError(f"A second run created {created:,} documents: the ledger was missed.")
+            raise BenchmarkError(f"A second run created {counted(created, 'document')}: the ledger missed them.")
     return Runs(first, median(seconds), median(cleared))
 
 
 def _timed_run(site: Site, archive: LogArchive) -> tuple[float, int]:
-    """Seconds, and how many documents were created."""
+    """Seconds of a run, and how many documents it created."""
     began = time.perf_counter()
     plan = site.plan(archive)
     created = site.backfill(archive, [batch.objects for batch in plan.batches]) if plan.batches else 0

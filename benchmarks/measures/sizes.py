@@ -1,4 +1,4 @@
-"""How many bytes the rows of a day take, and which of them for what."""
+"""How many bytes the rows of a day take, and what these bytes are used for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.presentation.tables import Table
 
 THREE = ("temperature", "signal", "latency")
-"""The metrics that have a distribution where only three of eleven do, as in the system that Strata replaces."""
+"""The metrics with a distribution if only three of eleven have one, as in the system that Strata replaces."""
 
 ELEVEN_SKETCHED = "all 11 metrics sketched"
 THREE_SKETCHED = "3 of 11 metrics sketched"
@@ -39,14 +39,14 @@ FILE_KINDS = {
     "nvd": "norms",
     "cfs": "compound file",
 }
-"""Lucene's file endings that hold data; the rest is small and counted together."""
+"""File extensions of Lucene with most of the data; the others are small and counted together."""
 
 _ROWS_IN_BODY = 2000
 
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of one day's rows in an index of their own, merged.
+    """Bytes of one day's rows in their own index, merged.
 
     :param files: bytes by kind of file
     """
@@ -58,11 +58,11 @@ class Size:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What was found.
+    """The measured sizes.
 
-    :param raw_bytes: of one raw day, merged
-    :param variants: the rows of that day by definition
-    :param fields: bytes a row of each part of a row, as the index shrinks when rows lack it
+    :param raw_bytes: size of one raw day, merged
+    :param variants: the rows of that day, by definition
+    :param fields: bytes per row of each part of a row: how much the index shrinks if rows lack the part
     :param month: the history of all days as it was condensed, in one index
     """
 
@@ -73,11 +73,11 @@ class Sizes:
     month: Size
 
     def ratio(self, variant: str) -> float:
-        """Bytes of the raw day for each byte of its rows."""
+        """Bytes of the raw day per byte of its rows."""
         return self.raw_bytes / self.variants[variant].bytes
 
     def tables(self) -> list[Table]:
-        """Sizes by definition, by kind of file, by part of a row."""
+        """Sizes by definition, by kind of file, and by part of a row."""
         eleven, month = self.variants[ELEVEN_SKETCHED], self.month
         rollup = INDEX_ROLLUP["raw_bytes"] / INDEX_ROLLUP["bytes"]
         variants = [
@@ -102,7 +102,7 @@ class Sizes:
 
 
 def measure_sizes(workload: Workload, say: Callable[[str], None]) -> Sizes:
-    """Write the rows of the first day in several definitions, and without one part after the other."""
+    """Write the rows of the first day with several definitions, and then each time without one part."""
     dataset, day = workload.dataset, workload.days[0]
     variants = {
         ELEVEN_SKETCHED: workload.variant("eleven"),
@@ -133,7 +133,7 @@ def measure_sizes(workload: Workload, say: Callable[[str], None]) -> Sizes:
 
 
 def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
-    """Condense every day as defined and prove it, so that readers take them from the history.
+    """Condense every day as defined and prove it, so that readers use the history.
 
     :raises BenchmarkError: rows differ from their raw day
     """
@@ -147,7 +147,7 @@ def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
         proof = verify(client, dataset, day)
         if proof.failed:
             raise BenchmarkError(
-                f"The rows of {dataset.raw_index(day)} are not proven: {proof.failed}. Look into it first."
+                f"The rows of {dataset.raw_index(day)} are not proven: {proof.failed}. Investigate this first."
             )
         remember(client, dataset, raw, proof.carried.rows_version)
     say(f"waiting {workload.settle:.0f} s, then merging")
@@ -162,7 +162,7 @@ def _rows(workload: Workload, dataset: Dataset) -> list[tuple[str, Row]]:
 
 
 def _write_rows(workload: Workload, dataset: Dataset, index: str, rows: list[tuple[str, Row]]) -> None:
-    """Write rows to a new index, in two segments at least: a single one would never be merged."""
+    """Write rows to a new index, in at least two segments: a single one would never be merged."""
     workload.client.indices.create(index=index, body=month_body(dataset, {"device": "keyword"}))
     half = len(rows) // 2
     for some in (rows[:half], rows[half:]):

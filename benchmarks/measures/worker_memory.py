@@ -1,7 +1,7 @@
 """Peak memory of a worker that loads an archive.
 
 Run as a program, ``python -m benchmarks.measures.worker_memory``, it takes URLs, definition and objects as JSON from
-stdin, where no list of processes shows a password, and tells what it did as JSON.
+stdin, so that no process list shows a password, and prints what it did as JSON.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from opensearch_strata.presentation.tables import Table
 
 MESSAGE_BYTES = 1300
 AROUND_MESSAGE = 120
-"""Bytes that an envelope has for each of its messages, about."""
+"""Approximate number of bytes that an envelope adds to each of its messages."""
 GIGABYTE = 1_000_000_000
 PARTS = (0.2, 1)
-"""Two lengths of an archive: the longer one must not need more."""
+"""Two lengths of an archive: the longer one must not need more memory."""
 
 
 @dataclass(frozen=True)
 class Worker:
     """One process that loaded an archive.
 
-    :param idle_bytes: its peak before the load, with everything imported
+    :param idle_bytes: its peak memory before the load, with everything imported
     """
 
     events: int
@@ -52,10 +52,10 @@ class Worker:
 def measure_worker(
     site: Site, pool: Executor, s3_url: str, gigabytes: float, say: Callable[[str], None]
 ) -> list[Worker]:
-    """Load archives in processes of their own, a short one and the whole.
+    """Load a short archive and the whole one, each in its own process.
 
-    :param pool: writes the archives
-    :param gigabytes: decoded size of the whole, in 10^9 bytes
+    :param pool: processes that write the archives
+    :param gigabytes: decoded size of the whole archive, in 10^9 bytes
     """
     found = []
     for number, part in enumerate(PARTS):
@@ -70,7 +70,7 @@ def measure_worker(
 
 
 def worker_table(workers: Sequence[Worker]) -> Table:
-    """Short and long archive: more events, and no more memory."""
+    """The short and the long archive: more events, but no more memory."""
     rows = [
         (
             f"{one.decoded_bytes / GIGABYTE:.2f} GB",
@@ -104,7 +104,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
 
 
 def main() -> None:
-    """Loads the archive and tells seconds and memory."""
+    """Load the archive and print seconds and memory."""
     task = orjson.loads(sys.stdin.buffer.read())
     objects = [ListedObject(Place(*place), size, modified) for *place, size, modified in task["objects"]]
     stream = LogStream(task["message_bytes"], task["events"])
