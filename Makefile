@@ -1,4 +1,4 @@
-# Python 3.11 or newer is all this needs: no Java, no Maven, no Docker. Another Python: make PYTHON=python3.13 run
+# This needs only Python 3.11 or newer: no Java, no Maven, no Docker. To use another Python: make PYTHON=python3.13 run
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -8,25 +8,25 @@ BIN := .venv/bin
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
 
-setup:  ## Create .venv from the locks (every other target does it first)
+setup:  ## Create .venv from the locks (most other targets do this first)
 	@$(PYTHON) local/bootstrap.py
 
-run: setup  ## Condense, prove and retire real days through a real scheduler, print a report, stop
+run: setup  ## Condense, prove and retire real days with a real scheduler, print a report, and stop
 	@$(BIN)/python -m local run
 
-up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the background, print the URLs
+up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the background, and print the URLs
 	@$(BIN)/python -m local up
 
-down: setup  ## Stop what `make up` started; what OpenSearch, S3 and Airflow hold stays, queues do not
+down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airflow is kept, queues are not
 	@$(BIN)/python -m local down
 
 test: setup  ## Run the tests (15 minutes)
 	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
-test-long: setup  ## Run the tests that take long: a year of archives, every bad answer to every request, long random histories
+test-long: setup  ## Run the long tests: a year of archives, every bad answer to every request, long random histories
 	@$(BIN)/python -m pytest -m long --numprocesses 3 --no-loadscope-reorder
 
-test-versions: setup  ## Run what must hold on every OpenSearch on the oldest and the newest (6 minutes)
+test-versions: setup  ## Run the tests that every OpenSearch must pass with the oldest and the newest (6 minutes)
 	@for version in $$($(BIN)/python -m local.server.releases); do \
 		echo "OpenSearch $$version"; \
 		env -u OPENSEARCH_URL OPENSEARCH_VERSION=$$version \
@@ -39,36 +39,36 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-coverage: setup  ## Run the unit and integration tests, list the lines never run, draw build/coverage/index.html
+coverage: setup  ## Run the unit and integration tests, list lines that never ran, write build/coverage/index.html
 	@$(BIN)/python -m pytest tests/unit tests/integration -m "not long" --numprocesses 3 --no-loadscope-reorder \
 		--cov --cov-report=term:skip-covered --cov-report=html
 
-docs: setup  ## Build the documents as a site: build/site/index.html. A broken link or anchor is an error
+docs: setup  ## Build the docs as a site in build/site/index.html; a broken link or anchor is an error
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
-release: setup  ## Build dist/ from the last commit, check it, print the two commands that tag and upload
+release: setup  ## Build dist/ from the last commit, check it, and print the two commands that tag and upload
 	@$(BIN)/python -m local.shipping.release
 
-bench-history: setup  ## Measure condensing, size, accuracy and reading against peers (11 minutes; ARGS="--help")
+bench-history: setup  ## Compare condensing, size, accuracy and reading with peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
 
-bench-backfill: setup  ## Measure S3 into OpenSearch against the server's ceiling and peers (40 minutes; ARGS="--help")
+bench-backfill: setup  ## Compare S3 into OpenSearch with the server's ceiling and peers (40 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
 
-picture: setup  ## Draw the README's delays of 2013 anew: a year condensed and read back
+picture: setup  ## Redraw the README's delays of 2013 by condensing a year and reading it back
 	@$(BIN)/python -m local.samples.delays
 
-schema: setup  ## Write the JSON Schema of dataset files anew from the models
+schema: setup  ## Regenerate the JSON Schema of dataset files from the models
 	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json
 
-lock: setup  ## Compile the locks anew from requirements*.txt
+lock: setup  ## Recompile the locks from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
 
-mwaa:  ## Write build/mwaa: what managed Airflow takes, ready for `aws s3 sync` (docs/deploy.md)
+mwaa:  ## Write the files for managed Airflow to build/mwaa, ready for `aws s3 sync` (docs/deploy.md)
 	@$(PYTHON) -m local.shipping.mwaa
 
-clean:  ## Stop everything and remove all that was made here, .venv included
+clean:  ## Stop everything and remove everything that was created here, including .venv
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi
 	@rm -rf .venv .stack build dist plugins/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
