@@ -95,7 +95,7 @@ def decode_table(archive: LogArchive, samples: dict[str, Samples]) -> Table:
 def stage_seconds(
     s3: Any, archive: LogArchive, objects: Objects, limit: int, rounds: int, say: Callable[[str], None]
 ) -> dict[str, float]:
-    """CPU seconds of each stage of the loader except sending: the extra cost of a chain over one without it."""
+    """CPU seconds of each stage of the loader except sending: the extra cost of a chain with it over one without it."""
     chains: dict[str, Callable[[], Iterable[object]]] = {
         "decode": lambda: (item for _, content in objects for item in _read(content)),
         "parse, shape and id": lambda: documents_of(archive, objects),
