@@ -232,4 +232,4 @@ def test_an_entry_beyond_a_mebibyte_is_dead_and_compared_with_nothing() -> None:
     intake = Intake.model_validate({"pattern": "(?P<m>.*)", "add": {"@timestamp": 1741158001000}})
     (made,) = shaped(b"x" * (2**20 + 1) + b"\n", intake)
     assert isinstance(made, Dead)
-    assert "longer than 1048576 characters" in made.detail
+    assert "longer than 1,048,576 characters" in made.detail
