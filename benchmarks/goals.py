@@ -27,7 +27,7 @@ class Goal:
     go_for: float | None = None
 
     def written(self, figure: float | None) -> str:
-        """A figure in the form of this goal, with enough decimals to tell it apart from the borders."""
+        """A figure in the form of this goal, with enough decimals to tell it apart from the thresholds."""
         return "" if figure is None else self.form.format(f"{figure:.2f}" if abs(figure) < 10 else f"{figure:.0f}")
 
     def border(self, figure: float | None) -> str:
@@ -179,7 +179,7 @@ REASONS: dict[str, str] = {
 class Result:
     """The result of a run for a goal.
 
-    :param figure: the figure that is compared with the goal's borders
+    :param figure: the figure that is compared with the goal's thresholds
     :param ours: our measured value, as text
     :param peer: the other side's value, empty if there is none
     """
@@ -196,7 +196,7 @@ class Result:
 
     @property
     def reached(self) -> Verdict:
-        """The higher of the two borders that was reached."""
+        """The higher of the two thresholds that was reached."""
         goal = self.goal
         if goal.sign * self.figure < goal.sign * goal.must:
             return "no"

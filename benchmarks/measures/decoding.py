@@ -68,7 +68,7 @@ def fetched(s3: Any, archive: LogArchive) -> Objects:
 def decode_seconds(
     client: OpenSearch, archive: LogArchive, objects: Objects, rounds: int, say: Callable[[str], None]
 ) -> dict[str, Samples]:
-    """Time the way from an object's bytes to a document's bytes, by Strata and as people write it, in one process."""
+    """Time the work from an object's bytes to a document's bytes, by Strata and as people write it, in one process."""
     tasks = {
         OURS: Task(lambda: _exhaust(documents_of(archive, objects))),
         DECODE_ALONE: Task(lambda: _exhaust(item for _, content in objects for item in _read(content))),

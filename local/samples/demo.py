@@ -19,6 +19,7 @@ from local.samples.archived_flights import archive_flights, backfill_flights
 from local.samples.flights import exact_quantiles, flights, flights_dataset
 from local.samples.report import Comparison, print_comparisons, print_cycles
 from local.stack import Stack
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.reader import read
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
@@ -77,7 +78,8 @@ def _check_raw_days(client: OpenSearch) -> None:
     expected = Counter(dataset.raw_index(day) for day, _, _ in flights(FIRST, LAST))
     if found != expected:
         wrong = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-        raise StackError(f"{wrong[0]} holds {found.get(wrong[0], 0)} flights, but the CSV has {expected[wrong[0]]}.")
+        loaded = counted(found.get(wrong[0], 0), "flight")
+        raise StackError(f"{wrong[0]} contains {loaded}, but the CSV has {expected[wrong[0]]:,}.")
     log.info("%s flights of %s days were loaded, each exactly once", f"{sum(found.values()):,}", len(found))
 
 

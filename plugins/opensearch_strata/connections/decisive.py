@@ -250,7 +250,7 @@ def whole(answer: Any, what: str) -> Answer:
     shards = _all_shards(answer, what)
     if shards.get("skipped", 0):
         raise IncompleteAnswer(
-            f"OpenSearch answered {what} only in part: {shards['skipped']} of {shards['total']} shards were skipped. "
+            f"OpenSearch answered {what} only in part: it skipped {shards['skipped']} of {shards['total']} shards. "
             f"Nothing was decided; try again."
         )
     if shards["successful"] != shards["total"]:
