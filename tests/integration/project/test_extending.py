@@ -195,15 +195,18 @@ def parser(zone):
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("raise KeyError('x')", "The format 'odd' of the distribution acme 2.5 raises KeyError('x'); what came before"),
+        (
+            "raise KeyError('x')",
+            "The format 'odd' of the distribution acme 2.5 raises KeyError('x'); everything before",
+        ),
         (
             "yield 'text'",
-            "The format 'odd' of the distribution acme 2.5 gave a str where an Event or Broken is expected",
+            "The format 'odd' of the distribution acme 2.5 yielded a str where an Event or Broken is expected",
         ),
-        ("yield Event(-1, 0, '')", "gave record -1 after record 0, though numbers never fall"),
-        ("yield Event(1, 0, 7)", "gave a message of record 1 that is neither text nor fields"),
-        ("yield Event(1, 0, '', time=0.5)", "gave a time of record 1 that is not epoch milliseconds"),
-        ("yield Event(1, 0, '', raw='x')", "gave a raw of record 1 that is not bytes"),
+        ("yield Event(-1, 0, '')", "yielded record -1 after record 0, but record numbers must never decrease"),
+        ("yield Event(1, 0, 7)", "yielded record 1 with a message that is neither text nor fields"),
+        ("yield Event(1, 0, '', time=0.5)", "yielded record 1 with a time that is not epoch milliseconds"),
+        ("yield Event(1, 0, '', raw='x')", "yielded record 1 with a raw that is not bytes"),
     ],
 )
 def test_a_format_that_fails_costs_the_rest_of_the_object(tmp_path: Path, fault: str, sentence: str) -> None:

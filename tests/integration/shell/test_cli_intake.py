@@ -78,7 +78,7 @@ def test_an_array_of_events_is_loaded_by_its_elements(shell: Shell, made: list[S
     _, said = load(shell, made, archive, 1, rename=rename)
     assert "NOT proven" in said
     _, said = load(shell, made, archive, 1, rename=rename, unwrap="records")
-    assert "It has no array 'records', which intake.unwrap names." in said
+    assert "It does not have the array 'records' that intake.unwrap names." in said
     stream, said = load(shell, made, archive, 0, rename=rename, unwrap="Records")
     assert said.startswith("Proven: 5 events read = 5 created")
     assert len(held(stream, DAY)) == 5

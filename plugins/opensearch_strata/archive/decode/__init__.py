@@ -1,4 +1,4 @@
-"""From bytes to events: layers taken off, formats found.
+"""From bytes to events: removes layers and recognises formats.
 
-Pure but for the blocks that it is handed; knows no dataset beyond its intake.
+Pure except for the blocks that it is given; knows nothing of a dataset beyond its intake.
 """

@@ -1,4 +1,4 @@
-"""Bytes that arrive in blocks, taken as they are needed, and what is said of them when they end too early. Pure."""
+"""Bytes that arrive in blocks and are taken as needed, and the errors for bytes that end too early. Pure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Iterable, Iterator
 from opensearch_strata.errors import StrataError
 
 LONGEST = 16 * 2**20
-"""Bytes of the longest record that is read; CloudWatch Logs and Firehose stay far below."""
+"""Bytes of the longest record that is read; CloudWatch Logs and Firehose stay far below it."""
 
 KEPT = 2**20
-"""Bytes that are kept of what cannot be read."""
+"""Bytes that are kept of a record that cannot be read."""
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""Begins files in UTF-8 of some tools; of files that were put one behind the other, each."""
+"""Some tools write it at the beginning of files in UTF-8; of concatenated files, each begins with it."""
 
 
-class TooLarge(StrataError):  # noqa: N818 - reads as what happened
+class TooLarge(StrataError):  # noqa: N818 - the name says what happened
     """An object unpacks to more than its limits allow; it may be a decompression bomb."""
 
 
-class Damaged(StrataError):  # noqa: N818 - reads as what happened
-    """The content ends before its end: cut off, overwritten, or followed by something else.
+class Damaged(StrataError):  # noqa: N818 - the name says what happened
+    """The content ends prematurely: it is cut off, overwritten, or followed by something else.
 
-    Raised once everything before has been given.
+    Raised after everything before the damage has been yielded.
 
-    :param at: bytes of the layer's input up to there
-    :param at_end: whether the input ends there, so that nothing behind it was left unread
-    :param tail: bytes of a last record that remained incomplete, at most :data:`KEPT`
+    :param at: bytes of the layer's input before the damage
+    :param at_end: whether the input ends there, so that nothing after it was left unread
+    :param tail: bytes of an incomplete last record, at most :data:`KEPT`
     """
 
     def __init__(self, message: str, at: int = 0, *, at_end: bool = False) -> None:
@@ -39,13 +39,13 @@ class Damaged(StrataError):  # noqa: N818 - reads as what happened
 
 
 def damaged(layer: str, what: str, at: int, *, at_end: bool = False) -> Damaged:
-    """The error for a layer of which something is wrong at a byte of its input, or which ends too early there."""
-    sentence = f"The {layer} layer {what}, at byte {at} of its input; what was complete before was read."
+    """The error for a layer in which something is wrong at a byte of its input, or which ends too early there."""
+    sentence = f"The {layer} layer {what}, at byte {at} of its input; everything complete before that was read."
     return Damaged(sentence, at, at_end=at_end)
 
 
 class Source:
-    """Blocks of bytes as one stream; damage of a layer beneath ends it and is kept in ``damage``."""
+    """Blocks of bytes as one stream; damage in an underlying layer ends it and is kept in ``damage``."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
@@ -56,11 +56,11 @@ class Source:
 
     @property
     def at(self) -> int:
-        """How many bytes were taken."""
+        """The number of bytes that were taken."""
         return self._before + self._next
 
     def head(self, count: int) -> bytes:
-        """The next bytes without taking them; fewer than asked for at the end only."""
+        """Return the next bytes without taking them; fewer than requested only at the end."""
         pieces, size = [self._block[self._next : self._next + count]], len(self._block) - self._next
         if size < count:
             pieces[0] = self._block[self._next :]
@@ -73,7 +73,7 @@ class Source:
         return pieces[0]
 
     def take(self, count: int) -> bytes:
-        """Some of the next bytes, at most so many; none at the end only."""
+        """Take some of the next bytes, at most ``count``; none only at the end."""
         if self._next == len(self._block):
             self._before += self._next
             self._block, self._next = self._pull(), 0
@@ -82,17 +82,17 @@ class Source:
         return taken
 
     def exactly(self, count: int) -> bytes:
-        """So many of the next bytes; fewer at the end only."""
+        """Take the next ``count`` bytes; fewer only at the end."""
         taken = self.head(count)
         self._next += len(taken)
         return taken
 
     def back(self, count: int) -> None:
-        """Give the last bytes of the last :meth:`take` back."""
+        """Put back the last ``count`` bytes of the last :meth:`take`."""
         self._next -= count
 
     def ends_in_zeros(self) -> bool:
-        """Whether nothing or only zeros are left, as padding; zeros are taken."""
+        """Whether nothing is left but zeros, as padding; the zeros are taken."""
         if (head := self.head(1)) != b"\0":
             return not head
         while block := self.take(2**16):
@@ -102,9 +102,9 @@ class Source:
         return True
 
     def rest(self) -> Iterator[bytes]:
-        """Everything that is left, block by block.
+        """Yield everything that is left, block by block.
 
-        :raises Damaged: after the last block, if a layer beneath is
+        :raises Damaged: after the last block, if an underlying layer is damaged
         """
         while block := self.take(2**20):
             yield block

@@ -1,8 +1,8 @@
-"""Compression taken off by magic bytes, whatever the object's name or metadata say, up to three times. Pure.
+"""Removes compression by magic bytes, whatever the object's name or metadata say, up to three times. Pure.
 
-gzip, zip, tar, zstd, bzip2 and snappy, in any order; what bears no mark of theirs is the content, in UTF-8 if it was
-written in wider characters. Memory stays within a few MiB: an object streams through, but for zip files, whose
-directory is at their end (a temporary file then).
+gzip, zip, tar, zstd, bzip2 and snappy, in any order; anything without one of their marks is the content, and is turned
+into UTF-8 if it is in wider characters. Memory stays within a few MiB: objects are streamed. Only zip files, whose
+directory is at their end, go through a temporary file.
 """
 
 from __future__ import annotations
@@ -24,22 +24,23 @@ from opensearch_strata.archive.decode.codecs.snappy import is_framed, is_hadoop,
 from opensearch_strata.archive.decode.codecs.tarred import is_tar, untarred
 from opensearch_strata.archive.decode.codecs.wide import charset_of, narrowed
 from opensearch_strata.archive.decode.codecs.zipped import is_zip, unzipped
+from opensearch_strata.errors.amounts import counted, size
 
 __all__ = ["LIMITS", "Damaged", "DecompressionLimits", "TooLarge", "decoded", "layer_of"]
 
-_MARK = 512  # bytes that tell every layer; tar needs the whole header of a member
-_APPLE_DOUBLE = b"\0\x05\x16\x07"  # what macOS adds for each file to zip and tar: attributes, no content
+_MARK = 512  # bytes that identify every layer; tar needs the whole header of a member
+_APPLE_DOUBLE = b"\0\x05\x16\x07"  # begins what macOS adds for each file in a zip or tar: attributes, no content
 _MOST_NOTES = 10
 
 
 class DecompressionLimits(NamedTuple):
-    """What an object may unpack to.
+    """The most that an object may unpack to.
 
-    :param ratio: bytes out of any layer for each byte of the object
+    :param ratio: bytes from any layer for each byte of the object
     :param free: bytes up to which the ratio does not matter
-    :param bytes: bytes out of any layer
-    :param depth: layers
-    :param spool: bytes of a zip file, which lies on a disk while it is read
+    :param bytes: bytes from any layer
+    :param depth: number of layers
+    :param spool: bytes of a zip file, which is stored on disk while it is read
     """
 
     ratio: int = 1000
@@ -50,7 +51,7 @@ class DecompressionLimits(NamedTuple):
 
 
 LIMITS = DecompressionLimits()
-"""gzip reaches 1032 at the most, log files 5 to 50; an object of Firehose holds 128 MiB at the most."""
+"""gzip reaches a ratio of at most 1032, log files 5 to 50; an object of Firehose holds at most 128 MiB."""
 
 _LAYERS: dict[str, tuple[Callable[[bytes], bool], Callable[[Source], Iterator[bytes]]]] = {
     "gzip": (is_gzip, gunzipped),
@@ -67,15 +68,15 @@ def decoded(
     names: list[str] | None = None,
     notes: list[str] | None = None,
 ) -> Iterator[bytes]:
-    """The content of an object in blocks; nothing for an empty object.
+    """Yield the content of an object in blocks; nothing for an empty object.
 
-    Files of a zip or tar come one behind the other, each begins a line, and each may be packed in its own way.
+    The files of a zip or tar follow one another. Each begins a line, and each may be compressed in its own way.
 
-    :param blocks: of the object, of any size
-    :param names: gets the layers that were taken off, outermost first
-    :param notes: gets a sentence for each member of an archive that was left out because it has no content
-    :raises Damaged: a layer is damaged, cut off or followed by something else; everything before was given
-    :raises TooLarge: it is beyond the limits
+    :param blocks: blocks of the object, of any size
+    :param names: receives the layers that were removed, outermost first
+    :param notes: receives a sentence for each member of an archive that was left out because it has no content
+    :raises Damaged: a layer is damaged, cut off or followed by something else; everything before that was yielded
+    :raises TooLarge: the object exceeds the limits
     """
     return _Unpacking(limits, [] if names is None else names, [] if notes is None else notes).content(blocks)
 
@@ -83,7 +84,7 @@ def decoded(
 def layer_of(head: bytes) -> str | None:
     """The layer that begins with these bytes, None for content.
 
-    :param head: 512 bytes, fewer for what is shorter
+    :param head: the first 512 bytes, or all if there are fewer
     """
     if is_zip(head):
         return "zip"
@@ -92,14 +93,14 @@ def layer_of(head: bytes) -> str | None:
 
 
 class _Unpacking:
-    """One object on its way through its layers."""
+    """Removes the layers of one object."""
 
     def __init__(self, limits: DecompressionLimits, names: list[str], notes: list[str]) -> None:
         self._limits = limits
         self._names = names
         self._notes = notes
         self._read = 0
-        self._given: Counter[int] = Counter()  # by depth; the files of an archive together
+        self._given: Counter[int] = Counter()  # bytes by depth; the files of an archive count together
 
     def content(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         return self._without_layers(Source(self._counted(blocks)), 0)
@@ -115,7 +116,9 @@ class _Unpacking:
             yield from self._in_utf8(source)
             return
         if depth == self._limits.depth:
-            raise TooLarge(f"It is packed more than {depth} times ({', '.join(self._names)}, then {name} once more).")
+            raise TooLarge(
+                f"It is packed in more than {counted(depth, 'layer')} ({', '.join(self._names)}, then {name})."
+            )
         if len(self._names) == depth:
             self._names.append(name)
         if name == "zip":
@@ -141,8 +144,8 @@ class _Unpacking:
             self._notes.append(sentence)
 
     def _files(self, files: Iterator[Iterator[bytes]], layer: str, depth: int) -> Iterator[bytes]:
-        """The members of an archive. Damage of one costs those behind it in a tar file; the directory of a zip file
-        says where the next one begins."""
+        """Yield the content of an archive's members. In a tar file, damage in one also costs those after it; the
+        directory of a zip file says where the next one begins."""
         begins_line = True
         first: Damaged | None = None
         while (file := _next_of(files, first)) is not None:
@@ -150,7 +153,7 @@ class _Unpacking:
                 first.at_end = False
             unpacked = Source(self._limited(file, layer, depth))
             if unpacked.head(4) == _APPLE_DOUBLE:
-                self._note(f"A member of the {layer} file holds attributes of macOS and was left out.")
+                self._note(f"A member of the {layer} file holds macOS attributes and was left out.")
                 continue
             if not begins_line and unpacked.head(1):
                 yield b"\n"
@@ -167,23 +170,23 @@ class _Unpacking:
             raise first
 
     def _limited(self, blocks: Iterator[bytes], name: str, depth: int) -> Iterator[bytes]:
-        """Blocks out of a layer, as many as are allowed."""
+        """Yield the blocks from a layer, as far as the limits allow."""
         ratio, free, most, *_ = self._limits
         for block in blocks:
             self._given[depth] += len(block)
             given = self._given[depth]
             if given > most:
-                raise TooLarge(f"Its {name} layer holds more than {most:,} bytes.")
+                raise TooLarge(f"Its {name} layer holds more than {size(most)}.")
             if given > max(free, ratio * self._read):
                 raise TooLarge(
-                    f"Its {name} layer holds more than {ratio} bytes for each of the {self._read:,} bytes "
-                    f"of the object that were read."
+                    f"Its {name} layer holds more than {counted(ratio, 'byte')} for each byte of the object "
+                    f"({size(self._read)} were read)."
                 )
             yield block
 
 
 def _next_of(files: Iterator[Iterator[bytes]], damage: Damaged | None) -> Iterator[bytes] | None:
-    """The next member; where one was damaged before, that is the cause of all that is wrong behind it."""
+    """The next member. If an earlier one was damaged, that is the cause of anything that is wrong after it."""
     try:
         return next(files, None)
     except Damaged:
@@ -193,7 +196,7 @@ def _next_of(files: Iterator[Iterator[bytes]], damage: Damaged | None) -> Iterat
 
 
 def _with_cause(source: Source, content: Iterator[bytes]) -> Iterator[bytes]:
-    """The content, and behind it what is wrong; damage of the layer outside is the cause of damage inside."""
+    """Yield the content, then raise its damage; damage in the outer layer is the cause of damage in the inner one."""
     try:
         yield from content
     except Damaged as inner:

@@ -1,4 +1,4 @@
-"""An object in S3 as events: layers off, format found, record by record."""
+"""Reads an object in S3 as events: removes its layers, recognises its format, and goes through it record by record."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _HEAD = 2**16
 class Reading:
     """The events of one object, to be iterated once.
 
-    What is wrong with the object's end never costs what is before it: everything complete is given, then one
-    :class:`Broken`, and ``damage`` says what happened. ``left_unread`` is whether it was not the end of the object:
-    something lies behind the damage. Of an archive of our own, and of content that is empty, ``measure`` is what a
-    manifest tells about; of all else it is None.
+    Damage never costs what comes before it: everything complete is yielded, then one :class:`Broken`, and ``damage``
+    says what happened. ``left_unread`` is whether the damage was not the end of the object, so that something lies
+    after it. For our own archives and for empty content, ``measure`` is what a manifest can be checked against; it is
+    None for everything else.
 
-    :param blocks: of the object as it lies in S3, of any size
-    :param format: of this package or an installed one, or auto: the content decides
-    :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
-    :param limits: of what it may unpack to
-    :param unwrap: field of JSON objects, or the path to it, whose array holds the events; None: the objects are these
+    :param blocks: blocks of the object as it is stored in S3, of any size
+    :param format: a format of this package or an installed one, or auto: the content decides
+    :param begins: says whether a line of plain text begins an entry; without it, every line is one
+    :param limits: the most that the object may unpack to
+    :param unwrap: field of JSON objects, or the path to it, whose array holds the events; None: the objects are events
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class Reading:
 
     @property
     def notes(self) -> list[str]:
-        """What is to be known of what was read, a sentence each: members of archives that were left out, lines that may
-        have been entries of their own."""
+        """Sentences about what was read: members of archives that were left out, and lines that may be entries of their
+        own."""
         doubts = self._begins.doubts if isinstance(self._begins, Entries) else ""
         return [*self._notes, doubts] if doubts else self._notes
 
     def __iter__(self) -> Iterator[Event | Broken]:
-        """Every event and every record that is none, in the order of the object.
+        """Yield every event and every broken record, in the order of the object.
 
         :raises TooLarge: the object unpacks to more than its limits allow
         """
@@ -93,10 +93,10 @@ class Reading:
         return format_of(self.format).events(content.rest())
 
     def _by_first_line(self, head: bytes) -> str:
-        """Statements may hold any bytes: what begins like an entry is text, if a parser knows entries."""
+        """Statements may contain any bytes, so content that begins like an entry is text if a parser knows entries."""
         first = head.lstrip().partition(b"\n")[0].removesuffix(b"\r")
         return "lines" if self._begins and self._begins(first.decode("utf-8", "replace")) else ""
 
     def _unknown(self, head: bytes) -> Iterator[Broken]:
-        self.damage = "The content is of no known format, nor is it text."
+        self.damage = "The content has no known format and is not text."
         yield Broken(0, self.damage, head[:KEPT])

@@ -68,7 +68,7 @@ def test_json_documents_are_events_with_their_bytes() -> None:
     assert list(json_format.events([data])) == [
         Event(0, 0, {"a": 1}, b'{"a": 1}'),
         Event(1, 0, {"b": 2}, b'{"b":\n 2}'),
-        Broken(2, "It is no JSON object.", b"[3]"),
+        Broken(2, "It is not a JSON object.", b"[3]"),
     ]
 
 

@@ -81,7 +81,9 @@ def test_an_unknown_type_is_broken_and_not_dropped() -> None:
     odd = packed({**CONTROL, "messageType": "OTHER"})
     one, broken = read(packed(envelope(["one"])) + odd)
     assert isinstance(one, Event)
-    assert broken == Broken(1, "It is no DATA_MESSAGE or CONTROL_MESSAGE of CloudWatch Logs but 'OTHER'.", odd)
+    assert broken == Broken(
+        1, "It is neither a DATA_MESSAGE nor a CONTROL_MESSAGE of CloudWatch Logs but 'OTHER'.", odd
+    )
 
 
 def test_what_aws_may_add_is_tolerated() -> None:

@@ -25,7 +25,7 @@ def test_a_fourth_layer_is_refused() -> None:
     data = TEXT
     for _ in range(4):
         data = gzip.compress(data)
-    with pytest.raises(TooLarge, match="more than 3 times"):
+    with pytest.raises(TooLarge, match="more than 3 layers"):
         unpacked(data)
 
 

@@ -102,7 +102,7 @@ def test_damage_of_a_member_of_a_zip_costs_none_of_the_others() -> None:
         data[[at.start() for at in re.finditer(rb"PK\x03\x04", data)][bad + 1] + 45] ^= 0xFF  # the first is a folder
         content, _, damage = unpacked(bytes(data))
         assert content.count(sound) == 2
-        assert "zip layer holds a damaged member" in str(damage)
+        assert "zip layer contains a damaged member" in str(damage)
         assert damage is not None
         assert not damage.at_end
 

@@ -81,7 +81,7 @@ def test_the_tail_of_a_damaged_object_is_kept() -> None:
     assert "ends too early" in broken.reason
     assert reading.damage == (
         f"The gzip layer ends in the middle of a member, at byte {len(data)} of its input; "
-        "what was complete before was read."
+        "everything complete before that was read."
     )
 
 
@@ -156,7 +156,7 @@ def test_garbage_is_one_broken_record_and_damage() -> None:
     (broken,) = reading
     assert isinstance(broken, Broken)
     assert broken.raw == data[: len(broken.raw)]
-    assert reading.damage == "The content is of no known format, nor is it text."
+    assert reading.damage == "The content has no known format and is not text."
 
 
 def test_a_bomb_is_raised() -> None:

@@ -20,7 +20,7 @@ from opensearch_strata.definition.intake import Intake
 from tests.envelopes import blocks_of
 
 NESTED = {"a": [{"b": 1}, {"c": 2}]}
-MISSING = "It has no array 'Records', which intake.unwrap names."
+MISSING = "It does not have the array 'Records' that intake.unwrap names."
 
 
 def found(data: bytes, path: str = "Records", size: int = 7) -> list[Any]:
@@ -44,7 +44,7 @@ def found(data: bytes, path: str = "Records", size: int = 7) -> list[Any]:
         (b'{"Records":[{"a":1},{"a":3 "b"}]}{"Records":[{"a":4}]}', [{"a": 1}, "x", {"a": 4}]),
         (b'{"Records":[{"a":1},{"a":2', [{"a": 1}, ("It ends in the middle of a JSON object.", b'{"a":2')]),
         (b'{"Records":[{"a":1}', [{"a": 1}, "x"]),
-        (b'junk\n{"Records":[{"a":2}]}', [("It is no JSON object.", b"junk"), {"a": 2}]),
+        (b'junk\n{"Records":[{"a":2}]}', [("It is not a JSON object.", b"junk"), {"a": 2}]),
         (b"", []),
     ],
 )  # fmt: skip

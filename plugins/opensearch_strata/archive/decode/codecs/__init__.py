@@ -1,1 +1,1 @@
-"""Compression and containers, each a module that takes blocks and gives blocks."""
+"""Compression and containers: one module for each, which takes blocks and yields blocks."""

@@ -1,4 +1,4 @@
-"""gzip, zstd and bzip2, each member a decompressor of its own. Pure."""
+"""gzip, zstd and bzip2; each member gets its own decompressor. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
-_SKIPPABLE = b"\x2a\x4d\x18"  # behind a byte 50 to 5f
+_SKIPPABLE = b"\x2a\x4d\x18"  # after a byte from 50 to 5f
 _BZIP2 = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")  # a block of data, or the end of an empty file
-_ZSTD_WINDOW = 2**27  # bytes, the most that `zstd -d` takes without --long
+_ZSTD_WINDOW = 2**27  # bytes, the most that `zstd -d` accepts without --long
 
-# Header fields that isal reads right wherever a header is cut in two: none, or one of extra, name, comment.
-# Two of them, or a header's checksum, it takes for data (isal 1.9.1).
+# Header fields that isal reads correctly wherever a header is cut in two: none, or one of extra, name, comment.
+# It mistakes two of them, or a header's checksum, for data (isal 1.9.1).
 _READ_BY_ISAL = {0, 4, 8, 16}
 _TEXT = 1
 
@@ -40,7 +40,7 @@ def is_bzip2(head: bytes) -> bool:
 
 
 def gunzipped(source: Source) -> Iterator[bytes]:
-    """Every member of a gzip file."""
+    """Yield the content of every member of a gzip file."""
     from isal import igzip_lib
 
     def starts(head: bytes) -> Decompressor | None:
@@ -50,12 +50,12 @@ def gunzipped(source: Source) -> Iterator[bytes]:
             return Pushed(zlib.decompressobj(31))
         return igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
 
-    isal_error = cast("type[Exception]", igzip_lib.IsalError)  # which its stub takes for an exception
+    isal_error = cast("type[Exception]", igzip_lib.IsalError)  # its stub declares an instance
     return members(source, "gzip", starts, (isal_error, zlib.error))
 
 
 def unzstandard(source: Source) -> Iterator[bytes]:
-    """Every frame of a zstd file."""
+    """Yield the content of every frame of a zstd file."""
     import zstandard
 
     context = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
@@ -67,7 +67,7 @@ def unzstandard(source: Source) -> Iterator[bytes]:
 
 
 def bunzipped(source: Source) -> Iterator[bytes]:
-    """Every stream of a bzip2 file."""
+    """Yield the content of every stream of a bzip2 file."""
     import bz2
 
     def starts(head: bytes) -> Decompressor | None:
@@ -77,7 +77,7 @@ def bunzipped(source: Source) -> Iterator[bytes]:
 
 
 class _Frame:
-    """A zstd frame. zstandard's own object has no bound for its output, so it gets little at a time."""
+    """A zstd frame. zstandard's own object has no limit on its output, so it is given little input at a time."""
 
     _INPUT = 512  # bytes; a block takes at least 4 of them and holds at most 128 KiB
 

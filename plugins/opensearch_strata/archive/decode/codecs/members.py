@@ -1,7 +1,7 @@
-"""Compressions that are written as members one behind the other: gzip, zstd, bzip2. Pure.
+"""Compression formats that consist of consecutive members: gzip, zstd, bzip2. Pure.
 
-A member is read in pieces of about its own length, because a decompressor hands back what is behind the member's
-end: with 8,000 members in a block, each by itself, whole blocks would be copied 8,000 times.
+A member is read in pieces of about its own length, because a decompressor hands back what follows the member's end: if
+one block held 8,000 members, whole blocks would otherwise be copied 8,000 times.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Protocol
 
 from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, Source, damaged
 
-_SMALLEST, _LARGEST = 512, 2**16  # bytes put in at once
-_OUTPUT = 2**18  # bytes got out at once, so that a bomb stays small
+_SMALLEST, _LARGEST = 512, 2**16  # bytes of input per call
+_OUTPUT = 2**18  # bytes of output per call, so that a bomb stays small
 _HELD = 2**20  # bytes held back until the checksum of their member is known
 
 
 class Decompressor(Protocol):
-    """What the standard library's ``bz2.BZ2Decompressor`` offers, isal's as well."""
+    """The interface of the standard library's ``bz2.BZ2Decompressor``, and of isal's."""
 
     @property
     def eof(self) -> bool: ...
@@ -29,17 +29,17 @@ class Decompressor(Protocol):
 
 
 Starts = Callable[[bytes], Decompressor | None]
-"""A new decompressor for the member that begins with these bytes (16, fewer at the end); None: no member does."""
+"""Returns a new decompressor for the member that begins with these bytes (16, fewer at the end); None if none does."""
 
 
 def members(source: Source, layer: str, starts: Starts, errors: tuple[type[Exception], ...]) -> Iterator[bytes]:
-    """What all members hold. Zeros behind a member are padding.
+    """Yield the content of all members. Zeros after a member are padding.
 
-    A damaged member of up to a MiB gives nothing, because what is wrong in it is not known; a longer one gives what
-    could be decompressed. A member that is cut off gives what is there. One with a byte order mark was a file by
-    itself: it begins a line.
+    A damaged member of up to 1 MiB yields nothing, because it is not known what in it is wrong; a longer one yields
+    what could be decompressed. A member that is cut off yields what is present. One with a byte order mark was a
+    separate file, so it begins a line.
 
-    :raises Damaged: after everything before was given
+    :raises Damaged: after everything before the damage was yielded
     """
     reader = _Reader(source, layer, errors)
     first = source.head(16)
@@ -49,13 +49,13 @@ def members(source: Source, layer: str, starts: Starts, errors: tuple[type[Excep
             yield from reader.verified()
             return
     yield from reader.verified()
-    if first.startswith(source.head(16)):  # too little to tell, but the next member would begin like that
+    if first.startswith(source.head(16)):  # too short to be sure, but the next member would begin like this
         raise damaged(layer, "ends in the middle of a member", source.at, at_end=True)
     raise damaged(layer, "is followed by something else", source.at)
 
 
 class _Reader:
-    """Reads members, and gathers what those whose checksum holds have held to blocks."""
+    """Reads members, and gathers the content of those whose checksum is correct into blocks."""
 
     def __init__(self, source: Source, layer: str, errors: tuple[type[Exception], ...]) -> None:
         self._source = source
@@ -67,13 +67,13 @@ class _Reader:
         self._step = _LARGEST
 
     def verified(self) -> Iterator[bytes]:
-        """What is gathered, as one block."""
+        """Yield what was gathered as one block."""
         if self._verified:
             yield b"".join(self._verified)
             self._verified, self._size = [], 0
 
     def read(self, decompressor: Decompressor) -> Iterator[bytes]:
-        """One member; gives blocks when enough is gathered, or if the member is long."""
+        """Read one member; yields blocks when enough is gathered, or if the member is long."""
         start, held, size = self._source.at, list[bytes](), 0
         self._members += 1
         while not decompressor.eof:
@@ -87,7 +87,7 @@ class _Reader:
             except self._errors as error:
                 yield from self.verified()
                 yield from held if size < 0 else ()
-                raise damaged(self._layer, f"holds a damaged member ({error})", start) from error
+                raise damaged(self._layer, f"contains a damaged member ({error})", start) from error
             size += len(held[-1])
             if self._members > 1 and len(held) == 1 and held[0].startswith(BYTE_ORDER_MARK):
                 held.insert(0, b"\n")
@@ -108,13 +108,13 @@ class _Reader:
 
 
 _GIVEN = -(2**62)
-"""Size of a long member, of which a part was given before its checksum was known."""
+"""Size of a long member, part of which was yielded before its checksum was known."""
 
 
 class Pushed:
-    """Gives decompressors of the zlib kind the face of the bz2 kind.
+    """Adapts a decompressor with the interface of zlib to that of bz2.
 
-    :param decompressor: with ``unconsumed_tail``, as ``zlib.decompressobj``
+    :param decompressor: has ``unconsumed_tail``, like ``zlib.decompressobj``
     """
 
     def __init__(self, decompressor: _Zlib) -> None:

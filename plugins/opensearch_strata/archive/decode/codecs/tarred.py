@@ -1,6 +1,6 @@
-"""tar files: members one after the other, as they come; nothing of them is kept. Pure.
+"""tar files: members one after another, as they come; nothing of them is kept. Pure.
 
-POSIX pax, ustar, GNU's and the old form (IEEE Std 1003.1, pax, "ustar Interchange Format"; tar.5 of libarchive).
+POSIX pax, ustar, GNU's form and the old one (IEEE Std 1003.1, pax, "ustar Interchange Format"; tar.5 of libarchive).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from opensearch_strata.archive.decode.byte_stream import Source, damaged
 
-BLOCK = 512  # bytes; all that a tar file consists of
+BLOCK = 512  # bytes; a tar file consists of blocks of this size
 _PIECE = 2**18
 _LONGEST_HEADER = 2**20  # bytes of a member's extended header
 _LONG_NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
@@ -22,29 +22,29 @@ _NO_CONTENT = {
     tarfile.CHRTYPE: "a device",
     tarfile.BLKTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
-    b"D": "the list of a folder",
+    b"D": "a directory listing",
     b"V": "a label",
 }
-"""What holds no content by itself: nothing is lost with it. Types that nobody knows are files, by POSIX."""
+"""Members without content of their own, so nothing is lost with them. By POSIX, unknown types are files."""
 _SIZE = re.compile(rb"(?:\A|\n)\d{1,9} size=(\d{1,20})\n")
 _PAX_NAME = re.compile(rb"(?:\A|\n)\d{1,9} path=([^\n]{0,4096})\n")
 _SPARSE = re.compile(rb"(?:\A|\n)\d{1,9} GNU\.sparse\.")
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether the header of a member begins here: its checksum holds.
+    """Whether the header of a member begins here, which is so if its checksum is correct.
 
-    :param head: 512 bytes, fewer for what is shorter
+    :param head: the first 512 bytes, or all if there are fewer
     """
     return len(head) >= BLOCK and head[0] != 0 and _header(head) is not None
 
 
 def untarred(source: Source, skip: Callable[[str], None]) -> Iterator[Iterator[bytes]]:
-    """The content of each member that is a file.
+    """Yield the content of each member that is a file.
 
-    :param skip: is told of each member that is none, but for directories: a sentence
-    :raises Damaged: after everything before was given; also where a sparse file, of which only parts are stored, was
-        left out
+    :param skip: called with a sentence for each member that is not a file, except for directories
+    :raises Damaged: after everything before the damage was yielded; also if a sparse file, of which only parts are
+        stored, was left out
     """
     sparse: list[str] = []
     extended = b""
@@ -54,10 +54,10 @@ def untarred(source: Source, skip: Callable[[str], None]) -> Iterator[Iterator[b
             raise damaged("tar", "ends in the middle of a header", source.at, at_end=True)
         header = _header(head)
         if header is None:
-            raise damaged("tar", "holds something else than a member", start)
+            raise damaged("tar", "contains something other than a member", start)
         if header.type in (*_LONG_NAMES, *_PAX):
             if header.size > _LONGEST_HEADER:
-                raise damaged("tar", "holds a header that is longer than a MiB", start)
+                raise damaged("tar", "contains a header longer than 1 MiB", start)
             extended = (extended + _extended(header, b"".join(_content(source, header.size))))[-_LONGEST_HEADER:]
             continue
         name, size = _name_and_size(header, extended)
@@ -75,18 +75,19 @@ def untarred(source: Source, skip: Callable[[str], None]) -> Iterator[Iterator[b
         else:
             content = _content(source, size)
             yield content
-            for _ in content:  # what was not asked for
+            for _ in content:  # whatever was not consumed
                 pass
     if not source.ends_in_zeros():
         raise damaged("tar", "is followed by something else", source.at)
     if sparse:
-        raise damaged("tar", f"holds sparse files, which are not read: {', '.join(map(repr, sparse[:5]))}", source.at)
+        names = ", ".join(map(repr, sparse[:5]))
+        raise damaged("tar", f"contains sparse files, which are not read: {names}", source.at)
     if not head:
-        raise damaged("tar", "ends without the zeros that end it", source.at, at_end=True)
+        raise damaged("tar", "ends without its final zeros", source.at, at_end=True)
 
 
 def _extended(header: tarfile.TarInfo, content: bytes) -> bytes:
-    """What is known of the next member, as pax writes it."""
+    """What an extended header says about the next member, in the form of pax."""
     if header.type == tarfile.GNUTYPE_LONGNAME:
         return b"\n0 path=" + content.rstrip(b"\0") + b"\n"
     return b"" if header.type == tarfile.GNUTYPE_LONGLINK else content
@@ -100,14 +101,14 @@ def _header(head: bytes) -> tarfile.TarInfo | None:
 
 
 def _name_and_size(header: tarfile.TarInfo, extended: bytes) -> tuple[str, int]:
-    """Name and stored bytes of a member; an extended header before it knows better."""
+    """A member's name and stored size in bytes; an extended header before it takes precedence."""
     size, name = _SIZE.findall(extended), _PAX_NAME.findall(extended)
     shown = name[-1].decode("utf-8", "replace") if name else header.name
     return shown, int(size[-1]) if size else max(header.size, 0)
 
 
 def _content(source: Source, size: int) -> Iterator[bytes]:
-    """So many bytes, and their padding.
+    """Yield ``size`` bytes, and take their padding.
 
     :raises Damaged: there are fewer
     """
@@ -129,7 +130,7 @@ def _pass(source: Source, size: int) -> None:
 
 
 def _pass_sparse_map(source: Source, header: tarfile.TarInfo, head: bytes) -> None:
-    """Pass the further blocks of GNU's old map of a sparse file, each of which says whether another follows."""
+    """Skip the further blocks of a sparse file's map in GNU's old form; each says whether another one follows."""
     goes_on = header.type == tarfile.GNUTYPE_SPARSE and head[482] != 0
     while goes_on:
         block = source.exactly(BLOCK)

@@ -1,4 +1,4 @@
-"""Text in UTF-16 or UTF-32, as tools of Windows write it, to UTF-8. Pure."""
+"""Converts text in UTF-16 or UTF-32, as Windows tools write it, to UTF-8. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MARKS = (
     ("utf-16", codecs.BOM_UTF16_BE),
 )
 _PLAIN = rb"[\t\n\r\x20-\x7e]"
-# Without a mark: ASCII, with a zero behind or before each character.
+# Without a mark: ASCII with a zero after or before each character.
 _UNMARKED = (
     ("utf-16-le", re.compile(rb"(?:" + _PLAIN + rb"\0){8}")),
     ("utf-16-be", re.compile(rb"(?:\0" + _PLAIN + rb"){8}")),
@@ -23,9 +23,9 @@ _UNMARKED = (
 
 
 def charset_of(head: bytes) -> str | None:
-    """Python's name of the charset of text that begins with these bytes, None if it is none of wide characters.
+    """Python's name for the charset of text that begins with these bytes, None if it does not have wide characters.
 
-    :param head: 16 bytes, fewer for what is shorter
+    :param head: the first 16 bytes, or all if there are fewer
     """
     marked = (name for name, mark in _MARKS if head.startswith(mark))
     unmarked = (name for name, pattern in _UNMARKED if pattern.match(head))
@@ -33,7 +33,7 @@ def charset_of(head: bytes) -> str | None:
 
 
 def narrowed(source: Source, charset: str) -> Iterator[bytes]:
-    """The text in UTF-8; what is no character becomes U+FFFD.
+    """Yield the text in UTF-8; anything that is not a character becomes U+FFFD.
 
     :raises Damaged: it ends within a character
     """

@@ -1,4 +1,4 @@
-"""zip files: members one after the other, as the directory at the end lists them. Pure but for a temporary file."""
+"""zip files: members one after another, as the directory at the end lists them. Pure except for a temporary file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import IO
 from opensearch_strata.archive.decode.byte_stream import Source, TooLarge, damaged
 from opensearch_strata.archive.decode.codecs.members import Pushed
 from opensearch_strata.errors import TransientError
+from opensearch_strata.errors.amounts import size as shown_size
 
 _IN_MEMORY = 2**22  # bytes of a zip file that need no temporary file
 _BLOCK = 2**18
@@ -20,7 +21,7 @@ _HEADER = 30  # bytes of a member's header, without its name and extra fields
 _DEFLATED = 8
 _DIRECTORY = b"PK\x01\x02"
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16
-# A name that is no UTF-8 is a ValueError, a method that nobody knows a RuntimeError. An empty name has no last letter.
+# A name that is not UTF-8 is a ValueError, an unknown method a RuntimeError. An empty name has no last letter.
 _ERRORS = (
     *(zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError, zlib.error, lzma.LZMAError),
     *(LookupError, ArithmeticError, struct.error),
@@ -28,16 +29,17 @@ _ERRORS = (
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a zip file begins here (PKWARE APPNOTE 4.3): with a member, or with the end of an empty one."""
+    """Whether a zip file begins here (PKWARE APPNOTE 4.3): with a member, or with the end record of an empty file."""
     return head.startswith((b"PK\x03\x04", _END))
 
 
 def unzipped(source: Source, most: int) -> Iterator[Iterator[bytes]]:
-    """The content of each member that is no directory. A file without its end gives what its members hold up to there.
+    """Yield the content of each member that is not a directory. A file without its end yields what its members hold up
+    to that point.
 
-    :param most: bytes of the file, which lies on a disk until all of it is read
-    :raises Damaged: after everything before was given
-    :raises TooLarge: it is longer than that; nothing was given
+    :param most: maximum number of bytes of the file, which is stored on disk until all of it has been read
+    :raises Damaged: after everything before the damage was yielded
+    :raises TooLarge: it is longer than that; nothing was yielded
     :raises TransientError: the disk has no room for it
     """
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
@@ -58,7 +60,7 @@ def unzipped(source: Source, most: int) -> Iterator[Iterator[bytes]]:
 
 
 def _spooled(source: Source, spool: IO[bytes], most: int) -> int:
-    """Write the file down; returns its size without padding, so that its end is where it is looked for.
+    """Write the file to disk; return its size without padding, so that its end is where it is looked for.
 
     :raises TooLarge: it is longer than ``most`` bytes
     :raises TransientError: there is no room for it
@@ -67,15 +69,15 @@ def _spooled(source: Source, spool: IO[bytes], most: int) -> int:
     while block := source.take(_BLOCK):
         if source.at > most:
             raise TooLarge(
-                f"Its zip layer is longer than {most:,} bytes; a zip file is read from its end and lies on a disk till "
-                f"then. Pack its members by themselves, with gzip for example, which streams."
+                f"Its zip layer is longer than {shown_size(most)}; a zip file is read from its end and is stored on "
+                f"disk until then. Compress its members individually, for example with gzip, which can be streamed."
             )
         try:
             spool.write(block)
         except OSError as error:
             raise TransientError(
-                f"A zip file cannot be kept in {tempfile.gettempdir()} while it is read ({error.strerror}). Make room "
-                f"there, or name another folder in TMPDIR."
+                f"A zip file cannot be stored in {tempfile.gettempdir()} while it is read ({error.strerror}). Make "
+                f"room there, or name another folder in TMPDIR."
             ) from error
         if other := block.rstrip(b"\0"):
             end = source.at - len(block) + len(other)
@@ -91,13 +93,13 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
             while block := member.read(_BLOCK):
                 yield block
     except _ERRORS as error:
-        raise damaged("zip", f"holds a damaged member ({error})", info.header_offset) from error
+        raise damaged("zip", f"contains a damaged member ({error})", info.header_offset) from error
 
 
 def _demand_end(spool: IO[bytes], size: int) -> None:
-    """Refuse what stands behind the end of the directory, unless it is zeros.
+    """Refuse anything after the end of the directory except zeros.
 
-    :raises Damaged: it does
+    :raises Damaged: something else follows
     """
     begin = max(size - _LONGEST_COMMENT - _END_SIZE, 0)
     spool.seek(begin)
@@ -109,9 +111,9 @@ def _demand_end(spool: IO[bytes], size: int) -> None:
 
 
 def _without_directory(spool: IO[bytes]) -> Iterator[Iterator[bytes]]:
-    """The deflated members at the start of a file that lacks its end, each by its own header (APPNOTE 4.3.7).
+    """Yield the deflated members at the start of a file that lacks its end, each by its own header (APPNOTE 4.3.7).
 
-    The file stands at its end then if nothing but a directory was left.
+    If nothing but a directory was left, the file is at its end afterwards.
     """
     while len(header := spool.read(_HEADER)) == _HEADER and header.startswith(b"PK\x03\x04"):
         names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
@@ -119,7 +121,7 @@ def _without_directory(spool: IO[bytes]) -> Iterator[Iterator[bytes]]:
             return
         spool.seek(names, 1)
         yield _inflated(spool)
-        behind = spool.read(24)  # a data descriptor, of any of its four lengths
+        behind = spool.read(24)  # a data descriptor in any of its four lengths
         at = behind.find(b"PK\x03\x04")
         if at < 0:
             if _DIRECTORY in behind:
@@ -129,7 +131,7 @@ def _without_directory(spool: IO[bytes]) -> Iterator[Iterator[bytes]]:
 
 
 def _inflated(spool: IO[bytes]) -> Iterator[bytes]:
-    """What can be had of a member; the file stands behind it then.
+    """Yield what can be decompressed of a member; afterwards, the file is positioned after it.
 
     :raises Damaged: it cannot be decompressed
     """
@@ -142,5 +144,5 @@ def _inflated(spool: IO[bytes]) -> Iterator[bytes]:
         try:
             yield inflater.decompress(data, _BLOCK)
         except zlib.error as error:
-            raise damaged("zip", f"holds a damaged member ({error})", start) from error
+            raise damaged("zip", f"contains a damaged member ({error})", start) from error
     spool.seek(-len(inflater.unused_data), 1)

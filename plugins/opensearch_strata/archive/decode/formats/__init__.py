@@ -1,5 +1,5 @@
-"""What can be in an object, by name: formats of this package and installed ones. A format is a module with two
-functions, see docs/formats.md."""
+"""The formats of objects by name: those of this package and installed ones. A format is a module with two functions;
+see docs/formats.md."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Format(Protocol):
     """A module of this package, or an installed one."""
 
     def matches(self, head: bytes, /) -> bool:
-        """Whether the content, of which these are the first bytes (up to 64 KiB), is of this format."""
+        """Whether the content that begins with these bytes (up to 64 KiB) has this format."""
 
     def events(self, blocks: Iterable[bytes], /) -> Iterator[Event | Broken]:
-        """Everything in the content: an event, or what could not be read, with the record's number."""
+        """Yield everything in the content: events, and records that could not be read, each with its record number."""
 
 
 FORMATS: dict[str, Format] = {
@@ -38,25 +38,25 @@ FORMATS: dict[str, Format] = {
     "export_task": export_task,
     "lines": lines,
 }
-"""The first that matches counts, what is more special comes first."""
+"""The first match counts, so the more specific formats come first."""
 
 _BEFORE_INSTALLED = ("strata", "elasticdump", "firehose_errors", "cloudwatch")
-"""Envelopes, which no other format means to take; what any JSON or text is, is asked behind the installed ones."""
+"""Envelopes, which no other format is meant to match; those that match any JSON or text come after installed ones."""
 
 
 def format_of(name: str) -> Format:
-    """A format.
+    """Return a format.
 
-    :param name: as a dataset says it
-    :raises DefinitionError: it is not ours, and not installed or not fit for use
+    :param name: as a dataset states it
+    :raises DefinitionError: it is not one of ours, and it is not installed or cannot be used
     """
     return FORMATS[name] if name in FORMATS else installed_format(name)
 
 
 def in_order() -> list[tuple[str, Format]]:
-    """Names and formats in the order in which content is compared with them.
+    """Names and formats, in the order in which they are tried on content.
 
-    :raises DefinitionError: an installed one is not fit for use
+    :raises DefinitionError: an installed one cannot be used
     """
     first = [(name, FORMATS[name]) for name in _BEFORE_INSTALLED]
     last = [(name, kind) for name, kind in FORMATS.items() if name not in _BEFORE_INSTALLED]
@@ -64,9 +64,9 @@ def in_order() -> list[tuple[str, Format]]:
 
 
 def detected(head: bytes) -> str | None:
-    """The format of content, None if it is of none.
+    """The name of the content's format, None if it has none of them.
 
     :param head: its first bytes, up to 64 KiB
-    :raises DefinitionError: an installed format is not fit for use
+    :raises DefinitionError: an installed format cannot be used
     """
     return next((name for name, kind in in_order() if kind.matches(head)), None)

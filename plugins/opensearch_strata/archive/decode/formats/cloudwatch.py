@@ -1,7 +1,7 @@
 """Envelopes of CloudWatch Logs subscriptions, as Firehose leaves them in S3.
 
 Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; ``policyLevel`` of an
-envelope and ``extractedFields`` of an event may be there too and are of no use here.
+envelope and ``extractedFields`` of an event may also be present and are not used here.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ _BEGIN = re.compile(
     OBJECT_BEGINS + rb'\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
 )
 _MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
-# Written again with its keys in order, by a transformation in Go for example: what else there is comes behind them all.
+# Rewritten with sorted keys, for example by a transformation in Go: everything else comes after all the events.
 _EVENTS_FIRST = re.compile(rb'\s*\{\s*"logEvents"\s*:\s*\[\s*\{\s*"(?:id|extractedFields)"\s*:')
 _HEAD = 2**16
 _MOST_DIGITS = 20
 
 
 def matches(head: bytes) -> bool:
-    """Whether an envelope's keys are there. In a message their quotes would be escaped."""
+    """Whether the keys of an envelope are present. In a message, their quotes would be escaped."""
     if _BEGIN.search(head) and all(mark.search(head) for mark in _MARKS):
         return True
     return len(head) >= _HEAD and _EVENTS_FIRST.match(head) is not None
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
-    """The events of every DATA_MESSAGE; an envelope is a record. CONTROL_MESSAGEs, AWS's health checks, are left out.
+    """Yield the events of every DATA_MESSAGE; an envelope is a record. CONTROL_MESSAGEs, AWS's health checks, are left
+    out.
 
-    :raises Damaged: as the blocks do
+    :raises Damaged: if the blocks raise it
     """
     for number, found in enumerate(records(blocks)):
         if isinstance(found, Skipped):
@@ -48,17 +49,18 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
 def opened(number: int, found: Record) -> list[Event | Broken]:
     """The events of one envelope.
 
-    :param number: of the record
+    :param number: number of the record
     """
     envelope = found.value
     kind = envelope.get("messageType")
     if kind == "CONTROL_MESSAGE":
         return []
     if kind != "DATA_MESSAGE":
-        return [Broken(number, f"It is no DATA_MESSAGE or CONTROL_MESSAGE of CloudWatch Logs but {kind!r}.", found.raw)]
+        problem = f"It is neither a DATA_MESSAGE nor a CONTROL_MESSAGE of CloudWatch Logs but {kind!r}."
+        return [Broken(number, problem, found.raw)]
     entries = envelope.get("logEvents")
     if not isinstance(entries, list):
-        return [Broken(number, "Its logEvents are no list.", found.raw)]
+        return [Broken(number, "Its logEvents are not a list.", found.raw)]
     origin = _origin(envelope)
     opened: list[Event | Broken] = []
     try:
@@ -78,7 +80,7 @@ def _origin(envelope: dict[str, Any]) -> Origin:
 
 
 def _opened_one_by_one(number: int, found: Record, origin: Origin) -> list[Event | Broken]:
-    """The events of an envelope of which one at least is not as AWS writes it."""
+    """The events of an envelope in which at least one is not as AWS writes it."""
     exact = _exactly(found)["logEvents"]
     return [
         _event(number, ordinal, found, origin, logged, exact[ordinal])
@@ -87,7 +89,7 @@ def _opened_one_by_one(number: int, found: Record, origin: Origin) -> list[Event
 
 
 def _exactly(found: Record) -> dict[str, Any]:
-    """The envelope with ids as they are written: orjson makes floats of numbers beyond 64 bits."""
+    """The envelope with ids exactly as they are written: orjson turns numbers beyond 64 bits into floats."""
     try:
         exact: dict[str, Any] = json.loads(found.raw.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
@@ -104,5 +106,5 @@ def _event(number: int, ordinal: int, found: Record, origin: Origin, logged: Any
         time = int(time)
     if not isinstance(time, int) or isinstance(identity, dict | list):
         return Broken(number, f"Its event {ordinal} has no timestamp in milliseconds, or no id.", alone)
-    # Without an id it is its bytes that tell it from others.
+    # Without an id, its bytes distinguish it from others.
     return Event(number, ordinal, logged["message"], b"" if identity else alone, time, str(identity), origin)

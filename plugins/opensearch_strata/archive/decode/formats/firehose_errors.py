@@ -1,8 +1,8 @@
-"""Records that Firehose could not deliver, with the data as it was: read again.
+"""Records that Firehose could not deliver; their original data is read again.
 
 One JSON object for each, in the error prefix (Amazon Data Firehose Developer Guide, "Handle data delivery failures"):
-``attemptsMade``, ``arrivalTimestamp``, ``errorCode``, ``errorMessage``, ``attemptEndingTimestamp`` and ``rawData`` in
-base64, and more fields by destination. Of these only ``rawData`` is needed.
+``attemptsMade``, ``arrivalTimestamp``, ``errorCode``, ``errorMessage``, ``attemptEndingTimestamp``, ``rawData`` in
+base64, and more fields depending on the destination. Only ``rawData`` is needed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Begins = Callable[[str], bool]
 
 
 def matches(head: bytes) -> bool:
-    """Whether an error object's keys are there."""
+    """Whether the keys of an error object are present."""
     return bool(_BEGIN.search(head)) and all(mark.search(head) for mark in _MARKS)
 
 
 def events(blocks: Iterable[bytes], begins: Begins | None = None) -> Iterator[Event | Broken]:
-    """The events in the data of every record that failed; record numbers are those of the error objects.
+    """Yield the events in the data of every failed record; record numbers are those of the error objects.
 
-    :param begins: says of a line of plain text whether it begins an entry; without it, every line is one
-    :raises Damaged: as the blocks do
+    :param begins: says whether a line of plain text begins an entry; without it, every line is one
+    :raises Damaged: if the blocks raise it
     """
     for number, found in enumerate(records(blocks)):
         if isinstance(found, Skipped):
@@ -55,7 +55,7 @@ def _delivered(number: int, found: Record, begins: Begins | None) -> Iterator[Ev
             if isinstance(item, Broken):
                 yield Broken(number, f"In its rawData: {item.reason}", _wrapped(item.raw))
             else:
-                # An event without an id is known by its bytes, and is read again from them: in this format.
+                # An event without an id is identified by its bytes, and is read again from them, in this format.
                 raw = item.raw and _wrapped(item.raw)
                 yield item._replace(record=number, ordinal=ordinal, raw=raw)
                 ordinal += 1
@@ -64,16 +64,16 @@ def _delivered(number: int, found: Record, begins: Begins | None) -> Iterator[Ev
 
 
 def _data(found: Record) -> bytes:
-    """What was to be delivered; an envelope that is here without its error object is its own data.
+    """The data that was to be delivered; an envelope without its error object is its own data.
 
-    :raises ValueError: there is none
+    :raises ValueError: there is no such data
     """
     if "rawData" not in found.value:
         return found.raw
     try:
         return base64.b64decode(found.value["rawData"], validate=True)
     except (TypeError, binascii.Error) as error:
-        raise ValueError("it is no base64.") from error
+        raise ValueError("it is not valid base64.") from error
 
 
 def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
@@ -84,7 +84,7 @@ def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
     contents: tuple[Any, ...] = (cloudwatch, *installed_formats().values(), json, export_task, lines)
     contained = next((kind for kind in contents if kind.matches(head)), None)
     if contained is None:
-        raise ValueError("it is of no known format.")
+        raise ValueError("it has no known format.")
     if contained is lines and begins:
         return lines.entries(content.rest(), begins)
     events: Iterator[Event | Broken] = contained.events(content.rest())
@@ -92,5 +92,5 @@ def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
 
 
 def _wrapped(raw: bytes) -> bytes:
-    """An error object of these data alone."""
+    """An error object with only this data."""
     return orjson.dumps({"rawData": base64.b64encode(raw).decode()})

@@ -1,4 +1,4 @@
-"""Formats of other distributions, by entry point; what their code does wrong costs one object at most."""
+"""Formats in other distributions, found by entry point; a fault in their code costs at most one object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from opensearch_strata.errors import DefinitionError, StrataError
 
 
 class InstalledFormat:
-    """A format of another distribution.
+    """A format in another distribution.
 
     :raises DefinitionError: it cannot be imported, or lacks a function
     """
@@ -31,22 +31,22 @@ class InstalledFormat:
             return bool(self._module.matches(head))
         except Exception as error:
             raise DefinitionError(
-                f"What an object holds cannot be told: matches of {self._told} raises {error!r}. Mend or uninstall the "
-                f"distribution, or name another format as intake.format."
+                f"The format of an object cannot be determined: matches of {self._told} raises {error!r}. Fix or "
+                f"uninstall the distribution, or name another format as intake.format."
             ) from error
 
     def events(self, blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
-        """Its events, as far as they are what events are.
+        """Yield its events, as long as they are valid events.
 
-        :param blocks: of the content, of any size
-        :raises Damaged: as the blocks do, and where its code fails
+        :param blocks: blocks of the content, of any size
+        :raises Damaged: if the blocks raise it, or if the format's code fails
         """
         source = _Watched(blocks)
         last = 0
         try:
             for item in self._module.events(iter(source)):
                 if problem := _problem(item, last):
-                    raise Damaged(f"T{self._told[1:]} gave {problem}; what came before was read.")
+                    raise Damaged(f"T{self._told[1:]} yielded {problem}; everything before that was read.")
                 last = item.record
                 yield item
         except StrataError:
@@ -54,11 +54,11 @@ class InstalledFormat:
         except Exception as error:
             if error is source.failure:
                 raise
-            raise Damaged(f"T{self._told[1:]} raises {error!r}; what came before was read.") from error
+            raise Damaged(f"T{self._told[1:]} raises {error!r}; everything before that was read.") from error
 
 
 class _Watched:
-    """Blocks, and what failed while they were read, which is no fault of who reads them."""
+    """Blocks, and a failure while they were read, which is not the fault of the format that reads them."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = blocks
@@ -73,33 +73,33 @@ class _Watched:
 
 
 def _problem(item: object, last: int) -> str:
-    """What is wrong with something that a format gave; empty if nothing is."""
+    """What is wrong with an item that a format yielded; empty if nothing is."""
     if not isinstance(item, Event | Broken):
         return f"a {type(item).__name__} where an Event or Broken is expected"
     if type(item.record) is not int or item.record < last:
-        return f"record {item.record!r} after record {last}, though numbers never fall"
+        return f"record {item.record!r} after record {last}, but record numbers must never decrease"
     if not isinstance(item.raw, bytes):
-        return f"a raw of record {item.record} that is not bytes"
+        return f"record {item.record} with a raw that is not bytes"
     if isinstance(item, Event) and not isinstance(item.message, str | dict):
-        return f"a message of record {item.record} that is neither text nor fields"
+        return f"record {item.record} with a message that is neither text nor fields"
     if isinstance(item, Event) and item.time is not None and type(item.time) is not int:
-        return f"a time of record {item.record} that is not epoch milliseconds"
+        return f"record {item.record} with a time that is not epoch milliseconds"
     return ""
 
 
 @cache
 def installed_format(name: str) -> InstalledFormat:
-    """One that is installed.
+    """Return an installed format.
 
-    :param name: of its entry point
-    :raises DefinitionError: there is none, or it cannot be used
+    :param name: name of its entry point
+    :raises DefinitionError: it is not installed, or it cannot be used
     """
     return InstalledFormat(extension("format", name))
 
 
 def installed_formats() -> Mapping[str, InstalledFormat]:
-    """All that are installed, in the order of their names.
+    """All installed formats, in the order of their names.
 
-    :raises DefinitionError: one cannot be used
+    :raises DefinitionError: one of them cannot be used
     """
     return {name: installed_format(name) for name in extensions("format")}

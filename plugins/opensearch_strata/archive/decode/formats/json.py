@@ -1,4 +1,4 @@
-"""JSON documents: one per line, one behind the other, printed over several lines, or in an array."""
+"""JSON documents: one per line, one after another, printed over several lines, or in an array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BEGIN = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*["}]|\[\s*(?:\{\s*["}]|\]))')
 
 
 def matches(head: bytes) -> bool:
-    """Whether the first thing, or most lines, are JSON objects."""
+    """Whether the content begins with a JSON object or an array of them, or most of its lines do."""
     if _BEGIN.match(head):
         return True
     lines = [line for line in head.split(b"\n") if line.strip()]
@@ -20,9 +20,9 @@ def matches(head: bytes) -> bool:
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
-    """An event for each object; its message is the object's fields.
+    """Yield an event for each object; its message is the object's fields.
 
-    :raises Damaged: as the blocks do
+    :raises Damaged: if the blocks raise it
     """
     for number, found in enumerate(records(blocks)):
         if isinstance(found, Skipped):

@@ -1,8 +1,8 @@
-"""JSON objects one behind the other, however they are parted: not at all, by lines, commas, or in an array. Pure.
+"""JSON objects one after another, however they are separated: not at all, by lines, commas, or in an array. Pure.
 
-Fast where the data is good: a record is thought to end where the next one seems to begin, and orjson decides. Linear in
-any case: where it did not end there, the next such place is tried, then twice the length; what orjson finds behind the
-end of an object says where that end is.
+Fast if the data is good: a record is assumed to end where the next one seems to begin, and orjson decides. Linear in
+any case: if it did not end there, the next such place is tried, then twice the length; if orjson finds something after
+the end of an object, it reports where that end is.
 """
 
 from __future__ import annotations
@@ -15,33 +15,34 @@ from typing import Any, NamedTuple
 import orjson
 
 from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST, Damaged
+from opensearch_strata.errors.amounts import size
 
-# A quote inside of a string is escaped, and a line break is too: none of these is found in the midst of a string.
-# Each begins with one certain byte, for which re looks ten times as fast as for one of two.
+# Quotes and line breaks inside a string are escaped, so none of these patterns matches in the middle of a string.
+# Each begins with one fixed byte, which re finds ten times as fast as either of two.
 _END = re.compile(rb'\}(?=\s*(?:\xef\xbb\xbf\s*)?\{\s*")')
 _END_IN_ARRAY = re.compile(rb'\}(?=\s*(?:,\s*)?(?:\xef\xbb\xbf\s*)?\{\s*")')
-# Behind what cannot be read; AWS's own objects also where the one before lacks its end.
+# For use after something that cannot be read; AWS's own objects are found even if the one before lacks its end.
 _AWS = rb'|(?=\{\s*"(?:messageType|attemptsMade)"\s*:)'
 _NEXT = re.compile(_END.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
 _NEXT_IN_ARRAY = re.compile(_END_IN_ARRAY.pattern + rb"|\n(?=(?:\xef\xbb\xbf)?\{)" + _AWS)
 _NEXT_OR_LINE = re.compile(_END.pattern + rb"|\n" + _AWS)
-# The last three are a byte order mark, which some tools write before each file, or record.
+# The last three bytes are a byte order mark, which some tools write before each file or record.
 _BETWEEN = re.compile(rb"[\s,\xef\xbb\xbf]*")
 _BETWEEN_IN_ARRAY = re.compile(rb"[\s,\[\]\xef\xbb\xbf]*")
 OBJECT_BEGINS = rb"(?:\A\s*|\}\s*|\n[^\S\n]*)\{"
-"""Pattern for the brace of an object at the begin of the content or of a line, or behind another. No blank is looked at
-twice, however many there are."""
-_OVERLAP = 64  # bytes in which a border between two blocks must be found
-_LEAST = 2**18  # bytes read at once
+"""Pattern for the opening brace of an object at the beginning of the content or of a line, or after another object. No
+whitespace is examined twice, however much of it there is."""
+_OVERLAP = 64  # bytes that are kept for a match across the border between two blocks
+_LEAST = 2**18  # bytes per read
 _TRIES = 4  # ends that are tried one by one
 _SHORTEST = 2**12  # bytes
-_TOO_LONG = f"It is longer than {LONGEST} bytes."
+_TOO_LONG = f"It is longer than {size(LONGEST)}."
 
 
 class Record(NamedTuple):
     """A JSON object.
 
-    :param raw: exactly its bytes
+    :param raw: its exact bytes
     """
 
     raw: bytes
@@ -49,30 +50,30 @@ class Record(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """Bytes that are no JSON object; the first MiB of them."""
+    """Bytes that are not a JSON object; at most the first MiB of them."""
 
     raw: bytes
     reason: str
 
 
-class _Unfinished(ValueError):  # noqa: N818 - reads as what happened
+class _Unfinished(ValueError):  # noqa: N818 - the name says what happened
     """The bytes are the beginning of an object."""
 
 
 def records(blocks: Iterable[bytes]) -> Iterator[Record | Skipped]:
-    """Every object, and whatever else there is.
+    """Yield every object, and everything else that is found.
 
-    After an object that cannot be read it goes on where the next one seems to begin: behind a closing brace, or at a
-    line that begins with a brace.
+    After an object that cannot be read, reading continues where the next one seems to begin: after a closing brace, or
+    at a line that begins with a brace.
 
-    :param blocks: of the content, of any size
-    :raises Damaged: as the blocks do; its ``tail`` is the object that was not completed
+    :param blocks: blocks of the content, of any size
+    :raises Damaged: if the blocks raise it; its ``tail`` is the incomplete object
     """
     return RecordWalk(blocks).walk()
 
 
 class RecordWalk:
-    """The walk itself, over bytes of which ``_start`` is the next."""
+    """The walk itself, over a buffer in which ``_start`` is the position of the next byte."""
 
     def __init__(self, blocks: Iterable[bytes], in_array: bool = False) -> None:
         self._blocks = iter(blocks)
@@ -83,7 +84,7 @@ class RecordWalk:
         self._end, self._next, self._between = _END, _NEXT, _BETWEEN
         if in_array:
             self._be_in_array()
-        self._most = LONGEST  # bytes that are tried at once
+        self._most = LONGEST  # bytes that are parsed in one try
 
     def walk(self) -> Iterator[Record | Skipped]:
         while not self._buffer.strip() and not self._ended:
@@ -111,7 +112,7 @@ class RecordWalk:
             raise self._damage
 
     def _more(self) -> None:
-        """Read as much again as is left, at the least: so no byte is moved more than a few times."""
+        """Read at least as much again as is left, so that no byte is moved more than a few times."""
         pieces, size = [self._buffer[self._start :]], 0
         wanted = max(len(pieces[0]), _LEAST)
         try:
@@ -127,10 +128,10 @@ class RecordWalk:
         self._buffer, self._start = b"".join(pieces), 0
 
     def _found(self) -> Record | Skipped | None:
-        """What begins here; None: more must be read, or at the end, it was cut off."""
+        """Return what begins here; None: more must be read or, at the end, it was cut off."""
         start = least = self._start
         if self._buffer[start] != ord("{"):
-            return self._skipped("It is no JSON object.", _NEXT_OR_LINE)
+            return self._skipped("It is not a JSON object.", _NEXT_OR_LINE)
         tries = 0
         while (end := self._thought_end(least)) is not None:
             try:
@@ -143,7 +144,7 @@ class RecordWalk:
                 self._most = max(self._most, 2 * (end - start))
             except ValueError as error:
                 self._most = _SHORTEST
-                return self._skipped(f"It is no JSON object: {error}.", self._next)
+                return self._skipped(f"It is not a JSON object: {error}.", self._next)
             else:
                 self._most = LONGEST if length == end - start else max(_SHORTEST, 2 * length)
                 self._start = start + length
@@ -153,7 +154,7 @@ class RecordWalk:
         return self._unfinished()
 
     def _thought_end(self, least: int) -> int | None:
-        """Where the object may end, behind ``least``; None if that is not known yet."""
+        """Return where the object may end, after ``least``; None if that is not yet known."""
         most = self._start + self._most
         match = self._end.search(self._buffer, least, most)
         if match:
@@ -167,13 +168,14 @@ class RecordWalk:
             too_long = len(self._buffer) - self._start > LONGEST
             return self._skipped(_TOO_LONG, self._next) if too_long else None
         if self._next is _NEXT and _NEXT.search(self._buffer, self._start + 1):
-            return self._skipped("It is no JSON object: it does not end.", _NEXT)
+            return self._skipped("It is not a JSON object: it has no end.", _NEXT)
         if self._damage:
             return None
         return self._skipped("It ends in the middle of a JSON object.", _NEXT)
 
     def _skipped(self, reason: str, until: re.Pattern[bytes]) -> Skipped:
-        """Pass what is here, up to where something else may begin: not here, if an object seems to."""
+        """Skip what is here, up to where something else may begin. An object that seems to begin right here is skipped
+        too."""
         kept, opens = b"", self._buffer[self._start] == ord("{")
         while True:
             match = until.search(self._buffer, self._start + (opens and not kept))
@@ -187,10 +189,10 @@ class RecordWalk:
 
 
 def _parsed(data: bytes) -> tuple[dict[str, Any], int]:
-    """The object that begins the data, and how many bytes it takes.
+    """Parse the object at the beginning of the data; return it and its length in bytes.
 
-    :raises _Unfinished: the data ends before it does
-    :raises ValueError: there is none
+    :raises _Unfinished: the data ends before the object does
+    :raises ValueError: there is no object
     """
     try:
         return orjson.loads(data), len(data)
@@ -206,8 +208,8 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], int]:
 
 
 def _leniently_parsed(data: bytes) -> tuple[dict[str, Any], int]:
-    """The same by the standard library, for what orjson refuses: bytes that are no UTF-8 and halves of surrogate pairs
-    become U+FFFD, NaN and the infinities null."""
+    """Do the same with the standard library, for what orjson refuses: bytes that are not UTF-8 and halves of surrogate
+    pairs become U+FFFD, NaN and the infinities become null."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         value, end = _DECODER.raw_decode(text)

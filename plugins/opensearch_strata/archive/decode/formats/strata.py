@@ -1,4 +1,4 @@
-"""Raw days in archives of our own: ``{"_id": ..., "_source": {...}}`` on each line, with a manifest beside them."""
+"""Raw days in our own archives: ``{"_id": ..., "_source": {...}}`` on each line, with a manifest next to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINE = re.compile(rb'(?:\A|\n)\{\s*"_id"\s*:\s*"(?:[^"\\]|\\.){0,2048}"\s*,\s*"
 
 
 def line(document_id: str, source: bytes) -> bytes:
-    r"""The line of a document, with its ``\n``.
+    r"""The line for a document, including its ``\n``.
 
     :param source: ``_source`` as JSON on one line
     """
@@ -22,14 +22,14 @@ def line(document_id: str, source: bytes) -> bytes:
 
 
 def matches(head: bytes) -> bool:
-    """Whether a line begins with ``_id`` and goes on with ``_source``."""
+    """Whether a line begins with ``_id`` and continues with ``_source``."""
     return _LINE.search(head) is not None
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
-    """An event for each document, with the ``_id`` that it had.
+    """Yield an event for each document, with the ``_id`` that it had.
 
-    :raises Damaged: as the blocks do
+    :raises Damaged: if the blocks raise it
     """
     for number, found in enumerate(records(blocks)):
         if isinstance(found, Skipped):
@@ -41,5 +41,5 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
 def _event(number: int, found: Record) -> Event | Broken:
     document_id, source = found.value.get("_id"), found.value.get("_source")
     if not isinstance(document_id, str) or not document_id or not isinstance(source, dict):
-        return Broken(number, "It is no document of an archive: _id and _source are missing.", found.raw)
+        return Broken(number, "It is not an archived document: _id or _source is missing.", found.raw)
     return Event(number, 0, source, found.raw, document_id=document_id)

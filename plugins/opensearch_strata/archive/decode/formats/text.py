@@ -1,4 +1,4 @@
-"""Text by lines, and by entries of several lines."""
+"""Splits text into lines, and into entries of several lines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, 
 
 
 def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    r"""Every line without its ``\n`` and a byte order mark, also a last one that has no end. Of a line longer than
-    :data:`LONGEST` a bit more than that.
+    r"""Yield every line without its ``\n`` and without a byte order mark, including a last line that has no end. Of a
+    line longer than :data:`LONGEST`, only a little more than that is yielded.
 
-    :param blocks: of the content, of any size
-    :raises Damaged: as the blocks do; its ``tail`` is the line that was not completed
+    :param blocks: blocks of the content, of any size
+    :raises Damaged: if the blocks raise it; its ``tail`` is the incomplete line
     """
     pieces: list[bytes] = []
     size = 0
@@ -39,12 +39,12 @@ def _unmarked(line: bytes) -> bytes:
 
 
 def entries_of(blocks: Iterable[bytes], begins: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes]]:
-    r"""Lines joined by ``\n`` to entries, each with the number of its first line; blank lines at its end are left out.
+    r"""Join lines with ``\n`` into entries, each with the number of its first line; final blank lines are left out.
 
-    :param blocks: of the content, of any size
-    :param begins: says of a line whether it begins an entry, asked for each that is not blank; the first of these does
-        in any case
-    :raises Damaged: as the blocks do; its ``tail`` is the entry that was not completed
+    :param blocks: blocks of the content, of any size
+    :param begins: says whether a line begins an entry; called for each line that is not blank. The first of these
+        always begins one
+    :raises Damaged: if the blocks raise it; its ``tail`` is the incomplete entry
     """
     entry = bytearray()
     number = -1

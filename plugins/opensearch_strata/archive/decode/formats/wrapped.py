@@ -1,7 +1,7 @@
 """JSON objects that hold their events in an array: ``{"Records": [{...}, {...}]}``, as CloudTrail writes them.
 
-Each element is a record of its own, so an array may be of any length: no more than one element is in memory. What is
-beside the array is left out.
+Each element is a separate record, so an array may have any length: only one element is in memory at a time. Anything
+next to the array is left out.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _LONGEST_KEY = 2**10
 
 
 def events(blocks: Iterable[bytes], path: str) -> Iterator[Event | Broken]:
-    """An event for each element of the arrays; records are numbered through all objects.
+    """Yield an event for each element of the arrays; record numbers continue through all objects.
 
-    :param path: name of the field that holds the array, with dots where it lies in objects
-    :raises Damaged: as the blocks do
+    :param path: name of the field that holds the array, with dots if it is nested in objects
+    :raises Damaged: if the blocks raise it
     """
     for number, found in enumerate(_Unwrapping(blocks, path).walk()):
         if isinstance(found, Skipped):
@@ -40,7 +40,7 @@ def events(blocks: Iterable[bytes], path: str) -> Iterator[Event | Broken]:
 
 
 def rewrapped(value: dict[str, Any], path: str) -> bytes:
-    """An object that holds one element, from which the same event is read again."""
+    """An object that holds only this element, so that reading it gives the same event again."""
     names = path.split(".")
     holder: Any = [value]
     for name in reversed(names):
@@ -54,8 +54,8 @@ class _Unwrapping(RecordWalk):
         self._path = path
         self._names = path.encode().split(b".")
         self._opening = re.compile(rb'\{\s*"%b"\s*:\s*[\[{]' % re.escape(self._names[0]))
-        self._passed = bytearray()  # the first of what was passed of an object
-        self._is_told = False  # what is missing at the end
+        self._passed = bytearray()  # the first bytes of an object that were passed
+        self._is_told = False  # whether what is missing at the end was reported
 
     def walk(self) -> Iterator[Record | Skipped]:
         while self._byte(_BLANK_OUTSIDE) is not None:
@@ -63,10 +63,10 @@ class _Unwrapping(RecordWalk):
         self._raise_damage()
 
     def _object(self) -> Iterator[Record | Skipped]:
-        """The elements of one object, or what is there instead."""
+        """Yield the elements of one object, or what is found instead."""
         self._passed.clear()
         if self._byte() != ord("{"):
-            yield self._skipped("It is no JSON object.", self._next)
+            yield self._skipped("It is not a JSON object.", self._next)
             return
         self._pass(1)
         level, was_there = 0, False
@@ -91,43 +91,43 @@ class _Unwrapping(RecordWalk):
                     self._value()
             elif byte is not None:
                 if not (was_there and self._is_object_of_its_own()):
-                    yield self._skipped("It is no JSON object.", self._next)
+                    yield self._skipped("It is not a JSON object.", self._next)
                 return
             else:
                 if not self._damage and not self._is_told:
                     yield Skipped(bytes(self._passed), "It ends in the middle of a JSON object.")
                 return
         if not was_there:
-            yield Skipped(bytes(self._passed), f"It has no array {self._path!r}, which intake.unwrap names.")
+            yield Skipped(bytes(self._passed), f"It does not have the array {self._path!r} that intake.unwrap names.")
 
     def _elements(self) -> Iterator[Record | Skipped]:
-        """Up to the end of the array."""
+        """Yield the elements up to the end of the array."""
         after_damage = False
         while (byte := self._byte()) is not None:
             if byte == ord("]"):
                 self._start += 1
                 return
             if byte == ord("}") or (after_damage and self._is_object_of_its_own()):
-                return  # the array lacks its end, or that was lost with an element
+                return  # the array lacks its end, or the end was lost with an element
             if byte != ord("{"):
                 self._passed.clear()
                 self._value()
-                yield Skipped(bytes(self._passed), "It is no JSON object.")
+                yield Skipped(bytes(self._passed), "It is not a JSON object.")
                 continue
             while (found := self._found()) is None and not self._ended:
                 self._more()
             if found is None:
-                return  # cut off: it is the tail
+                return  # cut off: it becomes the tail
             self._is_told = isinstance(found, Skipped)
             after_damage |= self._is_told
             yield found
 
     def _is_object_of_its_own(self) -> bool:
-        """Whether here is no element, but another object with an array."""
+        """Whether another object with an array begins here, rather than an element."""
         return self._opening.match(self._buffer, self._start) is not None
 
     def _byte(self, between: re.Pattern[bytes] = _BLANK) -> int | None:
-        """The next byte that is not between; None at the end."""
+        """Return the next byte that ``between`` does not match; None at the end."""
         while True:
             if (match := between.match(self._buffer, self._start)) and match[0]:
                 self._pass(len(match[0]))
@@ -138,12 +138,12 @@ class _Unwrapping(RecordWalk):
             self._more()
 
     def _pass(self, count: int) -> None:
-        """Go on, and keep the first of what was passed."""
+        """Pass some bytes, and keep the first bytes that were passed."""
         self._passed += self._buffer[self._start : self._start + min(count, KEPT - len(self._passed))]
         self._start += count
 
     def _text(self) -> bytes:
-        """Pass a text with its quotes; the first of it."""
+        """Pass a string with its quotes; return the beginning of it."""
         self._pass(1)
         text = b""
         while (byte := self._byte(_NOTHING)) not in (None, ord('"')):
@@ -159,7 +159,7 @@ class _Unwrapping(RecordWalk):
         return text
 
     def _value(self) -> None:
-        """Pass a value that is not asked for."""
+        """Pass a value that is not needed."""
         depth = 0
         while (byte := self._byte(_BLANK_IN_VALUE if depth else _BLANK)) is not None:
             if byte == ord('"'):
