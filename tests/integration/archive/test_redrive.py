@@ -223,7 +223,7 @@ def test_what_depends_on_lines_before_it_stays_a_letter(flows: Stream, archive: 
 def test_a_parser_that_remembers_nothing_reads_letters_again(flows: Stream, archive: Archive) -> None:
     sums = again(flows, archive, mended(flows, parser="raw"))
     assert sums.still_dead == {"no_time": 2}
-    assert "Nothing says when it happened" in sums.first["no_time"]
+    assert "It has no valid time" in sums.first["no_time"]
 
 
 def test_an_object_is_loaded_again_once_the_ledger_forgot_it(shell: Shell, flows: Stream, archive: Archive) -> None:

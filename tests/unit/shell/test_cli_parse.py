@@ -197,7 +197,7 @@ def test_documents_as_a_dataset_would_index_them(parse: Parse, datasets: str) ->
 def test_a_datasets_own_format_and_parsers_count(parse: Parse, datasets: str) -> None:
     result = parse(b"hello\n", "--dataset", "t", "--datasets-dir", datasets, exit_code=1)
     assert "Format:   lines" in result.stderr
-    assert "Record 0, event 0 (no_time): Nothing says when it happened" in result.stderr
+    assert "Record 0, event 0 (no_time): It has no valid time" in result.stderr
 
 
 def test_an_archive_of_our_own(parse: Parse, datasets: str) -> None:

@@ -1,4 +1,4 @@
-"""From events to documents: parsed, shaped, dated, and given their ids.
+"""From events to documents: parses and shapes them, reads their times, and gives them their ids.
 
-Pure, and where a loader spends its time.
+Pure. This is where a loader spends its time.
 """

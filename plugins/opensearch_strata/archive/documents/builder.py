@@ -1,4 +1,4 @@
-"""From what an object holds to documents of the raw days. Pure, and where a loader spends its time."""
+"""From the content of an object to documents of the raw days. Pure. This is where a loader spends its time."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unr
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 
 EARLY_SHARE = 0.9
-"""Of documents that may be later than the keys of their objects allow; more of them are a clock that is not stated."""
+"""Share of documents that may be later than the keys of their objects allow; more mean that a clock is not stated."""
 
 
 class Document(NamedTuple):
     """A document as it is to be created.
 
     :param source: JSON
-    :param day: of the raw day that takes it
-    :param event: what it was made of
+    :param day: day of the raw day that it belongs to
+    :param event: the event that it was made from
     """
 
-    index: str  # type: ignore[assignment]  # nobody looks for values in a document by tuple's method
+    index: str  # type: ignore[assignment]  # tuple's method of this name is never used on a document
     id: str
     source: bytes
     day: date
@@ -45,13 +46,13 @@ class Document(NamedTuple):
 class Dead(NamedTuple):
     """A record that cannot become a document.
 
-    :param reason: ``broken``, ``unparsed``, ``no_time``, ``time_out_of_range``, ``bad_value`` or, by OpenSearch,
+    :param reason: ``broken``, ``unparsed``, ``no_time``, ``time_out_of_range``, ``bad_value`` or, from OpenSearch,
         ``rejected`` or ``dropped``
     :param detail: a sentence
-    :param raw: read again in the same format, it is the same record; what it means may depend on lines before it, see
-        :func:`opensearch_strata.archive.parsers.registry.remembers`
+    :param raw: reading it again in the same format gives the same record; what it means may depend on earlier lines,
+        see :func:`opensearch_strata.archive.parsers.registry.remembers`
     :param index: the raw day that it belongs to, empty if unknown
-    :param id: the one that its document has, empty if unknown
+    :param id: the id of its document, empty if unknown
     """
 
     reason: str
@@ -85,14 +86,15 @@ class _Stream(NamedTuple):
 
 
 class Shaper:
-    """Shapes what one object holds: a function of the object and the dataset alone, so a second run gives the same.
+    """Shapes the content of one object. The result depends only on the object and the dataset, so a second run gives
+    the same.
 
-    To be given everything that is read of the object, in its order, even what a resumed load has behind it:
+    It must be given everything that is read from the object, in order, even what a resumed load has already done:
     identical records are counted, and parsers remember.
 
     :param span: epoch milliseconds, start inclusive, end exclusive; None: all
-    :param modified: epoch milliseconds of the object's last change, if it is known; tells the year of times that name
-        none, where the object's key does not
+    :param modified: epoch milliseconds of the object's last change, if it is known; gives the year of times that name
+        none, if the object's key does not
     """
 
     def __init__(self, dataset: Dataset, place: Place, span: Span | None = None, modified: int | None = None) -> None:
@@ -104,10 +106,10 @@ class Shaper:
         self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
         self.timed = self.strays = self.left_out = self.exchanged = 0
         """Events with a time; those of them whose times are not looked for in this object; of these, those that are
-        days off and not of the span, and those that would be looked for with day and month exchanged."""
+        days off and outside the span, and those that would be looked for if day and month were exchanged."""
         self.first_stray: int | None = None
-        """Time of the first of them, epoch milliseconds."""
-        self._before, self._behind = EVER  # the span's neighbours: the last event before it, the first one behind it
+        """Time of the first event whose time is not looked for in this object, epoch milliseconds."""
+        self._before, self._behind = EVER  # the span's neighbours: the last event before it and the first one after it
         self._is_sure = not self.times.are_of_the_span
         self._timestamp = dataset.raw.timestamp
         self._is_nested = "." in self._timestamp
@@ -120,9 +122,9 @@ class Shaper:
         self._stream = self._stream_of(NOWHERE)
 
     def shaped(self, item: Event | Broken, fixed_id: str = "") -> Document | Dead | None:
-        """What becomes of an item; None: outside of the span, or part of the log but no event (a file's banner).
+        """What an item becomes; None: it is outside the span, or part of the log but not an event (a file's banner).
 
-        :param fixed_id: the id that the record's dead letter has; empty: the one that it has by itself
+        :param fixed_id: the id from the record's dead letter; empty: the record's own id
         """
         if isinstance(item, Broken):
             return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
@@ -167,7 +169,7 @@ class Shaper:
                 remove(fields, self._timestamp)
             fields[self._timestamp] = text + MILLIS[time % 1000]
             if self._metadata:
-                metadata = fields[self._metadata] = stream.metadata  # filled anew by each event
+                metadata = fields[self._metadata] = stream.metadata  # filled again for each event
                 if event_id:
                     metadata["event_id"] = event_id
                 else:
@@ -183,27 +185,28 @@ class Shaper:
 
     @property
     def documents(self) -> int:
-        """Events of the days that are asked for."""
+        """Number of events of the requested days."""
         return self._documents
 
     @property
     def reach(self) -> tuple[int, int] | None:
-        """Epoch milliseconds between which no event lies but those of the span, start inclusive, end exclusive, by all
-        that was read; None where another span might find other times."""
+        """The range, by all that was read, in which no events lie except those of the span: epoch milliseconds, start
+        inclusive, end exclusive. None if times might be read differently for another span."""
         return (self._before, self._behind) if self._is_sure else None
 
     @property
     def problem(self) -> str:
-        """Why the keys of the source are likely misread, so that objects of the days that are asked for are not found:
-        nearly all documents are later than their object. A sentence, or an empty text."""
+        """Why the keys of the source are probably misread, so that objects of the requested days are not found: nearly
+        all documents are later than their object. A sentence, or an empty string."""
         if not self.early or self.early <= EARLY_SHARE * self._documents:
             return ""
         intake = self._dataset.intake
         return (
-            f"{self.early:,} of {self._documents:,} events of {self._place} are later than the time in its key by "
-            f"more than {intake.max_clock_lead} (intake.max_clock_lead), so others like them may lie where "
-            f"nobody looked. If keys show the clock of another zone, state it as intake.layout_time_zone, now "
-            f"{intake.layout_time_zone}; else state a longer intake.max_clock_lead. Then load these days again."
+            f"Of {counted(self._documents, 'event')} of {self._place}, {self.early:,} "
+            f"{'is' if self.early == 1 else 'are'} later than the time in its key by more than "
+            f"{intake.max_clock_lead} (intake.max_clock_lead), so events of these days may lie in objects that were "
+            f"not listed. If keys show the clock of another zone, state it as intake.layout_time_zone, now "
+            f"{intake.layout_time_zone}; otherwise state a longer intake.max_clock_lead. Then load these days again."
         )
 
     def _count(self, time: int) -> None:
@@ -224,12 +227,12 @@ class Shaper:
             self._behind = min(self._behind, time)
 
     def _restored(self, event: Event, source: Fields) -> Document | Dead | None:
-        """A document of an archive of our own, as it was."""
+        """A document from one of our own archives, as it was."""
         time = None
         try:
             time = self.times.archived(source)
             self._see(time)
-            if self.times.formats:  # of several ways to read it, the one that gives a day that is asked for
+            if self.times.formats:  # of several ways to read it, the one that gives a requested day
                 self._is_sure = False
             if not self._start <= time < self._end:
                 return None
@@ -239,7 +242,7 @@ class Shaper:
             return self._dead(event, fault, time, b"", event.document_id)
 
     def _unparsed(self, message: str | Fields, stream: _Stream, fault: Exception) -> Parsed:
-        """What the dataset wants of a message that cannot be read."""
+        """What the dataset wants for a message that cannot be parsed."""
         problem = problem_of(stream.parser, fault)
         if self._dataset.intake.unparsed == "dead_letter":
             raise Unreadable(problem) from None
@@ -254,7 +257,7 @@ class Shaper:
             known_id = document_id(second.stamp, digest)
         index = second.index if second else ""
         reason = _REASONS[type(fault)]
-        if isinstance(fault, OutOfRange):  # which depends on the days that are asked for
+        if isinstance(fault, OutOfRange):  # this depends on the requested days
             self._is_sure = False
         return Dead(reason, str(fault), event.record, event.ordinal, raw_of(event), index, known_id)
 
@@ -274,7 +277,7 @@ class Shaper:
 
 
 def _archived_source(event: Event, source: Fields) -> bytes:
-    """The source byte for byte, with all digits of its numbers, if it lies there as we write it."""
+    """The source byte for byte, with all digits of its numbers, if it is in the form that we write."""
     before, after = strata.line(event.document_id, b"")[:-2], b"}"
     written = event.raw[len(before) : -len(after)]
     compact = dumped(source)

@@ -1,4 +1,4 @@
-"""A dataset's say in the fields of its documents: rename, cast, drop, add. Pure."""
+"""A dataset's rules for the fields of its documents: rename, cast, drop, add. Pure."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Fields = dict[str, Any]
 
 _LONG = 2**63
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII)
-_LARGEST = 2**1023  # that a float can hold; orjson reads more as no number
+_LARGEST = 2**1023  # that a float can hold; orjson does not read a larger one as a number
 
 
-class BadValue(ValueError):  # noqa: N818 - reads as what the value is
-    """A value cannot be what the dataset says it is."""
+class BadValue(ValueError):  # noqa: N818 - the name says what the value is
+    """A value cannot be what the dataset requires."""
 
 
 class FieldRules:
     """What the ``intake`` section of a dataset does to parsed fields, in this order: rename, cast, drop, add.
 
-    A name is a key as it is written, or a path with dots into objects.
+    A name is a key as it is written, or a dotted path into objects.
     """
 
     def __init__(self, intake: Intake) -> None:
@@ -38,16 +38,16 @@ class FieldRules:
         self.changes = bool(self._cast or self._drop or self._add)
 
     def rename(self, fields: Fields) -> None:
-        """Rename in place; a name that is taken is overwritten."""
+        """Rename fields in place; a field that already has the new name is overwritten."""
         for path, name in self._rename.items():
             if found := find(fields, path):
                 holder, key = found
                 fields[name] = holder.pop(key)
 
     def change(self, fields: Fields) -> None:
-        """Cast, drop and add in place.
+        """Cast, drop and add fields in place.
 
-        :raises BadValue: names the field, its value and the type
+        :raises BadValue: a value cannot be cast; names the field, its value and the type
         """
         for path, kind in self._cast.items():
             if found := find(fields, path):
@@ -56,7 +56,7 @@ class FieldRules:
                     holder[key] = _cast_each(holder[key], kind)
                 except (TypeError, ValueError, KeyError, ArithmeticError):
                     shown = repr(holder[key])[:100]
-                    raise BadValue(f"The field {path!r} is {shown}, which is no {kind}.") from None
+                    raise BadValue(f"The field {path!r} is {shown}, which cannot be cast to {kind}.") from None
         for path in self._drop:
             remove(fields, path)
         fields.update(self._add)
@@ -65,7 +65,7 @@ class FieldRules:
 def find(fields: Fields, path: str) -> tuple[Fields, str] | None:
     """The object that holds a field, and its key there; None if there is no such field.
 
-    :param path: names joined by dots; a name may hold dots itself
+    :param path: names joined by dots; a name may itself contain dots
     """
     if path in fields:
         return fields, path
@@ -75,7 +75,7 @@ def find(fields: Fields, path: str) -> tuple[Fields, str] | None:
 
 
 def remove(fields: Fields, path: str) -> None:
-    """Take a field away, if it is there."""
+    """Remove a field if it exists."""
     if found := find(fields, path):
         holder, key = found
         del holder[key]
@@ -87,9 +87,9 @@ def as_text(message: str | Fields) -> str:
 
 
 def dumped(fields: Fields) -> bytes:
-    """Fields as JSON, of what :func:`writable` makes of them if need be.
+    """Fields as JSON, made writable by :func:`writable` if necessary.
 
-    :raises BadValue: they lie too deep in each other
+    :raises BadValue: they are nested too deeply
     """
     try:
         return orjson.dumps(fields)
@@ -101,8 +101,8 @@ def dumped(fields: Fields) -> bytes:
 
 
 def writable(value: Any) -> Any:
-    """A value as orjson can write it: halves of surrogate pairs, which UTF-8 cannot hold, become question marks,
-    and numbers of more than 64 bits become floats, as which orjson reads them."""
+    """A value in a form that orjson can write: halves of surrogate pairs, which UTF-8 cannot hold, become question
+    marks, and numbers of more than 64 bits become floats, which is how orjson reads them."""
     match value:
         case str():
             return value.encode("utf-8", "replace").decode()
@@ -128,9 +128,9 @@ def _string(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """A text that says a number as JSON would: Python reads ``1_234`` and the digits of other scripts too.
+    """Return a text if it is a number in JSON's form; Python also reads ``1_234`` and the digits of other scripts.
 
-    :raises ValueError: it does not
+    :raises ValueError: it is not
     """
     if not _NUMBER.fullmatch(text):
         raise ValueError(text)

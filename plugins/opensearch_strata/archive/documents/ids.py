@@ -1,6 +1,6 @@
-"""The ``_id`` of a loaded document: the same event gets the same one, however often and wherever it was delivered.
+"""The ``_id`` of a loaded document: the same event gets the same id, however often and wherever it was delivered.
 
-Nothing about arrival, notification, attempt or version of an object enters it. Pure.
+It does not depend on the arrival, notification, attempt or version of an object. Pure.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def document_id(stamp: bytes, digest: bytes) -> str:
-    """24 characters: base64url of the event's second (4 bytes, the highest first) and of a hash (14 bytes).
+    """An id of 24 characters: base64url of the event's second (4 bytes, big-endian) and of a hash (14 bytes).
 
-    OpenSearch keeps such an id as these 18 bytes (``Uid.encodeId``), so events that are neighbours in time are
-    neighbours where it looks for an id before it creates a document.
+    OpenSearch stores such an id as these 18 bytes (``Uid.encodeId``), so events that are close in time are close
+    together where it looks for an id before it creates a document.
     """
     return b2a_base64(stamp + digest, newline=False).translate(_URL_SAFE).decode("ascii")
 
 
 def hash_of_events(origin: Origin) -> Callable[[str], bytes]:
-    """What makes the hash of CloudWatch's event ids in a log stream; the same in any object of any bucket."""
+    """Return a function that hashes CloudWatch's event ids of a log stream, in the same way in any object or bucket."""
     stream = blake2b(_apart(*origin), digest_size=_HASH_BYTES, person=b"event")
 
     def hash_of(event_id: str) -> bytes:
@@ -37,14 +37,14 @@ def hash_of_events(origin: Origin) -> Callable[[str], bytes]:
 
 
 class RecordHashes:
-    """Hashes of the records of one object, whose events have no id: of the bytes, and which time they occur.
+    """Hashes of the records of one object whose events have no id: of their bytes and the number of their occurrence.
 
-    So identical records stay distinct, and an object that is written again under its key with records added keeps
-    the ids of those that it had, wherever they now are.
+    So identical records stay distinct, and if an object is rewritten under its key with records added, the records that
+    it already had keep their ids, wherever they are now.
 
-    Occurrences are counted for ``section`` distinct records at a time, to hold no more than about 110 MB; then
-    counting begins anew, and the section's number enters the hash. Only in an object of more distinct records, that
-    is written again with records moved across the border of two sections, these get other ids and so are there twice.
+    Occurrences are counted for ``section`` distinct records at a time, to use no more than about 110 MB; then counting
+    starts again, and the section's number is part of the hash. Only if an object with more distinct records is
+    rewritten, and records move across the border between two sections, do these get other ids and so exist twice.
     """
 
     def __init__(self, place: Place, section: int = 1_000_000) -> None:
@@ -54,7 +54,7 @@ class RecordHashes:
         self._seen: dict[int, int] = {}
 
     def hash_of(self, record: bytes) -> bytes:
-        """The hash of the next record; to be asked for each of the object, in their order."""
+        """Return the hash of the next record; to be called for every record of the object, in order."""
         state = self._object.copy()
         state.update(record)
         digest = state.digest()
@@ -72,6 +72,6 @@ class RecordHashes:
 
 
 def _apart(*parts: str) -> bytes:
-    """Texts one after the other, each with its length, so that no two lists of them are the same bytes."""
+    """Join texts, each preceded by its length, so that no two lists of texts give the same bytes."""
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
     return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

@@ -148,7 +148,7 @@ def test_most_events_later_than_their_key_tell_of_a_clock_that_is_not_stated() -
             shaper.shaped(Event(number, 0, {"@timestamp": f"2025-03-05T{hour:02d}:30:00Z"}, b"%d" % number))
         return shaper.problem
 
-    assert "3 of 3 events of s3://b/app/2025/03/05/02/x.json are later than the time in its" in problem("UTC", 7, 7, 7)
+    assert "Of 3 events of s3://b/app/2025/03/05/02/x.json, 3 are later than the time in its" in problem("UTC", 7, 7, 7)
     assert "layout_time_zone" in problem("UTC", 7)
     assert problem("America/New_York", 7, 7, 7) == ""
     assert problem("UTC", 2, 3, 7) == problem("UTC", 1, 2) == problem("UTC") == ""

@@ -149,11 +149,9 @@ def test_times_in_fields(value: Any, text: str) -> None:
 def test_without_a_time_there_is_no_document(value: Any) -> None:
     made = dead(line({"@timestamp": value}, raw=b"raw"))
     assert made[:1] + made[2:] == ("no_time", 4, 0, b"raw", "", "")
-    assert made.detail.startswith(
-        f"Nothing says when it happened: the field '@timestamp' is {value!r}, which is neither"
-    )
-    assert made.detail.endswith("state what it is as intake.timestamp_format.")
-    assert "the field '@timestamp' is not there. If another one says it, name that one in intake.rename" in (
+    assert made.detail.startswith(f"It has no valid time: the field '@timestamp' is {value!r}, which is neither")
+    assert made.detail.endswith("state its format as intake.timestamp_format.")
+    assert "the field '@timestamp' is missing. If another field holds the time, name it in intake.rename" in (
         dead(line({})).detail
     )
 
@@ -381,7 +379,7 @@ def test_values_that_can_be_cast(kind: str, value: Any, cast: Any) -> None:
 def test_a_value_that_cannot_be_cast_is_dead(kind: str, value: Any) -> None:
     made = dead(logged({"a": value}), dataset_with(cast={"a": kind}))
     assert (made.reason, made.index) == ("bad_value", "t-2013.01.05")
-    assert made.detail == f"The field 'a' is {value!r}, which is no {kind}."
+    assert made.detail == f"The field 'a' is {value!r}, which cannot be cast to {kind}."
     assert made.id == document(logged("x")).id
 
 
