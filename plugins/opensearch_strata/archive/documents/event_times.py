@@ -163,7 +163,7 @@ class EventTimes:
         shown = _short(value)
         if self.formats:
             has_year = self._near is not None or "%Y" in self._stated_formats
-            year = "" if has_year else "; if it names no year, the object's key must"
+            year = "" if has_year else "; if the format lacks a year, the object's key must have one"
             return (
                 f"It has no valid time: the field {self._timestamp!r} is {shown}, which does not match "
                 f"intake.timestamp_format, {self._stated_formats}{year}."

@@ -34,7 +34,7 @@ def test_a_bomb_is_stopped_by_its_ratio(name: str) -> None:
     data = PACKS[name](bytes(2**22) if name != "hadoop-snappy" else b"\1" * 2**22)
     if name == "tar":  # which alone makes nothing smaller
         data = gzip.compress(data)
-    with pytest.raises(TooLarge, match="for each of the"):
+    with pytest.raises(TooLarge, match="for each byte of the object"):
         unpacked(data, limits=DecompressionLimits(ratio=10, free=2**20))
     unpacked(data, limits=DecompressionLimits(ratio=10, free=2**22 + 2**14))  # a tar file has headers and padding
 
@@ -48,7 +48,7 @@ def test_a_bomb_comes_in_pieces_of_bounded_size(name: str, unpack: Callable[[Sou
 
 def test_a_bomb_is_stopped_by_its_size_and_in_its_inner_layer() -> None:
     data = gzip.compress(gzip.compress(bytes(2**22)))
-    with pytest.raises(TooLarge, match="more than 1,000,000 bytes"):
+    with pytest.raises(TooLarge, match=r"more than 976\.6 KiB"):
         unpacked(data, limits=DecompressionLimits(bytes=1_000_000))
     with pytest.raises(TooLarge):
         unpacked(zipped(*[bytes(2**20)] * 4), limits=DecompressionLimits(bytes=3_000_000))
