@@ -41,7 +41,7 @@ def problem_of(parser: str, fault: Exception) -> str:
 
 
 def number_or_text(text: str) -> int | str:
-    """Turn digits into a number and leave anything else as it is; digits too many for 64 bits stay text.
+    """Turn digits into a number and leave anything else as it is; more digits than a 64-bit number has stay text.
 
     :param text: a value as it is in a message
     """

@@ -32,7 +32,7 @@ def begins(line: str) -> bool:
 
 
 def mysql_error(zone: ZoneInfo) -> Parser:
-    """Fields ``time``, ``pid`` (the thread), ``level``, ``code``, ``subsystem``, ``message``, as far as present.
+    """Fields ``time``, ``pid`` (the thread), ``level``, ``code``, ``subsystem``, ``message``, those that are present.
 
     :param zone: zone of the times before 5.7, which are local
     """
