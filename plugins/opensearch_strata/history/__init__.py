@@ -1,4 +1,4 @@
-"""A raw day condensed to rows, their proof, and queries over both.
+"""Condenses raw days to rows, proves the rows, and answers queries over both.
 
-Knows OpenSearch; knows nothing of S3, of the window or of who starts it.
+Knows OpenSearch; knows nothing about S3, the window or its callers.
 """

@@ -1,4 +1,4 @@
-"""History after a change of the definition: rows made anew from the raw days that are still there."""
+"""History after a change of the definition: rows rebuilt from the raw days that still exist."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Outcome = Literal["rebuilt", "raw is gone", "nothing there", "kept as it was"]
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What became of one day.
+    """The outcome of one day.
 
-    :param outcome: ``rebuilt`` and proven; ``raw is gone``: its rows stay as the older definition made them;
-        ``nothing there``: neither raw day nor rows; ``kept as it was``: for the reason in ``note``
-    :param documents: of the raw day, or those that its old rows carry
+    :param outcome: ``rebuilt``: and proven; ``raw is gone``: its rows stay as the older definition made them;
+        ``nothing there``: there is neither a raw day nor rows; ``kept as it was``: for the reason in ``note``
+    :param documents: documents of the raw day, or those that its old rows carry
     """
 
     day: date
@@ -46,10 +46,10 @@ def reaggregate(
     *,
     engine: EngineName | None = None,
 ) -> Iterator[Rebuilt]:
-    """Condense and prove every day of a span anew, into the months where its rows are.
+    """Condense and prove every day of a span again, into the months that hold its rows.
 
-    Rows are overwritten under their own ids, so that readers find each of them at any time, old or new. A day that
-    fails is kept as it was and never holds the others up.
+    Rows are overwritten under their own ids, so readers find each row at any time, old or new. A day that fails is kept
+    as it was and never holds up the others.
 
     :param first: first day, inclusive
     :param last: last day, inclusive
@@ -58,7 +58,7 @@ def reaggregate(
     from opensearchpy import OpenSearchException
 
     if last < first:
-        raise Refused(f"The span from {first} to {last} is empty; let it end on the day on which it starts, or later.")
+        raise Refused(f"The span from {first} to {last} is empty; its last day must not be before its first day.")
     for day in days_between(first, last):
         try:
             yield _rebuild(client, dataset, day, engine)

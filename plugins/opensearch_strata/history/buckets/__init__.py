@@ -1,4 +1,4 @@
-"""The buckets of a raw day: the searches and scripts that make them, cut so that no answer is too large.
+"""The buckets of a raw day: the searches and scripts that compute them, divided so that no answer is too large.
 
-Knows how to ask; what is done with a bucket is up to others.
+Knows how to ask for buckets; others decide what to do with them.
 """

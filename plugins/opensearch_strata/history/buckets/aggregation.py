@@ -1,4 +1,4 @@
-"""Search bodies over a raw day: the composite that makes rows, and what proves them. Pure."""
+"""Search bodies over a raw day: the composite aggregation that makes rows, and those that prove them. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
 from opensearch_strata.sketches.top_values import LIMIT
 
-# Buckets in a page. The breaker is charged 5 KB a bucket for a scripted_metric: 25 MB.
+# Buckets in a page. A scripted_metric charges the circuit breaker 5 KB per bucket, so 25 MB per page.
 PAGE_SIZE = 5000
 
-# As many values as rows can list, from so many of each shard that their counts are exact in all but extreme cases.
+# As many values as a row can list. Each shard returns enough of them for exact counts in all but extreme cases.
 _MOST_FREQUENT = {"size": LIMIT, "shard_size": 10 * LIMIT, "show_term_doc_count_error": True}
 
 
 def group_sources(dataset: Dataset, timestamp: str | None = None) -> list[dict[str, Any]]:
-    """Composite sources in key order: the groups, then the time. A missing value is a bucket of its own.
+    """Composite sources in key order: the groups, then the time. A missing value gets its own bucket.
 
-    :param timestamp: field of the time, that of raw documents by default
+    :param timestamp: the time field; that of raw documents by default
     """
     terms = [{f: {"terms": {"field": f, "missing_bucket": True}}} for f in dataset.history.group_by]
     time = {
@@ -41,10 +41,11 @@ def rows_body(
 ) -> dict[str, Any]:
     """One page of buckets.
 
-    :param query: which documents; ``match_all`` lets the server end later pages early
-    :param after: ``after_key`` of the page before
-    :param size: most buckets of a page
-    :param finished: let the server make whole rows; else it answers with the states of shards, which are merged here
+    :param query: selects the documents; ``match_all`` lets the server end later pages early
+    :param after: ``after_key`` of the previous page
+    :param size: maximum number of buckets in a page
+    :param finished: let the server make complete rows; otherwise it answers with the states of the shards, which are
+        merged here
     """
     composite: dict[str, Any] = {"size": size or PAGE_SIZE, "sources": group_sources(dataset)}
     if after is not None:
@@ -60,7 +61,7 @@ def rows_body(
 def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
     """Totals of the rows of history that a query finds, as one bucket.
 
-    :param query: which rows of the month indices
+    :param query: selects rows of the month indices
     """
     metric = recall_metric(dataset, list(dataset.metrics), dict(dataset.sketches))
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"totals": metric}}
@@ -69,12 +70,12 @@ def recall_body(dataset: Dataset, query: dict[str, Any]) -> dict[str, Any]:
 def proof_body(
     dataset: Dataset, names: Sequence[str], query: dict[str, Any], after: dict[str, Any] | None, size: int
 ) -> dict[str, Any]:
-    """One page of buckets twice: by the server's own aggregations, and by the script.
+    """One page of buckets, computed twice: by the server's own aggregations and by the script.
 
-    :param names: metrics that the script is asked for
-    :param query: which documents of the raw day
-    :param after: ``after_key`` of the page before
-    :param size: most buckets of a page
+    :param names: metrics that the script computes
+    :param query: selects documents of the raw day
+    :param after: ``after_key`` of the previous page
+    :param size: maximum number of buckets in a page
     """
     body = rows_body(dataset, query, after, size)
     aggs = body["aggs"]["rows"]["aggs"]
@@ -86,7 +87,7 @@ def proof_body(
 
 
 def words_body(dataset: Dataset) -> dict[str, Any]:
-    """The server's own counts of the values of each metric with top values, of a whole raw day."""
+    """The server's own counts of the values of each metric with top values, over a whole raw day."""
     terms = {n: {"terms": {"field": dataset.metrics[n].field, **_MOST_FREQUENT}} for n in dataset.top_values}
     return {"size": 0, "track_total_hits": False, "aggs": terms}
 
@@ -94,9 +95,9 @@ def words_body(dataset: Dataset) -> dict[str, Any]:
 def stored_rows_body(dataset: Dataset, identities: Sequence[str], query: dict[str, Any], script: Any) -> dict[str, Any]:
     """Rows by their ids, and the documents that aggregations count for each of them.
 
-    :param identities: the rows' ``_id``, at most a page of them
-    :param query: that they must match as well
-    :param script: of each row, under the name ``row``
+    :param identities: ``_id`` of each row, at most one page
+    :param query: a query that the rows must match as well
+    :param script: computes a field named ``row`` for each row
     """
     sources = group_sources(dataset, "@timestamp")
     return {

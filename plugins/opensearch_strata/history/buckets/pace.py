@@ -6,13 +6,13 @@ from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 
 
 class Pace:
-    """How many units the next search asks for: as many as fill about a page.
+    """How many units the next search asks for: as many as fill about one page.
 
-    For each of its pages a composite aggregation looks at every document of its query again. Kept to about one page,
-    all searches together cost what one look at every document costs.
+    A composite aggregation looks at every document of its query again for each of its pages. If each search fills about
+    one page, all searches together look at each document about once.
 
-    :param most: units beyond which a search is not grown, whatever it finds: its answer must come in time
-    :param first: units of the first search; where no groups are kept apart, units are records
+    :param most: the most units of a search, whatever it finds, so that its answer arrives in time
+    :param first: units of the first search; if no groups are kept apart, units are records
     """
 
     def __init__(self, most: int, first: int = 1) -> None:
@@ -20,10 +20,10 @@ class Pace:
         self.units = max(1, min(first, self._most))
 
     def learn(self, units: int, buckets: int) -> None:
-        """Take notice of what a search of so many units found.
+        """Adjust the pace to the result of a search.
 
-        :param units: what the search spanned, in the unit of :attr:`units`
-        :param buckets: how many it found
+        :param units: how many units the search spanned, see :attr:`units`
+        :param buckets: how many buckets it found
         """
         fitting = units * PAGE_SIZE * 4 // (5 * buckets) if buckets else self._most
         self.units = max(1, min(fitting, 4 * units, self._most))

@@ -1,4 +1,4 @@
-"""The buckets of a raw day, page by page, read by several searches at once."""
+"""The buckets of a raw day, page by page, read by several searches at the same time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ Body = dict[str, Any]
 Buckets = list[dict[str, Any]]
 T = TypeVar("T")
 Build = Callable[[Body, dict[str, Any] | None, int], Body]
-"""Search body of a page: which documents, ``after_key`` of the page before, how many buckets."""
+"""Builds the search body of a page from a query, the ``after_key`` of the previous page and the number of buckets."""
 
-# As many searches at once as keep a small node busy and leave a large one to its other users.
+# Searches at the same time: enough to keep a small node busy, few enough to leave a large one to its other users.
 PARALLEL = 2
 
 
 def too_many_buckets(error: BaseException) -> bool:
-    """Whether the cluster's ``search.max_buckets`` is below what was asked for; it comes as a 503."""
+    """Whether a search asked for more than the cluster's ``search.max_buckets``; the server answers with a 503."""
     from opensearchpy.exceptions import TransportError
 
     return isinstance(error, TransportError) and "too_many_buckets_exception" in str(error.info)
 
 
-# A node that is out of memory or threads for a moment is asked again.
+# Retries a search if a node is short of memory or threads for a moment.
 PATIENTLY = Retrying(
     retry=retry_if_exception(lambda error: is_transient(error) and not too_many_buckets(error)),
     wait=wait_random_exponential(multiplier=0.5, max=30),
@@ -51,7 +51,7 @@ PATIENTLY = Retrying(
 class Page:
     """Buckets of a slice.
 
-    :param first: whether it is the first page of its slice; a slice without documents has one page without buckets
+    :param first: whether this is the first page of its slice; a slice without documents has one page without buckets
     """
 
     part: Slice
@@ -60,9 +60,9 @@ class Page:
 
 
 class Pages:
-    """All pages of a raw day. Several threads may go through one of these: each page comes to one of them.
+    """All pages of a raw day. Several threads may iterate over the same object: each page goes to one of them.
 
-    :param build: body of a search for a page; its buckets are those of the aggregation ``rows``
+    :param build: builds the search body of a page, whose buckets are in the aggregation ``rows``
     """
 
     def __init__(self, client: OpenSearch, dataset: Dataset, raw: RawDay, build: Build) -> None:
@@ -75,7 +75,7 @@ class Pages:
         self.search_seconds = 0.0
         self.given_up = Event()
         bucket = int(dataset.history.bucket_length.total_seconds() * 1000)
-        # A day has no more rows than documents.
+        # A day never has more rows than documents.
         self._walk = SliceWalk(bucket, *self._span(), whole=raw.documents <= self._size)
 
     def _span(self) -> tuple[int, int]:
@@ -107,7 +107,7 @@ class Pages:
             first = False
 
     def _page(self, query: Body, after: dict[str, Any] | None) -> dict[str, Any]:
-        """A page as large as the cluster allows."""
+        """Fetch a page, as large as the cluster allows."""
         from opensearchpy.exceptions import TransportError
 
         while True:
@@ -122,7 +122,7 @@ class Pages:
                 return found
 
     def _skip(self, moment: int) -> None:
-        """After a slice without documents, go on where the next one is."""
+        """After a slice without documents, continue at the next document."""
         later = Slice(moment, None, 1).query(self._timestamp)
         body = {"size": 0, "query": later, "aggs": {"first": {"min": {"field": self._timestamp}}}}
         following = self._search(body)["aggregations"]["first"]["value"]
@@ -138,9 +138,11 @@ class Pages:
 
 
 def each_page(pages: Pages, work: Callable[[Page], T], parallel: int | None = None) -> list[T]:
-    """What ``work`` makes of every page, in no order. If it fails for one, the others end with the page they are at.
+    """The results of ``work`` for every page, in no particular order.
 
-    :param work: called by several threads at once
+    If it fails for one page, the other threads stop after their current page.
+
+    :param work: called by several threads at the same time
     :param parallel: how many threads
     """
 
@@ -152,6 +154,6 @@ def each_page(pages: Pages, work: Callable[[Page], T], parallel: int | None = No
         running = [pool.submit(worker) for _ in range(workers)]
         try:
             return [made for done in as_completed(running) for made in done.result()]
-        except BaseException:  # Ctrl-C or a page that failed
+        except BaseException:  # Ctrl-C, or a page failed
             pages.given_up.set()
             raise

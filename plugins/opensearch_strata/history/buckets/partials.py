@@ -1,5 +1,7 @@
-"""What the scripts say of a bucket: states of its shards, merged into statistics. Pure; the twin of
-``painless/row.painless`` and ``top_values_write.painless``."""
+"""Results of the scripts for a bucket: the states of its shards, merged into statistics. Pure.
+
+The twin of ``painless/row.painless`` and ``top_values_write.painless``.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,19 @@ from opensearch_strata.sketches.ddsketch import Bins, merge_into, pack, unpack
 from opensearch_strata.sketches.top_values import ValueCounts
 
 State = Sequence[Any]
-"""Of one shard or slice: for each metric sum, what its additions dropped, min and max side by side; the number of
-values; the sketch. Then, if there are any, the state of each metric with top values, see
-:data:`opensearch_strata.sketches.top_values.State`.
+"""The state of one shard or slice. For each metric: the sum, the digits that its additions dropped, the minimum and the
+maximum side by side; the number of values; and the sketch. Then, if there are any, the state of each metric with top
+values, see :data:`opensearch_strata.sketches.top_values.State`.
 """
 
 
 Sketch = str | list[Any]
-"""In a state: the wire form or, of merged rows, step, bins and counts; each bin as its distance from the one before."""
+"""A sketch in a state: the wire form or, for merged rows, step, bins and counts, with each bin as its distance from the
+previous one."""
 
 
 def split_metrics(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Metrics in the two orders that the scripts keep: those that measure, and those whose values are counted.
+    """Metrics in the two lists that the scripts use: those that measure, and those whose values are counted.
 
     :param names: metrics of the dataset
     """
@@ -37,8 +40,9 @@ def split_metrics(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], li
 def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, dict[str, Any]]:
     """``{metric: {min, max, sum, count, avg?, sketch?, top?}}``; a metric without values is left out.
 
-    :param names: the metrics, in the order that the script was given
-    :param states: of the shards that saw the bucket, as the script gives them; None of a shard that saw nothing
+    :param names: the metrics, in the order in which the script received them
+    :param states: states of the shards that saw the bucket, as the script returns them; None for a shard that saw
+        nothing
     """
     return _row(dataset, names, states, "sketch", _wire_form)
 
@@ -46,9 +50,9 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
 def merged_of_states(
     dataset: Dataset, names: Sequence[str], states: Sequence[State | None], *, finite: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """What :func:`row_of_states` gives, with ``bins`` (counts per bin) instead of the sketch: for those who read it.
+    """What :func:`row_of_states` returns, but with ``bins`` (counts per bin) instead of the sketch, for readers.
 
-    :param names: the metrics, in the order that the script was given
+    :param names: the metrics, in the order in which the script received them
     :param states: see :func:`row_of_states`
     :param finite: refuse sums that no number can hold
     """
@@ -63,12 +67,14 @@ def _row(
     form: Callable[[Sequence[Sketch]], str | Bins],
     finite: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """
-    :param key: under which the merged sketch comes, in that form
+    """Merge the states of shards into a row.
+
+    :param key: key of the merged sketch in the row
+    :param form: turns sketches into the form that the row holds
     """
     row = {}
     seen = [state for state in states if state is not None]
-    with_words = any(len(state) > 3 for state in seen)  # asked of the states, quicker than of the definition
+    with_words = any(len(state) > 3 for state in seen)  # the states show it faster than the definition does
     numbers = split_metrics(dataset, names)[0] if with_words else names
     for place, name in enumerate(numbers):
         sums, count, sketches = merged_metric(seen, place)
@@ -83,9 +89,11 @@ def _row(
 
 
 def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, ValueCounts]:
-    """The counted values of each metric with top values, not yet cut to a row's; a metric without values is left out.
+    """The counted values of each metric with top values, not yet cut to the limit of a row.
 
-    :param names: the metrics, in the order that the script was given
+    A metric without values is left out.
+
+    :param names: the metrics, in the order in which the script received them
     :param states: see :func:`row_of_states`
     """
     seen = [state for state in states if state is not None]
@@ -99,35 +107,35 @@ def _metric(dataset: Dataset, name: str, sums: list[float], count: int, finite: 
     total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)
     if (
         finite and "sum" in metric.stats and not math.isfinite(total)
-    ):  # JSON has no infinity; the server writes it as a word
+    ):  # JSON has no infinity; the server writes it as a string
         raise Refused(
             f"The values of {metric.field!r} in one bucket add up to more than a number can hold, so metric {name!r} "
-            f"of {dataset.name!r} has no sum there. Nothing of this bucket was written; mend the documents, or leave "
-            f"the sum out of the metric's stats."
+            f"of {dataset.name!r} has no sum there. Nothing of this bucket was written; correct the documents, or "
+            f"leave the sum out of the metric's stats."
         )
     values = {"min": sums[2], "max": sums[3], "sum": total, "avg": total / count}
-    # + 0.0: of zeros with both signs, which one is the least depends on the order in which they are merged.
+    # + 0.0: if there are zeros of both signs, the merge order decides which of them is the minimum.
     row: dict[str, Any] = {stat: value + 0.0 for stat, value in values.items() if stat in metric.stats}
     row["count"] = count
     return row
 
 
 def merged_metric(states: Sequence[State], place: int) -> tuple[list[float], int, list[Sketch]]:
-    """One metric of the states of some shards: what its values add up to, how many they are, and their sketches.
+    """One metric from the states of some shards: its sums, the number of its values, and their sketches.
 
-    The sum comes in two parts, what additions dropped apart; then minimum and maximum.
+    The sums are a list: the sum, the digits that its additions dropped, the minimum and the maximum.
 
-    :param states: of the shards that saw something
-    :param place: of the metric among those that the script was given
+    :param states: states of the shards that saw something
+    :param place: position of the metric among those that the script received
     """
-    if len(states) == 1:  # by far the commonest: one shard, one slice
+    if len(states) == 1:  # by far the most common case: one shard, one slice
         sums, counts, sketches, *_ = states[0]
         return sums[4 * place : 4 * place + 4], counts[place], [sketch] if (sketch := sketches[place]) else []
     total, count, found = [0.0, 0.0, float("inf"), float("-inf")], 0, []
     for sums, counts, sketches, *_ in states:
         if not counts[place]:
             continue
-        part = [float(x) for x in sums[4 * place : 4 * place + 4]]  # what is infinite comes as a word
+        part = [float(x) for x in sums[4 * place : 4 * place + 4]]  # infinity arrives as a string
         _add_to(total, part[0])
         _add_to(total, part[1])
         total[2:] = min(total[2], part[2]), max(total[3], part[3])
@@ -138,7 +146,7 @@ def merged_metric(states: Sequence[State], place: int) -> tuple[list[float], int
 
 
 def _add_to(total: list[float], x: float) -> None:
-    """Neumaier's sum."""
+    """Add to a sum by Neumaier's method."""
     grown = total[0] + x
     total[1] += (total[0] - grown) + x if abs(total[0]) >= abs(x) else (x - grown) + total[0]
     total[0] = grown
@@ -153,10 +161,10 @@ def _wire_form(sketches: Sequence[Sketch]) -> str:
 
 
 def bins_of_sketches(sketches: Sequence[Sketch]) -> Bins:
-    """Several sketches as one, by counts per bin.
+    """Merge several sketches into one, as counts per bin.
 
-    :param sketches: wire forms, or step, bins and counts as the script gives them; all of one step
-    :raises ValueError: one is none
+    :param sketches: wire forms, or step, bins and counts as the script returns them; all of the same step
+    :raises ValueError: one of them is not a sketch
     """
     merged: Bins = {}
     for sketch in sketches:

@@ -1,4 +1,4 @@
-"""The scripted_metrics that compute all statistics of a bucket in one pass. Reads ``painless/`` of the package once."""
+"""The scripted_metrics that compute all statistics of a bucket in one pass. Reads the package's ``painless/`` once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opensearch_strata.sketches.ddsketch import step_of
 
 Body = dict[str, Any]
 
-# Functions that each script needs, in the files of their names.
+# The functions that each script needs, by the names of their files.
 _INIT = ("fields", "begin")
 _ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
 _GATHER = ("fields", "sketch_wire", "totals", "gather")
@@ -27,14 +27,15 @@ def condense_metric(
 ) -> Body:
     """Aggregation over raw documents: the statistics of every metric in a bucket.
 
-    The text is constant and all that differs is in ``params``: a script is compiled once per node, whatever the
-    dataset. A metric without values in a bucket is left out.
+    The text of a script is constant, and everything that varies is in ``params``. So each node compiles a script once,
+    whatever the dataset. A metric without values in a bucket is left out.
 
-    :param names: metrics wanted, all by default
+    :param names: the wanted metrics, all by default
     :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it;
-        else the states of the shards, for :func:`opensearch_strata.history.buckets.partials.row_of_states`. The server
-        sends the text of the reduce script along with every single bucket, so the shorter is the faster.
-    :param raw_uuid: UUID of the raw index, which a finished row bears as ``_raw``
+        otherwise return the states of the shards, for
+        :func:`opensearch_strata.history.buckets.partials.row_of_states`. The server sends the text of the reduce script
+        with every single bucket, so the shorter one is faster.
+    :param raw_uuid: UUID of the raw index, which a finished row stores as ``_raw``
     """
     numbers, words = split_metrics(dataset, list(dataset.metrics) if names is None else names)
     params = {
@@ -52,10 +53,11 @@ def condense_metric(
 
 
 def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mapping[str, float]) -> Body:
-    """Aggregation over rows of history: the same statistics, merged; always the states of the shards.
+    """Aggregation over rows of history: the same statistics, merged. Always returns the states of the shards.
 
-    :param names: metrics wanted
-    :param relative_errors: by metric, to read its sketches at: their own, or one of a multiple of their step
+    :param names: the wanted metrics
+    :param relative_errors: for each metric, the relative error at which to read its sketches: their own, or one whose
+        step is a multiple of theirs
     """
     numbers, words = split_metrics(dataset, names)
     params = {
@@ -68,8 +70,9 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
 
 
 def in_source_metric(field: str, hiding: Hiding) -> Body:
-    """Aggregation over raw documents: in how many the source holds more values of a field than searches see, one number
-    of each shard.
+    """Aggregation over raw documents: how many hold more values of a field in their source than searches see.
+
+    Returns one number per shard.
 
     :param field: its full path in the mapping
     """
@@ -92,15 +95,15 @@ def in_source_metric(field: str, hiding: Hiding) -> Body:
 
 
 def row_values(fields: Sequence[str]) -> Body:
-    """Script of a hit: the values of a row.
+    """Script for a hit: the values of a row.
 
-    :param fields: which, in order; bytes come in base64, a time as epoch milliseconds
+    :param fields: the wanted fields, in order; bytes are returned in base64, a time as epoch milliseconds
     """
     return {**_script("row_values"), "params": {"fields": list(fields)}}
 
 
 def _leaf(dataset: Dataset, name: str, leaf: str) -> str:
-    """Field of a row; empty for a statistic that the dataset does not ask for, to read as little as is needed."""
+    """Field of a row; empty for a statistic that the dataset does not ask for, so that nothing unneeded is read."""
     wanted = leaf in ("count", "sketch") or leaf in dataset.metrics[name].stats
     return f"metrics.{name}.{leaf}" if wanted else ""
 
@@ -112,7 +115,7 @@ def _params(
     decimals = [dataset.decimals(name) for name in names]
     return {
         "names": list(names),
-        # 0 = no sketch, no decimals stated: the server cannot copy params that hold null.
+        # 0 means no sketch, or no decimals: the server cannot copy params that hold null.
         "steps": [step_of(error) if (error := errors.get(name)) else 0 for name in names],
         "factors": [0.0 if places is None else 10.0**places for places in decimals],
     }
@@ -123,7 +126,7 @@ def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
     init: list[str] = [*_INIT, f"{kind}_init"]
     each: list[str] = [*add, f"{kind}_map"]
     reduce: list[str] = [*_REDUCE, "condense_reduce"]
-    # A dataset without top values has scripts without them: their text and their work are no cost to it.
+    # A dataset without top values has scripts without them, so it pays neither for their text nor for their work.
     if "tops" in params:
         init = [*init, "top_values_init"]
         each = [*add, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map"]
@@ -149,7 +152,7 @@ def _script(*names: str) -> Body:
 
 @cache
 def _text(name: str) -> str:
-    """A script without its comments and indentation, which would travel with every bucket."""
+    """A script without its comments and indentation, which would otherwise be sent with every bucket."""
     source = (files("opensearch_strata") / "painless" / f"{name}.painless").read_text("utf-8")
     lines = [line.strip() for line in source.splitlines()]
     return "\n".join(line for line in lines if line and not line.startswith("//"))

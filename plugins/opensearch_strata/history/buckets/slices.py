@@ -1,4 +1,4 @@
-"""A raw day shared out by time: every document is in exactly one slice, and no bucket is cut. Pure."""
+"""A raw day divided by time: every document is in exactly one slice, and no bucket is cut. Pure."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from opensearch_strata.history.buckets.pace import Pace
 
 _MATCH_ALL: dict[str, Any] = {"match_all": {}}
-_SHARES = 4  # of what is left, one slice takes a part of so many: two for each of two threads
-_EXACT = 2**53  # beyond it the server's extremes, which are doubles, are not exact
+_SHARES = 4  # a slice takes at most this fraction of the rest: two slices for each of two threads
+_EXACT = 2**53  # beyond this the server's extremes are not exact, because they are doubles
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of the time line between borders of buckets.
+    """A part of the timeline between bucket borders.
 
-    :param start: epoch milliseconds; None: all that is earlier, and what has no time
-    :param end: epoch milliseconds, exclusive; None: all that is later
-    :param units: buckets of time in it, as far as it has two borders
+    :param start: epoch milliseconds; None for everything earlier, and everything without a time
+    :param end: epoch milliseconds, exclusive; None for everything later
+    :param units: how many buckets of time it spans, if it has two borders
     """
 
     start: int | None
@@ -27,9 +27,9 @@ class Slice:
     units: int
 
     def query(self, timestamp: str) -> dict[str, Any]:
-        """What finds its documents.
+        """The query that finds its documents.
 
-        :param timestamp: the field of their time, in raw documents or in rows
+        :param timestamp: their time field, in raw documents or in rows
         """
         limits: dict[str, Any] = {"gte": self.start} if self.start is not None else {}
         if self.end is not None:
@@ -46,13 +46,13 @@ class Slice:
 class SliceWalk:
     """Hands out the slices of a day in order, to any number of threads.
 
-    A composite aggregation looks at every document of its query again for each page. A slice is as long as fills about
-    one page, as far as the slices before tell, so that all searches together look at each document about once.
+    A composite aggregation looks at every document of its query again for each page. The length of a slice is chosen
+    from the previous slices so that it fills about one page. So all searches together look at each document about once.
 
     :param bucket: length of a bucket in milliseconds
     :param first: earliest event, epoch milliseconds
     :param last: latest event, epoch milliseconds
-    :param whole: the day has no more rows than fit in a page: one slice of everything
+    :param whole: the day has no more rows than fit into a page, so a single slice covers everything
     """
 
     def __init__(self, bucket: int, first: int, last: int, *, whole: bool = False) -> None:
@@ -65,7 +65,7 @@ class SliceWalk:
         self._lock = Lock()
 
     def next(self) -> Slice | None:
-        """The slice behind those that were handed out, None if there is none."""
+        """The next slice; None if there are no more."""
         with self._lock:
             if self._done:
                 return None
@@ -77,15 +77,15 @@ class SliceWalk:
             return Slice(start, self._start, units)
 
     def learn(self, part: Slice, buckets: int) -> None:
-        """Take notice of how many buckets of rows a slice had."""
+        """Adjust the length of the next slices to the number of buckets that a slice had."""
         with self._lock:
             if buckets:
                 self._pace.learn(part.units, buckets)
 
     def skip(self, moment: float) -> None:
-        """Reach further with the next slice: nothing happened in between.
+        """Extend the next slice to the next event, because nothing happened before it.
 
-        :param moment: of the next event, epoch milliseconds, as the server's ``min`` says it
+        :param moment: time of the next event, epoch milliseconds, as returned by the server's ``min``
         """
         margin = 0 if abs(moment) < _EXACT else 4096
         with self._lock:
