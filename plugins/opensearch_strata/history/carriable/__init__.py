@@ -1,4 +1,4 @@
-"""What of a raw day no row could carry, or no search sees, looked for before anything depends on it.
+"""Finds what no row could carry or no search sees of a raw day, before anything depends on it.
 
 Reads only.
 """

@@ -1,4 +1,4 @@
-"""What a raw day holds that no row could carry, looked for before a row is written."""
+"""Finds what no row could carry of a raw day, before the first row is written."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from opensearch_strata.history.raw_day.inspection import RawDay, fields_with_sev
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# Beyond these the server's arithmetic of buckets runs over: a year of milliseconds before the ends of its time line.
+# Beyond these times the server's bucket arithmetic overflows: a few years before the ends of its timeline.
 _EARLIEST, _LATEST = -(2**63) + 10**11, 2**63 - 10**11
 
 _LARGEST = 1.7976931348623157e308
 
 
 def require_carriable(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
-    """That rows can carry the day.
+    """Make sure that rows can carry the day.
 
-    :raises Refused: they cannot, with the reason and what to do; nothing was written
+    :raises Refused: they cannot; the message has the reason and what to do. Nothing was written
     """
     if not raw.documents:
         return
@@ -42,21 +42,21 @@ def _several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | 
         return None
     return (
         f"has documents with several values of {', '.join(fields)}, by which {dataset.name!r} makes rows: such a "
-        f"document would count once for each. Nothing was written. Let its producers send one value, or group by "
-        f"another field."
+        f"document would count once for each value. Nothing was written. Let the producers send a single value, or "
+        f"group by another field."
     )
 
 
 def _counted_twice(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | None:  # noqa: ARG001
-    """Documents that say by themselves for how many they stand, which aggregations believe."""
+    """Documents whose own ``_doc_count`` makes aggregations count them more than once."""
     body = {"size": 0, "track_total_hits": True, "aggs": {"all": {"filter": {"match_all": {}}}}}
     answer = PATIENTLY(decisive.search, client, raw.index, body)
     documents, counted = answer["hits"]["total"]["value"], answer["aggregations"]["all"]["doc_count"]
     if documents == counted:
         return None
     return (
-        f"has documents with a _doc_count of their own: {documents} documents count as {counted}. Nothing was written. "
-        f"Let producers leave that field out, or give it another name."
+        f"has documents with a _doc_count of their own: aggregations count {counted:,} instead of {documents:,}. "
+        f"Nothing was written. Let the producers leave that field out, or give it another name."
     )
 
 
@@ -69,14 +69,14 @@ def _impossible_times(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str 
         if time is not None and not _EARLIEST <= time <= _LATEST:
             when = found[extreme].get("value_as_string", time)
             return (
-                f"has a document whose {field!r} is {when}, too far away for any row. Nothing was written. Correct or "
-                f"delete the document; a range query on {field!r} finds it."
+                f"has a document whose {field!r} is {when}, which is too far away for any row. Nothing was written. "
+                f"Correct or delete the document; a range query on {field!r} finds it."
             )
     return None
 
 
 def _sums_without_end(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | None:
-    """Values so large that those of one bucket may add up to more than a number can hold."""
+    """Values so large that the values of one bucket may add up to more than a number can hold."""
     fields = sorted(
         {
             metric.field
@@ -101,7 +101,7 @@ def _sums_without_end(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str 
 
 
 def _endless(client: OpenSearch, dataset: Dataset, raw: RawDay, field: str, safe: float) -> str | None:
-    """A bucket whose large values add up to no number."""
+    """A bucket whose large values have an infinite sum."""
     large = {"should": [{"range": {field: {"gt": safe}}}, {"range": {field: {"lt": -safe}}}]}
     query = {"bool": {**large, "minimum_should_match": 1}}
     for bucket in _buckets(client, dataset, raw, query, {"sum": {"sum": {"field": field}}}):
@@ -111,10 +111,10 @@ def _endless(client: OpenSearch, dataset: Dataset, raw: RawDay, field: str, safe
 
 
 def _one_id_for_two(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | None:
-    """Groups whose rows would have one id, because Index Management joins their values by colons.
+    """Groups whose rows would have the same id, because Index Management joins their values with colons.
 
-    Its ids cannot be changed, and both engines write the same. Only values with a colon, or with its own word for a
-    missing value, can be mistaken for others; no others are looked at.
+    Its ids cannot be changed, and both engines write the same ids. Only values with a colon, or those that equal Index
+    Management's stand-in for a missing value, can be mistaken for others. No other values are examined.
     """
     fields = [field for field in dataset.history.group_by if field in raw.types]
     suspects: list[dict[str, Any]] = []
@@ -135,15 +135,16 @@ def _one_id_for_two(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | 
         other = seen.setdefault(joined_keys(keys), keys)
         if other != keys:
             return (
-                f"has two groups whose rows have one id, {_shown(dataset, other)} and {_shown(dataset, keys)}: Index "
-                f"Management joins group values by colons, and takes {NULL_KEY!r} for a missing one. Nothing was "
-                f"written. Let producers send other values, or leave one of the fields out of history.group_by."
+                f"has two groups whose rows have the same id, {_shown(dataset, other)} and {_shown(dataset, keys)}: "
+                f"Index Management joins group values with colons, and writes {NULL_KEY!r} for a missing one. Nothing "
+                f"was written. Let the producers send other values, or leave one of the fields out of "
+                f"history.group_by."
             )
     return None
 
 
 def _with_colons(field: str) -> dict[str, Any]:
-    """What finds addresses of version 6."""
+    """The query that finds IPv6 addresses."""
     of_four = {"range": {field: {"gte": "0.0.0.0", "lte": "255.255.255.255"}}}
     return {"bool": {"must": {"exists": {"field": field}}, "must_not": of_four}}
 
@@ -168,7 +169,7 @@ def _buckets(
     *,
     timed: bool = True,
 ) -> Iterator[dict[str, Any]]:
-    """Buckets of what a query finds: of groups, and of time as well."""
+    """Buckets of the documents that a query finds, by the groups and, if ``timed``, by the time."""
     from opensearchpy.exceptions import TransportError
 
     sources = group_sources(dataset)[: None if timed else -1]

@@ -1,6 +1,6 @@
-"""What documents of a raw day hold that no search sees: values that the mapping ignores, cuts off or does not know.
+"""Finds values of a raw day that no search sees, because the mapping ignores them, cuts them off or lacks their field.
 
-Nothing that is computed from such a day can carry it, however well raw side and rows agree.
+Nothing computed from such a day can carry these values, however well the raw day and its rows agree.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.buckets.pages import PATIENTLY
 from opensearch_strata.history.buckets.scripts import in_source_metric
 from opensearch_strata.history.raw_day.inspection import RawDay
@@ -19,13 +20,13 @@ from opensearch_strata.history.raw_day.inspection import RawDay
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# Documents of a shard whose source is looked into, where nothing says that values are missing beside others.
+# Documents per shard whose source is examined if nothing suggests that they hold more values than searches see.
 _SAMPLE = 2000
 
-# Operations that may overtake one another on their way into a shard; a thread of the server has one under way.
+# Operations that may overtake one another on their way into a shard; each server thread has one in progress.
 _SLACK = 1000
 
-# Operations whose sources one search looks into at most.
+# The most operations whose sources one search examines.
 _STEP = 250_000
 
 
@@ -33,8 +34,8 @@ _STEP = 250_000
 class Unseen:
     """Values of a field that no search sees.
 
-    :param documents: that hold one; of a field without any value, 0
-    :param sentence: what, and what to do
+    :param documents: how many documents hold one; 0 for a field without any value
+    :param sentence: describes the problem and what to do
     """
 
     field: str
@@ -43,10 +44,10 @@ class Unseen:
 
 
 def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
-    """Values of the dataset's fields that only the source of documents knows."""
+    """Values of the dataset's fields that are only in the source of the documents."""
     aggs: dict[str, Any] = {}
     hidings = sorted(raw.hiding.items())
-    for number, (field, hiding) in enumerate(hidings):  # names of fields may hold more
+    for number, (field, hiding) in enumerate(hidings):  # field names may have characters that aggregation names may not
         aggs[f"ignored {number}"] = {"filter": {"terms": {"_ignored": _names(field)}}}
         aggs[f"without {number}"] = {"filter": _without(field)}
         aggs |= {f"lost {number}": {"filter": _without(field, hiding.origins)}} if hiding.origins else {}
@@ -57,7 +58,7 @@ def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
         without = found[f"without {number}"]["doc_count"]
         if ignored := found[f"ignored {number}"]["doc_count"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
-            continue  # the source alone knows these
+            continue  # only the source holds these
         if hiding.origins and (lost := found[f"lost {number}"]["doc_count"]):
             told.append(Unseen(field, lost, _lost(raw, field, hiding.origins, lost)))
             continue
@@ -69,9 +70,9 @@ def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
 
 
 def without_any_value(dataset: Dataset, raw: RawDay, counts: Mapping[str, int]) -> list[Unseen]:
-    """Fields of the dataset of which a whole day has no value: most likely they have another name. Pure.
+    """Fields of the dataset without any value in a whole day: most likely they have another name. Pure.
 
-    :param counts: values of each metric
+    :param counts: number of values of each metric
     """
     told = [
         Unseen(field, 0, _absent(raw, field))
@@ -85,27 +86,28 @@ def without_any_value(dataset: Dataset, raw: RawDay, counts: Mapping[str, int]) 
 
 
 def _names(field: str) -> list[str]:
-    """A field, and the objects that it lies in."""
+    """A field, and the objects that contain it."""
     return list(accumulate(field.split("."), lambda path, name: f"{path}.{name}"))
 
 
 def _without(field: str, origins: Sequence[str] = ()) -> dict[str, Any]:
-    """What finds the documents without a field.
+    """The query that finds the documents without a field.
 
-    :param origins: only those that have one of these fields
+    :param origins: find only documents that have one of these fields
     """
     some = {"should": [{"exists": {"field": origin}} for origin in origins], "minimum_should_match": 1}
     return {"bool": {"must_not": {"exists": {"field": field}}, **(some if origins else {})}}
 
 
 def _hidden(client: OpenSearch, raw: RawDay, field: str, *, without: bool, lists: bool) -> int:
-    """How many documents hold a value of a field, or what is copied to it, in their source alone.
+    """How many documents hold a value of a field, or a value that is copied to it, only in their source.
 
-    Sources are slow to read. Of the documents that have the field, each is looked into where values can be told to be
-    missing beside others; else, of words, only enough to see whether producers send lists.
+    Sources are slow to read. Every document is examined only if values may be missing alongside others. Otherwise, only
+    documents without the field are examined and, for keywords, a sample of those with it: enough to see whether
+    producers send lists.
 
     :param without: whether there are documents without the field
-    :param lists: whether some document has several values of it
+    :param lists: whether some document has several values of the field
     """
     hiding = raw.hiding[field]
     if hiding.copied or (lists and hiding.limit is not None):
@@ -126,11 +128,11 @@ def _hidden(client: OpenSearch, raw: RawDay, field: str, *, without: bool, lists
 def _looked_into(
     client: OpenSearch, raw: RawDay, field: str, query: list[dict[str, Any]], shard: int | None = None
 ) -> int:
-    """How many documents of a query hold more of a field in their source than searches see.
+    """How many documents of a query hold more values of a field in their source than searches see.
 
-    :param query: filters
-    :param shard: only this one, and only those that came before the first document with the field: a field once mapped
-        stays so, whatever becomes of ``dynamic``
+    :param query: filters that the documents match
+    :param shard: examine only this shard, and only its documents from before the first one with the field: a field that
+        is mapped stays mapped, even if ``dynamic`` changes
     """
     end = 1 + (max(raw.sequence) if shard is None else raw.sequence[shard])
     if shard is not None and (first := _first_with(client, raw, field, shard)) is not None:
@@ -146,7 +148,7 @@ def _looked_into(
 
 
 def _first_with(client: OpenSearch, raw: RawDay, field: str, shard: int) -> int | None:
-    """Lowest sequence number of a shard's documents with a field; None if it has none."""
+    """Lowest sequence number of a shard's documents with a field; None if there are none."""
     order = [{"_seq_no": "asc"}]
     body = {
         "size": 1,
@@ -161,43 +163,46 @@ def _first_with(client: OpenSearch, raw: RawDay, field: str, shard: int) -> int 
 
 def _ignored(raw: RawDay, field: str, documents: int) -> str:
     return (
-        f"{documents} documents of {raw.index} hold a {field!r} that its mapping ignores (ignore_malformed), which no "
-        f'row can carry; find them by {{"term": {{"_ignored": "{field}"}}}}, and correct or remove the value'
+        f"{raw.index} has {counted(documents, 'document')} with a {field!r} that its mapping ignores "
+        f"(ignore_malformed), so no row can carry the value; find such documents with "
+        f'{{"term": {{"_ignored": "{field}"}}}}, and correct or remove the value'
     )
 
 
 def _beyond(raw: RawDay, field: str, documents: int) -> str:
     return (
-        f"{documents} documents of {raw.index} hold a {field!r} that is longer than its mapping takes (ignore_above), "
-        f"or took when they came, so their rows lack it; shorten it, or make the index anew without that limit"
+        f"{raw.index} has {counted(documents, 'document')} with a {field!r} that is longer than its mapping allows, or "
+        f"allowed at indexing time (ignore_above), so rows lack the value; shorten it, or recreate the index without "
+        f"that limit"
     )
 
 
 def _unmapped(raw: RawDay, field: str, documents: int) -> str:
     return (
-        f"{documents} documents of {raw.index} hold {field!r} in their source alone: its mapping did not know the "
-        f"field when they came (dynamic: false, a multi-field or copy_to that was added later), or took no value as "
-        f"long (ignore_above); make the index anew under the mapping of today"
+        f"{raw.index} has {counted(documents, 'document')} with {field!r} only in the source: at indexing time, its "
+        f"mapping did not know the field (dynamic: false, a multi-field or copy_to that was added later) or did not "
+        f"allow so long a value (ignore_above); recreate the index with the current mapping"
     )
 
 
 def _lost(raw: RawDay, field: str, origins: Sequence[str], documents: int) -> str:
     return (
-        f"{documents} documents of {raw.index} hold {' or '.join(map(repr, origins))} and no {field!r}, which is "
-        f"made of it: its mapping did not know the field when they came, or took no value as long (ignore_above). "
-        f"Their source does not hold it (_source); make the index anew under a mapping that takes all values"
+        f"{raw.index} has {counted(documents, 'document')} with {' or '.join(map(repr, origins))} but without "
+        f"{field!r}, which is filled from it: at indexing time, its mapping did not know the field or did not allow so "
+        f"long a value (ignore_above). The source does not hold the value (_source); recreate the index with a mapping "
+        f"that allows all values"
     )
 
 
 def _absent(raw: RawDay, field: str) -> str:
     return (
-        f"the mapping of {raw.index} has no {field!r}, by which rows are made; mend the name in the definition, or add "
-        f"the field to that mapping if these documents have none"
+        f"the mapping of {raw.index} has no {field!r}, by which rows are made; correct the name in the definition, or "
+        f"add the field to that mapping if these documents do not have it"
     )
 
 
 def _no_value(raw: RawDay, name: str, field: str) -> str:
     return (
-        f"no document of {raw.index} has a value of {field!r} (metric {name}); mend the name in the definition, or "
-        f"state sparse: true for the metric if a day may have none"
+        f"no document of {raw.index} has a value for {field!r} (metric {name}); correct the name in the definition, or "
+        f"set sparse: true for the metric if a day may have none"
     )
