@@ -65,7 +65,7 @@ def test_a_month_that_takes_no_rows_is_named_at_once(
     month = filled.dataset.month_index(DAY)
     filled.client.indices.put_settings(index=month, body={f"index.blocks.{block}": True})
     try:
-        with pytest.raises(TransientError, match=rf"{month} takes no rows \(index.blocks.{block}\)") as told:
+        with pytest.raises(TransientError, match=rf"{month} does not accept rows \(index.blocks.{block}\)") as told:
             condense_by_job(cluster, filled.dataset, raw)
         assert ("A disk of the cluster is full" in str(told.value)) is (block == "read_only_allow_delete")
         assert job(cluster, filled) is None
@@ -99,7 +99,7 @@ def test_a_day_whose_mapping_the_plugin_does_not_take_is_refused(
 ) -> None:
     stream = make_stream({"@timestamp": "date", "device": "keyword"})
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d"}])
-    with pytest.raises(Refused, match=r"has no field site, and a transform job takes no index without its group"):
+    with pytest.raises(Refused, match="has no field site, and a transform job does not accept an index without"):
         condense_day(cluster, stream)
 
 
@@ -196,7 +196,7 @@ def test_an_id_that_something_else_of_the_plugin_bears_is_refused(api: Transform
             lambda request, forward: (taken if request.method == "PUT" else passed)(request, forward),
             path=filled.dataset.transform_id(DAY),
         )
-        with pytest.raises(Refused, match="is taken in Index Management, by a rollup or a policy"):
+        with pytest.raises(Refused, match="is taken in Index Management by a rollup or a policy"):
             condense_by_job(through, filled.dataset, raw)
 
 

@@ -271,7 +271,7 @@ def test_a_source_that_moves_is_condensed_again(stream: Stream) -> None:
 
 def test_a_source_that_never_rests_is_tried_again_later(stream: Stream) -> None:
     stream.fill(count=40)
-    with pytest.raises(TransientError, match=r"did not come to rest in 3 passes \(now \d+ documents\)"):
+    with pytest.raises(TransientError, match=r"was still changing after 3 passes \(now \d+ documents\)"):
         stream.condense(on_documents=lambda _: stream.write(measurements(count=1)))
 
 

@@ -80,7 +80,7 @@ def test_rows_of_an_older_state_do_not_overwrite_newer_ones(stream: Stream, monk
     late_and_condensed(stream)
     newer = carried(stream.client, stream.dataset, DAY)
     month = stream.dataset.month_index(DAY)
-    with pytest.raises(TransientError, match=r"moved while it was condensed.*Nothing newer was overwritten"):
+    with pytest.raises(TransientError, match=r"changed while it was condensed.*Nothing newer was overwritten"):
         write_rows(stream.client, month, older, list(old_rows.items()))
     assert carried(stream.client, stream.dataset, DAY) == newer
 

@@ -1,4 +1,4 @@
-"""Raw day to rows, without ever making the history poorer.
+"""Condenses a raw day to rows, without ever making the history poorer.
 
-Writes rows; whether they are right is for `history.verify` to say.
+Writes rows; `history.verify` decides whether they are right.
 """

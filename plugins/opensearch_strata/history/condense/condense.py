@@ -1,4 +1,4 @@
-"""Raw day -> rows. History never gets poorer, and a source that moves meanwhile is condensed again."""
+"""Condenses a raw day to rows. History never gets poorer, and a source that changes meanwhile is condensed again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.carriable.preflight import require_carriable
 from opensearch_strata.history.condense.contained import persons_word, require_contained
 from opensearch_strata.history.condense.engines.base import Engine, EngineRun, OnDocuments, choose_engine
@@ -28,14 +29,15 @@ MAX_PASSES = 3
 def admit(
     client: OpenSearch, dataset: Dataset, day: date, allow_poorer: bool = False, *, redefine: bool = False
 ) -> RawDay | None:
-    """The raw day, if condensing it cannot make history poorer; None if there is neither raw day nor rows.
+    """The raw day, if condensing it cannot make history poorer; None if there is neither a raw day nor rows.
 
-    An empty raw day without rows is returned as it is. What a killed run of ours holds of the day is let go.
+    An empty raw day without rows is returned as well. If a killed run of Strata still holds the day, it is released.
 
-    :param allow_poorer: a person's explicit word that the raw day is right and its rows are not
-    :param redefine: the rows may be of a definition whose metrics meant something else
-    :raises Refused: the raw day is gone, holds fewer documents than its rows carry, or is another index than the one
-        they came from and does not hold all that they carry; or it has documents that no row can carry
+    :param allow_poorer: a person's explicit confirmation that the raw day is right and its rows are not
+    :param redefine: the rows may be from a definition whose metrics had a different meaning
+    :raises Refused: the raw day is gone but has rows, holds fewer documents than its rows carry, or is a different
+        index from the one that they came from and does not hold everything that they carry; or it has documents that
+        no row can carry
     """
     raw = inspect_raw_day(client, dataset, day)
     if raw:
@@ -43,7 +45,7 @@ def admit(
         require_carriable(client, dataset, raw)
     there = carried(client, dataset, day)
     documents = raw.documents if raw else 0
-    # Rows under foreign ids inflate the sum; they are verify's affair, not a reason to refuse.
+    # Rows under foreign ids inflate the sum; verify deals with them, so they are not a reason to refuse.
     poorer = there.documents > documents and (not raw or genuine_documents(client, dataset, day) > documents)
     if poorer and not (raw and allow_poorer):
         raise Refused(_poorer(dataset, day, raw, there))
@@ -54,15 +56,16 @@ def admit(
 
 def _poorer(dataset: Dataset, day: date, raw: RawDay | None, there: Carried) -> str:
     index = dataset.raw_index(day)
-    has = f"{index} holds {raw.documents} documents" if raw else f"{index} is gone (0 documents)"
+    has = f"{index} holds {counted(raw.documents, 'document')}" if raw else f"{index} is gone (0 documents)"
     cure = (
-        f"Restore the raw day. Or, if what is left is the truth, {persons_word(dataset, day)}"
+        f"Restore the raw day. Or, if what is left is right, {persons_word(dataset, day)}"
         if raw
-        else "Restore the raw day first if its history must be made again"
+        else "Restore the raw day first if its history must be rebuilt"
     )
     return (
-        f"{has}, but its {there.rows} rows in {dataset.month_index(day)} carry {there.documents} documents: "
-        f"condensing it would make history poorer. The rows were kept as they are. {cure}."
+        f"{has}, but its history in {dataset.month_index(day)} carries {counted(there.documents, 'document')} in "
+        f"{counted(there.rows, 'row')}: condensing it would make history poorer. The rows were kept as they are. "
+        f"{cure}."
     )
 
 
@@ -76,16 +79,16 @@ def condense(
     redefine: bool = False,
     on_documents: OnDocuments = lambda _: None,
 ) -> EngineRun | None:
-    """Condense a raw day into its month; None if it is missing or empty. Safe to repeat.
+    """Condense a raw day into its month; None if the day is missing or empty. Safe to repeat.
 
-    Every condition is checked before the first row is written, and rows are deleted last of all: those that the raw day
-    no longer gives.
+    Every condition is checked before the first row is written. Rows that the raw day no longer produces are deleted at
+    the very end.
 
     :param engine: overrides the dataset's engine
     :param allow_poorer: see :func:`admit`
-    :param redefine: the month may hold rows by a definition whose metrics meant something else
+    :param redefine: the month may hold rows from a definition whose metrics had a different meaning
     :param on_documents: called with the number of documents of each step
-    :raises Refused: history would become poorer, or the month is of another definition
+    :raises Refused: history would become poorer, or the month belongs to another definition
     :raises TransientError: see :func:`condense_admitted`
     """
     raw = admit(client, dataset, day, allow_poorer, redefine=redefine)
@@ -99,10 +102,10 @@ def condense(
 def condense_admitted(
     client: OpenSearch, dataset: Dataset, raw: RawDay, engine: Engine, on_documents: OnDocuments
 ) -> EngineRun:
-    """Condense a raw day that was admitted, as often as it moves meanwhile.
+    """Condense a raw day that was admitted, and repeat this if the day changes meanwhile.
 
     :raises Refused: the raw day was deleted or recreated meanwhile
-    :raises TransientError: it was still moving after three passes, or its month was deleted meanwhile
+    :raises TransientError: it was still changing after three passes, or its month was deleted meanwhile
     """
     from opensearchpy import NotFoundError
 
@@ -121,13 +124,13 @@ def condense_admitted(
 
 
 def moved_since(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRun) -> RawDay | None:
-    """None if a pass saw the day as it is now and its rows are there, else the day as it is, to be condensed again.
+    """None if a pass saw the day as it is now and its rows exist; otherwise the current day, to be condensed again.
 
-    Rows that the day no longer gives are deleted: only now is it certain that what they carried is in others.
+    Rows that the day no longer produces are deleted: only now is it certain that other rows carry their documents.
 
-    :param raw: as it was inspected before the pass
+    :param raw: the raw day as it was inspected before the pass
     :raises Refused: the raw day was deleted or recreated meanwhile
-    :raises TransientError: the rows that were written are not there
+    :raises TransientError: the rows that were written are missing
     """
     now = _require_there(client, dataset, raw)
     if not raw.documents == now.documents == run.documents or raw.sequence != now.sequence:
@@ -135,9 +138,9 @@ def moved_since(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRu
     there = carried(client, dataset, raw.day)
     if there.documents < run.documents:
         raise TransientError(
-            f"The rows of {raw.index} carry {there.documents} of its {run.documents} documents right after they were "
-            f"written: {dataset.month_index(raw.day)} was deleted or changed meanwhile. The raw day was kept; run "
-            f"again."
+            f"The rows of {raw.index} carry {there.documents:,} of its {counted(run.documents, 'document')} right "
+            f"after they were written: {dataset.month_index(raw.day)} was deleted or changed meanwhile. The raw day "
+            f"was kept; run again."
         )
     if (there.rows, there.documents) != (run.rows, run.documents):
         delete_leftovers(client, dataset, raw)
@@ -145,7 +148,7 @@ def moved_since(client: OpenSearch, dataset: Dataset, raw: RawDay, run: EngineRu
 
 
 def _require_there(client: OpenSearch, dataset: Dataset, raw: RawDay) -> RawDay:
-    """The raw day as it is now, if it is the index that was condensed."""
+    """The raw day as it is now, if it is still the index that was condensed."""
     now = inspect_raw_day(client, dataset, raw.day)
     if now is None or now.uuid != raw.uuid:
         raise Refused(gone_or_recreated(raw))
@@ -153,9 +156,9 @@ def _require_there(client: OpenSearch, dataset: Dataset, raw: RawDay) -> RawDay:
 
 
 def still_moving(raw: RawDay) -> str:
-    """Sentence for a source that never stood still."""
+    """Sentence for a source that never stopped changing."""
     return (
-        f"{raw.index} did not come to rest in {MAX_PASSES} passes (now {raw.documents} documents); its rows are "
-        f"not complete. Run it again when its producers are done. (Documents with a _doc_count of their own, which "
-        f"count more than once, would look the same.)"
+        f"{raw.index} was still changing after {MAX_PASSES} passes (now {counted(raw.documents, 'document')}), so its "
+        f"rows are incomplete. Run it again when its producers are done. (Documents with a _doc_count of their own, "
+        f"which count more than once, would look the same.)"
     )

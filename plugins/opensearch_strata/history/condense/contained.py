@@ -1,10 +1,10 @@
-"""Whether a raw day that was created anew holds all that its rows carry from the index before.
+"""Whether a recreated raw day holds everything that its rows carry from the previous index.
 
-A day may be deleted and come back: restored from its archive or a snapshot, or created once more by a producer whose
-buffer was late. Rows of the first index must never be replaced by those of the second unless that holds the same
-documents. Rows say much of their documents, but not who they are; so the new index may stand for the old one only where
-each row is the same. A day that holds more, even one that a backfill brought, may lack documents of the old one beside
-others that look like them: a person has to say that it is the truth.
+A day may be deleted and come back: restored from its archive or a snapshot, or created again by a producer that flushed
+its buffer late. Rows of the first index must never be replaced by those of the second unless the second holds the same
+documents. Rows describe their documents but do not identify them, so the new index may stand for the old one only if
+every row is the same. A day that holds more, even one that a backfill restored, may lack documents of the old index and
+hold others that look like them. In that case a person has to confirm that the new index is right.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.buckets.pages import PATIENTLY, Page, Pages, each_page
 from opensearch_strata.history.month.row_ids import row_of_bucket
@@ -34,7 +35,7 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class _Met:
-    """What a page says of the stored rows: how many it met, and the first that is more than what raw has."""
+    """The stored rows that match a page: how many there are, and the first one that carries more than raw holds."""
 
     rows: int
     problem: str = ""
@@ -43,11 +44,11 @@ class _Met:
 def require_contained(
     client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried, *, redefine: bool = False
 ) -> None:
-    """Make sure that a raw day holds all that rows from another index carry. Changes nothing.
+    """Make sure that a raw day holds everything that rows from another index carry. Changes nothing.
 
     :param there: what the rows carry
-    :param redefine: the rows' metrics meant something else; only their documents are compared
-    :raises Refused: it does not, with the first group and hour
+    :param redefine: the rows' metrics had a different meaning, so only the numbers of documents are compared
+    :raises Refused: it does not; the message names the first group and hour
     """
     known = [] if redefine else list(dataset.metrics)
     pages = Pages(client, dataset, raw, partial(rows_body, dataset))
@@ -55,27 +56,27 @@ def require_contained(
     problems = [page.problem for page in met if page.problem]
     missing = there.rows - sum(page.rows for page in met)
     if missing and not problems:
-        problems = [f"of {missing} of its {there.rows} rows it has no document"]
-    anew = f"{raw.index} was created anew since its rows were condensed from an index that is gone"
+        problems = [f"it has no document for {missing:,} of its {counted(there.rows, 'row')}"]
+    anew = f"{raw.index} was recreated after its rows were condensed from an index that is gone"
     if problems:
         raise Refused(
-            f"{anew}, and does not hold all that they carry ({there.documents} documents): {min(problems)}. Nothing "
-            f"was written, and the raw day was kept. Restore the whole day with a backfill. Or, if what is there now "
-            f"is the truth and what the rows carry may go, {persons_word(dataset, raw.day)}."
+            f"{anew}, and does not hold everything that they carry ({counted(there.documents, 'document')}): "
+            f"{min(problems)}. Nothing was written, and the raw day was kept. Restore the whole day with a backfill. "
+            f"Or, if the present index is right and what the rows carry may be lost, {persons_word(dataset, raw.day)}."
         )
     if raw.documents > there.documents:
         raise Refused(
-            f"{anew}. It holds {raw.documents} documents, they carry {there.documents}, and nothing tells whether "
-            f"these are among those. Nothing was written, and the raw day was kept; readers are told. If the day was "
-            f"restored as a whole and more came, {persons_word(dataset, raw.day)}. If these are late documents of a "
-            f"day that was deleted, restore that with a backfill first."
+            f"{anew}. It holds {counted(raw.documents, 'document')} and they carry {there.documents:,}, and nothing "
+            f"shows whether it includes those. Nothing was written, and the raw day was kept; readers get a note. If "
+            f"the whole day was restored and more documents arrived, {persons_word(dataset, raw.day)}. If these are "
+            f"late documents of a day that was deleted, restore that day with a backfill first."
         )
 
 
 def persons_word(dataset: Dataset, day: date) -> str:
-    """How a person says that a raw day is right and its rows are not, as a phrase."""
+    """How a person confirms that a raw day is right and its rows are not, as a phrase."""
     return (
-        f"say so once: strata condense {dataset.name} {day} --allow-poorer, or in Airflow run "
+        f"confirm it once: strata condense {dataset.name} {day} --allow-poorer, or in Airflow run "
         f"{dataset.name}_daily_cycle for {day} with Allow poorer"
     )
 
@@ -111,7 +112,7 @@ def _values(hit: Mapping[str, Any]) -> Fields:
 
 
 def _place(dataset: Dataset, row: Mapping[str, Any]) -> str:
-    """A row's group and hour as words."""
+    """A row's group and hour in words."""
     groups = ", ".join(f"{field} {row[field]!r}" for field in dataset.history.group_by)
     try:
         moment = f"{datetime.fromtimestamp(row['@timestamp'] / 1000, UTC):%Y-%m-%d %H:%M} UTC"
@@ -121,24 +122,24 @@ def _place(dataset: Dataset, row: Mapping[str, Any]) -> str:
 
 
 def shortfall(dataset: Dataset, known: list[str], stored: Fields, made: Mapping[str, Any]) -> str:
-    """What a stored row carries that the raw day's own row does not, as a phrase; empty if it is contained. Pure.
+    """What a stored row carries that the raw day's present row does not, as a phrase; empty if there is nothing. Pure.
 
-    A metric of which both count as many values must be the same in all that is kept of it; where the raw day has more,
-    its extremes must be at least as wide and each bin of its sketch at least as full.
+    If both rows count equally many values of a metric, all that is kept of the metric must be the same. If the raw day
+    has more values, its extremes must be at least as far apart and each bin of its sketch at least as full.
 
     :param known: metrics to compare
-    :param stored: field path -> value, as doc values give it
-    :param made: of the raw day now
+    :param stored: field path -> value, as doc values return it
+    :param made: the row that the raw day produces now
     """
     documents = stored.get("transform._doc_count", 0)
     if made["_doc_count"] < documents:
-        return f"it has {made['_doc_count']} documents, the row carries {documents}"
+        return f"it has {counted(made['_doc_count'], 'document')}, but the row carries {documents:,}"
     for name in known:
         before = {leaf: stored[path] for leaf in _leaves(dataset, name) if (path := f"metrics.{name}.{leaf}") in stored}
         now: Mapping[str, Any] = made["metrics"].get(name, {"count": 0})
         count = before.get("count", 0)
         if now["count"] < count:
-            return f"{name} has {now['count']} values, the row carries {count}"
+            return f"{name} has {counted(now['count'], 'value')}, but the row carries {count:,}"
         slack = 0.0 if (decimals := dataset.decimals(name)) is None else 0.5 / 10.0**decimals
         if count and (leaf := _differing(before, now, slack, same=now["count"] == count)):
             return f"{leaf} of {name} is not what the row carries"
@@ -146,10 +147,10 @@ def shortfall(dataset: Dataset, known: list[str], stored: Fields, made: Mapping[
 
 
 def _differing(before: Fields, now: Fields, slack: float, *, same: bool) -> str:
-    """The first statistic that cannot be of the same documents.
+    """The first statistic that cannot come from the same documents.
 
-    :param slack: what rounding one value may change
-    :param same: whether both are of as many values
+    :param slack: how much rounding may change one value
+    :param same: whether both have equally many values
     """
     for leaf, value in before.items():
         if leaf not in now or leaf in ("count", "avg") or (leaf in ("sum", "top") and not same):
@@ -169,23 +170,23 @@ def _differing(before: Fields, now: Fields, slack: float, *, same: bool) -> str:
 
 
 def _largest(row: Fields) -> float:
-    """What scales the error of a sum whose values cancel."""
+    """The scale for the error of a sum whose values cancel."""
     return float(row.get("count", 0)) * max(abs(float(row.get(leaf, 0.0))) for leaf in ("min", "max"))
 
 
 def _near(one: float, other: float, slack: float) -> bool:
-    """Equal but for what storing a number in its field, and rounding it, may change."""
+    """Whether two numbers are equal, apart from what storing them in their fields and rounding them may change."""
     return math.isclose(one, other, rel_tol=1e-6, abs_tol=slack + 1e-12)
 
 
 def _same_text(one: str, other: str) -> bool:
-    """Equal but for the padding, which doc values leave out."""
+    """Whether two texts are equal, apart from the padding, which doc values omit."""
     return one.rstrip("=") == other.rstrip("=")
 
 
 def _bins_hold(before: str, now: str, same: bool) -> bool:
     old, step = unpack(before + "=" * (-len(before) % 4))
     new, new_step = unpack(now)
-    if step != new_step:  # by another definition; its counts and extremes speak for themselves
+    if step != new_step:  # from another definition; its counts and extremes are compared instead
         return True
     return old == new if same else all(new.get(place, 0) >= count for place, count in old.items())

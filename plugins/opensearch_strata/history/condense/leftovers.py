@@ -1,4 +1,4 @@
-"""Rows of a day that its raw day does not give: what was left by documents that are no longer there."""
+"""Rows that a raw day does not produce: leftovers of documents that no longer exist."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _AT_ONCE = 2000
 
 
 def delete_leftovers(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
-    """Delete the rows of a day that no document of its raw day stands behind; returns how many.
+    """Delete the rows of a day that are not backed by any document of its raw day. Returns how many were deleted.
 
-    Only what a look at the raw day's own groups and hours does not find is deleted, while the raw day is held: nobody
-    writes to it or retires it between that look and the deletion.
+    The raw day's own groups and hours are read, and only rows that are not among them are deleted. The raw day is held
+    meanwhile, so nobody writes to it or retires it between the reading and the deletion.
 
-    :param raw: as it was condensed
+    :param raw: the raw day as it was condensed
     :raises Refused: another run holds the raw day, or it is gone
-    :raises TransientError: it moved since it was condensed
+    :raises TransientError: it has changed since it was condensed
     """
     identities = _identities(client, dataset, raw)
     leftovers = [row.identity for row in stream_rows(client, dataset, raw.day) if row.identity not in identities]
@@ -47,16 +47,16 @@ def delete_leftovers(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
 
 
 def _keys_body(dataset: Dataset, query: dict[str, Any], after: dict[str, Any] | None, size: int) -> dict[str, Any]:
-    """A page of groups and hours alone."""
+    """A page with only the groups and hours."""
     body = rows_body(dataset, query, after, size)
     del body["aggs"]["rows"]["aggs"]
     return body
 
 
 def _identities(client: OpenSearch, dataset: Dataset, raw: RawDay) -> set[str]:
-    """Ids of all rows that the raw day gives.
+    """Ids of all rows that the raw day produces.
 
-    :raises TransientError: the groups and hours do not come to all its documents
+    :raises TransientError: the groups and hours do not add up to all of its documents
     """
     transform_id = dataset.transform_id(raw.day)
     fields = (*dataset.history.group_by, "@timestamp")
@@ -67,5 +67,5 @@ def _identities(client: OpenSearch, dataset: Dataset, raw: RawDay) -> set[str]:
 
     pages = each_page(Pages(client, dataset, raw, partial(_keys_body, dataset)), ids_of)
     if sum(documents for documents, _ in pages) != raw.documents:
-        raise TransientError(f"{raw.index} moved while its rows were compared with it; no row was deleted. Run again.")
+        raise TransientError(f"{raw.index} changed while its rows were compared; no row was deleted. Run again.")
     return {identity for _, found in pages for identity in found}

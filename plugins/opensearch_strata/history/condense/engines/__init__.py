@@ -1,4 +1,4 @@
-"""Two engines, one result: both write the same ``_source`` under the same ``_id``.
+"""Two engines with the same result: both write the same ``_source`` under the same ``_id``.
 
-Know how rows come to be written; not whether they may be.
+Know how rows are written, but not whether they may be.
 """

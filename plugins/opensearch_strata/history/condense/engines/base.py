@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 Engine = Literal["transform_job", "search"]
 
 OnDocuments = Callable[[int], None]
-"""Called with the number of raw documents that one more step has condensed."""
+"""Called after each step with the number of raw documents that it condensed."""
 
 
 @dataclass(frozen=True)
 class EngineRun:
     """One pass of an engine over a raw day.
 
-    :param documents: raw documents processed, as the engine counted them
-    :param rows: rows written, new or overwritten
-    :param search_seconds: time in searches, summed over parallel ones
-    :param index_seconds: time in writing rows
+    :param documents: how many raw documents were processed, as the engine counted them
+    :param rows: how many rows were written, new or overwritten
+    :param search_seconds: time spent in searches, summed over parallel ones
+    :param index_seconds: time spent writing rows
     """
 
     engine: Engine
@@ -36,9 +36,10 @@ class EngineRun:
 
 
 def choose_engine(client: OpenSearch, dataset: Dataset, raw: RawDay, wanted: EngineName | None = None) -> Engine:
-    """The engine to use: what is wanted, else what the dataset says; ``auto`` asks the cluster.
+    """The engine to use: the wanted one, otherwise the dataset's; ``auto`` asks the cluster.
 
-    :param raw: the day; a transform job takes no index whose mapping lacks a group field, so ``auto`` searches it
+    :param raw: the day; a transform job does not accept an index whose mapping lacks a group field, so ``auto`` chooses
+        the search engine for it
     :param wanted: overrides the dataset's engine
     """
     name = wanted or dataset.engine
@@ -50,7 +51,7 @@ def choose_engine(client: OpenSearch, dataset: Dataset, raw: RawDay, wanted: Eng
 
 
 def _has_transforms(client: OpenSearch, dataset: Dataset) -> bool:
-    """Asks the transform API itself: listing plugins would need one more permission."""
+    """Whether the cluster has transforms. Asks the transform API, because listing plugins needs another permission."""
     from opensearchpy import RequestError
 
     try:
@@ -58,7 +59,7 @@ def _has_transforms(client: OpenSearch, dataset: Dataset) -> bool:
     except RequestError as error:
         if "no handler found" in str(error.info):
             return False
-        if "missing system index" in str(error.info):  # the plugin is there, no job was ever created
+        if "missing system index" in str(error.info):  # the plugin exists, but no job was ever created
             return True
         raise
     return True

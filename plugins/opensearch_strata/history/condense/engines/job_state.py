@@ -1,4 +1,4 @@
-"""What a transform job says of itself, and what that means. Pure."""
+"""The state of a transform job, judged from what the server reports about it. Pure."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-# Silence after which it is worth asking whether a node died: asked more often, healthy jobs would pay for it.
+# How long a job is silent before we ask whether a node died: asking more often would slow down healthy jobs.
 _SILENT_MS = 30_000
 
 
 STOP_PAUSES = (0.1, 0.3, 0.0)
-"""Seconds after each attempt to stop a job that its own run was changing in the same moment (409)."""
+"""Seconds to wait after each attempt to stop a job that its own run was changing at the same moment (409)."""
 
 
 @dataclass(frozen=True)
 class Patience:
     """How long a job may be silent, in seconds.
 
-    The defaults are above what the server may need by itself: its sweep for new jobs (5 min and a tick), and the
-    lock that a dead node leaves behind (30 min and a tick).
+    The defaults are longer than what the server itself may need: for its sweep for new jobs (5 min and a tick), and for
+    the lock that a dead node leaves behind (30 min and a tick).
 
     :param poll: longest time between two looks at a job
-    :param restarts: how often a job that failed or died is set going again
+    :param restarts: how often a job that failed or died is restarted
     """
 
     start: float = 7 * 60
@@ -31,25 +31,25 @@ class Patience:
     restarts: int = 2
 
     def pause(self, due_ms: int, now_ms: int) -> float:
-        """Seconds until the next look: short at first, as most jobs are, then longer with the job's own age.
+        """Seconds until the next look: short at first because most jobs are short, then growing with the job's age.
 
         :param due_ms: when the job is due to start, epoch milliseconds
-        :param now_ms: this moment, epoch milliseconds
+        :param now_ms: the current time, epoch milliseconds
         """
         age = (now_ms - due_ms) / 1000
         return min(self.poll, max(0.2, -age, age / 4))
 
 
 Phase = Literal["waiting", "running", "finished", "failed", "stuck", "gone", "orphaned"]
-"""``gone``: somebody deleted the job. ``orphaned``: the node that ran it died, and the lock it left is in the way."""
+"""``gone``: somebody deleted the job. ``orphaned``: the node that ran it died, and the lock that it left blocks it."""
 
 
 @dataclass(frozen=True)
 class JobState:
-    """What ``_explain`` and the job document say together.
+    """The state of a job according to ``_explain`` and its job document.
 
-    :param resumable: the job failed by itself; one that somebody stopped or deleted is not started again
-    :param updated_ms: when it last said anything, epoch milliseconds
+    :param resumable: the job failed on its own; a job that somebody stopped or deleted is not restarted
+    :param updated_ms: when it was last updated, epoch milliseconds
     """
 
     phase: Phase
@@ -63,15 +63,15 @@ class JobState:
 
     @property
     def over(self) -> bool:
-        """True when watching on would change nothing."""
+        """True if the job has ended, so that there is no point in watching it any longer."""
         return self.phase not in ("waiting", "running")
 
 
 def is_silent(state: JobState, due_ms: int, now_ms: int) -> bool:
-    """Whether a job that runs has not said anything for so long that its node may have died.
+    """Whether a running job has been silent for so long that its node may have died.
 
     :param due_ms: when the job was due to start, epoch milliseconds
-    :param now_ms: this moment, epoch milliseconds
+    :param now_ms: the current time, epoch milliseconds
     """
     return state.phase == "running" and now_ms - max(state.updated_ms, due_ms) > _SILENT_MS
 
@@ -80,7 +80,7 @@ NODE_STARTS = {"filter_path": "nodes.*.jvm.start_time_in_millis"}
 
 
 def newest_node_ms(info: Mapping[str, Any]) -> int:
-    """When the youngest of the nodes was started, epoch milliseconds; 0 if nobody knows. Pure.
+    """When the most recently started node was started, epoch milliseconds; 0 if this is unknown. Pure.
 
     :param info: answer of the nodes info API
     """
@@ -95,17 +95,17 @@ def assess(
     patience: Patience,
     node_ms: int = 0,
 ) -> JobState:
-    """State of a job from its document and its own entry of ``_explain``. Pure.
+    """State of a job from its document and its entry in ``_explain``. Pure.
 
-    ``finished`` is visible before the job is disabled, and an enabled job that failed is about to run again:
-    only a disabled job is over.
+    ``finished`` is visible before the job is disabled, and an enabled job that failed is about to run again, so only a
+    disabled job has ended.
 
     :param job: the job document, read before ``explained``; None if there is none
     :param explained: the entry of exactly this id; None, a text, or metadata
     :param due_ms: when the job was due to start, epoch milliseconds
-    :param now_ms: this moment, epoch milliseconds
-    :param node_ms: when the youngest node was started, epoch milliseconds. A run that has said nothing since died with
-        its node: a node that lives renews the lock and the metadata with each page
+    :param now_ms: the current time, epoch milliseconds
+    :param node_ms: when the most recently started node was started, epoch milliseconds. A run that has been silent
+        since then died with its node, because a live node renews the lock and the metadata with each page
     """
     if job is None:
         return JobState("gone", "the job was deleted by somebody else while it ran")
@@ -132,7 +132,7 @@ def assess(
         return replace(seen, phase=phase, reason=reason, resumable=status == "failed")
     if node_ms > max(seen.updated_ms, due_ms):
         return replace(
-            seen, phase="orphaned", reason="a node was started anew since its last progress, so it died there"
+            seen, phase="orphaned", reason="a node was restarted after the job's last progress, so the job died there"
         )
     if now_ms - max(seen.updated_ms, due_ms) > patience.progress * 1000:
         return replace(seen, phase="stuck", reason=f"the job made no progress for {patience.progress:.0f} s")

@@ -1,9 +1,10 @@
-"""Rows written under a condition: whoever read an older state of a raw day never overwrites what a newer one gave.
+"""Writes rows under a condition: a run that read an older state of a raw day never overwrites rows of a newer state.
 
-A row's external version says which state of which raw index it came from: the index's creation, then the number of
-operations that its primaries had done before the first search of the pass. The month refuses a lower one (409), also
-where the row was deleted within ``index.gc_deletes``. A row that a transform job wrote has an internal version, which
-says nothing; there the sequence number of the row decides, read before the raw day is looked at once more.
+A row's external version encodes which state of which raw index it came from: the time of the index's creation, then the
+number of operations that its primaries had performed before the first search of the pass. The month refuses a lower
+version (409), even if the row was deleted within ``index.gc_deletes``. A row that a transform job wrote has an internal
+version, which says nothing about the raw day. For such a row the sequence number decides, which is read before the raw
+day is inspected again.
 https://docs.opensearch.org/latest/api-reference/document-apis/index-document/ (``version_type``, ``if_seq_no``)
 """
 
@@ -16,6 +17,7 @@ import orjson
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain, is_transient
 from opensearch_strata.history.buckets.pages import PATIENTLY
 from opensearch_strata.history.raw_day.inspection import RawDay
@@ -24,21 +26,21 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 Row = tuple[str, Mapping[str, Any] | None]
-"""``_id`` and document; None deletes the row."""
+"""``_id`` and document; a document of None deletes the row."""
 
 Action = tuple[str, Mapping[str, Any] | None, Mapping[str, Any]]
-"""A row, and the condition under which it is written."""
+"""``_id`` and document of a row, and the condition under which it is written."""
 
 _EPOCH = 1_577_836_800
-"""2020-01-01 in seconds: with 31 bits of seconds from here the version is positive until 2088."""
+"""2020-01-01 in epoch seconds: with 31 bits of seconds from then on, versions are positive until 2088."""
 
 _CONFLICT = 409
 
 
 def version_of(raw: RawDay) -> int:
-    """The state of a raw day as one number, higher with every write to it and for every index that is created later.
+    """The state of a raw day as one number, which grows with every write and is higher for indices created later.
 
-    :param raw: inspected before the first search of the pass
+    :param raw: the raw day, inspected before the first search of the pass
     """
     seconds = max(0, raw.created // 1000 - _EPOCH)
     operations = min(sum(number + 1 for number in raw.sequence), 2**32 - 1)
@@ -46,12 +48,12 @@ def version_of(raw: RawDay) -> int:
 
 
 def write_rows(client: OpenSearch, month: str, raw: RawDay, rows: Sequence[Row]) -> None:
-    """Write and delete rows of a raw day; what is refused with 429 or 503 is sent again, rows being idempotent.
+    """Write and delete rows of a raw day. A row that is refused with 429 or 503 is sent again, as rows are idempotent.
 
     :param month: name of the month index
-    :param raw: inspected before the rows were read from it
-    :raises Refused: the month cannot take a row, or the raw day is gone or another index bears its name
-    :raises TransientError: somebody else condensed a newer state of the day; nothing newer was overwritten
+    :param raw: the raw day, inspected before the rows were read from it
+    :raises Refused: the month does not accept a row, the raw day is gone, or another index has its name
+    :raises TransientError: another run condensed a newer state of the day; nothing newer was overwritten
     """
     _require_both(client, month, raw)
     version = {"version": version_of(raw), "version_type": "external_gte"}
@@ -62,15 +64,18 @@ def write_rows(client: OpenSearch, month: str, raw: RawDay, rows: Sequence[Row])
 
 
 def _require_both(client: OpenSearch, month: str, raw: RawDay) -> None:
-    """The raw day is still the one that was read, and the month is there: a bulk request would create it."""
+    """Make sure that the raw day is still the index that was read, and that the month exists.
+
+    A bulk request would create a missing month.
+    """
     from opensearchpy import NotFoundError
 
     try:
         uuids = PATIENTLY(decisive.uuids_of, client, [raw.index, month])
     except NotFoundError as error:
         raise TransientError(
-            f"{raw.index} or {month} was deleted while the day was condensed ({explain(error)}) Rows written so far "
-            f"were kept as they are; run again to see."
+            f"{raw.index} or {month} was deleted while the day was condensed. {explain(error)} Rows written so far "
+            f"were kept as they are; run again."
         ) from None
     if uuids[raw.index] != raw.uuid:
         raise Refused(gone_or_recreated(raw))
@@ -79,16 +84,16 @@ def _require_both(client: OpenSearch, month: str, raw: RawDay) -> None:
 def gone_or_recreated(raw: RawDay) -> str:
     """Sentence for a raw day that is no longer the index that was condensed."""
     return (
-        f"{raw.index} was deleted or recreated while it was condensed. Its rows stay as they are; the next run "
-        f"looks at what is there now."
+        f"{raw.index} was deleted or recreated while it was condensed. Its rows were kept as they are; the next run "
+        f"reads what exists then."
     )
 
 
 def _overwrite(client: OpenSearch, month: str, raw: RawDay, rows: Sequence[Row]) -> None:
-    """Write rows that bear no lower version, if the raw day is still as it was when they were made.
+    """Overwrite rows whose stored version is not lower, if the raw day is still as it was when they were made.
 
-    The order is what makes it safe: first the rows' sequence numbers, then the raw day. If that did not move, nobody
-    can have written anything newer before, and what is written after it changes the sequence numbers.
+    The order makes this safe: first the rows' sequence numbers are read, then the raw day. If the raw day did not
+    change, nobody can have written a newer row before, and a later write changes the sequence numbers.
     """
     decisive.refresh(client, month)
     body = {
@@ -113,10 +118,10 @@ def _overwrite(client: OpenSearch, month: str, raw: RawDay, rows: Sequence[Row])
 
 
 def require_unmoved(client: OpenSearch, raw: RawDay) -> None:
-    """Make sure that nothing was written to a raw day, or deleted from it, since it was inspected.
+    """Make sure that nothing was written to a raw day or deleted from it since it was inspected.
 
-    :raises Refused: it is gone, or another index bears its name
-    :raises TransientError: it moved
+    :raises Refused: it is gone, or another index has its name
+    :raises TransientError: it has changed
     """
     from opensearchpy import NotFoundError
 
@@ -131,9 +136,9 @@ def require_unmoved(client: OpenSearch, raw: RawDay) -> None:
 
 
 def overtaken(raw: RawDay) -> str:
-    """Sentence for a pass that somebody else was faster than."""
+    """Sentence for a pass that another run or a producer has overtaken."""
     return (
-        f"{raw.index} moved while it was condensed, and its rows may be of a newer state than this run has read. "
+        f"{raw.index} changed while it was condensed, and its rows may come from a newer state than this run has read. "
         f"Nothing newer was overwritten; run it again."
     )
 
@@ -144,9 +149,9 @@ def _send(client: OpenSearch, month: str, actions: Sequence[Action]) -> set[str]
 
 
 def _bulk(client: OpenSearch, month: str, actions: Sequence[Action]) -> set[str]:
-    """Send rows with a condition each; the ids of those whose condition did not hold.
+    """Send rows, each with a condition. Returns the ids of those whose condition did not hold.
 
-    :raises Refused: the month cannot take a row
+    :raises Refused: the month does not accept a row
     """
     from opensearchpy.helpers.errors import BulkIndexError
 
@@ -165,7 +170,7 @@ def _bulk(client: OpenSearch, month: str, actions: Sequence[Action]) -> set[str]
     conflicts = {result["_id"] for result in results if result["status"] == _CONFLICT}
     refused = [{"index": result} for result in results if "error" in result and result["status"] != _CONFLICT]
     if refused:
-        error = BulkIndexError(f"{len(refused)} rows were refused", refused)
+        error = BulkIndexError(f"{counted(len(refused), 'row')} refused", refused)
         if is_transient(error):
             raise error
         raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")

@@ -1,4 +1,4 @@
-"""Engine ``search``: the composite aggregation paged by us, time slices in parallel, rows written in bulk."""
+"""Engine ``search``: pages through the composite aggregation, in parallel time slices, and writes rows in bulk."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def condense_by_search(
 
 
 class _Written(NamedTuple):
-    """What became of a page."""
+    """The outcome of one page."""
 
     documents: int
     rows: int

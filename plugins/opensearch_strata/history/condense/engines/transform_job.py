@@ -1,4 +1,4 @@
-"""Engine ``transform_job``: one Index Management transform per raw day, watched until it is really over."""
+"""Engine ``transform_job``: one Index Management transform per raw day, watched until it has really ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, StrataError, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain, is_transient
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 from opensearch_strata.history.buckets.scripts import condense_metric
@@ -29,12 +30,12 @@ from opensearch_strata.history.raw_day.inspection import RawDay, absent_key_fiel
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# A start_time in the past makes the first run wait a whole minute; a little clock skew is allowed for.
+# A start_time in the past makes the first run wait a whole minute, so this allows for a little clock skew.
 _START_DELAY_MS = 1500
 
 
 def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
-    """Body of the transform of a raw day. Pure.
+    """Body of the transform for a raw day. Pure.
 
     :param start_ms: when to run, epoch milliseconds
     """
@@ -62,23 +63,24 @@ def job_body(dataset: Dataset, raw: RawDay, start_ms: int) -> dict[str, Any]:
 
 
 def _ours(dataset: Dataset) -> str:
-    """How the description of each of our jobs begins: what bears another one is somebody else's."""
+    """The beginning of the description of each of our jobs; a job with another description is somebody else's."""
     return f"Strata {dataset.name} "
 
 
 def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
-    """Create the day's job, or attach to it if it already runs for the same definition and index.
+    """Create the day's job, or attach to it if it is already running for the same definition and index.
 
     :returns: when it is due to start, epoch milliseconds
-    :raises Refused: a group field or the time is missing in the mapping of the raw day, or something else of Index
-        Management bears the job's id
+    :raises Refused: a group field or the time is missing from the mapping of the raw day, or something else in Index
+        Management has the job's id
     """
     from opensearchpy import ConflictError
 
     if absent := absent_key_fields(dataset, raw):
         raise Refused(
-            f"{raw.index} has no field {', '.join(absent)}, and a transform job takes no index without its group "
-            f"fields. Nothing was written. Condense this day with engine search, to which they are missing values."
+            f"{raw.index} has no field {', '.join(absent)}, and a transform job does not accept an index without its "
+            f"group fields. Nothing was written. Condense this day with engine search, which treats an absent field as "
+            f"a missing value."
         )
     job_id = dataset.transform_id(raw.day)
     start_ms = int(time.time() * 1000) + _START_DELAY_MS
@@ -98,11 +100,11 @@ def submit(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
 
 
 def _taken(client: OpenSearch, job_id: str) -> StrataError:
-    """Why an id cannot be had: transforms, rollups and policies share one index, and so their ids."""
+    """Why an id is not available: transforms, rollups and policies share one index, so their ids may collide."""
     if _job(client, job_id):
-        return TransientError(f"Transform {job_id} came and went while it was created; try again.")
+        return TransientError(f"Another run created transform {job_id} at the same time; try again.")
     return Refused(
-        f"The id {job_id} is taken in Index Management, by a rollup or a policy and not by a transform. "
+        f"The id {job_id} is taken in Index Management by a rollup or a policy, not by a transform. "
         f"It was left as it is, and nothing was written. Give it another name, or condense with engine search."
     )
 
@@ -119,7 +121,7 @@ def _job(client: OpenSearch, job_id: str) -> Mapping[str, Any] | None:
 
 
 def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience) -> JobState:
-    """How a job stands now."""
+    """The present state of a job."""
     job = _job(client, job_id)
     explained = client.plugins.transforms.explain(id=job_id).get(job_id)
     now_ms = int(time.time() * 1000)
@@ -130,7 +132,7 @@ def read_state(client: OpenSearch, job_id: str, due_ms: int, patience: Patience)
 
 
 def node_starts(client: OpenSearch) -> Any:
-    """What each node says of its start; empty where the user may not ask."""
+    """When each node was started; empty if the user is not allowed to ask."""
     from opensearchpy import AuthorizationException
 
     try:
@@ -142,14 +144,14 @@ def node_starts(client: OpenSearch) -> Any:
 def finish_job(
     client: OpenSearch, dataset: Dataset, raw: RawDay, state: JobState, restarts: int, patience: Patience
 ) -> EngineRun | None:
-    """End a job that is over: its run if the day is condensed, None if it was started again.
+    """Clean up after a job that has ended. Returns its run if the day is condensed, None if the job was restarted.
 
-    What keeps a job from writing is found by asking the month, and else by condensing the day with engine search,
-    which either names the cause or does without the job.
+    What keeps a job from writing is found by asking the month; otherwise the day is condensed with engine search, which
+    either names the cause or succeeds without the job.
 
-    :param restarts: how often the job was started again already
-    :raises Refused: it failed for a reason that no repetition cures; the root cause is in the message
-    :raises TransientError: it hung, was stopped or deleted, or what it met may pass
+    :param restarts: how often the job was already restarted
+    :raises Refused: it failed for a reason that a repetition cannot cure; the root cause is in the message
+    :raises TransientError: it hung, was stopped or deleted, or hit a problem that may pass
     """
     job_id = dataset.transform_id(raw.day)
     if state.phase == "finished":
@@ -160,7 +162,7 @@ def finish_job(
     if state.phase == "gone":
         return _by_the_other_run(client, dataset, raw, sentence)
     if state.phase == "failed" and not state.resumable:
-        # Started again, a stopped job would wait out the lock of its old run (30 min); without the job it is gone.
+        # A restarted job would wait for the lock of its old run to expire (30 min); removing it removes the lock.
         remove_job(client, dataset, raw.day)
         raise TransientError(f"{sentence} Rows written so far were kept; the next attempt overwrites them.")
     if cause := _write_block(client, dataset, raw):
@@ -171,7 +173,7 @@ def finish_job(
         remove_job(client, dataset, raw.day)
         raise Refused(f"{sentence} {explain(error)} Rows written so far were kept; the next run overwrites them.")
     if state.phase == "orphaned" and restarts < patience.restarts:
-        remove_job(client, dataset, raw.day)  # and with it the lock that its node left behind
+        remove_job(client, dataset, raw.day)  # which also removes the lock that its node left behind
         submit(client, dataset, raw)
         return None
     if state.phase == "failed" and restarts < patience.restarts and _start(client, job_id):
@@ -179,12 +181,12 @@ def finish_job(
     remove_job(client, dataset, raw.day)
     if state.phase == "failed" and error is None:
         return condense_by_search(client, dataset, raw)
-    seen = explain(error) if error else "Its preview shows nothing wrong; the cause is in the log of the node."
-    raise TransientError(f"{sentence} It was started again {restarts} times. {seen}")
+    seen = explain(error) if error else "Its preview shows no problem; the cause is in the log of the node."
+    raise TransientError(f"{sentence} It was restarted {counted(restarts, 'time')}. {seen}")
 
 
 def _by_the_other_run(client: OpenSearch, dataset: Dataset, raw: RawDay, sentence: str) -> EngineRun:
-    """What another run made of the day, which attached to the same job and was the first to see its end.
+    """The result of another run, which was attached to the same job and was the first to see its end.
 
     :raises TransientError: the rows do not carry the day
     """
@@ -198,24 +200,24 @@ _BLOCKS = ("read_only", "read_only_allow_delete", "write")
 
 
 def _write_block(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str:
-    """Sentence on what keeps the month from taking rows, empty if nothing does."""
+    """Sentence that names what keeps the month from accepting rows; empty if nothing does."""
     from opensearchpy import NotFoundError
 
     month = dataset.month_index(raw.day)
     try:
         settings = client.indices.get_settings(index=month)[month]["settings"]["index"]
     except NotFoundError:
-        return f"{month} was deleted meanwhile, and its rows with it; the next run makes it anew."
+        return f"{month} was deleted meanwhile together with its rows; the next run recreates it."
     blocked = [name for name in _BLOCKS if settings.get("blocks", {}).get(name) == "true"]
     if not blocked:
         return ""
     full = " A disk of the cluster is full." if "read_only_allow_delete" in blocked else ""
     names = ", ".join(f"index.blocks.{name}" for name in blocked)
-    return f"{month} takes no rows ({names}).{full} Rows written so far were kept. Lift the block, then run again."
+    return f"{month} does not accept rows ({names}).{full} Rows written so far were kept. Lift the block and run again."
 
 
 def _start(client: OpenSearch, job_id: str) -> bool:
-    """Let a failed job resume behind its last good page; False if it is no longer there."""
+    """Let a failed job resume after its last good page; False if it no longer exists."""
     from opensearchpy import NotFoundError
 
     try:
@@ -226,7 +228,7 @@ def _start(client: OpenSearch, job_id: str) -> bool:
 
 
 def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception | None:
-    """The real error behind a job's short reason: a preview runs the same search and shows it."""
+    """The real error behind a job's short reason: a preview runs the same search and returns the error."""
     from opensearchpy import TransportError
 
     try:
@@ -237,14 +239,14 @@ def _root_cause(client: OpenSearch, dataset: Dataset, raw: RawDay) -> Exception 
 
 
 def remove_job(client: OpenSearch, dataset: Dataset, day: date) -> None:
-    """Remove the day's job, running or not; one that is already gone is fine.
+    """Remove the day's job, running or not. A job that is already gone is fine.
 
-    :raises Refused: the job is somebody else's, by its description; it was left as it is
-    :raises TransientError: the server did not do it
+    :raises Refused: according to its description, the job is somebody else's; it was left as it is
+    :raises TransientError: the server did not remove it
     """
     job_id = dataset.transform_id(day)
     job = _job(client, job_id)
-    if job is None:  # whatever else bears the id is not ours to delete
+    if job is None:  # anything else that has this id is not ours to delete
         return
     if not str(job.get("description", "")).startswith(_ours(dataset)):
         raise Refused(
@@ -258,7 +260,7 @@ def remove_job(client: OpenSearch, dataset: Dataset, day: date) -> None:
 
 
 def stop(client: OpenSearch, job_id: str) -> None:
-    """Ask a job to stop; one that is gone or over is fine, and so is one that somebody changes just now.
+    """Ask a job to stop. A job that is gone or has ended is fine, and so is one that somebody is changing right now.
 
     :param job_id: id of the transform
     """
@@ -283,9 +285,9 @@ def condense_by_job(
     patience: Patience | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> EngineRun:
-    """Submit the day's job and wait for its end. Safe to repeat; attaches to a job that already runs.
+    """Submit the day's job and wait for it to end. Safe to repeat; attaches to a job that is already running.
 
-    Ctrl-C stops the job too.
+    Ctrl-C also stops the job.
     """
     patience = patience or Patience()
     job_id = dataset.transform_id(raw.day)
