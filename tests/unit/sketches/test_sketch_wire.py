@@ -95,10 +95,10 @@ def coded(*numbers: int) -> str:
     ("text", "sentence"),
     [
         ("", "not of version 2"),
-        ("A", "no base64"),
-        ("§§§§", "no base64"),
-        ("gA B", "no base64"),
-        ("gAF", "no base64"),  # without its padding
+        ("A", "not base64"),
+        ("§§§§", "not base64"),
+        ("gA B", "not base64"),
+        ("gAF", "not base64"),  # without its padding
         (wire(1, 4, 0), "not of version 2"),  # a sketch of version 1
         (wire(0x80), "cut off"),
         (wire(0xC0), "cut off"),
