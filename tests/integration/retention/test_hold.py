@@ -93,7 +93,7 @@ def test_another_run_that_lasts_is_left_alone(stream: Stream, monkeypatch: pytes
     other = somebody()
     note(stream, asdict(other))
     with (
-        pytest.raises(Refused, match=r"another run decides over it, until \d\d:\d\d:\d\d UTC at the latest"),
+        pytest.raises(Refused, match=r"another run holds it, until \d\d:\d\d:\d\d UTC at the latest"),
         held(stream.client, raw_of(stream)),
     ):
         pytest.fail("two at once")

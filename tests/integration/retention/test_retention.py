@@ -252,12 +252,12 @@ def test_a_month_with_fewer_live_copies_than_it_should_have_keeps_the_day(old: S
     month = old.dataset.month_index(DAY)
     old.client.indices.put_settings(index=month, body={"index.number_of_replicas": 1})  # for one node
     before = proven(old)
-    assert_kept(old, before, f"shard 0 of {month} has 1 live copy, a deletion demands 2 .*cycle.history_copies")
+    assert_kept(old, before, f"shard 0 of {month} has 1 live copy, but a deletion requires 2 .*cycle.history_copies")
     assert retire_now(with_copies(old, 1), before) == "deleted"
 
 
 def test_a_person_may_demand_more_copies_than_there_are(old: Stream) -> None:
-    assert_kept(with_copies(old, 2), proven(old), "has 1 live copy, a deletion demands 2")
+    assert_kept(with_copies(old, 2), proven(old), "has 1 live copy, but a deletion requires 2")
 
 
 def test_a_day_that_waits_for_its_archive_is_kept(old: Stream) -> None:
@@ -389,7 +389,7 @@ def test_a_block_that_was_not_set_keeps_the_day(old: Stream, monkeypatch: pytest
 def test_a_block_that_not_all_shards_know_is_lifted_again(old: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     before, real = proven(old), old.client.indices.add_block
     monkeypatch.setattr(old.client.indices, "add_block", lambda **kw: {**real(**kw), "shards_acknowledged": False})
-    with pytest.raises(TransientError, match="was kept: some shard of it did not block writes in time"):
+    with pytest.raises(TransientError, match="was kept: a shard of it did not block writes in time"):
         retire_now(old, before)
     assert old.exists()
     assert old.blocks() == set()

@@ -1,4 +1,4 @@
-"""Whether the rows of a month would outlive what a raw day would: asked before the raw day is deleted."""
+"""Checks before a raw day is deleted that the rows of its month would survive whatever the raw day would survive."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.connections.safe_settings import MONTH, weaker
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.month.index import mend_settings
 from opensearch_strata.history.raw_day.inspection import RawDay
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def require_durable(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
-    """Put the rows of a raw day's month on the disks, and make sure that there are copies enough of them.
+    """Flush the rows of a raw day's month to disk, and make sure that there are enough copies of them.
 
     :param raw: the raw day that is to be deleted
-    :raises Refused: the month has weaker settings that cannot be changed, or fewer live copies than are demanded
+    :raises Refused: the month has weaker settings that cannot be changed, or fewer live copies than required
     :raises TransientError: a shard did not answer
     :raises NotFoundError: the month or the raw day is gone
     """
@@ -32,11 +33,11 @@ def require_durable(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
 
 
 def require_copies(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
-    """Make sure that there are copies enough of a raw day's month. Changes nothing.
+    """Make sure that there are enough copies of a raw day's month. Changes nothing.
 
     :param raw: the raw day that is to be deleted
-    :raises Refused: it has fewer live copies than are demanded
-    :raises TransientError: the cluster did not say how its shards are
+    :raises Refused: it has fewer live copies than required
+    :raises TransientError: the cluster did not report the state of its shards
     """
     month = dataset.month_index(raw.day)
     live, configured = decisive.live_copies(client, month)
@@ -47,13 +48,13 @@ def require_copies(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None:
 
 
 def too_few_copies(index: str, month: str, live: list[int], demanded: int) -> str:
-    """Sentence for a month that fewer nodes hold than a deletion demands. Pure.
+    """Sentence for a month that is held by fewer nodes than a deletion requires. Pure.
 
     :param live: live copies of each shard of the month
     """
     shard = live.index(min(live))
     return (
-        f"{index} was kept: shard {shard} of {month} has {live[shard]} live cop{'y' if live[shard] == 1 else 'ies'}, a "
-        f"deletion demands {demanded} (all that the month should have, and no fewer than the raw day has). Add nodes, "
-        f"set history.replicas to what the cluster can hold, or say with cycle.history_copies how many are enough."
+        f"{index} was kept: shard {shard} of {month} has {counted(live[shard], 'live copy', 'live copies')}, but a "
+        f"deletion requires {demanded} (all that the month should have, and no fewer than the raw day has). Add nodes, "
+        f"set history.replicas to what the cluster can hold, or set cycle.history_copies to the number that is enough."
     )

@@ -1,4 +1,4 @@
-"""The month index on the cluster: created before use, kept in step with the definition."""
+"""The month index on the cluster: created before use and kept in step with the definition."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EnsuredMonth:
-    """What was done.
+    """The result of :func:`ensure_month`.
 
     :param action: ``created``, ``updated`` or ``unchanged``
-    :param uuid: of the index; another one of the same name lacks the rows
+    :param uuid: UUID of the index; another index of the same name lacks the rows
     """
 
     index: str
@@ -45,14 +45,14 @@ def ensure_month(
     *,
     redefine: bool = False,
 ) -> EnsuredMonth:
-    """Create the month index of a day, or bring its mapping and its settings up to what they must be.
+    """Create the month index of a day, or bring its mapping and settings up to date.
 
-    Safe to call from several places at once. Only additive changes are made.
+    Safe to call from several places at the same time. Makes only additive changes.
 
-    :param raw_types: mapping types of the raw day, for the group fields; else those that the dataset states
-    :param redefine: take over a definition whose metrics mean something else; the caller condenses the days anew
-    :raises Refused: the index has another shape than the definition, with every difference, or weaker settings that
-        cannot be changed
+    :param raw_types: mapping types of the raw day, for the group fields; otherwise those that the dataset states
+    :param redefine: accept a definition whose metrics have a different meaning; the caller condenses the days again
+    :raises Refused: the index does not match the definition (the message lists every difference), or it has weaker
+        settings that cannot be changed
     :raises TransientError: somebody deleted the index right after it was created
     """
     index = dataset.month_index(day)
@@ -88,9 +88,9 @@ def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
 
 
 def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
-    """False if somebody else created it first.
+    """Create an index. Returns False if somebody else created it first.
 
-    :raises Refused: the server rejects it
+    :raises Refused: the server rejects the index
     """
     from opensearchpy import RequestError
 
@@ -101,8 +101,8 @@ def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
         if error.error == "resource_already_exists_exception":
             return False
         raise Refused(
-            f"{index} could not be created. {explain(error)} If an index template matches this name, let its "
-            f"pattern leave the name out, or give history.index another one."
+            f"{index} could not be created. {explain(error)} If an index template matches this name, exclude the name "
+            f"from its pattern, or choose another history.index."
         ) from None
     return True
 
@@ -124,7 +124,7 @@ def _bring_up_to_date(
     if found:
         raise Refused(
             f"{index} was made by another definition of {dataset.name!r}, or shaped by an index template that "
-            f"matches its name, and its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
+            f"matches its name, so its rows cannot be mixed with new ones: {'; '.join(found)}. Nothing was written. "
             f"Undo the change; or, if only metrics changed, rebuild the days that are still raw (strata reaggregate); "
             f"or give history.index a new name."
         )
@@ -137,8 +137,9 @@ def _bring_up_to_date(
 
 
 def mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
-    """Give a month of before, or one that somebody changed, the settings that it lacks.
+    """Restore the settings that a month lacks because an earlier release made it or somebody changed it.
 
+    :param missing: name -> value of each setting
     :raises Refused: the server does not change them
     """
     from opensearchpy import OpenSearchException
@@ -148,6 +149,6 @@ def mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) ->
     except OpenSearchException as error:
         stated = ", ".join(f"{name}: {value}" for name, value in missing.items())
         raise Refused(
-            f"{index} has weaker settings than safety needs, and they could not be changed. {explain(error)} Nothing "
-            f"was written. Set on it {stated}."
+            f"{index} has weaker settings than safety requires, and they could not be changed. {explain(error)} "
+            f"Nothing was written. Set these on it: {stated}."
         ) from None

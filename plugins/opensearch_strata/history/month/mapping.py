@@ -9,7 +9,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.field_types import SINGLE_TYPES
 from opensearch_strata.sketches.ddsketch import VERSION
 
-# Doc values alone: they are what aggregations and scripts read, and the smallest form of a number.
+# Doc values only: aggregations and scripts read them, and they are the smallest form of a number.
 _COUNT: dict[str, Any] = {"type": "long", "index": False}
 _DISTRIBUTION: dict[str, Any] = {"type": "binary", "doc_values": True}
 _NUMBER: dict[str, Any] = {"type": "double", "index": False}
@@ -17,7 +17,7 @@ _SINGLE: dict[str, Any] = {"type": "float", "index": False}
 
 
 def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
-    """Body that creates a month index, beside the settings that safety needs.
+    """Body that creates a month index, without the settings that safety requires.
 
     :param group_types: mapping type of each group field in the raw day
     """
@@ -33,31 +33,31 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
 
 
 def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
-    """Mapping of a month index, with what made it in ``_meta``."""
+    """Mapping of a month index, with a description of its definition in ``_meta``."""
     metrics = {
         name: {"properties": {leaf: _leaf(dataset, name, leaf) for leaf in _leaves(dataset, name)}}
         for name in dataset.metrics
     }
     return {
         "dynamic": "false",
-        # All of a row is in its doc values. Half a source would be worse than none: reindexing it would lose the rest.
+        # Doc values hold the whole row. A partial source would be worse than none: reindexing would lose the rest.
         "_source": {"enabled": False},
         "_routing": {"required": False},
         "_meta": {"strata": month_meta(dataset)},
         "properties": {
             **{field: {"type": group_types[field]} for field in dataset.history.group_by},
-            # Both engines write milliseconds; by the default format, -3600000 would be a year.
+            # Both engines write milliseconds; the default format would read -3600000 as a year.
             "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
             # Both engines write these flat dotted names; OpenSearch reads them as an object.
             "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
-            # Which raw index a row came from; no metric can have this name.
+            # The raw index that a row came from; no metric can have this name.
             "metrics": {"properties": {**metrics, "_raw": {"type": "keyword"}}},
         },
     }
 
 
 def month_meta(dataset: Dataset) -> dict[str, Any]:
-    """What a reader needs beside the rows, and what shows a change of the definition."""
+    """What a reader needs in addition to the rows, and what reveals a change of the definition."""
     return {
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
@@ -79,11 +79,11 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
 
 
 def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
-    """``_meta.strata`` of an existing month, brought up to the definition.
+    """``_meta.strata`` of an existing month, updated to the definition.
 
-    Kept are the marks of verified days, and the definitions and relative errors that older rows may still have.
+    Keeps the marks of verified days, and the definitions and relative errors that older rows may still have.
 
-    :param meta: what the index has
+    :param meta: what the index has at present
     """
     wanted = month_meta(dataset)
     for name, metric in wanted["metrics"].items():
@@ -94,7 +94,7 @@ def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
 
 
 def _leaf(dataset: Dataset, metric: str, leaf: str) -> dict[str, Any]:
-    """Mapping of one number of a row: as few bytes as hold it exactly."""
+    """Mapping of one number of a row, in as few bytes as hold it exactly."""
     if leaf == "count":
         return _COUNT
     if leaf in ("sketch", "top"):
@@ -112,13 +112,13 @@ def _leaves(dataset: Dataset, metric: str) -> list[str]:
 
 
 def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False) -> list[str]:
-    """Differences between an existing month and a definition that rows of one index cannot bear.
+    """Differences between an existing month and a definition that are incompatible within one index.
 
-    More metrics and more statistics are additive: older rows simply lack them. Every sketch says its own step, and
-    top values their own number and bound, so that new ones of either are no conflict.
+    More metrics and more statistics are additive: older rows simply lack them. Every sketch states its own step, and
+    top values state their own number and bound, so a change of either is not a conflict.
 
     :param meta: ``_meta.strata`` of the existing index
-    :param redefine: metrics may change their meaning; a person says that the days are condensed anew
+    :param redefine: metrics may change their meaning, because a person confirms that the days are condensed again
     """
     wanted = month_meta(dataset)
     found = [
@@ -143,13 +143,13 @@ def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False)
 
 
 def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], path: str = "") -> list[str]:
-    """Fields of a mapping's ``properties`` that exist in another way than wanted, a phrase each.
+    """Fields of a mapping's ``properties`` that differ from the wanted ones, one phrase for each.
 
-    Every parameter counts, not the type alone: an index template may have added a ``format`` or ``enabled: false``.
+    Every parameter counts, not only the type: an index template may have added a ``format`` or ``enabled: false``.
     """
     differences = []
     for name, body in wanted.items():
-        first, _, rest = name.partition(".")  # a path, written in one word, is an object in the index
+        first, _, rest = name.partition(".")  # a dotted name is an object in the index
         field = {"properties": {rest: body}} if rest else body
         there = found.get(first)
         if there is None:

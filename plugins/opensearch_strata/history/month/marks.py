@@ -1,9 +1,9 @@
 """Marks of verified days in the month index: which raw days a reader may take from history.
 
-A mark is a note beside the rows, ``_meta.strata.verified.<day>`` of the month's mapping. It holds as long as raw day,
-number of its documents, definition and the rows themselves are those of the proof: a row that is written or deleted
-makes another version of them, so that a mark that comes back from an older state of the mapping says nothing. A mark
-that is lost costs time, because raw is read; so marks are never locked.
+A mark is a note that accompanies the rows, ``_meta.strata.verified.<day>`` in the month's mapping. It is valid as long
+as the raw day, its number of documents, the definition and the rows are those of the proof. Every row that is written
+or deleted changes the version of the rows, so a mark that comes back from an older state of the mapping is not valid. A
+lost mark only costs time, because raw is read instead; so marks are never locked.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mark:
-    """What was proven of a day.
+    """What was proven about a day.
 
-    :param documents: raw documents at the time of the proof
-    :param uuid: of the raw index
-    :param fingerprint: of the definition
-    :param rows_version: of the day's rows, see :func:`rows_version`; empty in marks of before
+    :param documents: how many raw documents there were at the time of the proof
+    :param uuid: UUID of the raw index
+    :param fingerprint: fingerprint of the definition
+    :param rows_version: version of the day's rows, see :func:`rows_version`; empty in marks of earlier releases
     """
 
     documents: int
@@ -37,28 +37,28 @@ class Mark:
 
 
 def rows_version(month: str, rows: int, seq_no_sum: int, seq_no_max: int) -> str:
-    """What changes with every row of a day that is written or deleted.
+    """The version of a day's rows, which changes whenever one of them is written or deleted.
 
     :param month: UUID of the month index
-    :param rows: of the day
+    :param rows: how many rows the day has
     :param seq_no_sum: sum of their sequence numbers
-    :param seq_no_max: the highest of them
+    :param seq_no_max: highest of their sequence numbers
     """
     return f"{month}/{rows}/{seq_no_sum}/{seq_no_max}"
 
 
 def mark_of(dataset: Dataset, documents: int, uuid: str, rows_version: str = "") -> Mark:
-    """The mark that a proof of such a raw day and such rows leaves.
+    """The mark that a proof of this raw day and these rows would leave.
 
-    :param documents: how many the raw day has
-    :param uuid: of the raw index
+    :param documents: how many documents the raw day has
+    :param uuid: UUID of the raw index
     :param rows_version: see :func:`rows_version`
     """
     return Mark(documents, uuid, dataset.fingerprint, rows_version)
 
 
 def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
-    """Every mark of a month.
+    """All marks of a month.
 
     :param meta: ``_meta.strata`` of the month index
     """
@@ -73,7 +73,7 @@ def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
 def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: str) -> None:
     """Mark a day whose proof holds.
 
-    :param rows_version: of the rows that were proven, see :func:`rows_version`
+    :param rows_version: version of the rows that were proven, see :func:`rows_version`
     """
     index = dataset.month_index(raw.day)
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})

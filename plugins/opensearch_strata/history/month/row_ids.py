@@ -1,4 +1,4 @@
-"""Rows: their ids and documents, the same from both engines. Pure."""
+"""Ids and documents of rows, which are the same from both engines. Pure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ NULL_KEY = "#ODFE-MAGIC-NULL-MAGIC-ODFE#"
 _SEED = 72390
 
 RAW_UUID = "metrics._raw"
-"""Field of a row: UUID of the raw index that it came from."""
+"""Field of a row that holds the UUID of the raw index that it came from."""
 
 
 def row_id(transform_id: str, keys: list[Any]) -> str:
-    """``_id`` of a row: Index Management's ``hashToFixedSize`` of transform id and group values.
+    """``_id`` of a row: Index Management's ``hashToFixedSize`` of the transform id and the group values.
 
-    :param transform_id: of the day, see :func:`opensearch_strata.definition.index_names.transform_id`
-    :param keys: group values in the order of the groups, the time as epoch milliseconds
+    :param transform_id: transform id of the day, see :func:`opensearch_strata.definition.index_names.transform_id`
+    :param keys: group values in the order of the groups, then the time as epoch milliseconds
     """
     high, low = mmh3.hash64(f"{transform_id}#{joined_keys(keys)}", seed=_SEED, x64arch=True, signed=False)
     return base64.urlsafe_b64encode(struct.pack(">QQ", high, low)).rstrip(b"=").decode()
 
 
 def joined_keys(keys: Sequence[Any]) -> str:
-    """Keys as an id is made from them: not one to one, where a value holds a colon or the word for a missing one.
+    """The text of a row's keys from which its id is made.
+
+    The text is ambiguous if a value contains a colon or equals the stand-in for a missing value.
 
     :param keys: as for :func:`row_id`
     """
@@ -48,9 +50,9 @@ def row_of_bucket(
 ) -> tuple[str, dict[str, Any]]:
     """``(_id, document)`` of one composite bucket.
 
-    :param transform_id: of the day, see :func:`row_id`
-    :param bucket: of :func:`opensearch_strata.history.buckets.aggregation.rows_body`, unfinished
-    :param raw_uuid: UUID of the raw index, which the row bears as ``metrics._raw``; none if it is empty
+    :param transform_id: transform id of the day, see :func:`row_id`
+    :param bucket: an unfinished bucket of :func:`opensearch_strata.history.buckets.aggregation.rows_body`
+    :param raw_uuid: UUID of the raw index, which the row stores as ``metrics._raw``; not stored if empty
     """
     key = bucket["key"]
     count = bucket["doc_count"]

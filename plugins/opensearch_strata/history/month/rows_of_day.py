@@ -1,4 +1,4 @@
-"""The rows of one day as the month index has them."""
+"""The rows of one day as the month index stores them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 _PAGE = 2000
 
 NO_TIME = 2**63 - 1
-"""What stands for a missing time where hits are sorted by it."""
+"""The sort value of a missing time."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """What a day's rows carry: how many rows, for how many raw documents.
+    """What a day's rows carry: how many rows there are, and for how many raw documents they stand.
 
-    :param doc_count: the same documents as aggregations count them, by the rows' ``_doc_count``
+    :param doc_count: the same documents as counted by aggregations, using the rows' ``_doc_count``
     :param month: UUID of the month index; empty if there is none
-    :param version: sum and maximum of the rows' sequence numbers; others mean that some row was written since
-    :param sources: UUIDs of the raw indices that the rows came from; rows of earlier releases do not say it
+    :param version: sum and maximum of the rows' sequence numbers; a difference means that some row was written since
+    :param sources: UUIDs of the raw indices that the rows came from; rows of earlier releases do not state it
     """
 
     rows: int
@@ -41,20 +41,20 @@ class Carried:
 
     @property
     def rows_version(self) -> str:
-        """The version of the rows in one word, as marks bear it."""
+        """The version of the rows as one string, as marks store it."""
         return rows_version(self.month, self.rows, *self.version)
 
 
 NOTHING = Carried(0, 0)
-"""Of a day that has no rows."""
+"""What a day without rows carries."""
 
 
 @dataclass(frozen=True)
 class StoredRow:
-    """What names a row, without its metrics.
+    """What identifies a row, without its metrics.
 
     :param keys: group values in the order of the groups, then the time as epoch milliseconds; None where missing
-    :param documents: raw documents it stands for, None if somebody wrote a row that does not say it
+    :param documents: how many raw documents it stands for; None if somebody else wrote a row that does not state it
     """
 
     identity: str
@@ -68,7 +68,7 @@ def of_day(dataset: Dataset, day: date) -> dict[str, Any]:
 
 
 def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
-    """Rows of a day and the documents they stand for, by the server's own sum; zero if there is no month index.
+    """The rows of a day and the documents that they stand for, as summed by the server; zero without a month index.
 
     :raises Refused: the month index is closed
     """
@@ -111,15 +111,15 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
 
 
 def stream_rows(client: OpenSearch, dataset: Dataset, day: date) -> Iterator[StoredRow]:
-    """Every row of a day after a refresh, in pages, bounded in memory.
+    """Every row of a day after a refresh, read in pages with bounded memory.
 
-    Shard by shard in order of sequence number, which is unique there: no hit is lost or seen twice at a page's
-    border, and no scroll or point-in-time permission is needed.
+    Reads shard by shard in the order of sequence numbers, which are unique within a shard. So no hit is lost or seen
+    twice between two pages, and no scroll or point-in-time permission is needed.
     """
     index = dataset.month_index(day)
     decisive.refresh(client, index)
     fields = [*dataset.history.group_by, "transform._doc_count"]
-    # The time as a sort value, because that is the plain number: as text, times before 1970 come out wrong.
+    # The time is read as a sort value because that is a plain number: as text, times before 1970 come out wrong.
     order = [{"_seq_no": "asc"}, {"@timestamp": "asc"}]
     shards = int(client.indices.get_settings(index=index)[index]["settings"]["index"]["number_of_shards"])
     for shard in range(shards):
@@ -141,11 +141,11 @@ def _stored_row(dataset: Dataset, hit: dict[str, Any]) -> StoredRow:
 
 
 def is_stray(dataset: Dataset, day: date, row: StoredRow) -> bool:
-    """True for a row whose ``_id`` is not the one that a transform gives to its keys."""
+    """Whether the ``_id`` of a row is not the one that a transform would give to its keys."""
     return row.identity != row_id(dataset.transform_id(day), row.keys)
 
 
 def genuine_documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
-    """Documents that the day's rows carry, rows under foreign ids left out."""
+    """Documents that the day's rows carry, without rows under foreign ids."""
     rows = stream_rows(client, dataset, day)
     return sum(row.documents or 0 for row in rows if not is_stray(dataset, day, row))

@@ -1,4 +1,4 @@
-"""One raw day as it is: which index, how many documents, what of them no search sees, and who holds it.
+"""One raw day as it is: which index, how many documents, which values no search sees, and who holds it.
 
-Reads and blocks a raw day; never writes documents, and knows no rows.
+Reads and blocks a raw day; never writes documents, and knows nothing about rows.
 """

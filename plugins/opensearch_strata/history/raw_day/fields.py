@@ -1,6 +1,6 @@
 """Where a mapping keeps the values of a field, and whether searches see them there. Pure.
 
-https://docs.opensearch.org/latest/mappings/ , by parameter: nested, enabled, dynamic, doc_values, ignore_above.
+See https://docs.opensearch.org/latest/mappings/ for the parameters nested, enabled, dynamic, doc_values, ignore_above.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class _Trace:
-    """The way to a field through a mapping.
+    """The way through a mapping to a field.
 
-    :param steps: path and body of every field on the way that the mapping has, the field itself last
-    :param complete: whether the last step is the field
+    :param steps: path and body of every field on the way that exists in the mapping; the field itself is last
+    :param complete: whether the last step is the field itself
     """
 
     steps: list[tuple[str, Body]]
@@ -30,7 +30,7 @@ def _trace(mappings: Body, field: str) -> _Trace:
     level, parts, steps = mappings, field.split("."), list[tuple[str, Body]]()
     while parts:
         below = {**level.get("properties", {}), **level.get("fields", {})}
-        # A name may hold dots itself.
+        # A name may itself contain dots.
         lengths = range(len(parts), 0, -1)
         length = next((length for length in lengths if ".".join(parts[:length]) in below), 0)
         if not length:
@@ -42,24 +42,24 @@ def _trace(mappings: Body, field: str) -> _Trace:
 
 
 def unreadable(mappings: Body, field: str) -> str | None:
-    """Why no search, aggregation or script sees the values of a field, in words with a cure; None if they do.
+    """Why no search, aggregation or script sees the values of a field, and what to do about it; None if they do.
 
-    :param mappings: of an index, as the server says them
+    :param mappings: mappings of an index, as the server returns them
     :param field: its full path in the mapping
     """
     if mappings.get("enabled") is False:
         return "the mapping of the index is switched off (enabled: false); correct the index template"
     if field in mappings.get("derived", {}):
         return (
-            f"field {field!r} is derived: it is computed from the source for queries alone; let producers send it as a "
-            f"field of its own"
+            f"field {field!r} is derived: it is computed from the source for queries only; let the producers send it "
+            f"as a regular field"
         )
     trace = _trace(mappings, field)
     for path, body in trace.steps[:-1] if trace.complete else trace.steps:
         if body.get("type") == "nested" and not body.get("include_in_root"):
             return (
-                f"field {field!r} lies in {path!r}, which is nested: what is in there belongs to documents of its own; "
-                f"let producers send it beside {path!r}, or map {path!r} with include_in_root: true"
+                f"field {field!r} lies in {path!r}, which is nested: its contents belong to separate documents; let "
+                f"the producers send it outside {path!r}, or map {path!r} with include_in_root: true"
             )
         if body.get("enabled") is False:
             return (
@@ -73,27 +73,28 @@ def unreadable(mappings: Body, field: str) -> str | None:
         return None
     body = trace.steps[-1][1]
     if body.get("type") == "alias":
-        return f"field {field!r} is another name of {body.get('path')!r}; name that one"
+        return f"field {field!r} is another name of {body.get('path')!r}; name that field instead"
     if body.get("doc_values") is False:
         return (
-            f"field {field!r} has no doc values (doc_values: false), which alone are read; correct the index template"
+            f"field {field!r} has no doc values (doc_values: false), and nothing else is read; correct the index "
+            f"template"
         )
     return None
 
 
 @dataclass(frozen=True)
 class Hiding:
-    """How documents may hold values of a field that only their source knows.
+    """How documents may hold values of a field that exist only in their source.
 
-    :param paths: where in the source its values come from: its own path, and those of what is copied to it
-    :param values: how searches keep them: each of the ``numbers``, the different ``words`` of a document, or in a form
-        that the source does not tell (``other``)
-    :param limit: the longest word that the mapping takes (``ignore_above``), in UTF-16 units; None if any
-    :param origins: fields that searches see and whose values come to it, where the source may lack these: documents
-        that have one of them and not the field hide something
-    :param copied: whether others are copied to it. ``copy_to`` may have been switched on and off
-    :param anywhere: whether documents of any age may hide one: ``ignore_above`` may have been another, too. The rest of
-        a mapping only ever grows, so that what came after the first document with the field is as searches see it
+    :param paths: where in the source its values come from: its own path, and those of fields that are copied to it
+    :param values: how searches keep them: all ``numbers``, the different ``words`` of a document, or in a form that the
+        source does not show (``other``)
+    :param limit: the longest word that the mapping accepts (``ignore_above``), in UTF-16 units; None for any length
+    :param origins: fields that searches see and whose values are copied to it, if the source may lack its values: a
+        document that has one of them, but not the field, hides something
+    :param copied: whether other fields are copied to it. ``copy_to`` may have been switched on and off
+    :param anywhere: whether documents of any age may hide a value, because ``copy_to`` or ``ignore_above`` may have
+        been different. The rest of a mapping only grows, so documents after the first one with the field hide nothing
     """
 
     paths: Sequence[Sequence[str]]
@@ -105,11 +106,11 @@ class Hiding:
 
 
 def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> dict[str, Hiding]:
-    """See :class:`Hiding`.
+    """How each field may hide values, see :class:`Hiding`.
 
-    :param mappings: of an index, as the server says them
-    :param fields: those that matter; every one may be younger than documents
-    :param resized: the index was shrunk, split or cloned from another one: its sequence numbers do not tell ages
+    :param mappings: mappings of an index, as the server returns them
+    :param fields: the fields that matter; each may have been mapped after some documents were indexed
+    :param resized: the index was shrunk, split or cloned from another one, so its sequence numbers do not show ages
     """
     copies = list(_copied(mappings))
     kept = mappings.get("_source", {})
@@ -136,7 +137,7 @@ def hiding(mappings: Body, fields: Sequence[str], *, resized: bool = False) -> d
 
 
 def _copied(mappings: Body, path: str = "") -> Iterator[tuple[str, str]]:
-    """Every field that is copied to another one, and that one."""
+    """Every field that is copied to another one, and its target."""
     for name, body in mappings.get("properties", {}).items():
         targets = body.get("copy_to", [])
         yield from ((f"{path}{name}", to) for to in ([targets] if isinstance(targets, str) else targets))
@@ -148,14 +149,14 @@ def _is_further_form(trace: _Trace) -> bool:
 
 
 def _source_path(trace: _Trace, field: str) -> list[str]:
-    """Path of a field's values in the source; those of a multi-field are the values of the field above it."""
+    """Path of a field's values in the source; a multi-field has the values of its parent field."""
     if _is_further_form(trace):
         return trace.steps[-2][0].split(".")
     return field.split(".")
 
 
 def nested_paths(mappings: Body, path: str = "") -> Iterator[str]:
-    """Every nested field of a mapping, whose objects Lucene counts as documents of their own."""
+    """Every nested field of a mapping; Lucene counts their objects as separate documents."""
     for name, body in mappings.get("properties", {}).items():
         if body.get("type") == "nested":
             yield f"{path}{name}"

@@ -1,8 +1,8 @@
-"""One run of ours at a time decides over a raw day: nobody writes to it meanwhile, and a kill leaves nothing behind.
+"""Only one run of Strata at a time holds a raw day: nobody else writes to it, and a killed run leaves nothing behind.
 
-A run that holds a raw day blocks writes to it (``index.blocks.write``) and says so before, in the index itself:
-``_meta.strata_hold`` of its mapping, with the process that holds it and until when. So a block of ours is told from
-one that somebody else set, and the next run lifts one whose process is dead or whose time is over.
+A run that holds a raw day blocks writes to it (``index.blocks.write``). Before that, it records the hold in the index
+itself: ``_meta.strata_hold`` of its mapping states which process holds the day and until when. So our block can be
+distinguished from one that somebody else set, and the next run lifts a block whose process is dead or whose time is up.
 ``index.blocks.read_only`` is never set or lifted here: it is a person's way to keep a day.
 """
 
@@ -32,21 +32,21 @@ _LASTS = 600
 _PATIENCE = 15.0
 _POLL = 0.2
 _RACES = 5
-_SETTLE = 0.02  # two that ask at the same time have both written by then, as a rule
+_SETTLE = 0.02  # if two runs ask at the same time, both have usually written by then
 
 
 _MINE: set[str] = set()
-"""Runs of this process that go on: one that could not let go, for want of an answer, is known to be over."""
+"""Active runs of this process: one that could not release a day, for lack of an answer, is known to have ended."""
 
 
 @dataclass(frozen=True)
 class Hold:
     """Who holds a raw day.
 
-    :param run: random word; two runs never share it
+    :param run: random id; two runs never share it
     :param process: see :func:`opensearch_strata.connections.processes.this_process`
-    :param until: epoch seconds; whoever wants to hold longer must have ended by then
-    :param lifts: whether the write block is the run's own, to be lifted when it lets go
+    :param until: epoch seconds; the run must have ended by then
+    :param lifts: whether the write block is the run's own, to be lifted when it releases the day
     """
 
     run: str
@@ -56,37 +56,37 @@ class Hold:
 
     @property
     def over(self) -> bool:
-        """Whether its process is dead or has ended with it, or its time is over."""
+        """Whether its process is dead or has finished with it, or its time is up."""
         ended = bool(self.process) and self.process == this_process() and self.run not in _MINE
         return ended or time.time() > self.until or is_dead(self.process)
 
 
 def hold_in(meta: Mapping[str, Any]) -> Hold | None:
-    """Who holds a raw day, by the ``_meta`` of its mapping; None if nobody does.
+    """Who holds a raw day, according to the ``_meta`` of its mapping; None if nobody does.
 
-    :param meta: a JSON object, parsed; empty where the mapping has none
+    :param meta: a parsed JSON object; empty if the mapping has none
     """
     note = meta.get(NOTE)
     if not isinstance(note, Mapping):
         return None
     try:
         return Hold(str(note["run"]), str(note["process"]), int(note["until"]), bool(note["lifts"]))
-    except (KeyError, TypeError, ValueError):  # written by somebody else: it names no run of ours that could be alive
+    except (KeyError, TypeError, ValueError):  # somebody else wrote it: it does not name a run of ours that may live
         return Hold("", "", 0, lifts=False)
 
 
 class OvertakenError(Refused):
-    """Another run took the raw day over, as it had asked for it at the same time or took this one for dead."""
+    """Another run took the raw day over, because both asked at the same time or it considered this run dead."""
 
 
 def claim(client: OpenSearch, index: str) -> Hold:
-    """Take a raw day for this run; another one that has it is waited for, a dead one is cleared away.
+    """Claim a raw day for this run. Waits for another run that holds it, and replaces a dead one.
 
-    Writes are not blocked by it yet. The mapping knows no condition for a change: of two that ask in the same instant
-    the last one has the day, which the other finds out with :func:`require_held` before it does anything.
+    This does not block writes yet. Changes of a mapping cannot be conditional: if two runs ask at the same instant, the
+    last one gets the day, and the other one notices this in :func:`require_held` before it does anything.
 
-    :param index: the raw day, by its exact name
-    :raises Refused: another run keeps it for longer
+    :param index: exact name of the raw day
+    :raises Refused: another run holds it for too long
     :raises NotFoundError: the index is gone
     """
     deadline = time.monotonic() + _PATIENCE
@@ -103,24 +103,24 @@ def claim(client: OpenSearch, index: str) -> Hold:
                 with suppress(OvertakenError):
                     require_held(client, index, mine)
                     return mine
-            except BaseException:  # the note may be there, its answer lost: the next run finds that nobody is behind it
+            except BaseException:  # the hold may be recorded although its answer was lost: the next run finds it dead
                 _MINE.discard(mine.run)
                 raise
         elif time.monotonic() > deadline:
             until = datetime.fromtimestamp(there.until, UTC)
             raise Refused(
-                f"{index} was kept: another run decides over it, until {until:%H:%M:%S} UTC at the latest. Nothing "
-                f"was changed; run again when it is done."
+                f"{index} was kept: another run holds it, until {until:%H:%M:%S} UTC at the latest. Nothing was "
+                f"changed; run again when it is done."
             )
         else:
             time.sleep(_POLL)
 
 
 def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
-    """Make sure that the day is still this run's, which another run may have taken for dead.
+    """Make sure that this run still holds the day. Another run may have considered this one dead.
 
-    :param index: the raw day, by its exact name
-    :raises OvertakenError: it is not
+    :param index: exact name of the raw day
+    :raises OvertakenError: it no longer holds the day
     :raises NotFoundError: the index is gone
     """
     if hold.over or hold_in(_look(client, index)[0]) != hold:
@@ -128,22 +128,23 @@ def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
 
 
 def taken_over(index: str) -> str:
-    """Sentence for the raw day ``index``, which another run has now."""
+    """Sentence for the raw day ``index``, which another run now holds."""
     return f"{index} was kept: another run took it over meanwhile. The next run proves it again."
 
 
 def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bool:
-    """Block writes to an index, those under way included; False if they were blocked already.
+    """Block writes to an index, including writes in progress. Returns False if they were already blocked.
 
-    :param index: by its exact name
-    :param hold: this run's, if it has one: a block that missed a shard is lifted only while this run holds the day
+    :param index: exact name of the index
+    :param hold: this run's hold, if it has one: a block that missed a shard is lifted only while this run holds the day
 
-    Two that ask in the same instant share one block, of which a shard then knows only one name, and tells the other
-    one that it has not applied it: so it is set anew.
+    If two runs ask at the same instant, they share one block, which a shard then knows under a single name. The shard
+    reports to the other run that it did not apply the block, so the block is set again.
 
-    :raises OvertakenError: another run holds the day meanwhile
-    :raises Refused: the server did not do it; without one permission it answers 200 and ``acknowledged: false``
-    :raises TransientError: some shard may still be writing
+    :raises OvertakenError: another run now holds the day
+    :raises Refused: the server did not block writes; if a permission is missing, it answers 200 and
+        ``acknowledged: false``
+    :raises TransientError: a shard may still be writing
     """
     for _ in range(_RACES):
         answer = client.indices.add_block(index=index, block="write")
@@ -160,13 +161,13 @@ def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bo
             require_held(client, index, hold)
         allow_writes(client, index)
         time.sleep(_POLL)
-    raise TransientError(f"{index} was kept: some shard of it did not block writes in time ({answer}). Try again.")
+    raise TransientError(f"{index} was kept: a shard of it did not block writes in time ({answer}). Try again.")
 
 
 def allow_writes(client: OpenSearch, index: str) -> None:
-    """Lift the block of :func:`block_writes`, where the index is still there and nobody forbids it.
+    """Lift the block that :func:`block_writes` set, if the index still exists and nobody forbids it.
 
-    :param index: by its exact name
+    :param index: exact name of the index
     """
     with _where_allowed():
         client.indices.put_settings(index=index, body={"index.blocks.write": None})
@@ -174,9 +175,10 @@ def allow_writes(client: OpenSearch, index: str) -> None:
 
 @contextmanager
 def _where_allowed() -> Iterator[None]:
-    """What cannot be let go is left to a later run, which finds our note.
+    """Leave a day that cannot be released to a later run, which finds the recorded hold.
 
-    Somebody deleted the index meanwhile, holds it read-only, or the server did as its disk is full.
+    This happens if somebody deleted the index meanwhile or made it read-only, or if the server did because a disk is
+    full.
     """
     from opensearchpy import AuthorizationException, NotFoundError, TransportError
 
@@ -190,19 +192,19 @@ def _where_allowed() -> Iterator[None]:
 
 
 FULL_DISK = "read_only_allow_delete"
-"""The server's own block on all indices of a node whose disk is full."""
+"""The block that the server itself sets on all indices of a node whose disk is full."""
 
 
 @contextmanager
 def past_full_disk(client: OpenSearch, raw: RawDay) -> Iterator[None]:
-    """Lift the block of a full disk from a raw day that is to be deleted, as it forbids to hold the day; a day that is
-    kept has it again.
+    """Lift the block of a full disk from a raw day that is to be deleted, because it prevents holding the day.
 
-    A deletion in spite of that block alone would race the server, which lifts it at any moment. What is written before
-    the day is held changes its sequence numbers, so that it is kept.
+    If the day is kept, the block is set again. A deletion that relied on this block instead of a hold would race with
+    the server, which may lift the block at any moment. A write before the day is held changes its sequence numbers, so
+    the day is kept.
     https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/ (``flood_stage``)
 
-    :param raw: as it was inspected
+    :param raw: the raw day as it was inspected
     """
     from opensearchpy import OpenSearchException
 
@@ -213,16 +215,16 @@ def past_full_disk(client: OpenSearch, raw: RawDay) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(StrataError, OpenSearchException):  # the server sets it again by itself, if later
+        with suppress(StrataError, OpenSearchException):  # the server would also set it again, but later
             if decisive.uuid_of(client, raw.index) == raw.uuid:
                 client.indices.put_settings(index=raw.index, body={f"index.blocks.{FULL_DISK}": True})
         raise
 
 
 def release(client: OpenSearch, index: str, hold: Hold) -> None:
-    """Let a raw day go, its write block with it if that was set by the holder; one that is somebody else's stays.
+    """Release a raw day, and lift its write block if the holder set it. Somebody else's block stays.
 
-    :param index: the raw day, by its exact name
+    :param index: exact name of the raw day
     """
     _MINE.discard(hold.run)
     with _where_allowed():
@@ -235,9 +237,9 @@ def release(client: OpenSearch, index: str, hold: Hold) -> None:
 
 
 def release_dead(client: OpenSearch, raw: RawDay) -> bool:
-    """Let a raw day go that a run of ours held when it was killed; False if there is nothing to do.
+    """Release a raw day that a killed run of Strata still holds; False if there is nothing to do.
 
-    :param raw: as it was inspected: who holds it is read there
+    :param raw: the raw day as it was inspected, from which its holder is read
     """
     there = hold_in(raw.meta)
     if there is None or not there.over or "read_only" in raw.blocked:
@@ -248,9 +250,9 @@ def release_dead(client: OpenSearch, raw: RawDay) -> bool:
 
 @contextmanager
 def held(client: OpenSearch, raw: RawDay) -> Iterator[Hold]:
-    """Hold a raw day with writes blocked, and let it go in the end.
+    """Hold a raw day with writes blocked, and release it at the end.
 
-    :raises Refused: another run has it, or writes could not be blocked
+    :raises Refused: another run holds it, or writes could not be blocked
     :raises NotFoundError: the index is gone
     """
     mine = claim(client, raw.index)
@@ -262,37 +264,38 @@ def held(client: OpenSearch, raw: RawDay) -> Iterator[Hold]:
 
 
 def block_for(client: OpenSearch, index: str, hold: Hold) -> None:
-    """Block writes to a raw day for the run that holds it, unless they were blocked before it came.
+    """Block writes to a raw day for the run that holds it, unless they were blocked before the run claimed it.
 
-    A block that is there although nobody had set it when the day was claimed is this run's own, whose answer was lost.
-    It is set anew, so that the server says that no write is under way.
+    A block that exists now, but did not exist when the day was claimed, is this run's own, and the answer to it was
+    lost. It is set again, so that the server confirms that no write is in progress.
 
-    :param index: the raw day, by its exact name
-    :raises Refused: the server did not do it
-    :raises TransientError: some shard may still be writing, or somebody else blocks and lifts at the same time
+    :param index: exact name of the raw day
+    :raises Refused: the server did not block writes
+    :raises TransientError: a shard may still be writing, or somebody else sets and lifts blocks at the same time
     """
     if not hold.lifts or block_writes(client, index, hold):
         return
     allow_writes(client, index)
     if not block_writes(client, index, hold):
-        raise TransientError(f"Somebody else blocks writes to {index} at the same time; it was kept. Try again.")
+        raise TransientError(f"Somebody else is blocking writes to {index} right now; it was kept. Try again.")
 
 
 def _look(client: OpenSearch, index: str) -> tuple[Mapping[str, Any], bool]:
     """``_meta`` of an index, and whether writes to it are blocked.
 
-    :raises Refused: an alias bears the name now
+    :raises Refused: the name now belongs to an alias
+    :raises TransientError: the answer cannot be read
     """
     found = client.indices.get(index=index)
     if not isinstance(found, Mapping):
-        raise TransientError(f"OpenSearch did not answer what {index} is. Nothing was decided; try again.")
+        raise TransientError(f"The answer of OpenSearch about {index} cannot be read. Nothing was changed; try again.")
     if index not in found:
-        raise Refused(f"{index} is an alias of {', '.join(sorted(found))} now; nothing was changed.")
+        raise Refused(f"{index} is now an alias of {', '.join(sorted(found))}; nothing was changed.")
     blocks = found[index]["settings"]["index"].get("blocks", {})
     return found[index]["mappings"].get("_meta", {}), str(blocks.get("write")) == "true"
 
 
 def _note(client: OpenSearch, index: str, hold: Hold | None) -> None:
-    """Read, change, write: the server replaces ``_meta`` as a whole."""
+    """Record or remove a hold: read, change and write ``_meta``, which the server replaces as a whole."""
     meta = {key: value for key, value in _look(client, index)[0].items() if key != NOTE}
     client.indices.put_mapping(index=index, body={"_meta": {**meta, NOTE: asdict(hold)} if hold else meta})

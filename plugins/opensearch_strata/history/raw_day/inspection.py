@@ -1,4 +1,4 @@
-"""A raw day as the cluster has it: there or not, how many documents, which index exactly."""
+"""A raw day on the cluster: whether it exists, how many documents it has, and which index exactly it is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, StrataError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.raw_day.fields import Hiding, hiding, nested_paths, unreadable
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 class RawDay:
     """One raw day that exists as an index.
 
-    :param documents: documents that searches see, after a refresh
+    :param documents: how many documents searches see, after a refresh
     :param types: field path -> mapping type
-    :param sequence: highest sequence number of each primary shard, read before the documents were counted; equal ones
-        of one UUID mean that nothing was written or deleted in between
-    :param blocked: write or read-only blocks that are set, for example ``{"read_only"}``
+    :param sequence: highest sequence number of each primary shard, read before the documents were counted; if they and
+        the UUID are equal at two times, nothing was written or deleted in between
+    :param blocked: the write or read-only blocks that are set, for example ``{"read_only"}``
     :param created: when the index was created, epoch milliseconds
-    :param meta: ``_meta`` of its mapping, where runs of ours write down what they do with the index
-    :param hiding: how documents may hold values of each field of the dataset that no search sees
+    :param meta: ``_meta`` of its mapping, where runs of Strata record what they do with the index
+    :param hiding: how documents may hold values that no search sees, for each field of the dataset
     """
 
     index: str
@@ -45,9 +46,10 @@ class RawDay:
 
 
 def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay | None:
-    """The raw day, None if there is no such index.
+    """The raw day; None if there is no such index.
 
-    :raises Refused: an alias or data stream stands where the index should be, or it is closed
+    :raises Refused: the name belongs to an alias or data stream, the index is closed, or documents are hidden from this
+        user
     :raises DefinitionError: its mapping does not fit the dataset
     """
     from opensearchpy import NotFoundError
@@ -60,8 +62,9 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
     if index not in found:
         behind = ", ".join(sorted(found))
         raise Refused(
-            f"{index} is an alias or data stream of {behind}, not an index; Strata proves and deletes only what "
-            f"bears its own name. Nothing was changed. Rename, or let the dataset's raw.index name the real indices."
+            f"{index} is an alias or data stream of {behind}, not an index; Strata proves and deletes only indices "
+            f"under their own names. Nothing was changed. Rename it, or let the dataset's raw.index name the real "
+            f"indices."
         )
     body = found[index]
     mappings = body["mappings"]
@@ -70,7 +73,7 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
         raise DefinitionError(f"{index} does not fit dataset {dataset.name!r}: {'; '.join(problems)}.")
     settings = body["settings"]["index"]
     if settings.get("verified_before_close") == "true":
-        raise Refused(f"{index} is closed, so its documents cannot be read; it was kept. Open it, or leave it.")
+        raise Refused(f"{index} is closed, so its documents cannot be read; it was kept. Open it, or leave it closed.")
     before = decisive.primaries(client, index)
     documents = decisive.count(client, index)
     if documents != before.documents:
@@ -90,7 +93,7 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
 
 
 def _mapping_problems(dataset: Dataset, mappings: Mapping[str, Any], types: dict[str, str]) -> list[str]:
-    """What in a mapping does not fit the dataset, a sentence each."""
+    """Where a mapping does not fit the dataset, one sentence for each problem."""
     lost = {field: reason for field in dataset.source_fields.values() if (reason := unreadable(mappings, field))}
     unread = [f"{key}: {lost[field]}" for key, field in dataset.source_fields.items() if field in lost]
     return unread + dataset.type_problems({field: kind for field, kind in types.items() if field not in lost})
@@ -99,11 +102,11 @@ def _mapping_problems(dataset: Dataset, mappings: Mapping[str, Any], types: dict
 def _require_nothing_hidden(
     client: OpenSearch, index: str, documents: int, before: decisive.Primaries, nested: list[str]
 ) -> None:
-    """That searches see every document that the primary shards hold, unless some came or went meanwhile.
+    """Make sure that searches see every document that the primary shards hold, unless documents changed meanwhile.
 
-    :param documents: that searches see
+    :param documents: how many documents searches see
     :param nested: paths of nested fields, whose objects Lucene counts one by one
-    :raises Refused: they do not
+    :raises Refused: they do not see every document
     """
     aggs = {f"{number}": {"nested": {"path": path}} for number, path in enumerate(nested)}
     found = decisive.search(client, index, {"size": 0, "aggs": aggs})["aggregations"] if nested else {}
@@ -111,19 +114,20 @@ def _require_nothing_hidden(
     hidden = now.documents - documents - sum(found[name]["doc_count"] for name in aggs)
     if (now.uuid, now.sequence) == (before.uuid, before.sequence) and hidden:
         raise Refused(
-            f"{index} holds {hidden} documents more than this user sees ({documents}): document-level security or an "
-            f"alias or pipeline with a filter hides them. Nothing was changed. Use a user who sees every document."
+            f"{index} holds {counted(hidden, 'document')} more than this user sees ({documents:,}): document-level "
+            f"security, or an alias or pipeline with a filter, hides them. Nothing was changed. Use a user who sees "
+            f"every document."
         )
 
 
 def newest_raw_day(client: OpenSearch, dataset: Dataset) -> date | None:
-    """The newest day that has a raw index, None if no day has one."""
+    """The newest day that has a raw index; None if no day has one."""
     found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
     return max(filter(None, map(dataset.raw.names.date_in, found.indices)), default=None)
 
 
 def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:
-    """What in the real mapping of a raw day does not fit the dataset, a sentence each."""
+    """Where the actual mapping of a raw day does not fit the dataset, one sentence for each problem."""
     try:
         raw = inspect_raw_day(client, dataset, day)
     except StrataError as error:
@@ -131,23 +135,23 @@ def misfits(client: OpenSearch, dataset: Dataset, day: date) -> list[str]:
     if raw is None:
         return []
     return [
-        f"{raw.index} has no field {field!r}, which {key} of dataset {dataset.name!r} names; mend the name, or wait "
-        f"for the first document that has it."
+        f"{raw.index} has no field {field!r}, which {key} of dataset {dataset.name!r} names; correct the name, or wait "
+        f"for the first document that has the field."
         for key, field in dataset.source_fields.items()
         if field not in raw.types
     ]
 
 
 def absent_key_fields(dataset: Dataset, raw: RawDay) -> list[str]:
-    """Fields that name a row, groups and time, which the raw day's mapping lacks: no document of it has them."""
+    """Fields that identify a row (groups and time) but are not in the raw day's mapping, so no document has them."""
     return [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field not in raw.types]
 
 
 def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[str]:
-    """Fields that name a row, groups and time, of which some document holds more than one value."""
+    """Fields that identify a row (groups and time) and have more than one value in some document."""
     fields = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]
     aggs: dict[str, Any] = {}
-    for number, field in enumerate(fields):  # names of aggregations may not hold all that names of fields may
+    for number, field in enumerate(fields):  # field names may have characters that aggregation names may not
         aggs[f"values {number}"] = {"value_count": {"field": field}}
         aggs[f"documents {number}"] = {"filter": {"exists": {"field": field}}}
     found = decisive.search(client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
@@ -159,10 +163,10 @@ def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay
 
 
 def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
-    """``(full field path, type)`` of all leaves of a mapping, multi-fields included.
+    """``(full field path, type)`` of all leaves of a mapping, including multi-fields.
 
-    :param properties: of a mapping, as the server shows it
-    :param path: before the names, with a dot at its end; empty at the top
+    :param properties: ``properties`` of a mapping, as the server returns them
+    :param path: prefix of the names, ending with a dot; empty at the top
     """
     for name, body in properties.items():
         full = f"{path}{name}"

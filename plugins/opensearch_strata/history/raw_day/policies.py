@@ -1,4 +1,4 @@
-"""Policies of Index State Management that act on a dataset's indices: what else may delete them, and when.
+"""Index State Management policies that act on a dataset's indices: what else may delete them, and when.
 
 API: https://docs.opensearch.org/latest/im-plugin/ism/api/
 """
@@ -16,17 +16,17 @@ from opensearch_strata.definition.dataset import Dataset
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_SAMPLE = date(2024, 2, 29)  # any day: a pattern that names a year is not what a daily stream is managed by
+_SAMPLE = date(2024, 2, 29)  # any day will do, because daily streams are not managed by patterns that name a year
 _REMOVING = ("delete", "close", "shrink", "convert_index_to_remote")
-"""Actions after which an index is not there, or not readable, under its name."""
+"""Actions after which an index does not exist under its name, or cannot be read."""
 
 
 @dataclass(frozen=True)
 class Policies:
     """What policies may do to a dataset.
 
-    :param dangers: a sentence for each policy that removes its indices, or will remove those that are made next
-    :param unseen: why nobody knows, empty if it is known
+    :param dangers: a sentence for each policy that removes its indices, or will remove those that are created next
+    :param unseen: why this is unknown; empty if it is known
     """
 
     dangers: list[str] = field(default_factory=list)
@@ -34,9 +34,9 @@ class Policies:
 
 
 def policies_over(client: OpenSearch, dataset: Dataset) -> Policies:
-    """Policies that remove raw days or history months. Changes nothing; none where the cluster lacks the plugin.
+    """Policies that remove raw days or history months; none if the cluster lacks the plugin. Changes nothing.
 
-    Months that Strata makes opt out (``auto_manage: false``), so a template that matches their name is no danger to
+    Months that Strata creates opt out (``auto_manage: false``), so a template that matches their name does not endanger
     them.
     """
     from opensearchpy import AuthorizationException, NotFoundError, RequestError
@@ -44,11 +44,11 @@ def policies_over(client: OpenSearch, dataset: Dataset) -> Policies:
     try:
         managed = _managed(client, dataset)
         listed = client.transport.perform_request("GET", "/_plugins/_ism/policies", params={"size": "1000"})
-    except (NotFoundError, RequestError):  # no plugin, or no policy was ever made
+    except (NotFoundError, RequestError):  # there is no plugin, or no policy was ever created
         return Policies()
     except AuthorizationException:
         return Policies(
-            unseen=f"Whether a policy of Index State Management removes indices of {dataset.name!r} is not known: the "
+            unseen=f"Whether an Index State Management policy removes indices of {dataset.name!r} is not known: the "
             f"user may not ask (cluster:admin/opendistro/ism/policy/search, "
             f"indices:admin/opensearch/ism/managedindex)."
         )
@@ -57,7 +57,7 @@ def policies_over(client: OpenSearch, dataset: Dataset) -> Policies:
 
 
 def _managed(client: OpenSearch, dataset: Dataset) -> dict[str, str]:
-    """Index -> policy, of the dataset's indices that one manages."""
+    """Index -> policy, for those of the dataset's indices that a policy manages."""
     found: dict[str, str] = {}
     for names in (dataset.raw.names, dataset.history.names):
         explained = client.plugins.index_management.explain_index(index=names.expression)
@@ -69,7 +69,7 @@ def _managed(client: OpenSearch, dataset: Dataset) -> dict[str, str]:
 
 def _acting(dataset: Dataset, managed: Mapping[str, str], policies: Mapping[str, Any]) -> Iterator[str]:
     for policy in sorted(set(managed.values())):
-        actions = _removing(policies[policy]) if policy in policies else ["perhaps delete"]  # not listed for us
+        actions = _removing(policies[policy]) if policy in policies else ["perhaps delete"]  # the list lacks it
         if not actions:
             continue
         months = sorted(i for i, p in managed.items() if p == policy and dataset.history.names.date_in(i))
@@ -78,17 +78,17 @@ def _acting(dataset: Dataset, managed: Mapping[str, str], policies: Mapping[str,
         if months:
             yield (
                 f"The policy {policy!r} {will} {_first(months)}, the only copy of days whose raw index is gone. "
-                f"Take it off them: POST _plugins/_ism/remove/{dataset.history.names.expression}."
+                f"Remove the policy from them: POST _plugins/_ism/remove/{dataset.history.names.expression}."
             )
         if days:
             yield (
-                f"The policy {policy!r} {will} {_first(days)}, proven or not. Take that action out of it, Strata "
-                f"deletes raw days behind their proof."
+                f"The policy {policy!r} {will} {_first(days)}, proven or not. Remove that action from the policy: "
+                f"Strata deletes raw days once they are proven."
             )
 
 
 def _waiting(dataset: Dataset, policies: Mapping[str, Any]) -> Iterator[str]:
-    """Policies whose template takes raw days that producers will make, and removes them."""
+    """Policies whose template matches raw days that producers will create, and that remove them."""
     sample = dataset.raw_index(_SAMPLE)
     for name, policy in sorted(policies.items()):
         patterns = [p for template in policy.get("ism_template") or [] for p in template.get("index_patterns", [])]
@@ -96,8 +96,8 @@ def _waiting(dataset: Dataset, policies: Mapping[str, Any]) -> Iterator[str]:
         if matching and (actions := _removing(policy)):
             yield (
                 f"The policy {name!r} takes new raw days by its pattern {matching[0]!r} and will "
-                f"{' and '.join(actions)} them, proven or not. Take that action out of it, Strata deletes raw days "
-                f"behind their proof."
+                f"{' and '.join(actions)} them, proven or not. Remove that action from the policy: Strata deletes raw "
+                f"days once they are proven."
             )
 
 
