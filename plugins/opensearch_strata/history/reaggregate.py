@@ -58,7 +58,7 @@ def reaggregate(
     from opensearchpy import OpenSearchException
 
     if last < first:
-        raise Refused(f"The span from {first} to {last} is empty; its last day must not be before its first day.")
+        raise Refused(f"The span from {first} to {last} is empty; let it end on its first day or later.")
     for day in days_between(first, last):
         try:
             yield _rebuild(client, dataset, day, engine)

@@ -204,7 +204,7 @@ def test_hours_of_a_zone_off_by_half_an_hour_are_named_by_their_buckets(make_str
     frame = ask(stream, *MAY, interval="1h", stats=["count"])
     assert frame.index[0].isoformat() == "2024-05-06T15:30:00+05:30"
     assert "Records of 1h are buckets of rows" in frame.attrs["notes"][0]
-    with pytest.raises(Refused, match="Parts of a day of '6h' cannot be told in Asia/Kolkata"):
+    with pytest.raises(Refused, match="Parts of a day of '6h' cannot be computed in Asia/Kolkata"):
         ask(stream, *MAY, interval="6h", stats=["count"])
 
 

@@ -36,7 +36,7 @@ def moved_to_history(stream: Stream, day: Any) -> None:
 
 
 def test_nothing_at_all(stream: Stream) -> None:
-    with pytest.raises(Refused, match=f"Nothing is known of '{stream.dataset.name}' yet"):
+    with pytest.raises(Refused, match=f"Nothing is known about '{stream.dataset.name}' yet"):
         ask(stream)
 
 

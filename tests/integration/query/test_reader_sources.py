@@ -132,7 +132,7 @@ def test_an_empty_raw_day_hides_no_history(stream: Stream) -> None:
     stream.create()
     assert sources(stream) == ["history"]
     assert ask(stream)["load.sum"].tolist() == before["load.sum"].tolist()
-    assert ask(stream).attrs["notes"] == [f"{stream.dataset.raw_index(DAY)} is empty, and its history is read."]
+    assert ask(stream).attrs["notes"] == [f"{stream.dataset.raw_index(DAY)} is empty, so its history is read."]
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_rows_that_are_rebuilt_meanwhile_are_an_error_and_not_an_answer(stream: 
     proven(stream)
     name = stream.dataset.raw_index(DAY)
     lost = Interrupted(stream.client, 1, lambda: change_a_sum(stream))
-    with pytest.raises(TransientError, match=f"{name} or its rows were made anew while they were read"):
+    with pytest.raises(TransientError, match=f"{name} or its rows were recreated while they were read"):
         ask(stream, interval="1h", client=lost)
 
 
@@ -259,7 +259,7 @@ def test_a_raw_day_that_is_made_anew_meanwhile_is_an_error_and_not_an_answer(str
         delete(stream)
         stream.write([{"@timestamp": START.isoformat(), "device": "d9", "load": 1}])
 
-    with pytest.raises(TransientError, match=f"{stream.dataset.raw_index(DAY)} or its rows were made anew"):
+    with pytest.raises(TransientError, match=f"{stream.dataset.raw_index(DAY)} or its rows were recreated"):
         ask(stream, interval="1h", client=Interrupted(stream.client, 1, make_anew))
 
 
@@ -294,7 +294,7 @@ def test_a_day_made_anew_by_a_late_flush_hides_no_history(stream: Stream, count:
     assert (total, number) == expected
     assert source == "both"
     told = f"its {count} document{'' if count == 1 else 's'} and the 48 that its history carries are added up"
-    assert notes == [f"{stream.dataset.raw_index(DAY)} was made anew: {told}."]
+    assert notes == [f"{stream.dataset.raw_index(DAY)} was recreated: {told}."]
     for record in ask(stream, by=["device"]).to_dict("records"):
         of_device = [d for d in [*documents, *late] if d["device"] == record["device"]]
         assert (record["load.sum"], record["load.count"]) == loads(of_device)
@@ -365,7 +365,7 @@ def test_a_proven_day_that_lost_documents_is_read_from_its_history(stream: Strea
     stream.client.delete_by_query(index=stream.dataset.raw_index(DAY), body=everything_of, params={"refresh": "true"})
     total, number, source, notes = answer(stream)
     assert (total, number, source) == (*loads(documents), "history")
-    assert "fewer than the 48 that its history carries, which is read" in notes[0]
+    assert "fewer than the 48 that its history carries, so its history is read" in notes[0]
     with pytest.raises(Refused, match="cannot be cut at"):  # the raw day has not all of it
         ask(stream, START + 30 * MINUTE, START + HOUR, metrics=["temperature"])
 
@@ -381,7 +381,7 @@ def test_history_that_nobody_has_proven_is_named_once_its_raw_day_is_gone(stream
     documents = stream.condensed(count=48)
     assert answer(stream) == (*loads(documents), "raw", [])
     delete(stream)
-    noted = f"The raw day of {DAY} is gone, and no proof is noted that its history is all of it."
+    noted = f"No proof is recorded that the history of {DAY} is complete, and its raw day is gone."
     assert answer(stream) == (*loads(documents), "history", [noted])
 
 
@@ -393,7 +393,7 @@ def test_rows_that_went_after_the_raw_day_are_missed(stream: Stream) -> None:
     delete(stream)
     drop_a_row(stream)
     (note,) = answer(stream)[3]
-    assert note == f"The history of {DAY} carries 23 of the 24 documents that were proven, and its raw day is gone."
+    assert note == f"The history of {DAY} carries 23 of 24 proven documents, and its raw day is gone."
 
 
 def test_a_red_raw_day_is_refused_where_it_may_hold_something(stream: Stream) -> None:
@@ -401,7 +401,7 @@ def test_a_red_raw_day_is_refused_where_it_may_hold_something(stream: Stream) ->
     red = stream.dataset.raw_index(NEXT)
     nowhere = {"index.routing.allocation.include._name": "nosuch", "index.number_of_replicas": 0}
     stream.client.indices.create(index=red, body={"settings": nowhere}, params={"wait_for_active_shards": "0"})
-    with pytest.raises(Refused, match=f"{red} is red, so it cannot be read: a primary shard of it is on no node"):
+    with pytest.raises(Refused, match=f"{red} is red, so it cannot be read: a primary shard is not assigned"):
         ask(stream)
     stream.fill(NEXT + timedelta(days=1), count=24)
     assert len(ask(stream, START + 48 * HOUR, START + 72 * HOUR)) == 1

@@ -124,9 +124,9 @@ def test_a_query_that_finds_nothing_says_why(shell: Shell) -> None:
     stream = shell.stream()
     name = stream.dataset.name
     asked = f"query {name} --from 2020-01-01 --to 2020-01-31 --metric load --stat sum"
-    assert f"Nothing is known of {name!r} yet" in shell.run(asked, 1).stderr
+    assert f"Nothing is known about {name!r} yet" in shell.run(asked, 1).stderr
     stream.condensed(count=20)
-    assert f"Nothing is known of {name!r} from 2020-01-01 00:00+00:00" in shell.run(asked, 1).stderr
+    assert f"Nothing is known about {name!r} from 2020-01-01 00:00+00:00" in shell.run(asked, 1).stderr
     found = shell.run(f"query {name} --from {DAY} --to {DAY} --metric load --stat sum --where device=d99 --json")
     assert (found.stdout, found.stderr[:18]) == ("[]\n", "Nothing was found:")
 
@@ -140,7 +140,7 @@ def test_a_query_says_what_is_not_as_it_should_be(shell: Shell) -> None:
     stream.write([{"@timestamp": f"{DAY}T05:00:00Z", "device": "late", "load": 1}])
     asked = f"query {name} --from {DAY} --to {DAY} --metric load --stat count"
     note = (
-        f"{stream.dataset.raw_index(DAY)} was made anew: its 1 document and the 20 that its history carries are added"
+        f"{stream.dataset.raw_index(DAY)} was recreated: its 1 document and the 20 that its history carries are added"
     )
     for command in (asked, f"{asked} --json"):
         assert note in shell.run(command).stderr

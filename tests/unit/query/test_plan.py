@@ -98,9 +98,9 @@ OWN, FOREIGN = rows(10, "u"), rows(10, "gone")
         (9, OWN, False, "history", "t-2024.05.06 holds 9 documents, fewer than the 10 that its history carries"),
         (9, rows(10), False, "history", "fewer than the 10"),  # nobody knows where the rows came from
         (11, rows(10), False, "raw", ""),
-        (0, OWN, False, "history", "t-2024.05.06 is empty, and its history is read."),
+        (0, OWN, False, "history", "t-2024.05.06 is empty, so its history is read."),
         (0, None, False, "", ""),
-        (1, FOREIGN, False, "both", "was made anew: its 1 document and the 10 that its history carries are added up."),
+        (1, FOREIGN, False, "both", "was recreated: its 1 document and the 10 that its history carries are added up."),
         (99, FOREIGN, False, "both", "its 99 documents and the 10 that"),
         (99, rows(10, "gone", "u"), False, "raw", ""),  # being condensed over rows that it contains
         (9, rows(10, "gone", "u"), False, "history", "fewer than the 10"),
@@ -109,7 +109,7 @@ OWN, FOREIGN = rows(10, "u"), rows(10, "gone")
             FOREIGN,
             True,
             "history",
-            "made anew by a load and holds 9 documents, its history carries 10: the one with",
+            "was recreated by a load and holds 9 documents, while its history carries 10: the one",
         ),
         (11, FOREIGN, True, "raw", r"the one with more is read \(raw\)"),
     ],
@@ -138,12 +138,14 @@ def test_a_day_made_anew_with_all_that_its_rows_carry_is_read_instead_of_them() 
     found = make_read_plan(question, sources, {MAY.replace(day=6)})
     assert found.joined == {MAY.replace(day=7)}
     assert found.excluded == [DATASET.transform_id(MAY.replace(day=day)) for day in (6, 8)]
-    assert "t-2024.05.06 was made anew and holds all that its history carries: the raw day is read." in found.notes
+    assert "t-2024.05.06 was recreated and holds everything that its history carries: the raw day is read." in (
+        found.notes
+    )
 
 
 def test_a_day_that_is_being_loaded_is_named() -> None:
     found = plan(replace(raw(6), loaded=True, loading=True))
-    assert found.notes == ["t-2024.05.06 is being loaded: what is read of it may not be all."]
+    assert found.notes == ["t-2024.05.06 is being loaded, so it may be incomplete."]
 
 
 def test_the_mark_tells_where_older_rows_came_from() -> None:
@@ -163,9 +165,9 @@ def test_history_without_a_proof_or_with_less_than_was_proven_is_named() -> None
     days = {6: rows(10), 7: rows(9), 8: rows(10), 9: rows(10)}
     found = plan(raw(9), month({6: holds, 7: holds, 10: holds}, days=days))
     assert found.notes == [
-        "The history of 2024-05-07 carries 9 of the 10 documents that were proven, and its raw day is gone.",
-        "The history of 2024-05-10 carries 0 of the 10 documents that were proven, and its raw day is gone.",
-        "The raw day of 2024-05-08 is gone, and no proof is noted that its history is all of it.",
+        "The history of 2024-05-07 carries 9 of 10 proven documents, and its raw day is gone.",
+        "The history of 2024-05-10 carries 0 of 10 proven documents, and its raw day is gone.",
+        "No proof is recorded that the history of 2024-05-08 is complete, and its raw day is gone.",
     ]
     many = plan(month(days=dict.fromkeys(range(1, 29), rows(10))))
     assert "The raw day of 2024-05-01, 2024-05-02, 2024-05-03 and 25 more days is gone" in many.notes[0]
@@ -175,7 +177,7 @@ def test_many_days_at_odds_are_a_few_sentences() -> None:
     days = dict.fromkeys(range(1, 29), FOREIGN)
     found = plan(*(raw(day, 1) for day in days), month(days=days))
     assert len(found.notes) == 4
-    assert found.notes[3] == "25 more raw days are at odds with their history, 2024-05-04 to 2024-05-28."
+    assert found.notes[3] == "History is at odds with 25 more raw days, 2024-05-04 to 2024-05-28."
 
 
 def test_days_beyond_the_span_are_not_spoken_of() -> None:
@@ -207,7 +209,7 @@ def errors(*stated: float) -> dict[str, Any]:
 def test_sketches_are_read_at_the_coarsest_step(months: list[dict[str, Any]], step: int | None) -> None:
     sources: list[Any] = [raw(6), *(month(number=5 + place, **meta) for place, meta in enumerate(months))]
     if step is None:
-        with pytest.raises(Refused, match="is no multiple of the others"):
+        with pytest.raises(Refused, match="is not a multiple of the others"):
             plan(*sources)
         step = None
         assert plan(*sources, stats=["max"]).steps == {}
@@ -226,9 +228,9 @@ def test_scripts_see_what_is_asked_for_alone() -> None:
 @pytest.mark.parametrize(
     ("meta", "sentence"),
     [
-        ({"bucket": "6h"}, "holds rows of bucket '6h', the definition of 't' says '1h'"),
-        ({"dataset": "other"}, "holds rows of dataset 'other'"),
-        ({"sketch_version": 1}, "holds rows of sketch_version 1, the definition of 't' says 2"),
+        ({"bucket": "6h"}, "holds rows with bucket '6h', but the definition of 't' has '1h'"),
+        ({"dataset": "other"}, "holds rows with dataset 'other'"),
+        ({"sketch_version": 1}, "holds rows with sketch_version 1, but the definition of 't' has 2"),
         ({"group_by": ["device"]}, "are not grouped by 'site'"),
     ],
 )

@@ -118,7 +118,7 @@ def test_version(runner: CliRunner) -> None:
         (f"{QUERY} --stat p101", "Invalid value for '--stat': 'p101' is none of min, max, sum, count, avg"),
         (f"{QUERY} --stat sum,,avg", "'' is none of min, max"),
         (f"{QUERY} --interval 7m", "'7m' does not divide a day"),
-        (f"{QUERY} --interval hour", "'hour' is no interval; write 15m, 1h, 6h, 1d or 1M"),
+        (f"{QUERY} --interval hour", "'hour' is not an interval; write 15m, 1h, 6h, 1d or 1M"),
         (f"{QUERY} --where origin", "Invalid value for '--where': 'origin' is no FIELD=VALUE."),
         (f"{QUERY} --where a=1 --where a=2", "'a' is named more than once"),
         (f"status t --url {NOWHERE} --datasets-dir /nowhere", "dir '/nowhere' does not exist"),

@@ -1,4 +1,4 @@
-"""One question answered from raw days and history together, as pages of a frame.
+"""Answers one question from raw days and history together, as pages of a frame.
 
 Reads only.
 """

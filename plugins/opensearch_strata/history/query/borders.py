@@ -1,9 +1,9 @@
-"""Where the borders of a span cut buckets of rows, and which rows of such a bucket belong to it. Pure.
+"""Where the boundaries of a span cut buckets of rows, and which rows of such a bucket belong to the span. Pure.
 
-A row cannot be cut, but it knows its raw day. So where a local midnight falls into a bucket, as it does in zones off
-the hour and with buckets of a day, the rows of that bucket count for their raw day: those of earlier days lie before
-the midnight, those of later ones behind it. Each row counts once, whatever the spans; and rightly, unless an event of
-the bucket came late.
+A row cannot be cut, but it knows its raw day. A local midnight may fall inside a bucket, as it does in zones whose
+offset is not a whole hour and with buckets of a day. Then the rows of that bucket count for their raw day: rows of
+earlier days lie before the midnight, rows of later days after it. Each row counts once, whatever the spans are, and it
+counts for the right day unless an event of the bucket came late.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from opensearch_strata.definition.days import day_bounds, day_of
 from opensearch_strata.history.query.question import Question, milliseconds, moment_of
 
 Span = tuple[int, int]
-"""Begin (inclusive) and end (exclusive), epoch milliseconds."""
+"""Start (inclusive) and end (exclusive), epoch milliseconds."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A bucket that a border of a span cuts.
+    """A bucket that is cut by a boundary of a span.
 
     :param bucket: when it begins, epoch milliseconds
-    :param since: rows of this raw day and later ones lie in the span; None: of all days
-    :param before: rows of this raw day and later ones do not
-    :param cut: a border within the bucket at which no day begins, so that no row can be told to lie on a side of it
+    :param since: rows of this raw day and later ones lie in the span; None: rows of all days do
+    :param before: rows of this raw day and later ones do not lie in the span
+    :param cut: a boundary inside the bucket at which no day begins, so that it is unknown on which side a row lies
     """
 
     bucket: int
@@ -36,17 +36,17 @@ class Edge:
 
 
 def whole_buckets(length: int, start: int, end: int) -> Span:
-    """Begin and end of the buckets that lie in a span as a whole; equal or crossed if none does.
+    """Start and end of the buckets that lie entirely in a span; equal or crossed if there are none.
 
-    :param length: of a bucket, milliseconds
+    :param length: length of a bucket in milliseconds
     """
     return -(-start // length) * length, end // length * length
 
 
 def partial_buckets(length: int, start: int, end: int) -> list[Span]:
-    """The parts of a span, none to two, that hold less than a bucket.
+    """The up to two parts of a span that cover only a part of a bucket.
 
-    :param length: of a bucket, milliseconds
+    :param length: length of a bucket in milliseconds
     """
     first, last = whole_buckets(length, start, end)
     if first > last:  # start and end are in one bucket
@@ -58,8 +58,8 @@ def partial_buckets(length: int, start: int, end: int) -> list[Span]:
 class RowsOfSpan:
     """Which rows count for a span.
 
-    :param whole: begin and end of the buckets that lie in it as a whole; None if none does
-    :param edges: buckets that it holds in part
+    :param whole: start and end of the buckets that lie entirely in it; None if there are none
+    :param edges: buckets that lie partly in it
     """
 
     whole: Span | None
@@ -67,19 +67,19 @@ class RowsOfSpan:
 
     @property
     def buckets(self) -> list[Span]:
-        """When the buckets of these rows may begin."""
+        """The spans in which the buckets of these rows may begin."""
         return [*([self.whole] if self.whole else []), *((edge.bucket, edge.bucket + 1) for edge in self.edges)]
 
 
 def rows_of_span(question: Question, start: int, end: int) -> RowsOfSpan:
-    """The rows that count for a span: all but those that it would have to cut."""
+    """The rows that count for a span: all except those that it would have to cut."""
     first, last = whole_buckets(question.bucket, start, end)
     told = [edge for edge in edges(question, start, end) if edge.cut is None]
     return RowsOfSpan((first, last) if first < last else None, told)
 
 
 def edges(question: Question, start: int, end: int) -> list[Edge]:
-    """The buckets, none to two, that lie in a span in part."""
+    """The up to two buckets that lie partly in a span."""
     length = question.bucket
     first, last = start // length * length, end // length * length
     since, before = _day_beginning_at(question, start), _day_beginning_at(question, end)
@@ -97,7 +97,7 @@ def edges(question: Question, start: int, end: int) -> list[Edge]:
 
 
 def midnight_in(question: Question, bucket: int) -> int | None:
-    """The local midnight that cuts a bucket, if one does."""
+    """The local midnight that cuts a bucket; None if there is none."""
     last = bucket + question.bucket - 1
     midnight = milliseconds(day_bounds(day_of(moment_of(last), question.dataset.zone), question.dataset.zone)[0])
     return midnight if bucket < midnight else None

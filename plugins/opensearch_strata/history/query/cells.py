@@ -1,4 +1,4 @@
-"""The cells of an answer: one per time and group, merged from raw days and rows of history, in order, page by page."""
+"""The cells of an answer: one per time and group, merged from raw days and rows of history, in order and in pages."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 OnProgress = Callable[[float], None]
-"""Called with the share of the span that is read, 0 .. 1."""
+"""Called with the share of the span that has been read, 0 .. 1."""
 
-# Characters of index names in one search: its request line may have 4 KiB.
+# Characters of index names in one search, whose request line may have at most 4 KiB.
 _LINE = 3000
-# Indices in a search for more than a day: the time to its answer must not grow with the window.
+# Indices in a search over more than a day: its response time must not grow with the window.
 _INDICES = 8
-# Buckets held at once, over all searches of a stretch.
+# Buckets held at the same time over all searches of a stretch.
 _HELD = 2 * PAGE_SIZE
 _LEAST_PAGE = 1000
 
-# Milliseconds that a search for many records may cover, with raw days in it and without.
+# Milliseconds that a search for many records may cover: with raw days, and without.
 _LONGEST_RAW, _LONGEST_HISTORY = 86_400_000, 31 * 86_400_000
-# Raw days that may be deleted under a single stretch; more of them at once is no retention.
+# Attempts to read a stretch while its raw days are deleted; retention does not delete more days at a time.
 _TRIES = 10
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What was found of one time and group.
+    """What was found for one time and group.
 
     :param time: epoch milliseconds
-    :param groups: value of each field that is kept apart, None where documents lack it
+    :param groups: value of each field that is kept apart; None where documents lack it
     :param row: metric -> its statistics, see :func:`merged_of_states`; never empty
     :param source: ``raw``, ``history`` or ``both``
     """
@@ -60,8 +60,8 @@ class Cell:
 class _Bucket:
     """One bucket of one search.
 
-    :param order: what sorts buckets as the server does
-    :param key: as the server wrote it; empty if nothing is kept apart
+    :param order: sort key that orders buckets as the server does
+    :param key: key as the server returned it; empty if nothing is kept apart
     """
 
     order: tuple[Any, ...]
@@ -81,10 +81,10 @@ class Recall:
         self.plan = plan
 
     def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell]:
-        """Every cell that has a value, in the order of time and groups; a missing group value comes first.
+        """Every cell that has a value, ordered by time and groups; a missing group value comes first.
 
-        Held in memory are some pages of buckets, whatever the span. A raw day that is deleted meanwhile is read on
-        from its history.
+        Only a few pages of buckets are held in memory, whatever the span. If a raw day is deleted meanwhile, reading
+        continues from its history.
 
         :raises TransientError: rows were rebuilt while they were read
         """
@@ -106,7 +106,7 @@ class Recall:
         refuse_moved(self._client, self.plan)
 
     def _cells_of(self, part: Stretch) -> Iterator[Cell]:
-        """Cells of a stretch; begun again behind the last one if a raw day is deleted meanwhile."""
+        """Cells of a stretch. If a raw day is deleted meanwhile, reading restarts after the last cell."""
         from opensearchpy import NotFoundError
 
         after: Body | None = None
@@ -117,12 +117,12 @@ class Recall:
                     after = buckets[0].key
                     if cell := self._cell(part, buckets):
                         yield cell
-            except NotFoundError:  # retention deletes nothing that history does not hold
+            except NotFoundError:  # retention only deletes what history holds
                 self.plan = plan_read(self._client, self.plan.question)
             else:
                 return
         name = self.plan.question.dataset.name
-        raise TransientError(f"Indices of {name!r} went one by one while they were read. Ask again.")
+        raise TransientError(f"Indices of {name!r} were deleted one after another while they were read. Ask again.")
 
     def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
         row = self._row(buckets)
@@ -139,7 +139,7 @@ class Recall:
         return merged_of_states(self.plan.dataset, self.plan.question.metrics, states)
 
     def _searches(self, part: Stretch, after: Body | None) -> list[Iterator[_Bucket]]:
-        """Streams of buckets, each in order, that together hold every document of a stretch once."""
+        """Ordered streams of buckets that together hold every document of a stretch exactly once."""
         plan = self.plan
         whole_span = [(part.start, part.end)]
         partial = partial_buckets(plan.question.bucket, part.start, part.end)
@@ -177,7 +177,7 @@ def _order_of(bucket: _Bucket) -> tuple[Any, ...]:
 
 
 def _order(plan: ReadPlan, key: Body) -> tuple[Any, ...]:
-    """What sorts keys as the server does: nothing first, texts by code point, addresses by their bytes."""
+    """Sort key that orders keys as the server does: missing values first, texts by code point, addresses by bytes."""
     return tuple(
         (False,) if value is None else (True, _address(value) if plan.types.get(name) == "ip" else value)
         for name, value in key.items()
@@ -185,7 +185,7 @@ def _order(plan: ReadPlan, key: Body) -> tuple[Any, ...]:
 
 
 def _address(text: str) -> bytes:
-    """An address as Lucene keeps it: 16 bytes, IPv4 within IPv6."""
+    """An address as Lucene stores it: 16 bytes, with IPv4 mapped to IPv6."""
     packed = ip_address(text).packed
     return packed if len(packed) == 16 else b"\0" * 10 + b"\xff" * 2 + packed
 

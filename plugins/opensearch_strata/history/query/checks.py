@@ -1,4 +1,4 @@
-"""What is done before a question is answered, and once it has been: what exists, what could be misread."""
+"""Checks before and after a question is answered: what exists, and what could be misread."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def plan_read(client: OpenSearch, question: Question) -> ReadPlan:
-    """Find where the answer is, and make sure that all of it is there.
+    """Find out where the answer is, and make sure that it is complete.
 
-    :raises Refused: it cannot be answered from what exists, with the reason
+    :raises Refused: the question cannot be answered from what exists; the message has the reason
     """
     dataset = question.dataset
     sources = with_days(client, dataset, find_sources(client, dataset), *question.of_rows)
@@ -45,9 +45,9 @@ def plan_read(client: OpenSearch, question: Question) -> ReadPlan:
 
 
 def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
-    """Refuse what was read if it may be a mixture: rows or raw days of the plan were made anew meanwhile.
+    """Refuse what was read if it may be a mixture, because rows or raw days of the plan were recreated meanwhile.
 
-    :raises TransientError: with the days
+    :raises TransientError: they were; the message names the days
     """
     dataset = plan.question.dataset
     if not plan.trusted and not plan.raw:
@@ -63,8 +63,8 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
         moved += [dataset.raw_index(day) for day in days if now.get(day) != plan.trusted[day]]
     if moved:
         raise TransientError(
-            f"{', '.join(moved)} or its rows were made anew while they were read, so what was read of them may be "
-            f"incomplete. Ask again."
+            f"{', '.join(moved)} or {'its' if len(moved) == 1 else 'their'} rows were recreated while they were read, "
+            f"so the answer may be incomplete. Ask again."
         )
 
 
@@ -83,7 +83,7 @@ def _types(client: OpenSearch, index: str) -> dict[str, str]:
 
 
 def _refuse_cut_buckets(client: OpenSearch, plan: ReadPlan) -> None:
-    """A row of history cannot be cut where the span begins or ends; raw documents can, where they are still there."""
+    """Refuse a span that cuts a row of history. Raw documents can be cut where they still exist."""
     question = plan.question
     for edge in edges(question, question.start, question.end):
         if edge.cut is None:
@@ -106,13 +106,13 @@ def _cut(question: Question, bucket: int, cut: int) -> str:
     )
     cures = f"{first} or {last}" if midnight is None else f"{first}, {midnight} or {last}"
     return (
-        f"The rows from {first} to {last} cannot be cut at {at}: raw documents of that bucket are gone. Let the span "
-        f"begin or end at {cures}."
+        f"The rows from {first} to {last} cannot be cut at {at}: the raw documents of that bucket are gone. Let the "
+        f"span begin or end at {cures}."
     )
 
 
 def _refuse_lacking(client: OpenSearch, plan: ReadPlan) -> None:
-    """Rows that have a metric without all that is asked of it would be merged as if their values did not exist."""
+    """Refuse rows that have a metric but lack a needed part of it: merging would ignore their values."""
     question = plan.question
     rows = rows_of_span(question, question.start, question.end)
     if not question.leaves or not rows.buckets:
@@ -129,5 +129,5 @@ def _refuse_lacking(client: OpenSearch, plan: ReadPlan) -> None:
                 raise Refused(
                     f"Rows of {', '.join(days)} in {month.index} lack the {' or the '.join(question.leaves)} of "
                     f"{metric!r}: they were condensed before the definition asked for it. Condense these days again if "
-                    f"they are still raw, or ask for later days."
+                    f"they are still raw, or ask about later days."
                 )

@@ -1,4 +1,4 @@
-"""Cells as pages of a frame. The one place that knows pandas."""
+"""Cells as pages of a frame. The only module here that uses pandas."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 PAGE_RECORDS = 10_000
 SOURCES = ("raw", "history", "both")
 
-# Groups are few texts many times over; numbers and truth values may be missing, which NumPy cannot say.
+# Groups are a few texts, repeated many times. Numbers and booleans may be missing, which NumPy cannot represent.
 _GROUP_TYPES = {"boolean": "boolean", **dict.fromkeys(("byte", "short", "integer", "long"), "Int64")}
 
 
 def frames(plan: ReadPlan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
     """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`.
 
-    :param cells: in the order in which the records are to stand
+    :param cells: the cells in the order of the records
     """
     remaining = iter(cells)
     while page := list(islice(remaining, PAGE_RECORDS)):
@@ -32,9 +32,9 @@ def frames(plan: ReadPlan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
 
 
 def joined(plan: ReadPlan, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Pages as one frame; without any, an empty one of the same columns.
+    """Join pages to one frame; without any pages, an empty frame with the same columns.
 
-    :param frames: in order
+    :param frames: the pages in order
     """
     import pandas as pd
 
@@ -107,7 +107,7 @@ def _top(text: str) -> dict[str, Any]:
 
 
 def _stats(plan: ReadPlan, metric: str, cell: Cell) -> dict[str, Any]:
-    """Every statistic of a metric that is asked for; none if the cell lacks the metric."""
+    """Every wanted statistic of a metric; none if the cell lacks the metric."""
     row = cell.row.get(metric)
     if row is None:
         return {}

@@ -1,4 +1,4 @@
-"""What whoever asks has to know of an answer, a sentence each. Pure."""
+"""What a person who asks has to know about an answer, one sentence for each note. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from opensearch_strata.definition.days import day_of
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.month.marks import marks_in
 from opensearch_strata.history.query.intervals import borders_notes
 from opensearch_strata.history.query.question import Question, moment_of
@@ -13,13 +14,13 @@ from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import Contents, Sources
 from opensearch_strata.history.query.sources.standing import Judged
 
-_NAMED = 3  # days that a note names one by one
+_NAMED = 3  # how many days a note lists individually
 
 
 def notes_of(question: Question, sources: Sources, judged: Sequence[Judged]) -> list[str]:
-    """Sentences on what of an answer is not as it should be, or not as it seems.
+    """Sentences about anything in an answer that is not as it should be, or not as it seems.
 
-    :param judged: every raw day
+    :param judged: every raw day and what is read of it
     """
     notes = [*_at_odds(question, sources, judged), *_incomplete(question, sources, judged)]
     if any(month.contents.touches(*question.of_rows) for month in sources.months):
@@ -42,11 +43,11 @@ def _at_odds(question: Question, sources: Sources, judged: Sequence[Judged]) -> 
     yield from (f"{one.source.index} {one.why}." for one in odd[:_NAMED])
     if more := odd[_NAMED:]:
         span = f"{more[0].source.day} to {more[-1].source.day}"
-        yield f"{len(more)} more raw days are at odds with their history, {span}."
+        yield f"History is at odds with {counted(len(more), 'more raw day')}, {span}."
 
 
 def _incomplete(question: Question, sources: Sources, judged: Sequence[Judged]) -> Iterator[str]:
-    """Days of which there is history alone, and perhaps not all of it."""
+    """Days that have only history, which may be incomplete."""
     first, last = (day_of(moment_of(ms), question.dataset.zone) for ms in (question.start, question.end - 1))
     there = {one.source.day for one in judged} | {day for day, _ in sources.unreadable}
     unproven = []
@@ -60,11 +61,12 @@ def _incomplete(question: Question, sources: Sources, judged: Sequence[Judged]) 
                 unproven += [day] if _touches(question, month.days.rows.get(day)) else []
             elif carried < marks[day].documents and first <= day <= last:
                 yield (
-                    f"The history of {day} carries {carried:,} of the {marks[day].documents:,} documents that were "
-                    f"proven, and its raw day is gone."
+                    f"The history of {day} carries {carried:,} of {counted(marks[day].documents, 'proven document')}, "
+                    f"and its raw day is gone."
                 )
     if unproven:
-        yield (f"The raw day of {_listed(unproven)} is gone, and no proof is noted that its history is all of it.")
+        gone = "its raw day is" if len(unproven) == 1 else "their raw days are"
+        yield (f"No proof is recorded that the history of {_listed(unproven)} is complete, and {gone} gone.")
 
 
 def _touches(question: Question, rows: DayRows | None) -> bool:
@@ -75,4 +77,4 @@ def _touches(question: Question, rows: DayRows | None) -> bool:
 
 def _listed(days: Sequence[date]) -> str:
     named = ", ".join(f"{day}" for day in days[:_NAMED])
-    return named if len(days) <= _NAMED else f"{named} and {len(days) - _NAMED} more days"
+    return named if len(days) <= _NAMED else f"{named} and {counted(len(days) - _NAMED, 'more day')}"

@@ -1,4 +1,4 @@
-"""What a reader is asked, judged before anything is sent. Pure."""
+"""What a reader asks, checked before anything is sent. Pure."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def quantile_of(stat: str) -> float | None:
-    """0.99 for ``p99``, None for a statistic that is no percentile."""
+    """0.99 for ``p99``; None for a statistic that is not a percentile."""
     match = _PERCENTILE.fullmatch(stat)
     return float(match[1]) / 100 if match else None
 
 
 def is_stat(text: str) -> bool:
-    """Whether a history can be asked for this at all: ``min max sum count avg top`` or a percentile.
+    """Whether this is a statistic that a history can have: ``min max sum count avg top`` or a percentile.
 
     :param text: as a person typed it
     """
@@ -36,12 +36,12 @@ def is_stat(text: str) -> bool:
 
 
 def milliseconds(moment: datetime) -> int:
-    """An aware moment in epoch milliseconds, rounded up: times of documents are whole ones."""
+    """An aware moment in epoch milliseconds, rounded up, because times of documents are whole milliseconds."""
     return -((_EPOCH - moment) // _MILLISECOND)
 
 
 def moment_of(ms: int) -> datetime:
-    """The moment of epoch milliseconds, in UTC."""
+    """The moment, in UTC, that epoch milliseconds stand for."""
     return _EPOCH + ms * _MILLISECOND
 
 
@@ -51,7 +51,7 @@ class Question:
 
     :param start: epoch milliseconds, inclusive
     :param end: epoch milliseconds, exclusive
-    :param interval: length of a record; the whole span if None
+    :param interval: length of a record; None for the whole span
     """
 
     dataset: Dataset
@@ -78,7 +78,7 @@ class Question:
     ) -> Question:
         """See :func:`opensearch_strata.reader.read`.
 
-        :raises Refused: the dataset cannot answer this, with the reason
+        :raises Refused: the dataset cannot answer this; the message has the reason
         """
         metrics, stats, by = (_names(given) for given in (metrics, stats, by))
         _check_span(start, end)
@@ -97,7 +97,7 @@ class Question:
 
     @property
     def leaves(self) -> list[str]:
-        """What a row of history must carry of a metric beside its count."""
+        """What a row of history must carry of a metric in addition to its count."""
         needed = set().union(*(_NEEDS.get(stat, _QUANTILE_NEEDS) for stat in self.stats))
         return sorted(needed - {"count"})
 
@@ -108,12 +108,12 @@ class Question:
 
     @property
     def of_rows(self) -> tuple[int, int]:
-        """When the first of the buckets begins that may hold a part of the span, and the end of the span."""
+        """The start of the first bucket that may hold a part of the span, and the end of the span."""
         return self.start // self.bucket * self.bucket, self.end
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:
-    """Each name once; a single one may come without a list around it."""
+    """Each name once; a single name may be given without a list."""
     return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
@@ -135,7 +135,7 @@ def _check_stats(dataset: Dataset, metrics: Sequence[str], stats: Sequence[str])
             raise Refused(f"{dataset.name!r} has no metric {metric!r}; it has {', '.join(dataset.metrics)}.")
     for stat in stats:
         if not is_stat(stat):
-            raise Refused(f"{stat!r} is no statistic; ask for {', '.join(_NEEDS)} or a percentile such as p99.")
+            raise Refused(f"{stat!r} is not a statistic; ask for {', '.join(_NEEDS)} or a percentile such as p99.")
     for metric in metrics:
         kept = {*dataset.metrics[metric].stats, *(["top"] if metric in dataset.top_values else [])}
         shown = ", ".join(sorted(kept))
@@ -150,6 +150,8 @@ def _check_groups(dataset: Dataset, groups: Iterable[str], columns: set[str]) ->
     for group in groups:
         if group not in dataset.history.group_by:
             known = ", ".join(dataset.history.group_by)
-            raise Refused(f"Rows of {dataset.name!r} are not grouped by {group!r}; they are by {known}.")
+            raise Refused(f"Rows of {dataset.name!r} are not grouped by {group!r}; they are grouped by {known}.")
         if group in columns:
-            raise Refused(f"A frame cannot hold the group {group!r} beside what bears the same name; ask without it.")
+            raise Refused(
+                f"A frame cannot hold the group {group!r}, because another column has that name; leave the group out."
+            )

@@ -1,4 +1,4 @@
-"""Which source answers which part of a question. Pure: decided from what exists."""
+"""Which source answers which part of a question. Pure: decides from what exists."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from opensearch_strata.sketches.ddsketch import VERSION, step_of
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """Where the answer comes from. Each raw day is read from one of the two sources, whatever the time of its events,
-    or from both if they are different documents.
+    """Where the answer comes from.
+
+    Each raw day is read from one of the two sources, whatever the time of its events, or from both if they hold
+    different documents.
 
     :param raw: days to read from raw
-    :param verified: days that are raw, but read from history, for whole buckets
-    :param joined: days among ``raw`` whose rows are read too
-    :param months: history months; rows of the days in ``raw`` that are not joined are left out
-    :param steps: metric -> step of the sketches to merge; empty if no percentile is asked for
-    :param types: field path -> mapping type, of groups
-    :param trusted: rows that stand for a raw day or beside one, as they were found: others must not be read for them
-    :param notes: what whoever asks has to know of the answer, a sentence each
+    :param verified: days that are still raw, but are read from history for whole buckets
+    :param joined: days among ``raw`` whose rows are read as well
+    :param months: history months; rows of days in ``raw`` that are not joined are left out
+    :param steps: metric -> step of the sketches to merge; empty if no percentile is wanted
+    :param types: field path -> mapping type, for the groups
+    :param trusted: rows that are read instead of a raw day or together with it, as they were found; no other rows may
+        be read in their place
+    :param notes: what the person who asks has to know about the answer, one sentence for each note
     """
 
     question: Question
@@ -45,7 +48,7 @@ class ReadPlan:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The dataset as the scripts must see it: the metrics asked for, with sketches of the steps to merge."""
+        """The dataset as the scripts must see it: only the wanted metrics, with sketches of the steps to merge."""
         metrics = {}
         for name in self.question.metrics:
             metrics[name] = self.question.dataset.metrics[name]
@@ -59,7 +62,7 @@ class ReadPlan:
 
     @property
     def ends(self) -> tuple[int, int]:
-        """Earliest and latest event of all, epoch milliseconds, as far as their buckets reach."""
+        """Start of the earliest event's bucket and end of the latest event's bucket, epoch milliseconds."""
         first, last = _ends([*self.raw, *self.verified, *self.months])
         bucket = self.question.bucket
         return first // bucket * bucket, last // bucket * bucket + bucket - 1
@@ -71,7 +74,7 @@ class ReadPlan:
 
     @property
     def cut_from_raw(self) -> list[str]:
-        """Transform ids of the days whose part of a bucket that is cut is read from raw documents."""
+        """Transform ids of the days whose part of a cut bucket is read from raw documents."""
         return [*self.excluded, *self._ids(self.verified)]
 
     def _ids(self, days: Iterable[RawSource]) -> list[str]:
@@ -79,7 +82,7 @@ class ReadPlan:
 
 
 def doubtful_days(sources: Sources) -> list[RawSource]:
-    """Raw days that may be the ones that foreign rows came from, made anew: somebody has to compare them."""
+    """Raw days that may be recreations of those that foreign rows came from, so that the two must be compared."""
     days = []
     for source in sources.raw:
         rows, mark = sources.rows.get(source.day), sources.marks.get(source.day)
@@ -89,11 +92,11 @@ def doubtful_days(sources: Sources) -> list[RawSource]:
 
 
 def make_read_plan(question: Question, sources: Sources, contained: Collection[date] = frozenset()) -> ReadPlan:
-    """Decide where each raw day is read from.
+    """Decide from where each raw day is read.
 
-    :param contained: the doubtful days, see :func:`doubtful_days`, that hold all that their rows carry
-    :raises Refused: nothing of the span is known, an index that may hold a part of it cannot be read, or its sketches
-        cannot be merged
+    :param contained: those of the doubtful days, see :func:`doubtful_days`, that hold everything that their rows carry
+    :raises Refused: nothing is known about the span, an index that may hold a part of it cannot be read, or its
+        sketches cannot be merged
     """
     _refuse_unreadable(question, sources)
     _refuse_unknown(question, sources)
@@ -121,7 +124,7 @@ def make_read_plan(question: Question, sources: Sources, contained: Collection[d
 
 
 def _refuse_unreadable(question: Question, sources: Sources) -> None:
-    """Late events of the span may lie in any raw day from its first one on."""
+    """Refuse unreadable indices: late events of the span may lie in any raw day from its first day on."""
     first = day_of(moment_of(question.start), question.dataset.zone)
     for day, sentence in sources.unreadable:
         if day >= first:
@@ -133,12 +136,12 @@ def _refuse_unknown(question: Question, sources: Sources) -> None:
     first, last = _ends([*sources.raw, *sources.months])
     if first > last:
         raise Refused(
-            f"Nothing is known of {dataset.name!r} yet: there is no event in {dataset.raw.index} nor in "
+            f"Nothing is known about {dataset.name!r} yet: there is no event in {dataset.raw.index} or in "
             f"{dataset.history.index}."
         )
     if not Contents(0, first, last).touches(*question.of_rows):
         raise Refused(
-            f"Nothing is known of {dataset.name!r} from {_local(question, question.start)} to "
+            f"Nothing is known about {dataset.name!r} from {_local(question, question.start)} to "
             f"{_local(question, question.end)}. Its events are from {_local(question, first)} to "
             f"{_local(question, last)}; {_extent(sources)}."
         )
@@ -163,24 +166,24 @@ def _refuse_foreign(question: Question, month: MonthSource) -> None:
     if not month.meta:
         raise Refused(
             f"{month.index} was not created by Strata (no _meta.strata), so its rows cannot be read. Move it away, or "
-            f"ask for other months."
+            f"ask about other months."
         )
     for key, wanted in (("dataset", dataset.name), ("bucket", dataset.history.bucket), ("sketch_version", VERSION)):
         if month.meta.get(key) != wanted:
             raise Refused(
-                f"{month.index} holds rows of {key} {month.meta.get(key)!r}, the definition of {dataset.name!r} says "
-                f"{wanted!r}; they cannot be read by it. Ask for other months, or undo the change."
+                f"{month.index} holds rows with {key} {month.meta.get(key)!r}, but the definition of {dataset.name!r} "
+                f"has {wanted!r}, so they cannot be read. Ask about other months, or undo the change."
             )
     for group in (*question.by, *question.where):
         if group not in month.meta["group_by"]:
             raise Refused(
                 f"Rows of {month.index} are not grouped by {group!r}: they were condensed before the definition asked "
-                f"for it. Ask for other months, or without it."
+                f"for it. Ask about other months, or leave the group out."
             )
 
 
 def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
-    """Metric -> the coarsest step of its sketches; raw days are condensed at it."""
+    """Metric -> the coarsest step of its sketches, at which raw days are condensed as well."""
     steps = {}
     for metric in question.metrics if question.quantiles else ():
         stated = {month.index: _relative_errors(month, metric) for month in months}
@@ -189,8 +192,8 @@ def _steps(question: Question, months: Sequence[MonthSource]) -> dict[str, int]:
         if any(step % other for other in found):
             listed = "; ".join(f"{index}: {', '.join(map(str, errors))}" for index, errors in stated.items() if errors)
             raise Refused(
-                f"The sketches of {metric!r} cannot be merged: the largest of their relative errors is no multiple of "
-                f"the others ({listed}). Ask for these months one by one, or for min, max, sum, count and avg."
+                f"The sketches of {metric!r} cannot be merged: the largest of their relative errors is not a multiple "
+                f"of the others ({listed}). Ask about these months one by one, or for min, max, sum, count and avg."
             )
         steps[metric] = step
     return steps

@@ -1,4 +1,4 @@
-"""Search bodies of a question: pages of buckets from either source, and what must be known beforehand. Pure."""
+"""Search bodies for a question: pages of buckets from either source, and what must be known beforehand. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from opensearch_strata.history.query.stretches import Stretch
 Body = dict[str, Any]
 Side = Literal["raw", "history"]
 Spans = Iterable[tuple[int, int]]
-"""Parts of the time in epoch milliseconds, the ends exclusive."""
+"""Parts of the time in epoch milliseconds, with exclusive ends."""
 
 TIME = "time"
-"""Source of the composite that holds the time; no group can bear this name, see :class:`Question`."""
+"""Name of the composite source that holds the time; no group can have this name, see :class:`Question`."""
 
 
 def page_body(plan: ReadPlan, side: Side, query: Body, stretch: Stretch, after: Body | None, size: int) -> Body:
-    """One page of buckets in the order of time and groups, or a single bucket if nothing is kept apart.
+    """One page of buckets ordered by time and groups, or a single bucket if nothing is kept apart.
 
-    :param after: key of the last bucket that is known already
+    :param after: key of the last bucket that is already known
     """
     metrics = (
         condense_metric(plan.dataset, finished=False)
@@ -47,13 +47,13 @@ def _sources(plan: ReadPlan, side: Side, stretch: Stretch) -> list[Body]:
 
 
 def raw_query(plan: ReadPlan, spans: Spans) -> Body:
-    """Raw documents of parts of the time."""
+    """Query for raw documents of parts of the time."""
     ranges = [_range(plan.question.dataset.raw.timestamp, start, end) for start, end in spans]
     return {"bool": {"filter": [ranges[0] if len(ranges) == 1 else _any(ranges), *_groups(plan)]}}
 
 
 def rows_query(plan: ReadPlan, rows: RowsOfSpan) -> Body:
-    """Rows of buckets that lie in a span as a whole, and of those that it cuts the rows that count for it."""
+    """Query for rows of the buckets that lie entirely in a span and, of the buckets that it cuts, those that count."""
     groups = _groups(plan)
     clauses = [_clause([_range("@timestamp", *rows.whole), *groups], plan.excluded)] if rows.whole else []
     clauses += [_clause([*_of_edge(plan, edge), *groups], plan.cut_from_raw) for edge in rows.edges]
@@ -72,14 +72,14 @@ def _clause(filters: list[Body], without: Iterable[str]) -> Body:
 
 
 def cut_rows_body(plan: ReadPlan, edge: Edge) -> Body:
-    """Whether there are rows with a value that is asked for in a bucket that is cut: finds at most one."""
+    """Whether a bucket that is cut has rows with a wanted value; counts at most one."""
     valued = _any(_has(metric, "count") for metric in plan.question.metrics)
     query = {"bool": {"filter": [rows_query(plan, RowsOfSpan(None, [edge])), valued]}}
     return {"size": 0, "track_total_hits": 1, "query": query}
 
 
 def lacking_body(plan: ReadPlan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:
-    """Days of rows that have a metric but not all that is needed of it, metric by metric."""
+    """For each metric, the days of rows that have the metric but lack a needed part of it."""
     days = {"days": {"terms": {"field": "transform._id", "size": 3, "order": {"_key": "asc"}}}}
     aggs = {}
     for metric in plan.question.metrics:

@@ -1,4 +1,4 @@
-"""How the span of a question is walked: in stretches, each of them one search of each source. Pure."""
+"""How the span of a question is divided: into stretches, each of which takes one search of each source. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _DAY = timedelta(days=1)
 class Stretch:
     """A part of the span, in epoch milliseconds.
 
-    :param time: when its one record begins, which may be before ``start``; None: it has a record for each unit
+    :param time: when its only record begins, which may be before ``start``; None: it has a record for each unit
     :param unit: length of a record
-    :param origin: where some record begins
+    :param origin: the beginning of any record
     """
 
     start: int
@@ -31,11 +31,11 @@ class Stretch:
 
     @property
     def units(self) -> int:
-        """Records that a group can have."""
+        """How many records a group can have."""
         return 1 if self.time is not None else self._number(self.end - 1) - self._number(self.start) + 1
 
     def cut(self, units: int) -> tuple[Stretch, Stretch | None]:
-        """The first units of it, and what is left."""
+        """Divide it into its first units and the rest, which is None if nothing is left."""
         border = self.origin + (self._number(self.start) + units) * self.unit if self.time is None else self.end
         if border >= self.end:
             return self, None
@@ -46,10 +46,10 @@ class Stretch:
 
 
 def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
-    """The span of a question in order, as far as there can be events.
+    """The span of a question in order, limited to times that can have events.
 
     :param first: when the bucket of the earliest event begins, epoch milliseconds
-    :param last: last millisecond of the bucket of the latest one
+    :param last: last millisecond of the latest event's bucket
     """
     dataset, interval = question.dataset, question.interval
     start, end = max(question.start, first), min(question.end, last + 1)
@@ -58,24 +58,24 @@ def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
     elif interval.length is None:
         yield from _between(dataset, start, end, _months(dataset, start, end))
     elif interval.length == dataset.history.bucket_length != _DAY:
-        yield Stretch(start, end, unit=question.bucket)  # named by where buckets begin, whatever the zone
+        yield Stretch(start, end, unit=question.bucket)  # records are named by the start of their bucket in any zone
     else:
         unit = interval.length // timedelta(milliseconds=1)
         for day in _between(dataset, start, end, _days(dataset, start, end)):
-            # Parts of a day are counted in elapsed time from local midnight.
+            # Parts of a day are measured in elapsed time from local midnight.
             yield day if interval.length == _DAY else replace(day, time=None, unit=unit, origin=day.time or 0)
 
 
 def _between(dataset: Dataset, start: int, end: int, begins: Iterable[date]) -> Iterator[Stretch]:
-    """Stretches from one local midnight to the next that is given, within a span."""
+    """Stretches within a span from the local midnight of each given day to that of the next one."""
     midnights = (milliseconds(day_bounds(day, dataset.zone)[0]) for day in begins)
     for midnight, following in pairwise(midnights):
-        if max(midnight, start) < min(following, end):  # a zone that crosses the date line leaves a day out
+        if max(midnight, start) < min(following, end):  # a zone that crosses the date line skips a day
             yield Stretch(max(midnight, start), min(following, end), time=midnight)
 
 
 def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:
-    """The days that a span touches, and the one after them."""
+    """The days that a span touches, and the next day."""
     day, last = (day_of(moment_of(ms), dataset.zone) for ms in (start, end - 1))
     while day <= last + _DAY:
         yield day
@@ -83,6 +83,6 @@ def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:
 
 
 def _months(dataset: Dataset, start: int, end: int) -> list[date]:
-    """First days of the months that a span touches, and of the one after them."""
+    """First days of the months that a span touches, and of the next month."""
     first, last = (day_of(moment_of(ms), dataset.zone) for ms in (start, end - 1))
     return months_between(first, last.replace(day=1) + timedelta(days=32))

@@ -1,4 +1,4 @@
-"""What there is to answer a question from, and what raw day and rows are to one another.
+"""What exists to answer a question from, and how a raw day and its rows are related.
 
 Decides which side is read; reads no metrics.
 """

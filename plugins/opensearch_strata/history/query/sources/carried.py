@@ -1,4 +1,4 @@
-"""What history carries of each raw day, month by month: whether the two may stand for one another."""
+"""What history carries of each raw day, month by month, to decide whether one may stand for the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from opensearch_strata.history.month.row_ids import RAW_UUID
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-# A month has 31 days; rows under foreign ids, which somebody else wrote, must not crowd them out.
+# A month has 31 days, but rows with foreign ids, which somebody else wrote, must not crowd them out.
 _MOST_DAYS = 1000
 
 
@@ -24,12 +24,12 @@ _MOST_DAYS = 1000
 class DayRows:
     """The rows of one raw day.
 
-    :param documents: raw documents that they stand for
+    :param documents: how many raw documents they stand for
     :param number: how many rows there are
     :param version: see :func:`opensearch_strata.history.month.marks.rows_version`
-    :param sources: UUIDs of the raw indices that they came from; rows of before version 0.2 do not say it
+    :param sources: UUIDs of the raw indices that they came from; rows from before version 0.2 do not state it
     :param first: when the first of their buckets begins, epoch milliseconds; None if no row has a time
-    :param last: when the last one begins
+    :param last: when the last of their buckets begins
     """
 
     documents: int
@@ -44,8 +44,8 @@ class DayRows:
 class MonthDays:
     """What one month carries.
 
-    :param documents: raw documents that the rows stand for, by raw day
-    :param rows: more of the days that were asked for
+    :param documents: how many raw documents the rows stand for, by raw day
+    :param rows: details of the rows, for the days that were asked for
     """
 
     documents: Mapping[date, int] = field(default_factory=dict)
@@ -53,11 +53,11 @@ class MonthDays:
 
 
 def days_of_month(client: OpenSearch, dataset: Dataset, index: str, uuid: str, *, known: Iterable[date]) -> MonthDays:
-    """The days whose rows are in a month, by one search.
+    """The days whose rows are in a month, found with a single search.
 
-    :param index: the month
-    :param uuid: of the month
-    :param known: days of which the documents are enough, and cost nothing
+    :param index: name of the month index
+    :param uuid: UUID of the month index
+    :param known: days for which the number of documents is enough, which costs nothing
     :raises NotFoundError: there is no such month
     """
     ids = [dataset.transform_id(day) for day in known]
@@ -85,7 +85,7 @@ def _days(client: OpenSearch, dataset: Dataset, index: str, uuid: str, wanted: M
         "first": {"min": {"field": "@timestamp"}},
         "last": {"max": {"field": "@timestamp"}},
     }
-    # Of a bucket of rows, `doc_count` is the number of raw documents, by their _doc_count.
+    # The `doc_count` of a bucket of rows is the number of raw documents, because rows have a _doc_count.
     aggs = {"days": {"terms": days}, "wanted": {"filter": wanted, "aggs": {"days": {"terms": days, "aggs": more}}}}
     found = decisive.search(client, index, {"size": 0, "track_total_hits": False, "aggs": aggs})["aggregations"]
     documents = {day: b["doc_count"] for b in found["days"]["buckets"] if (day := _day(dataset, b))}

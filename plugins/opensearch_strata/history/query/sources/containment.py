@@ -1,4 +1,4 @@
-"""Whether a raw day that was made anew holds all that its rows carry, as a restored one does."""
+"""Whether a recreated raw day holds everything that its rows carry, as a restored one does."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _ROWS = PAGE_SIZE * 4 // 5
-"""Rows of a slice of time, about: for each of its pages, the server looks at all documents of a slice again."""
+"""Approximate rows per slice of time: the server looks at all documents of a slice again for each of its pages."""
 
 Statistics = Mapping[str, Mapping[str, Any]]
 _Bucket = tuple[tuple[Any, ...], int, Statistics]
 
 
 def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows: DayRows) -> bool:
-    """Compare each row with the raw documents of its group and bucket: the same in all that is kept of a metric where
-    both are of as many values; where raw has more, at least as far apart and in the same bins.
+    """Compare each row with the raw documents of its group and bucket. Returns whether raw holds what the rows carry.
 
-    So a raw day with as many documents as its rows carry is contained only if each row is the same, as for condensing.
-    Of one with more, nothing tells whether it holds those of the rows or others that look like them. The rows are read
-    in slices of time, so that the raw day is looked at about once.
+    If both have equally many values of a metric, all that is kept of the metric must be the same. If raw has more
+    values, its extremes must be at least as far apart and its bins must include those of the row.
 
-    :raises NotFoundError: an index went meanwhile
+    So a raw day with as many documents as its rows carry holds them only if every row is the same, as for condensing.
+    For a raw day with more documents, nothing shows whether it holds those of the rows or others that look like them.
+    The rows are read in slices of time, so that the raw day is read about once.
+
+    :raises NotFoundError: an index was deleted meanwhile
     """
     if rows.first is None or rows.last is None:
         return False
@@ -44,7 +46,7 @@ def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows:
         carried = _buckets(
             client, dataset, month, "@timestamp", [_between("@timestamp", start, end), of_day], recall=True
         )
-        for key, documents, statistics in carried:  # both come in the same order
+        for key, documents, statistics in carried:  # both are in the same order
             found = next((bucket for bucket in there if bucket[0] == key), None)
             if found is None or found[1] < documents or not _covers(dataset, found[2], statistics):
                 return False
@@ -52,7 +54,7 @@ def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows:
 
 
 def _slices(dataset: Dataset, rows: DayRows) -> Iterator[tuple[int, int]]:
-    """Spans of whole buckets that hold all rows with a time."""
+    """Spans of whole buckets that together hold all rows with a time."""
     length = round(1000 * dataset.history.bucket_length.total_seconds())
     first, last = rows.first or 0, rows.last or 0
     buckets = (last - first) // length + 1
@@ -75,7 +77,7 @@ def _buckets(
 ) -> Iterator[_Bucket]:
     """Key, documents and statistics of each group and bucket.
 
-    :param recall: read rows, not raw documents
+    :param recall: read rows instead of raw documents
     """
     names = list(dataset.metrics)
     *groups, time = group_sources(dataset)
@@ -101,7 +103,7 @@ def _buckets(
 
 
 def _covers(dataset: Dataset, found: Statistics, wanted: Statistics) -> bool:
-    """Whether documents with the first statistics may be the ones with the second, and others beside them."""
+    """Whether documents with the found statistics may include those with the wanted statistics."""
     for name, row in wanted.items():
         there = found.get(name)
         if there is None or there["count"] < row["count"]:
@@ -119,13 +121,13 @@ def _covers(dataset: Dataset, found: Statistics, wanted: Statistics) -> bool:
 
 
 def _same(found: Mapping[str, Any], row: Mapping[str, Any], slack: float) -> bool:
-    """Whether statistics of as many values may be of the same ones.
+    """Whether statistics of equally many values may come from the same values.
 
-    :param slack: what rounding one value may change
+    :param slack: how much rounding may change one value
     """
     if any(found.get(part) != row[part] for part in ("bins", "top") if part in row):
         return False
-    # Rows keep numbers in fields of their own width, and the values of a sum may cancel one another.
+    # Rows store numbers in fields of limited width, and the values of a sum may cancel each other out.
     largest = max(abs(values.get(end, 0.0)) for values in (found, row) for end in ("min", "max", "sum"))
     near = slack + 1e-6 * largest + 1e-12
     numbers = {stat: near * (row["count"] if stat == "sum" else 1) for stat in ("min", "max", "sum") if stat in row}

@@ -1,4 +1,4 @@
-"""Every raw day and history month of a dataset that exists, and when the events in it happened."""
+"""Every existing raw day and history month of a dataset, and when the events in it happened."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from opensearch_strata.history.raw_day.inspection import field_types
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_AT_ONCE = 8  # searches that only look at the ends of an index
+_AT_ONCE = 8  # parallel searches, which only look at the ends of an index
 
-_MISSING_SHARDS = "missing shards"  # what OpenSearch says of an index whose primary shards are nowhere
+_MISSING_SHARDS = "missing shards"  # what OpenSearch reports for an index whose primary shards are not assigned
 
-# What `_meta.strata` of a raw day says that a load of ours made, and as long as it loads.
+# Keys in `_meta.strata` of a raw day that a load of Strata created, and while it is loading.
 _MADE_BY, _LOADING = "made_by", "loading"
 
 
@@ -33,9 +33,9 @@ _MADE_BY, _LOADING = "made_by", "loading"
 class Contents:
     """What is in an index.
 
-    :param documents: documents that searches see
+    :param documents: how many documents searches see
     :param first: earliest event, epoch milliseconds; None if no document has a time
-    :param last: latest one
+    :param last: latest event
     """
 
     documents: int
@@ -43,7 +43,7 @@ class Contents:
     last: int | None
 
     def touches(self, start: int, end: int) -> bool:
-        """Whether an event may lie in a span. A late one lies in the raw day of its arrival, so names do not tell."""
+        """Whether an event may lie in a span. Names do not show it: a late event is in the raw day of its arrival."""
         return self.touches_any([(start, end)])
 
     def touches_any(self, spans: Iterable[tuple[int, int]]) -> bool:
@@ -55,10 +55,10 @@ class Contents:
 
 @dataclass(frozen=True)
 class RawSource:
-    """A raw day that is there.
+    """A raw day that exists.
 
-    :param loaded: whether a load of ours made the index
-    :param loading: whether one is under way
+    :param loaded: whether a load of Strata created the index
+    :param loading: whether such a load is in progress
     """
 
     index: str
@@ -75,8 +75,8 @@ class MonthSource:
 
     :param meta: ``_meta.strata`` of its mapping
     :param types: field path -> mapping type
-    :param uuid: of the index
-    :param days: what its rows carry of each raw day; None as long as nobody has asked
+    :param uuid: UUID of the index
+    :param days: what its rows carry of each raw day; None until this has been read
     """
 
     index: str
@@ -90,9 +90,9 @@ class MonthSource:
 
 @dataclass(frozen=True)
 class Sources:
-    """All that there is, oldest first.
+    """Everything that exists, oldest first.
 
-    :param unreadable: the last day that an index is about which cannot be read, and why it cannot
+    :param unreadable: for each index that cannot be read, the last day that it covers and the reason
     """
 
     raw: list[RawSource] = field(default_factory=list)
@@ -101,13 +101,12 @@ class Sources:
 
     @cached_property
     def marks(self) -> dict[date, Mark]:
-        """The marks of days whose proof held."""
+        """The marks of all proven days."""
         return {day: mark for month in self.months for day, mark in marks_in(month.meta).items()}
 
     @cached_property
     def rows(self) -> dict[date, DayRows]:
-        """The rows of each raw day that is there, or of which no proof is noted; in a month that nobody has asked, what
-        was proven of it."""
+        """The rows of each raw day that exists or has no recorded proof; of an unread month, what was proven."""
         found: dict[date, DayRows] = {}
         for month in self.months:
             found |= _proven(month) if month.days is None else month.days.rows
@@ -124,7 +123,7 @@ def _proven(month: MonthSource) -> dict[date, DayRows]:
 def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
     """Every index of a dataset.
 
-    Raw days first: one that is deleted while we look has its rows in history by then.
+    Raw days are read first: if one is deleted meanwhile, its rows are already in history.
     """
     raw, closed = _raw(client, dataset)
     months, closed_months = _months(client, dataset)
@@ -133,10 +132,10 @@ def find_sources(client: OpenSearch, dataset: Dataset) -> Sources:
 
 
 def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int, end: int) -> Sources:
-    """The same, and what the months carry of each raw day: those that a span needs, and those of its raw days.
+    """Add what the months carry of each raw day, for the months that a span or its raw days need.
 
     :param start: when the first bucket of the span begins, epoch milliseconds
-    :param end: of the span, exclusive
+    :param end: end of the span, exclusive
     """
     there = {source.day for source in sources.raw}
     touched = {dataset.month_index(s.day) for s in sources.raw if s.contents.touches(start, end)}
@@ -192,7 +191,7 @@ def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], di
 def _indices(
     client: OpenSearch, names: IndexTemplate, wanted: str
 ) -> tuple[Mapping[str, Mapping[str, Any]], dict[date, str]]:
-    """The indices, and the days of those that are closed or blocked, with the reason."""
+    """The indices, and the reason for each day whose index is closed or blocked."""
     found = expand(client, names.expression, wanted)
     closed = {name: f"{name} is closed, so it cannot be read. Open it and ask again." for name in found.closed}
     unreadable = {**closed, **found.blocked}
@@ -200,7 +199,7 @@ def _indices(
 
 
 def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[tuple[str, Contents | str]]:
-    """What is in each index, from its ends alone, or why it cannot be read; one that went meanwhile is left out."""
+    """What is in each index, judged by its ends only, or why it cannot be read. Omits indices deleted meanwhile."""
 
     def look(name: str) -> Contents | str | None:
         return _contents_of(client, name, timestamp)
@@ -223,7 +222,7 @@ def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | s
             return is_blocked(index)
         if _MISSING_SHARDS not in str(error.info):
             raise
-        return f"{index} is red, so it cannot be read: a primary shard of it is on no node. Mend it and ask again."
+        return f"{index} is red, so it cannot be read: a primary shard is not assigned. Repair it and ask again."
     first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))
     as_ms = [None if value is None else int(value) for value in (first, last)]
     return Contents(answer["hits"]["total"]["value"], *as_ms)

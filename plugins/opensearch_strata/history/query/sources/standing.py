@@ -1,4 +1,4 @@
-"""What a raw day and its rows are to one another, and which of the two is read. Pure."""
+"""How a raw day and its rows are related, and which of the two is read. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import RawSource
 
 Standing = Literal["raw", "verified", "joined", "history"]
-"""Of a raw day: ``raw`` is read instead of its rows; ``verified`` rows are read instead of it, except for buckets that
-are cut; ``joined``, they are different documents of one day and both are read; ``history`` alone is read."""
+"""How a raw day is read. ``raw``: it is read instead of its rows. ``verified``: its rows are read instead, except for
+buckets that are cut. ``joined``: both are read, because they hold different documents of the same day. ``history``:
+only its rows are read."""
 
 
 @dataclass(frozen=True)
 class Judged:
     """A raw day and what is read of it.
 
-    :param why: why it is not as it should be; empty if it is
+    :param why: what is not as it should be; empty if all is well
     """
 
     source: RawSource
@@ -29,7 +30,7 @@ class Judged:
 
 
 def is_foreign(source: RawSource, rows: DayRows | None, mark: Mark | None) -> bool:
-    """Whether rows came from other indices of that name than the one that is there."""
+    """Whether rows came from other indices of the same name than the existing one."""
     return source.uuid not in (origins := _origins(rows, mark)) and bool(origins)
 
 
@@ -40,17 +41,18 @@ def _origins(rows: DayRows | None, mark: Mark | None) -> Collection[str]:
 
 
 def judge(dataset: Dataset, source: RawSource, rows: DayRows | None, mark: Mark | None, *, contained: bool) -> Judged:
-    """Decide what is read of a raw day. Nothing that is there is left out, and nothing counted twice.
+    """Decide what is read of a raw day. Nothing that exists is left out, and nothing is counted twice.
 
-    :param rows: None if it has none
-    :param mark: of its last proof, if there was one
-    :param contained: whether the raw day holds all that foreign rows carry: it was restored, or loaded again
+    :param rows: its rows; None if it has none
+    :param mark: mark of its last proof, if there was one
+    :param contained: whether the raw day holds everything that foreign rows carry, because it was restored or loaded
+        again
     """
     found = source.contents.documents
     if rows is None or not rows.documents:
-        return Judged(source, "raw", "is being loaded: what is read of it may not be all" if source.loading else "")
+        return Judged(source, "raw", "is being loaded, so it may be incomplete" if source.loading else "")
     if not found:
-        return Judged(source, "history", "is empty, and its history is read")
+        return Judged(source, "history", "is empty, so its history is read")
     if mark and _holds(dataset, mark, source, rows):
         return Judged(source, "verified")
     if is_foreign(source, rows, mark):
@@ -59,12 +61,12 @@ def judge(dataset: Dataset, source: RawSource, rows: DayRows | None, mark: Mark 
         return Judged(source, "raw")
     return Judged(
         source, "history", f"holds {_documents(found)}, fewer than the {rows.documents:,} that its history carries, "
-        f"which is read",
+        f"so its history is read",
     )  # fmt: skip
 
 
 def _holds(dataset: Dataset, mark: Mark, source: RawSource, rows: DayRows) -> bool:
-    """Whether a proof still speaks of this raw day, this definition and these rows."""
+    """Whether a proof still applies to this raw day, this definition and these rows."""
     proven = mark_of(dataset, source.contents.documents, source.uuid, mark.rows_version)
     return mark == proven and rows.documents == mark.documents and mark.rows_version in ("", rows.version)
 
@@ -73,19 +75,19 @@ def _foreign(source: RawSource, rows: DayRows, contained: bool) -> Judged:
     found = source.contents.documents
     if contained and found > rows.documents:
         return Judged(
-            source, "raw", f"was made anew and holds {_documents(found)}, which may include all of the "
-            f"{rows.documents:,} that its history carries: the raw day alone is read",
+            source, "raw", f"was recreated and holds {_documents(found)}, which may include all of the "
+            f"{rows.documents:,} that its history carries: only the raw day is read",
         )  # fmt: skip
     if contained:
-        return Judged(source, "raw", "was made anew and holds all that its history carries: the raw day is read")
+        return Judged(source, "raw", "was recreated and holds everything that its history carries: the raw day is read")
     if not source.loaded:
         return Judged(
-            source, "joined", f"was made anew: its {_documents(found)} and the {rows.documents:,} that its history "
+            source, "joined", f"was recreated: its {_documents(found)} and the {rows.documents:,} that its history "
             f"carries are added up",
         )  # fmt: skip
     fuller: Standing = "raw" if found > rows.documents else "history"
     return Judged(
-        source, fuller, f"was made anew by a load and holds {_documents(found)}, its history carries "
+        source, fuller, f"was recreated by a load and holds {_documents(found)}, while its history carries "
         f"{rows.documents:,}: the one with more is read ({fuller})",
     )  # fmt: skip
 
