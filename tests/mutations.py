@@ -207,7 +207,7 @@ MUTATIONS: dict[str, tuple[Callable[[Stream], None], set[str]]] = {
     "lower a min that is not the least": (lower_a_min_that_is_not_the_least, {"rows that differ"}),
     "let one row claim everything": (let_one_row_claim_everything, {"rows that are missing", "rows that differ"}),
     "replace a row": (replace_a_row, {"rows that are missing", "rows under foreign ids"}),
-    "add a row of nothing": (add_a_row_of_nothing, {"rows of no document"}),
+    "add a row of nothing": (add_a_row_of_nothing, {"rows without a document"}),
     "come from another index": (come_from_another_index, {"rows that differ"}),
     "change a sum": (change_a_sum, {"load sum", "rows that differ"}),
     "change a count": (set_value("metrics", "load", "count", change=lambda n: n + 1), {"load count"}),

@@ -62,7 +62,7 @@ def test_right_rows_are_verified_line_by_line(day: Stream) -> None:
     assert lines["documents"] == (240, 240)
     assert lines["temperature min"][0] == lines["temperature min"][1] < 0
     assert set(lines) == {
-        *("documents", "documents by _doc_count", "rows under foreign ids", "rows of no document"),
+        *("documents", "documents by _doc_count", "rows under foreign ids", "rows without a document"),
         *("rows that cannot be read", "rows that are missing", "rows that differ"),
         *(f"temperature {stat}" for stat in ("count", "min", "max", "sum", "sketch count")),
         *("load count", "load sum"),
@@ -101,7 +101,7 @@ def test_a_corrected_device_is_not_verified(stream: Stream) -> None:
     rename = {"script": "ctx._source.device = 'right'", "query": {"term": {"device": "d1"}}}
     stream.client.update_by_query(index=stream.dataset.raw_index(DAY), body=rename, params={"refresh": "true"})
     proof = proof_of(stream)
-    assert {check.name for check in proof.failed} >= {"rows that are missing", "rows of no document"}
+    assert {check.name for check in proof.failed} >= {"rows that are missing", "rows without a document"}
     assert any("device 'right'" in named for named in proof.named)
 
 

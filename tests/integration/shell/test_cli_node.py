@@ -73,7 +73,7 @@ def test_history_gets_poorer_only_on_an_explicit_word(shell: Shell) -> None:
     before = stream.rows()
     result = shell.run(f"condense {name} {DAY}", 1)
     assert result.stderr.startswith(f"Condensing 40 documents of {index}.\nError: {index} holds 40 documents, but its")
-    assert "carry 100 documents" in result.stderr
+    assert "carries 100 documents" in result.stderr
     assert stream.rows() == before
     shell.run(f"condense {name} {DAY} --allow-poorer")
     assert shell.json(f"verify {name} {DAY}")["documents"] == 40
@@ -162,7 +162,7 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)
     assert f"{raw_index(lost)}: kept.\n{raw_index(late)}: deleted.\n" in result.stderr
     assert result.stderr.endswith(f"Error: Kept, each for the reason beside it: {raw_index(lost)}.\n")
-    assert "rows are not rebuilt from less" in " ".join(result.stdout.replace("|", " ").split())
+    assert "rows are not rebuilt from fewer documents" in " ".join(result.stdout.replace("|", " ").split())
     assert [stream.exists(day) for day in days] == [True, False, True]
 
 

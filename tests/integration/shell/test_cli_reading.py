@@ -171,7 +171,7 @@ def test_local_days_are_answered_in_a_zone_off_the_hour_and_check_says_what_they
     assert [hour["load.count"] for hour in hours] == [3, *[6] * 47, 3]  # both days' rows of the hour at midnight
     assert "Ask for '1h', 1d, 1M or the whole span" in shell.run(f"{asked} --interval 6h", 1).stderr
     checked = shell.json("check")
-    assert "Days in Asia/Kolkata begin within buckets of 1h" in checked["warnings"][0]
+    assert "Days in Asia/Kolkata begin inside buckets of 1h" in checked["warnings"][0]
     assert checked["problems"] == []
 
 

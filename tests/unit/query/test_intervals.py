@@ -65,7 +65,7 @@ def test_finer_than_the_buckets_is_refused(interval: str) -> None:
     ],
 )
 def test_parts_of_a_day_that_cut_buckets_are_refused(zone: str, bucket: str, month: int, days: int, cure: str) -> None:
-    cannot = f"Parts of a day of '6h' cannot be computed in {zone}.*buckets of '{bucket}'.*; history.bucket {cure} would"
+    cannot = f"of '6h' cannot be computed in {zone}.*buckets of '{bucket}'.*; history.bucket {cure} would make"
     with pytest.raises(Refused, match=cannot):
         check("6h", zone, bucket, month=month, days=days)
 
@@ -79,7 +79,7 @@ def test_days_and_months_are_told_by_the_rows_raw_day(interval: str, zone: str, 
     dataset = dataset_of("t", time_zone=zone, history={"bucket": bucket})
     start = datetime(2024, 1, 5, tzinfo=ZoneInfo(zone))
     (note,) = borders_notes(dataset, Interval.parse(interval), start, start + timedelta(days=3))
-    assert f"Days in {zone} begin within buckets of {bucket}" in note
+    assert f"Days in {zone} begin inside buckets of {bucket}" in note
     assert "count for their raw day, so an event that came late may count for an adjacent day" in note
 
 
@@ -107,6 +107,6 @@ def test_records_that_are_buckets_say_that_they_are() -> None:
 )
 def test_a_definition_whose_days_cut_buckets_is_warned_of(zone: str, bucket: str, cure: str) -> None:
     warning = zone_warning(dataset_of("t", time_zone=zone, history={"bucket": bucket}), date(2026, 1, 1)) or ""
-    assert f"t: Days in {zone} begin within buckets of {bucket}" in warning
+    assert f"t: Days in {zone} begin inside buckets of {bucket}" in warning
     assert f"(not with history.bucket {cure})" in warning
     assert "can be changed until the first day is condensed" in warning

@@ -170,7 +170,7 @@ def test_history_without_a_proof_or_with_less_than_was_proven_is_named() -> None
         "No proof is recorded that the history of 2024-05-08 is complete, and its raw day is gone.",
     ]
     many = plan(month(days=dict.fromkeys(range(1, 29), rows(10))))
-    assert "The raw day of 2024-05-01, 2024-05-02, 2024-05-03 and 25 more days is gone" in many.notes[0]
+    assert "the history of 2024-05-01, 2024-05-02, 2024-05-03 and 25 more days is complete" in many.notes[0]
 
 
 def test_many_days_at_odds_are_a_few_sentences() -> None:

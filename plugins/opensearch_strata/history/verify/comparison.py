@@ -1,4 +1,4 @@
-"""What reading a raw day and its rows side by side gives: counts of what differs, and totals of the raw side. Pure."""
+"""Results of reading a raw day and its rows side by side: counts of differences, and totals of the raw side. Pure."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ Values = Sequence[Any]
 
 @dataclass
 class Found:
-    """Cases of one kind: how many, and the earliest in words.
+    """Cases of one kind: how many there are, and the earliest one in words.
 
-    :param first: time and sentence
+    :param first: time and description of the earliest case
     """
 
     count: int = 0
     first: tuple[float, str] | None = None
 
     def add(self, time: int | None, sentence: str) -> None:
-        """One more."""
+        """Add a case."""
         case = (float("inf") if time is None else float(time), sentence)
         self.count += 1
         self.first = case if self.first is None else min(self.first, case)
 
     def join(self, other: Found) -> None:
-        """All of another."""
+        """Add all cases of another object."""
         self.count += other.count
         if other.first is not None:
             self.first = other.first if self.first is None else min(self.first, other.first)
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The earliest, if there is any."""
+        """The description of the earliest case, if there is one."""
         return (self.first[1],) if self.first else ()
 
 
 @dataclass
 class Measured:
-    """Totals of one metric of the raw day, by the server's own aggregations.
+    """Totals of one metric over the raw day, by the server's own aggregations.
 
-    :param exact: by the script: the sum of values rounded to their decimals
+    :param exact: sum of the values rounded to their decimals, computed by the script
     """
 
     count: int = 0
@@ -55,7 +55,7 @@ class Measured:
     exact: float = 0.0
 
     def add(self, server: Mapping[str, Any]) -> None:
-        """A bucket."""
+        """Add a bucket."""
         if server["count"]:
             self.count += server["count"]
             self.low = min(self.low, float(server["min"]))
@@ -63,7 +63,7 @@ class Measured:
             self.sum += float(server["sum"])
 
     def join(self, other: Measured) -> None:
-        """Another part of the day."""
+        """Add another part of the day."""
         self.count += other.count
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.sum += other.sum
@@ -72,15 +72,15 @@ class Measured:
 
 @dataclass
 class Comparison:
-    """A part of a day, or all of it.
+    """The comparison of a part of a day, or of a whole day.
 
-    :param documents: raw documents of the buckets
-    :param rows: rows that a bucket has
-    :param carried: raw documents that those rows say they stand for
-    :param null_rows: rows of documents without a group value or a time
+    :param documents: how many raw documents the buckets have
+    :param rows: how many buckets have a row
+    :param carried: how many raw documents those rows claim to stand for
+    :param null_rows: how many rows are of documents without a group value or a time
     :param missing: buckets without a row
-    :param differing: rows that are not what their bucket says
-    :param unreadable: rows that do not say how many documents they stand for, or whose distribution is damaged
+    :param differing: rows that differ from their bucket
+    :param unreadable: rows that do not state how many documents they stand for, or whose distribution is damaged
     """
 
     documents: int = 0
@@ -101,11 +101,11 @@ class Comparison:
         rows: Mapping[str, Values],
         doc_counts: Mapping[tuple[Any, ...], int],
     ) -> Comparison:
-        """A page of buckets against its rows.
+        """Compare a page of buckets with its rows.
 
-        :param buckets: by the id that its row must have
-        :param rows: values of those rows that are there, by id
-        :param doc_counts: documents that aggregations count, by keys
+        :param buckets: the buckets, by the id that the row must have
+        :param rows: values of the rows that exist, by id
+        :param doc_counts: how many documents aggregations count, by keys
         """
         page = cls(metrics={name: Measured() for name in dataset.metrics if name not in dataset.top_values})
         for identity, bucket in buckets.items():
@@ -141,13 +141,13 @@ class Comparison:
             self.unreadable.add(keys[-1], f"{ruler.where(keys)}: {error}")
             return
         if ruler.documents_of(row) is None:
-            self.unreadable.add(keys[-1], f"{ruler.where(keys)}: it does not say how many documents it stands for")
+            self.unreadable.add(keys[-1], f"{ruler.where(keys)}: it does not state how many documents it stands for")
         elif difference:
             self.differing.add(keys[-1], f"{ruler.where(keys)}: {difference}")
 
     @classmethod
     def joined(cls, parts: Iterable[Comparison]) -> Comparison:
-        """All parts of a day as one."""
+        """Join all parts of a day."""
         whole = cls()
         for part in parts:
             whole.documents += part.documents

@@ -1,4 +1,4 @@
-"""Which days are raw, which are history, and whether the two agree. Counts only; the proof is verify's affair."""
+"""Which days are raw, which are history, and whether the two agree. Only counts; verify does the proof."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
 
-_LONGEST = 3000  # characters of names in one request: servers take 4 KiB in its first line
+_LONGEST = 3000  # characters of names in one request: servers accept 4 KiB in its first line
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class DayCoverage:
 
     :param raw_documents: None if there is no raw day
     :param raw_bytes: store size of its primary shards
-    :param rows: rows of history
-    :param carried: raw documents that the rows stand for
-    :param history_bytes: the rows' share, by number, of their month's primary shards
-    :param problem: why the raw day, or the month of its rows, cannot be read, empty if both can
+    :param rows: how many rows of history it has
+    :param carried: how many raw documents the rows stand for
+    :param history_bytes: the share of the rows, by their number, in the primary shards of their month
+    :param problem: why the raw day or the month of its rows cannot be read; empty if both can
     """
 
     day: date
@@ -45,7 +45,7 @@ class DayCoverage:
 
     @property
     def place(self) -> Place:
-        """Where the day is; ``differs`` if raw and rows count different documents."""
+        """Where the day is; ``differs`` if the raw day and the rows count different numbers of documents."""
         if self.problem:
             return "unreadable"
         if self.raw_documents is None:
@@ -58,8 +58,8 @@ class DayCoverage:
 def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
     """Every day that is raw or history, oldest first.
 
-    Only what bears the name of a raw day is asked for its documents: what else matches the pattern (a rollup, a backup)
-    may not answer such a search, and a raw day that is closed or red is told and hides no other.
+    Only indices with the name of a raw day are asked for their documents: others that match the pattern (a rollup, a
+    backup) may not be able to answer such a search. A closed or red raw day is reported and does not hide other days.
     """
     raw = _raw_days(client, dataset)
     rows, unreadable = _history_days(client, dataset)
@@ -98,7 +98,7 @@ def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
 
 
 def _batches(names: list[str]) -> Iterator[list[str]]:
-    """Names that go into one request together."""
+    """Groups of names that fit into one request."""
     batch: list[str] = []
     for name in names:
         if batch and len(",".join([*batch, name])) > _LONGEST:
@@ -110,14 +110,14 @@ def _batches(names: list[str]) -> Iterator[list[str]]:
 
 
 def _documents(client: OpenSearch, indices: list[str]) -> dict[str, int | str]:
-    """Index name -> documents as searches count them (statistics count nested objects too), or why none answers."""
+    """Index name -> documents as searches count them (statistics count nested objects too), or why this is unknown."""
     from opensearchpy import OpenSearchException
 
     by_index = {"field": "_index"}
     aggs = {"indices": {"terms": {**by_index, "size": 10_000}, "aggs": {"documents": {"value_count": by_index}}}}
     expression = ",".join(indices)
     try:
-        # A shard that nobody searches is not refreshed by itself.
+        # A shard that is never searched is not refreshed automatically.
         decisive.refresh(client, expression)
         answer = decisive.search(client, expression, {"size": 0, "aggs": aggs})
     except (StrataError, OpenSearchException) as error:
@@ -137,7 +137,7 @@ def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
 
 
 def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tuple[int, int, int]], Mapping[str, str]]:
-    """Day -> (rows, documents they carry, their bytes), and month index -> why nobody can read its rows."""
+    """Day -> (rows, documents that they carry, their bytes), and month index -> why its rows cannot be read."""
     from opensearchpy import OpenSearchException
 
     expression = dataset.history.names.expression
@@ -163,7 +163,7 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
 
 
 def _transforms(client: OpenSearch, index: str) -> list[dict[str, Any]]:
-    """One bucket per day of a month; its own doc_count would count raw documents, because of ``_doc_count``."""
+    """One bucket per day of a month. Its own doc_count counts raw documents and not rows, because of ``_doc_count``."""
     aggs = {
         "documents": {"sum": {"field": "transform._doc_count"}},
         "rows": {"value_count": {"field": "transform._id"}},

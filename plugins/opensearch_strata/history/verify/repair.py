@@ -1,4 +1,4 @@
-"""Verify a day, and mend its rows once if they differ."""
+"""Verify a day, and repair its rows once if they differ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.contained import persons_word
 from opensearch_strata.history.condense.engines.base import OnDocuments
@@ -26,11 +27,11 @@ def prove(
     engine: EngineName | None = None,
     on_documents: OnDocuments = lambda _: None,
 ) -> Proof:
-    """The proof of a day, after mending what can be mended. The last proof is returned, whatever it says.
+    """Prove a day after repairing what can be repaired. Returns the last proof, whatever its verdict.
 
-    Late documents are condensed on top of the rows; so is a day whose rows are wrong: each is overwritten under its own
-    id, and what the raw day does not give is deleted in the end. Rows of another raw index that holds the same are made
-    this one's. A day that is verified is marked as such, for readers.
+    If there are late documents or wrong rows, the day is condensed again: each row is overwritten under its own id, and
+    rows that the raw day does not produce are deleted at the end. Rows of another raw index that held the same become
+    rows of this one. A verified day is marked as such for readers.
 
     :raises Refused: the rows carry more documents than the raw day holds, or it cannot be condensed
     """
@@ -50,9 +51,9 @@ def _mended(
     raw = proof.raw
     if raw and raw.documents < proof.genuine_documents:
         raise Refused(
-            f"{raw.index} holds {raw.documents} documents, but its {proof.rows} rows carry "
-            f"{proof.genuine_documents}; rows are not rebuilt from less. Restore the raw day. Or, if what is "
-            f"left is the truth, {persons_word(dataset, proof.day)}."
+            f"{raw.index} holds {counted(raw.documents, 'document')}, but its history carries "
+            f"{proof.genuine_documents:,} in {counted(proof.rows, 'row')}; rows are not rebuilt from fewer documents. "
+            f"Restore the raw day. Or, if what is left is right, {persons_word(dataset, proof.day)}."
         )
     condense(client, dataset, proof.day, engine=engine, on_documents=on_documents)
     return verify(client, dataset, proof.day)

@@ -1,4 +1,4 @@
-"""A bucket of raw documents against the row that stands for it. Pure."""
+"""Compares a bucket of raw documents with the row that stands for it. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.buckets.partials import State, bins_of_sketches, merged_metric, split_metrics
 from opensearch_strata.history.month.row_ids import RAW_UUID
 from opensearch_strata.sketches import top_values
 from opensearch_strata.sketches.ddsketch import unpack
 from opensearch_strata.sketches.top_values import Top, ValueCounts
 
-# Types whose doc values hold each value of a document once.
+# Types whose doc values hold each different value of a document only once.
 _SETS = frozenset({"keyword", "ip"})
 
 
@@ -23,9 +24,9 @@ _SETS = frozenset({"keyword", "ip"})
 class _Number:
     """A metric that measures.
 
-    :param leaves: statistic -> its place among the values of a row
-    :param place: among the metrics that the script was asked for; None: it was not
-    :param decimals: that its values are rounded to
+    :param leaves: statistic -> its position among the values of a row
+    :param place: position among the metrics that the script computes; None if it is not one of them
+    :param decimals: how many decimals its values are rounded to
     """
 
     name: str
@@ -42,7 +43,7 @@ class _Number:
 class _Words:
     """A metric whose values are counted.
 
-    :param as_sets: a document holds each of its values once, so the server's own count must be equal
+    :param as_sets: whether documents hold each different value only once, so that the server's own count must be equal
     """
 
     name: str
@@ -54,7 +55,7 @@ class _Words:
 
 
 class Ruler:
-    """What a row must say of a bucket.
+    """What a row must contain for a bucket.
 
     :param types: mapping types of the raw day
     """
@@ -65,7 +66,7 @@ class Ruler:
         numbers, words = split_metrics(dataset, list(dataset.metrics))
         scripted = [n for n in numbers if n in dataset.sketches or dataset.decimals(n) is not None]
         self.names = [*scripted, *words]
-        """Metrics of which only the script knows something."""
+        """Metrics with statistics that only the script can compute."""
         self.fields = [*self._groups, "@timestamp", "transform._doc_count", RAW_UUID]
         """Fields of a row, in the order of its values."""
         self._keys = len(self._groups) + 1
@@ -84,23 +85,23 @@ class Ruler:
             self._words.append(_Words(name, at_count, at_count + 1, place, dataset.top_values[name], as_sets))
 
     def keys_of(self, key: Mapping[str, Any]) -> list[Any]:
-        """Keys of a composite bucket: groups, then the time."""
+        """Keys of a composite bucket: the groups, then the time."""
         return [*(key[group] for group in self._groups), key["@timestamp"]]
 
     def documents_of(self, row: Sequence[Any]) -> int | None:
-        """Documents that a row stands for."""
+        """How many documents a row stands for."""
         found: int | None = row[self._keys]
         return found
 
     def difference(self, bucket: Mapping[str, Any], row: Sequence[Any], doc_count: int | None) -> str | None:
-        """The first thing in which a row differs from a bucket, in words; None if there is none.
+        """The first difference between a row and a bucket, in words; None if there is none.
 
-        :param row: its values, see :attr:`fields`
-        :param doc_count: documents that aggregations count for it
+        :param row: values of the row, see :attr:`fields`
+        :param doc_count: how many documents aggregations count for the row
         :raises ValueError: a value of the row cannot be read
         """
         if (keys := list(row[: self._keys])) != (wanted := self.keys_of(bucket["key"])):
-            return f"the row names {self.where(keys)}, its id {self.where(wanted)}"
+            return f"the row names {self.where(keys)}, but its id stands for {self.where(wanted)}"
         count = bucket["doc_count"]
         if (carried := self.documents_of(row)) != count:
             return _told("documents", count, carried)
@@ -118,7 +119,7 @@ class Ruler:
         return None
 
     def where(self, keys: Sequence[Any]) -> str:
-        """Group and hour in words."""
+        """A group and hour in words."""
         groups = (
             f"no {field}" if key is None else f"{field} {key!r}" for field, key in zip(self._groups, keys, strict=False)
         )
@@ -131,9 +132,9 @@ def rounded(value: float, decimals: int | None) -> float:
 
 
 def same(one: float, other: float, slack: float) -> bool:
-    """Equal within 1e-9, relative to the sum, or within what rounding and cancelling values may leave.
+    """Whether two sums are equal within 1e-9, relative to the sum, or within what rounding and cancellation may leave.
 
-    Of what is too large for a number, nothing can be said.
+    Nothing can be said about sums that are too large for a number, so two of them count as equal.
     """
     if not (math.isfinite(one) and math.isfinite(other)):
         return not math.isfinite(one) and not math.isfinite(other)
@@ -168,14 +169,14 @@ def _number_differs(
             return _told("sum of rounded values", exact, found)
         if "avg" in leaves:
             average = row[leaves["avg"]]
-            # An average below the smallest normal number keeps few digits of its own.
+            # An average below the smallest normal number has few significant digits.
             if average is None or not same(average * count, found, 1e-9 * largest + count * math.ulp(0.0)):
                 return _told("avg", found / count, average)
     return _sketch_differs(sketches, row[leaves["sketch"]]) if "sketch" in leaves else None
 
 
 def _sketch_differs(sketches: Sequence[Any], text: str | None) -> str | None:
-    if len(sketches) == 1 and sketches[0] == text:  # by far the commonest: one shard, one slice
+    if len(sketches) == 1 and sketches[0] == text:  # by far the most common case: one shard, one slice
         return None
     if text is None:
         return "has no sketch in its row"
@@ -183,7 +184,7 @@ def _sketch_differs(sketches: Sequence[Any], text: str | None) -> str | None:
     if bins == found:
         return None
     differing = sum(1 for index in bins.keys() | found.keys() if bins.get(index) != found.get(index))
-    return f"differs in {differing} bins of its sketch"
+    return f"differs in {counted(differing, 'bin')} of its sketch"
 
 
 def _words_differ(words: _Words, server: float, states: Sequence[State], row: Sequence[Any]) -> str | None:
@@ -194,18 +195,18 @@ def _words_differ(words: _Words, server: float, states: Sequence[State], row: Se
         return _told("count by the script", server, counts.count)
     text = row[words.top]
     if not counts.count or text == top_values.pack(counts.top(words.limit)):
-        return None if counts.count or text is None else "has values in its row, and none in the raw day"
+        return None if counts.count or text is None else "has values in its row, but none in the raw day"
     if text is None:
         return "has no values in its row"
     if wrong := _disagree(counts, top_values.unpack(text)):
-        return f"has another number of {wrong!r} in its row"
+        return f"has a different count of {wrong!r} in its row"
     return None
 
 
 def _disagree(counts: ValueCounts, row: Top) -> str | None:
-    """The first value of whose occurrences a row and a bucket say what cannot both be true.
+    """The first value whose counts in a row and a bucket contradict each other.
 
-    Where a bucket has more values than are counted at once, two passes may say other bounds of the same.
+    If a bucket has more values than are counted at the same time, two passes may find different bounds for a value.
     """
     ours = {value: (low, high) for value, low, high in counts.top().listed}
     theirs = {value: (low, high) for value, low, high in row.listed}

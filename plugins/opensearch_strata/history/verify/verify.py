@@ -1,8 +1,8 @@
 """The proof that a day's rows carry every raw document, row by row, from numbers read back from the server.
 
-A raw day is walked in slices of its time. Each page of its buckets is told twice, by the server's own aggregations and
-by the script, and compared with the very rows that must stand for them. So the proof is one of every group and hour,
-and no search ever looks at a whole day for a page of it.
+A raw day is walked in slices of its time. Each page of its buckets is computed twice, by the server's own aggregations
+and by the script, and compared with the very rows that must stand for them. So the proof covers every group and hour,
+and no search ever reads a whole day to return a page of it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Verdict = Literal["verified", "differs", "held", "missing", "empty"]
 class Check:
     """One line of the proof.
 
-    :param named: the first of what it is about, in words
+    :param named: the first of the cases that it counts, in words
     """
 
     name: str
@@ -52,15 +52,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Proof:
-    """All lines of a day's proof; ``missing`` and ``empty`` are states of their own, never verified.
+    """All lines of a day's proof. ``missing`` and ``empty`` are separate states that never count as verified.
 
-    ``held`` is a day whose rows say all that searches see of it, and of whose documents something is not seen.
+    ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
+    not see.
 
     :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
-    :param carried: what its rows carry and their version, as they were read
-    :param rows: rows that carry it
-    :param null_rows: rows of documents without a group value or a time, counted like all others
-    :param genuine_documents: documents carried by rows that bear a transform's ids
+    :param carried: what its rows carried, and their version, when they were read
+    :param rows: how many rows carry it
+    :param null_rows: how many rows are of documents without a group value or a time; they count like all others
+    :param genuine_documents: how many documents are carried by rows with a transform's ids
     """
 
     index: str
@@ -80,26 +81,26 @@ class Proof:
 
     @property
     def named(self) -> list[str]:
-        """The first of each line that does not hold, in words."""
+        """The first case of each line that does not hold, in words."""
         return [f"{check.name}: {named}" for check in self.failed for named in check.named]
 
     @property
     def told(self) -> list[str]:
-        """What keeps a ``held`` day, a phrase each."""
+        """What keeps a ``held`` day, one phrase for each problem."""
         return [named for check in self.failed for named in check.named]
 
     @property
     def mendable(self) -> bool:
-        """True for rows that differ from a raw day which holds all that they carry: condensing cures it."""
+        """Whether condensing can repair the day: its rows differ, but carry no more documents than the raw day."""
         return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Rows of a day beside those that stand for its documents.
+    """Rows of a day in addition to those that stand for its documents.
 
-    :param strays: those whose id is not the one of their keys
-    :param genuine_documents: documents that all rows with their own ids carry
+    :param strays: how many of them have an id that does not match their keys
+    :param genuine_documents: how many documents are carried by all rows whose ids match their keys
     """
 
     rows: int
@@ -110,14 +111,14 @@ class Extra:
 
 @dataclass(frozen=True)
 class Read:
-    """All that was read of a day and its rows.
+    """Everything that was read of a day and its rows.
 
-    :param there: what the rows carry by the server's own sums
-    :param metrics: what readers get of the rows, merged by the server, see :func:`merged_of_states`
-    :param counts: the same of metrics with top values
+    :param there: what the rows carry according to the server's own sums
+    :param metrics: what readers get from the rows, merged by the server, see :func:`merged_of_states`
+    :param counts: the same for metrics with top values
     :param terms: the server's own counts of the values of those metrics in the raw day
-    :param unreadable: readers get no answer from these rows
-    :param unseen: what documents hold and no search sees
+    :param unreadable: whether readers get no answer from these rows
+    :param unseen: what documents hold but no search sees
     """
 
     there: Carried
@@ -133,7 +134,7 @@ class Read:
 def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     """Compare a raw day with its rows, row by row. Changes nothing.
 
-    :raises TransientError: documents or rows came or went while they were read; nothing can be said yet
+    :raises TransientError: documents or rows changed while they were read, so there is no verdict yet
     :raises Refused: see :func:`inspect_raw_day`
     """
     raw = inspect_raw_day(client, dataset, day)
@@ -182,7 +183,7 @@ def _require_unchanged(client: OpenSearch, raw: RawDay) -> None:
 
 
 def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> Read:
-    """Walk through a raw day and its rows side by side."""
+    """Read a raw day and its rows side by side."""
     from opensearchpy import RequestError
 
     ruler = Ruler(dataset, raw.types, raw.uuid)
@@ -193,7 +194,7 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
         if page.first:
             try:
                 states = _recall(client, dataset, raw, page)
-            except RequestError:  # a sketch that is none: written by somebody else, or damaged
+            except RequestError:  # a sketch is not valid: it is damaged, or somebody else wrote it
                 states = None
         return _compare(client, dataset, ruler, raw, page), states
 
@@ -228,7 +229,7 @@ def _recall(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page) -> li
 
 
 def _compare(client: OpenSearch, dataset: Dataset, ruler: Ruler, raw: RawDay, page: Page) -> Comparison:
-    """The buckets of a page against their rows."""
+    """Compare the buckets of a page with their rows."""
     transform = dataset.transform_id(raw.day)
     buckets = {row_id(transform, ruler.keys_of(bucket["key"])): bucket for bucket in page.buckets}
     if not buckets:
@@ -241,13 +242,13 @@ def _compare(client: OpenSearch, dataset: Dataset, ruler: Ruler, raw: RawDay, pa
     doc_counts = {tuple(ruler.keys_of(bucket["key"])): bucket["doc_count"] for bucket in found}
     compared = Comparison.of_page(dataset, ruler, buckets, rows, doc_counts)
     if len(buckets) < len(page.buckets):  # two groups that Index Management cannot tell apart
-        compared.missing.add(None, "groups whose rows have one id")
+        compared.missing.add(None, "groups whose rows have the same id")
         compared.missing.count += len(page.buckets) - len(buckets) - 1
     return compared
 
 
 def _extra(client: OpenSearch, dataset: Dataset, day: date, there: Carried, compared: Comparison) -> Extra:
-    """Rows beside those that were compared; looked for one by one only if there are any."""
+    """Rows in addition to those that were compared. They are searched one by one only if there are any."""
     if there.rows == compared.rows:
         return Extra(0, 0, compared.carried)
     strays = genuine = 0
@@ -270,7 +271,7 @@ def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
         Check("documents", raw.documents, there.documents, documents),
         Check("documents by _doc_count", raw.documents, there.doc_count, raw.documents == there.doc_count),
         Check("rows under foreign ids", 0, extra.strays, extra.strays == 0, (extra.first,) if extra.strays else ()),
-        Check("rows of no document", 0, extra.rows - extra.strays, extra.rows == extra.strays),
+        Check("rows without a document", 0, extra.rows - extra.strays, extra.rows == extra.strays),
         Check("rows that cannot be read", 0, unreadable, unreadable == 0, compared.unreadable.named),
         Check("rows that are missing", 0, compared.missing.count, not compared.missing.count, compared.missing.named),
         Check("rows that differ", 0, compared.differing.count, not compared.differing.count, compared.differing.named),
@@ -281,7 +282,7 @@ def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
 
 
 def see(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
-    """The lines about what the raw side itself may lack. Pure."""
+    """The lines about what searches may fail to see in the raw day itself. Pure."""
     counts = {name: measured.count for name, measured in read.compared.metrics.items()}
     counts |= {name: occurrences(read.terms.get(name, NO_TERMS)) for name in dataset.top_values}
     lines = {
@@ -295,7 +296,7 @@ def see(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
 
 
 def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:
-    """A day's totals by the server's own aggregations against those that readers get of the rows."""
+    """Compare a day's totals by the server's own aggregations with those that readers get from the rows."""
     raw, rows = read.compared.metrics.get(name, Measured()), read.metrics.get(name, {})
     stats = dataset.metrics[name].stats
     decimals = dataset.decimals(name)
@@ -317,7 +318,7 @@ def _metric_checks(dataset: Dataset, name: str, read: Read) -> Iterator[Check]:
 
 
 def _counted_checks(name: str, read: Read) -> Iterator[Check]:
-    """The server's own count of values, and of each of the most frequent ones, against the rows."""
+    """Compare the server's own counts of values, including the most frequent ones, with the rows."""
     terms, counts = read.terms.get(name, NO_TERMS), read.counts.get(name, ValueCounts())
     count = occurrences(terms)
     yield Check(f"{name} count", count, counts.count, count == counts.count)
