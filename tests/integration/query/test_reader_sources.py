@@ -313,7 +313,9 @@ def test_a_restored_day_is_not_counted_twice(stream: Stream, extra: int) -> None
     total, number, source, notes = answer(stream)
     assert (total, number, source) == (*loads([*documents, *more]), "raw")
     told = (
-        "which may include all of the 48 that its history carries: only the raw day" if extra else "holds everything that its"
+        "which may include all of the 48 that its history carries: only the raw day"
+        if extra
+        else "holds everything that its"
     )
     assert told in notes[0]
 
