@@ -9,7 +9,7 @@ from typing import Any
 from opensearch_strata.history.buckets.pace import Pace
 
 _MATCH_ALL: dict[str, Any] = {"match_all": {}}
-_SHARES = 4  # a slice takes at most this fraction of the rest: two slices for each of two threads
+_SHARES = 4  # a slice takes at most 1 / _SHARES of what is left: two slices for each of two threads
 _EXACT = 2**53  # beyond this the server's extremes are not exact, because they are doubles
 
 

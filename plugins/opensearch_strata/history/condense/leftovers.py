@@ -25,8 +25,8 @@ _AT_ONCE = 2000
 def delete_leftovers(client: OpenSearch, dataset: Dataset, raw: RawDay) -> int:
     """Delete the rows of a day that are not backed by any document of its raw day. Returns how many were deleted.
 
-    The raw day's own groups and hours are read, and only rows that are not among them are deleted. The raw day is held
-    meanwhile, so nobody writes to it or retires it between the reading and the deletion.
+    The raw day's own groups and hours are read, and only rows that are not among them are deleted. The deletion holds
+    the raw day and checks that it has not changed, so nobody wrote to it or retired it after the reading.
 
     :param raw: the raw day as it was condensed
     :raises Refused: another run holds the raw day, or it is gone
