@@ -1,4 +1,4 @@
 """Results as tables, for logs and terminals.
 
-Takes values; asks nothing of a cluster.
+Takes values; never queries a cluster.
 """

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 LOG_WIDTH = 140
-"""Columns of text of a table in a task's log."""
+"""Width of a table in a task's log, in characters."""
 
-_SHORT = 40  # characters of a value that is never wrapped
+_SHORT = 40  # a value of at most this many characters is never wrapped
 _ENDLESS = 1_000_000
 
 
@@ -44,7 +44,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
 
     def _rich(self) -> RichTable:
-        """The rows for a rich console; columns are never narrower than their longest word, or value if it is short."""
+        """Build the rich table; a column is never narrower than its longest word, or value if all values are short."""
         from rich import box
         from rich.table import Table as RichTable
 
@@ -60,17 +60,17 @@ class Table:
                 justify="right" if numeric else "left",
                 overflow="fold",
                 no_wrap=is_short,
-                min_width=max(map(len, unbroken), default=0),  # what is not wrapped would be cut: a time has two words
+                min_width=max(map(len, unbroken), default=0),  # rich truncates unwrapped values: a time has two words
             )
         for row in self.rows:
             table.add_row(*(_text(shown(value)) for value in row))
         return table
 
     def text(self, width: int | None = LOG_WIDTH) -> str:
-        """Title and rows as plain text.
+        """Return title and rows as plain text.
 
-        :param width: columns of text, for which long values are wrapped between words; words and short values never
-            are, so that a table may be wider. None: no value is wrapped, each row is a line
+        :param width: characters in a line; long values are wrapped between words to fit. Words and short values are
+            never broken, so a table may be wider. None: no value is wrapped, and each row is one line
         """
         from rich.console import Console
 
@@ -85,14 +85,14 @@ class Table:
 
 
 def _text(text: str) -> Text:
-    """As it is shown; no str, because a value may hold [brackets], which rich would take for markup."""
+    """Make a text safe to show; not a str, because rich would take [brackets] in a value for markup."""
     from rich.text import Text
 
     return Text(printable(text))
 
 
 def shown(value: Any) -> str:
-    """A value as a person reads it."""
+    """Format a value for a person to read."""
     match value:
         case None:
             return "-"
@@ -106,10 +106,10 @@ def shown(value: Any) -> str:
 
 
 def some_names(names: Sequence[str], most: int = 10) -> str:
-    """Names in a sentence; of many the first and the last.
+    """Join names for a sentence; of a long list, only the first names and the last one are shown.
 
-    :param names: in the order in which they are to be read
-    :param most: how many are named one by one
+    :param names: in the order in which they are to appear
+    :param most: the largest number of names that is listed in full
     """
     if len(names) <= most:
         return ", ".join(names)
@@ -117,24 +117,24 @@ def some_names(names: Sequence[str], most: int = 10) -> str:
 
 
 def proof_table(proof: Proof) -> Table:
-    """Every line of a proof."""
+    """Tabulate every line of a proof."""
     rows = [(c.name, c.raw, c.history, "yes" if c.holds else "NO") for c in proof.checks]
-    title = f"Proof of {proof.index}: {proof.state}, {proof.rows:,} rows, {proof.null_rows:,} without a group or time"
-    return Table(title, ("line", "raw", "history", "holds"), rows)
+    found = f"{proof.state}, {counted(proof.rows, 'row')}, {proof.null_rows:,} without a group value or a time"
+    return Table(f"Proof of {proof.index}: {found}", ("check", "raw", "history", "holds"), rows)
 
 
 def run_table(index: str, run: EngineRun) -> Table:
-    """What an engine did.
+    """Tabulate what an engine did.
 
     :param index: the raw day
     """
-    columns = ("engine", "documents", "rows", "search s", "index s")
+    columns = ("engine", "documents", "rows", "search (s)", "indexing (s)")
     row = (run.engine, run.documents, run.rows, round(run.search_seconds, 2), round(run.index_seconds, 2))
     return Table(f"Condensed {index}", columns, [row])
 
 
 def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
-    """Where each day of a dataset is.
+    """Tabulate where each day of a dataset is.
 
     :param dataset: its name
     :param days: one row of the table each, in this order
@@ -144,11 +144,12 @@ def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
          size(d.history_bytes) if d.history_bytes else None)
         for d in days
     ]  # fmt: skip
-    return Table(f"Days of {dataset}", ("day", "where", "raw documents", "raw", "rows", "carried", "history"), rows)
+    columns = ("day", "where", "raw documents", "raw size", "rows", "documents in rows", "history size")
+    return Table(f"Days of {dataset}", columns, rows)
 
 
 def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
-    """What became of each raw day that has left the window.
+    """Tabulate what became of each raw day that has left the window.
 
     :param dataset: its name
     :param retirements: one row of the table each, in this order
@@ -160,7 +161,7 @@ def expiry_table(dataset: str, retirements: Sequence[Retirement]) -> Table:
 
 
 def rebuilt_table(dataset: str, days: Sequence[Rebuilt]) -> Table:
-    """What became of each day that was to be made anew.
+    """Tabulate what became of each day that was to be rebuilt.
 
     :param dataset: its name
     :param days: one row of the table each, in this order
@@ -170,7 +171,7 @@ def rebuilt_table(dataset: str, days: Sequence[Rebuilt]) -> Table:
 
 
 def report_table(report: CycleReport) -> Table:
-    """A cycle in one row, and what it left."""
+    """Tabulate what a cycle found, did and left."""
     rows: list[tuple[str, Any]] = [
         ("raw documents", report.raw_documents),
         ("rows", report.rows),
@@ -180,52 +181,52 @@ def report_table(report: CycleReport) -> Table:
         ("deleted", some_names(report.deleted) or None),
         *([("would be deleted", some_names(report.would_delete))] if report.would_delete else []),
         *((f"kept {index}", reason) for index, reason in report.kept.items()),
-        *([("wait for another run", report.waiting)] if report.waiting else []),
-        *([("in the window without all rows", some_names(report.uncondensed))] if report.uncondensed else []),
+        *([("waiting for another run", report.waiting)] if report.waiting else []),
+        *([("in the window, not fully condensed", some_names(report.uncondensed))] if report.uncondensed else []),
     ]
     return Table(f"Cycle of {report.day}", ("", "found"), rows)
 
 
 def plan_table(plan: Plan) -> Table:
-    """What a load will do, and what it will take."""
+    """Tabulate what a load will do, and what it will take."""
     amount, estimate, sample = plan.amount, plan.estimate, plan.sample
     rows: list[tuple[str, Any]] = [
         ("source", plan.source_url),
         ("to load", str(amount)),
-        ("loaded already", str(plan.left_out)),
-        *((f"{index} is loaded again", f"as it {why}") for index, why in plan.again.items()),
+        ("already loaded", str(plan.left_out)),
+        *((f"{index} is loaded again", f"because it {why}") for index, why in plan.again.items()),
         *([("dead letters when last loaded", told_causes(plan.dead))] if plan.dead else []),
         *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),
     ]
     if estimate and sample:
-        rate = "measured in earlier loads" if estimate.measured else "assumed, no earlier load can tell"
+        rate = "measured in earlier loads" if estimate.measured else "assumed, as there is no earlier load to measure"
         free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
         rows += [
-            ("looked into", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),
-            ("documents, about", estimate.documents),
-            ("bytes of documents, about", size(estimate.document_bytes)),
-            ("events of other days, about", estimate.filtered),
-            ("dead letters, about", estimate.dead),
+            ("sampled", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),
+            ("estimated documents", estimate.documents),
+            ("estimated size of documents", size(estimate.document_bytes)),
+            ("estimated events of other days", estimate.filtered),
+            ("estimated dead letters", estimate.dead),
             *([("first problem", sample.problem)] if sample.problem else []),
-            ("minutes, about", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
-            ("disk of OpenSearch, about", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
+            ("estimated minutes", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
+            ("estimated disk in OpenSearch", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
         ]
     return Table(f"Plan {plan.plan_id} for {plan.dataset_name}, {plan.first} .. {plan.last}", ("", "found"), rows)
 
 
 def settled_table(dataset: str, days: Sequence[DayOutcome]) -> Table:
-    """What became of each day after a backfill.
+    """Tabulate what became of each day after a backfill.
 
     :param dataset: its name
     :param days: one row of the table each, in this order
     """
     rows = [(f"{d.day}", d.outcome, d.documents or None, d.rows or None, d.note or None) for d in days]
-    return Table(f"Days of {dataset}, settled", ("day", "outcome", "documents", "rows", "note"), rows)
+    return Table(f"Settled days of {dataset}", ("day", "outcome", "documents", "rows", "note"), rows)
 
 
 def redriven_table(dataset: str, sums: Redriven) -> Table:
-    """What became of dead letters.
+    """Tabulate what became of dead letters.
 
     :param dataset: its name
     """
@@ -236,30 +237,30 @@ def redriven_table(dataset: str, sums: Redriven) -> Table:
         *((f"of these, {reason} before", cause.records) for reason, cause in sums.refused_before.items()),
         ("created", sums.created),
         ("already there", sums.existed),
-        ("are no events", sums.dropped),
+        ("not events", sums.dropped),
         *((f"still dead, {reason}", count) for reason, count in sums.still_dead.items()),
-        *((f"the first, {reason}", cause.first) for reason, cause in sums.refused_before.items()),
-        *((f"the first still dead, {reason}", sentence) for reason, sentence in sums.first.items()),
+        *((f"first one {reason} before", cause.first) for reason, cause in sums.refused_before.items()),
+        *((f"first one still dead, {reason}", sentence) for reason, sentence in sums.first.items()),
         *(("damaged", sentence) for sentence in sums.damage),
     ]
     return Table(f"Dead letters of {dataset}", ("", "found"), rows)
 
 
 def backfill_days_table(proof: BackfillProof) -> Table:
-    """Every raw day of a backfill against the ledger."""
-    columns = ("index", "created", "already there", "created by all", "documents", "of others", "verdict")
+    """Compare every raw day of a backfill with the ledger."""
+    columns = ("index", "created", "already there", "created by all loads", "documents", "from others", "verdict")
     rows = [(d.index, d.created, d.existed, d.by_all, d.documents, d.others, d.verdict) for d in proof.days]
     return Table(f"Raw days of the backfill: {len(rows)}", columns, rows)
 
 
 def backfill_proof_table(proof: BackfillProof) -> Table:
-    """Every line of a backfill's proof."""
+    """Tabulate every line of a backfill's proof."""
     rows = [(c.name, c.wanted, c.found, "yes" if c.holds else "NO") for c in proof.checks]
     verdict = "holds" if proof.holds else "does not hold"
-    return Table(f"Proof of the backfill: {verdict}", ("line", "wanted", "found", "holds"), rows)
+    return Table(f"Proof of the backfill: {verdict}", ("check", "expected", "found", "holds"), rows)
 
 
 def backfill_problems_table(proof: BackfillProof) -> Table:
-    """The first of all that the proof found wrong, one by one."""
+    """List the first problems that the proof found for each failed check, one in a row."""
     rows = [(check.name, named) for check in proof.failed for named in check.named]
-    return Table("What the proof found", ("what", "which"), rows)
+    return Table("Problems that the proof found", ("check", "problem"), rows)

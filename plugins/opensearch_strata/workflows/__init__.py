@@ -1,4 +1,4 @@
-"""Sequences over history and archive that a task or a command starts.
+"""Workflows over history and archive, as a task or a command starts them.
 
-The only room in which history and archive meet; knows no Airflow and no terminal.
+The only room in which history and archive meet. It knows neither Airflow nor terminals.
 """

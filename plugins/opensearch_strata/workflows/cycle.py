@@ -1,4 +1,4 @@
-"""The daily cycle without Airflow: condense a day, prove it, retire what has left the window."""
+"""The daily cycle without Airflow: condense a day, prove it, retire the days that have left the window."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from opensearch_strata.definition.consent import consent_of
 from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import OnDocuments
@@ -42,9 +43,9 @@ class Retirement:
 
 
 def require_proven(proof: Proof) -> Proven:
-    """What retention needs of a proof.
+    """Return what retention needs from a proof.
 
-    :raises Refused: the day is not verified; a missing or empty raw day is never taken for it
+    :raises Refused: the day is not verified; a missing or empty raw day never counts as verified
     """
     if proof.state == "verified" and proof.raw:
         raw = proof.raw
@@ -53,25 +54,26 @@ def require_proven(proof: Proof) -> Proven:
 
 
 def unproven(proof: Proof) -> str:
-    """Sentence for a day whose proof does not hold."""
+    """Explain why the proof of a day does not hold."""
+    rows = counted(proof.rows, "row")
     match proof.state:
         case "missing":
             if not proof.rows:
-                return f"{proof.index} does not exist, and history has no rows of it."
-            return f"{proof.index} does not exist; its {proof.rows} rows of history were kept as they are."
+                return f"{proof.index} does not exist, and history has no rows for it."
+            return f"{proof.index} does not exist; history keeps its {rows} unchanged."
         case "empty":
             return (
-                f"{proof.index} is empty, which proves nothing; it was kept. Delete it by hand if it was meant to be "
-                f"empty, or restore it."
+                f"{proof.index} is empty, which proves nothing, so it was kept. If it is meant to be empty, delete it "
+                f"by hand; otherwise restore it."
             )
         case "held":
             but = "; ".join(proof.told)
-            return f"{proof.index} is kept: its {proof.rows} rows carry all that searches see, but {but}."
+            return f"{proof.index} is kept: everything that searches see is in its {rows}, but {but}."
     if not proof.rows:
-        return f"{proof.index} is not condensed, history has no rows of it. Nothing was deleted; condense it first."
+        return f"{proof.index} is not condensed: history has no rows for it. Nothing was deleted; condense it first."
     lines = ", ".join(check.name for check in proof.failed)
-    first = f" First, {proof.named[0]}." if proof.named else ""
-    return f"{proof.index} differs from its {proof.rows} rows in: {lines}.{first} Nothing was deleted; see the table."
+    first = f" First case of {proof.named[0]}." if proof.named else ""
+    return f"{proof.index} differs from its {rows} in: {lines}.{first} Nothing was deleted; see the table."
 
 
 def retire_expired(
@@ -83,10 +85,10 @@ def retire_expired(
     apply: bool,
     engine: EngineName | None = None,
 ) -> Iterator[Retirement]:
-    """Prove and delete expired raw days, oldest first, until as many are deleted as a run may delete.
+    """Prove and delete expired raw days, oldest first, up to the number that one run may delete.
 
-    One that cannot go never keeps the others. Without ``apply``, and without a person's word for it (see
-    :mod:`consent`), nothing is changed at all: days are verified, not mended, up to as many as could be deleted.
+    A day that has to stay never holds back the others. Without ``apply``, or without a person's confirmation (see
+    :mod:`consent`), nothing is changed at all: days are verified but not repaired, up to the same number.
     """
     from opensearchpy import OpenSearchException
 
@@ -111,9 +113,10 @@ def retire_expired(
 
 
 def would_mend(proof: Proof) -> str:
-    """What a dry run says of a day that a run which deletes would condense first."""
-    found = f"its {proof.rows} rows do not carry all of it" if proof.rows else "it was never condensed"
-    return f"{found}; a run that deletes condenses it first, proves it, and deletes it if the proof holds."
+    """Describe, for a dry run, a day that a run that deletes would condense first."""
+    rows = counted(proof.rows, "row")
+    found = f"not all of it is carried by its {rows}" if proof.rows else "it was never condensed"
+    return f"{found}; a run that deletes would first condense and prove it, and delete it only if the proof holds."
 
 
 def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: str) -> Retirement:
@@ -126,9 +129,9 @@ class CycleRun:
     """A whole cycle that ran in one process.
 
     :param retirements: what became of each raw day that was tried, oldest first
-    :param expired: what had left the window, with what is never touched
-    :param problem: why the day could not be condensed or proven, empty if it was or has nothing to condense
-    :param applied: whether deletions were asked for
+    :param expired: raw days that had left the window, and indices that are never touched
+    :param problem: why the day could not be condensed or proven; empty if it was, or if nothing was to be condensed
+    :param applied: whether deletions were requested
     """
 
     report: CycleReport
@@ -139,7 +142,7 @@ class CycleRun:
 
     @property
     def failed(self) -> bool:
-        """Whether a person has to look: the day is not proven, an expired day had to be kept, or a word is missing."""
+        """Whether a person must act: the day is not proven, an expired day was kept, or a confirmation is missing."""
         unsaid = self.applied and bool(self.report.asks)
         return bool(self.problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
 
@@ -155,14 +158,14 @@ def run_cycle(
     on_documents: OnDocuments = lambda _: None,
     on_retired: Callable[[Retirement], None] = lambda _: None,
 ) -> CycleRun:
-    """Condense a day, prove it, and retire what has left the window: the DAG's steps in one process.
+    """Condense a day, prove it, and retire the days that have left the window: the DAG's steps in one process.
 
-    A day that cannot be condensed or proven never keeps expired days from leaving, each demands its own proof.
+    Expired days leave even if the day cannot be condensed or proven, since each of them needs its own proof.
 
-    :param now: aware; the day must be over at that moment
-    :param apply: delete what is proven, if the dataset says so too; without it the deletions alone are left out
-    :param on_retired: called with each expired day when its lot is known
-    :raises Refused: the day is not over
+    :param now: timezone-aware; the day must have ended by then
+    :param apply: delete what is proven, if the dataset allows it too; without it, only the deletions are left out
+    :param on_retired: called with each expired day as soon as its outcome is known
+    :raises Refused: the day has not ended yet
     """
     from opensearchpy import OpenSearchException
 
@@ -201,14 +204,14 @@ def _lot(retired: Retirement) -> str:
 
 
 def nothing_to_condense(dataset: Dataset, day: date, raw: RawDay | None) -> str:
-    """Sentence for a day without raw documents.
+    """Describe a day without raw documents.
 
-    :raises Refused: the dataset demands every day
+    :raises Refused: the dataset requires every day
     """
     finding = f"{dataset.raw_index(day)} {'is empty' if raw else 'does not exist'}"
     if dataset.raw.required_daily:
         raise Refused(
-            f"{finding}, and {dataset.name!r} requires every day (raw.required_daily). Nothing was changed; look at "
-            f"its producers and run the day again."
+            f"{finding}, but {dataset.name!r} requires every day (raw.required_daily). Nothing was changed; check its "
+            f"producers and run the day again."
         )
     return f"{finding}; there is nothing to condense."

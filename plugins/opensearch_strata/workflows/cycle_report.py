@@ -1,4 +1,4 @@
-"""What a cycle found and did, read from what the cluster holds afterwards."""
+"""What a cycle found and did, read back from the cluster afterwards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from opensearch_strata.definition.consent import consent_of, request
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_expired
 from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.verify.coverage import DayCoverage, coverage
 
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CycleReport:
-    """What a cycle found and did, for the day it was about.
+    """What the cycle of one day found and did.
 
     :param verdict: one sentence
-    :param raw_bytes: store size of the raw day's primary shards, 0 if it is gone
-    :param history_bytes: the share of the day's rows in their month's primary shards
+    :param raw_bytes: store size of the raw day's primary shards; 0 if it is gone
+    :param history_bytes: the share of the day's rows in the primary shards of their month
     :param verified: whether this cycle proved the day
     :param deleted: raw days that were deleted
-    :param would_delete: raw days that a run which deletes would delete
-    :param kept: raw days that left the window and stayed -> why
+    :param would_delete: raw days that a run that deletes would delete
+    :param kept: raw days that have left the window but were kept -> why
     :param waiting: how many more have left the window and wait for another run
-    :param uncondensed: raw days inside the window, older than the day, whose rows do not carry them
-    :param asks: what a person must do before anything is deleted; empty if nothing has left the window, or may go
+    :param uncondensed: raw days inside the window, older than the day, whose rows do not carry all of them
+    :param asks: what a person must do before anything is deleted; empty if nothing has left the window, or if what
+        has left it may be deleted
     """
 
     day: date
@@ -49,12 +51,12 @@ class CycleReport:
     asks: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The report as a small JSON object."""
+        """Return the report as a small JSON object."""
         return {**asdict(self), "day": self.day.isoformat()}
 
 
 WOULD_GO = "would be deleted"
-"""How the lot of a day begins that a dry run would have deleted."""
+"""How the outcome begins for a day that was kept only because the run was dry."""
 
 
 def report_cycle(
@@ -71,11 +73,11 @@ def report_cycle(
     """Sum up a cycle from what the cluster holds now.
 
     :param verified: the day's rows are proven
-    :param retired: raw day that has left the window -> ``deleted``, ``gone``, :data:`WOULD_GO` and more words, or why
-        it is still there
+    :param retired: raw day that has left the window -> ``deleted``, ``gone``, :data:`WOULD_GO` and an explanation, or
+        why it was kept
     :param waiting: how many more have left the window
     :param failed: names of tasks that failed
-    :param problem: why the day could not be condensed or proven, where the caller knows it
+    :param problem: why the day could not be condensed or proven, if the caller knows it
     """
     days, unknown = _days(client, dataset)
     this = days.get(day, DayCoverage(day))
@@ -89,16 +91,18 @@ def report_cycle(
         if oldest < found.day < day and found.place in ("raw", "differs")
     ]
     if failed:
-        verdict = f"{day} FAILED in {', '.join(failed)}; nothing was lost, look at the log of the first of them."
+        verdict = f"{day} FAILED in {', '.join(failed)}. Nothing was lost; look at the log of the first failed task."
     elif problem:
         verdict = f"{day} is not verified: {problem}"
     else:
-        state = f"verified, {this.carried:,} documents in {this.rows:,} rows" if verified else "has nothing to condense"
+        state = "has nothing to condense"
+        if verified:
+            state = f"verified, {counted(this.carried, 'document')} in {counted(this.rows, 'row')}"
         if verified and unknown:
             state = f"verified ({unknown})"
         would = f"{len(would_delete)} would be, " if would_delete else ""
-        later = f", {waiting} wait for another run" if waiting else ""
-        days_deleted = f"{len(deleted)} raw day{'' if len(deleted) == 1 else 's'} deleted"
+        later = f", {waiting} waiting for another run" if waiting else ""
+        days_deleted = f"{counted(len(deleted), 'raw day')} deleted"
         verdict = f"{day} {state}; {days_deleted}, {would}{len(kept)} kept beyond the window{later}."
     return CycleReport(
         day=day,
@@ -118,25 +122,28 @@ def report_cycle(
 
 
 def question(dataset: Dataset, *, any_expired: bool, shown: bool, deleted: bool = False) -> str:
-    """What a person is asked before anything of a dataset is deleted; empty if there is nothing to ask.
+    """Ask a person for confirmation before any raw day of a dataset is deleted; empty if there is nothing to ask.
 
-    :param any_expired: whether some raw day has left the window
-    :param shown: whether the run looked at such days, so that there is a table to say yes to
-    :param deleted: whether the run deleted some, before the word was taken back
+    :param any_expired: whether any raw day has left the window
+    :param shown: whether the run looked at such days, so that there is a table to confirm
+    :param deleted: whether the run deleted some of them before the confirmation was withdrawn
     """
     consent = consent_of(dataset)
     if consent.given or not any_expired:
         return ""
     if deleted:
-        return f"The word for deletions was changed after this run had deleted what the table says. {consent.sentence}"
+        return (
+            f"The confirmation of deletions was changed after this run had deleted the days that the table shows. "
+            f"{consent.sentence}"
+        )
     return request(dataset) if shown else consent.sentence
 
 
 def _days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, DayCoverage], str]:
-    """Where each day is; and why that is unknown, if it is: a broken index beside it must not end a report."""
+    """Return where each day is, and why this is unknown, if it is: another, broken index must not abort a report."""
     from opensearchpy import OpenSearchException
 
     try:
         return {found.day: found for found in coverage(client, dataset)}, ""
     except (StrataError, OpenSearchException) as error:
-        return {}, f"how much, and where other days are, could not be read: {explain(error).rstrip('.')}"
+        return {}, f"its numbers, and the state of other days, could not be read: {explain(error).rstrip('.')}"

@@ -99,7 +99,7 @@ def test_rows_that_stay_wrong_are_shown_line_by_line(stream: Stream, monkeypatch
     assert {check.name for check in proof.failed} == {"rows that differ", "temperature sum", "load sum"}
     assert "temperature sum" in str(proof_table(proof))
     with pytest.raises(
-        Refused, match=r"differs from its \d+ rows in: rows that differ, .* First, rows that differ: device"
+        Refused, match=r"differs from its \d+ rows in: rows that differ, .* First case of rows that differ: device"
     ):
         require_proven(proof)
     assert stream.blocks() == set()

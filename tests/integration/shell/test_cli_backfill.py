@@ -58,7 +58,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(shell: Shell, target: Strea
     before = archive.contents()
     shown = shell.run(line(target)).stdout
     assert f"for {target.dataset.name}, {DAY} .. {DAY}" in shown
-    assert "disk of OpenSearch, about" in shown
+    assert "estimated disk in OpenSearch" in shown
     assert shown.splitlines()[-1] == "Nothing was loaded; add --apply to load it."
     assert archive.contents() == before
     assert ledger_of(target.client, target.dataset.name) == []

@@ -102,7 +102,7 @@ def test_what_is_missing_empty_or_not_condensed_is_never_verified(shell: Shell) 
     stream = shell.stream()
     name, index = stream.dataset.name, stream.dataset.raw_index(DAY)
     missing = shell.run(f"verify {name} {DAY}", 1)
-    assert missing.stderr == f"Error: {index} does not exist, and history has no rows of it.\n"
+    assert missing.stderr == f"Error: {index} does not exist, and history has no rows for it.\n"
     stream.create()
     assert "is empty, which proves nothing" in shell.run(f"verify {name} {DAY}", 1).stderr
     assert shell.json(f"verify {name} {DAY}", 1)["state"] == "empty"
@@ -153,10 +153,10 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
 
     dry = shell.json(f"expire {name} --day {DAY}", 1)
     assert [day["outcome"] for day in dry["expired"]] == ["kept", "dry_run"]
-    assert "condenses it first" not in dry["expired"][0]["note"]
-    assert "a run that deletes condenses it first" in dry["expired"][1]["note"]
+    assert "would first condense" not in dry["expired"][0]["note"]
+    assert "a run that deletes would first condense and prove it" in dry["expired"][1]["note"]
     told = shell.run(f"expire {name} --day {DAY}", 1).stderr
-    assert f"{raw_index(late)}: would be deleted: its" in told
+    assert f"{raw_index(late)}: would be deleted: not all of it is carried by its" in told
     assert f"{raw_index(lost)}: kept." in told
 
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)
@@ -209,7 +209,7 @@ def test_a_cycle_names_the_days_of_the_window_that_nobody_condensed(shell: Shell
     stream.condense(condensed)
     told = " ".join(shell.run(f"cycle {stream.dataset.name} {DAY}").stdout.replace("|", " ").split())
     index = stream.dataset.raw_index(forgotten)
-    assert f"in the window without all rows {index} " in told
+    assert f"in the window, not fully condensed {index} " in told
     assert f"Raw days in the window that no rows carry, or not all: {index}. Condense each: strata condense" in told
     assert stream.dataset.raw_index(condensed) not in told
 

@@ -118,7 +118,7 @@ def cells(text: str) -> list[list[str]]:
 def test_a_proof_shows_every_line_and_what_failed() -> None:
     checks = [Check("documents", 1500, 1500, True), Check("load sum", 3.5, 4.5, False)]
     text = str(proof_table(Proof("t-2024.05.06", DAY, "differs", None, checks, rows=12, null_rows=3)))
-    assert "Proof of t-2024.05.06: differs, 12 rows, 3 without a group or time" in " ".join(text.split())
+    assert "Proof of t-2024.05.06: differs, 12 rows, 3 without a group value or a time" in " ".join(text.split())
     assert cells(text)[1:] == [["documents", "1,500", "1,500", "yes"], ["load sum", "3.5", "4.5", "NO"]]
 
 
