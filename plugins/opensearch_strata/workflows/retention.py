@@ -1,4 +1,4 @@
-"""What has left the window, and the proof demanded before it goes."""
+"""Raw days that have left the window, and what must hold before one of them is deleted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_expired, require_complete
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.month.durable import require_copies, require_durable
 from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carried
 from opensearch_strata.history.raw_day.hold import (
@@ -38,20 +39,20 @@ class Expired:
     """Raw days that have left the window, oldest first.
 
     :param indices: name -> day
-    :param undated: names that match the raw pattern but hold no date; never touched
+    :param undated: names that match the raw pattern but contain no date; never touched
     """
 
     indices: dict[str, date] = field(default_factory=dict)
     undated: list[str] = field(default_factory=list)
 
     def some(self, most: int, spare: int, run_day: date) -> dict[str, date]:
-        """Days for one run to try: the oldest, and some of the rest, which take turns from day to day.
+        """Return the days that one run tries: the oldest, and some of the rest, which take turns from day to day.
 
-        So no number of days that can never go keeps a day behind them from its turn.
+        That way, days that can never be deleted do not keep later ones from their turn, however many they are.
 
         :param most: how many of the oldest
         :param spare: how many of the rest
-        :param run_day: the day of the run, by which they take turns
+        :param run_day: the day of the run, which decides whose turn it is
         """
         names = list(self.indices)
         rest = names[most:]
@@ -61,11 +62,11 @@ class Expired:
 
 
 def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: datetime) -> Expired:
-    """Raw days older than the window that ends with ``window_end``.
+    """List the raw days older than the window that ends with ``window_end``.
 
     :param window_end: the newest day in the window
-    :param now: aware; a day that is not over at that moment is refused, a slip of the pen would empty the window
-    :raises Refused: ``window_end`` is not over yet
+    :param now: timezone-aware; a day that has not ended by then is refused, as a mistyped date would empty the window
+    :raises Refused: ``window_end`` has not ended yet
     """
     require_complete(window_end, now, dataset.zone)
     names = dataset.raw.names
@@ -73,7 +74,7 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
     there = expand(client, expression, "*.settings.index.uuid")
     dated: dict[date, str] = {}
     undated: list[str] = []
-    for name in sorted([*there.indices, *there.blocked]):  # one that is blocked is kept by its own refusal
+    for name in sorted([*there.indices, *there.blocked]):  # a blocked one is refused, and kept, by itself
         if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
             continue
         held_day = names.date_in(name)
@@ -91,10 +92,10 @@ Outcome = Literal["deleted", "dry_run", "gone"]
 
 @dataclass(frozen=True)
 class Proven:
-    """What a proof said of a raw day, and what must still hold when it is deleted.
+    """What a proof found in a raw day, and what must still be so when the day is deleted.
 
-    :param uuid: of the raw index
-    :param sequence: highest sequence number of each of its primary shards: every write raises one
+    :param uuid: UUID of the raw index
+    :param sequence: highest sequence number of each of its primary shards; every write raises one of them
     :param carried: what the rows carry, with their version and the UUID of their month
     """
 
@@ -106,7 +107,7 @@ class Proven:
     carried: Carried = NOTHING
 
     def as_json(self) -> dict[str, Any]:
-        """As a small JSON object, for a task that deletes what another one has proven."""
+        """Return a small JSON object, for a task that deletes what another task has proven."""
         return {
             "index": self.index,
             "day": self.day.isoformat(),
@@ -119,9 +120,9 @@ class Proven:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Proven:
-        """What :meth:`as_json` gave; one of before lacks versions, and so never holds any more.
+        """Read what :meth:`as_json` returned; an object of an older release lacks versions, so it never holds.
 
-        :param value: a JSON object, parsed
+        :param value: a parsed JSON object
         """
         there = value.get("carried", {})
         known = {**there, "version": tuple(there["version"]), "sources": frozenset(there["sources"])} if there else {}
@@ -136,15 +137,16 @@ class Proven:
 
 
 def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date, *, dry_run: bool) -> Outcome:
-    """Delete one raw day behind its proof, by exact name.
+    """Delete one proven raw day by its exact name.
 
-    The day is held and writes to it are blocked; then it must still be what was proven, operation by operation, and so
-    must its rows, which must be on the disks of enough nodes. Whatever does not hold lifts the block and keeps the day.
+    The day is held and writes to it are blocked. Then it must still be what was proven, operation by operation. So must
+    its rows, which must also be on the disks of enough nodes. If any check fails, the block is lifted and the day is
+    kept.
 
     :param window_end: the newest day in the window; the day to delete is ``proven.day``
-    :param dry_run: go as far as can be told without changing anything
-    :raises Refused: a condition does not hold; the raw day was kept
-    :raises TransientError: something did not answer in full; the raw day was kept
+    :param dry_run: check what can be checked without changing anything
+    :raises Refused: a check failed; the raw day was kept
+    :raises TransientError: an answer was missing or incomplete; the raw day was kept
     """
     raw = _still_the_same(client, dataset, proven, window_end, clear=not dry_run)
     if raw is None:
@@ -156,7 +158,7 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: dat
         for _ in range(_RACES):
             try:
                 return _retire_held(client, dataset, proven, window_end)
-            except OvertakenError:  # two at once: the other one has it, and is waited for
+            except OvertakenError:  # two runs at once: the other one has the day and is waited for
                 continue
         return _retire_held(client, dataset, proven, window_end)
 
@@ -181,7 +183,7 @@ def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, window_en
     except NotFoundError:
         if hold:
             release(client, proven.index, hold)
-        if _still_the_same(client, dataset, proven, window_end) is None:  # another run was faster, with the same proof
+        if _still_the_same(client, dataset, proven, window_end) is None:  # another run, with the same proof, was faster
             return "gone"
         raise
     except BaseException:
@@ -200,10 +202,10 @@ def _still_the_same(
     *,
     clear: bool = False,
 ) -> RawDay | None:
-    """The raw day, if it is the index that was proven and may go; None if it is gone.
+    """Return the raw day if it is the index that was proven and may be deleted, and None if it is gone.
 
-    :param hold: this run's, once it has one
-    :param clear: let go what a killed run held, whatever is decided then
+    :param hold: the hold of this run, once it has one
+    :param clear: release what a killed run held, whatever is decided afterwards
     """
     if dataset.raw.names.date_in(proven.index) != proven.day or proven.index != dataset.raw_index(proven.day):
         raise Refused(f"{proven.index!r} is not the raw day {proven.day} of {dataset.name!r}; nothing was deleted.")
@@ -212,75 +214,77 @@ def _still_the_same(
         release_dead(client, raw)
     if proven.day > newest_expired(window_end, dataset.raw.window_days):
         raise Refused(
-            f"{proven.index} is inside the window of {dataset.raw.window_days} days that ends with {window_end}; it "
-            f"was kept."
+            f"{proven.index} is inside the window of {counted(dataset.raw.window_days, 'day')} that ends with "
+            f"{window_end}; it was kept."
         )
     if dataset.archive and dataset.archive.before_delete:
         raise Refused(
-            f"{proven.index} was kept: {dataset.name!r} wants its raw days archived before they are deleted "
-            f"(archive.before_delete), and no proven archive of this day exists."
+            f"{proven.index} was kept: {dataset.name!r} requires that raw days are archived before they are deleted "
+            f"(archive.before_delete), but this day has no proven archive."
         )
     require_not_loading(client, dataset.name, proven.index)
     if raw and raw.uuid != proven.uuid:
         raise Refused(
-            f"{proven.index} was recreated since it was proven (index UUID {proven.uuid}, now {raw.uuid}); it was "
-            f"kept. The next run proves the new one."
+            f"{proven.index} was kept: it was recreated after it was proven (its UUID was {proven.uuid} and is now "
+            f"{raw.uuid}). The next run proves the new index."
         )
     if raw and "read_only" in raw.blocked:
         raise Refused(
-            f"{proven.index} is read-only: somebody holds it. It was kept. If nobody does, set "
-            f"index.blocks.read_only to null on it and run again."
+            f"{proven.index} was kept: it is read-only, so somebody holds it. If nobody does, set its "
+            f"index.blocks.read_only to null and run again."
         )
     if raw and hold and (hold_in(raw.meta) != hold or hold.over):
         raise OvertakenError(taken_over(proven.index))
     if raw and hold and "write" not in raw.blocked:
-        raise Refused(f"{proven.index} was kept: its write block was lifted meanwhile. The next run proves it again.")
+        raise Refused(
+            f"{proven.index} was kept: its write block was lifted in the meantime. The next run proves it again."
+        )
     return raw
 
 
 def _contents_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven, raw: RawDay) -> None:
-    """The raw day, as it is under the block, is operation by operation the one that was proven."""
+    """Require that the raw day under the block is, operation by operation, the one that was proven."""
     now = decisive.primaries(client, raw.index)
     if raw.documents != proven.documents:
         rows = carried(client, dataset, proven.day)
         raise Refused(
-            f"{proven.index} was kept: proven with {proven.documents} documents, it holds {raw.documents} now and its "
-            f"rows carry {rows.documents}. The next run proves it again."
+            f"{proven.index} was kept: it was proven with {counted(proven.documents, 'document')}, but now it holds "
+            f"{raw.documents:,} and its rows carry {rows.documents:,}. The next run proves it again."
         )
     if not now.settled:
         raise TransientError(f"{proven.index} was kept: a write to it is still under way. Try again.")
     if now.uuid != proven.uuid or not now.sequence == raw.sequence == proven.sequence:
         raise Refused(
-            f"{proven.index} was kept: documents of it were written or deleted since it was proven, though there are "
-            f"as many. The next run proves it again."
+            f"{proven.index} was kept: some of its documents were written or deleted after it was proven, although it "
+            f"holds the same number. The next run proves it again."
         )
 
 
 def _rows_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> None:
-    """The rows are those that were proven, each of them."""
+    """Require that every row is the one that was proven."""
     rows = carried(client, dataset, proven.day)
     if rows.documents != proven.documents:
         raise Refused(
-            f"{proven.index} was kept: proven with {proven.documents} documents, it holds {proven.documents} now and "
-            f"its rows carry {rows.documents}. The next run proves it again."
+            f"{proven.index} was kept: it was proven with {counted(proven.documents, 'document')} and still holds "
+            f"them, but its rows carry {rows.documents:,}. The next run proves it again."
         )
     if rows != proven.carried:
         raise Refused(
-            f"{proven.index} was kept: its rows in {dataset.month_index(proven.day)} were written or deleted since it "
-            f"was proven, though they carry as many documents. The next run proves it again."
+            f"{proven.index} was kept: some of its rows in {dataset.month_index(proven.day)} were written or deleted "
+            f"after it was proven, although they carry the same number of documents. The next run proves it again."
         )
     if others := rows.sources - {proven.uuid}:
         raise Refused(
-            f"{proven.index} was kept: rows of it came from another index ({', '.join(sorted(others))}). The next run "
-            f"condenses it again, if it holds all that they carry."
+            f"{proven.index} was kept: some of its rows came from another index ({', '.join(sorted(others))}). The "
+            f"next run condenses it again if it holds everything that they carry."
         )
 
 
 def delete_index(client: OpenSearch, index: str) -> None:
-    """Delete an index by its exact name, never an alias or a pattern.
+    """Delete an index by its exact name, never by an alias or a pattern.
 
-    :raises Refused: it is read-only, as somebody holds it; it was kept
-    :raises TransientError: the server did not confirm it
+    :raises Refused: somebody holds it read-only; it was kept
+    :raises TransientError: the server did not confirm the deletion
     """
     from opensearchpy import AuthorizationException
 
@@ -290,7 +294,7 @@ def delete_index(client: OpenSearch, index: str) -> None:
         if "cluster_block_exception" not in str(error.error):
             raise
         raise Refused(
-            f"{index} was kept: somebody holds it read-only. Run again when its block index.blocks.read_only is lifted."
+            f"{index} was kept: somebody holds it read-only. Run again once its index.blocks.read_only is lifted."
         ) from None
     if not answer["acknowledged"]:
-        raise TransientError(f"The server did not confirm that it deleted {index} ({answer}); run again to see.")
+        raise TransientError(f"The server did not confirm that {index} is deleted ({answer}); run again to check.")

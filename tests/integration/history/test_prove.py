@@ -254,7 +254,7 @@ def test_a_persons_hold_outlives_a_repair(stream: Stream, monkeypatch: pytest.Mo
     monkeypatch.setattr(leftovers, "write_rows", somebody_holds)
     expired = Expired({stream.dataset.raw_index(DAY): DAY})
     (kept,) = retire_expired(stream.client, stream.dataset, expired, LONG_AFTER, apply=True, engine="search")
-    assert (kept.outcome, "is read-only: somebody holds it" in kept.note) == ("kept", True)
+    assert (kept.outcome, "it is read-only, so somebody holds it" in kept.note) == ("kept", True)
     assert "read_only" in stream.blocks()
 
 

@@ -131,7 +131,7 @@ def test_a_day_that_cannot_go_never_keeps_the_others(make_stream: StreamFactory,
         "closed": "is closed, so its documents cannot be read",
         "of another type": "field 'device' is text",
         "poorer": "rows are not rebuilt from fewer documents",
-        "read-only": "set index.blocks.read_only to null",
+        "read-only": "set its index.blocks.read_only to null",
     }.items():
         assert retired[kind].outcome == "kept"
         assert words in retired[kind].note

@@ -68,7 +68,7 @@ def test_the_draft_says_what_the_index_shows(shell: Shell, raw: str, family: str
     assert not dataset.cycle.delete
     assert '- "level.keyword"  # 3 values\n' in text
     assert "#   'Host Name.keyword': 8 values\n" in text
-    assert "#   'tags.keyword': documents with several values\n" in text
+    assert "#   'tags.keyword': some documents have several values\n" in text
     assert "up to 3 decimals in 1,000 values\n" in text
 
 
@@ -104,18 +104,18 @@ def refusal(shell: Shell, index: str) -> str:
 def test_what_is_not_one_index_with_documents_is_told(shell: Shell, client: OpenSearch, raw: str, family: str) -> None:
     assert f"There is no index '{family}-2026.11.01' in this cluster." in refusal(shell, f"{family}-2026.11.01")
     for several in (f"'{family}-*'", f"{raw},{raw}", "_all", "'-x'"):
-        assert "is not the name of one index; name one, such as app-2026.11.29." in refusal(shell, f"-- {several}")
+        assert "is not the name of a single index; name one, such as app-2026.11.29." in refusal(shell, f"-- {several}")
     client.indices.put_alias(index=raw, name=f"{family}-alias")
-    assert f"{family}-alias is an alias of {raw}. Nothing was written; name the index of one day itself." in refusal(
+    assert f"{family}-alias is an alias of {raw}. Nothing was written; name the index of one day instead." in refusal(
         shell, f"{family}-alias"
     )
     empty = f"{family}-2026.11.27"
     client.indices.create(index=empty, body={"settings": {"number_of_replicas": 0}})
-    assert f"{empty} has no documents, so nothing tells how its fields are used." in refusal(shell, empty)
+    assert f"{empty} has no documents, so nothing shows how its fields are used." in refusal(shell, empty)
     client.indices.close(index=empty)
     assert f"{empty} is closed, so its documents cannot be read." in refusal(shell, empty)
     client.index(index=f"{family}-all", body={"@timestamp": "2026-11-28", "n": 1}, params={"refresh": "true"})
-    assert "tells no day that Strata can read" in refusal(shell, f"{family}-all")
+    assert "contains no date that Strata can read" in refusal(shell, f"{family}-all")
 
 
 def test_a_data_stream_is_told(shell: Shell, client: OpenSearch, family: str) -> None:
@@ -123,7 +123,7 @@ def test_a_data_stream_is_told(shell: Shell, client: OpenSearch, family: str) ->
     client.indices.put_index_template(name=name, body={"index_patterns": [name], "data_stream": {}})
     client.indices.create_data_stream(name=name)
     try:
-        assert f"{name} is a data stream, whose indices bear no days." in refusal(shell, name)
+        assert f"{name} is a data stream, whose index names state no day." in refusal(shell, name)
     finally:
         client.indices.delete_data_stream(name=name)
         client.indices.delete_index_template(name=name)

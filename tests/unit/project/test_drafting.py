@@ -114,7 +114,7 @@ def test_where_a_name_can_be_read_in_two_ways_the_documents_decide() -> None:
     ["app", "app-2026.11", "app-000001", "app-2026.13.41", "app-120261129", ".app-2026.11.29", "app-{x}-20261129"],
 )
 def test_a_name_without_a_day_is_refused(index: str) -> None:
-    with pytest.raises(Refused, match="tells no day that Strata can read"):
+    with pytest.raises(Refused, match="contains no date that Strata can read"):
         choose(observed(TIME, HOST, LOAD, index=index))
 
 
@@ -146,10 +146,10 @@ def test_a_field_that_names_no_row_is_left_out_with_the_reason() -> None:
     own = SeenField("transform.id", "keyword", 1000, 1000, distinct=2)
     never = SeenField("never", "keyword", 0, 0)
     text = written(choose(observed(TIME, HOST, LOAD, tags, own, never)))
-    assert "#   'tags': documents with several values\n" in text
-    assert "#   'transform.id': rows keep something of their own under this name\n" in text
+    assert "#   'tags': some documents have several values\n" in text
+    assert "#   'transform.id': rows need this name for themselves\n" in text
     assert "#   'never': no document has a value\n" in text
-    with pytest.raises(Refused, match="no keyword, boolean or ip field with one value in a document"):
+    with pytest.raises(Refused, match="no keyword, boolean or ip field with one value in each document"):
         choose(observed(TIME, LOAD, tags, own, never))
 
 
@@ -184,7 +184,7 @@ def test_many_numbers_are_not_all_taken_and_the_rest_is_told() -> None:
     many = [replace(LOAD, path=f"n{number}") for number in range(MOST_METRICS + 30)]
     assert len(drafted(TIME, HOST, *many)["metrics"]) == MOST_METRICS
     text = written(choose(observed(TIME, HOST, *many)))
-    assert "#   'n50': more than 50 metrics make large rows\n" in text
+    assert "#   'n50': more than 50 metrics would make large rows\n" in text
     assert "#   and 10 more fields\n" in text
 
 

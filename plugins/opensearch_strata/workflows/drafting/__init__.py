@@ -1,4 +1,4 @@
-"""A dataset file drafted from an index that is there: what the index shows, what is chosen, and the YAML that says why.
+"""A dataset file drafted from an existing index: what the index shows, what is chosen, and the YAML with the reasons.
 
-``observe`` asks the server; ``choose`` and ``text`` are pure.
+``observe`` queries the server; ``choose`` and ``text`` are pure.
 """

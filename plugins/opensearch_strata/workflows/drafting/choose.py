@@ -1,4 +1,4 @@
-"""What of an index is chosen for a dataset: its daily name, its time, groups and metrics. Pure."""
+"""What is chosen from an index for a dataset: its daily name, time, groups and metrics. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MOST_METRICS = 50
 
 _ORDERS = (("%Y", "%m", "%d"), ("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%j"))
 _TIME_NAMES = ("@timestamp", "timestamp", "time", "date", "event.created")
-_ROWS_SHARE = 10  # groups are added while the rows of a day stay this many times fewer than its documents
-_MOST_DECIMALS = 6  # more are measurements in binary, not decimals that somebody chose
+_ROWS_SHARE = 10  # groups are added while a day has this many times fewer rows than documents
+_MOST_DECIMALS = 6  # if there are more, they come from binary floats and nobody chose them
 _FEWEST_LOOKED_AT = 30
 _DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,9 +30,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class DailyName:
-    """How the name of an index tells its day.
+    """How the name of an index states its day.
 
-    :param template: with ``{day}``
+    :param template: the name with ``{day}`` in place of its day
     :param form: strftime directives of the day
     """
 
@@ -42,15 +42,15 @@ class DailyName:
 
     @property
     def separator(self) -> str:
-        """What stands between the parts of the date."""
+        """The separator between the parts of the date."""
         return re.sub(r"%.", "", self.form)[:1]
 
 
 @dataclass(frozen=True)
 class ChosenMetric:
-    """A metric.
+    """A metric that was chosen.
 
-    :param decimals: to state, None where none are
+    :param decimals: the decimals to state, None to state none
     """
 
     name: str
@@ -62,11 +62,11 @@ class ChosenMetric:
 class Choices:
     """What a dataset is made of.
 
-    :param counted: the field whose values are counted, where there is no number to measure
-    :param other_times: date fields that were not taken
-    :param spare_groups: fields that would do as groups, too, those of few values first
-    :param other_groups: fields that would not -> why
-    :param other_metrics: numbers that were not taken -> why
+    :param counted: the field whose values are counted if there is no number to measure
+    :param other_times: date fields that were not chosen
+    :param spare_groups: fields that would also do as groups, those with few values first
+    :param other_groups: fields that would not do -> why
+    :param other_metrics: numbers that were not chosen -> why
     """
 
     name: str
@@ -93,15 +93,15 @@ class Choices:
 
     @property
     def is_day_of_utc(self) -> bool:
-        """Whether all documents are of the day that the name tells, as UTC has it."""
+        """Whether all documents are of the day that the name states, in UTC."""
         begin = datetime(self.daily.day.year, self.daily.day.month, self.daily.day.day, tzinfo=UTC)
         return begin <= self.first and self.last < begin + timedelta(days=1)
 
 
 def choose(observed: Observed) -> Choices:
-    """What to make of an index.
+    """Choose what to make of an index.
 
-    :raises Refused: its name tells no day, or it has no time or nothing to group by
+    :raises Refused: its name states no day, or it has no time or nothing to group by
     """
     taken = [field for field in observed.fields if field.path not in ROW_FIELDS | SERVER_FIELDS or _is_time(field)]
     times = sorted(
@@ -109,22 +109,23 @@ def choose(observed: Observed) -> Choices:
     )
     if not times:
         raise Refused(
-            f"{observed.index} has no field of type date with values that searches see, so nothing tells when its "
-            f"documents happened. Nothing was written; map one in the index template."
+            f"{observed.index} has no field of type date with values that searches see, so it is unknown when its "
+            f"documents happened. Nothing was written; map such a field in the index template."
         )
     time, *other_times = times
     daily = daily_name(observed.index, _moment(time.first).date(), _moment(time.last).date())
     if daily is None:
         raise Refused(
-            f"The name {observed.index!r} tells no day that Strata can read, and Strata keeps and drops whole indices, "
-            f"each of one day. Nothing was written. Let producers write to one for each day, such as app-2026.11.29."
+            f"The name {observed.index!r} contains no date that Strata can read, but Strata keeps and drops whole "
+            f"indices of one day each. Nothing was written. Have producers write to one index per day, such as "
+            f"app-2026.11.29."
         )
     groups, spare, other_groups = _groups(observed, [field for field in taken if field.kind in NAMING_TYPES])
     numbers = [field for field in taken if field.kind in NUMERIC_TYPES]
     metrics = list(_metrics([field for field in numbers if field.values][:MOST_METRICS]))
     other_metrics = {field.path: "no document has a value" for field in numbers if not field.values}
     beyond = [field for field in numbers if field.values][MOST_METRICS:]
-    other_metrics |= {field.path: f"more than {MOST_METRICS} metrics make large rows" for field in beyond}
+    other_metrics |= {field.path: f"more than {MOST_METRICS} metrics would make large rows" for field in beyond}
     return Choices(
         name=_dataset_name(daily.template),
         observed=observed,
@@ -150,7 +151,7 @@ def _time_rank(field: SeenField, documents: int) -> tuple[bool, int, int, str]:
 
 
 def _moment(time: float | None) -> datetime:
-    """A time as a moment; of one beyond the calendar, its end.
+    """Convert a time to a moment; a time beyond the calendar becomes the nearest moment in it.
 
     :param time: epoch milliseconds
     """
@@ -161,12 +162,12 @@ def _moment(time: float | None) -> datetime:
 
 
 def daily_name(index: str, first: date, last: date) -> DailyName | None:
-    """How a name tells its day; where it can be read in several ways, that which fits the documents, else the usual.
+    """Find how a name states its day: of several readings, one that fits the documents, else the most usual one.
 
     :param index: such as ``app-2026.11.29``
     :param first: day of the first document, in UTC
-    :param last: day of the last one
-    :returns: None if it tells none
+    :param last: day of the last document, in UTC
+    :returns: None if it states no day
     """
     found = list(_daily_names(index))
     fitting = [name for name in found if first - timedelta(days=1) <= name.day <= last + timedelta(days=1)]
@@ -190,9 +191,9 @@ def _dataset_name(template: str) -> str:
 
 
 def _slug(text: str, first: str) -> str:
-    """Lower-case ASCII letters, digits and ``_`` that are left of a text.
+    """Reduce a text to lower-case ASCII letters, digits and ``_``.
 
-    :param first: what it begins with where it would not begin with a letter
+    :param first: the first word of a result that would otherwise not begin with a letter
     """
     plain = unicodedata.normalize("NFKD", text.casefold()).encode("ascii", "ignore").decode()
     words = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
@@ -200,7 +201,7 @@ def _slug(text: str, first: str) -> str:
 
 
 def _groups(observed: Observed, fields: list[SeenField]) -> tuple[list[SeenField], list[SeenField], dict[str, str]]:
-    """Fields that name a row, those of few values first; those that could as well; why all others do not."""
+    """Return the fields that name a row, those with few values first; those that also could; why the others cannot."""
     why = {field.path: reason for field in fields if (reason := _no_group(observed, field))}
     order = sorted((field for field in fields if field.path not in why), key=lambda field: (field.distinct, field.path))
     if not order:
@@ -209,8 +210,9 @@ def _groups(observed: Observed, fields: list[SeenField]) -> tuple[list[SeenField
         why = {path: reason for path, reason in why.items() if path not in {field.path for field in order}}
     if not order:
         raise Refused(
-            f"{observed.index} has no keyword, boolean or ip field with one value in a document, by which rows could "
-            f"be told apart. Nothing was written; map one in the index template, such as host or service."
+            f"{observed.index} has no keyword, boolean or ip field with one value in each document, so nothing could "
+            f"tell its rows apart. Nothing was written; map such a field in the index template, such as host or "
+            f"service."
         )
     groups, rows = order[:1], _values(observed, order[0]) * 24
     for field in order[1:]:
@@ -226,23 +228,23 @@ _CONSTANT = "the same value in all documents"
 
 def _no_group(observed: Observed, field: SeenField) -> str | None:
     if field.path.split(".")[0] in ("metrics", "transform"):
-        return "rows keep something of their own under this name"
+        return "rows need this name for themselves"
     if not field.documents:
         return "no document has a value"
     if field.values > field.documents:
-        return "documents with several values"
+        return "some documents have several values"
     if field.distinct <= 1 and field.documents == observed.documents:
         return _CONSTANT
     return None
 
 
 def _values(observed: Observed, field: SeenField) -> int:
-    """Different values of a group; documents without one are a group, too."""
+    """Count the different values of a group; documents without a value form a group, too."""
     return field.distinct + (field.documents < observed.documents)
 
 
 def most_rows_an_hour(choices: Choices) -> int:
-    """Rows of an hour if every combination of group values occurs in it."""
+    """Count the rows of an hour in which every combination of group values occurs."""
     rows = 1
     for field in choices.groups:
         rows *= max(1, _values(choices.observed, field))
@@ -259,8 +261,8 @@ def _metrics(fields: list[SeenField]) -> Iterator[ChosenMetric]:
 
 
 def _decimals(field: SeenField) -> int | None:
-    """Decimals to state: of whole numbers none, of others those seen, if enough were looked at."""
-    if field.kind in WHOLE_TYPES:  # whose type says so, in raw.fields
+    """Return the decimals to state: none or 0 for whole numbers, else those seen, if enough values were looked at."""
+    if field.kind in WHOLE_TYPES:  # their type in raw.fields says so
         return None
     if field.kind in ("long", "unsigned_long"):
         return 0
@@ -270,7 +272,7 @@ def _decimals(field: SeenField) -> int | None:
 
 
 def definition(choices: Choices) -> dict[str, Any]:
-    """The dataset, as its file says it."""
+    """Return the dataset as its file states it."""
     daily, separator = choices.daily, choices.daily.separator
     before, _, after = daily.template.partition("{day}")
     joint = "-" if before[-1:].isalnum() else ""

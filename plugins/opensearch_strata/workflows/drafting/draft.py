@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def draft(client: OpenSearch, index: str) -> str:
-    """Text of a dataset file that ``strata check`` finds sound. Nothing in the cluster is changed.
+    """Write the text of a dataset file that passes ``strata check``. Nothing in the cluster is changed.
 
-    :param index: name of a raw day that is there
-    :raises DefinitionError: there is no such index, or the name is one of several
-    :raises Refused: it is an alias or data stream, is closed or empty, or cannot be a raw day
+    :param index: name of an existing raw day
+    :raises DefinitionError: there is no such index, or the name stands for several
+    :raises Refused: it is an alias or a data stream, it is closed or empty, or it cannot be a raw day
     """
     choices = choose(observe(client, index))
     try:
         Dataset.model_validate(definition(choices))
     except ValidationError as error:
         problems = "; ".join(f"{item['msg']}" for item in error.errors())
-        raise Refused(f"No sound dataset could be drafted from {index} ({problems}). Nothing was written.") from None
+        raise Refused(f"No valid dataset could be drafted from {index} ({problems}). Nothing was written.") from None
     return written(choices)

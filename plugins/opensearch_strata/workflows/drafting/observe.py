@@ -1,4 +1,4 @@
-"""What an index shows of itself, as far as a dataset file can be drafted from it."""
+"""What an index shows of itself that is needed to draft a dataset file."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 SAMPLE = 1000
-"""Documents whose source is looked at for decimals."""
+"""Number of documents in whose source decimals are looked for."""
 
 _AT_ONCE = 50  # fields in one search
-_MOST_VALUES = 3000  # up to so many different values are counted exactly, or nearly so
-_LONGEST_NAME = 200  # characters; YAML takes keys of 1024
+_MOST_VALUES = 3000  # up to this number, different values are counted exactly, or nearly so
+_LONGEST_NAME = 200  # characters; YAML allows keys of up to 1024
 
 
 def observe(client: OpenSearch, index: str) -> Observed:
-    """Ask for mapping, numbers of values and a sample of documents; nothing is changed.
+    """Read the mapping, the numbers of values and a sample of documents; nothing is changed.
 
     :param index: name of one index
-    :raises DefinitionError: there is no such index, or the name is one of several
-    :raises Refused: it is an alias or data stream, it is closed, or has no documents
+    :raises DefinitionError: there is no such index, or the name stands for several
+    :raises Refused: it is an alias or a data stream, it is closed, or it has no documents
     """
     mappings = _mappings(client, index)
     documents = decisive.count(client, index)
     if not documents:
         raise Refused(
-            f"{index} has no documents, so nothing tells how its fields are used. Nothing was written; name a day that "
+            f"{index} has no documents, so nothing shows how its fields are used. Nothing was written; name a day that "
             f"has some."
         )
     types: dict[str, str] = {}
@@ -45,7 +45,7 @@ def observe(client: OpenSearch, index: str) -> Observed:
         if len(path) > _LONGEST_NAME:
             left_out[path] = f"its name is longer than {_LONGEST_NAME} characters"
         elif "*" in path:
-            left_out[path] = "its name holds a *, which searches take for a pattern"
+            left_out[path] = "its name contains a *, which searches treat as a pattern"
         elif reason := unreadable(mappings, path):
             left_out[path] = reason
         else:
@@ -60,30 +60,28 @@ def _mappings(client: OpenSearch, index: str) -> Mapping[str, Any]:
     from opensearchpy import NotFoundError
 
     if index in ("", "_all") or any(sign in index for sign in "*,?<>/\\ ") or index.startswith("-"):
-        raise DefinitionError(f"{index!r} is not the name of one index; name one, such as app-2026.11.29.")
+        raise DefinitionError(f"{index!r} is not the name of a single index; name one, such as app-2026.11.29.")
     try:
         found: Mapping[str, Any] = client.indices.get(index=index)
     except NotFoundError:
         raise DefinitionError(
-            f"There is no index {index!r} in this cluster. Nothing was written; name one that is there, such as the "
+            f"There is no index {index!r} in this cluster. Nothing was written; name an existing one, such as the "
             f"newest day."
         ) from None
     if index not in found:
         behind = sorted(found)
         if all("data_stream" in body for body in found.values()):
             raise Refused(
-                f"{index} is a data stream, whose indices bear no days. Nothing was written. Strata needs an index for "
-                f"each day: let producers write to one, such as app-2026.11.29."
+                f"{index} is a data stream, whose index names state no day. Nothing was written. Strata needs one "
+                f"index per day: have producers write to one such as app-2026.11.29."
             )
         shown = ", ".join(behind[-3:])
         raise Refused(
             f"{index} is an alias of {shown}{' and others' if len(behind) > 3 else ''}. Nothing was written; name the "
-            f"index of one day itself."
+            f"index of one day instead."
         )
     if found[index]["settings"]["index"].get("verified_before_close") == "true":
-        raise Refused(
-            f"{index} is closed, so its documents cannot be read. Nothing was written; name one that is open."
-        )
+        raise Refused(f"{index} is closed, so its documents cannot be read. Nothing was written; name an open index.")
     mappings: Mapping[str, Any] = found[index]["mappings"]
     return mappings
 
@@ -120,13 +118,13 @@ def _counted(
 
 
 def _decimals(client: OpenSearch, index: str, paths: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-    """Most decimals of each number in the sample, and of how many values.
+    """Find the most decimals of each number in the sample, and how many values the sample has.
 
     :param paths: field -> its path in the source
     """
     if not paths:
         return {}
-    # By sequence number: the same documents each time, from all over the index.
+    # Random by sequence number: the same documents each time, from all over the index.
     query = {"function_score": {"random_score": {"seed": 1, "field": "_seq_no"}}}
     wanted = sorted({".".join(path) for path in paths.values()})
     hits = decisive.search(client, index, {"size": SAMPLE, "query": query, "_source": wanted})["hits"]["hits"]

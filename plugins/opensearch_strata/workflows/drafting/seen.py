@@ -1,4 +1,4 @@
-"""What an index shows: its fields, how many values they have, and what a sample of documents tells. Pure."""
+"""What an index shows: its fields, how many values they have, and what a sample of documents contains. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 NAMING_TYPES = frozenset({"keyword", "boolean", "ip"})
-"""Types whose values name something, and that a row can be grouped by."""
+"""Types whose values name something, so that rows can be grouped by them."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +16,13 @@ class SeenField:
     """A field of an index whose values searches see.
 
     :param kind: its type in the mapping
-    :param documents: how many have a value
-    :param values: how many values they have together
-    :param distinct: how many different ones, nearly; 0 for what is not grouped by
-    :param first: the lowest value as a number, None without any; of a date, epoch milliseconds
-    :param last: the highest
-    :param decimals: most decimals of a number in the sample, None if none was in it
-    :param looked_at: values of a number in the sample
+    :param documents: how many documents have a value
+    :param values: how many values they have in total
+    :param distinct: about how many different values there are; 0 for a type that rows cannot be grouped by
+    :param first: the lowest value as a number, None if there is none; for a date, epoch milliseconds
+    :param last: the highest value, in the same form
+    :param decimals: for a number, the most decimals in the sample, None if the sample has no value
+    :param looked_at: for a number, how many values are in the sample
     """
 
     path: str
@@ -40,9 +40,9 @@ class SeenField:
 class Observed:
     """An index with documents.
 
-    :param documents: how many searches see
+    :param documents: how many documents searches see
     :param fields: those that can be a time, a group or a metric, in the order of their paths
-    :param left_out: path -> why a field can be none of it
+    :param left_out: path -> why a field can be none of these
     """
 
     index: str
@@ -52,10 +52,10 @@ class Observed:
 
 
 def values_at(place: Any, path: Sequence[str]) -> Iterator[Any]:
-    """Values of a field in a document, in whatever way the dots of its path are written there.
+    """Yield the values of a field in a document, whether dots of its path are part of a name or nest objects.
 
-    :param place: a document, or a part of it
-    :param path: the names that are left of the path
+    :param place: a document, or a part of one
+    :param path: the names of the path that are still to be followed
     """
     if isinstance(place, list):
         for each in place:
@@ -70,9 +70,9 @@ def values_at(place: Any, path: Sequence[str]) -> Iterator[Any]:
 
 
 def decimals_of(value: Any) -> int | None:
-    """How many decimals a number is written with, zeros at its end left out; None of what is no number.
+    """Count the decimals that a number is written with, without trailing zeros; None if it is not a number.
 
-    :param value: as JSON says it: a number, or a text that holds one
+    :param value: as it stands in JSON: a number, or a text that contains one
     """
     if isinstance(value, bool):
         return None
