@@ -8,47 +8,49 @@ Condenses one raw day into its history month, proves it, and deletes the raw day
 | `resolve_day` | nothing; finds the day of the run |
 | `condense_day.ensure_history` | creates the month index, or adds new metrics to its mapping |
 | `condense_day.condense` | writes the day's rows; a re-run overwrites them |
-| `condense_day.verify` | nothing if the proof holds; else rebuilds the day's rows once |
+| `condense_day.verify` | nothing if the proof holds; otherwise rebuilds the day's rows once |
 | `retention.list_expired` | nothing |
-| `retention.retire.prove` | writes rows for documents that came late |
-| `retention.retire.delete` | **deletes one raw index**, by exact name, behind its own proof |
-| `report` | nothing; one table of the run, and its verdict |
+| `retention.retire.prove` | writes rows for late documents |
+| `retention.retire.delete` | **deletes one raw index**, by its exact name, behind its own proof |
+| `report` | nothing; shows one table for the run, and its verdict |
 
 ## What it deletes
 
-**Nothing, until the dataset says so**, with two lines below `cycle:`. `delete: true` is the first. The run after that
+**Nothing, until the dataset allows it** with two lines below `cycle:`. The first is `delete: true`. The next run then
 shows in the log of `report` which days it would delete, and the second line, `delete_confirmed: "keep 60 days of …"`.
-Once that is in the file too, scheduled runs delete. The line fits this window, index pattern and time zone alone: after
-a change of any of them the next run only shows what it would do, and asks again.
+Once that line is in the file too, scheduled runs delete. It fits only this window, index pattern and time zone: after a
+change to any of them, the next run only shows what it would do, and asks again.
 
-Then: only raw days older than the window, at most `max_deletes_per_run` in a run, each only if its rows carry every one
-of its documents at that moment. History is never deleted. A day that cannot be proven is kept and its task fails; the
-days behind it leave all the same, and those that wait take turns.
+From then on, a run deletes only raw days older than the window, at most `max_deletes_per_run` of them, and each one
+only if its rows carry every one of its documents at that moment. History is never deleted. A day that cannot be proven
+is kept and its task fails; the days after it are deleted all the same, and those that wait take turns.
 
 ## Run it by hand
 
-*Trigger* → `day`. **`dry_run` is on** for whatever a person starts: the day is condensed and verified, and the
-deletions are only shown. Switch it off to delete what is proven, where the dataset says so.
+Choose *Trigger*, and fill in `day`. **`dry_run` is on** for every run that a person starts: the day is condensed and
+verified, and the deletions are only shown. Switch it off to delete what is proven, if the dataset allows it.
 
-Triggering a paused DAG unpauses it, and the scheduler then also starts the run that is due. The same rule is its rule.
-The *Calendar* tab does not show runs by hand: Airflow 3.3 wants a logical date there, which they have not. *Grid* does.
+Triggering a paused DAG unpauses it, and the scheduler then also starts the run that is due. The same rules apply to it.
+The *Calendar* tab does not show manual runs, because Airflow 3.3 needs a logical date there, which they do not have.
+The *Grid* shows them.
 
 ## Run a day again
 
-Clear the run (or the task) in the grid: rows have ids of their own and are overwritten, never doubled. A raw day that
-is gone, holds fewer documents than its rows carry, or was created anew with other documents, is refused;
-`allow_poorer` is the explicit word that what is left of it is the truth.
+Clear the run (or the task) in the grid: every row has its own id and is overwritten, never duplicated. A raw day is
+refused if it is gone, holds fewer documents than its rows carry, or was recreated with other documents. With
+`allow_poorer` you state that what is left of it is the truth.
 
 ## After a change of the definition
 
-New metrics and statistics are added by the next run; older rows lack them. To have them in days that are still raw, or
-to let a metric mean something else, run those days with `redefine`: *Trigger → Backfill* over the window, or in one go
+The next run adds new metrics and statistics; older rows lack them. To add them to days that are still raw, or to change
+the meaning of a metric, run those days with `redefine`: *Trigger → Backfill* over the window, or with one command,
 `strata reaggregate DATASET --from DAY --to DAY`. Days whose raw index is gone keep the rows they have.
 
 ## Days that were missed
 
-Paused days are not made up by themselves. *Trigger → Backfill* runs them one by one (choose the *end* of the last day
-as its end). Until then they stay raw: a day is condensed and proven before it is deleted in any case.
+Days that pass while the DAG is paused are not made up automatically. *Trigger → Backfill* runs them one by one (choose
+the *end* of the last day as its end). Until then they stay raw: in any case, a day is condensed and proven before it is
+deleted.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
-import opensearch_strata.airflow  # noqa: F401 - says so if Airflow is too old, before a name is missed
+import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too old before an import fails
 
 # isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_parsing_context, task_group
@@ -77,39 +79,39 @@ PARAMS = {
         type=["null", "string"],
         format="date",
         title="Day",
-        description="The day to condense, also the newest day of the window, like 2013-03-02. A run by hand must name "
-        "it; scheduled runs and backfills have a day of their own.",
+        description="The day to condense, such as 2013-03-02; it is also the newest day of the window. A manual run "
+        "must name it; scheduled runs and backfills have their own day.",
     ),
     "dry_run": Param(
         True,
         type="boolean",
         title="Dry run",
         description="Show what would be deleted instead of deleting it. Without it, and in scheduled runs, days are "
-        "deleted only where the dataset says so (cycle.delete).",
+        "deleted only if the dataset allows it (cycle.delete).",
     ),
     "redefine": Param(
         False,
         type="boolean",
         title="Redefine",
-        description="Build the day's rows anew after its metrics were defined otherwise. Rows never get poorer by it.",
+        description="Rebuild the day's rows after a change to the definition of its metrics. Rows never get poorer.",
     ),
     "allow_poorer": Param(
         False,
         type="boolean",
         title="Allow poorer",
-        description="Build the day's rows anew even if its raw index holds less than they carry: what is left of it "
-        "is the truth.",
+        description="Rebuild the day's rows even if its raw index holds less than they carry, because what is left "
+        "of it is the truth.",
     ),
 }
 
 
 def dag_id_of(dataset: Dataset) -> str:
-    """Id of the DAG of a dataset."""
+    """Return the id of a dataset's DAG."""
     return f"{dataset.name}_daily_cycle"
 
 
 def daily_cycle(dataset: Dataset) -> DAG:
-    """The DAG of one dataset."""
+    """Build the DAG of one dataset."""
     with DAG(
         dag_id=dag_id_of(dataset),
         description=dataset.description or f"Condense, prove and retire the raw days of {dataset.name}.",
@@ -136,7 +138,7 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
         @task_group
         def condense_day() -> None:
-            """Raw day to rows, and their proof."""
+            """Condense the raw day into rows, and prove them."""
             ensure_history = EnsureHistoryOperator(task_id="ensure_history", dataset=dataset)
             condense = CondenseOperator(task_id="condense", dataset=dataset)
             verify = VerifyOperator(task_id="verify", dataset=dataset)
@@ -144,11 +146,11 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
         @task_group
         def retention() -> None:
-            """Raw days that have left the window; waits for no condense, demands its own proof."""
+            """Retire raw days that have left the window; does not wait for condense, as each day has its own proof."""
 
             @task_group
             def retire(expired: dict[str, str]) -> None:
-                """One raw day: proof, then deletion."""
+                """Prove one raw day, then delete it."""
                 prove = ProveOperator(task_id="prove", expired=expired, dataset=dataset)
                 DeleteOperator(task_id="delete", proven=prove.output, dataset=dataset)
 
@@ -160,22 +162,22 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
 
 def build(datasets: Iterable[Dataset]) -> tuple[dict[str, DAG], list[str]]:
-    """The DAGs by their ids, and sentences on datasets of which Airflow can make none."""
+    """Build the DAGs, by their ids, and a sentence for each dataset from which Airflow cannot build one."""
     dags, unbuilt = {}, []
     for dataset in datasets:
         try:
             dag = daily_cycle(dataset)
             dag.timetable.validate()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and keeps no other DAG away
+        except Exception as error:  # noqa: BLE001 - any failure is reported, and keeps no other DAG away
             name = dataset.name
-            unbuilt.append(f"{name}.yaml: Airflow cannot make a DAG of {name!r}: {error!r}. Mend the dataset.")
+            unbuilt.append(f"{name}.yaml: Airflow cannot build a DAG from {name!r}: {error!r}. Correct the dataset.")
         else:
             dags[dag.dag_id] = dag
     return dags, unbuilt
 
 
 DEFINITIONS = load_definitions(datasets_dir())
-# A task parses this file for its own DAG alone; one costs Airflow as much time as six dataset files.
+# A task parses this file only for its own DAG; building one takes Airflow as long as reading six dataset files.
 WANTED = get_parsing_context().dag_id
 DAGS, UNBUILT = build(dataset for dataset in DEFINITIONS.datasets.values() if WANTED in (None, dag_id_of(dataset)))
 globals().update(DAGS)

@@ -1,6 +1,6 @@
-"""Shows broken dataset files as an import error of this file alone: the DAGs of sound datasets go on.
+"""Reports broken dataset files as an import error of this file alone, so the DAGs of valid datasets keep running.
 
-This file holds no Airflow DAG. ``strata check`` prints the same sentences.
+This file defines no Airflow DAG. ``strata check`` prints the same sentences.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def test_a_dataset_of_which_airflow_can_make_no_dag_is_told_and_breaks_no_other_
     bag = load_bag()
     assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill"}
     assert list(bag.import_errors) == ["dataset_definitions.py"]
-    assert "odd.yaml: Airflow cannot make a DAG of 'odd'" in bag.import_errors["dataset_definitions.py"]
+    assert "odd.yaml: Airflow cannot build a DAG from 'odd'" in bag.import_errors["dataset_definitions.py"]
 
 
 @pytest.mark.parametrize("file", ["daily_cycle.py", "archive_backfill.py"])

@@ -1,6 +1,6 @@
 """Operators, hooks, triggers and links: the shell in which Airflow runs the workflows.
 
-The only room that imports Airflow. ``__all__`` is what DAG files of users may import.
+The only room that imports Airflow. ``__all__`` lists what users may import in their DAG files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 FLOOR = (3, 3)
-"""3.2 knows no retry policies, and names a run's day in UTC: the wrong one for many zones."""
+"""Airflow 3.2 has no retry policies, and it names the day of a run in UTC, which is the wrong day in many zones."""
 
 if tuple(int(part) for part in _airflow_version.split(".")[:2]) < FLOOR:
     raise ImportError(f"strata needs Airflow {FLOOR[0]}.{FLOOR[1]} or newer; this is {_airflow_version}.")
@@ -46,7 +46,7 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name of ``__all__``, imported when it is asked for."""
+    """Import a name of ``__all__`` on demand."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Links from a task to the indices and the job it works on; shown on the task's Details tab."""
+"""Links from a task to the indices and the job that it works on, shown on the task's Details tab."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ if TYPE_CHECKING:
 
 
 class _StoredLink(BaseOperatorLink):
-    """A URL that the task pushed before it began to work.
+    """A URL that a task pushes before it begins to work.
 
-    Under the key from which Airflow's UI reads it: Airflow itself fills that only when a task has ended, which for a
-    job that was waited for is too late to look at it.
+    It is pushed under the key from which Airflow's UI reads it. Airflow itself fills that key only when a task has
+    ended, which is too late to look at a job that the task waits for.
     """
 
     @classmethod
     def persist(cls, context: Context, url: str) -> None:
-        """Show the URL for this task instance from now on; an empty one: show no link."""
+        """Show this URL for the task instance from now on; if it is empty, show no link."""
         context["ti"].xcom_push(key=cls().xcom_key, value=url)
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """The URL, empty if there is none to show."""
+        """Return the URL, empty if there is none to show."""
         from airflow.sdk.execution_time.xcom import XCom
 
         return str(XCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
 
 
 class RawIndexLink(_StoredLink):
-    """The raw day."""
+    """Link to the raw day."""
 
     name = "Raw index"
 
 
 class MonthIndexLink(_StoredLink):
-    """The history month."""
+    """Link to the history month."""
 
     name = "History month"
 
 
 class RawDaysLink(_StoredLink):
-    """All raw days of the dataset, with their sizes."""
+    """Link to all raw days of the dataset, with their sizes."""
 
     name = "Raw days"
 
 
 class TransformJobLink(_StoredLink):
-    """The transform job, as long as there is one."""
+    """Link to the transform job, as long as it exists."""
 
     name = "Transform job"
 
 
 def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: date) -> None:
-    """Remember the links to a raw day and its month before the work begins."""
+    """Store the links to a raw day and its month before the work begins."""
     RawIndexLink.persist(context, _index_url(opensearch_url, dataset.raw_index(day)))
     MonthIndexLink.persist(context, _index_url(opensearch_url, dataset.month_index(day)))
 
 
 def link_raw_days(context: Context, opensearch_url: str, dataset: Dataset) -> None:
-    """Remember the link to all raw days, in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else by the API."""
+    """Store the link to all raw days: to Dashboards if ``STRATA_DASHBOARDS_URL`` is set, otherwise to the API."""
     if dashboards := _dashboards():
         url = f"{dashboards}/app/opensearch_index_management_dashboards#/indices?search={dataset.name}"
     else:
@@ -75,14 +75,14 @@ def link_raw_days(context: Context, opensearch_url: str, dataset: Dataset) -> No
 
 
 def transform_url(opensearch_url: str, transform_id: str) -> str:
-    """Page of a transform job: in Dashboards where ``STRATA_DASHBOARDS_URL`` is set, else the API's own answer."""
+    """Return the page of a transform job: in Dashboards if ``STRATA_DASHBOARDS_URL`` is set, otherwise in the API."""
     if dashboards := _dashboards():
         return f"{dashboards}/app/opensearch_index_management_dashboards#/transform-details?id={transform_id}"
     return f"{opensearch_url}/_plugins/_transform/{transform_id}/_explain?pretty"
 
 
 def _index_url(opensearch_url: str, index: str) -> str:
-    """Page of an index, likewise."""
+    """Return the page of an index, likewise."""
     if dashboards := _dashboards():
         return f"{dashboards}/app/opensearch_index_management_dashboards#/index-detail/{index}"
     return f"{opensearch_url}/{index}?pretty"

@@ -1,4 +1,4 @@
-"""What Airflow's plugin list shows; the entry point ``airflow.plugins`` of an installed package leads here."""
+"""The entry in Airflow's list of plugins; the entry point ``airflow.plugins`` of an installed package leads here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an installed package tells Airflow about itself; the entry point ``apache_airflow_provider`` leads here."""
+"""What an installed package declares to Airflow; its entry point ``apache_airflow_provider`` leads here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any
 
 OTHER_PROVIDER = "apache-airflow-providers-opensearch"
-"""Has the same connection type; where it is installed its form stays, as Airflow asks providers in order of name."""
+"""Has the same connection type. Where it is installed, its form stays, as Airflow reads providers in order of name."""
 
 _EXAMPLE = {"use_ssl": True, "verify_certs": True, "auth": "basic", "timeout": 60}
 
@@ -21,13 +21,13 @@ CONNECTION_TYPE: dict[str, Any] = {
         "placeholders": {"extra": json.dumps(_EXAMPLE, indent=2), "host": "https://search.example.com"},
     },
 }
-"""The connection and its form."""
+"""The connection type and its form."""
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Name, description and connection type, by Airflow's schema ``provider_info.schema.json``.
+    """Return name, description and connection type, as in Airflow's schema ``provider_info.schema.json``.
 
-    The connection type is left out where :data:`OTHER_PROVIDER` has registered it, so that Airflow does not warn of a
+    The connection type is left out where :data:`OTHER_PROVIDER` registers it, so that Airflow does not warn about a
     second one in every process.
     """
     try:

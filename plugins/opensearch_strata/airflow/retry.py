@@ -1,6 +1,6 @@
-"""Which failures of a task are worth its retries.
+"""Which failures of a task are worth a retry.
 
-Light to import, because DAG files name the policy in their ``default_args``.
+Quick to import, because DAG files name the policy in their ``default_args``.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from opensearch_strata.errors.judging import explain, is_transient
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# Airflow raises these in place of the cause: the API server did not answer, time is up, the triggerer failed.
+# Airflow raises these in place of the cause: the API server did not answer, the task timed out, the triggerer failed.
 _CAUSE_UNKNOWN = (AirflowRuntimeError, AirflowTaskTimeout, TaskDeferralError, TaskDeferralTimeout, SystemExit)
 
 
 class TransientOnly(RetryPolicy):
-    """Retry what may pass (no connection, 429, 502, 503, 504), fail everything else at once.
+    """Retry failures that may pass (no connection, 429, 502, 503, 504); fail immediately on all others.
 
     Rules by exception class (``ExceptionRetryPolicy``) cannot tell a 429 from a 500: both are a plain
-    ``TransportError``. Number of tries and back-off stay those of the task. Where the cause is hidden behind
-    an exception of Airflow's own, the task's ordinary retries apply.
+    ``TransportError``. The number of tries and the back-off stay those of the task. Where an exception of Airflow's own
+    hides the cause, the task's ordinary retries apply.
     """
 
     def evaluate(
@@ -40,7 +40,7 @@ class TransientOnly(RetryPolicy):
         max_tries: int,  # noqa: ARG002
         context: Context | None = None,  # noqa: ARG002
     ) -> RetryDecision:
-        """Decide in the worker, with the exception itself at hand; the reason goes to the task's log."""
+        """Decide in the worker, where the exception itself is at hand; the reason goes to the task's log."""
         if is_transient(exception):
             return RetryDecision.retry(reason=explain(exception))
         if isinstance(exception, _CAUSE_UNKNOWN):
@@ -48,7 +48,7 @@ class TransientOnly(RetryPolicy):
         return RetryDecision.fail(reason=f"Not retried: {explain(exception)}")
 
     def serialize(self) -> dict[str, Any]:
-        """All there is to know: the policy has no settings."""
+        """Return the class path, which is all there is: the policy has no settings."""
         return {"__type": f"{type(self).__module__}.{type(self).__qualname__}"}
 
 
@@ -61,4 +61,4 @@ RETRIES: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=15),
     "retry_policy": TRANSIENT_ONLY,
 }
-"""For the ``default_args`` of a DAG: four more tries of what may pass, from 30 s to 15 min apart."""
+"""For the ``default_args`` of a DAG: four retries of failures that may pass, from 30 s to 15 min apart."""

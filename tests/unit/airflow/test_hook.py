@@ -123,7 +123,7 @@ def test_unknown_extras_are_named(connect: Connect) -> None:
     (warning,) = logged
     assert warning["log_level"] == "warning"
     assert warning["event"].startswith(
-        "Connection 'search' has extras that mean nothing here and are ignored: use_tls, verify_cert; known"
+        "Connection 'search' has unknown extras, which are ignored: use_tls, verify_cert. The known"
     )
 
 
@@ -131,19 +131,19 @@ def test_unknown_extras_are_named(connect: Connect) -> None:
     ("fields", "extra", "sentence"),
     [
         ({}, {}, "It has no host"),
-        ({"host": "https://search"}, {"use_ssl": False}, "ask for http and https; keep one of them"),
-        ({"host": "search"}, {"use_ssl": True, "scheme": "http"}, "ask for http and https; keep one of them"),
+        ({"host": "https://search"}, {"use_ssl": False}, "(http and https); keep one of them"),
+        ({"host": "search"}, {"use_ssl": True, "scheme": "http"}, "(http and https); keep one of them"),
         ({"host": "search"}, {"use_ssl": "perhaps"}, "use_ssl must be true or false"),
         ({"host": "ftp://search"}, {}, "must look like https://host:9200"),
-        ({"host": "https://search:9200", "port": 443}, {}, "port 9200, the field Port 443"),
+        ({"host": "https://search:9200", "port": 443}, {}, "port 9200, but the field Port 443"),
         ({"host": f"https://ada:{PASSWORD}@search"}, {}, "move it to the fields Login and Password"),
-        ({"host": "search:port"}, {}, "host cannot be read"),
+        ({"host": "search:port"}, {}, "host cannot be parsed"),
         ({"host": "search", "login": "ada"}, {}, "both a login and a password"),
         ({"host": "search", "password": PASSWORD}, {}, "both a login and a password"),
         ({"host": "search", **LOGIN}, {"auth": "none"}, "remove the login or set auth to basic"),
         ({"host": "search"}, {"auth": "basic"}, "both a login and a password"),
         ({"host": "search"}, {"auth": "kerberos"}, "The setting auth is invalid"),
-        ({"host": "search"}, {"region_name": "eu-west-1"}, "region_name count only with SigV4"),
+        ({"host": "search"}, {"region_name": "eu-west-1"}, "Only SigV4 uses region_name; set auth to sigv4 or"),
         ({"host": "search", **LOGIN}, {"aws_conn_id": "x", "aws_service": "es"}, "set auth to sigv4 or remove"),
         ({"host": "https://search"}, {"ca_certs": "/no/such.pem"}, "The setting ca_certs is invalid"),
         ({"host": "search"}, {"timeout": "soon"}, "The setting timeout is invalid"),
@@ -219,7 +219,7 @@ def test_serverless_is_refused_before_anything_is_sent(connect: Connect) -> None
         extra = {"auth": "sigv4", "aws_conn_id": "cloud", "aws_service": "aoss"}
         hook = connect(extra, host=server.url)
         assert hook.is_serverless
-        with pytest.raises(Refused, match="leads to OpenSearch Serverless"):
+        with pytest.raises(Refused, match="points to OpenSearch Serverless"):
             hook.refuse_serverless()
         assert hook.test_connection()[0] is False
     assert not server.sent
@@ -332,14 +332,14 @@ def test_connection_that_works_says_what_is_there(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("answer", "login", "sentences"),
     [
-        (Answer(401, "Unauthorized"), LOGIN, ["answered 401: Unauthorized.", "Check login and password."]),
-        (Answer(401, "Unauthorized"), {}, ["Give a login and a password, or set auth to sigv4."]),
+        (Answer(401, "Unauthorized"), LOGIN, ["answered 401: Unauthorized.", "Check the login and the password."]),
+        (Answer(401, "Unauthorized"), {}, ["Enter a login and a password, or set auth to sigv4."]),
         (Answer(403, {"error": "no permissions"}), LOGIN, ["no permissions.", "cluster:monitor/main"]),
         (Answer(500, {"error": "broken"}), {}, ["answered 500: broken."]),
         (
             Answer(200, {"cluster_name": "e", "version": {"number": "8.1.0"}}),
             {},
-            ["no OpenSearch 8.1.0", "Strata needs OpenSearch"],
+            ["a product other than OpenSearch, version 8.1.0", "Strata needs OpenSearch"],
         ),
         (Answer(after=0.3), {}, ["did not answer in time", "Raise timeout (now 0.1 s)"]),
     ],

@@ -1,1 +1,1 @@
-"""Connections of Airflow turned into clients."""
+"""Hooks that turn Airflow connections into clients."""

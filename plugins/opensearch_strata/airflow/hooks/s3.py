@@ -1,4 +1,4 @@
-"""The archives' S3: an Airflow connection in, a client out that behaves as the shell's does."""
+"""S3 for the archives: an Airflow connection in, a client out that behaves like the shell's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 def s3_client(aws_conn_id: str, connections: int = 10, request_payer: str | None = None) -> BaseClient:
-    """A client by an Airflow connection of type ``aws``; what its ``config_kwargs`` say counts above ours.
+    """Build a client from an Airflow connection of type ``aws``; its ``config_kwargs`` take precedence over ours.
 
-    :param connections: kept open; as many as there are threads
-    :param request_payer: ``requester``: see :func:`opensearch_strata.archive.store.objects.let_pay`
+    :param connections: how many connections are kept open; as many as there are threads
+    :param request_payer: ``requester``, see :func:`opensearch_strata.archive.store.objects.let_pay`
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 

@@ -1,1 +1,1 @@
-"""Airflow triggers: what waits without holding a worker."""
+"""Airflow triggers, which wait without occupying a worker."""

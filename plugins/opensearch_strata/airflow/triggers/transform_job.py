@@ -1,4 +1,4 @@
-"""Watches a transform job from the triggerer until it is over."""
+"""The trigger that watches a transform job until it has ended."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from opensearch_strata.history.condense.engines.job_state import (
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
 
-# So many polls in a row may fail for a passing reason before the task's own retries take over.
+# How many polls in a row may fail for a passing reason before the task's own retries take over.
 _FAILED_POLLS = 12
 
 
 class TransformJobTrigger(BaseTrigger):
-    """Fires once: ``{"state": JobState as dict, "progress": ...}``, or ``{"error": sentence, "transient": bool}``.
+    """Watches a transform job, and fires once.
+
+    The event is ``{"state": JobState as dict, "progress": ...}`` or ``{"error": sentence, "transient": bool}``.
 
     :param opensearch_conn_id: the connection
     :param job_id: id of the transform
-    :param due_ms: when it is due to start, epoch milliseconds
+    :param due_ms: when it is due to start, in epoch milliseconds
     :param patience: fields of :class:`Patience`
-    :param progress: handed back in the event as it is
+    :param progress: returned unchanged in the event
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class TransformJobTrigger(BaseTrigger):
         self.progress = progress
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments."""
+        """Return the class path and the arguments."""
         arguments = {
             "opensearch_conn_id": self.opensearch_conn_id,
             "job_id": self.job_id,
@@ -60,7 +62,7 @@ class TransformJobTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll until the job is over."""
+        """Poll until the job has ended."""
         client = await self._client()
         try:
             yield TriggerEvent(await self._watch(client))
@@ -75,11 +77,11 @@ class TransformJobTrigger(BaseTrigger):
             try:
                 state = await self._read_state(client, patience)
                 failed = 0
-            except Exception as error:  # noqa: BLE001 - told in the event, whatever it is
+            except Exception as error:  # noqa: BLE001 - any failure is reported in the event
                 failed += 1
                 if not is_transient(error) or failed == _FAILED_POLLS:
                     return {"error": explain(error), "transient": is_transient(error)}
-                self.log.warning("poll %s of %s failed: %s", failed, _FAILED_POLLS, explain(error))
+                self.log.warning("poll failed (%s of %s in a row): %s", failed, _FAILED_POLLS, explain(error))
             else:
                 if state != last:
                     self.log.info("transform %s", state.phase, transform_id=self.job_id, documents=state.documents)
