@@ -31,7 +31,7 @@ def test_a_run_by_hand_is_dry_until_told_otherwise(
     }
     assert run.result("plan") == []
     assert run.result("report")["planned"]["objects"] == 8
-    assert run.result("report")["verdict"].endswith("Dry run: nothing was loaded. Untick dry_run to load it.")
+    assert run.result("report")["verdict"].endswith("Dry run: nothing was loaded. Switch off dry_run to load it.")
     assert not archive.stream.exists(DAY)
     log = capsys.readouterr().out
     assert "8 objects" in log
@@ -126,7 +126,7 @@ def test_records_that_cannot_be_loaded_are_told_and_loaded_by_a_redrive_when_tha
     run = run_backfill(archive.dataset, **LOADED)
     assert run.state == "success"
     assert run.result("report")["proof"]["counts"]["dead"] == 1
-    assert "Records that could not be loaded: 1, in s3://" in capsys.readouterr().out
+    assert "1 record could not be loaded, see s3://" in capsys.readouterr().out
     unchanged = run_backfill(archive.dataset, redrive=True, dry_run=False)
     assert (unchanged.state, unchanged.tasks["redrive"]) == ("failed", "failed")
     mended = archive.dataset.intake.model_copy(update={"rename": {"when": "@timestamp"}})

@@ -53,7 +53,7 @@ def test_a_batch_that_fails_fails_the_run_after_the_others_are_loaded(
     assert run.tries("load[0]") == 1  # an object that is gone does not come back by itself
     assert [archive.documents(day) for day in (DAY, NEXT)] == [60, 80]
     assert archive.refresh_interval() is None
-    assert "The backfill FAILED in load_0, prove; nothing was lost." in capsys.readouterr().out
+    assert "The backfill FAILED in load_0, prove. Nothing was lost;" in capsys.readouterr().out
     assert len(archive.batch_of(run, 0)) == 2  # for those who clear the load
 
 
@@ -155,7 +155,7 @@ def test_objects_in_an_archive_tier_are_told_in_a_dry_run_and_refused_otherwise(
     frozen = f"logs/{DAY:%Y/%m/%d}/12/frozen"
     archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
     assert run_backfill(archive.dataset, **{**LOADED, "dry_run": True}).state == "success"
-    assert "It would be refused. 1 object of the range in an archive tier" in capsys.readouterr().out
+    assert "A run that loads would be refused. 1 object of the range in an archive tier" in capsys.readouterr().out
     run = run_backfill(archive.dataset, **LOADED, then="condense_and_drop")
     assert (run.state, run.tasks["plan"], run.tasks["settle"]) == ("failed", "failed", "upstream_failed")
     assert not archive.stream.exists(DAY)

@@ -175,7 +175,7 @@ def test_days_that_can_never_go_keep_no_day_behind_them_waiting(make: StreamFact
     outcomes = sorted(run.tasks[f"retention.retire.delete[{number}]"] for number in range(4))
     assert outcomes == ["skipped"] * 3 + ["success"]
     assert sorted(stream.exists(day) for day in (OLDEST, OLD)) == [False, True]  # one, as it may, and the other waits
-    assert sorted(run.result("report")["kept"].values())[-1].startswith("waits for another run: 1 leave in this one")
+    assert sorted(run.result("report")["kept"].values())[-1].startswith("waits for another run: this one may delete 1 ")
 
 
 def test_what_only_looks_like_a_raw_day_ends_no_run(stream: Stream, run_dag: RunDag) -> None:

@@ -52,7 +52,7 @@ def test_a_run_of_the_clock_knows_its_day() -> None:
 def test_a_run_of_a_backfill_is_never_that_of_another_day() -> None:
     assert resolved("none", DagRunType.BACKFILL_JOB, day="2024-05-06")["day"] == "2024-05-06"
     assert resolved("none", DagRunType.MANUAL, day="2024-05-01")["day"] == "2024-05-01"
-    with pytest.raises(DefinitionError, match="is that of 2024-05-06, but was given the day 2024-05-01"):
+    with pytest.raises(DefinitionError, match="is for 2024-05-06, but it was given the day 2024-05-01"):
         resolved("none", DagRunType.BACKFILL_JOB, day="2024-05-01")
 
 

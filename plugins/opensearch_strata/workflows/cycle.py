@@ -115,8 +115,8 @@ def retire_expired(
 def would_mend(proof: Proof) -> str:
     """Describe, for a dry run, a day that a run that deletes would condense first."""
     rows = counted(proof.rows, "row")
-    found = f"not all of it is carried by its {rows}" if proof.rows else "it was never condensed"
-    return f"{found}; a run that deletes would first condense and prove it, and delete it only if the proof holds."
+    found = f"not all of it is in its {rows}" if proof.rows else "it was never condensed"
+    return f"a run that deletes would first condense it ({found}), and delete it only if the proof then holds."
 
 
 def _described(index: str, day: date, outcome: Lot, proof: Proof | None, note: str) -> Retirement:

@@ -153,10 +153,10 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
 
     dry = shell.json(f"expire {name} --day {DAY}", 1)
     assert [day["outcome"] for day in dry["expired"]] == ["kept", "dry_run"]
-    assert "would first condense" not in dry["expired"][0]["note"]
-    assert "a run that deletes would first condense and prove it" in dry["expired"][1]["note"]
+    assert "would first condense it" not in dry["expired"][0]["note"]
+    assert "a run that deletes would first condense it (not all of it is in its" in dry["expired"][1]["note"]
     told = shell.run(f"expire {name} --day {DAY}", 1).stderr
-    assert f"{raw_index(late)}: would be deleted: not all of it is carried by its" in told
+    assert f"{raw_index(late)}: would be deleted: a run that deletes would first condense it" in told
     assert f"{raw_index(lost)}: kept." in told
 
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)

@@ -110,7 +110,7 @@ class OpenSearchHook(BaseHook):
         return build_async_client(settings)
 
     def _extra(self, connection: Connection) -> dict[str, Any]:
-        """Parse the extra; Airflow's own method for triggers exists in 3.3.2, but not in the 3.3.1 of managed Airflow."""
+        """Parse the extra; Airflow's method for triggers exists in 3.3.2, but not in the 3.3.1 of managed Airflow."""
         try:
             return dict(json.loads(connection.extra or "{}"))
         except (ValueError, TypeError):

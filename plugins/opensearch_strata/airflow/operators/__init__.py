@@ -1,1 +1,1 @@
-"""Airflow operators: validate, call a service, log a table, return a small dict."""
+"""Airflow operators: they validate, call a service, log a table and return a small dict."""

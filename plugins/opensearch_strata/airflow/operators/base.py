@@ -1,4 +1,4 @@
-"""What all operators of a dataset share."""
+"""The base of all operators that work on a dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 
-# A template, not an XComArg: that would draw an edge from resolve_day to every task of the graph.
+# A template, because an XComArg would draw an edge from resolve_day to every task of the graph.
 _RESOLVED = "{{ ti.xcom_pull(task_ids='resolve_day') }}"
 
 
@@ -25,7 +25,7 @@ class DatasetOperator(BaseOperator):
 
     :param dataset: the definition
     :param cycle: what the task ``resolve_day`` returned: ``{"day": "2013-03-02", "dry_run": bool,
-        "redefine": bool, "allow_poorer": bool}``; the DAG renders templates as native objects
+        "redefine": bool, "allow_poorer": bool}``; the DAG must render templates as native objects
     """
 
     template_fields: Sequence[str] = ("cycle",)
@@ -38,7 +38,7 @@ class DatasetOperator(BaseOperator):
 
     @property
     def day(self) -> date:
-        """The day of the cycle; its newest complete day."""
+        """The day of the cycle, which is its newest complete day."""
         return date.fromisoformat(self.cycle["day"])
 
     @cached_property

@@ -1,1 +1,1 @@
-"""The steps of ``archive_backfill``: archives in S3 to raw days."""
+"""The steps of ``archive_backfill``, from archives in S3 to raw days."""

@@ -1,4 +1,4 @@
-"""What the steps of a backfill share."""
+"""What the steps of a backfill have in common."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from opensearch_strata.workflows.backfill.backfill import Backfill
     from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
-DRY = "Dry run: nothing was loaded. Untick dry_run to load it."
-"""The last line of a run that only shows what there is."""
+DRY = "Dry run: nothing was loaded. Switch off dry_run to load it."
+"""The last line of a dry run."""
 
-# Templates, not XComArgs: those would draw an edge to every task of the graph.
+# Templates, because XComArgs would draw an edge to every task of the graph.
 _FORM = "{{ ti.xcom_pull(task_ids='read_form', key='form') }}"
 _PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"
 
@@ -30,7 +30,8 @@ _PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"
 class FormOperator(BaseOperator):
     """Works on the dataset that the form names; its definition is read when the task runs.
 
-    :param form: what the task ``read_form`` left under that key; the DAG renders templates as native objects
+    :param form: what the task ``read_form`` pushed under the key ``form``; the DAG must render templates as native
+        objects
     """
 
     template_fields: Sequence[str] = ("form",)
@@ -42,14 +43,14 @@ class FormOperator(BaseOperator):
 
     @cached_property
     def asked(self) -> BackfillForm:
-        """The form."""
+        """The form, checked."""
         return BackfillForm.checked(self.form)
 
     @cached_property
     def dataset(self) -> Dataset:
         """The definition as it is now.
 
-        :raises DefinitionError: there is none of this name that is sound
+        :raises DefinitionError: there is no valid dataset of this name
         """
         return dataset_named(self.asked.dataset)
 
@@ -67,7 +68,7 @@ class FormOperator(BaseOperator):
 
     @cached_property
     def backfill(self) -> Backfill:
-        """The steps of a backfill, by the connections that the dataset names."""
+        """The steps of a backfill, through the connections that the dataset names."""
         from opensearch_strata.airflow.hooks.s3 import s3_client
         from opensearch_strata.workflows.backfill.backfill import Backfill
 
@@ -79,7 +80,7 @@ class FormOperator(BaseOperator):
 class PlannedOperator(FormOperator):
     """Works on what was planned.
 
-    :param plan: what the task ``plan`` left under the key ``plan``: a :class:`PlanRef` as JSON
+    :param plan: what the task ``plan`` pushed under the key ``plan``: a :class:`PlanRef` as JSON
     """
 
     template_fields: Sequence[str] = ("form", "plan")
@@ -97,14 +98,14 @@ class PlannedOperator(FormOperator):
 
 
 def owner(context: Context) -> str:
-    """The run's name in the ledger, the same for all its tasks and tries."""
+    """Return the run's name in the ledger, which is the same for all its tasks and tries."""
     return f"{context['dag_run'].dag_id}/{context['dag_run'].run_id}"
 
 
 def dataset_named(name: str) -> Dataset:
-    """The definition of a dataset.
+    """Return the definition of a dataset.
 
-    :raises DefinitionError: there is none of this name that is sound
+    :raises DefinitionError: there is no valid dataset of this name
     """
     from opensearch_strata.definition.files import datasets_dir, load_definitions
 

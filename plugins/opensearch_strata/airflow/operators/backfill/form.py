@@ -1,4 +1,4 @@
-"""What a person asks of a backfill, checked before anything is read."""
+"""The form of a backfill, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from opensearch_strata.definition.post_load import Then
 from opensearch_strata.errors import DefinitionError
 
 MOST_MAPPED = 1024
-"""Airflow maps a task over no more (``core.max_map_length``)."""
+"""The largest number of items over which Airflow maps a task (``core.max_map_length``)."""
 
 
 class BackfillForm(BaseModel):
     """The params of ``archive_backfill``.
 
-    :param source: ``s3://bucket/prefix/``; None: the dataset's own
-    :param from_day: first day, in the dataset's time zone; None for a redrive only
+    :param source: ``s3://bucket/prefix/``; None for the dataset's own source
+    :param from_day: first day, in the dataset's time zone; None only for a redrive
     :param to_day: last day, inclusive
     """
 
@@ -48,35 +48,35 @@ class BackfillForm(BaseModel):
         if self.redrive:
             if self.from_day or self.to_day or self.then != "keep":
                 raise ValueError(
-                    "redrive loads all dead letters of the dataset, of whatever day, and nothing else; leave from_day "
-                    "and to_day empty and then at keep"
+                    "redrive loads all dead letters of the dataset, whatever their day, and nothing else; leave "
+                    "from_day and to_day empty, and set then to keep"
                 )
         elif self.from_day is None or self.to_day is None:
-            raise ValueError("from_day and to_day say what to load; fill in both, one day twice for that day alone")
+            raise ValueError("from_day and to_day say what to load; fill in both, with the same day to load just one")
         elif self.from_day > self.to_day:
-            raise ValueError(f"from_day {self.from_day} is later than to_day {self.to_day}; exchange them")
+            raise ValueError(f"from_day {self.from_day} is later than to_day {self.to_day}; swap them")
         elif self.then != "keep" and (self.to_day - self.from_day).days >= MOST_MAPPED:
-            raise ValueError(f"then: {self.then} settles at most {MOST_MAPPED} days in a run; take a shorter range")
+            raise ValueError(f"then: {self.then} settles at most {MOST_MAPPED} days per run; choose a shorter range")
         return self
 
     @property
     def days(self) -> tuple[date, date]:
-        """First and last day, of a run that loads archives."""
+        """First and last day of a run that loads archives."""
         assert self.from_day
         assert self.to_day
         return self.from_day, self.to_day
 
     @classmethod
     def checked(cls, params: Mapping[str, Any]) -> Self:
-        """The form from the params of a run.
+        """Build the form from the params of a run.
 
-        :raises DefinitionError: an unknown key, or a value that does not fit, a sentence each
+        :raises DefinitionError: there is an unknown key or a value that does not fit; one sentence for each
         """
         try:
             return cls.model_validate(dict(params))
         except ValidationError as error:
             told = " ".join(_sentence(item) for item in error.errors())
-        raise DefinitionError(f"{told} Nothing was read; trigger the DAG again with that mended.")
+        raise DefinitionError(f"{told} Nothing was read; correct this and trigger the DAG again.")
 
 
 def _sentence(item: Any) -> str:
@@ -85,7 +85,7 @@ def _sentence(item: Any) -> str:
         case "extra_forbidden":
             return f"{name}: this DAG has no such param."
         case "missing":
-            return f"{name}: is missing."
+            return f"{name}: this param is missing."
         case "value_error":
             return f"{name}: {item['ctx']['error']}." if name else f"{item['ctx']['error']}."
     return f"{name}: {item['msg']} (is {item['input']!r})."

@@ -1,4 +1,4 @@
-"""One batch of objects into raw days."""
+"""The task that loads one batch of objects into raw days."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class LoadOperator(PlannedOperator):
-    """Load a batch. Safe to repeat: objects that are loaded are left out, the others go on where they stood.
+    """Load a batch. Safe to repeat: loaded objects are left out, and the others continue where they stopped.
 
     Returns ``{"objects", "skipped", "read", "created", "existed", "filtered", "dead", "seconds"}``.
 
-    :param batch: ``{"number", "label"}``, one of those that ``plan`` returned
+    :param batch: ``{"number", "label"}``, one of the batches that ``plan`` returned
     """
 
     template_fields: Sequence[str] = ("form", "plan", "batch")
@@ -36,7 +36,7 @@ class LoadOperator(PlannedOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Load.
 
-        :raises Refused: at least one object failed for good, or OpenSearch forbids it; all others are loaded
+        :raises Refused: at least one object failed for good, or OpenSearch forbids it; all other objects are loaded
         :raises TransientError: worth a retry
         """
         from opensearch_strata.archive.load.batch import LoadSettings
@@ -65,19 +65,19 @@ class LoadOperator(PlannedOperator):
         self.log.info("%s", progress)
 
     def on_kill(self) -> None:
-        """Break off; what was under way is accounted for as far as it is certain, and the objects are handed back.
+        """Stop the load; work in progress is recorded as far as it is certain, and the objects are handed back.
 
         :raises SystemExit: a load is under way
         """
-        # Airflow calls this from a signal handler of the thread that loads, and then waits for some seconds only.
+        # Airflow calls this from a signal handler in the thread that loads, and then waits for only a few seconds.
         if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")
 
 
 def _table(label: str, result: BatchResult) -> Table:
     counts = result.counts
-    columns = ("done", "failed", "quarantined", "loaded before", "created", "already there", "filtered", "dead", "s")
+    columns = ("done", "failed", "quarantined", "loaded before", "created", "already there", "filtered", "dead", "time")
     objects = (len(result.in_state(state)) for state in ("done", "failed", "quarantined"))
     events = (counts.created, counts.existed, counts.filtered, counts.dead)
-    row = (*objects, len(result.skipped), *events, round(result.seconds, 1))
+    row = (*objects, len(result.skipped), *events, f"{result.seconds:,.1f} s")
     return Table(f"Objects and events of {label}", columns, [row])

@@ -1,4 +1,4 @@
-"""Which objects are to be loaded, in which batches."""
+"""The task that plans which objects are loaded, and in which batches."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class PlanOperator(FormOperator):
-    """Plan, and write the batches down unless the run is dry.
+    """Plan, and record the batches unless the run is dry.
 
-    Returns the batches to load, ``[{"number", "label"}, ...]``, none in a dry run. Leaves the :class:`PlanRef` as JSON
-    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict"}`` under ``planned``.
+    Returns the batches to load, ``[{"number", "label"}, ...]``, none in a dry run. Pushes the :class:`PlanRef` as JSON
+    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict", "warning"}`` under ``planned``.
     """
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan.
 
-        :raises DefinitionError: source or days cannot be used
+        :raises DefinitionError: the source or the days cannot be used
         :raises Refused: there is nothing to load, S3 does not allow it, objects of the range are in an archive tier, or
-            it would not fit on the disk
+            the documents would not fit on the disk
         :raises TransientError: worth a retry
         """
 
@@ -46,7 +46,7 @@ class PlanOperator(FormOperator):
             self.log.warning("%s", plan.warning)
         if asked.dry_run:
             if plan.refusal:
-                self.log.warning("It would be refused. %s", plan.refusal)
+                self.log.warning("A run that loads would be refused. %s", plan.refusal)
             if plan.batches:
                 self.log.info(DRY)
             return []

@@ -1,4 +1,4 @@
-"""Whether everything that was to be loaded is there."""
+"""The task that proves that everything that was to be loaded is present."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class ProveBackfillOperator(PlannedOperator):
-    """Count events against documents, per object and per day.
+    """Compare the counts of events and documents, per object and per day.
 
-    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Leaves ``{"holds", "counts",
+    Returns the days to settle, ``["2013-01-05", ...]``, none if they are kept raw. Pushes ``{"holds", "counts",
     "verdict", "dead_letters"}`` under the XCom key ``proof``.
     """
 
@@ -27,7 +27,7 @@ class ProveBackfillOperator(PlannedOperator):
     def execute(self, context: Context) -> list[str]:
         """Prove.
 
-        :raises Refused: something is missing; the table says what
+        :raises Refused: something is missing; the table shows what
         :raises TransientError: worth a retry
         """
         from opensearch_strata.workflows.backfill.verdict import verdict

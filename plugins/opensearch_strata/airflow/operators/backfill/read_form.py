@@ -1,4 +1,4 @@
-"""What a run is asked to do."""
+"""The task that reads what a run is asked to do."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class ReadFormOperator(BaseOperator, BranchMixIn):
-    """Check the params, and go on to ``plan`` or to ``redrive``. Leaves them as a dict under the XCom key ``form``."""
+    """Check the params and continue with ``plan`` or ``redrive``. Pushes them as a dict under the XCom key ``form``."""
 
     ui_color = "#e5e7eb"
 
     def execute(self, context: Context) -> None:
         """Check.
 
-        :raises DefinitionError: an unknown param, a value that does not fit, or no sound dataset of this name
-        :raises Refused: a day that is not over, or not even begun
+        :raises DefinitionError: an unknown param, a value that does not fit, or no valid dataset of this name
+        :raises Refused: a day has not ended, or has not even begun
         """
-        # Airflow lets unknown keys through; a misspelt dry_run must not pass for one that is left out.
+        # Airflow lets unknown keys through, but a misspelled dry_run must not be taken for one that was left out.
         asked = BackfillForm.checked({**context["params"], **(context["dag_run"].conf or {})})
         from opensearch_strata.workflows.backfill.finish import require_settleable
 
@@ -38,5 +38,5 @@ class ReadFormOperator(BaseOperator, BranchMixIn):
         self.log.info("%s", Table("What this run is about", ("param", "value"), rows))
         self.log.info("form read", dataset=asked.dataset, dry_run=asked.dry_run)
         context["ti"].xcom_push(key="form", value=asked.model_dump(mode="json"))
-        # Ends the task by an exception, which leaves no return value.
+        # This ends the task with an exception, so there is no return value.
         self.do_branch(context, "redrive" if asked.redrive else "plan")

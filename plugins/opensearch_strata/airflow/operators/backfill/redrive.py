@@ -1,4 +1,4 @@
-"""Dead letters, once more."""
+"""The task that loads dead letters again."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class RedriveOperator(FormOperator):
-    """Load the dead letters of a dataset again, under the same ids; a dry run only looks whether they can be.
+    """Load the dead letters of a dataset again, under the same ids; a dry run only checks whether they can be loaded.
 
-    Leaves ``{"files", "letters", "created", "existed", "still_dead", "verdict"}`` under the XCom key ``redriven``.
+    Pushes ``{"files", "letters", "created", "existed", "still_dead", "verdict"}`` under the XCom key ``redriven``.
     """
 
     def execute(self, context: Context) -> None:
         """Redrive.
 
-        :raises DefinitionError: nothing says where they are
+        :raises DefinitionError: nothing says where the dead letters are
         :raises Refused: some still cannot be loaded, or S3 or OpenSearch does not allow it
         :raises TransientError: worth a retry
         """
@@ -62,6 +62,6 @@ def _verdict(sums: Redriven, dry_run: bool) -> str:
     if dry_run:
         return f"{sums.outlook} {DRY}"
     return (
-        f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are loaded, {sums.existed:,} of them were already "
+        f"Loaded {sums.loaded:,} of {counted(sums.letters, 'dead letter')}, {sums.existed:,} of which were already "
         f"there; {sums.still_dead.total():,} still cannot be loaded and stay where they are."
     )

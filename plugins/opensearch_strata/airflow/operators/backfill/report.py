@@ -1,4 +1,4 @@
-"""One table for the whole backfill, and its verdict."""
+"""The task that sums up a whole backfill: one table, and its verdict."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _COUNTS = {
     "read": "events read",
     "created": "documents created",
     "existed": "already there",
-    "filtered": "of other days, or no events",
+    "filtered": "of other days, or not events",
     "dead": "dead letters",
 }
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """What the steps of the run left behind; None for a step that did not come to that.
+    """What the steps of the run returned; None for a step that did not get that far.
 
-    :param states: task id, with ``_n`` when mapped -> state
+    :param states: task id, with ``_n`` if mapped -> state
     """
 
     states: Mapping[str, str]
@@ -41,27 +41,27 @@ class _Steps:
 
     @property
     def failed(self) -> list[str]:
-        """Tasks that failed by themselves."""
+        """Tasks that failed themselves, not because of others."""
         return sorted(task for task, state in self.states.items() if state == "failed")
 
     @property
     def is_sound(self) -> bool:
-        """Whether no task failed or was kept from running by one that did."""
+        """Whether no task failed, and none was kept from running by one that failed."""
         return not any(state in _FAILURES for state in self.states.values())
 
     @property
     def batches_loaded(self) -> int:
-        """Batches of which every object is loaded."""
+        """Number of batches whose objects are all loaded."""
         return sum(task.startswith("load_") and state == "success" for task, state in self.states.items())
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """How many days came to what."""
+        """How many days had which outcome."""
         return Counter(day["outcome"] for day in self.settled)
 
 
 class ReportBackfillOperator(PlannedOperator):
-    """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
+    """Sum up the run, whatever became of it. Fails if a step failed, so that the run fails too.
 
     Returns ``{"verdict", "planned", "proof", "settled", "redriven"}``.
     """
@@ -73,12 +73,12 @@ class ReportBackfillOperator(PlannedOperator):
         """
 
         if not self.form:
-            raise AirflowFailException("Nothing was done: the form does not fit; see the log of read_form.")
+            raise AirflowFailException("Nothing was done, because the form does not fit; see the log of read_form.")
         steps = _steps(context["ti"])
         self.log.info("%s", _table(self.asked.dataset, steps))
         if steps.proof and (dead := steps.proof["counts"]["dead"]):
             why = steps.proof["dead_letters"]
-            self.log.warning("Records that could not be loaded: %s, in %s. %s", dead, self.ref.dead_letters, why)
+            self.log.warning("%s could not be loaded, see %s. %s", counted(dead, "record"), self.ref.dead_letters, why)
         if steps.planned and steps.planned["warning"]:
             self.log.warning("%s", steps.planned["warning"])
         verdict = self._verdict(steps)
@@ -98,7 +98,7 @@ class ReportBackfillOperator(PlannedOperator):
     def _verdict(self, steps: _Steps) -> str:
         if not steps.is_sound:
             failed = ", ".join(steps.failed)
-            return f"The backfill FAILED in {failed}; nothing was lost. Look at the log of the first of them."
+            return f"The backfill FAILED in {failed}. Nothing was lost; look at the log of the first failed task."
         if steps.redriven:
             return str(steps.redriven["verdict"])
         if steps.planned and self.asked.dry_run:
@@ -106,7 +106,7 @@ class ReportBackfillOperator(PlannedOperator):
         elif steps.proof:
             told = [steps.proof["verdict"]]
         else:
-            told = ["Nothing is proven: steps of the run were marked or skipped by hand. Clear prove."]
+            told = ["Nothing is proven: steps of the run were marked or skipped by hand. Clear the task prove."]
         if steps.planned and steps.planned["warning"]:
             told.append(steps.planned["warning"])
         return " ".join([*told, *(f"Days {outcome}: {count:,}." for outcome, count in sorted(steps.outcomes.items()))])

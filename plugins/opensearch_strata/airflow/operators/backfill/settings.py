@@ -1,4 +1,4 @@
-"""Raw days are set up for loading, and given back."""
+"""The tasks that set raw days up for loading, and restore them afterwards."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class PrepareOperator(PlannedOperator):
-    """Register raw days, create those that are missing, these without refresh and replicas; safe to repeat.
+    """Register raw days, and create missing ones without refresh and replicas. Safe to repeat.
 
-    Returns ``{"created"}``, how many.
+    Returns ``{"created"}``, the number of raw days that it created.
 
-    A dry run is skipped, and with it all that would load.
+    In a dry run, this task is skipped, and so are all tasks that would load.
     """
 
     operator_extra_links = (RawDaysLink(),)
@@ -26,7 +26,7 @@ class PrepareOperator(PlannedOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Prepare.
 
-        :raises Refused: a raw day is read-only, write-blocked or closed, or the cluster takes no more shards
+        :raises Refused: a raw day is read-only, write-blocked or closed, or the cluster accepts no more shards
         :raises TransientError: worth a retry
         :raises AirflowSkipException: the run is dry
         """
@@ -36,7 +36,7 @@ class PrepareOperator(PlannedOperator):
         link_raw_days(context, self.hook.settings.url, self.dataset)
         try:
             created = self.backfill.prepare(self.ref, owner(context))
-        except BaseException:  # Airflow runs no teardown behind a setup that failed
+        except BaseException:  # Airflow runs no teardown after a setup that failed
             self._give_back(owner(context))
             raise
         self.log.info("prepared", days=len(self.ref.held_days), created=len(created))
@@ -50,14 +50,14 @@ class PrepareOperator(PlannedOperator):
 
         try:
             self.backfill.end(owner)
-        except (StrataError, OpenSearchException) as error:  # beside the cause, which fails the task
+        except (StrataError, OpenSearchException) as error:  # secondary: the cause fails the task
             self.log.warning("%s", given_back_later(error))
 
 
 class RestoreOperator(PlannedOperator):
-    """Give back what was set for loading, whatever became of the loads. Raw days that remained empty go again.
+    """Restore the settings that were changed for loading, whatever became of the loads; delete raw days left empty.
 
-    Returns ``{"removed"}``, how many.
+    Returns ``{"removed"}``, the number of raw days that it deleted.
     """
 
     operator_extra_links = (RawDaysLink(),)
@@ -65,7 +65,7 @@ class RestoreOperator(PlannedOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Restore.
 
-        :raises Refused: the settings of a day cannot be given back now; the next run does it
+        :raises Refused: the settings of a day cannot be restored now; the next run does it
         :raises TransientError: worth a retry
         """
 

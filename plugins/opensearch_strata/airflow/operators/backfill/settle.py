@@ -1,4 +1,4 @@
-"""What becomes of a raw day that was loaded and proven."""
+"""The task that settles a raw day after it was loaded and proven."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class SettleOperator(FormOperator):
-    """Condense a day and prove its rows; drop it again if that is asked for and it has left the window.
+    """Condense a day and prove its rows; drop it again if this was requested and it has left the window.
 
     Returns ``{"day", "outcome", "documents", "rows", "note"}``.
 
-    :param day: like 2013-01-05
+    :param day: such as 2013-01-05
     """
 
     template_fields: Sequence[str] = ("form", "day")

@@ -1,1 +1,1 @@
-"""Tasks of the daily cycle, one operator each."""
+"""The tasks of the daily cycle, one operator for each."""

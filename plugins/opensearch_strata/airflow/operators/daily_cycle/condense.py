@@ -1,4 +1,4 @@
-"""Raw day -> rows, waiting without a worker where the cluster does the work."""
+"""The task that condenses a raw day into rows; it waits without a worker where the cluster does the work."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CondenseOperator(DatasetOperator):
 
     Returns ``{"index", "month", "engine", "documents", "rows"}``.
 
-    :param deferrable: give the worker back while a transform job runs
+    :param deferrable: release the worker while a transform job runs
     :param engine: overrides the dataset's engine
     :param patience: how long a job may be silent
     """
@@ -65,9 +65,7 @@ class CondenseOperator(DatasetOperator):
         link_indices(context, self.hook.settings.url, dataset, day)
         raw = admit(self.client, dataset, day, self.cycle["allow_poorer"], redefine=self.cycle["redefine"])
         if raw is None or raw.documents == 0:
-            raise Refused(
-                f"{dataset.raw_index(day)} was deleted or emptied while the run went on; nothing was condensed."
-            )
+            raise Refused(f"{dataset.raw_index(day)} was deleted or emptied during this run; nothing was condensed.")
         engine = choose_engine(self.client, dataset, raw, self.engine)
         by_job = engine == "transform_job"
         if by_job:
@@ -77,7 +75,7 @@ class CondenseOperator(DatasetOperator):
         return self._done(context, condense_admitted(self.client, dataset, raw, engine, self._tell_progress))
 
     def _tell_progress(self, documents: int) -> None:
-        """One line for each step that did something."""
+        """Log one line for each step that condensed something."""
         if documents:
             self._documents += documents
             self.log.info("condensing", index=self.dataset.raw_index(self.day), documents=self._documents)
@@ -93,7 +91,7 @@ class CondenseOperator(DatasetOperator):
 
         job_id = self.dataset.transform_id(self.day)
         self.log.info("waiting for transform", transform_id=job_id, index=raw.index, documents=raw.documents)
-        # All state travels with the trigger and its event: `defer(kwargs=...)` is lost by dag.test().
+        # All state travels with the trigger and its event, because dag.test() loses `defer(kwargs=...)`.
         self.defer(
             trigger=TransformJobTrigger(
                 opensearch_conn_id=self.dataset.cycle.opensearch_conn_id,
@@ -113,10 +111,10 @@ class CondenseOperator(DatasetOperator):
         raise AssertionError("defer() does not return")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Take up the work when the job is over: finish it, start it again, or condense a source that moved.
+        """Resume the work when the job has ended: finish it, start it again, or condense a raw day that changed.
 
         :param event: what the trigger found, as JSON: ``error`` and ``transient``, or ``progress`` and ``state``
-        :raises Refused: the job cannot do it, or the raw day was deleted or recreated meanwhile
+        :raises Refused: the job cannot do it, or the raw day was deleted or recreated in the meantime
         :raises TransientError: worth a retry
         """
         import time
@@ -132,7 +130,7 @@ class CondenseOperator(DatasetOperator):
         now = inspect_raw_day(self.client, self.dataset, self.day)
         if now is None or now.uuid != progress["uuid"]:
             remove_job(self.client, self.dataset, self.day)
-            raise Refused(f"{self.dataset.raw_index(self.day)} was deleted or recreated while it was condensed.")
+            raise Refused(f"{self.dataset.raw_index(self.day)} was deleted or recreated while it was being condensed.")
         raw = replace(now, documents=progress["documents"], sequence=tuple(progress["sequence"]))
         state = JobState(**event["state"])
         run = finish_job(self.client, self.dataset, raw, state, progress["restarts"], self.patience)

@@ -1,4 +1,4 @@
-"""The month index, before anything is written to it."""
+"""The task that prepares the month index before anything is written to it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 
 class EnsureHistoryOperator(DatasetOperator):
-    """Create the month index with its explicit mapping, or bring it up to the definition.
+    """Create the month index with its explicit mapping, or bring it in line with the definition.
 
-    Skips the day, with a warning, when it has no raw documents at all. Returns ``{"index", "action",
-    "raw_documents"}``.
+    Skips the day, with a warning, if it has no raw documents at all. Returns ``{"index", "action", "raw_documents"}``.
     """
 
     operator_extra_links = (RawIndexLink(), MonthIndexLink())
@@ -26,7 +25,7 @@ class EnsureHistoryOperator(DatasetOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ensure.
 
-        :raises Refused: another shape than the definition, a poorer raw day, or no raw day where one is required
+        :raises Refused: the month does not fit the definition, the raw day is poorer, or a required raw day is missing
         :raises AirflowSkipException: there is nothing to condense
         """
         from opensearch_strata.history.condense.condense import admit
@@ -44,6 +43,6 @@ class EnsureHistoryOperator(DatasetOperator):
             raise AirflowSkipException(finding)
         month = ensure_month(self.client, dataset, day, raw.types, redefine=redefine)
         row = (month.index, month.action, raw_index, raw.documents)
-        self.log.info("%s", Table(f"Month of {day}", ("month", "action", "raw day", "documents"), [row]))
+        self.log.info("%s", Table(f"History month of {day}", ("month", "action", "raw day", "documents"), [row]))
         self.log.info("month ready", index=month.index, action=month.action, raw=raw_index, documents=raw.documents)
         return {"index": month.index, "action": month.action, "raw_documents": raw.documents}

@@ -1,4 +1,4 @@
-"""One table for the whole run, and its verdict."""
+"""The task that sums up a whole run: one table, and its verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAILURES = ("failed", "upstream_failed")
 
 
 class ReportOperator(DatasetOperator):
-    """Sum up the run, whatever became of it; fails if a step failed, so that the run fails too.
+    """Sum up the run, whatever became of it. Fails if a step failed, so that the run fails too.
 
     Returns a :class:`CycleReport` as a dict.
     """
@@ -45,7 +45,7 @@ class ReportOperator(DatasetOperator):
         )
         if report.uncondensed:
             self.log.warning(
-                "Raw days in the window that no rows carry: %s. Run them: Trigger, Backfill.",
+                "Raw days in the window that are not fully condensed: %s. Run them with Trigger → Backfill.",
                 some_names(report.uncondensed),
             )
         self.log.info("%s", report_table(report))
@@ -58,7 +58,7 @@ class ReportOperator(DatasetOperator):
 
 
 def _retired(ti: Any, states: dict[str, str]) -> dict[str, str]:
-    """Raw day that has left the window -> what became of it."""
+    """Return what became of each raw day that has left the window."""
     expired = ti.xcom_pull(task_ids="retention.list_expired") or []
     deletions = {done["index"]: _lot(done) for done in every_xcom(ti, "retention.retire.delete")}
     kept = {told["index"]: told["why"] for told in every_xcom(ti, "retention.retire.prove", WHY_KEPT)}
@@ -70,7 +70,7 @@ def _retired(ti: Any, states: dict[str, str]) -> dict[str, str]:
 
 
 def _lot(done: dict[str, Any]) -> str:
-    """What :class:`DeleteOperator` says of a day, in words."""
+    """Put into words what :class:`DeleteOperator` returned for a day."""
     from opensearch_strata.workflows.cycle_report import WOULD_GO
 
     if done["outcome"] != "dry_run":

@@ -1,4 +1,4 @@
-"""Which day a run is about."""
+"""The task that finds the day of a run."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 
-# Airflow lets unknown keys through; a misspelt dry_run must not pass for one that is left out.
+# Airflow lets unknown keys through, but a misspelled dry_run must not be taken for one that was left out.
 KNOWN_PARAMS = frozenset({"day", "dry_run", "redefine", "allow_poorer"})
 
 
 class ResolveDayOperator(BaseOperator):
     """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
 
-    Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. Every run is dry while the dataset lacks a person's word
-    for its deletions (see :mod:`opensearch_strata.definition.consent`). With it a scheduled run is not dry: its param
-    is only for runs that a person triggers, where it is on by default.
+    Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. Every run is dry until a person has confirmed the
+    deletions of the dataset (see :mod:`opensearch_strata.definition.consent`). After that, a scheduled run is not dry:
+    the param ``dry_run`` is only for runs that a person triggers, where it is on by default.
 
     :param dataset: the definition
     """
@@ -41,12 +41,12 @@ class ResolveDayOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Resolve and check.
 
-        :raises DefinitionError: an unknown param, no day, or no date
-        :raises Refused: the day is not over yet
+        :raises DefinitionError: an unknown param, no day, or a day that is not a date
+        :raises Refused: the day has not ended yet
         """
         params, run = context["params"], context["dag_run"]
         if unknown := sorted(set(run.conf or {}) - KNOWN_PARAMS):
-            raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; mend the spelling.")
+            raise DefinitionError(f"The run was given {unknown}, which this DAG does not know; correct the spelling.")
         day = self._day(context)
         require_complete(day, datetime.now(UTC), self.dataset.zone)
         consent = consent_of(self.dataset)
@@ -68,16 +68,16 @@ class ResolveDayOperator(BaseOperator):
         own, said = context["dag_run"].partition_key, context["params"].get("day")
         if own and said and own != said and context["dag_run"].run_type == "backfill":
             raise DefinitionError(
-                f"This run of a backfill is that of {own}, but was given the day {said}, as was every other run of it. "
-                f"Nothing was done. Leave Day empty when runs are filled in; to run one day, trigger it by itself."
+                f"This run of a backfill is for {own}, but it was given the day {said}, like every other run of that "
+                f"backfill. Nothing was done. Leave Day empty in a backfill; to run one day, trigger a single run."
             )
         text = context["params"].get("day") or context["dag_run"].partition_key
         if text:
             try:
                 return date.fromisoformat(text)
             except ValueError:
-                raise DefinitionError(f"{text!r} is no day; write it like 2013-03-02.") from None
+                raise DefinitionError(f"{text!r} is not a day; write it like 2013-03-02.") from None
         start = context.get("data_interval_start")
         if start is None:
-            raise DefinitionError("The run names no day; trigger it again with the param day, like 2013-03-02.")
+            raise DefinitionError("The run has no day; trigger it again with the param day, such as 2013-03-02.")
         return day_of(start, self.dataset.zone)

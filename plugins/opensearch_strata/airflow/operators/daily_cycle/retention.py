@@ -1,4 +1,4 @@
-"""What has left the window: list, prove, delete."""
+"""The tasks for raw days that have left the window: list, prove, delete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.definition.consent import consent_of
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.presentation.tables import Table, proof_table, some_names
 
 if TYPE_CHECKING:
@@ -20,26 +21,26 @@ if TYPE_CHECKING:
 
 
 SPARE = 20
-"""How many days a run tries beyond those that it may delete: some may have to stay."""
+"""How many days a run tries beyond those that it may delete, as some may have to stay."""
 
 WAITING = "waiting"
-"""Key of the XCom with the number of expired days that a run does not try."""
+"""XCom key for the number of expired days that a run does not try."""
 
 WHY_KEPT = "why_kept"
-"""Key of the XCom in which a task says why a raw day stays: ``{"index", "why"}``."""
+"""XCom key under which a task says why a raw day stays: ``{"index", "why"}``."""
 
 
 def every_xcom(ti: Any, task_id: str, key: str = "return_value") -> list[Any]:
-    """What the mapped tasks of a run left so far. To ask for those that left nothing would be an error in the log."""
+    """Return what the mapped tasks of a run pushed so far. Asking for those that pushed nothing would log an error."""
     found = ti.xcom_pull(task_ids=task_id, key=key)
-    return found if isinstance(found, list) else [found] if found else []  # of a single one there is no list
+    return found if isinstance(found, list) else [found] if found else []  # a single value comes without a list
 
 
 class ListExpiredOperator(DatasetOperator):
     """List raw days that have left the window, oldest first: ``[{"index", "day"}, ...]``.
 
-    More than may be deleted in a run, as some of them may have to stay; the rest wait, and take turns. None of a
-    scheduled run whose dataset says that nothing is deleted.
+    It lists more days than a run may delete, as some of them may have to stay; the rest wait, and take turns. In a
+    scheduled run, it lists none if the dataset says that nothing is deleted.
     """
 
     def execute(self, context: Context) -> list[dict[str, str]]:
@@ -53,7 +54,8 @@ class ListExpiredOperator(DatasetOperator):
             self.log.warning("%s", danger)
         if expired.undated:
             self.log.warning(
-                "These match the raw pattern but hold no date and are never touched: %s", some_names(expired.undated)
+                "These indices match the raw pattern but contain no date, so they are never touched: %s",
+                some_names(expired.undated),
             )
         days = expired.some(dataset.cycle.max_deletes_per_run, SPARE, self.day)
         if not consent_of(dataset).asked and context["dag_run"].run_type == "scheduled":
@@ -61,28 +63,29 @@ class ListExpiredOperator(DatasetOperator):
         waiting = [index for index in expired.indices if index not in days]
         context["ti"].xcom_push(key=WAITING, value=len(waiting))
         rows = [(index, str(day)) for index, day in days.items()]
-        title = f"Raw days older than the newest {dataset.raw.window_days} up to {self.day}: {len(expired.indices)}"
+        window = f"the window of {counted(dataset.raw.window_days, 'day')} that ends with {self.day}"
+        title = f"Raw days older than {window}: {len(expired.indices)}"
         self.log.info("%s", Table(title, ("index", "day"), rows))
         if waiting:
-            self.log.info("These are not looked at in this run: %s", some_names(waiting))
+            self.log.info("These raw days wait for another run: %s", some_names(waiting))
         return [{"index": index, "day": day} for index, day in rows]
 
 
 def is_dry(dataset: Dataset, cycle: dict[str, Any]) -> bool:
     """Whether a task of a run may only show what it would delete.
 
-    A person may take the word back, or change the window, after the run began, or before an old task is cleared: so
-    each task asks the dataset as it is now, whatever ``resolve_day`` found.
+    A person may withdraw the confirmation or change the window after the run has begun, or before an old task is
+    cleared. So each task asks the dataset as it is now, whatever ``resolve_day`` found.
     """
     return bool(cycle["dry_run"]) or not consent_of(dataset).given
 
 
 class ProveOperator(DatasetOperator):
-    """Demand the proof of one expired raw day, mending its rows where late documents came.
+    """Prove one expired raw day, repairing its rows where late documents came.
 
-    Days are proven one after the other, until as many may leave as a run may delete. A dry run only verifies. Returns
+    Days are proven one after the other, until the run has as many as it may delete. A dry run only verifies. Returns
     what must still hold when the day is deleted (:meth:`opensearch_strata.workflows.retention.Proven.as_json`) and
-    ``mend``: what a run that deletes would have to do first, or empty.
+    ``mend``: what a run that deletes would have to do first, empty if nothing.
 
     :param expired: ``{"index", "day"}``
     """
@@ -97,7 +100,7 @@ class ProveOperator(DatasetOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Prove.
 
-        :raises Refused: it differs, with the table in the log; the raw day is kept
+        :raises Refused: the day differs from its rows, as the table in the log shows; the raw day is kept
         """
         from opensearch_strata.errors.judging import explain
 
@@ -111,10 +114,10 @@ class ProveOperator(DatasetOperator):
             raise
 
     def _wait_if_enough_leave(self, context: Context) -> None:
-        """Skip the day if others of this run are as many as it may delete."""
+        """Skip the day if the run already has as many others as it may delete."""
         ti, most = context["ti"], self.dataset.cycle.max_deletes_per_run
         if len(every_xcom(ti, self.task_id)) >= most:
-            sentence = f"waits for another run: {most} leave in this one (cycle.max_deletes_per_run)"
+            sentence = f"waits for another run: this one may delete {counted(most, 'day')} (cycle.max_deletes_per_run)"
             self._tell_why(context, sentence)
             raise AirflowSkipException(f"{self.expired['index']} {sentence}.")
 
@@ -140,7 +143,7 @@ class ProveOperator(DatasetOperator):
             found = {"index": proof.index, "day": day.isoformat(), "documents": proof.raw.documents, "rows": proof.rows}
         else:
             proven = require_proven(proof)
-            # Whatever else keeps the day is seen here: only days that can go count towards the limit.
+            # Anything else that keeps the day is found here, so only days that can be deleted count towards the limit.
             retire(self.client, self.dataset, proven, self.day, dry_run=True)
             self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
             found = proven.as_json()
@@ -148,7 +151,7 @@ class ProveOperator(DatasetOperator):
 
 
 class DeleteOperator(DatasetOperator):
-    """Delete one raw day behind its proof; a dry run only says so.
+    """Delete one raw day behind its proof; a dry run only says that it would.
 
     Returns ``{"index", "documents", "mend", "outcome"}``.
 

@@ -1,4 +1,4 @@
-"""The proof of the day that was condensed."""
+"""The task that proves the day that was condensed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class VerifyOperator(DatasetOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Prove.
 
-        :raises Refused: it still differs, with the table in the log
+        :raises Refused: the day still differs from its rows, as the table in the log shows
         """
         from opensearch_strata.history.verify.repair import prove
         from opensearch_strata.workflows.cycle import require_proven
