@@ -51,7 +51,7 @@ def test_the_dag_keeps_the_house_rules(dag: Any) -> None:
     assert not dag.catchup
     assert dag.max_active_runs > 1
     assert "strata" in dag.tags
-    for promise in ("What", "dry_run", "condense_and_drop", "Cancel, clear, run again", "redrive", '"dry_run": false'):
+    for promise in ("Load it", "dry_run", "condense_and_drop", "Cancel, clear", "redrive", '"dry_run": false'):
         assert promise in dag.doc_md
     for task in dag.tasks:
         assert task.retry_policy is not None, task.task_id

@@ -1,8 +1,8 @@
-"""``strata``: the services from a shell, without Airflow."""
+"""``strata``: the workflows on the command line, without Airflow."""
 
 
 def main() -> None:
-    """Run the shell; the entry point of the installed command."""
+    """Run the command line; the entry point of the installed command."""
     from opensearch_strata.cli.app import app
     from opensearch_strata.cli.output import tame_warnings
 

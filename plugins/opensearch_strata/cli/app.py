@@ -1,4 +1,4 @@
-"""The commands put together, and what becomes of their failures."""
+"""All commands in one program, and how their failures are reported."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from opensearch_strata.errors.printable import printable
 
 
 class SentencesForErrors(TyperGroup):
-    """Says every failure in a sentence on stderr; the trace only where it is asked for."""
+    """Reports every failure in a sentence on stderr, with a trace only on request."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command: exit 1 when it is refused or fails, 130 on Ctrl-C; wrong use is typer's own 2."""
+        """Run a command. Exit with 1 if it is refused or fails, 130 on Ctrl-C; typer exits with 2 on wrong usage."""
         try:
             return super().invoke(ctx)
-        except typer.TyperException as error:  # which repeats arguments, such as names of files
+        except typer.TyperException as error:  # its message repeats arguments, such as file names
             error.message = "\n".join(map(printable, error.message.split("\n")))
             raise
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except KeyboardInterrupt:
-            fail("Interrupted. What was written so far was kept; the same command can be run again.")
+            fail("Interrupted. Everything written so far was kept; you can run the same command again.")
             raise typer.Exit(130) from None
         except Exception as error:
             if os.environ.get("STRATA_DEBUG"):
@@ -54,7 +54,7 @@ def _sentence(error: Exception) -> str:
 
     if isinstance(error, OpenSearchException):
         return explain(error)
-    return f"This should not happen: {explain(error)} Run it again with STRATA_DEBUG=1 to see the trace."
+    return f"This should not happen: {explain(error)} Run the command again with STRATA_DEBUG=1 to see the trace."
 
 
 app = typer.Typer(
@@ -64,7 +64,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Days are written YYYY-MM-DD, in the dataset's time zone. Exit codes: 0 done, 1 refused or failed, "
-    "2 wrong use. STRATA_DEBUG=1 shows the trace of a failure.",
+    "2 wrong usage. STRATA_DEBUG=1 shows the trace of a failure.",
 )
 
 
@@ -76,7 +76,7 @@ def _version(wanted: bool) -> None:
     try:
         say(f"strata {version('opensearch-strata')}")
     except PackageNotFoundError:
-        say("strata, run from its source folder and not installed")
+        say("strata, run from its source folder without being installed")
     raise typer.Exit
 
 
@@ -93,7 +93,7 @@ def _examples(*lines: str) -> str:
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{line}[/cyan]" for line in lines)])
 
 
-LOOK, DAY, WINDOW, ARCHIVES = "Look", "One day", "The window", "Archives"
+LOOK, DAY, WINDOW, ARCHIVES = "Inspect", "One day", "The window", "Archives"
 
 app.command(
     rich_help_panel=LOOK,

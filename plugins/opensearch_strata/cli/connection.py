@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from opensearch_strata.connections.sigv4 import AwsService
     from opensearch_strata.definition.dataset import Dataset
 
-# Seconds for one answer: a whole day is one search of the proof, and a person at a terminal can end it.
+# Seconds for one answer: one search of the proof covers a whole day, and a person at a terminal can stop it.
 PATIENCE = 300
 
 
 def find_dataset(name: str, folder: Path | None) -> Dataset:
-    """A dataset by name.
+    """Return a dataset by its name.
 
-    :raises DefinitionError: unknown or broken
+    :raises DefinitionError: it is unknown or broken
     """
     from opensearch_strata.definition.files import datasets_dir, load_definitions
 
@@ -30,9 +30,9 @@ def find_dataset(name: str, folder: Path | None) -> Dataset:
 
 
 def client_settings(url: str, ca_certs: Path | None) -> ClientSettings:
-    """How to reach a cluster; a login in the URL goes before the one in the environment.
+    """Return the settings for a cluster; a login in the URL takes precedence over one in the environment.
 
-    :raises DefinitionError: the URL, the login or AWS's credentials cannot be used
+    :raises DefinitionError: the URL, the login or the AWS credentials cannot be used
     """
     from opensearch_strata.connections.opensearch import ClientSettings
     from opensearch_strata.connections.sigv4 import default_session, sigv4_settings
@@ -44,7 +44,7 @@ def client_settings(url: str, ca_certs: Path | None) -> ClientSettings:
 
 
 def is_serverless(url: str) -> bool:
-    """Whether a URL leads to OpenSearch Serverless.
+    """Whether a URL points to OpenSearch Serverless.
 
     :raises DefinitionError: the URL or the environment contradicts itself
     """
@@ -54,19 +54,19 @@ def is_serverless(url: str) -> bool:
 
 @contextmanager
 def connected(url: str, ca_certs: Path | None, *, serverless: bool = False) -> Iterator[OpenSearch]:
-    """A client, closed at the end.
+    """Open a client, and close it at the end.
 
-    :param serverless: whether OpenSearch Serverless will do
+    :param serverless: whether OpenSearch Serverless is sufficient
     :raises DefinitionError: the settings cannot be used
-    :raises Refused: Serverless, and it will not do
+    :raises Refused: the URL points to OpenSearch Serverless, which is not sufficient
     """
     from opensearch_strata.connections.opensearch import build_client
     from opensearch_strata.errors import Refused
 
     if not serverless and is_serverless(url):
         raise Refused(
-            "OpenSearch Serverless lacks what this needs: transforms, refresh and write blocks. Nothing was sent; "
-            "use a managed domain or a cluster of your own."
+            "OpenSearch Serverless lacks what this command needs: transforms, refresh and write blocks. Nothing was "
+            "sent; use a managed domain or a cluster of your own."
         )
     client = build_client(client_settings(url, ca_certs))
     try:
@@ -76,7 +76,7 @@ def connected(url: str, ca_certs: Path | None, *, serverless: bool = False) -> I
 
 
 def _login(url: str) -> tuple[str, dict[str, Any]]:
-    """A URL without its login, and the fields of the login there or in the environment, if there is one."""
+    """Return a URL without its login, and the fields of that login or of the environment's, if there is one."""
     from opensearch_strata.connections.opensearch import split_login
 
     bare, login = split_login(url)
@@ -85,7 +85,7 @@ def _login(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def _aws_service(url: str, has_login: bool) -> AwsService | None:
-    """The service of AWS that requests are signed for; None if they are not."""
+    """Return the AWS service that requests are signed for, None if they are not signed."""
     from opensearch_strata.connections.sigv4 import aws_endpoint
     from opensearch_strata.errors import DefinitionError
 
@@ -97,8 +97,8 @@ def _aws_service(url: str, has_login: bool) -> AwsService | None:
     service = named or (endpoint and endpoint.service)
     if has_login and (named or service == "aoss"):
         raise DefinitionError(
-            f"There is a login, but requests for {service} are signed with AWS's credentials (SigV4): remove the login "
-            "from the URL and OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD from the environment, or go without "
+            f"There is a login, but requests for {service} are signed with AWS credentials (SigV4): remove the login "
+            "from the URL, and OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD from the environment, or unset "
             "OPENSEARCH_AWS_SERVICE."
         )
     return None if has_login else service
@@ -114,5 +114,5 @@ def _named_service() -> AwsService | None:
             return named
         case other:
             raise DefinitionError(
-                f"OPENSEARCH_AWS_SERVICE is {other!r}; write es (Amazon OpenSearch Service) or aoss (its Serverless)."
+                f"OPENSEARCH_AWS_SERVICE is {other!r}; set it to es (Amazon OpenSearch Service) or aoss (Serverless)."
             )

@@ -1,4 +1,4 @@
-"""How far a backfill is, shown in a shell."""
+"""The progress of a backfill, shown on the command line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from opensearch_strata.errors.amounts import size as shown_size
 from opensearch_strata.errors.printable import printable
 
 OnProgress = Callable[[int, Progress], None]
-"""Called with the number of a batch and how far it is."""
+"""Called with the number of a batch and its progress."""
 
 
 @contextmanager
 def progress_of_load(name: str, objects: int, size: int) -> Iterator[OnProgress]:
-    """Progress on stderr: a bar on a terminal, a line now and then elsewhere.
+    """Show progress on stderr: as a bar on a terminal, elsewhere as an occasional line.
 
-    :param objects: of all batches
-    :param size: bytes of them in S3
+    :param objects: number of objects in all batches
+    :param size: their bytes in S3
     """
     sums = _Sums(objects, size)
     if sys.stderr.isatty():
@@ -35,7 +35,7 @@ def progress_of_load(name: str, objects: int, size: int) -> Iterator[OnProgress]
 
 
 class _Sums:
-    """Batches summed up to one."""
+    """The progress of all batches, added up."""
 
     def __init__(self, objects: int, size: int) -> None:
         self._objects, self._size = objects, size
@@ -43,7 +43,7 @@ class _Sums:
         self._batches: dict[int, Progress] = {}
 
     def add(self, number: int, progress: Progress) -> Progress:
-        """How far all batches are, with the news of one."""
+        """Take the progress of one batch, and return that of all batches."""
         self._batches[number] = progress
         batches = self._batches.values()
         return Progress(

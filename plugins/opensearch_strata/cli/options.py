@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and how their texts are read."""
+"""Arguments and options that several commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import Annotated, Literal
 
 import typer
 
-# The dataset module's EngineName, written again: importing pydantic would double the time of `strata --help`.
+# A copy of the dataset module's EngineName, as importing pydantic would double the time of `strata --help`.
 EngineChoice = Literal["auto", "transform_job", "search"]
 
 _PANEL = "Connection and output"
 
 
 def read_day(text: str) -> date:
-    """A calendar day.
+    """Parse a calendar day.
 
-    :raises BadParameter: not exactly YYYY-MM-DD
+    :raises BadParameter: the text is not exactly YYYY-MM-DD
     """
     try:
         day = date.fromisoformat(text)
     except ValueError:
         day = None
     if day is None or str(day) != text:  # fromisoformat also reads 20130105 and 2013-W01-6
-        raise typer.BadParameter(f"{text!r} is no day; write it like 2013-01-05.")
+        raise typer.BadParameter(f"{text!r} is not a day; write it like 2013-01-05.")
     return day
 
 
 def read_moment(text: str) -> date:
-    """A day, or a date-time with or without an offset.
+    """Parse a day, or a date-time with or without an offset.
 
     :returns: a plain date, or a :class:`datetime`
-    :raises BadParameter: another form
+    :raises BadParameter: the text has another form
     """
     if len(text) <= len("2013-01-05"):
         return read_day(text)
@@ -40,34 +40,34 @@ def read_moment(text: str) -> date:
         return datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is no time; write 2013-01-05, 2013-01-05T06:00 or 2013-01-05T06:00Z."
+            f"{text!r} is not a time; write 2013-01-05, 2013-01-05T06:00 or 2013-01-05T06:00Z."
         ) from None
 
 
 def split_names(values: list[str] | None) -> list[str]:
-    """Names given one by one or with commas between them."""
+    """Split names that were given one by one or separated by commas."""
     return [name for value in values or () for name in value.split(",")]
 
 
 def split_stats(values: list[str] | None) -> list[str]:
-    """Names of statistics, each of a form that exists.
+    """Split names of statistics, and check the form of each.
 
-    :raises BadParameter: another form
+    :raises BadParameter: a name has another form
     """
     from opensearch_strata.history.query.question import is_stat
 
     stats = split_names(values)
     if unknown := [stat for stat in stats if not is_stat(stat)]:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is none of min, max, sum, count, avg, top or a percentile such as p99."
+            f"{unknown[0]!r} is not one of min, max, sum, count, avg and top, nor a percentile such as p99."
         )
     return stats
 
 
 def check_interval(text: str | None) -> str | None:
-    """An interval as it was written, of a form that exists.
+    """Check the form of an interval, and return it as it was written.
 
-    :raises BadParameter: another form
+    :raises BadParameter: the interval has another form
     """
     from opensearch_strata.errors import Refused
     from opensearch_strata.history.query.intervals import Interval
@@ -79,21 +79,21 @@ def check_interval(text: str | None) -> str | None:
 
 
 def check_where(pairs: list[str] | None) -> list[str]:
-    """Pairs FIELD=VALUE as they were written, each field once.
+    """Check pairs FIELD=VALUE, each field once, and return them as they were written.
 
-    :raises BadParameter: another form
+    :raises BadParameter: a pair has another form, or a field is named twice
     """
     fields = [pair.partition("=")[0] for pair in pairs or ()]
     for pair, field in zip(pairs or (), fields, strict=True):
         if not field or "=" not in pair:
-            raise typer.BadParameter(f"{pair!r} is no FIELD=VALUE.")
+            raise typer.BadParameter(f"{pair!r} is not of the form FIELD=VALUE.")
         if fields.count(field) > 1:
-            raise typer.BadParameter(f"{field!r} is named more than once; ask for each value by itself, or use --by.")
+            raise typer.BadParameter(f"{field!r} is named more than once; query each value separately, or use --by.")
     return list(pairs or ())
 
 
 def dataset_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Names of sound datasets, for the completion of the shell."""
+    """Return the names of valid datasets, for shell completion."""
     from opensearch_strata.definition.files import datasets_dir, load_definitions
 
     folder = ctx.params.get("datasets_dir") or datasets_dir()
@@ -105,16 +105,16 @@ DatasetName = Annotated[
 ]
 Day = Annotated[date, typer.Argument(metavar="DAY", parser=read_day, help="The raw day, YYYY-MM-DD.")]
 FirstDay = Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")]
-LastDay = Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")]
+LastDay = Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, inclusive.")]
 Url = Annotated[
     str,
     typer.Option(
         "--url",
         envvar="OPENSEARCH_URL",
         metavar="URL",
-        help="OpenSearch, like https://host:9200. A login comes from here or from OPENSEARCH_USERNAME and "
-        "OPENSEARCH_PASSWORD. Hosts of AWS without one get signed requests (SigV4), as AWS_PROFILE and AWS_REGION "
-        "say; OPENSEARCH_AWS_SERVICE=es or aoss asks for it under a domain name of your own.",
+        help="OpenSearch, such as https://host:9200. A login is taken from this URL, or from OPENSEARCH_USERNAME and "
+        "OPENSEARCH_PASSWORD. Without one, requests to AWS hosts are signed (SigV4) by AWS_PROFILE and AWS_REGION; "
+        "for a domain name of your own, request this with OPENSEARCH_AWS_SERVICE=es or aoss.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -123,7 +123,7 @@ OptionalUrl = Annotated[
     typer.Option(
         "--url",
         metavar="URL",
-        help="Also compare the newest raw day in this OpenSearch. OPENSEARCH_URL alone does not ask for it.",
+        help="Also compare the newest raw day in this OpenSearch. Setting OPENSEARCH_URL alone does not request this.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -134,7 +134,7 @@ CaCerts = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="Certificates (PEM) to trust; else the usual public authorities.",
+        help="Certificates (PEM) to trust. Default: the usual public authorities.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -145,17 +145,17 @@ DatasetsDir = Annotated[
         metavar="FOLDER",
         exists=True,
         file_okay=False,
-        help="Folder of the dataset files; else the first place of them that exists (strata check names it).",
+        help="Folder of the dataset files. Default: the first of the usual places that exists (see strata check).",
         rich_help_panel=_PANEL,
     ),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON value and nothing else on stdout.", rich_help_panel=_PANEL)
+    bool, typer.Option("--json", help="Print one JSON value, and nothing else, on stdout.", rich_help_panel=_PANEL)
 ]
 Engine = Annotated[
     EngineChoice | None,
-    typer.Option("--engine", help="What condenses: a job of Index Management or searches of ours; else the dataset's."),
+    typer.Option("--engine", help="An Index Management job, or searches by Strata. Default: the dataset's."),
 ]
 
-# Every command takes --engine, so that a script can give all of them the same options; these condense nothing.
+# Every command takes --engine, so that a script can pass the same options to all; those with this one condense nothing.
 AnyEngine = Annotated[EngineChoice | None, typer.Option("--engine", hidden=True)]

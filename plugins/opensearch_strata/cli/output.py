@@ -1,7 +1,7 @@
-"""What a command shows: results on stdout, everything else on stderr. The one place where text leaves the shell.
+"""The output of commands: results on stdout, everything else on stderr. Nothing else here prints.
 
-Names of indices, keys of objects and values of documents are others' text: whatever leaves here is
-:func:`printable`. JSON keeps its values, with escapes where a terminal would act.
+Names of indices, keys of objects and values of documents were written by others, so all text that is printed is made
+:func:`printable`. JSON keeps its values, with escapes for what would act on a terminal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.printable import printable, printable_json
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _NOTE_SECONDS = 10
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout; indented for a person at a terminal."""
+    """Print one JSON value on stdout, indented for a person at a terminal."""
     import orjson
 
     typer.echo(printable_json(orjson.dumps(value, option=orjson.OPT_INDENT_2 if sys.stdout.isatty() else None)))
@@ -36,9 +37,9 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
-    """One JSON array on stdout, written as its items come; left open, and so no JSON, if they end with an error.
+    """Print one JSON array on stdout as its items come; if they end with an error, it stays open and is invalid JSON.
 
-    :returns: what takes the next items
+    :returns: a function that takes the next items
     """
     import orjson
 
@@ -56,27 +57,27 @@ def json_list() -> Iterator[Callable[[Sequence[Any]], None]]:
 
 
 def print_table(table: Table) -> None:
-    """A table on stdout, as wide as the terminal if its words allow; in a pipe each row is a line."""
+    """Print a table on stdout, as wide as the terminal if its words allow; in a pipe, each row is one line."""
     typer.echo(table.text(shutil.get_terminal_size().columns if sys.stdout.isatty() else None))
 
 
 def say(sentence: str) -> None:
-    """A result in words, on stdout."""
+    """Print a result in words, on stdout."""
     typer.echo(printable(sentence))
 
 
 def note(sentence: str) -> None:
-    """Something beside the result, on stderr."""
+    """Print something other than a result, on stderr."""
     typer.echo(printable(sentence), err=True)
 
 
 def fail(sentence: str) -> None:
-    """Why it was refused or failed, on stderr."""
+    """Print why a command was refused or failed, on stderr."""
     typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable(sentence)}", err=True)
 
 
 def tame_warnings() -> None:
-    """Let what the services log without a handler, warnings, go to stderr like a :func:`note`."""
+    """Print warnings that are logged without a handler on stderr, like a :func:`note`."""
     if logging.lastResort:
         logging.lastResort.setFormatter(_Printable())
 
@@ -87,13 +88,13 @@ class _Printable(logging.Formatter):
 
 
 def write_text(text: str) -> None:
-    """A text of several lines on stdout, as a file would hold it."""
+    """Print a text of several lines on stdout, as a file would hold it."""
     for line in text.splitlines():
         typer.echo(printable(line))
 
 
 def write_lines(lines: Iterable[tuple[str, bytes]]) -> None:
-    """Lines on stdout as they come, each of a text and a JSON value behind it; either may be empty."""
+    """Print lines on stdout as they come, each a text followed by a JSON value; either may be empty."""
     out = typer.get_binary_stream("stdout")
     for text, value in lines:
         out.write(printable(text).encode() + printable_json(value) + b"\n")
@@ -101,7 +102,7 @@ def write_lines(lines: Iterable[tuple[str, bytes]]) -> None:
 
 
 def occasional_note() -> Callable[[str], None]:
-    """:func:`note` for progress without a terminal: one sentence every 10 s, those in between are dropped."""
+    """Return a :func:`note` for progress without a terminal: it prints one sentence every 10 s and drops the others."""
     told = monotonic()
 
     def tell(sentence: str) -> None:
@@ -115,10 +116,10 @@ def occasional_note() -> Callable[[str], None]:
 
 @contextmanager
 def progress_of(index: str, documents: int) -> Iterator[OnDocuments]:
-    """Progress on stderr while a raw day is condensed: a bar on a terminal, a line now and then elsewhere.
+    """Show progress on stderr while a raw day is condensed: as a bar on a terminal, elsewhere as an occasional line.
 
-    :param documents: how many there are; a source that moves is condensed again and goes beyond
-    :returns: what the services call with the documents of each step, from any thread
+    :param documents: how many there are; a raw day that changes is condensed again and goes beyond that
+    :returns: a function that the services call with the documents of each step, from any thread
     """
     if not documents:
         yield lambda _: None
@@ -126,7 +127,7 @@ def progress_of(index: str, documents: int) -> Iterator[OnDocuments]:
         with _bar(index, documents) as on_documents:
             yield on_documents
     else:
-        note(f"Condensing {documents:,} documents of {index}.")
+        note(f"Condensing {counted(documents, 'document')} of {index}.")
         yield _plain_lines(index, documents)
 
 
@@ -165,7 +166,7 @@ class ShareShown:
     """Progress of something whose share is known.
 
     :param show: takes the share that is done, 0 .. 1
-    :param clear: takes the bar away before results are printed on the same terminal
+    :param clear: removes the bar before results are printed on the same terminal
     """
 
     show: Callable[[float], None]
@@ -174,10 +175,10 @@ class ShareShown:
 
 @contextmanager
 def progress_through(what: str) -> Iterator[ShareShown]:
-    """Progress on stderr while something is read: a bar on a terminal, a line now and then elsewhere."""
+    """Show progress on stderr while something is read: as a bar on a terminal, elsewhere as an occasional line."""
     if not sys.stderr.isatty():
         tell = occasional_note()
-        yield ShareShown(lambda share: tell(f"{what}: {share:.0%} is read."), lambda: None)
+        yield ShareShown(lambda share: tell(f"{what}: {share:.0%} read."), lambda: None)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -188,7 +189,7 @@ def progress_through(what: str) -> Iterator[ShareShown]:
         TaskProgressColumn(),
         TimeRemainingColumn(),
     )
-    # Not redirected: results go to stdout by themselves, which may be a pipe.
+    # Not redirected: results go directly to stdout, which may be a pipe.
     with Progress(
         *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
     ) as progress:

@@ -1,7 +1,7 @@
-"""Batches of a backfill loaded from a shell, by several processes at once.
+"""Loads the batches of a backfill from the command line, in several processes at the same time.
 
-A process for each, not a thread: decoding and parsing keep one core busy, and Ctrl-C must end a load that waits.
-Imports what it needs: to be imported when the command runs.
+Processes and not threads, as decoding and parsing keep one core busy, and Ctrl-C must end a load that is waiting.
+Its imports are slow, so it is imported only when the command runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SETTINGS = LoadSettings(progress_every=0.5)
 class Job:
     """What a process needs to load any batch of a plan.
 
-    :param process: that holds the raw days, see :meth:`Backfill.prepare`
+    :param process: the process that holds the raw days, see :meth:`Backfill.prepare`
     """
 
     url: str
@@ -45,9 +45,9 @@ class Job:
     process: str = ""
 
     def load(self, backfill: Backfill, number: int, on_progress: Callable[[Progress], None]) -> str:
-        """Load a batch; returns why objects of it failed, empty if none did.
+        """Load a batch, and return why some of its objects failed; empty if none did.
 
-        :raises StrataError: OpenSearch or the ledger cannot be used, so that no other batch can be loaded either
+        :raises StrataError: OpenSearch or the ledger cannot be used, so no other batch can be loaded either
         """
         result = backfill.load(
             self.ref, number, self.owner, settings=_SETTINGS, on_progress=on_progress, process=self.process
@@ -60,11 +60,11 @@ class Job:
 
 
 def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]:
-    """Load all batches of a plan, the first ones first.
+    """Load all batches of a plan, in their order.
 
-    :param processes: at most so many at once
+    :param processes: at most this many at the same time
     :returns: sentences on objects that failed
-    :raises StrataError: it cannot go on; what is loaded is kept
+    :raises StrataError: the load cannot continue; what is loaded is kept
     """
     if processes == 1 or job.ref.batches == 1:
         with connected(job.url, job.ca_certs, serverless=True) as client:
@@ -78,7 +78,7 @@ def load_batches(job: Job, processes: int, on_progress: OnProgress) -> list[str]
 
 
 def _handed_out(workers: list[Connection], batches: int, on_progress: OnProgress) -> list[str]:
-    """Give a batch to whoever is free, until all are loaded."""
+    """Give a batch to each worker that is free, until all are loaded."""
     waiting = iter(range(batches))
     busy: dict[Connection, int] = {}
     failures = []
@@ -110,12 +110,12 @@ def _received(worker: Connection) -> Any:
     try:
         return worker.recv()
     except (EOFError, ConnectionError):
-        return StrataError("A process that loaded a batch was killed. What it loaded is kept; run the same again.")
+        return StrataError("A process that loaded a batch was killed. What it loaded is kept; run the command again.")
 
 
 @contextmanager
 def _workers(job: Job, count: int) -> Iterator[list[Connection]]:
-    """Connections to processes that load; the processes end with the block, which waits until they have.
+    """Start processes that load, and yield connections to them; the block waits until all of them have ended.
 
     A process that is interrupted hands its objects back first.
     """
@@ -127,7 +127,7 @@ def _workers(job: Job, count: int) -> Iterator[list[Connection]]:
             ours, theirs = context.Pipe()
             processes.append(context.Process(target=_work, args=(theirs, job)))
             processes[-1].start()
-            theirs.close()  # so that the end of the process is seen
+            theirs.close()  # so that the end of the process is noticed
             workers.append(ours)
         yield workers
     except BaseException:
@@ -140,8 +140,8 @@ def _workers(job: Job, count: int) -> Iterator[list[Connection]]:
 
 
 def _work(parent: Connection, job: Job) -> None:
-    """Load batch after batch, as they are asked for; ends when the parent says so, or is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all of us, and the parent decides
+    """Load one batch after the other, as the parent requests them, until the parent ends this or is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes, and the parent decides
     signal.signal(signal.SIGTERM, _interrupted)
     tame_warnings()
     with (
@@ -152,10 +152,10 @@ def _work(parent: Connection, job: Job) -> None:
         while (number := parent.recv()) is not None:
             try:
                 parent.send(job.load(backfill, number, parent.send))
-            except Exception as error:  # noqa: BLE001 - told by the parent; its type says that it is no sentence of ours
+            except Exception as error:  # noqa: BLE001 - reported by the parent, with its type if it is not our own
                 parent.send(StrataError(explain(error)))
 
 
 def _interrupted(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: what follows puts things in order
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough: the cleanup that follows must not be interrupted
     raise KeyboardInterrupt

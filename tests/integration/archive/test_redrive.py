@@ -299,7 +299,7 @@ def test_the_shell_loads_them_and_says_what_is_left(
     assert failed.stderr == "Error: 3 dead letters cannot be loaded yet; see the reasons above.\n"
     let_words_pass(target)
     done = shell.run(f"redrive {name} --apply --dead-letters s3://{archive.bucket}/firehose/dead-letters")
-    assert done.stdout.splitlines()[-1] == "3 of 3 dead letters are documents now."
+    assert done.stdout.splitlines()[-1] == "3 of 3 dead letters are now documents."
     assert same(held(target, DAY), conflicting)
     assert shell.run(f"redrive {name}").stdout == (
         f"There are no dead letters of {name} in s3://{archive.bucket}/firehose/dead-letters/.\n"

@@ -88,7 +88,7 @@ def test_the_shell_loads_a_search_collection(
     serverless: Any = {"url": proxy.url, "env": {"OPENSEARCH_AWS_SERVICE": "aoss"}}
     assert "Proven: 240 events read = 240 created" in shell.run(line, **serverless).stdout
     assert same(held(stream, DAY), sent)
-    assert "Serverless lacks what this needs" in shell.run(f"{line} --then condense", 1, **serverless).stderr
+    assert "Serverless lacks what this command needs" in shell.run(f"{line} --then condense", 1, **serverless).stderr
     forget_ledger(client, stream.dataset.name)
 
 

@@ -141,8 +141,8 @@ def test_the_command(shell: Shell) -> None:
     stream.client.indices.delete(index=stream.dataset.raw_index(DAYS[0]))
     command = f"reaggregate {stream.dataset.name} --from {DAYS[0]} --to {DAYS[-1]}"
     shown = shell.run(command)
-    assert "2 of 3 days were rebuilt and proven." in shown.stdout
-    assert f"Their raw days are gone, their rows stay as they were: {DAYS[0]}." in shown.stdout
+    assert "Rebuilt and proven: 2 of 3 days." in shown.stdout
+    assert f"Not rebuilt, as the raw index is gone: {DAYS[0]}. The rows stay as they were" in shown.stdout
     assert f"{DAYS[1]}: rebuilt." in shown.stderr
     value = shell.json(command)
     assert [day["outcome"] for day in value["days"]] == ["raw is gone", "rebuilt", "rebuilt"]

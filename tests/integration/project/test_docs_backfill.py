@@ -85,7 +85,7 @@ def strata(client: OpenSearch, opensearch_url: str, tmp_path: Path, aws: None) -
 def test_the_page_works_as_printed(logs: bytes, strata: Callable[..., Result], client: OpenSearch) -> None:
     typed = [command for command in COMMANDS if command.startswith("strata ")]
     check, parse, plan, load, redrive, redrive_apply = typed
-    assert "Sound datasets: orders" in strata(check).stdout
+    assert "Valid datasets: orders" in strata(check).stdout
     parsed = strata(parse, input=logs).output
     assert all(line in PAGE for line in parsed.splitlines()), parsed
     planned = strata(plan).stdout

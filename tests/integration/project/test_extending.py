@@ -167,7 +167,7 @@ def test_a_broken_entry_point_is_a_sentence_that_names_the_distribution(
     (tmp_path / "datasets" / "flights.yaml").write_text(DATASET, "utf-8")
     out, _ = strata("check --datasets-dir datasets", site, tmp_path, exit_code=1)
     assert out.splitlines()[0].startswith(sentence)
-    assert "Sound datasets: flights. Problems: 1." in out  # which do not name it
+    assert "Valid datasets: flights. Problems: 1." in out  # which do not name it
 
 
 def test_a_name_that_two_distributions_bring_is_told(tmp_path: Path) -> None:

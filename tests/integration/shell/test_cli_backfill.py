@@ -59,7 +59,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(shell: Shell, target: Strea
     shown = shell.run(line(target)).stdout
     assert f"for {target.dataset.name}, {DAY} .. {DAY}" in shown
     assert "estimated disk in OpenSearch" in shown
-    assert shown.splitlines()[-1] == "Nothing was loaded; add --apply to load it."
+    assert shown.splitlines()[-1] == "Nothing was loaded; add --apply to load."
     assert archive.contents() == before
     assert ledger_of(target.client, target.dataset.name) == []
     assert not target.exists()
@@ -88,7 +88,7 @@ def test_a_dry_run_says_what_becomes_of_the_days_also_when_nothing_is_left_to_lo
     shell.run(line(target, "--apply"))
     told = " ".join(shell.run(line(target, "--then condense_and_drop")).stdout.split())
     assert f"every raw day of {DAY} is then condensed and proven, and those that have left the window" in told
-    assert "ARE DELETED, with all that they hold: also what was there before this load" in told
+    assert "ARE DELETED with everything in them, including what was there before this load" in told
     assert "then condensed and proven." in " ".join(shell.run(line(target, "--then condense")).stdout.split())
     assert target.exists()
 
@@ -114,7 +114,7 @@ def test_days_are_condensed_and_dropped(shell: Shell, target: Stream, archive: A
     result = shell.run(f"{span} --then condense_and_drop")
     assert f"Days of {target.dataset.name}, settled" in result.stdout
     assert f"{DAY}: dropped." in result.stderr
-    assert "No event came for 1 of the days" in result.stderr
+    assert "Deleted again, as no events came: 1 raw day." in result.stderr
     assert not target.exists()
     rows = target.rows()
     assert sum(row["transform._doc_count"] for row in rows.values()) == 240
@@ -132,7 +132,7 @@ def test_a_day_that_would_make_history_poorer_fails_and_stays(shell: Shell, targ
     result = shell.run(line(target, "--apply --then condense_and_drop"), 1)
     assert "make history poorer" in result.stderr
     assert result.stderr.splitlines()[-1] == (
-        f"Error: Loaded and proven, but not settled, see above: {DAY}. These days stay raw."
+        f"Error: Loaded and proven, but not settled (see above): {DAY}. These days stay raw."
     )
     assert target.rows() == rows
     assert len(held(target, DAY)) == 100
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     archive.fill(DAY)
     monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
-    assert "With --apply it would be refused. The documents need about" in shell.run(line(target)).stderr
+    assert "With --apply, this would be refused. The documents need about" in shell.run(line(target)).stderr
     result = shell.run(line(target, "--apply"), 1)
     assert "Error: The documents need about" in result.stderr
     assert "Nothing was loaded." in result.stderr
@@ -158,7 +158,7 @@ def test_objects_in_an_archive_tier_are_refused_and_no_day_is_settled(
     frozen = f"firehose/{DAY:%Y/%m/%d}/12/frozen"
     archive.s3.put_object(Bucket=archive.bucket, Key=frozen, Body=b"{}", StorageClass="GLACIER")
     dry = shell.run(line(target))
-    assert "With --apply it would be refused. 1 object of the range in an archive tier" in dry.stderr
+    assert "With --apply, this would be refused. 1 object of the range in an archive tier" in dry.stderr
     told = shell.run(line(target, "--apply --then condense_and_drop"), 1).stderr
     assert "Error: 1 object of the range in an archive tier" in told
     assert ledger_of(target.client, target.dataset.name) == []
@@ -201,7 +201,7 @@ def test_dead_letters_are_named(shell: Shell, target: Stream, archive: Archive) 
     moment = sent[-1]["@timestamp"]
     archive.put([*sent[:3], {"@timestamp": moment, "device": "d9", "temperature": "warm"}], "other")
     shown = shell.run(line(target, "--apply")).stdout
-    assert f"Dead letters lie in {archive.url}dead-letters/, each with its reason" in " ".join(shown.split())
+    assert f"The dead letters are in {archive.url}dead-letters/, each with its reason" in " ".join(shown.split())
     assert "+ 1 dead letter. Dead letters: 1 rejected by OpenSearch, the first: OpenSearch answered 400" in shown
 
 
@@ -245,7 +245,7 @@ def test_ctrl_c_gives_everything_back_and_the_next_call_completes(
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted." in told
-    assert "the same command can be run again" in told
+    assert "you can run the same command again" in told
     assert "refresh_interval" not in settings_of(target)
     rows = ledger_of(target.client, target.dataset.name)
     assert {(row["kind"], row["state"]) for row in rows} == {("object", "failed")}

@@ -20,7 +20,7 @@ def test_a_day_is_condensed_verified_and_shown(shell: Shell) -> None:
 
     verified = shell.run(f"verify {name} {DAY}")
     assert f"Proof of {index}: verified" in verified.stdout
-    assert verified.stdout.splitlines()[-1] == f"{index} is verified: {rows} rows carry all its documents."
+    assert verified.stdout.splitlines()[-1] == f"{index} is verified: all its documents are in {rows} rows."
     assert verified.stderr == ""
 
     shown = shell.json(f"status {name}")
@@ -52,7 +52,7 @@ def test_an_empty_day_is_no_failure_unless_it_is_required_and_a_missing_one_is(s
     stream, demanding = shell.stream(), shell.stream(raw={"index": "required-{day}", "required_daily": True})
     name, index = stream.dataset.name, stream.dataset.raw_index(DAY)
     missing = shell.run(f"condense {name} {DAY}", 1).stderr
-    assert missing.startswith(f"Error: {index} does not exist; there is nothing to condense. Look at the day")
+    assert missing.startswith(f"Error: {index} does not exist; there is nothing to condense. Check the day")
     assert shell.json(f"condense {name} {DAY}", 1)["state"] == "missing"
     stream.create()
     assert shell.run(f"condense {name} {DAY}").stdout == f"{index} is empty; there is nothing to condense.\n"
@@ -126,11 +126,11 @@ def test_expire_is_dry_until_it_is_told_to_delete(shell: Shell) -> None:
     ]
     shown = shell.run(f"expire {name} --day {DAY}")
     told = shown.stdout
-    assert shown.stderr.splitlines() == [f"{index}: would be deleted: it is proven." for index in expired]
-    assert "Nothing was deleted; run it again with --apply" in told
+    assert shown.stderr.splitlines() == [f"{index} would be deleted: it is proven." for index in expired]
+    assert "Nothing was deleted; run this again with --apply" in told
     assert all(f"| {index} |" in told for index in expired)
-    assert f"At most 2 leave in one run; these wait for the next: {postponed[0]}." in told
-    assert f"hold no date, and are never touched: {undated}." in told
+    assert f"One run deletes at most 2 days; these wait for the next: {postponed[0]}." in told
+    assert f"contain no date, so they are never touched: {undated}." in told
     assert all(stream.exists(day) for day in days)
 
     assert [day["outcome"] for day in shell.json(f"expire {name} --day {DAY} --apply")["expired"]] == ["deleted"] * 2
@@ -156,12 +156,12 @@ def test_expire_keeps_what_cannot_be_proven_and_exits_with_1(shell: Shell) -> No
     assert "would first condense it" not in dry["expired"][0]["note"]
     assert "a run that deletes would first condense it (not all of it is in its" in dry["expired"][1]["note"]
     told = shell.run(f"expire {name} --day {DAY}", 1).stderr
-    assert f"{raw_index(late)}: would be deleted: a run that deletes would first condense it" in told
+    assert f"{raw_index(late)} would be deleted: a run that deletes would first condense it" in told
     assert f"{raw_index(lost)}: kept." in told
 
     result = shell.run(f"expire {name} --day {DAY} --apply", 1)
     assert f"{raw_index(lost)}: kept.\n{raw_index(late)}: deleted.\n" in result.stderr
-    assert result.stderr.endswith(f"Error: Kept, each for the reason beside it: {raw_index(lost)}.\n")
+    assert result.stderr.endswith(f"Error: Kept, each for the reason shown with it: {raw_index(lost)}.\n")
     assert "rows are not rebuilt from fewer documents" in " ".join(result.stdout.replace("|", " ").split())
     assert [stream.exists(day) for day in days] == [True, False, True]
 
@@ -210,7 +210,7 @@ def test_a_cycle_names_the_days_of_the_window_that_nobody_condensed(shell: Shell
     told = " ".join(shell.run(f"cycle {stream.dataset.name} {DAY}").stdout.replace("|", " ").split())
     index = stream.dataset.raw_index(forgotten)
     assert f"in the window, not fully condensed {index} " in told
-    assert f"Raw days in the window that no rows carry, or not all: {index}. Condense each: strata condense" in told
+    assert f"Raw days in the window that are not fully condensed: {index}. Condense each: strata condense" in told
     assert stream.dataset.raw_index(condensed) not in told
 
 

@@ -77,7 +77,7 @@ def test_ctrl_c_ends_our_searches_with_the_page_they_are_at(shell: Shell, monkey
     monkeypatch.setattr("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", 5)
     monkeypatch.setattr("opensearch_strata.cli.output._plain_lines", lambda *_: interrupted)
     result = shell.run(f"condense {name} {DAY}", 130)
-    assert "Interrupted. What was written so far was kept" in result.stderr
+    assert "Interrupted. Everything written so far was kept" in result.stderr
     assert 0 < len(stream.rows()) < 36  # half of them, one of two slices
     monkeypatch.undo()
     shell.run(f"condense {name} {DAY}")

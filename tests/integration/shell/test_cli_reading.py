@@ -28,7 +28,7 @@ def test_status_names_what_is_behind_and_the_command_that_cures_it(shell: Shell)
     for expected in told:
         line = shell.run(f"status {name}").stdout.splitlines()[-1]
         assert expected in line
-        cure = line.partition("Begin with: strata ")[2]
+        cure = line.partition("Start with: strata ")[2]
         shell.run(cure)
     assert shell.run(f"status {name}").stdout.splitlines()[-1].startswith("Every raw day before yesterday is condensed")
 

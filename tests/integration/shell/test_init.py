@@ -76,7 +76,7 @@ def test_the_draft_passes_the_check_and_the_day_is_proven(shell: Shell, raw: str
     file = tmp_path / f"{family}.yaml"
     told = shell.run_bare(f"init {raw} --output {file}")
     assert told.stdout == ""
-    assert f"Wrote {file}. Look through it, then run strata check --datasets-dir {tmp_path}." in told.stderr
+    assert f"Wrote {file}. Review it, then run strata check --datasets-dir {tmp_path}." in told.stderr
     assert f"{family}: compared with {raw}." in shell.run("check").stdout
     shell.run(f"condense {family} 2026-11-28 --engine search")
     shell.run(f"verify {family} 2026-11-28")
@@ -89,7 +89,7 @@ def test_a_file_that_is_there_is_kept(shell: Shell, raw: str, tmp_path: Path) ->
     file = tmp_path / "mine.yaml"
     file.write_text("mine")
     told = shell.run_bare(f"init {raw} --output {file}", exit_code=1)
-    assert f"{file} is there already and was kept. Name a new file with --output." in told.stderr
+    assert f"{file} already exists and was kept. Name a new file with --output." in told.stderr
     assert file.read_text() == "mine"
     told = shell.run_bare(f"init {raw} --output {tmp_path}/none/new.yaml", exit_code=1)
     assert "new.yaml cannot be written (No such file or directory). Name another file with --output." in told.stderr

@@ -106,9 +106,9 @@ def test_check_says_which_folder_it_read_and_which_it_did_not(root: Path) -> Non
     read = make(root / "dags" / "include")
     other = make(root / "home" / "include", "orders.yaml")
     make(root / "here" / "include")  # holds no dataset file, so nobody misses it
-    told = f"{other} holds datasets too, which are not read: {read} is looked for first."
+    told = f"{other} also contains datasets, but they are not read: {read} takes precedence."
     shown = CliRunner().invoke(app, ["check"]).stdout
-    assert f"Datasets are read from {read}.\n" in shown
+    assert f"Datasets were read from {read}.\n" in shown
     assert told in shown
     as_json = json.loads(CliRunner().invoke(app, ["check", "--json"]).stdout)
     assert as_json["folder"] == str(read)

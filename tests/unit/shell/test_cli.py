@@ -86,7 +86,7 @@ def test_each_command_has_help_with_examples_and_the_shared_options(command: str
 
 def test_help_says_which_end_is_exclusive(runner: CliRunner) -> None:
     shown = flat(runner.invoke(app, ["query", "--help"]).stdout)
-    assert "End: a day is included as a whole, a date-time is exclusive." in shown
+    assert "End: a whole day is included, a date-time is exclusive." in shown
     assert "in the dataset's time zone unless it has an offset" in shown
 
 
@@ -108,18 +108,18 @@ def test_version(runner: CliRunner) -> None:
         ("unheard-of", "No such command 'unheard-of'"),
         ("status t", "Missing option '--url' (env var: 'OPENSEARCH_URL')"),
         (f"status --url {NOWHERE}", "Missing argument 'DATASET'"),
-        (f"condense t 2024-5-1 --url {NOWHERE}", "'2024-5-1' is no day; write it like 2013-01-05."),
-        (f"verify t 2024-02-30 --url {NOWHERE}", "Invalid value for 'DAY': '2024-02-30' is no day"),
-        (f"cycle t 20240501 --url {NOWHERE}", "'20240501' is no day"),
+        (f"condense t 2024-5-1 --url {NOWHERE}", "'2024-5-1' is not a day; write it like 2013-01-05."),
+        (f"verify t 2024-02-30 --url {NOWHERE}", "Invalid value for 'DAY': '2024-02-30' is not a day"),
+        (f"cycle t 20240501 --url {NOWHERE}", "'20240501' is not a day"),
         (f"condense t 2024-05-01 --engine fast --url {NOWHERE}", "'fast' is not one of 'auto', 'transform_job'"),
         (f"expire t --url {NOWHERE}", "Missing option '--day'"),
-        (f"expire t --day yesterday --url {NOWHERE}", "Invalid value for '--day': 'yesterday' is no day"),
-        (f"{QUERY} --from 2024-05-01T25:00", "Invalid value for '--from': '2024-05-01T25:00' is no time"),
-        (f"{QUERY} --stat p101", "Invalid value for '--stat': 'p101' is none of min, max, sum, count, avg"),
-        (f"{QUERY} --stat sum,,avg", "'' is none of min, max"),
+        (f"expire t --day yesterday --url {NOWHERE}", "Invalid value for '--day': 'yesterday' is not a day"),
+        (f"{QUERY} --from 2024-05-01T25:00", "Invalid value for '--from': '2024-05-01T25:00' is not a time"),
+        (f"{QUERY} --stat p101", "Invalid value for '--stat': 'p101' is not one of min, max, sum, count, avg"),
+        (f"{QUERY} --stat sum,,avg", "'' is not one of min, max"),
         (f"{QUERY} --interval 7m", "'7m' does not divide a day"),
         (f"{QUERY} --interval hour", "'hour' is not an interval; write 15m, 1h, 6h, 1d or 1M"),
-        (f"{QUERY} --where origin", "Invalid value for '--where': 'origin' is no FIELD=VALUE."),
+        (f"{QUERY} --where origin", "Invalid value for '--where': 'origin' is not of the form FIELD=VALUE."),
         (f"{QUERY} --where a=1 --where a=2", "'a' is named more than once"),
         (f"status t --url {NOWHERE} --datasets-dir /nowhere", "dir '/nowhere' does not exist"),
         (f"status t --url {NOWHERE} --ca-certs /nowhere.pem", "file '/nowhere.pem' does not exist"),
@@ -135,7 +135,7 @@ def test_wrong_use_is_explained_and_exits_with_2(arguments: str, sentence: str, 
 def test_check_of_sound_files(folder: Path, runner: CliRunner) -> None:
     result = runner.invoke(app, ["check", "--datasets-dir", str(folder)])
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[-1] == "Sound datasets: t. Problems: none."
+    assert result.stdout.splitlines()[-1] == "Valid datasets: t. Problems: none."
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_check_prints_each_problem_as_a_sentence(folder: Path, runner: CliRunner
     assert result.exit_code == 1
     assert len(problems) == 2
     assert all(problem.startswith("broken.yaml: ") and problem.endswith(".") for problem in problems)
-    assert result.stdout.splitlines()[-1] == "Sound datasets: t. Problems: 2."
+    assert result.stdout.splitlines()[-1] == "Valid datasets: t. Problems: 2."
 
     as_json = runner.invoke(app, ["check", "--datasets-dir", str(folder), "--json"])
     assert as_json.exit_code == 1
@@ -174,7 +174,7 @@ def test_check_prints_each_problem_as_a_sentence(folder: Path, runner: CliRunner
 def test_check_of_a_folder_without_datasets_fails(tmp_path: Path, runner: CliRunner) -> None:
     result = runner.invoke(app, ["check", "--datasets-dir", str(tmp_path)])
     assert result.exit_code == 1
-    assert f"{tmp_path} holds no dataset file (*.yaml)" in result.stdout
+    assert f"{tmp_path} contains no dataset file (*.yaml)" in result.stdout
 
 
 def test_check_asks_no_cluster_unless_it_is_told_to(folder: Path, runner: CliRunner) -> None:
@@ -221,7 +221,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, runner: CliRunner) -> Fail:
         (TransportError(403, "no permissions for [x]", {}), "OpenSearch answered 403: no permissions for [x]."),
         (
             KeyError("rows"),
-            "This should not happen: KeyError: 'rows'. Run it again with STRATA_DEBUG=1 to see the trace.",
+            "This should not happen: KeyError: 'rows'. Run the command again with STRATA_DEBUG=1 to see the trace.",
         ),
     ],
 )
@@ -240,7 +240,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(fail: Fail) -> None:
 def test_ctrl_c_is_no_failure_of_ours(fail: Fail) -> None:
     result = fail(KeyboardInterrupt())
     assert result.exit_code == 130
-    assert result.stderr.startswith("Error: Interrupted. What was written so far was kept")
+    assert result.stderr.startswith("Error: Interrupted. Everything written so far was kept")
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence_without_secrets(folder: Path) -> None:
@@ -350,4 +350,4 @@ def test_progress_through_an_object_in_a_pipe_is_its_share_now_and_then(
     with output.progress_through("object.gz") as shown:
         shown.show(0.25)
         shown.show(0.5)
-    assert capsys.readouterr().err.splitlines() == ["object.gz: 50% is read."]
+    assert capsys.readouterr().err.splitlines() == ["object.gz: 50% read."]

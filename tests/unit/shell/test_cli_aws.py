@@ -139,7 +139,7 @@ def test_other_clusters_are_not_signed_for(environ: Environ) -> None:
 @pytest.mark.parametrize(
     ("url", "variables", "sentence"),
     [
-        ("https://logs.example.com", {"OPENSEARCH_AWS_SERVICE": "opensearch"}, "is 'opensearch'; write es"),
+        ("https://logs.example.com", {"OPENSEARCH_AWS_SERVICE": "opensearch"}, "is 'opensearch'; set it to es"),
         (DOMAIN, {"OPENSEARCH_AWS_SERVICE": "aoss"}, "is aoss, but the host belongs to es; unset it"),
         (COLLECTION, {"OPENSEARCH_AWS_SERVICE": "es"}, "is es, but the host belongs to aoss; unset it"),
         (COLLECTION, LOGIN, "There is a login, but requests for aoss are signed"),
@@ -172,7 +172,7 @@ def test_serverless_is_refused_where_it_lacks_what_is_needed(line: str, environ:
     with serving() as server:
         result = CliRunner().invoke(app, [*line.split(), "--url", server.url, "--datasets-dir", str(folder)])
     assert result.exit_code == 1
-    assert "OpenSearch Serverless lacks what this needs" in result.stderr
+    assert "OpenSearch Serverless lacks what this command needs" in result.stderr
     assert not server.sent
 
 

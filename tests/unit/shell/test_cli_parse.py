@@ -232,7 +232,7 @@ def test_an_object_without_events_is_no_failure(parse: Parse) -> None:
 def test_many_broken_records_are_told_in_part_and_counted(parse: Parse) -> None:
     result = parse(b"x\n" * 50, "--parser", "json", exit_code=1)
     assert result.stderr.count("(unparsed)") == 20
-    assert "30 more cannot be read." in result.stderr
+    assert "30 more could not be read." in result.stderr
 
 
 def test_what_unpacks_to_far_too_much_is_told(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,7 +175,7 @@ class OpenSearchHook(BaseHook):
             case NoConnection() if "WRONG_VERSION_NUMBER" in text:
                 return "That port speaks plain HTTP: write http:// before the host or set use_ssl to false."
             case NoConnection() if "CERTIFICATE_VERIFY_FAILED" in text:
-                return "In ca_certs, name the PEM file of the authority that signed the certificate."
+                return "Name the PEM file of the authority that signed the certificate in ca_certs."
             case NoConnection():
                 return (
                     f"Check that OpenSearch listens on {self.settings.url}, with this scheme, "

@@ -1,1 +1,1 @@
-"""The commands of ``strata``, a module for each group of them."""
+"""The commands of ``strata``, one module per group."""

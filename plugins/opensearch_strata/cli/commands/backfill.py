@@ -1,4 +1,4 @@
-"""``strata backfill``: archives in S3 back to raw days."""
+"""``strata backfill``: load archives from S3 back into raw days."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from opensearch_strata.cli.connection import connected, find_dataset, is_serverl
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
 from opensearch_strata.definition.post_load import Then
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,23 +35,23 @@ def backfill(
     url: Url,
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects; else the dataset's."),
+        typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects. Default: the dataset's."),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it the plan is only shown.")] = False,
-    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Processes that load at once.")] = 1,
+    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it, the plan is only shown.")] = False,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Number of loading processes.")] = 1,
     then: Annotated[
         Then,
-        typer.Option("--then", help="What becomes of the days: kept raw, condensed, or condensed and dropped again."),
+        typer.Option("--then", help="What to do with the days: keep them raw, condense them, or also drop them again."),
     ] = "keep",
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load log archives from S3 into raw days; dry without --apply.
+    """Load log archives from S3 into raw days; a dry run without --apply.
 
-    What is loaded is left out, so that an interrupted run goes on where it stood and a second one has nothing to do.
-    The exit code is 0 only if everything is proven to be there. S3 is reached as the AWS CLI does it: AWS_PROFILE,
-    AWS_ENDPOINT_URL and so on.
+    Objects that are already loaded are left out, so an interrupted run continues where it stopped, and a second run has
+    nothing to do. The exit code is 0 only if everything is proven to be present. S3 is configured as for the AWS CLI:
+    AWS_PROFILE, AWS_ENDPOINT_URL and so on.
     """
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
@@ -69,7 +70,7 @@ def backfill(
         if not plan.found_any:
             fail(plan.verdict)
             raise typer.Exit(1)
-        if apply and plan.refusal:  # also where nothing is left to load, as the days may be settled
+        if apply and plan.refusal:  # even if nothing is left to load, as the days may be settled
             raise Refused(plan.refusal)
         proof = _loaded(backfill, definition, plan, (url, ca_certs), parallel) if apply else None
         settled: list[DayOutcome] = []
@@ -85,7 +86,7 @@ def backfill(
 
 
 def afterwards(first: date, last: date, then: Then) -> str:
-    """What ``--then`` does to the days behind a load: said by the dry run, as it takes more than the load brings.
+    """Say what ``--then`` does to the days after a load; a dry run prints this, as it affects more than the load.
 
     :param then: not ``keep``
     """
@@ -94,15 +95,15 @@ def afterwards(first: date, last: date, then: Then) -> str:
     if then == "condense":
         return f"{condensed}."
     return (
-        f"{condensed}, and those that have left the window ARE DELETED, with all that they hold: also what was there "
-        f"before this load, whoever wrote it. This needs no cycle.delete."
+        f"{condensed}, and those that have left the window ARE DELETED with everything in them, including what was "
+        f"there before this load, whoever wrote it. This does not need cycle.delete."
     )
 
 
 def _loaded(
     backfill: Backfill, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
 ) -> BackfillProof:
-    """Load a plan, if anything is left to load, and prove it with what was loaded before."""
+    """Load a plan, if anything is left to load, and prove it together with what was loaded before."""
     import socket
     from uuid import uuid4
 
@@ -124,7 +125,7 @@ def _loaded(
 
 @contextmanager
 def _prepared(backfill: Backfill, ref: PlanRef, owner: str) -> Iterator[None]:
-    """Set the raw days up for loading and give them back, whatever happens in between."""
+    """Set the raw days up for loading, and restore their settings whatever happens in between."""
     from opensearchpy import OpenSearchException
 
     from opensearch_strata.connections.processes import this_process
@@ -135,15 +136,15 @@ def _prepared(backfill: Backfill, ref: PlanRef, owner: str) -> Iterator[None]:
         backfill.prepare(ref, owner, process=this_process())
         yield
     except BaseException:
-        note("Stopping: the raw days get their settings back.")
+        note("Stopping: the settings of the raw days are being restored.")
         try:
             backfill.end(owner, process=this_process())
             backfill.forget(ref)
-        except (StrataError, OpenSearchException) as error:  # beside the cause, which is told last
+        except (StrataError, OpenSearchException) as error:  # secondary: the cause is reported last
             note(given_back_later(error))
         raise
     if removed := backfill.end(owner, process=this_process()):
-        note(f"No event came for {len(removed)} of the days, which therefore have no raw index.")
+        note(f"Deleted again, as no events came: {counted(len(removed), 'raw day')}.")
 
 
 def _tell_plan(plan: Plan) -> None:
@@ -172,8 +173,8 @@ def _tell_result(
             print_table(backfill_problems_table(proof))
         if proof.counts.dead:
             say(
-                f"Dead letters lie in {plan.dead_letters_url}, each with its reason; `strata redrive {dataset}` loads "
-                f"them again once that is mended."
+                f"The dead letters are in {plan.dead_letters_url}, each with its reason. Once the cause is fixed, "
+                f"`strata redrive {dataset}` loads them again."
             )
     if settled:
         print_table(settled_table(dataset, settled))
@@ -182,9 +183,9 @@ def _tell_result(
     if proof and proof.holds:
         say(verdict(proof))
     if plan.refusal:
-        note(f"With --apply it would be refused. {plan.refusal}")
+        note(f"With --apply, this would be refused. {plan.refusal}")
     if plan.batches and not apply:
-        say("Nothing was loaded; add --apply to load it.")
+        say("Nothing was loaded; add --apply to load.")
 
 
 def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[DayOutcome]) -> None:
@@ -194,7 +195,7 @@ def _exit_unless_sound(proof: BackfillProof | None, settled: Sequence[DayOutcome
         fail(verdict(proof))
         raise typer.Exit(1)
     if failed := [f"{day.day}" for day in settled if day.outcome == "failed"]:
-        fail(f"Loaded and proven, but not settled, see above: {', '.join(failed)}. These days stay raw.")
+        fail(f"Loaded and proven, but not settled (see above): {', '.join(failed)}. These days stay raw.")
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``strata check``: are the datasets sound, and do they fit what the producers write?"""
+"""``strata check``: are the datasets valid, and do they fit what the producers write?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check(
     as_json: AsJson = False,
     _engine: AnyEngine = None,
 ) -> None:
-    """Check the dataset files, and real mappings with --url."""
+    """Check the dataset files and, with --url, the real mappings."""
     from opensearch_strata.archive.extension_check import unfit_extensions
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.definition.files import datasets_dir as default_dir
@@ -36,7 +36,7 @@ def check(
     found = load_definitions(folder)
     problems = [*found.problems, *unfit_extensions()]
     if not (found.datasets or problems):
-        problems.append(f"{folder} holds no dataset file (*.yaml); name another folder with --datasets-dir.")
+        problems.append(f"{folder} contains no dataset file (*.yaml); name another folder with --datasets-dir.")
     compared: dict[str, str | None] = {}
     if url:
         with connected(url, ca_certs) as client:
@@ -50,20 +50,20 @@ def check(
     judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
     warnings = [*found.warnings, *(warning for warning in judged if warning)]
     for other in [] if datasets_dir else datasets_not_read():
-        warnings.append(f"{other} holds datasets too, which are not read: {folder} is looked for first.")
+        warnings.append(f"{other} also contains datasets, but they are not read: {folder} takes precedence.")
     if as_json:
         names = list(found.datasets)
         told = {"compared": compared, "warnings": warnings, "problems": problems}
         print_json({"folder": str(folder), "datasets": names, "deletions": deletions, **told})
     else:
-        sentences = [*problems, *warnings, *deletions.values(), f"Datasets are read from {folder}."]
+        sentences = [*problems, *warnings, *deletions.values(), f"Datasets were read from {folder}."]
         _tell(list(found.datasets), sentences, compared, len(problems))
     if problems:
         raise typer.Exit(1)
 
 
 def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str]]:
-    """The newest raw day, if there is one, and what of it does not fit."""
+    """Return the newest raw day, if there is one, and what in it does not fit."""
     from opensearch_strata.history.raw_day.inspection import misfits, newest_raw_day
 
     day = newest_raw_day(client, dataset)
@@ -75,4 +75,4 @@ def _tell(names: list[str], sentences: list[str], compared: dict[str, str | None
         say(sentence)
     for name, index in compared.items():
         say(f"{name}: compared with {index}." if index else f"{name}: there is no raw day to compare with yet.")
-    say(f"Sound datasets: {', '.join(names) or 'none'}. Problems: {problems or 'none'}.")
+    say(f"Valid datasets: {', '.join(names) or 'none'}. Problems: {problems or 'none'}.")

@@ -1,4 +1,4 @@
-"""What ``strata parse`` finds in an object. Imports what it needs: to be imported when the command runs."""
+"""What ``strata parse`` finds in an object. Its imports are slow, so it is imported only when the command runs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _NO_BUCKET = "local-file"
 class Shown(NamedTuple):
     """One event as it is shown.
 
-    :param head: what a line for people begins with
-    :param value: the whole, for ``--json``
+    :param head: the beginning of a line for people
+    :param value: the whole event, for ``--json``
     :param fields: the rest of the line
     :param time: epoch milliseconds, None if unknown
-    :param parser: that read it
+    :param parser: the parser that read it
     """
 
     head: str
@@ -48,8 +48,8 @@ View = Callable[[Event], Shown | Dead | None]
 class Findings:
     """What was recognised.
 
-    :param filtered: parts of a log that are no event, like a file's banner
-    :param broken: what could not be read; the first of it in sentences
+    :param filtered: number of parts of a log that are not events, such as a file's banner
+    :param broken: number of records that could not be read; the first of them are described in ``problems``
     """
 
     reading: Reading
@@ -63,7 +63,7 @@ class Findings:
     last: int | None = None
 
     def __iter__(self) -> Iterator[Shown]:
-        """The events that can be shown; all else is counted."""
+        """Yield the events that can be shown; everything else is only counted."""
         for item in self.reading:
             shown = _broken(item) if isinstance(item, Broken) else self.view(item)
             if shown is None:
@@ -75,13 +75,13 @@ class Findings:
                 yield shown
 
     def add_problem(self, sentence: str) -> None:
-        """Count what could not be read."""
+        """Count a record that could not be read."""
         self.broken += 1
         if self.broken <= _MOST_SENTENCES:
             self.problems.append(sentence)
 
     def summary(self) -> dict[str, Any]:
-        """Everything, for ``--json``."""
+        """Return everything, for ``--json``."""
         return {
             "layers": self.reading.layers,
             "format": self.reading.format or None,
@@ -105,9 +105,9 @@ class Findings:
 
 
 def events_view(intake: Intake, key: str) -> View:
-    """Events, and the fields that parsers find in them.
+    """Return a view of events, with the fields that parsers find in them.
 
-    :param key: where patterns of parsers look if there is no log group
+    :param key: the text for the patterns of ``intake.parsers`` if there is no log group
     """
     parsers: dict[Origin, tuple[str, Parser]] = {}
 
@@ -138,7 +138,7 @@ def events_view(intake: Intake, key: str) -> View:
 
 
 def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
-    """Documents as a dataset would index them.
+    """Return a view of documents as a dataset would index them.
 
     :param modified: epoch milliseconds of the object's last change, if it is known
     """
@@ -160,17 +160,17 @@ def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
 
 
 def line_of(shown: Shown) -> tuple[str, bytes]:
-    """An event as a line for people: what it begins with, and its fields."""
+    """Format an event as a line for people: its beginning, and its fields."""
     return f"{shown.head}  ", dumped(shown.fields)
 
 
 def json_line_of(shown: Shown) -> tuple[str, bytes]:
-    """An event as a line that is JSON and nothing else."""
+    """Format an event as a line of JSON and nothing else."""
     return "", dumped(shown.value)
 
 
 def shown_time(time: int | None) -> str | None:
-    """Epoch milliseconds as a person reads them."""
+    """Format epoch milliseconds for people."""
     try:
         return None if time is None else iso_text(time)
     except OverflowError:

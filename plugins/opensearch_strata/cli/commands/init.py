@@ -1,4 +1,4 @@
-"""``strata init``: a dataset file drafted from an index that is there."""
+"""``strata init``: draft a dataset file from an existing index."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from opensearch_strata.cli.connection import connected
 from opensearch_strata.cli.options import AnyEngine, CaCerts, Url
 from opensearch_strata.cli.output import note, write_text
 
-IndexName = Annotated[
-    str, typer.Argument(metavar="INDEX", help="Name of a raw day that is there, such as app-2026.11.29.")
-]
+IndexName = Annotated[str, typer.Argument(metavar="INDEX", help="Name of an existing raw day, such as app-2026.11.29.")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", metavar="FILE", help="Write a new file, such as include/datasets/app.yaml; else stdout."),
+    typer.Option("--output", metavar="FILE", help="New file, such as include/datasets/app.yaml. Default: stdout."),
 ]
 
 
@@ -28,7 +26,7 @@ def init(
     from opensearch_strata.workflows.drafting.draft import draft
 
     if output and output.exists():
-        raise Refused(f"{output} is there already and was kept. Name a new file with --output.")
+        raise Refused(f"{output} already exists and was kept. Name a new file with --output.")
     with connected(url, ca_certs) as client:
         text = draft(client, index)
     if output is None:
@@ -37,8 +35,8 @@ def init(
     try:
         with output.open("x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:  # somebody wrote it meanwhile
-        raise Refused(f"{output} is there already and was kept. Name a new file with --output.") from None
+    except FileExistsError:  # somebody wrote it in the meantime
+        raise Refused(f"{output} already exists and was kept. Name a new file with --output.") from None
     except OSError as error:
         raise Refused(f"{output} cannot be written ({error.strerror}). Name another file with --output.") from None
-    note(f"Wrote {output}. Look through it, then run strata check --datasets-dir {output.parent}.")
+    note(f"Wrote {output}. Review it, then run strata check --datasets-dir {output.parent}.")

@@ -11,6 +11,7 @@ import typer
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Day, Engine, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -31,18 +32,18 @@ def condense(
         bool,
         typer.Option(
             "--allow-poorer",
-            help="Even if the raw day holds fewer documents than its rows carry: they are deleted and made anew from "
-            "what is left. Only where what is left is the truth.",
+            help="Condense even if the raw day holds fewer documents than its rows carry: the rows are deleted and "
+            "rebuilt from what is left. Use it only if what is left is the truth.",
         ),
     ] = False,
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the rows of one raw day; safe to repeat.
+    """Condense one raw day into rows; safe to repeat.
 
-    A second run overwrites the rows of the first. What is kept of a day never gets poorer: a raw day that is gone, or
-    holds fewer documents than its rows carry, is refused. A day that is not there is a failure, an empty one is not.
+    A second run overwrites the rows of the first. History never gets poorer: a raw day that is gone, or that holds
+    fewer documents than its rows carry, is refused. A missing day is a failure, an empty one is not.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.condense.condense import condense as condense_day
@@ -65,11 +66,11 @@ def condense(
         from opensearch_strata.presentation.tables import run_table
 
         print_table(run_table(index, run))
-        say(f"{index} is condensed: {run.documents:,} documents in {run.rows:,} rows of {month}.")
+        say(f"{index} is condensed: {counted(run.documents, 'document')} in {counted(run.rows, 'row')} of {month}.")
     elif raw:
         say(sentence)
     if not run and raw is None:
-        fail(f"{sentence} Look at the day, and at raw.index of the dataset.")
+        fail(f"{sentence} Check the day, and raw.index of the dataset.")
         raise typer.Exit(1)
 
 
@@ -86,7 +87,7 @@ def verify(
     url: Url,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Condense late documents, and make rows that are wrong anew, once; then verify."),
+        typer.Option("--repair", help="Condense late documents and rebuild wrong rows, once; then verify."),
     ] = False,
     engine: Engine = None,
     ca_certs: CaCerts = None,
@@ -95,8 +96,8 @@ def verify(
 ) -> None:
     """Prove that the rows of a day carry every raw document.
 
-    Changes no row without --repair; a day that is verified is marked, so that it is read from history from then on.
-    The exit code is 0 only if every line of the proof holds.
+    Without --repair, no row is changed. A verified day is marked, so that it is read from history from then on. The
+    exit code is 0 only if every check of the proof holds.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.raw_day.inspection import inspect_raw_day
@@ -116,7 +117,7 @@ def verify(
             _mark(client, definition, proof)
     if as_json:
         print_json({"dataset": dataset, **_proof_json(proof)})
-    elif proof.checks and proof.rows:  # of a day that was never condensed one sentence says more
+    elif proof.checks and proof.rows:  # for a day that was never condensed, one sentence says more
         from opensearch_strata.presentation.tables import proof_table
 
         print_table(proof_table(proof))
@@ -124,11 +125,11 @@ def verify(
         fail(unproven(proof))
         raise typer.Exit(1)
     if not as_json:
-        say(f"{proof.index} is verified: {proof.rows:,} rows carry all its documents.")
+        say(f"{proof.index} is verified: all its documents are in {counted(proof.rows, 'row')}.")
 
 
 def _mark(client: OpenSearch, dataset: Dataset, proof: Proof) -> None:
-    """Mark a verified day for readers; who may only look has proven it all the same."""
+    """Mark a verified day for readers; without permission for this, the day is proven all the same."""
     from opensearchpy import AuthorizationException
 
     from opensearch_strata.errors.judging import explain
@@ -139,7 +140,7 @@ def _mark(client: OpenSearch, dataset: Dataset, proof: Proof) -> None:
     try:
         remember(client, dataset, proof.raw, proof.carried.rows_version)
     except AuthorizationException as error:
-        note(f"{proof.index} could not be marked as verified, so it is read from raw as before. {explain(error)}")
+        note(f"{proof.index} could not be marked as verified, so its raw documents are still read. {explain(error)}")
 
 
 def _proof_json(proof: Proof) -> dict[str, Any]:

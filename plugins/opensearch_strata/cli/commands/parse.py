@@ -1,4 +1,4 @@
-"""``strata parse``: what is in an object of an archive, and why it would not load."""
+"""``strata parse``: show what is in an object of an archive, and why it would not load."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _names(kind: Kind, incomplete: str) -> list[str]:
 
 
 def _known(kind: Kind) -> Callable[[str | None], str | None]:
-    """Takes the name of a format or parser that is there."""
+    """Build a callback that accepts the name of an existing format or parser."""
 
     def checked(name: str | None) -> str | None:
         try:
@@ -46,7 +46,7 @@ def _known(kind: Kind) -> Callable[[str | None], str | None]:
 
 
 def parse(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", callback=_existing, help="The object; -: standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", callback=_existing, help="The object; - is standard input.")],
     *,
     format_name: Annotated[
         str | None,
@@ -55,8 +55,8 @@ def parse(
             metavar="FORMAT",
             callback=_known("format"),
             autocompletion=lambda incomplete: _names("format", incomplete),
-            help=f"What the object holds: {', '.join(BUILT_IN['format'])}, or one that is installed; else the "
-            "dataset's, else its content decides.",
+            help=f"Format of the object: {', '.join(BUILT_IN['format'])}, or one that is installed. Default: the "
+            "dataset's, otherwise the content decides.",
         ),
     ] = None,
     parser: Annotated[
@@ -66,8 +66,8 @@ def parse(
             metavar="PARSER",
             callback=_known("parser"),
             autocompletion=lambda incomplete: _names("parser", incomplete),
-            help=f"What reads a message: {', '.join(BUILT_IN['parser'])}, or one that is installed; else the "
-            "dataset's, else log group and content decide.",
+            help=f"Parser of the messages: {', '.join(BUILT_IN['parser'])}, or one that is installed. Default: the "
+            "dataset's, otherwise log group and content decide.",
         ),
     ] = None,
     dataset: Annotated[
@@ -76,20 +76,20 @@ def parse(
             "--dataset",
             metavar="DATASET",
             autocompletion=dataset_names,
-            help="Show documents as this dataset would index them. Where CloudWatch gave no event id, the real _id "
-            "is another one: it depends on bucket and key.",
+            help="Show documents as this dataset would index them. Without an event id from CloudWatch, the real _id "
+            "is different, because it depends on bucket and key.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Stop after N events.")] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Show only what was recognised, on stdout.")] = False,
     datasets_dir: DatasetsDir = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Show each event as one line of JSON; with --stats, one JSON value.")
+        bool, typer.Option("--json", help="Print each event as one line of JSON; with --stats, one JSON value.")
     ] = False,
 ) -> None:
-    """Show the events of any object of an archive, and on stderr what was recognised.
+    """Show the events of any object of an archive and, on stderr, what was recognised.
 
-    Needs no cluster. Broken records are told and counted; the exit code is 1 only if nothing could be read.
+    Needs no cluster. Broken records are reported and counted; the exit code is 1 only if nothing could be read.
     """
     from opensearch_strata.archive.decode.layers import TooLarge
     from opensearch_strata.archive.decode.reader import Reading
@@ -116,7 +116,7 @@ def parse(
 
 
 def _definition(name: str | None, folder: Path | None, format_name: str | None, parser: str | None) -> Dataset | None:
-    """A dataset with the format and the parser that were asked for."""
+    """Return a dataset with the requested format and parser."""
     if name is None:
         return None
     dataset = find_dataset(name, folder)
@@ -129,13 +129,13 @@ def _intake(dataset: Dataset | None, format_name: str | None, parser: str | None
     intake = dataset.intake if dataset else Intake()
     if format_name:
         intake = intake.model_copy(update={"format": format_name})
-    if parser:  # for all that is in the object
+    if parser:  # for everything in the object
         intake = intake.model_copy(update={"parser": parser, "parsers": {}})
     return intake
 
 
 def _modified(file: str) -> int | None:
-    """Epoch milliseconds, as S3 would say it of the object."""
+    """Return the last change of a file in epoch milliseconds, as S3 reports it for an object."""
     return None if file == "-" else int(Path(file).stat().st_mtime * 1000)
 
 
@@ -146,7 +146,7 @@ def _blocks(file: str) -> Iterator[bytes]:
 
 
 def _told(findings: Findings) -> Iterator[str]:
-    """What was recognised, in lines for people."""
+    """Yield lines for people on what was recognised."""
     summary = findings.summary()
     parsers = ", ".join(f"{name} ({count:,})" for name, count in findings.parsers.most_common())
     yield f"Layers:   {' > '.join(summary['layers']) or 'none'}"
@@ -158,4 +158,4 @@ def _told(findings: Findings) -> Iterator[str]:
     yield from findings.reading.notes
     yield from findings.problems
     if (more := findings.broken - len(findings.problems)) > 0:
-        yield f"{more:,} more cannot be read."
+        yield f"{more:,} more could not be read."

@@ -1,4 +1,4 @@
-"""``strata status`` and ``strata query``: where the days are, and what they answer."""
+"""``strata status`` and ``strata query``: where the days are, and what is in them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def status(
     as_json: AsJson = False,
     _engine: AnyEngine = None,
 ) -> None:
-    """Show where each day is: raw, history, both, or both and at odds."""
+    """Show where each day is: raw, in history, in both, or in both with differences."""
     from opensearch_strata.definition.days import newest_complete
     from opensearch_strata.history.verify.coverage import coverage
 
@@ -64,7 +64,7 @@ def status(
     say(
         _behind(dataset, behind)
         if days
-        else f"Nothing is known of {dataset}: no index has the name of one of its days."
+        else f"Nothing is known about {dataset}: no index has the name of one of its days."
     )
 
 
@@ -91,7 +91,7 @@ def _behind(dataset: str, behind: Sequence[DayCoverage]) -> str:
         else f"strata verify {dataset} {first.day} --repair"
     )
     span = f"{first.day}" if len(behind) == 1 else f"{len(behind)} days from {first.day} to {behind[-1].day}"
-    return f"Not condensed, or at odds with their rows: {span}. Begin with: {cure}"
+    return f"Not condensed, or different from their rows: {span}. Start with: {cure}"
 
 
 def query(
@@ -103,8 +103,8 @@ def query(
             "--from",
             metavar="TIME",
             parser=read_moment,
-            help="Begin: a day, or a date-time such as 2013-01-05T06:00, in the dataset's time zone unless it has an "
-            "offset. A bucket that is cut is read from raw documents.",
+            help="Start: a day, or a date-time such as 2013-01-05T06:00, in the dataset's time zone unless it has an "
+            "offset. If it cuts a bucket, that bucket is read from raw documents.",
         ),
     ],
     end: Annotated[
@@ -113,7 +113,7 @@ def query(
             "--to",
             metavar="TIME",
             parser=read_moment,
-            help="End: a day is included as a whole, a date-time is exclusive.",
+            help="End: a whole day is included, a date-time is exclusive.",
         ),
     ],
     metric: Annotated[
@@ -126,7 +126,7 @@ def query(
             "--stat",
             metavar="STAT,...",
             callback=split_stats,
-            help="min, max, sum, count, avg, percentiles such as p50 or p99.9, and top of a metric with top_values.",
+            help="min, max, sum, count, avg, percentiles such as p50 or p99.9, and top for a metric with top_values.",
         ),
     ],
     url: Url,
@@ -136,12 +136,12 @@ def query(
             "--interval",
             metavar="LENGTH",
             callback=check_interval,
-            help="Length of a record: 15m, 1h, 6h, 1d or 1M; else the whole span in one.",
+            help="Length of a record: 15m, 1h, 6h, 1d or 1M. Default: the whole span in one record.",
         ),
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option("--by", metavar="FIELD", callback=split_names, help="Keep the values of a group field apart."),
+        typer.Option("--by", metavar="FIELD", callback=split_names, help="One record for each value of a group field."),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -152,9 +152,9 @@ def query(
     as_json: AsJson = False,
     _engine: AnyEngine = None,
 ) -> None:
-    """Ask for statistics and quantiles, of raw days and history alike.
+    """Query statistics and quantiles, from raw days and history alike.
 
-    The last column says where a record comes from. A raw day is read from history once it is condensed and verified.
+    The last column shows where a record comes from. A raw day is read from history once it is condensed and verified.
     """
     from opensearch_strata.reader import read_pages
 
@@ -175,7 +175,7 @@ def query(
         )
         shown = _print_json_pages(pages, progress) if as_json else _print_tables(definition, metric, pages, progress)
     if not shown:
-        note("Nothing was found: there are events around this span, but none of what is asked for in it.")
+        note("Nothing was found: there are events around this span, but it contains none that match.")
 
 
 def _print_json_pages(pages: Iterable[pd.DataFrame], progress: ShareShown) -> int:
@@ -203,21 +203,21 @@ def _print_tables(dataset: Dataset, metrics: Sequence[str], pages: Iterable[pd.D
 
 
 def _records(page: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """Time and values of each record; None for what is missing."""
+    """Return time and values of each record; None for missing values."""
     columns = [page.index.to_pydatetime()]
     columns += [page[name].astype(object).where(page[name].notna(), None) for name in page.columns]
     return list(zip(*columns, strict=True))
 
 
 def _with_unit(dataset: Dataset, column: str) -> str:
-    """A column's name with its unit; counts have none."""
+    """Return a column's name with its unit; counts have none."""
     metric, _, stat = column.rpartition(".")
     unit = dataset.metrics[metric].unit if metric in dataset.metrics and stat != "count" else None
     return f"{column} [{unit}]" if unit else column
 
 
 def begin_of(moment: date, zone: ZoneInfo) -> datetime:
-    """Begin of a span: the first moment of a day, or the date-time itself."""
+    """Return the start of a span: the first moment of a day, or the date-time itself."""
     from opensearch_strata.definition.days import day_bounds
 
     if isinstance(moment, datetime):
@@ -226,14 +226,14 @@ def begin_of(moment: date, zone: ZoneInfo) -> datetime:
 
 
 def end_of(moment: date, zone: ZoneInfo) -> datetime:
-    """Exclusive end of a span: a day is in it as a whole."""
+    """Return the exclusive end of a span: the end of a whole day, or the date-time itself."""
     from opensearch_strata.definition.days import day_bounds
 
     return begin_of(moment, zone) if isinstance(moment, datetime) else day_bounds(moment, zone)[1]
 
 
 def _shown(column: str, value: Any) -> Any:
-    """Averages and quantiles to six digits: more would be noise beside a quantile's relative error."""
+    """Show averages and quantiles with six digits; more would be noise, given a quantile's relative error."""
     if isinstance(value, dict):
         values = [
             f"{name}: {low:,}{f' to {high:,}' if high > low else ''}" for name, (low, high) in value["values"].items()

@@ -1,4 +1,4 @@
-"""``strata reaggregate``: history made anew after a change of the definition."""
+"""``strata reaggregate``: rebuild history after a change to the definition."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Engine, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearch_strata.history.reaggregate import Rebuilt
@@ -27,10 +28,10 @@ def reaggregate(
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the rows of a span of days anew, after a change of the definition.
+    """Rebuild the rows of a span of days after a change to the definition.
 
-    Only days that are still raw can be rebuilt; those that are gone keep the rows that the older definition made, and
-    are named. Readers see every row all the time. The exit code is 1 if a day that is raw could not be rebuilt.
+    Only days that are still raw can be rebuilt; the others keep the rows of the older definition, and are named.
+    Readers see every row all the time. The exit code is 1 if a raw day could not be rebuilt.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.reaggregate import reaggregate as rebuild
@@ -47,7 +48,7 @@ def reaggregate(
     else:
         _tell(dataset, days)
     if failed := [f"{done.day}" for done in days if done.outcome == "kept as it was"]:
-        fail(f"Not rebuilt, see above: {', '.join(failed)}. Run it again for them when the reason is mended.")
+        fail(f"Not rebuilt (see above): {', '.join(failed)}. Run this again for these days once the cause is fixed.")
         raise typer.Exit(1)
 
 
@@ -57,7 +58,7 @@ def _tell(dataset: str, days: list[Rebuilt]) -> None:
     print_table(rebuilt_table(dataset, days))
     gone = [f"{done.day}" for done in days if done.outcome == "raw is gone"]
     rebuilt = sum(done.outcome == "rebuilt" for done in days)
-    say(f"{rebuilt} of {len(days)} days were rebuilt and proven.")
+    say(f"Rebuilt and proven: {rebuilt:,} of {counted(len(days), 'day')}.")
     if gone:
         span = gone[0] if len(gone) == 1 else f"{gone[0]} to {gone[-1]} ({len(gone)} days)"
-        say(f"Their raw days are gone, their rows stay as they were: {span}. Restore the raw days to rebuild them.")
+        say(f"Not rebuilt, as the raw index is gone: {span}. The rows stay as they were; to rebuild them, restore it.")

@@ -1,4 +1,4 @@
-"""``strata redrive``: dead letters loaded again."""
+"""``strata redrive``: load dead letters again."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def redrive(
     dead_letters: Annotated[
         str | None,
         typer.Option(
-            "--dead-letters", metavar="URL", help="s3://bucket/prefix/ of the dead letters; else the dataset's."
+            "--dead-letters", metavar="URL", help="s3://bucket/prefix/ of the dead letters. Default: the dataset's."
         ),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it they are only looked at.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it, they are only checked.")] = False,
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load dead letters again, once what was wrong is mended; dry without --apply.
+    """Load dead letters again, once their cause is fixed; a dry run without --apply.
 
-    They get the ids that they would have had, so nothing is there twice. What still cannot be loaded stays where it
-    is, and the exit code is 1.
+    They get the ids that they would have had, so nothing is stored twice. Letters that still cannot be loaded stay
+    where they are, and the exit code is 1.
     """
     from opensearch_strata.archive.load.batch import LoadSettings
     from opensearch_strata.archive.redrive import dead_letters_of
@@ -61,6 +61,6 @@ def _tell_redriven(dataset: str, place: str, sums: Redriven, apply: bool) -> Non
         return
     print_table(redriven_table(dataset, sums))
     if apply:
-        say(f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are documents now.")
+        say(f"{sums.loaded:,} of {counted(sums.letters, 'dead letter')} are now documents.")
     else:
         say(f"{sums.outlook} Nothing was loaded; add --apply to load them.")

@@ -1,4 +1,4 @@
-"""``strata expire`` and ``strata cycle``: what leaves the window, and the whole daily cycle."""
+"""``strata expire`` and ``strata cycle``: days that leave the window, and the whole daily cycle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from opensearch_strata.cli.connection import connected, find_dataset
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Day, Engine, Url, read_day
 from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -23,7 +24,7 @@ Apply = Annotated[
     bool,
     typer.Option(
         "--apply",
-        help="Delete what is proven, if the dataset says so too (cycle.delete). Without it deletions are only shown.",
+        help="Delete what is proven, if the dataset allows it (cycle.delete). Without it, deletions are only shown.",
     ),
 ]
 
@@ -41,10 +42,10 @@ def expire(
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Delete raw days that have left the window; dry without --apply.
+    """Delete raw days that have left the window; a dry run without --apply.
 
-    Each goes behind its own proof, for which --apply condenses late documents first. A day that cannot be proven is
-    kept, and the exit code is 1; so it is where the dataset does not say that days may be deleted.
+    Each day is deleted only behind its own proof; with --apply, late documents are condensed first. A day that cannot
+    be proven is kept, and the exit code is 1. It is also 1 with --apply if the dataset does not allow deletions.
     """
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.history.raw_day.policies import policies_over
@@ -72,15 +73,15 @@ def expire(
     else:
         _print_expired(definition, day, retirements, expired)
         if waiting:
-            most = definition.cycle.max_deletes_per_run
-            say(f"At most {most} leave in one run; these wait for the next: {some_names(waiting)}.")
+            most = counted(definition.cycle.max_deletes_per_run, "day")
+            say(f"One run deletes at most {most}; these wait for the next: {some_names(waiting)}.")
         if asks and not apply:
             say(asks)
         elif not apply and any(retired.outcome == "dry_run" for retired in retirements):
-            say("Nothing was deleted; run it again with --apply to delete what is proven.")
+            say("Nothing was deleted; run this again with --apply to delete what is proven.")
     kept = [retired.index for retired in retirements if retired.outcome == "kept"]
     if kept:
-        fail(f"Kept, each for the reason beside it: {some_names(kept)}.")
+        fail(f"Kept, each for the reason shown with it: {some_names(kept)}.")
     if asks and apply:
         fail(asks)
     if kept or (asks and apply):
@@ -88,21 +89,21 @@ def expire(
 
 
 def _tell_retired(retired: Retirement) -> None:
-    would = f"would be deleted: {retired.note or 'it is proven.'}"
-    note(f"{retired.index}: {would if retired.outcome == 'dry_run' else f'{retired.outcome}.'}")
+    would = f" would be deleted: {retired.note or 'it is proven.'}"
+    note(f"{retired.index}{would if retired.outcome == 'dry_run' else f': {retired.outcome}.'}")
 
 
 def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], expired: Expired) -> None:
     from opensearch_strata.presentation.tables import expiry_table, some_names
 
     if not retirements:
-        window = f"the window of {dataset.raw.window_days} days that ends with {day}"
+        window = f"the window of {counted(dataset.raw.window_days, 'day')} that ends with {day}"
         say(f"No raw day of {dataset.name} is older than {window}.")
     else:
         print_table(expiry_table(dataset.name, retirements))
     if expired.undated:
         names = some_names(expired.undated)
-        say(f"These match {dataset.raw.index} but hold no date, and are never touched: {names}.")
+        say(f"These match {dataset.raw.index} but contain no date, so they are never touched: {names}.")
 
 
 def cycle(
@@ -118,7 +119,7 @@ def cycle(
 ) -> None:
     """Condense, prove and expire: the daily DAG in one command.
 
-    The day itself is condensed and proven in any case; --apply is about the deletions alone.
+    The day itself is condensed and proven in any case; --apply affects only the deletions.
     """
     from opensearch_strata.presentation.tables import some_names
     from opensearch_strata.workflows.cycle import run_cycle
@@ -147,13 +148,13 @@ def cycle(
         say(run.report.verdict)
         if behind := run.report.uncondensed:
             cure = f"strata condense {definition.name} DAY"
-            say(f"Raw days in the window that no rows carry, or not all: {some_names(behind)}. Condense each: {cure}.")
+            say(f"Raw days in the window that are not fully condensed: {some_names(behind)}. Condense each: {cure}.")
         if run.report.asks and not apply:
             say(run.report.asks)
     if run.problem:
         fail(run.problem)
     if kept := [retired.index for retired in run.retirements if retired.outcome == "kept"]:
-        fail(f"Kept, each for the reason beside it: {some_names(kept)}.")
+        fail(f"Kept, each for the reason shown with it: {some_names(kept)}.")
     if run.report.asks and apply:
         fail(run.report.asks)
     if run.failed:
@@ -161,7 +162,7 @@ def cycle(
 
 
 def _documents(client: OpenSearch, dataset: Dataset, day: date) -> int:
-    """How many documents there are to condense, for the bar; 0 where that cannot be said, which the cycle tells."""
+    """Count the documents to condense, for the progress bar; 0 if they cannot be counted, which the cycle reports."""
     from opensearchpy import OpenSearchException
 
     from opensearch_strata.errors import StrataError
