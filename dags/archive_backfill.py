@@ -19,8 +19,8 @@ and proves that every event arrived.
 ## See what would happen
 
 Choose *Trigger*, and fill in `dataset`, `from_day` and `to_day`. **`dry_run` is on**: the log of `plan` shows what is
-there, how much of it is already loaded, and about how many documents it is, how long it takes and how much disk it
-needs. Nothing is loaded.
+there, how much of it is already loaded, and an estimate of the documents, the time and the disk space. Nothing is
+loaded.
 
     {"dataset": "flights", "from_day": "2013-01-01", "to_day": "2013-01-31"}
 

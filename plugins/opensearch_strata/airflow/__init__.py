@@ -1,4 +1,4 @@
-"""Operators, hooks, triggers and links: the shell in which Airflow runs the workflows.
+"""Operators, hooks, triggers and links: the layer in which Airflow runs the workflows.
 
 The only room that imports Airflow. ``__all__`` lists what users may import in their DAG files.
 """

@@ -113,8 +113,8 @@ Url = Annotated[
         envvar="OPENSEARCH_URL",
         metavar="URL",
         help="OpenSearch, such as https://host:9200. A login is taken from this URL, or from OPENSEARCH_USERNAME and "
-        "OPENSEARCH_PASSWORD. Without one, requests to AWS hosts are signed (SigV4) by AWS_PROFILE and AWS_REGION; "
-        "for a domain name of your own, request this with OPENSEARCH_AWS_SERVICE=es or aoss.",
+        "OPENSEARCH_PASSWORD. Without a login, requests to AWS hosts are signed (SigV4), using AWS_PROFILE and "
+        "AWS_REGION; for a domain name of your own, set OPENSEARCH_AWS_SERVICE to es or aoss.",
         rich_help_panel=_PANEL,
     ),
 ]

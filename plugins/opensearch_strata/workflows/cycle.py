@@ -142,7 +142,7 @@ class CycleRun:
 
     @property
     def failed(self) -> bool:
-        """Whether a person must act: the day is not proven, an expired day was kept, or a confirmation is missing."""
+        """Whether a person must look: the day is not proven, an expired day was kept, or a confirmation is missing."""
         unsaid = self.applied and bool(self.report.asks)
         return bool(self.problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
 

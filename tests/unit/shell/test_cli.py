@@ -86,7 +86,7 @@ def test_each_command_has_help_with_examples_and_the_shared_options(command: str
 
 def test_help_says_which_end_is_exclusive(runner: CliRunner) -> None:
     shown = flat(runner.invoke(app, ["query", "--help"]).stdout)
-    assert "End: a whole day is included, a date-time is exclusive." in shown
+    assert "End: a day is included in full, a date-time is exclusive." in shown
     assert "in the dataset's time zone unless it has an offset" in shown
 
 

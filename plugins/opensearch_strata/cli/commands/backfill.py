@@ -38,7 +38,7 @@ def backfill(
         typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects. Default: the dataset's."),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Load. Without it, the plan is only shown.")] = False,
-    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Number of loading processes.")] = 1,
+    parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Number of parallel processes.")] = 1,
     then: Annotated[
         Then,
         typer.Option("--then", help="What to do with the days: keep them raw, condense them, or also drop them again."),
@@ -49,9 +49,10 @@ def backfill(
 ) -> None:
     """Load log archives from S3 into raw days; a dry run without --apply.
 
-    Objects that are already loaded are left out, so an interrupted run continues where it stopped, and a second run has
-    nothing to do. The exit code is 0 only if everything is proven to be present. S3 is configured as for the AWS CLI:
-    AWS_PROFILE, AWS_ENDPOINT_URL and so on.
+    Objects that are already loaded are left out, so an interrupted run
+    continues where it stopped, and a second run has nothing to do. The exit
+    code is 0 only if everything is proven to be present. S3 is configured as
+    for the AWS CLI: AWS_PROFILE, AWS_ENDPOINT_URL and so on.
     """
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused

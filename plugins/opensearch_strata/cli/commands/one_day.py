@@ -42,8 +42,9 @@ def condense(
 ) -> None:
     """Condense one raw day into rows; safe to repeat.
 
-    A second run overwrites the rows of the first. History never gets poorer: a raw day that is gone, or that holds
-    fewer documents than its rows carry, is refused. A missing day is a failure, an empty one is not.
+    A second run overwrites the rows of the first. History never gets poorer: a
+    raw day that is gone, or that holds fewer documents than its rows carry, is
+    refused. A missing day is a failure, an empty one is not.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.condense.condense import condense as condense_day
@@ -96,8 +97,9 @@ def verify(
 ) -> None:
     """Prove that the rows of a day carry every raw document.
 
-    Without --repair, no row is changed. A verified day is marked, so that it is read from history from then on. The
-    exit code is 0 only if every check of the proof holds.
+    Without --repair, no row is changed. A verified day is marked, so that it is
+    read from history from then on. The exit code is 0 only if every check of
+    the proof holds.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.raw_day.inspection import inspect_raw_day

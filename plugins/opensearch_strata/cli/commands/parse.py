@@ -89,7 +89,8 @@ def parse(
 ) -> None:
     """Show the events of any object of an archive and, on stderr, what was recognised.
 
-    Needs no cluster. Broken records are reported and counted; the exit code is 1 only if nothing could be read.
+    Needs no cluster. Broken records are reported and counted; the exit code is
+    1 only if nothing could be read.
     """
     from opensearch_strata.archive.decode.layers import TooLarge
     from opensearch_strata.archive.decode.reader import Reading

@@ -113,7 +113,7 @@ def query(
             "--to",
             metavar="TIME",
             parser=read_moment,
-            help="End: a whole day is included, a date-time is exclusive.",
+            help="End: a day is included in full, a date-time is exclusive.",
         ),
     ],
     metric: Annotated[
@@ -126,7 +126,7 @@ def query(
             "--stat",
             metavar="STAT,...",
             callback=split_stats,
-            help="min, max, sum, count, avg, percentiles such as p50 or p99.9, and top for a metric with top_values.",
+            help="Any of min, max, sum, count, avg, percentiles such as p50 or p99.9; top for metrics with top_values.",
         ),
     ],
     url: Url,
@@ -154,7 +154,8 @@ def query(
 ) -> None:
     """Query statistics and quantiles, from raw days and history alike.
 
-    The last column shows where a record comes from. A raw day is read from history once it is condensed and verified.
+    The last column shows where a record comes from. A raw day is read from
+    history once it is condensed and verified.
     """
     from opensearch_strata.reader import read_pages
 

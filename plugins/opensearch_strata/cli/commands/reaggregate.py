@@ -30,8 +30,9 @@ def reaggregate(
 ) -> None:
     """Rebuild the rows of a span of days after a change to the definition.
 
-    Only days that are still raw can be rebuilt; the others keep the rows of the older definition, and are named.
-    Readers see every row all the time. The exit code is 1 if a raw day could not be rebuilt.
+    Only days that are still raw can be rebuilt; the others keep the rows of the
+    older definition, and are named. Readers see every row all the time. The
+    exit code is 1 if a raw day could not be rebuilt.
     """
     from opensearch_strata.definition.days import require_complete
     from opensearch_strata.history.reaggregate import reaggregate as rebuild

@@ -25,15 +25,16 @@ def redrive(
             "--dead-letters", metavar="URL", help="s3://bucket/prefix/ of the dead letters. Default: the dataset's."
         ),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Load. Without it, they are only checked.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Load them. Without it, they are only checked.")] = False,
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Load dead letters again, once their cause is fixed; a dry run without --apply.
 
-    They get the ids that they would have had, so nothing is stored twice. Letters that still cannot be loaded stay
-    where they are, and the exit code is 1.
+    They get the ids that they would have had, so nothing is stored twice.
+    Letters that still cannot be loaded stay where they are, and the exit code
+    is 1.
     """
     from opensearch_strata.archive.load.batch import LoadSettings
     from opensearch_strata.archive.redrive import dead_letters_of

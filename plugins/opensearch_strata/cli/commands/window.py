@@ -44,8 +44,9 @@ def expire(
 ) -> None:
     """Delete raw days that have left the window; a dry run without --apply.
 
-    Each day is deleted only behind its own proof; with --apply, late documents are condensed first. A day that cannot
-    be proven is kept, and the exit code is 1. It is also 1 with --apply if the dataset does not allow deletions.
+    Each day is deleted only behind its own proof; with --apply, late documents
+    are condensed first. A day that cannot be proven is kept, and the exit code
+    is 1. It is also 1 with --apply if the dataset does not allow deletions.
     """
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.history.raw_day.policies import policies_over
@@ -119,7 +120,8 @@ def cycle(
 ) -> None:
     """Condense, prove and expire: the daily DAG in one command.
 
-    The day itself is condensed and proven in any case; --apply affects only the deletions.
+    The day itself is condensed and proven in any case; --apply affects only
+    the deletions.
     """
     from opensearch_strata.presentation.tables import some_names
     from opensearch_strata.workflows.cycle import run_cycle
