@@ -35,7 +35,7 @@ def test_a_run_by_hand_is_dry_until_told_otherwise(
     assert not archive.stream.exists(DAY)
     log = capsys.readouterr().out
     assert "8 objects" in log
-    assert "documents, about" in log
+    assert "estimated documents" in log
 
 
 def test_days_are_loaded_and_proven_and_their_settings_given_back(

@@ -447,7 +447,7 @@ def test_a_block_whose_answer_was_lost_is_lifted(old: Stream, monkeypatch: pytes
     before = proven(old)
     old.write(measurements(count=1, seed=5))
     lost_answer(old, monkeypatch)
-    assert_kept(old, before, "it holds 41 now")
+    assert_kept(old, before, "now it holds 41")
     assert hold_in(raw_of(old).meta) is None
 
 

@@ -112,7 +112,7 @@ def test_days_are_condensed_and_dropped(shell: Shell, target: Stream, archive: A
     archive.fill(DAY)
     span = f"backfill {target.dataset.name} --from {DAY} --to {NEXT} --apply"
     result = shell.run(f"{span} --then condense_and_drop")
-    assert f"Days of {target.dataset.name}, settled" in result.stdout
+    assert f"Settled days of {target.dataset.name}" in result.stdout
     assert f"{DAY}: dropped." in result.stderr
     assert "Deleted again, as no events came: 1 raw day." in result.stderr
     assert not target.exists()

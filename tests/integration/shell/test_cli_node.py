@@ -60,7 +60,7 @@ def test_an_empty_day_is_no_failure_unless_it_is_required_and_a_missing_one_is(s
 
     result = shell.run(f"condense {demanding.dataset.name} {DAY}", 1)
     assert result.stdout == ""
-    assert "does not exist, and" in result.stderr
+    assert "does not exist, but" in result.stderr
     assert "requires every day (raw.required_daily)" in result.stderr
 
 
@@ -230,6 +230,6 @@ def test_a_cycle_whose_day_is_refused_still_retires_and_exits_with_1(shell: Shel
     old = DAY - timedelta(days=1)
     stream.condensed(old, count=30)
     result = shell.run(f"cycle {name} {DAY} --apply", 1)
-    assert result.stdout.splitlines()[-1].startswith(f"{DAY} is not verified: {raw_index(DAY)} does not exist, and")
+    assert result.stdout.splitlines()[-1].startswith(f"{DAY} is not verified: {raw_index(DAY)} does not exist, but")
     assert "requires every day (raw.required_daily)" in result.stderr
     assert not stream.exists(old)
