@@ -49,7 +49,7 @@ def test_it_fails_alone_and_is_loaded_by_the_run_after_its_restoration(archive: 
     archive.put(ndjson(range(100, 200)))
     s3 = impatient_s3(cold.url)
     result = archive.load(s3=s3)
-    with pytest.raises(Refused, match=f"1 of 2 objects failed, all others are loaded.*{RESTORE}") as refusal:
+    with pytest.raises(Refused, match=f"1 of 2 objects failed; all others are loaded.*{RESTORE}") as refusal:
         result.require_success()
     assert f"{frozen.place} cannot be read. AWS answered 403 InvalidObjectState to GetObject" in str(refusal.value)
     assert "Allow" not in str(refusal.value)

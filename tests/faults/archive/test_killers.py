@@ -54,7 +54,7 @@ def test_an_object_that_kills_its_loader_is_in_quarantine_at_the_third_try(archi
     assert set(states.values()) == {"done"}
     archive.assert_loaded([*range(100), *range(200, 400)])
     (row,) = [row for row in archive.rows() if row.place == killer]
-    assert row.error.startswith(f"2 loaders in a row died while they had {killer}, so it was not read again.")
+    assert row.error.startswith(f"2 loaders in a row died while they were loading {killer}, so it was not read again.")
 
 
 def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: Archive, deadly: list[str]) -> None:

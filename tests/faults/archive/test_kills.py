@@ -259,7 +259,8 @@ def test_who_waits_for_the_lease_of_another_machine_says_so_and_no_end(archive: 
     assert waits
     assert {progress.eta for progress in waits} == {None}
     assert re.fullmatch(
-        r"waiting for 1 object that run-b/0 is loading; if nobody renews that, free in [012] s", waits[0].waiting
+        r"waiting for 1 object that run-b/0 is loading; unless renewed, the last lease expires in [012] s",
+        waits[0].waiting,
     )
     assert archive.progress[-1].waiting == ""
     archive.assert_loaded(range(50))

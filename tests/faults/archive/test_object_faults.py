@@ -251,7 +251,7 @@ def test_an_object_that_was_rewritten_fails_and_says_to_plan_again(archive: Arch
     archive.objects = planned
     archive.put(ndjson(GOOD))
     result = archive.load()
-    with pytest.raises(Refused, match=r"1 of 2 objects failed, all others are loaded\..*rewritten.*plan again"):
+    with pytest.raises(Refused, match=r"1 of 2 objects failed; all others are loaded\..*rewritten.*plan again"):
         result.require_success()
     archive.assert_loaded(GOOD)
     assert [row.state for row in archive.rows()] == ["failed", "done"]
@@ -378,7 +378,7 @@ def test_whatever_a_decoder_raises_costs_its_object_alone(
     result.require_success()
     assert [row.state for row in archive.rows()] == ["quarantined", "done"]
     assert type(fault).__name__ in archive.rows()[0].error
-    assert "cannot be read behind record" in archive.rows()[0].error
+    assert "cannot be read after record" in archive.rows()[0].error
     stored = archive.stored()
     assert set(GOOD) < set(stored)
     assert len(stored) == EVENTS - 5 + len(GOOD)

@@ -88,7 +88,7 @@ def test_a_minority_with_day_and_month_exchanged_is_no_success(archive: Archive,
     archive.load().require_success()
     (named,) = failed(archive)["objects in quarantine"]
     assert f"{share} of 100 events of s3://" in named
-    assert f"With day and month exchanged, {share} would be" in named
+    assert f"With day and month swapped, {share} would fit" in named
     stating(archive, timestamp_format=["%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"])
     archive.load().require_success()
     assert failed(archive) == {}

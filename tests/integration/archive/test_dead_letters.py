@@ -359,7 +359,7 @@ def test_a_file_that_is_none(shelf: Shelf) -> None:
     damage(shelf, b"this is no gzip")
     (file,) = shelf.files()
     assert list(file) == []
-    assert "is damaged behind line 0" in file.damage[0]
+    assert "is damaged after line 0" in file.damage[0]
 
 
 def test_a_bucket_that_is_none(s3: Any) -> None:

@@ -560,7 +560,7 @@ def test_a_day_that_is_blocked_at_the_end_is_named_and_given_back_later(
     template(stream, **CUSTOM)
     prepare(client, ledger, stream.dataset, [DAY, NEXT], "a")
     stream.set_block("read_only", True)
-    with pytest.raises(Refused, match=f"undone in {stream.dataset.raw_index(DAY)}: .*read-only.*written down"):
+    with pytest.raises(Refused, match=f"undone in {stream.dataset.raw_index(DAY)}: .*read-only.*recorded"):
         restore(client, ledger, stream.dataset, "a")
     assert settings(stream, NEXT) == ORIGINALS
     stream.set_block("read_only", None)
@@ -589,7 +589,7 @@ def test_a_day_without_room_for_its_replicas_keeps_no_other_from_its_settings(
         proxy.add(no_room(index), path="_settings")
         theirs = Ledger(behind, stream.dataset.name, index=ledger_name)
         prepare(behind, theirs, stream.dataset, [DAY, NEXT], "a")
-        with pytest.raises(Refused, match=rf"undone in {index}: .*maximum shards open.*written down.*make room"):
+        with pytest.raises(Refused, match=rf"undone in {index}: .*maximum shards open.*recorded.*make room"):
             restore(behind, theirs, stream.dataset, "a")
         assert settings(stream) == ORIGINALS
         assert settings(stream, NEXT) == {**LOADING, "index.refresh_interval": "17s"}

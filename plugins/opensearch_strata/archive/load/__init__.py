@@ -1,4 +1,4 @@
-"""Objects into raw days: claimed, read, sent, accounted for.
+"""Loads objects into raw days: claims them, reads them, sends their documents and accounts for every event.
 
-The one room that puts the others of the archive together.
+The only room that puts the other rooms of the archive together.
 """

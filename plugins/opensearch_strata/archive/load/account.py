@@ -1,8 +1,8 @@
-"""What became of the events of one object, and how far that is certain.
+"""What became of the events of one object, and up to which record that is certain.
 
-An object's events go out in bodies that are answered in any order, and that other objects share. They are counted in
-portions, one for each body. What the ledger is told is about the longest run of portions from the beginning of which
-everything is known and which ends with a record: a load that goes on from there counts nothing twice.
+An object's events are sent in bodies that are answered in any order and that objects share. The events are counted in
+portions, one for each body. The ledger is given the counts of the longest run of leading portions in which every
+outcome is known and which ends at a record border, so a load that resumes there counts nothing twice.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _SAMPLES = 5
 
 @dataclass(eq=False)
 class BulkShare:
-    """Events of an object that go with one body.
+    """The portion of an object's events that goes into one body.
 
     :param first: number of the first record
     :param last: number of the last record so far
-    :param waiting: documents that are not accounted for yet
+    :param waiting: number of documents that are not accounted for yet
     """
 
     tally: ObjectAccount
@@ -50,21 +50,21 @@ class BulkShare:
 
     @property
     def dead(self) -> int:
-        """Records that became dead letters."""
+        """Number of records that became dead letters."""
         return sum(cause.records for cause in self.causes.values())
 
     @property
     def counts(self) -> Counts:
-        """The same as the ledger has it."""
+        """The counts in the form that the ledger uses."""
         return Counts(self.read, self.created.total(), self.existed.total(), self.filtered, self.dead)
 
 
 class ObjectAccount:
-    """The account of one object: one thread reads the object, others hear what became of its documents.
+    """The account of one object: one thread reads the object, and others report what became of its documents.
 
-    :param row: as it was claimed
-    :param letters: takes the object's dead letters
-    :param marks: what is known of raw days from before their first document was sent
+    :param row: the row as it was claimed
+    :param letters: collects the object's dead letters
+    :param marks: returns the marks of raw days from before their first document was sent
     """
 
     def __init__(
@@ -74,24 +74,24 @@ class ObjectAccount:
         marks: Callable[[Collection[str]], Mapping[str, DayMark]] = lambda _: {},
     ) -> None:
         self.row = row
-        """As the ledger has it; replaced by whoever writes it there."""
+        """The row as it is in the ledger; replaced by whoever writes it there."""
         self.is_lost = False
-        """Another loader has taken the object over."""
+        """Whether another loader has taken over the object."""
         self.format = row.format
         self.layers = row.layers
         self.bytes_in = 0
         self.ahead = self.latest = 0
-        """Documents that are later than the object's key allows, and up to when it does; known when it is read."""
+        """Documents that are later than the object's key allows, and the latest time it allows; set after reading."""
         self.reach: Reach | None = None
-        """Known when the whole object is read, if at all."""
+        """Known at the earliest when the whole object has been read."""
         self.seconds = 0.0
-        self._certain = row  # what earlier attempts and the portions that are forgotten by now amount to
+        self._certain = row  # the sum of earlier attempts and of the portions that have been folded into it
         self._letters = letters
         self._marks = marks
         self._portions: list[BulkShare] = []
         self._ended = False
         self._lock = Lock()
-        self._letters_lock = Lock()  # of its own: an upload takes its time
+        self._letters_lock = Lock()  # a separate lock, because uploads are slow
 
     @property
     def place(self) -> Place:
@@ -99,30 +99,30 @@ class ObjectAccount:
         return self.row.place
 
     def begin(self, record: int) -> BulkShare:
-        """A portion for the next body, from this record on."""
+        """Begin a portion for the next body, starting with this record."""
         portion = BulkShare(self, record, record)
         with self._lock:
             self._portions.append(portion)
         return portion
 
     def restart(self) -> None:
-        """Begin at the first record, whatever earlier attempts counted; to be called before the first portion."""
+        """Start over at the first record, discarding earlier counts. Call this before the first portion."""
         with self._lock:
             self._certain = counted_anew(self._certain)
 
     def end(self) -> None:
-        """Nothing more will be read."""
+        """Note that nothing more will be read."""
         self._ended = True
 
     def add_dead_letter(self, portion: BulkShare, dead: Dead) -> None:
-        """Keep what did not become a document, of a portion."""
+        """Keep a record or event of a portion that did not become a document."""
         with self._letters_lock:
             self._letters.add(dead, self.format)
         with self._lock:
             portion.causes = summed([portion.causes, one(dead.reason, dead.detail)])
 
     def stored(self, portion: BulkShare, index: str, created: int = 0, existed: int = 0, sample: str = "") -> None:
-        """Hear of documents of a portion that are in an index now.
+        """Note that documents of a portion are in an index now.
 
         :param sample: ``index/id`` of one of them
         """
@@ -134,33 +134,33 @@ class ObjectAccount:
                 portion.samples.append(sample)
 
     def rejected(self, portion: BulkShare, dead: Dead) -> None:
-        """Hear of a document of a portion that OpenSearch will never take."""
+        """Note that OpenSearch will never accept a document of a portion."""
         self.add_dead_letter(portion, dead)
         with self._lock:
             portion.waiting -= 1
 
     @property
     def is_settled(self) -> bool:
-        """Whether the object is read and every document of it accounted for."""
+        """Whether the object has been read and every document in it is accounted for."""
         with self._lock:
             return self._ended and not any(portion.waiting for portion in self._portions)
 
     @property
     def counts(self) -> Counts:
-        """All that is known by now, with what earlier attempts counted."""
+        """Everything counted so far, including earlier attempts."""
         with self._lock:
             return sum((portion.counts for portion in self._portions), self._certain.counts)
 
     @property
     def causes(self) -> Causes:
-        """Why its dead letters are dead, all that is known by now."""
+        """The causes of its dead letters, as far as they are known by now."""
         with self._lock:
             return summed([self._certain.causes, *(portion.causes for portion in self._portions)])
 
     def save_letters(self) -> None:
-        """Upload the dead letters; to be done before a row says that their records are resolved.
+        """Upload the dead letters. Call this before a row says that their records are resolved.
 
-        :raises StrataError: S3 does not take them
+        :raises StrataError: S3 refuses them or does not answer
         """
         with self._letters_lock:
             self._letters.save()
@@ -172,20 +172,20 @@ class ObjectAccount:
             return self._letters.has_unsaved
 
     def join_letters(self) -> None:
-        """Upload the dead letters as one file, with those of earlier loads; of a settled object.
+        """Upload the dead letters of a settled object as one file, together with those of earlier loads.
 
-        :raises StrataError: S3 does not take them
+        :raises StrataError: S3 refuses them or does not answer
         """
         with self._letters_lock:
             self._letters.join()
 
     def abandon_letters(self) -> None:
-        """Give memory and temporary file of the dead letters back."""
+        """Release the memory and the temporary file of the dead letters."""
         with self._letters_lock:
             self._letters.abandon()
 
     def checkpoint(self) -> ObjectRow:
-        """The row up to the last record below which everything is certain."""
+        """The row up to the last record before which everything is certain."""
         with self._lock:
             certain = 0
             for number, (portion, follower) in enumerate(pairwise(self._portions), start=1):
@@ -196,12 +196,12 @@ class ObjectAccount:
             return self._folded(certain)
 
     def whole(self) -> ObjectRow:
-        """The row about all that was read; of a settled object."""
+        """The row of a settled object, with everything that was read."""
         with self._lock:
             return self._folded(len(self._portions))
 
     def _folded(self, count: int) -> ObjectRow:
-        """The row with the first portions in it, which are forgotten then."""
+        """The row, after folding the first ``count`` portions into it and dropping them."""
         portions, self._portions = self._portions[:count], self._portions[count:]
         if portions:
             row = self._certain
@@ -212,7 +212,7 @@ class ObjectAccount:
                 there=_summed(row.there, (portion.existed for portion in portions)),
                 samples=(*row.samples, *(sample for portion in portions for sample in portion.samples))[:_SAMPLES],
                 causes=summed([row.causes, *(portion.causes for portion in portions)]),
-                # Those of an attempt before are older: what was deleted since then counts.
+                # Marks of an earlier attempt take precedence: they are older, so deletions since then show.
                 marks={
                     **self._marks({index for one in portions for index in (*one.created, *one.existed)}),
                     **row.marks,
@@ -234,7 +234,7 @@ class ObjectAccount:
 
 
 def record_outcomes(resolved: Resolved[BulkShare]) -> None:
-    """Tell each object what became of its documents."""
+    """Report to each object what became of its documents."""
     from opensearch_strata.archive.documents.builder import Dead
 
     body = resolved.body
@@ -249,7 +249,7 @@ def record_outcomes(resolved: Resolved[BulkShare]) -> None:
 
 
 def _by_day(body: Body[BulkShare], positions: Sequence[int]) -> Iterator[tuple[BulkShare, str, int, str]]:
-    """Of each portion and raw index: how many documents at these positions, and the first of them."""
+    """Yield for each portion and raw index how many of these documents there are, with the first one as a sample."""
     targets = [(body.owners[at], body.indices[at]) for at in positions]
     first = dict(zip(reversed(targets), reversed(positions), strict=True))
     for (portion, index), count in Counter(targets).items():

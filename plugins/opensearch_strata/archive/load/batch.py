@@ -1,4 +1,4 @@
-"""Objects of an archive into raw days: claimed, read, sent, accounted for."""
+"""Loads a batch of an archive's objects into raw days: claims, reads, sends and accounts for them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_CHUNK = 50  # objects claimed at once
-_CHUNK_BYTES = 256_000_000  # or so many bytes of them
-_POLLS = 10  # looks at objects that somebody else loads, for each renewal of a lease
+_CHUNK = 50  # maximum number of objects in one claim
+_CHUNK_BYTES = 256_000_000  # a claim also ends once its objects have this many bytes
+_POLLS = 10  # how often objects that somebody else is loading are checked per lease renewal
 _NAMED = 5
 
 
@@ -48,14 +48,14 @@ _NAMED = 5
 class LoadSettings:
     """How a batch is loaded.
 
-    :param in_flight: most bulk requests at once
-    :param body_bytes: most bytes in one of them, uncompressed; domains and Serverless take 10 MB or more
-    :param patience: seconds that OpenSearch may be away, or refuse, before the batch fails
+    :param in_flight: maximum number of concurrent bulk requests
+    :param body_bytes: maximum size of one of them, uncompressed; domains and Serverless accept 10 MB or more
+    :param patience: seconds for which OpenSearch may be unavailable or may refuse documents before the batch fails
     :param renew_every: seconds between checkpoints, each of which renews the leases
-    :param progress_every: seconds between reports on how far it is
-    :param ids: False for time series collections of OpenSearch Serverless, which take none. Then there is one request
-        at a time and a checkpoint after each, and what a request has brought in twice stays twice: one that was not
-        answered, and the last one before a crash
+    :param progress_every: seconds between progress reports
+    :param ids: False for time series collections of OpenSearch Serverless, which accept no ids. Then only one request
+        is sent at a time, with a checkpoint after each, and duplicates can remain: the documents of a request that
+        was not answered, and those of the last request before a crash
     """
 
     in_flight: int = 3
@@ -70,8 +70,8 @@ class LoadSettings:
 class BatchResult:
     """What became of a batch.
 
-    :param rows: objects that this batch was at: done, quarantined or failed
-    :param skipped: objects that were loaded before, or meanwhile by somebody else
+    :param rows: objects that this batch processed: done, quarantined or failed
+    :param skipped: objects that were loaded earlier, or by somebody else in the meantime
     :param failures: why objects failed
     """
 
@@ -82,11 +82,11 @@ class BatchResult:
 
     @property
     def counts(self) -> Counts:
-        """Sums over the objects that this batch was at."""
+        """Sums over the objects that this batch processed."""
         return sum((row.counts for row in self.rows), Counts())
 
     def in_state(self, state: str) -> list[ObjectRow]:
-        """The rows of a state.
+        """The rows in a state.
 
         :param state: ``done``, ``quarantined`` or ``failed``
         """
@@ -95,15 +95,16 @@ class BatchResult:
     def require_success(self) -> None:
         """Raise if an object failed; all others are loaded by then.
 
-        :raises TransientError: another attempt may load all that failed
-        :raises Refused: at least one will fail again
+        :raises TransientError: another attempt may load all objects that failed
+        :raises Refused: at least one object will fail again
         """
         if not self.failures:
             return
         named = " ".join(str(failure) for failure in self.failures[:_NAMED])
         more = f" {len(self.failures) - _NAMED} more: see the ledger." if len(self.failures) > _NAMED else ""
         kind = TransientError if all(map(is_transient, self.failures)) else Refused
-        raise kind(f"{len(self.failures)} of {len(self.rows)} objects failed, all others are loaded. {named}{more}")
+        of_all = f"{len(self.failures):,} of {counted(len(self.rows), 'object')}"
+        raise kind(f"{of_all} failed; all others are loaded. {named}{more}")
 
 
 def load_batch(
@@ -119,15 +120,16 @@ def load_batch(
     settings: LoadSettings = LoadSettings(),
     make_ready: Callable[[Collection[str]], None] = lambda _: None,
 ) -> BatchResult:
-    """Load objects, each once, whoever else is at them. An object that fails or is in quarantine stops no other one.
+    """Load objects, each exactly once, even if others load the same ones.
 
-    Objects that somebody else is loading are waited for, and taken over if their lease expires.
+    An object that fails or is quarantined does not stop the others. Objects that somebody else is loading are waited
+    for, and taken over if their lease expires.
 
     :param objects: as the source lists them
-    :param owner: a name that no two loads share; part of the rows in the ledger
+    :param owner: a name that no other load uses; it is stored in the rows of the ledger
     :param span: event times to load, epoch milliseconds
-    :param dead_letters_url: s3://bucket/prefix/ for what cannot be loaded
-    :param on_progress: called now and then, between two bodies or objects, and at the end
+    :param dead_letters_url: s3://bucket/prefix/ for records that cannot be loaded
+    :param on_progress: called from time to time, between two bodies or objects, and at the end
     :param make_ready: called before each bulk request, with the raw days that it writes to
     :raises TransientError: OpenSearch or the ledger could not be used for too long; what was loaded is kept
     :raises Refused: OpenSearch forbids it
@@ -142,7 +144,7 @@ Objects = dict[Place, int]
 
 
 class _Load:
-    """One batch."""
+    """The load of one batch."""
 
     def __init__(
         self,
@@ -163,28 +165,28 @@ class _Load:
         self._poll = settings.renew_every / _POLLS
         self._meter = meter
         self._result = BatchResult()
-        self._read: list[Outcome] = []  # of objects that are read, but not all accounted for
-        self._unsettled = 0  # of these, when they were last looked at
+        self._read: list[Outcome] = []  # outcomes of objects that have been read, but not completely accounted for
+        self._unsettled = 0  # how many of them were unsettled at the last check
         self._failures: dict[Place, StrataError] = {}
         self._lost: Objects = {}
         self._suspects: Objects = {}
         limits = ConcurrencyLimits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
-        # A collection that takes no ids is one of Serverless, wherever its ledger is.
+        # A collection that accepts no ids is on Serverless, wherever its ledger is.
         self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
         self._make_ready = make_ready
         self._sender = Sender(client, record_outcomes, limits, settings.patience, self._ready)
         self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:
-        """Load all, first what is free."""
+        """Load all objects, starting with those that nobody else is loading."""
         with self._leases, self._sender:
             busy: Objects = {}
             for chunk in _chunks(objects):
                 busy |= self._load_free(chunk)
             busy |= self._complete() | self._load_suspects()
             if busy:
-                _log.info("Nothing else is left, %s.", self._meter.waiting)
+                _log.info("Nothing else is left to do; %s.", self._meter.waiting)
             while busy:
                 self._tick()
                 time.sleep(self._poll)
@@ -193,7 +195,7 @@ class _Load:
         return self._result
 
     def _load_suspects(self) -> Objects:
-        """Load what loaders had that died, one by one, so that one which kills this loader too is known by that."""
+        """Load objects whose loaders died, one by one, so that one that kills this loader as well can be identified."""
         suspects, self._suspects = self._suspects, {}
         busy: Objects = {}
         for place, size in suspects.items():
@@ -201,7 +203,7 @@ class _Load:
         return busy
 
     def _load_free(self, objects: Objects, *, alone: bool = False) -> Objects:
-        """Load what nobody else is loading; returns the rest."""
+        """Load the objects that nobody else is loading, and return the rest."""
         claims = self._ledger.claim(objects.items(), self._span, self._owner, leave_suspects=not alone)
         self._suspects |= {row.place: row.size for row in claims.suspects}
         self._meter.waiting = "" if claims.claimed else _waiting(claims.busy)
@@ -216,7 +218,7 @@ class _Load:
                 self._read.append(Outcome(tally, "quarantined", _deadly(tally.row)))
         for tally, blocks in first_blocks(tallies, self._blocks):
             self._load_object(tally, blocks)
-            if len(self._read) > 2 * self._unsettled:  # a look goes through all, and a body may hold thousands of them
+            if len(self._read) > 2 * self._unsettled:  # a check goes through all, and a body may hold thousands of them
                 self._finish_settled()
             self._tick()
         return {row.place: row.size for row in claims.busy}
@@ -227,7 +229,7 @@ class _Load:
         try:
             error = self._ingest.take(tally, blocks)
         except TakenOver:
-            pass  # found again by the tally's mark
+            pass  # recognised later by the is_lost flag of the tally
         except Poisoned as poison:
             state, error = "quarantined", str(poison)
         except StrataError as failure:
@@ -236,7 +238,7 @@ class _Load:
         self._read.append(Outcome(tally, state, error))
 
     def _complete(self) -> Objects:
-        """Account for everything that is read; returns what somebody else has taken over meanwhile."""
+        """Account for everything that has been read, and return the objects that somebody else has taken over."""
         self._ingest.flush()
         self._sender.drain()
         self._finish_settled()
@@ -246,7 +248,7 @@ class _Load:
     def _finish_settled(self) -> None:
         ready: list[Outcome] = []
         waiting: list[Outcome] = []
-        for outcome in self._read:  # looked at once: the answer may come from one moment to the next
+        for outcome in self._read:  # each is checked only once, because it may become settled at any moment
             (ready if outcome.tally.is_settled else waiting).append(outcome)
         self._read, self._unsettled = waiting, len(waiting)
         for row in self._leases.finish([self._judged(outcome) for outcome in ready]):
@@ -272,7 +274,7 @@ class _Load:
         return open_object(self._s3, tally.place, tally.row.size)
 
     def _ready(self, indices: Collection[str]) -> None:
-        """What raw days are like is looked at when they are there, and before the first document is sent."""
+        """Make raw days ready, then note their state, before the first document is sent."""
         self._make_ready(indices)
         self._marks.learn(indices)
 
@@ -282,7 +284,7 @@ class _Load:
             self._sender.drain()
 
     def _on_cut(self) -> None:
-        if not self._ids:  # what is not written down now would be there twice after a crash
+        if not self._ids:  # anything that is not recorded now would be duplicated after a crash
             self._finish_settled()
             self._leases.checkpoint()
         self._tick()
@@ -292,28 +294,28 @@ class _Load:
 
 
 def _waiting(busy: Sequence[ObjectRow]) -> str:
-    """What a load waits for that has nothing else to do; empty for no objects."""
+    """What a load with nothing else to do is waiting for; empty if there are no such objects."""
     if not busy:
         return ""
     owners = sorted({row.owner for row in busy})
-    more = f" and {len(owners) - 1} more" if len(owners) > 1 else ""
+    loaders = f"{owners[0]} and {len(owners) - 1} more are" if len(owners) > 1 else f"{owners[0]} is"
     left = max(0, max(row.lease_until for row in busy) - now_ms()) / 1000
     return (
-        f"waiting for {counted(len(busy), 'object')} that {owners[0]}{more} is loading; if nobody renews that, free in "
+        f"waiting for {counted(len(busy), 'object')} that {loaders} loading; unless renewed, the last lease expires in "
         f"{left:,.0f} s"
     )
 
 
 def _deadly(row: ObjectRow) -> str:
     return (
-        f"{row.deaths} loaders in a row died while they had {row.place}, so it was not read again. It may need more "
-        f"memory than a worker has: look at it with `strata parse`, give the workers more, or put a smaller object "
-        f"there. The next run tries it once more, alone. All other objects are loaded."
+        f"{row.deaths} loaders in a row died while they were loading {row.place}, so it was not read again. It may "
+        f"need more memory than a worker has: examine it with `strata parse`, give the workers more memory, or replace "
+        f"the object with a smaller one. The next run tries it once more, alone. All other objects are loaded."
     )
 
 
 def _chunks(objects: Objects) -> Iterator[Objects]:
-    """Objects in the order given, as many as are claimed at once."""
+    """Yield the objects in the given order, grouped into those of one claim."""
     chunk: Objects = {}
     for place, size in objects.items():
         chunk[place] = size

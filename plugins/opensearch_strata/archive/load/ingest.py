@@ -1,4 +1,4 @@
-"""One object after the other into bodies, which small objects share."""
+"""Reads one object after the other into bodies, which small objects share."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
     from opensearch_strata.definition.dataset import Dataset
 
-_JUDGED_FROM = 1000  # events after which an object of too many dead letters is left before its end
+_JUDGED_FROM = 1000  # events after which an object with too many dead letters is not read to its end
 _JUDGED_EVERY = 100  # dead letters
-_MOST_LATE = 0.05  # of an object's events; fewer came late, more are misread, or intake.max_lateness says too little
+_MOST_LATE = 0.05  # of an object's events; if more are late, they are misread or intake.max_lateness is too short
 
 
-class Poisoned(Exception):  # noqa: N818 - reads as what is so
-    """The object is not worth reading on; a sentence says why."""
+class Poisoned(Exception):  # noqa: N818 - describes a state
+    """The object is not worth reading further; the message says why."""
 
 
 class TakenOver(Exception):  # noqa: N818
-    """Somebody else loads the object by now."""
+    """Somebody else is loading the object by now."""
 
 
 class Ingest:
     """Reads objects in one thread.
 
-    :param span: event times that are wanted, epoch milliseconds
+    :param span: event times to load, epoch milliseconds
     :param manifests: what archives of our own are compared with
-    :param send: takes a body that is full, and may keep us waiting
-    :param on_cut: called when a body has gone, and nothing of the next one is there yet
-    :param ids: whether documents bear ids of ours
+    :param send: accepts a full body; it may block
+    :param on_cut: called when a body has been sent and the next one is still empty
+    :param ids: whether documents are sent with ids
     """
 
     def __init__(
@@ -73,14 +73,15 @@ class Ingest:
         self.events = 0
 
     def take(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> str:
-        """Read an object from its beginning, and load what is not known to be loaded. Its last documents may wait for
-        those of the next object: see :meth:`flush`.
+        """Read an object from its beginning, and load the part that is not known to be loaded.
 
-        :returns: how it was cut off, that its manifest does not name it, or that a few of its events are of another
-            time, in sentences; or an empty text
-        :raises Poisoned: it holds nothing, or too much that cannot be loaded, or its rest cannot be read, or it is not
-            what its manifest says
-        :raises TakenOver: it is not ours any more
+        Its last documents may wait for those of the next object: see :meth:`flush`.
+
+        :returns: sentences saying how it was cut off, that its manifest does not name it, or that a few of its events
+            have other times; an empty string if there is nothing to say
+        :raises Poisoned: it holds nothing or too much that cannot be loaded, the rest of it cannot be read, or it
+            differs from its manifest
+        :raises TakenOver: it is no longer ours
         :raises StrataError: it cannot be read
         """
         intake = self._dataset.intake
@@ -94,25 +95,25 @@ class Ingest:
         except (TooLarge, Unproven) as error:
             raise Poisoned(_joined(reading.damage, f"{error}")) from error
         finally:
-            if reading.format == tally.format or not tally.format:  # else nothing was read in the new format
+            if reading.format == tally.format or not tally.format:  # otherwise nothing was read in the new format
                 tally.format, tally.layers = reading.format, tuple(reading.layers)
             tally.seconds = time.monotonic() - started
             tally.end()
 
     def flush(self) -> None:
-        """Send what is there."""
+        """Send the present body, unless it is empty."""
         if self._body:
             body, self._body = self._body, Body(self._body.with_ids)
             self._send(body)
 
     def _load(self, tally: ObjectAccount, reading: Reading) -> str:
-        """Returns what is to be said of events that came late, in sentences."""
+        """Load the object and return sentences about events that came late."""
         shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken, first = tally.row.resume, -1, 0, ""
         portion: BulkShare | None = None
-        for item, shaped in _shaped(reading, shaper, tally.place):  # also of what is loaded: what follows may need it
+        for item, shaped in _shaped(reading, shaper, tally.place):  # loaded records too: later ones may depend on them
             record = item.record
-            if resume and reading.format != tally.row.format:  # records were counted in another way
+            if resume and reading.format != tally.row.format:  # the earlier attempt counted records differently
                 tally.restart()
                 resume = 0
             if record < resume:
@@ -134,7 +135,7 @@ class Ingest:
                 if portion.dead % _JUDGED_EVERY == 0:
                     self._require_worth(tally)
         if broken and broken == tally.counts.read:
-            why = reading.damage or f"It looks like {reading.format}, but no record of it is. The first: {first}"
+            why = reading.damage or f"It looks like {reading.format}, but none of its records is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
         if reach := shaper.reach:
             tally.reach = Reach(*reach, self._reading)
@@ -146,17 +147,17 @@ class Ingest:
         return strays
 
     def _checked(self, place: Place, reading: Reading) -> str:
-        """What is to be said of an object that was read: damage at its end costs a record, any other is raised."""
+        """Sentences about an object that was read. Damage at its end costs one record; any other damage is raised."""
         note = self._manifests.check(place, reading.measure) if reading.measure else ""
         if reading.left_unread:
             raise Poisoned(
-                f"{place} is damaged, and what lies behind the damage was not read. {reading.damage} That is "
-                f"loaded; put a sound copy of the object there and plan again."
+                f"{place} is damaged, and the part after the damage was not read. {reading.damage} The part before it "
+                f"is loaded; replace the object with an intact copy and plan again."
             )
         return _joined(reading.damage, note, *reading.notes)
 
     def _next_portion(self, tally: ObjectAccount, reading: Reading, record: int) -> BulkShare:
-        """What the body takes of the object; if the body is full, of the next body."""
+        """A portion for the present body or, if that one is full, for the next body."""
         tally.format, tally.layers = reading.format, tuple(reading.layers)
         is_full = self._body.is_full(self._limits.body_bytes, at_border=True)
         if is_full:
@@ -173,7 +174,7 @@ class Ingest:
             raise Poisoned(problem)
 
     def _watched(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """The blocks, counted, for as long as the object is ours."""
+        """Yield and count the blocks, for as long as the object is ours."""
         for block in blocks:
             if tally.is_lost:
                 raise TakenOver
@@ -183,9 +184,9 @@ class Ingest:
 
 
 def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Event | Broken, Document | Dead | None]]:
-    """What is read, and what becomes of it. Whatever a decoder or a parser raises is a fault of this object alone.
+    """Yield each item that is read and what it becomes. Any exception of a decoder or parser affects only this object.
 
-    :raises Poisoned: it cannot be read on
+    :raises Poisoned: the object cannot be read further
     """
     last = -1
     try:
@@ -196,8 +197,9 @@ def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Ev
         raise
     except Exception as error:
         raise Poisoned(
-            f"{place} cannot be read behind record {last}: {explain(error)} What came before is loaded. Look "
-            f"at it with `strata parse`, and report it: a damaged object should have been told as such."
+            f"{place} cannot be read after record {last}: {explain(error)} Everything up to there is loaded. Examine "
+            f"the object with `strata parse`, and report this as a bug: even if the object is damaged, the error "
+            f"should have said so."
         ) from error
 
 
@@ -206,33 +208,33 @@ def _joined(*sentences: str | None) -> str:
 
 
 def of_other_times(shaper: Shaper, place: Place) -> str:
-    """What is to be said of an object that holds events of other times than its arrival allows, in sentences; empty if
-    it does not.
+    """Sentences about an object whose events have times that its arrival does not allow; empty if there are none.
 
-    Whoever plans looks for events by the arrival of objects. Where events of an object are from another time, a unit, a
-    format or a zone is wrong, and those of the days that are asked for lie where nobody looks; or they came too late,
-    and nobody finds them for their own days.
+    A plan looks for events by the arrival of objects. If an object's events have other times, then either a unit, a
+    format or a zone is wrong, and the events of the requested days are in objects that no plan looks at; or the events
+    arrived too late, and no plan finds them for their own days.
     """
     if shaper.first_stray is None or not (shaper.left_out or _are_exchanged(shaper)):
         return ""
     first, last = shaper.times.earliest, shaper.times.latest
-    none = "" if shaper.documents else ", and none is of the days asked for"
+    none = "" if shaper.documents else ", and none of its events is from the requested days"
     exchanged = (
-        f" With day and month exchanged, {shaper.exchanged:,} would be: see to their order in intake.timestamp_format."
+        f" With day and month swapped, {shaper.exchanged:,} would fit: check their order in intake.timestamp_format."
         if shaper.exchanged
         else ""
     )
     return (
-        f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} are of other times than its key allows, the "
-        f"first of {_shown(shaper.first_stray)}: it was to hold events from {_shown(first)} to {_shown(last)}, as the "
-        f"key, intake.max_clock_lead and intake.max_lateness say{none}.{exchanged} If the times are right, raise "
-        f"intake.max_lateness or intake.max_clock_lead, or state intake.layout_time_zone; else state their unit, "
-        f"format or zone (intake.timestamp_format, intake.log_time_zone)."
+        f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} "
+        f"{'has a time' if shaper.strays == 1 else 'have times'} that its key does not allow, the first "
+        f"{_shown(shaper.first_stray)}. By its key, intake.max_clock_lead and intake.max_lateness, it may hold events "
+        f"from {_shown(first)} to {_shown(last)}{none}.{exchanged} If the times are correct, raise intake.max_lateness "
+        f"or intake.max_clock_lead, or set intake.layout_time_zone; otherwise, set the unit, format or zone of the "
+        f"times (intake.timestamp_format, intake.log_time_zone)."
     )
 
 
 def are_misread(shaper: Shaper) -> bool:
-    """Whether times of an object cannot be believed: too many are of another time to be events that came late."""
+    """Whether the times of an object are implausible: there are too many strays for events that merely came late."""
     if shaper.documents:
         return shaper.left_out > _MOST_LATE * shaper.timed or _are_exchanged(shaper)
     return 2 * shaper.strays > shaper.timed or _are_exchanged(shaper)
@@ -249,15 +251,15 @@ def _shown(milliseconds: int) -> str:
 
 
 def too_many_dead(max_dead_share: float, tally: ObjectAccount) -> str:
-    """Why an object belongs in quarantine, in sentences; empty if it does not.
+    """Sentences that say why an object belongs in quarantine; empty if it does not.
 
-    :param max_dead_share: share of its events
+    :param max_dead_share: the share of its events that may be dead letters
     """
     counts = tally.counts
     if counts.dead <= max_dead_share * counts.read:
         return ""
     return (
-        f"{counts.dead:,} of {counts.read:,} events of {tally.place} cannot be loaded, more than the share of "
+        f"{counts.dead:,} of {counted(counts.read, 'event')} of {tally.place} cannot be loaded, more than the share of "
         f"{max_dead_share:g} that the dataset allows (intake.max_dead_share): {told_causes(tally.causes)} "
-        f"What could be is loaded."
+        f"Everything that could be loaded is loaded."
     )

@@ -1,4 +1,4 @@
-"""The leases of the objects that a load is at, renewed with a checkpoint while it runs."""
+"""The leases of the objects that a load is working on, renewed with checkpoints while it runs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """How it ended with an object.
+    """How the load of an object ended.
 
-    :param error: why it failed or is in quarantine, or what was damaged, sentences
+    :param error: sentences that say why it failed or is in quarantine, or what was damaged
     """
 
     tally: ObjectAccount
@@ -34,10 +34,10 @@ class Outcome(NamedTuple):
 
 
 class Leases:
-    """Holds objects for one load, in a ``with`` block: a thread renews them, since sending may stand still for long.
+    """Holds objects for one load, in a ``with`` block: a thread renews their leases, since sending may pause for long.
 
-    When an exception ends the block, what is held is handed back with its checkpoint, so that the next attempt need
-    not wait until the leases expire.
+    When an exception ends the block, the objects held are released with a checkpoint, so that the next attempt need not
+    wait until the leases expire.
 
     :param every: seconds from one renewal to the next
     """
@@ -46,7 +46,7 @@ class Leases:
         self._ledger = ledger
         self._every = every
         self._held: dict[Place, ObjectAccount] = {}
-        self._writing = RLock()  # rows are changed by sequence number: one writer at a time
+        self._writing = RLock()  # rows are updated by sequence number, so only one thread may write at a time
         self._over = Event()
         self._failure: BaseException | None = None
         self._thread = Thread(target=self._renew_now_and_then, name="leases", daemon=True)
@@ -64,24 +64,24 @@ class Leases:
             self._hand_back(f"The load was interrupted. {explain(error)}")
 
     def hold(self, tallies: Iterable[ObjectAccount]) -> None:
-        """Renew these from now on."""
+        """Hold these objects and renew their leases from now on."""
         with self._writing:
             self._held |= {tally.place: tally for tally in tallies}
 
     def checkpoint(self) -> None:
-        """Write down how far everything held is, under a new lease.
+        """Write the progress of every held object to the ledger, under a new lease.
 
-        What somebody else has taken over is held no longer, and marked as lost.
+        Objects that somebody else has taken over are marked as lost and no longer held.
 
         :raises StrataError: the ledger cannot be written
         """
         with self._writing:
             held = list(self._held.values())
         if any(tally.has_unsaved_letters for tally in held):
-            self._renew(held)  # first: uploads take their time, and nobody may take us for dead meanwhile
+            self._renew(held)  # renewed first, because uploads are slow and nobody may take us for dead meanwhile
         renewed = time.monotonic()
         rows: dict[Place, tuple[ObjectAccount, ObjectRow]] = {}
-        for tally in held:  # without the lock: whoever finishes an object need not wait for the letters of others
+        for tally in held:  # without the lock, so that finishing an object need not wait for the letters of others
             rows[tally.place] = tally, _certain(tally)
             if time.monotonic() - renewed > self._every:
                 self._renew(held)
@@ -92,14 +92,14 @@ class Leases:
                 self._write(self._ledger.renew, ours)
 
     def _renew(self, tallies: Iterable[ObjectAccount]) -> None:
-        """Renew leases, and leave the rows as they are."""
+        """Renew leases without changing anything else in the rows."""
         with self._writing:
             rows = [tally.row for tally in tallies if self._held.get(tally.place) is tally]
             if rows:
                 self._write(self._ledger.renew, rows)
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[ObjectRow]:
-        """Write the final states of settled objects and let go of them; the rows that were ours to write.
+        """Write the final states of settled objects and release them. Return the rows that were still ours to write.
 
         An object whose dead letters cannot be uploaded fails.
 
@@ -132,9 +132,9 @@ class Leases:
         while not self._over.wait(self._every):
             try:
                 self.checkpoint()
-            except StrataError as error:  # the next renewal may succeed; if all fail, the load itself gets nowhere
+            except StrataError as error:  # the next renewal may succeed; if all fail, the load itself fails too
                 _log.warning("Leases could not be renewed. %s", error)
-            except BaseException as error:  # noqa: BLE001 - raised again where the next object is finished
+            except BaseException as error:  # noqa: BLE001 - raised again when the next object is finished
                 self._failure = error
                 return
 
@@ -147,18 +147,18 @@ class Leases:
                 if rows:
                     self._write(self._ledger.finish, rows)
             except StrataError as error:
-                _log.warning("Objects could not be handed back; their leases expire by themselves. %s", error)
+                _log.warning("Objects could not be released; their leases will expire. %s", error)
             for tally in self._held.values():
                 tally.abandon_letters()
 
 
 def _certain(tally: ObjectAccount) -> ObjectRow:
-    """The row to write now: dead letters are uploaded before it says that their records are resolved."""
+    """The row to write now. Dead letters are uploaded before it says that their records are resolved."""
     row = tally.checkpoint()
     try:
         tally.save_letters()
     except StrataError as error:
-        _log.warning("Dead letters of %s are not uploaded yet. %s", tally.place, error)
+        _log.warning("Dead letters of %s have not been uploaded yet. %s", tally.place, error)
         return tally.row
     return row
 

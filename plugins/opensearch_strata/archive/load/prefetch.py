@@ -1,4 +1,4 @@
-"""Objects opened before they are needed, so that small ones do not wait for S3 one after the other."""
+"""Opens objects before they are needed, so that small ones do not wait for S3 one after the other."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Thing = TypeVar("Thing")
 def first_blocks(
     things: Iterable[Thing], blocks_of: Callable[[Thing], Iterator[bytes]], ahead: int = 3
 ) -> Iterator[tuple[Thing, Iterator[bytes]]]:
-    """Each thing with its blocks, in order; the first block of the next few is fetched meanwhile.
+    """Yield each thing with its blocks, in order, while the first blocks of the next few are being fetched.
 
-    What fails at the first block is raised where the blocks are read, not here.
+    If fetching a first block fails, the error is raised where the blocks are read, not here.
 
-    :param ahead: so many are open beside the one that is read
+    :param ahead: how many things are open in addition to the one being read
     """
     waiting: deque[tuple[Thing, Iterator[bytes], Future[bytes]]] = deque()
     with ThreadPoolExecutor(ahead, thread_name_prefix="open") as pool:

@@ -1,4 +1,4 @@
-"""How far a load is, as a line for its log."""
+"""The progress of a load, as a line for its log."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from opensearch_strata.errors.amounts import size
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a batch is. Objects that were loaded before count neither here nor there.
+    """The progress of a batch. Objects that were loaded before are counted neither as done nor in the totals.
 
-    :param objects_done: objects of which everything is accounted for
-    :param bytes_read: bytes of S3, of ``bytes``
+    :param objects_done: objects that are completely accounted for
+    :param bytes_read: bytes read from S3, out of ``bytes``
     :param events: events read
     :param seconds: since the batch began
-    :param waiting: what it waits for, empty if it goes on
+    :param waiting: what it is waiting for; empty if it is not waiting
     """
 
     objects_done: int
@@ -30,7 +30,7 @@ class Progress:
 
     @property
     def eta(self) -> float | None:
-        """Seconds that are left if it goes on like this; None if nobody can tell, as when it waits for others."""
+        """Seconds left at this rate; None if that cannot be estimated, for example while it waits for others."""
         if self.waiting or not self.bytes_read or not self.seconds:
             return None
         return max(0, self.bytes - self.bytes_read) * self.seconds / self.bytes_read
@@ -53,9 +53,9 @@ def _length(seconds: float) -> str:
 
 
 class Meter:
-    """Reports every now and then how far a batch is.
+    """Reports the progress of a batch from time to time.
 
-    :param objects: of the batch
+    :param objects: number of objects in the batch
     :param size: bytes of all objects
     """
 
@@ -65,15 +65,15 @@ class Meter:
         self._every = every
         self._started = self._told = time.monotonic()
         self.waiting = ""
-        """What the batch waits for; empty if it goes on."""
+        """What the batch is waiting for; empty if it is not waiting."""
 
     def leave_out(self, objects: int, size: int) -> None:
-        """These were loaded before, or by somebody else."""
+        """Leave out objects that were loaded before, or by somebody else."""
         self._objects -= objects
         self._size -= size
 
     def tick(self, objects_done: int, bytes_read: int, events: int, at_end: bool = False) -> float:
-        """Report if it is time, or at the end; returns the seconds since the beginning."""
+        """Report if a report is due or the batch is at its end, and return the seconds since the beginning."""
         now = time.monotonic()
         seconds = now - self._started
         if at_end or now - self._told >= self._every:

@@ -47,7 +47,7 @@ def test_a_meter_without_patience_reports_each_time() -> None:
 def test_who_waits_has_no_end_in_sight_and_says_for_what() -> None:
     said: list[Progress] = []
     meter = Meter(2, 4 * MB, said.append, every=0)
-    meter.waiting = "waiting for 1 object that run-b is loading; if nobody renews that, free in 88 s"
+    meter.waiting = "waiting for 1 object that run-b is loading; unless renewed, the last lease expires in 88 s"
     meter.tick(1, 2 * MB, 10)
     meter.waiting = ""
     meter.tick(2, 4 * MB, 20)
