@@ -212,7 +212,7 @@ def test_a_loader_that_comes_too_late_leaves_the_object_to_the_other(
     archive.assert_loaded(range(3000))
     assert [len(result.rows) for result in results] == [0, 1]
     assert [len(result.skipped) for result in results] == [1, 0]
-    assert "somebody else took over" in caplog.text
+    assert "Somebody else took over" in caplog.text
 
 
 def test_an_interrupted_load_hands_its_objects_back(archive: Archive, proxy: FaultyProxy, through: OpenSearch) -> None:

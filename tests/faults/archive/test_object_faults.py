@@ -122,7 +122,7 @@ def test_an_object_of_which_members_were_not_read_is_put_in_quarantine(archive: 
     archive.assert_loaded([*range(10 * bad), *GOOD])
     row, _ = archive.rows()
     assert row.state == "quarantined"
-    assert "what lies behind the damage was not read. The gzip layer contains a damaged member" in row.error
+    assert "the part after the damage was not read. The gzip layer contains a damaged member" in row.error
     assert [letter.reason for letter in archive.letters()] == ["broken"]
     proof = prove_range(archive.stream.client, archive.ledger, [one.place for one in archive.objects], SPAN)
     assert [check.name for check in proof.failed] == ["objects in quarantine"]

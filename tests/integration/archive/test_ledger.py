@@ -547,7 +547,7 @@ def test_a_ledger_from_before_loads_were_kept_goes_on(client: OpenSearch, index:
 
 def test_what_the_mapping_does_not_take_is_refused(client: OpenSearch, index: str) -> None:
     client.indices.create(index=index, body={"mappings": {"dynamic": "strict"}})
-    with pytest.raises(Refused, match=r"does not take a document: strict_dynamic_mapping_exception"):
+    with pytest.raises(Refused, match=r"rejected a document: strict_dynamic_mapping_exception"):
         claim(Ledger(client, "logs", index=index), place())
 
 

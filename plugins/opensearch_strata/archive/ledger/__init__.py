@@ -1,4 +1,4 @@
-"""What is known of every object and raw day: loaded, being loaded, by whom, how far.
+"""What is known about every object and raw day: whether it is loaded or being loaded, by whom and how far.
 
-Knows its own index alone.
+Knows only its own index.
 """

@@ -1,8 +1,8 @@
-"""The index of the ledger: documents read and changed one by one, and its own faults waited out.
+"""The index of the ledger: reads and changes single documents, and waits out faults of the index itself.
 
-Every change is checked by sequence number: of two writers one wins and the other one knows. What passes by itself (no
-connection, 429, 503, a block that is lifted, an index that was deleted and comes back by its template) is waited
-for, but not for ever. What is confirmed is on the disk, whatever a template says of the index.
+Every change is conditional on a sequence number: of two writers one wins, and the other one finds out. Faults that pass
+on their own (no connection, 429, 503, a block that is lifted, an index that was deleted and is recreated by its
+template) are waited out, but not forever. Confirmed writes are on disk, whatever a template sets for the index.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.connections.retrying import ODD_TRIES, OddAnswer, is_odd, part_of, patiently
 from opensearch_strata.connections.safe_settings import made_safely, weaker
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import TRANSIENT_STATUSES, explain, is_transient
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 LEDGER_INDEX = "strata-ledger"
 
 _ITEMS = 1000
-_BYTES = 4_000_000  # of a request; far below the 10 MiB that small domains and Serverless take
+_BYTES = 4_000_000  # in one request; far below the 10 MiB that small domains and Serverless accept
 _PAGE = 1000
-_PRIORITY = 1000  # above templates for all names; equal ones are refused by the server
+_PRIORITY = 1000  # above templates that match all names; the server refuses templates with equal priorities
 
 _SETTINGS = {"index.number_of_shards": 1, "index.auto_expand_replicas": "0-1"}
 
@@ -37,7 +38,7 @@ _T = TypeVar("_T")
 
 
 class Stored(NamedTuple):
-    """A document as it was read, and what a change of it must name."""
+    """A document as it was read, with the version that a change to it must name."""
 
     id: str
     source: dict[str, Any]
@@ -48,8 +49,9 @@ class Stored(NamedTuple):
 class Change(NamedTuple):
     """One write.
 
-    :param source: None deletes
-    :param seq_no: of the document that is changed, as is ``primary_term``; None: there must be none yet
+    :param source: the new source; None deletes the document
+    :param seq_no: sequence number of the document to change, as ``primary_term`` is its term; None if the document must
+        not exist yet
     """
 
     id: str
@@ -59,7 +61,7 @@ class Change(NamedTuple):
 
     @property
     def lines(self) -> bytes:
-        """The write in a bulk request."""
+        """The lines of the write in a bulk request."""
         if self.seq_no is None:
             action: dict[str, Any] = {"create": {"_id": self.id}}
         else:
@@ -69,21 +71,21 @@ class Change(NamedTuple):
 
 
 class Version(NamedTuple):
-    """What a write made of a document."""
+    """The version of a document after a write."""
 
     seq_no: int
     primary_term: int
 
 
 class _NotNow(TransientError):  # noqa: N818 - reads as what happened
-    """The server answered, but not all of what was asked."""
+    """The server answered, but could not do everything that was asked."""
 
 
 class LedgerIndex:
     """Documents of the ledger.
 
     :param patience: seconds for which a fault of the index is waited out
-    :param serverless: whether it is OpenSearch Serverless, where nobody sets shards or asks for a refresh
+    :param serverless: whether it is OpenSearch Serverless, where shards cannot be set and a refresh cannot be requested
     """
 
     def __init__(self, client: OpenSearch, name: str, *, patience: float, serverless: bool) -> None:
@@ -93,15 +95,15 @@ class LedgerIndex:
         self._patience = patience
 
     def ensure(self) -> None:
-        """Template first, so that an index which a write creates is mapped as well; then the index itself.
+        """Create the template, so that even an index created by a write is mapped; then create the index itself.
 
-        :raises Refused: there is an index of another shape, or a template in the way
-        :raises TransientError: the server does not answer, or not now
+        :raises Refused: an index with other mappings exists, or a template is in the way
+        :raises TransientError: the server does not answer, or cannot do it right now
         """
         self.patiently(self._ensure)
 
     def get(self, ids: Iterable[str]) -> dict[str, Stored]:
-        """Documents by id as they are at this moment, without any refresh; those that are missing are left out."""
+        """Documents by id as they are at this moment, without a refresh; missing ones are left out."""
         wanted = list(ids)
         found: dict[str, Stored] = {}
         for start in range(0, len(wanted), _ITEMS):
@@ -110,12 +112,13 @@ class LedgerIndex:
         return found
 
     def write(self, changes: Sequence[Change]) -> list[Version | None]:
-        """What became of each change; None if the document is not as it said, so that nothing was written.
+        """Write changes and return the new version of each; None if the document was not as the change expected.
 
-        A request that was answered by nobody is sent again; None may therefore also mean that it was written by us.
+        With None nothing was written. But a request without a response is sent again, so None may also mean that the
+        first attempt wrote the change.
 
-        :raises Refused: the index does not take such documents
-        :raises TransientError: it does not take any for now; the changes before may be written
+        :raises Refused: the index does not accept such documents
+        :raises TransientError: the index accepts no documents right now; earlier changes may have been written
         """
         written: list[Version | None] = []
         for part in _parts(changes):
@@ -127,10 +130,10 @@ class LedgerIndex:
     def change(
         self, ids: Iterable[str], changed: Callable[[str, dict[str, Any] | None], Mapping[str, Any] | None]
     ) -> None:
-        """Read, change, write, until nobody is in between.
+        """Read, change and write documents, repeating until no other writer comes in between.
 
-        :param changed: the new source by id and the present one (None if there is none); the present one, or None
-            for none, leaves it
+        :param changed: returns the new source, given the id and the present source (None if there is none); the
+            document stays as it is if this returns the present source or None
         """
         pending = list(ids)
         while pending:
@@ -146,7 +149,7 @@ class LedgerIndex:
             pending = [change.id for change, version in zip(changes, outcomes, strict=True) if version is None]
 
     def find(self, query: Mapping[str, Any]) -> Iterator[Stored]:
-        """Every document that a query finds, after a refresh, in pages, in order of their writing."""
+        """Yield every document that matches a query, after a refresh, page by page, in the order of writing."""
         self.refresh()
         body: dict[str, Any] = {"size": _PAGE, "query": query, "sort": ["_seq_no"], "seq_no_primary_term": True}
         while True:
@@ -158,24 +161,24 @@ class LedgerIndex:
             body["search_after"] = hits[-1]["sort"]
 
     def search(self, body: Mapping[str, Any]) -> Any:
-        """The answer to a search; an index that is missing has no documents."""
+        """The response to a search; a missing index has no documents."""
         return self.patiently(lambda: self._search(body))
 
     def _search(self, body: Mapping[str, Any]) -> Any:
         if not self.serverless:
             return decisive.search(self.client, self.name, body, ignore_unavailable="true")
-        # No primaries to name, and no account of shards.
+        # Primaries cannot be selected, and responses do not report shards.
         return self.client.search(index=self.name, body=body, params={"ignore_unavailable": "true"})
 
     def refresh(self) -> None:
-        """Let searches see what was written; Serverless does it by itself within seconds."""
+        """Refresh the index, so that searches see what was written. Serverless refreshes on its own within seconds."""
         if not self.serverless:
             self.patiently(lambda: decisive.refresh(self.client, self.name, ignore_unavailable="true"))
 
     def patiently(self, call: Callable[[], _T]) -> _T:
-        """The result of a call that is made again while its fault may pass.
+        """The result of a call, which is repeated as long as its fault may pass.
 
-        :raises TransientError: it did not pass
+        :raises TransientError: the fault did not pass
         """
         try:
             return patiently(call, self._patience, may_pass=_may_pass)
@@ -184,9 +187,9 @@ class LedgerIndex:
                 raise
             tried = f"{ODD_TRIES} times" if is_odd(error) else f"for {self._patience:g} s"
             raise TransientError(
-                f"The ledger {self.name} could not be used {tried}: {explain(error)} What it says is kept, and so is "
-                f"all that was loaded. Mend the index (a block is lifted with index.blocks.write: null), then run "
-                f"again: it goes on from there."
+                f"The ledger {self.name} could not be used {tried}: {explain(error)} Its contents are kept, and so is "
+                f"everything that was loaded. Repair the index (to lift a block, set index.blocks.write to null), then "
+                f"run again; it resumes where it stopped."
             ) from error
 
     def _ensure(self) -> None:
@@ -200,8 +203,8 @@ class LedgerIndex:
                 self._mend()
         except RequestError as error:
             raise Refused(
-                f"The ledger {self.name} cannot be set up: {explain(error)} Nothing was changed. Move an index or a "
-                f"template of that name away; no other template may match it with priority {_PRIORITY}."
+                f"The ledger {self.name} cannot be set up: {explain(error)} Nothing was changed. Remove any other "
+                f"index or template of that name; no other template may match it with priority {_PRIORITY}."
             ) from error
 
     def _make(self, shape: Mapping[str, Any]) -> None:
@@ -211,7 +214,7 @@ class LedgerIndex:
             self.client.indices.put_mapping(index=self.name, body=MAPPINGS)
 
     def _mend(self) -> None:
-        """Make safe what an index was made without, by hand or by a template of before."""
+        """Restore the safe settings that the index lacks, if it was created by hand or by an earlier template."""
         from opensearchpy import AuthorizationException
 
         found = self.client.indices.get_settings(index=self.name, params={"flat_settings": "true"})
@@ -225,8 +228,8 @@ class LedgerIndex:
             if _may_pass(error):
                 raise
             raise Refused(
-                f"The ledger {self.name} may lose what it confirmed, and the user may not mend it: {explain(error)} "
-                f"Nothing was loaded. Set on it {wanted}."
+                f"The ledger {self.name} may lose confirmed writes, and the user may not change its settings: "
+                f"{explain(error)} Nothing was loaded. Apply these settings to it: {wanted}."
             ) from error
 
     def _created(self, shape: Mapping[str, Any]) -> bool:
@@ -235,7 +238,7 @@ class LedgerIndex:
         try:
             self.client.indices.create(index=self.name, body=shape)
         except RequestError as error:
-            if "resource_already_exists_exception" not in str(error.error):  # the text, where half of it was lost
+            if "resource_already_exists_exception" not in str(error.error):  # the raw text, if the response was cut off
                 raise
             return False
         return True
@@ -243,14 +246,14 @@ class LedgerIndex:
     def _get(self, ids: list[str]) -> list[Stored]:
         docs = self._documents(ids)
         for fault in (doc["error"] for doc in docs if "error" in doc):
-            # No answer is not the same as no document.
+            # A missing answer does not mean that the document is missing.
             if fault["type"] == "security_exception":
                 raise Refused(
                     f"The ledger {self.name} cannot be read: {fault['reason']}. Nothing was changed. Give the user "
                     f"the role of a backfill."
                 )
             if fault["type"] != "index_not_found_exception":
-                raise _NotNow(f"A document cannot be read, {fault['type']} ({fault['reason']}).")
+                raise _NotNow(f"A document cannot be read: {fault['type']} ({fault['reason']}).")
         return [Stored(d["_id"], d["_source"], d["_seq_no"], d["_primary_term"]) for d in docs if d.get("found")]
 
     def _documents(self, ids: list[str]) -> Sequence[Mapping[str, Any]]:
@@ -258,19 +261,19 @@ class LedgerIndex:
             return decisive.get_documents(self.client, [{"_index": self.name, "_id": identity} for identity in ids])
         docs: Sequence[Mapping[str, Any]] = part_of(self.client.mget(index=self.name, body={"ids": ids}), "docs")
         if len(docs) != len(ids):
-            raise OddAnswer(f"OpenSearch answered for {len(docs)} of {len(ids)} documents.")
+            raise OddAnswer(f"OpenSearch returned results for {len(docs)} of {counted(len(ids), 'document')}.")
         return docs
 
     def _write(self, part: Sequence[Change], settled: dict[int, Version | None]) -> None:
-        """Send what is not settled yet.
+        """Send the changes that are not settled yet.
 
-        :raises _NotNow: some of it is still not settled
+        :raises _NotNow: some of them are still not settled
         """
         pending = [position for position in range(len(part)) if position not in settled]
         body = b"".join(part[position].lines for position in pending)
         items = part_of(self.client.bulk(body=body, index=self.name), "items")
         if len(items) != len(pending):
-            raise OddAnswer(f"OpenSearch answered on {len(items)} of {len(pending)} documents.")
+            raise OddAnswer(f"OpenSearch returned results for {len(items)} of {counted(len(pending), 'document')}.")
         fault: dict[str, Any] = {}
         for position, item in zip(pending, items, strict=True):
             (outcome,) = item.values()
@@ -283,18 +286,18 @@ class LedgerIndex:
                 fault = error
             else:
                 raise Refused(
-                    f"The ledger {self.name} does not take a document: {error.get('type')} ({error.get('reason')}). "
-                    f"Nothing else was changed. Give it the permission or the mapping it needs, or delete the index: "
-                    f"then all objects are loaded again, which adds nothing twice."
+                    f"The ledger {self.name} rejected a document: {error.get('type')} ({error.get('reason')}). Other "
+                    f"documents of the same request may have been written. Grant the permission or add the mapping "
+                    f"that is needed, or delete the index: then all objects are loaded again, which duplicates nothing."
                 )
         if fault.get("type") == "index_not_found_exception":
             with suppress(TransientError):
                 self._ensure()
         if fault:
-            raise _NotNow(f"A document cannot be written, {fault['type']} ({fault['reason']}).")
+            raise _NotNow(f"A document cannot be written: {fault['type']} ({fault['reason']}).")
 
 
-# A block may be lifted; an index may be made again, by its template or by us.
+# A block may be lifted; an index may be recreated, by its template or by us.
 _PASSING = frozenset({"cluster_block_exception", "index_not_found_exception"})
 
 
@@ -305,7 +308,7 @@ def _may_pass(error: BaseException) -> bool:
 
 
 def _parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Slices that fit into a request each."""
+    """Yield slices that each fit into one request."""
     start = size = 0
     for end, change in enumerate(changes):
         length = len(change.lines)

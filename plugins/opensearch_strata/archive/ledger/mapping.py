@@ -11,7 +11,7 @@ _LONGEST_KEY = {"type": "keyword", "ignore_above": 1024}  # characters; a key ha
 _OPAQUE = {"type": "object", "enabled": False}
 
 PROPERTIES: dict[str, Any] = {
-    # "object", "batch" (of a plan) or "settings" (of a raw index that is being loaded: who does so)
+    # "object", "batch" (of a plan) or "settings" (of a raw index under load: who loads into it)
     "kind": _KEYWORD,
     "dataset": _KEYWORD,
     "bucket": _KEYWORD,
@@ -53,7 +53,7 @@ PROPERTIES: dict[str, Any] = {
     "number": _LONG,
     "objects": _OPAQUE,
     "raw_index": _KEYWORD,
-    "originals": _OPAQUE,  # only by versions that set up indices of others for loading
+    "originals": _OPAQUE,  # written only by versions that also set up indices of others for loading
     "users": {"properties": {"owner": _KEYWORD, "lease_until": _LONG, "process": _NOTE}},
 }
 MAPPINGS = {"dynamic": "strict", "properties": PROPERTIES}

@@ -1,8 +1,8 @@
-"""What the ledger knows of an object, and how it is written down. Pure.
+"""What the ledger knows about an object, and how it is stored. Pure.
 
-A row is one version of an object: the same key with another eTag has a row of its own, and the old one stays. Objects
-hold events of neighbouring days, and are loaded for one range of days after the other: a row is about the latest range,
-and keeps what was finished before.
+A row is about one version of an object: the same key with another ETag gets a separate row, and the old row stays.
+Objects hold events of neighbouring days and are loaded for one range of days after the other. A row is about the latest
+range and keeps the loads that were finished before.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from opensearch_strata.archive.spans import Span, cover, meet
 from opensearch_strata.errors import TransientError
 
 State = Literal["running", "done", "quarantined", "failed"]
-"""A running row whose lease has expired is free; ``done`` holds for a range of event times."""
+"""A running row whose lease has expired is free; ``done`` is true for a range of event times."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Events of an object: every one that was read ends in exactly one of the other numbers.
+    """Events of an object. Every event that was read is counted in exactly one of the other numbers.
 
-    :param existed: documents that were already there under the same id
-    :param filtered: outside of the range, or no events (control messages)
+    :param existed: documents that already existed under the same id
+    :param filtered: outside the range, or not events (control messages)
     :param dead: written as dead letters
     """
 
@@ -52,12 +52,14 @@ class Counts:
 
 
 class Reach(NamedTuple):
-    """Event times between which a load took every event that its object has: none lies between its range and these.
+    """The widest range of event times in which a load took every event of its object.
+
+    It extends the range of the load by the times next to it in which the object has no events.
 
     :param start: epoch milliseconds, inclusive
-    :param end: likewise, exclusive
-    :param definition: by which the times were read, see
-    :func:`~opensearch_strata.archive.documents.event_times.reading_of`
+    :param end: epoch milliseconds, exclusive
+    :param definition: the definition that the times were read by, see
+        :func:`~opensearch_strata.archive.documents.event_times.reading_of`
     """
 
     start: int
@@ -66,10 +68,10 @@ class Reach(NamedTuple):
 
 
 class DayMark(NamedTuple):
-    """What a raw day was like before a load sent it its first document.
+    """The state of a raw day before a load sent it its first document.
 
     :param uuid: of the index
-    :param removed: operations since the index was made that added no document: deletions and replacements
+    :param removed: operations since the index was created that added no document: deletions and replacements
     """
 
     uuid: str
@@ -81,14 +83,15 @@ class Loaded:
     """What became of an object's events in a load for one range.
 
     :param days: raw index -> documents created in it
-    :param there: raw index -> documents that were already there; together with ``days`` it names every raw day that
+    :param there: raw index -> documents that already existed in it; together with ``days`` it names every raw day that
         has documents of the object in the range
-    :param samples: ``index/id`` of some documents, to be looked up by the proof
-    :param causes: why the dead letters are dead
+    :param samples: ``index/id`` of some documents, for the proof to look up
+    :param causes: why the dead letters could not be loaded
     :param ahead: documents that are later than the object's key allowed
-    :param latest: up to when it did by the definition of that time, epoch milliseconds; 0 without such documents
-    :param marks: raw index -> what it was like before; none on Serverless, and of loads from before marks were kept
-    :param reach: None where it is not known, and of loads from before it was kept
+    :param latest: the latest time that the key allowed by the definition at that time, epoch milliseconds; 0 if there
+        are no such documents
+    :param marks: raw index -> its state before the load; empty on Serverless and for loads from before marks were kept
+    :param reach: None if it is not known, and for loads from before it was kept
     """
 
     span: Span
@@ -104,14 +107,16 @@ class Loaded:
 
     @property
     def indices(self) -> set[str]:
-        """The raw days with documents of it."""
+        """The raw days that hold documents of this load."""
         return self.days.keys() | self.there.keys()
 
     def holds_for(self, wanted: Span, definition: str) -> Span:
-        """Event times for which the load leaves nothing to do, if a range is wanted: its own, and in a wider range
-        those around it that the object has no events of.
+        """Event times for which the load leaves nothing to do if a range is wanted.
 
-        :param definition: by which times would be read now; another one may find other times
+        These are the load's own range and, if the wanted range includes it, also the times around it in which the
+        object has no events.
+
+        :param definition: the definition that times would be read by now; another one may find other times
         """
         is_within = wanted[0] <= self.span[0] and self.span[1] <= wanted[1]
         if is_within and self.reach and self.reach.definition == definition:
@@ -124,26 +129,28 @@ class ObjectRow:
     """One version of an object and how far it is loaded.
 
     Counts, ``days``, ``there``, ``samples``, ``causes``, ``marks`` and ``reach`` (see :class:`Loaded`) are about the
-    records below ``resume`` while the row is running, and about the whole object when it is done. An attempt that was
-    interrupted is thus continued without counting twice; documents that it had created beyond ``resume`` are already
-    there for the next one.
+    records below ``resume`` while the row is running, and about the whole object when it is done. This way, an
+    interrupted attempt is continued without counting anything twice; the next attempt finds the documents that were
+    created beyond ``resume`` already there.
 
     :param size: bytes in S3
     :param span: event times that the latest attempt is about
-    :param owner: who loads it, a name that no two loaders share
-    :param lease_until: epoch milliseconds; from then on anybody may take over
-    :param process: the loader's, see :mod:`opensearch_strata.connections.processes`; once it is dead anybody may, too
-    :param attempt: from 1 on; every claim adds one
-    :param deaths: loaders that died one after the other while they had it, and had come no further with it
+    :param owner: who loads it, a name that no other loader uses
+    :param lease_until: epoch milliseconds; after that anybody may take over
+    :param process: the loader's process, see :mod:`opensearch_strata.connections.processes`; once it is dead, anybody
+        may take over as well
+    :param attempt: counted from 1; every claim adds one
+    :param deaths: how many loaders in a row died while they had it, without getting further than the one before
     :param begun: ``resume`` when it was claimed
     :param resume: records below this number are resolved, as :class:`~opensearch_strata.archive.events.Event` counts
         them in this format
     :param bytes_in: bytes read from S3
-    :param error: why it failed or is in quarantine, a sentence
-    :param earlier: raw index -> documents that attempts before this one created in it, for whatever range, finished or
-        not; none of them is in ``days``
-    :param loads: those of them that were finished, the oldest first
-    :param seq_no: of the document that holds the row, as is ``primary_term``; None for a row not written yet
+    :param error: why it failed or is in quarantine, as a sentence
+    :param earlier: raw index -> documents that earlier attempts created in it, for any range, finished or not; none of
+        them is in ``days``
+    :param loads: the finished loads among those attempts, oldest first
+    :param seq_no: sequence number of the document that holds the row, as ``primary_term`` is its term; None for a row
+        that is not written yet
     """
 
     place: Place
@@ -178,7 +185,7 @@ class ObjectRow:
 
     @property
     def current(self) -> Loaded:
-        """What the latest attempt has come to."""
+        """The results of the latest attempt so far."""
         return Loaded(
             self.span,
             self.counts,
@@ -194,25 +201,26 @@ class ObjectRow:
 
     @property
     def finished(self) -> tuple[Loaded, ...]:
-        """All loads that came to their end, the oldest first."""
+        """All finished loads, oldest first."""
         return (*self.loads, self.current) if self.state == "done" else self.loads
 
     @property
     def indices(self) -> set[str]:
-        """The raw days that it names."""
+        """The raw days that the row names."""
         return self.earlier.keys() | self.current.indices.union(*(load.indices for load in self.loads))
 
     def is_done_for(self, span: Span, definition: str = "") -> bool:
-        """Whether nothing is left to load of a range.
+        """Whether nothing is left to load for a range.
 
-        :param definition: by which it would be read, see :meth:`Loaded.holds_for`; empty: only what loads were for
-            counts, and nothing of what they saw beyond
+        :param definition: the definition that it would be read by, see :meth:`Loaded.holds_for`; if empty, only the
+            ranges that loads were for count, not the reach beyond them
         """
         return cover((load.holds_for(span, definition) for load in self.finished), span)
 
     def loaded_for(self, span: Span, definition: str = "") -> tuple[Loaded, ...]:
-        """The loads by which it is done for a range, none if it is not. One that covers it alone is enough; of several
-        such, the one that was about little else.
+        """The loads that together cover a range; empty if they do not.
+
+        If a single load covers the range, only that one is returned; if several do, the one with the shortest range.
 
         :param definition: see :meth:`is_done_for`
         """
@@ -226,12 +234,12 @@ class ObjectRow:
 
 @dataclass(frozen=True)
 class Claims:
-    """What became of objects that somebody wanted to load.
+    """What became of the objects in a claim.
 
-    :param claimed: theirs now, each with the position to start from
-    :param busy: being loaded by others
-    :param done: loaded before
-    :param suspects: not claimed, as a loader died that had them, and these are to be claimed one by one
+    :param claimed: objects that are now the claimant's, each with the position to start from
+    :param busy: objects that others are loading
+    :param done: objects that were loaded before
+    :param suspects: objects that were not claimed because a loader died while it had them; claim them one by one
     """
 
     claimed: list[ObjectRow] = field(default_factory=list)
@@ -241,9 +249,9 @@ class Claims:
 
 
 class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
-    """Somebody else took objects over, because their lease had expired.
+    """Somebody else took over objects because their leases had expired.
 
-    :param lost: the rows as they were to be written; nothing of them was
+    :param lost: the rows that were to be written, but were not
     :param held: the other rows of the same call, which were written
     """
 
@@ -254,8 +262,8 @@ class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
 
 
 def ledger_row_id(dataset: str, place: Place) -> str:
-    """The ``_id`` of an object's row, short whatever the key (an ``_id`` has 512 bytes, a key up to 1,024)."""
-    # The key comes last: of the four it alone may hold the separator.
+    """The ``_id`` of an object's row: short even for long keys (an ``_id`` may have 512 bytes, a key 1,024)."""
+    # The key comes last because it is the only one of the four that may contain the separator.
     return _hashed("object", dataset, place.bucket, place.etag, place.key)
 
 
@@ -265,9 +273,9 @@ def batch_id(dataset: str, plan_id: str, number: int) -> str:
 
 
 def settings_id(dataset: str, index: str) -> str:
-    """The ``_id`` of what is written down of a raw index while it is loaded.
+    """The ``_id`` of the document about a raw index under load.
 
-    :param dataset: its name
+    :param dataset: name of the dataset
     :param index: the raw index
     """
     return _hashed("settings", dataset, index)
@@ -303,13 +311,13 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
         "bytes_in": row.bytes_in,
         "seconds": row.seconds,
         "error": row.error,
-        # A row without any fits into an index from before loads were kept, as a run may still be at it.
+        # A row without loads also fits an index from before loads were kept, which a run may still be using.
         **({"loads": [_source_of_load(load) for load in row.loads]} if row.loads else {}),
     }
 
 
 def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectRow:
-    """The row that :func:`source_of` wrote down."""
+    """The row that :func:`source_of` turned into a document."""
     return ObjectRow(
         place=Place(source["bucket"], source["key"], source["etag"]),
         size=source["size"],
@@ -341,7 +349,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         **asdict(load.counts),
         "days": [_source_of_day(load, index) for index in sorted(load.indices)],
         "samples": list(load.samples),
-        # Rows without any fit into an index from before these were kept, as a run may still be at it.
+        # Rows without these also fit an index from before they were kept, which a run may still be using.
         **(
             {"causes": {why: [cause.records, cause.first] for why, cause in load.causes.items()}} if load.causes else {}
         ),

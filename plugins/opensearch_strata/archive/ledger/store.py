@@ -1,8 +1,8 @@
-"""The ledger: which objects are loaded, which are being loaded and by whom, and how far. One row per object version.
+"""The ledger: which objects are loaded, which are being loaded, by whom and how far. It has one row per object version.
 
-An object is loaded by one loader at a time: who claims it holds a lease, renews it while loading, and loses it to
-others when it has stopped doing so. Since documents have the same ids every time, a loader that is too late to notice
-does no harm.
+An object is loaded by one loader at a time. Whoever claims it holds a lease and renews it while loading; without
+renewal, others may take the object over. Since documents get the same ids every time, a loader that notices this too
+late does no harm.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 LEASE = 90.0
-"""Seconds; a loader renews every 20 s or so. Clocks of loaders may differ by a few seconds, not by more."""
+"""Seconds; a loader renews about every 20 s. The clocks of loaders may differ by a few seconds, but not by more."""
 
 PATIENCE = 60.0
-"""Seconds for which a fault of the ledger itself is waited out, within a lease."""
+"""Seconds for which a fault of the ledger itself is waited out; shorter than a lease."""
 
 DAY_LEASE = 6 * 3600.0
-"""Seconds for which a raw day stays registered between two steps of a run: a task may wait so long for a worker."""
+"""Seconds for which a raw day stays registered between two steps of a run: a task may wait that long for a worker."""
 
 _NAMED = 10
 _PAGE = 1000
@@ -50,10 +50,10 @@ _PAGE = 1000
 class Ledger:
     """Rows of one dataset. Safe to use from several threads and processes.
 
-    Every method raises TransientError if the index cannot be used for longer than ``patience``, and Refused if it does
-    not take what is written.
+    Every method raises TransientError if the index cannot be used for longer than ``patience``, and Refused if the
+    index rejects what is written.
 
-    :param lease: seconds for which a claim holds unless it is renewed
+    :param lease: seconds for which a claim is valid unless it is renewed
     :param day_lease: seconds for which a raw day stays registered as under load unless it is renewed
     :param patience: seconds for which faults of the index are waited out
     :param serverless: whether the client talks to OpenSearch Serverless
@@ -76,14 +76,14 @@ class Ledger:
         self.index = LedgerIndex(client, index, patience=patience, serverless=serverless)
 
     def ensure(self) -> None:
-        """Create the index if need be, and its template. To be called once by every run.
+        """Create the index, if necessary, and its template. Every run calls this once.
 
-        :raises Refused: there is an index of another shape, or a template in the way
+        :raises Refused: an index with other mappings exists, or a template is in the way
         """
         self.index.ensure()
 
     def rows(self, places: Iterable[Place]) -> dict[Place, ObjectRow]:
-        """What is known of objects; those that nobody ever claimed are left out.
+        """The rows of objects; objects that nobody ever claimed are left out.
 
         :param places: of the objects
         """
@@ -94,14 +94,15 @@ class Ledger:
     def claim(
         self, objects: Iterable[tuple[Place, int]], span: Span, owner: str, *, leave_suspects: bool = False
     ) -> Claims:
-        """Take objects that nobody else is loading: new ones, interrupted, failed and quarantined ones, and those
-        that were loaded for another range only.
+        """Take objects that nobody else is loading.
+
+        These are new, interrupted, failed and quarantined objects, and those that were loaded for other ranges only.
 
         :param objects: each with its size in bytes
         :param span: event times that will be loaded
-        :param owner: who loads them, a name that no two loaders share
-        :param leave_suspects: not to take those of loaders that died, as others are claimed with them: who is to know
-            of which of them the next loader dies?
+        :param owner: who loads them, a name that no other loader uses
+        :param leave_suspects: do not take objects whose loaders died: if they were claimed together with others, it
+            would not be known which object kills the next loader
         """
         claims = Claims()
         sizes = dict(objects)
@@ -115,7 +116,7 @@ class Ledger:
                 if row is None:
                     wanted.append(ObjectRow(place, size, span))
                 elif row.owner == owner and row.attempt == tried.get(place):
-                    claims.claimed.append(row)  # written by us, though its answer was lost
+                    claims.claimed.append(row)  # we wrote it, but the response was lost
                 elif row.is_done_for(span):
                     claims.done.append(row)
                 elif _is_held(row, now):
@@ -132,21 +133,21 @@ class Ledger:
         return claims
 
     def renew(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
-        """Write rows down as they are, with a new lease: a checkpoint.
+        """Write rows as they are, with a new lease: a checkpoint.
 
-        Rows that are gone, because the index was deleted, are claimed anew.
+        Rows that are gone because the index was deleted are claimed again.
 
         :param rows: as this load claimed or last wrote them
-        :returns: the rows to go on with, in the same order
-        :raises LeaseLost: somebody else took some of them over; the others were written
+        :returns: the rows to continue with, in the same order
+        :raises LeaseLost: somebody else took over some of them; the others were written
         """
         return self._save([replace(row, state="running", lease_until=self.new_lease()) for row in rows])
 
     def finish(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
-        """Write rows down with their final state: done, quarantined or failed.
+        """Write rows with their final state: done, quarantined or failed.
 
         :param rows: as this load claimed or last wrote them, each with its final state
-        :raises LeaseLost: somebody else took some of them over; the others were written
+        :raises LeaseLost: somebody else took over some of them; the others were written
         :raises ValueError: a row has no final state; nothing was written
         """
         if unfinished := [row for row in rows if row.state == "running"]:
@@ -154,10 +155,10 @@ class Ledger:
         return self._save([replace(row, lease_until=0) for row in rows])
 
     def created_by_day(self) -> dict[str, int]:
-        """Raw index -> documents that rows of any state say were created in it, by whatever attempt; 0 where all were
-        there before.
+        """Raw index -> documents created in it by any attempt, according to rows in any state.
 
-        Of a raw day that nobody else deletes from, at least so many documents must be found.
+        It is 0 if all documents already existed. A raw day that nobody else deletes from must hold at least this many
+        documents.
         """
         source = {"sources": [{"index": {"terms": {"field": "days.index"}}}], "size": _PAGE}
         sums = {name: {"sum": {"field": f"days.{name}"}} for name in ("created", "earlier")}
@@ -178,13 +179,13 @@ class Ledger:
             source["after"] = found["after_key"]
 
     def forget_days(self, indices: Collection[str], now: Mapping[str, DayMark | None] | None = None) -> int:
-        """Forget the loads of objects whose documents in raw indices are gone, so that they are loaded again for their
-        ranges; how many objects.
+        """Forget loads whose documents in raw indices are gone, so that the objects are loaded again for those ranges.
 
-        Rows of objects that are just being loaded stay, and those whose documents are all there for certain.
+        Rows of objects that are being loaded stay, and so do rows whose documents are all certain to exist.
 
         :param indices: names of raw indices
-        :param now: what the indices are like, as for :func:`lost_days`; None: all of them are gone
+        :param now: the present state of the indices, as for :func:`lost_days`; None if all of them are gone
+        :returns: number of objects whose loads were forgotten
         """
         now = dict.fromkeys(indices) if now is None else now
         held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
@@ -201,16 +202,16 @@ class Ledger:
 
         forgotten = 0
         found = self.index.find(query)
-        while part := list(islice(found, _PAGE)):  # what is written is found no more
+        while part := list(islice(found, _PAGE)):  # rows that are changed here no longer match the query
             changes = [change for stored in part for change in without(stored)]
             forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
 
     def write_plan(self, plan_id: str, batches: Sequence[Sequence[ListedObject]]) -> None:
-        """Write down what each batch of a plan loads; a plan of the same id is replaced.
+        """Store what each batch of a plan loads, replacing a plan with the same id.
 
-        :param plan_id: ids that sort by the time of their plans
-        :param batches: the objects of each batch, whose number is its place
+        :param plan_id: ids must sort by the time of their plans
+        :param batches: the objects of each batch, in the order of the batch numbers
         """
 
         def batch(number: int) -> Callable[[str, Any], dict[str, Any]]:
@@ -224,18 +225,19 @@ class Ledger:
         self._delete(self.query("batch", {"term": {"plan": plan_id}}, beyond))
 
     def batch(self, plan_id: str, number: int) -> list[ListedObject]:
-        """What a batch of a plan loads.
+        """The objects of a batch of a plan.
 
         :param plan_id: as it was written
-        :param number: of the batch, from 0
-        :raises Refused: there is no such batch
+        :param number: of the batch, counted from 0
+        :raises Refused: the batch does not exist
         """
         identity = batch_id(self.dataset_name, plan_id, number)
         stored = self.index.get([identity]).get(identity)
         if stored is None:
             raise Refused(
                 f"Batch {number} of plan {plan_id!r} is not in the ledger {self.index.name}: the plan was forgotten, "
-                f"or the index was deleted. Nothing of it was loaded. Plan again; what is loaded is left out."
+                f"or the index was deleted. None of its objects were loaded. Plan again; objects that are already "
+                f"loaded are left out."
             )
         return [
             ListedObject(Place(bucket, key, etag), size, modified)
@@ -243,14 +245,14 @@ class Ledger:
         ]
 
     def forget_plans_before(self, plan_id: str) -> int:
-        """Delete the batches of all plans with lesser ids, which runs that were killed left; how many there were.
+        """Delete the batches of all plans with smaller ids, which killed runs left behind, and return their number.
 
         :param plan_id: an id, or the beginning of one
         """
         return self._delete(self.query("batch", {"range": {"plan": {"lt": plan_id}}}))
 
     def forget_plan(self, plan_id: str) -> int:
-        """Delete a plan's batches; how many there were.
+        """Delete the batches of a plan and return their number.
 
         :param plan_id: as it was written
         """
@@ -259,7 +261,7 @@ class Ledger:
     def query(self, kind: str, *filters: dict[str, Any]) -> dict[str, Any]:
         """Query for the dataset's documents of one kind.
 
-        :param kind: ``object`` or ``batch``
+        :param kind: ``object``, ``batch`` or ``settings``
         """
         ours = [{"term": {"kind": kind}}, {"term": {"dataset": self.dataset_name}}]
         return {"bool": {"filter": [*ours, *filters]}}
@@ -269,11 +271,11 @@ class Ledger:
         return sum(version is not None for version in self.index.write(found))
 
     def new_lease(self) -> int:
-        """Until when a lease holds that begins now, epoch milliseconds."""
+        """The end of a lease that begins now, epoch milliseconds."""
         return now_ms() + int(self.lease * 1000)
 
     def _write(self, rows: Sequence[ObjectRow]) -> tuple[list[ObjectRow], list[ObjectRow]]:
-        """Rows as they are now, and rows that somebody else changed meanwhile."""
+        """Write rows; return the written ones as they are now, and those that somebody else has changed."""
         versions = self.index.write(
             [
                 Change(
@@ -290,8 +292,11 @@ class Ledger:
         return written, [row for row, version in both if version is None]
 
     def _save(self, rows: Sequence[ObjectRow]) -> list[ObjectRow]:
-        """Read before each write: in an index that was deleted and came back, sequence numbers begin anew, so that
-        those which a loader remembers may be those of somebody else's row."""
+        """Write rows, reading them before each write.
+
+        In an index that was deleted and recreated, sequence numbers start over, so those that a loader remembers may be
+        those of somebody else's row.
+        """
         saved: dict[Place, ObjectRow] = {}
         lost: list[tuple[ObjectRow, ObjectRow]] = []
         pending: Sequence[ObjectRow] = rows
@@ -313,12 +318,12 @@ class Ledger:
 
 
 def now_ms() -> int:
-    """Epoch milliseconds."""
+    """The current time, epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
 def _is_held(row: ObjectRow, now: int) -> bool:
-    """Whether somebody is loading it, as far as can be told: a process of this machine that is dead holds nothing."""
+    """Whether somebody is loading the object, as far as is known: a dead process of this machine holds nothing."""
     return row.state == "running" and row.lease_until > now and not is_dead(row.process)
 
 
@@ -331,6 +336,6 @@ def _lost_sentence(lost: Sequence[tuple[ObjectRow, ObjectRow]]) -> str:
     named = ", ".join(f"{mine.place} (now {now.owner}, attempt {now.attempt})" for mine, now in lost[:_NAMED])
     more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
     return (
-        f"The lease of {named}{more} had expired and somebody else took over, because it was not renewed in time. "
-        f"What was loaded of it stays, and ids keep it from being there twice; the other loader finishes it."
+        f"Somebody else took over {named}{more}, because the lease was not renewed in time and expired. The documents "
+        f"that were loaded are kept, and their ids prevent duplicates; the other loader finishes the rest."
     )

@@ -1,7 +1,7 @@
 """What a row of the ledger keeps when another attempt begins, or when raw days are gone. Pure.
 
-A document is created once, however often it is loaded. So what an attempt created is known for good, also if the
-attempt came to nothing: those that load the same events later find them already there.
+A document is created once, however often it is loaded. So the documents that an attempt created stay known even if the
+attempt failed: later loads of the same events find them already there.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from opensearch_strata.archive.ledger.rows import DayMark, Loaded, ObjectRow, Re
 from opensearch_strata.archive.spans import Span, touch
 
 MOST_DEATHS = 2
-"""After so many loaders that died of an object, the next attempt does not read it."""
+"""Once this many loaders in a row have died on an object, the next attempt does not read it."""
 
 _MOST_LOADS = 8
 
 
 def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
-    """The row as its next attempt begins.
+    """The row at the beginning of its next attempt.
 
-    One that was interrupted goes on where it stood if the range is the same; all else is counted from record 0 on. A
-    load that was finished still counts for its range.
+    An interrupted attempt resumes where it stopped if the range is the same; otherwise counting starts over at record
+    0. A finished load still counts for its range.
     """
     deaths = _deaths(row)
     if row.state not in ("running", "failed") or row.span != span:
@@ -34,15 +34,18 @@ def taken_over(row: ObjectRow, span: Span) -> ObjectRow:
 
 
 def _deaths(row: ObjectRow) -> int:
-    """How many loaders in a row died of it, for all that is known when the next attempt begins: who could say how it
-    ended did so, and one that had come further was not killed by what the one before had read."""
+    """How many loaders in a row died on the object, as far as is known when the next attempt begins.
+
+    A loader that still recorded how its load ended did not die. One that got further than the loader before it was not
+    killed by the same part of the object.
+    """
     if row.state == "running":
         return row.deaths + 1 if row.resume <= row.begun else 1
     return min(row.deaths, MOST_DEATHS - 1) if row.state == "quarantined" else 0
 
 
 def counted_anew(row: ObjectRow) -> ObjectRow:
-    """The row with nothing read yet; what was created stays known."""
+    """The row with nothing read yet; the documents that were created stay known."""
     return ObjectRow(
         row.place,
         row.size,
@@ -60,10 +63,11 @@ def counted_anew(row: ObjectRow) -> ObjectRow:
 
 
 def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
-    """Raw days of a row of which not everything need be there any more: deleted or made anew since a load of it, or
-    documents of theirs were deleted or replaced.
+    """Raw days of a row that may have lost documents.
 
-    :param now: raw index -> what it is like; None if it is gone. Others are taken to be as they were
+    Since a load of the object, they were deleted or recreated, or documents in them were deleted or replaced.
+
+    :param now: raw index -> its present state; None if it is gone. Other indices are assumed to be unchanged
     """
     return {
         index
@@ -74,11 +78,13 @@ def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
 
 
 def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark | None]) -> set[str]:
-    """Raw days of a row whose documents are to be loaded again: see :func:`stale_days`, and where no load of the row
-    wrote down what a day was like, those that have fewer documents than were created.
+    """Raw days of a row whose documents must be loaded again.
 
-    :param poorer: these
-    :param now: what the raw days are like, None for one that is gone
+    These are the :func:`stale_days` and, among the days whose state no load of the row recorded, those that hold fewer
+    documents than were created in them.
+
+    :param poorer: the raw days that hold fewer documents than were created in them
+    :param now: raw index -> its present state; None if it is gone
     """
     marked = {index for load in (row.current, *row.loads) for index in load.marks}
     return stale_days(row, now) | (set(poorer) & row.indices - marked)
@@ -91,17 +97,17 @@ def _is_as_it_was(before: DayMark | None, now: DayMark | None) -> bool:
 
 
 def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
-    """What a row still says when raw days are gone: it is not loaded for ranges that had documents in them.
+    """The row without raw days that are gone: it is no longer loaded for ranges that had documents in them.
 
     :param gone: raw indices
-    :returns: None if it says nothing any more
+    :returns: None if nothing is left of the row
     """
     lost = set(gone)
     if lost.isdisjoint(row.indices):
         return row
     if named := sorted(lost & row.current.indices):
         error = f"Its documents in {', '.join(named)} are gone, so it is loaded again."
-        # Nobody's: a loader whose lease had expired must not go on behind documents that are gone.
+        # It gets no owner: a loader whose lease had expired must not continue after documents that are gone.
         row = replace(counted_anew(row), state="failed", owner="", lease_until=0, process="", error=error)
     loads = tuple(load for load in row.loads if lost.isdisjoint(load.indices))
     earlier = {index: created for index, created in row.earlier.items() if index not in lost}
@@ -111,8 +117,10 @@ def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
 
 
 def _bounded(loads: Sequence[Loaded]) -> tuple[Loaded, ...]:
-    """A few loads: the oldest are joined with others that touch them. Those without are left out, and their ranges are
-    loaded again if somebody wants them."""
+    """A limited number of loads: while there are too many, the oldest is merged with one whose range touches it.
+
+    If no range touches it, it is left out, and its range is loaded again if somebody wants it.
+    """
     while len(loads) > _MOST_LOADS:
         oldest, *rest = loads
         near = next((load for load in rest if touch(load.span, oldest.span)), None)
@@ -130,13 +138,13 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         causes=summed([one.causes, other.causes]),
         ahead=one.ahead + other.ahead,
         latest=max(one.latest, other.latest),
-        marks={**other.marks, **one.marks},  # the older ones: what was deleted since then counts
+        marks={**other.marks, **one.marks},  # the older marks take precedence, so deletions since then show
         reach=_joined_reach(one.reach, other.reach),
     )
 
 
 def _joined_reach(one: Reach | None, other: Reach | None) -> Reach | None:
-    """Of two loads whose ranges touch; what one of them did not look at is not known of both."""
+    """The reach of two loads whose ranges touch; None if it is not known for both, or their definitions differ."""
     if one is None or other is None or one.definition != other.definition:
         return None
     return Reach(min(one.start, other.start), max(one.end, other.end), one.definition)
