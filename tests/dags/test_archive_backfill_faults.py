@@ -168,7 +168,7 @@ def test_what_firehose_could_not_deliver_is_named_by_the_report(archive: Archive
     assert run.state == "success"
     verdict = run.result("report")["verdict"]
     assert verdict.startswith("Proven: ")
-    assert "1 object under error prefixes, which Firehose could not deliver" in verdict
+    assert "1 object under error prefixes, with records that Firehose could not deliver" in verdict
     assert f"s3://{archive.bucket}/logs/processing-failed/." in verdict
 
 

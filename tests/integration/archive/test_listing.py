@@ -94,8 +94,8 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
         "in_glacier": Amount(1, 3),
     }  # fmt: skip
     assert found.warning == (
-        f"Not loaded: 2 objects under error prefixes, which Firehose could not deliver; backfill them with their "
-        f"prefix as the source, s3://{store.bucket}/fire/AmazonOpenSearchService-failed/ and "
+        f"Not loaded: 2 objects under error prefixes, with records that Firehose could not deliver. To load them, run "
+        f"a backfill with their prefix as the source: s3://{store.bucket}/fire/AmazonOpenSearchService-failed/ and "
         f"s3://{store.bucket}/fire/processing-failed/."
     )
     shown = str(plan_table(found))
@@ -185,8 +185,8 @@ def test_copies_and_exports_of_long_ago_name_the_cure(store: Store) -> None:
     assert not found.batches
     for sentence in (found.verdict, found.refusal):
         assert sentence
-        assert "last changed too late for these days hold events of them all the same, 10 in a few" in sentence
-    days = re.search(r"state intake\.max_lateness: (\d+)d", found.verdict)
+        assert "last modified too late for these days do hold events of them: 10 in a few" in sentence
+    days = re.search(r"Set intake\.max_lateness to (\d+)d", found.verdict)
     assert days
     store.reads(layout=None, max_lateness=f"{days[1]}d")
     assert store.keys() == copied
@@ -198,7 +198,7 @@ def test_a_part_that_was_copied_is_not_left_out_without_a_word(store: Store) -> 
     store.reads(layout=None, max_lateness="0m", max_clock_lead="36h")
     store.put_raw("fire/a.gz", envelope(5, today - timedelta(days=1)))
     yesterday = (today - timedelta(days=1)).date()
-    assert "intake.max_lateness: 2d" in (store.plan(yesterday, yesterday).refusal or "")
+    assert "intake.max_lateness to 2d" in (store.plan(yesterday, yesterday).refusal or "")
     assert store.plan(yesterday - timedelta(days=9), yesterday - timedelta(days=9)).refusal is None
 
 
@@ -208,7 +208,7 @@ def test_where_nothing_tells_the_cure_the_verdict_names_all(store: Store) -> Non
     found = store.plan()
     assert found.refusal is None
     assert "intake.max_clock_lead and intake.max_lateness: 1" in found.verdict
-    assert "are found where intake.max_lateness says how long after: 700d" in found.verdict
+    assert "are found only if intake.max_lateness is long enough, such as 700d" in found.verdict
 
 
 def test_a_bucket_that_is_none(store: Store) -> None:

@@ -74,7 +74,7 @@ def test_too_many_objects_for_one_plan(store: Store, monkeypatch: pytest.MonkeyP
     for minute in range(6):
         store.put(NOON + timedelta(minutes=minute), events=1)
     with pytest.raises(
-        Refused, match=r"more than 3 objects to load.*take a range that ends before s3://.*/2024/05/06/12"
+        Refused, match=r"more than 3 objects to load.*Use a range that ends before s3://.*/2024/05/06/12"
     ):
         store.plan(limits=PlanLimits(objects=3))
 
@@ -84,7 +84,7 @@ def test_nothing_there_is_a_sentence_of_what_was_listed(store: Store) -> None:
     assert store.plan().verdict == (
         f"There are no objects to load for 2024-05-06. Listed: s3://{store.bucket}/fire/2024/05/05/23/ .. "
         f"s3://{store.bucket}/fire/2024/05/07/ (3 prefixes). Set apart: empty, like the folders that consoles "
-        f"create: 1. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
+        f"create: 1. Check the source (a folder must end with a slash) and the dataset's intake.layout."
     )
 
 
@@ -165,7 +165,7 @@ def test_what_does_not_fit_is_refused(store: Store) -> None:
     with patch.object(plan, "free_below_watermark", lambda _: 1_000):
         found = store.plan()
     assert found.estimate is not None
-    assert "Take a shorter range" in str(found.estimate.refusal)
+    assert "Use a shorter range" in str(found.estimate.refusal)
 
 
 @pytest.mark.parametrize("error", [NotFoundError(404, "x", {}), AuthorizationException(403, "x", {})])

@@ -101,7 +101,7 @@ def test_a_day_that_was_made_anew_with_as_many_documents_is_loaded_again(
     index = target.dataset.raw_index(DAY)
     target.client.indices.delete(index=index)
     others = target.fill(DAY, count=300, seed=7)
-    assert backfill(shell, target)["plan"]["loaded_again"] == {index: "was deleted and made anew"}
+    assert backfill(shell, target)["plan"]["loaded_again"] == {index: "was deleted and recreated"}
     assert same(held(target, DAY), [*sent, *others])
 
 

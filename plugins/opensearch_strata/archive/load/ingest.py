@@ -151,8 +151,8 @@ class Ingest:
         note = self._manifests.check(place, reading.measure) if reading.measure else ""
         if reading.left_unread:
             raise Poisoned(
-                f"{place} is damaged, and the part after the damage was not read. {reading.damage} The part before it "
-                f"is loaded; replace the object with an intact copy and plan again."
+                f"{place} is damaged, and the part after the damage was not read. {reading.damage} Everything before "
+                f"the damage is loaded; replace the object with an intact copy and plan again."
             )
         return _joined(reading.damage, note, *reading.notes)
 

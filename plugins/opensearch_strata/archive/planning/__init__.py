@@ -1,4 +1,4 @@
-"""What a load will do, before it does anything: which objects, how much, how long.
+"""Plans a load before anything is loaded: which objects, how much, and how long it will take.
 
-Reads only.
+Only reads.
 """

@@ -1,4 +1,4 @@
-"""What a load will take: documents, minutes and disk, from a sample and from what was loaded before."""
+"""Estimates the documents, minutes and disk space of a load, from a sample and from earlier loads."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.planning.sampling import Sample
 
 ASSUMED_RATE = 20_000.0
-"""Events a second that are expected of a loader before the first load has told."""
+"""Events a second that are expected of a loader until a first load has been measured."""
 
 DISK_SHARE = 1.1
-"""Bytes that an index needs for a byte of its documents. MySQL statements of 476 bytes took 0.9 with keywords, 1.1 with
-the dynamic mapping, which has each text twice; logs that repeat themselves take less."""
+"""Bytes that an index needs per byte of its documents. MySQL statements of 476 bytes took 0.9 with keywords and 1.1
+with the dynamic mapping, which indexes each text twice; repetitive logs take less."""
 
-_TELLING_SECONDS = 2.0  # shorter loads say more of their beginning than of their speed
+_TELLING_SECONDS = 2.0  # shorter loads say more about their start than about their speed
 
 
 @dataclass(frozen=True)
 class DiskRoom:
     """What the cluster's disks allow.
 
-    :param free: bytes below the high watermark; None if the cluster does not tell
-    :param copies: how often a document is held, replicas included
+    :param free: free bytes below the high watermark; None if the cluster does not report them
+    :param copies: number of copies of a document, replicas included
     """
 
     free: int | None
@@ -34,16 +34,17 @@ class DiskRoom:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a load will take, as far as a sample tells.
+    """What a load will take, estimated from a sample.
 
-    :param documents: to be created
-    :param document_bytes: bytes of them, uncompressed
+    :param documents: number of documents to be created
+    :param document_bytes: their bytes, uncompressed
     :param filtered: events of other days, which are read and left out
-    :param dead: records that will be dead letters
+    :param dead: records that will become dead letters
     :param rate: events a second
-    :param measured: whether earlier loads of these objects told the rate, or it is :data:`ASSUMED_RATE`
-    :param disk_bytes: on all nodes, replicas included
-    :param free_bytes: below the high watermark; None if the cluster does not tell
+    :param measured: whether the rate was measured in earlier loads of these objects; otherwise it is
+        :data:`ASSUMED_RATE`
+    :param disk_bytes: bytes needed on all nodes, replicas included
+    :param free_bytes: free bytes below the high watermark; None if the cluster does not report them
     """
 
     documents: int
@@ -57,23 +58,23 @@ class Estimate:
 
     @property
     def minutes(self) -> float:
-        """How long one loader takes."""
+        """How many minutes one loader takes."""
         return (self.documents + self.filtered + self.dead) / self.rate / 60
 
     @property
     def refusal(self) -> str | None:
-        """Why the load must not start: a sentence; None if it fits on the disks, or nobody knows."""
+        """Why the load must not start, in sentences; None if it fits on the disks, or if that is not known."""
         if self.free_bytes is None or self.disk_bytes <= self.free_bytes:
             return None
         return (
-            f"The documents need about {size(self.disk_bytes)} on the disks of OpenSearch, of which "
-            f"{size(self.free_bytes)} are free below the high watermark. Nothing was loaded. Take a shorter range, or "
-            f"make room: drop raw days, fewer replicas, larger disks."
+            f"The documents need about {size(self.disk_bytes)} on the disks of OpenSearch, but only "
+            f"{size(self.free_bytes)} is free below the high watermark. Nothing was loaded. Use a shorter range, or "
+            f"make room: drop raw days, reduce the number of replicas, or enlarge the disks."
         )
 
 
 def estimate(sample: Sample, packed: int, rate: float | None, room: DiskRoom) -> Estimate:
-    """What the sample says of all objects.
+    """Extrapolate a sample to all objects.
 
     :param packed: bytes of all objects in S3
     :param rate: see :func:`rate_of`
@@ -93,5 +94,9 @@ def estimate(sample: Sample, packed: int, rate: float | None, room: DiskRoom) ->
 
 
 def rate_of(read: int, seconds: float) -> float | None:
-    """Events a second of earlier loads that read so many in so many seconds; None if that tells too little."""
+    """Events a second of earlier loads; None if they were too short to tell.
+
+    :param read: how many events they read
+    :param seconds: how long that took
+    """
     return read / seconds if read and seconds >= _TELLING_SECONDS else None

@@ -1,4 +1,4 @@
-"""Which days the events of objects are of, as far as keys tell before anything is read."""
+"""Which days the events of objects may belong to, as far as the keys show before anything is read."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _VAGUE = timedelta(days=14) // timedelta(milliseconds=1)
 
 
 def days_held(listing: Listing, dataset: Dataset, objects: Iterable[ListedObject], span: Span) -> list[date]:
-    """The days of a range that objects may hold, in the dataset's zone, in order.
+    """The days of a range that objects may hold events of, in the dataset's zone, in order.
 
-    An object whose key says little (a folder for a year, an export of long ago) may hold any of hundreds of days, and
-    does hold few: it counts for none. Its days become known as its events are read.
+    An object whose key says little (a folder for a year, an old export) may hold events of any of hundreds of days, but
+    usually holds only a few of them, so it counts for none. Its days become known as its events are read.
 
-    :param listing: of the objects' source
+    :param listing: the listing of the objects' source
     :param objects: as the source lists them
-    :param span: event times that are loaded
+    :param span: event times to load
     """
     times = (listing.event_times(listed.place.key, listed.modified) for listed in objects)
     known = ((max(start, span[0]), min(end, span[1])) for start, end in times if end - start <= _VAGUE)
@@ -37,9 +37,9 @@ def days_held(listing: Listing, dataset: Dataset, objects: Iterable[ListedObject
 
 
 def ranges_of(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Days in order as first and last of each run without a gap.
+    """The first and last day of each run of consecutive days.
 
-    :param days: ascending, each once
+    :param days: ascending, without duplicates
     """
     found: list[tuple[date, date]] = []
     for day in days:

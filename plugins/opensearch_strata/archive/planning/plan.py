@@ -1,7 +1,7 @@
-"""What a load will do: the objects that may hold events of some days and are not loaded yet, in batches.
+"""What a load will do: the objects that may hold events of some days and are not loaded yet, cut into batches.
 
-A batch is a run of neighbouring keys. So its events are of neighbouring times: it writes to few raw days, and its ids,
-which begin with the time, are looked up where those of the event before were.
+A batch is a run of neighbouring keys, so its events have neighbouring times: it writes to few raw days, and its ids,
+which begin with the time, are looked up close to those of the events before.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.spans import Span
     from opensearch_strata.definition.dataset import Dataset
 
-_ASKED_AT_ONCE = 1000  # rows of the ledger
+_ASKED_AT_ONCE = 1000  # rows of the ledger in one request
 _COPIED = (
-    " Objects that were written long after their events, by an export task, a copy or a replication, are found where "
-    "intake.max_lateness says how long after: 700d."
+    " Objects that were written long after their events, by an export task, a copy or a replication, are found only if "
+    "intake.max_lateness is long enough, such as 700d."
 )
 _DAY = 86_400_000  # milliseconds
 _OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
@@ -50,11 +50,11 @@ _OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request
 
 @dataclass(frozen=True)
 class PlanLimits:
-    """How a plan is cut.
+    """How a plan is cut into batches.
 
-    :param batches: at most so many, as Airflow maps 1,024 tasks (``core.max_map_length``)
-    :param batch_bytes: a batch has at least about so many bytes, so that its work outweighs the start of a task
-    :param objects: at most so many, which are held in memory
+    :param batches: maximum number of batches; Airflow maps at most 1,024 tasks (``core.max_map_length``)
+    :param batch_bytes: approximate minimum size of a batch, so that its work outweighs the start of a task
+    :param objects: maximum number of objects, since they are held in memory
     """
 
     batches: int = 1024
@@ -66,8 +66,8 @@ class PlanLimits:
 class Batch:
     """Objects that one task loads.
 
-    :param number: from 0 on
-    :param arrived: when the first and the last of them did, epoch milliseconds
+    :param number: counted from 0
+    :param arrived: when the first and the last of them arrived, epoch milliseconds
     """
 
     number: int
@@ -81,7 +81,7 @@ class Batch:
 
     @property
     def label(self) -> str:
-        """For a person: when its objects arrived, how many they are, how large."""
+        """A label for people: when the objects arrived, how many there are, and how large they are."""
         first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in self.arrived)
         return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {Amount(len(self.objects), self.size)}"
 
@@ -90,19 +90,19 @@ class Batch:
 class Plan:
     """What a load will do.
 
-    :param plan_id: later plans have greater ones
-    :param span: event times that are loaded
-    :param held: days of the range that the objects to load may hold; see :func:`days_held`
-    :param prefixes: what was listed
-    :param left_out: objects that the ledger has as loaded
+    :param plan_id: later plans have greater ids
+    :param span: event times to load
+    :param held: days of the range that the objects to load may hold events of; see :func:`days_held`
+    :param prefixes: the prefixes that were listed
+    :param left_out: objects that are loaded already, according to the ledger
     :param again: raw day -> why objects that were loaded into it are loaded again
-    :param days_now: what raw days are like that the ledger knows
-    :param dead: dead letters of the objects, when they were last loaded, and why
-    :param set_apart: objects that were listed and are not to be loaded, by reason
-    :param error_prefixes: where those are that Firehose could not deliver
-    :param sample: what a few of the objects hold; None without any
-    :param too_late: that objects which were set apart hold events of the days, in sentences; empty if they do not
-    :param estimate: likewise
+    :param days_now: present state of the raw days that the ledger knows
+    :param dead: dead letters of the objects when they were last loaded, by cause
+    :param set_apart: objects that were listed but are not to be loaded, by reason
+    :param error_prefixes: prefixes of the records that Firehose could not deliver
+    :param sample: what a few of the objects hold; None if there are none to load
+    :param too_late: sentences saying that objects which were set apart hold events of the days; empty if they do not
+    :param estimate: None if there are no objects to load
     """
 
     plan_id: str
@@ -132,36 +132,39 @@ class Plan:
 
     @property
     def found_any(self) -> bool:
-        """Whether there are objects, to be loaded or loaded already; without any, the source is likely wrong."""
+        """Whether there are objects, to be loaded or loaded already; if there are none, the source is likely wrong."""
         return bool(self.batches or self.left_out.objects)
 
     @property
     def refusal(self) -> str | None:
-        """Why this must not be loaded as it is, in whole sentences; None if it may."""
+        """Why this must not be loaded as it is, in sentences; None if it may be loaded."""
         if frozen := self.set_apart.get("in_glacier"):
             return (
-                f"{counted(frozen.objects, 'object')} of the range in an archive tier of S3 cannot be loaded, so that "
-                f"its days would be incomplete. Restore them (`aws s3api restore-object`) and plan again, or take a "
-                f"range without them. Nothing was loaded."
+                f"{counted(frozen.objects, 'object')} of the range in an archive tier of S3 cannot be loaded, so its "
+                f"days would be incomplete. Nothing was loaded. Restore what is archived (`aws s3api restore-object`) "
+                f"and plan again, or use a range that does not need it."
             )
         return self.too_late or (self.estimate.refusal if self.estimate else None)
 
     @property
     def warning(self) -> str | None:
-        """What this leaves out although it may hold events of the days; None if nothing."""
+        """What the plan leaves out although it may hold events of the days; None if there is no such thing."""
         if not (errors := self.set_apart.get("errors")):
             return None
         return (
-            f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, which Firehose could not deliver; "
-            f"backfill them with their prefix as the source, {_listed(self.source_url, self.error_prefixes)}."
+            f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, with records that Firehose could "
+            f"not deliver. To load them, run a backfill with their prefix as the source: "
+            f"{_listed(self.source_url, self.error_prefixes)}."
         )
 
     @property
     def verdict(self) -> str:
-        """What there is to do, in a sentence or two."""
+        """What there is to do, in one or more sentences."""
         days = f"{self.first}" if self.first == self.last else f"{self.first} .. {self.last}"
         if self.batches:
             return f"To load for {days}: {self.amount}, in {counted(len(self.batches), 'batch', 'batches')}."
+        if self.left_out.objects == 1:
+            return f"The only object that may hold events of {days} is loaded already."
         if self.left_out.objects:
             return f"All {self.left_out.objects:,} objects that may hold events of {days} are loaded already."
         if self.too_late:
@@ -169,7 +172,7 @@ class Plan:
         apart = "; ".join(f"{REASONS[reason]}: {amount.objects:,}" for reason, amount in self.set_apart.items())
         return (
             f"There are no objects to load for {days}. Listed: {_listed(self.source_url, self.prefixes)}. Set apart: "
-            f"{apart or 'none'}. Check the source, where a folder ends with a slash, and intake.layout of the dataset."
+            f"{apart or 'none'}. Check the source (a folder must end with a slash) and the dataset's intake.layout."
             f"{_COPIED if 'other_time' in self.set_apart else ''}"
         )
 
@@ -187,20 +190,22 @@ def make_plan(
     days_now: Mapping[str, DayMark | None] = MappingProxyType({}),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
 ) -> Plan:
-    """List, leave out what is loaded, look into a few objects, ask the cluster for room. Changes nothing.
+    """Make a plan: list the objects, leave out loaded ones, look into a few, and check the disks of the cluster.
+
+    This changes nothing.
 
     :param source_url: s3://bucket/prefix/ of the objects
     :param first: first day of the events, in the dataset's zone
     :param last: last day, inclusive
-    :param poorer_days: raw days that have fewer documents than were created in them
-    :param days_now: what raw days are like that the ledger knows; what is not there as it was is loaded again
+    :param poorer_days: raw days that hold fewer documents than were created in them
+    :param days_now: present state of the raw days that the ledger knows; what may have changed is loaded again
     :param is_retired: whether history carries a raw day, by index and UUID
     :raises DefinitionError: the source or the days cannot be used
     :raises Refused: S3 does not allow it, or there are too many objects for one plan
     :raises TransientError: S3 or OpenSearch does not answer
     """
     if last < first:
-        raise DefinitionError(f"The last day, {last}, is before the first, {first}; swap them.")
+        raise DefinitionError(f"The last day, {last}, is before the first day, {first}; swap them.")
     try:
         letters = dead_letters_url(dataset.intake, source_url)
     except ValueError as error:
@@ -233,19 +238,19 @@ def make_plan(
 
 
 def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: Span) -> str:
-    """What is to be said of objects that were set apart, if they hold events of the days."""
+    """Sentences about objects that were set apart, if they hold events of the days."""
     if not objects or not (held := sample(s3, dataset, objects, span).documents):
         return ""
     days = (max(listed.modified for listed in objects) - span[0]) // _DAY + 1
     return (
-        f"Objects that were last changed too late for these days hold events of them all the same, {held:,} in a few "
-        f"that were looked into. Where keys tell no time (intake.layout: null) the last change counts, which an "
-        f"export, a copy or a replication makes anew: state intake.max_lateness: {days}d or longer. Nothing was loaded."
+        f"Objects that were last modified too late for these days do hold events of them: {held:,} in a few that were "
+        f"sampled. If keys contain no time (intake.layout: null), the last modification of an object counts, and an "
+        f"export, a copy or a replication changes it. Nothing was loaded. Set intake.max_lateness to {days}d or longer."
     )
 
 
 def runs(objects: Sequence[ListedObject], limits: PlanLimits) -> list[list[ListedObject]]:
-    """Objects in runs of neighbours with about as many bytes each; no run is off by more than its largest object."""
+    """Cut objects into runs of neighbours of about equal size; no run is off by more than its largest object."""
     costs = [listed.size + _OBJECT_COST for listed in objects]
     total = sum(costs)
     number = min(limits.batches, max(1, round(total / limits.batch_bytes)))
@@ -259,17 +264,17 @@ def runs(objects: Sequence[ListedObject], limits: PlanLimits) -> list[list[Liste
 
 @dataclass
 class _NotLoaded:
-    """What is left of a listing, and what earlier loads tell.
+    """The objects of a listing that are left to load, and what earlier loads show.
 
-    :param span: event times that are to be loaded
-    :param definition: by which they are read
-    :param poorer_days: raw days that have fewer documents than were created in them
-    :param days_now: what raw days are like
-    :param again: raw day whose objects are loaded again -> UUIDs of the indices into which they were loaded
-    :param dead: dead letters when they were last loaded
-    :param frozen: those that must be restored from an archive tier before
-    :param read: events that they read
-    :param seconds: that they took
+    :param span: event times to load
+    :param definition: the definition that times are read by
+    :param poorer_days: raw days that hold fewer documents than were created in them
+    :param days_now: present state of raw days
+    :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
+    :param dead: dead letters of the last loads
+    :param frozen: objects that must first be restored from an archive tier
+    :param read: events that earlier loads read
+    :param seconds: how long earlier loads took
     """
 
     span: Span
@@ -291,7 +296,7 @@ class _NotLoaded:
         return rate_of(self.read, self.seconds)
 
     def add(self, listed: ListedObject, row: ObjectRow | None, *, frozen: bool) -> None:
-        """An object, what the ledger has on it, and whether S3 must restore it before it can be read."""
+        """Add an object with its row, if it has one. If ``frozen``, S3 must restore it before it can be read."""
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
@@ -320,7 +325,7 @@ def _why_again(
     if index in now and present is None:
         return "is gone"
     if present and uuids - {present.uuid}:
-        return "was deleted and made anew"
+        return "was deleted and recreated"
     if present and uuids:
         return "had documents deleted or replaced"
     return "has fewer documents than were created"
@@ -333,8 +338,8 @@ def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: Pla
             found.add(listed, rows.get(listed.place), frozen=frozen)
         if len(found.objects) > limits.objects:
             raise Refused(
-                f"There are more than {limits.objects:,} objects to load, which is too many for one plan. Nothing was "
-                f"loaded; take a range that ends before {found.objects[-1].place}, and the rest with the next plan."
+                f"There are more than {limits.objects:,} objects to load, too many for one plan. Nothing was loaded. "
+                f"Use a range that ends before {found.objects[-1].place}, and load the rest with the next plan."
             )
     return found
 

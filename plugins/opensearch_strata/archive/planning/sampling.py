@@ -1,4 +1,4 @@
-"""A look into a few objects of a plan: what they hold, and how much of it."""
+"""Looks into a few objects of a plan to see what they hold, and how much."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 OBJECTS = 5
-"""How many objects are looked into."""
+"""How many objects are sampled."""
 
-_PIECE = 256 << 10  # bytes of an object: more than a block of bzip2, and a fraction of a second's work
-_ENOUGH = 32 << 20  # bytes of documents that a piece may turn out to be
+_PIECE = 256 << 10  # bytes of an object: more than a block of bzip2, and done in a fraction of a second
+_ENOUGH = 32 << 20  # bytes of documents at which decoding a piece ends
 
 
 @dataclass
 class Sample:
     """What was found in the first 256 KiB of some objects.
 
-    :param packed: bytes of the objects that were decoded, as they lie in S3
-    :param document_bytes: bytes of the documents, as they will be sent
+    :param packed: how many bytes of the objects, as stored in S3, were decoded
+    :param document_bytes: bytes of the documents as they will be sent
     :param filtered: events of other days
-    :param dead: records that will be dead letters
-    :param problem: the first thing that will go wrong, a sentence; empty if nothing does
-    :param kinds: format and layers -> objects
+    :param dead: records that will become dead letters
+    :param problem: the first thing that will go wrong, as a sentence; empty if there is none
+    :param kinds: format and layers -> number of objects
     """
 
     objects: int = 0
@@ -55,26 +55,26 @@ class Sample:
 
 
 def sample(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: Span) -> Sample:
-    """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which lie evenly in the bytes of all.
+    """Decode the first 256 KiB of up to :data:`OBJECTS` objects, which are spread evenly over the bytes of all objects.
 
-    :raises Refused: S3 will not hand an object out
+    :raises Refused: S3 refuses to return an object
     :raises TransientError: S3 does not answer
     """
     found = Sample()
     for listed in spread(objects):
         try:
             _look_into(found, s3, dataset, listed, span)
-        except (ObjectGone, ObjectChanged, TooLarge) as error:  # as the load will say, of this object alone
+        except (ObjectGone, ObjectChanged, TooLarge) as error:  # the load will report it for this object only
             found.problem = found.problem or str(error)
         except StrataError:
             raise
-        except Exception as error:  # noqa: BLE001 - a decoder's; the load puts the object into quarantine
+        except Exception as error:  # noqa: BLE001 - from a decoder; the load puts such an object into quarantine
             found.problem = found.problem or f"{listed.place} cannot be read: {explain(error)}"
     return found
 
 
 def spread(objects: Sequence[ListedObject]) -> list[ListedObject]:
-    """Up to :data:`OBJECTS` objects: those in which the middles of as many equal parts of all bytes lie."""
+    """Up to :data:`OBJECTS` objects: if all bytes are cut into that many equal parts, those at the parts' middles."""
     ends = list(accumulate(listed.size for listed in objects))
     middles = [ends[-1] * (2 * part + 1) / (2 * OBJECTS) for part in range(OBJECTS)] if ends else []
     return [objects[position] for position in sorted({bisect_right(ends, middle) for middle in middles})]
@@ -106,7 +106,7 @@ def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedOb
 
 
 def _whole(items: Iterable[Event | Broken], is_cut: bool) -> Iterator[Event | Broken]:
-    """Items without the last one of a piece that was cut off, which may be a half."""
+    """Yield the items, except the last one of a piece that was cut off, which may be incomplete."""
     last: Event | Broken | None = None
     for item in items:
         if last is not None:

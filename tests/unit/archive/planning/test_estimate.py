@@ -57,9 +57,9 @@ def test_what_does_not_fit_is_refused() -> None:
     assert estimate(SAMPLE, 100_000, None, DiskRoom(needed, copies=2)).refusal is None
     refused = estimate(SAMPLE, 100_000, None, DiskRoom(needed - 1, copies=2))
     assert refused.refusal
-    assert "Nothing was loaded. Take a shorter range" in refused.refusal
+    assert "Nothing was loaded. Use a shorter range" in refused.refusal
     large = replace(refused, disk_bytes=3 << 30, free_bytes=1 << 29)
-    assert "need about 3.0 GiB on the disks of OpenSearch, of which 512.0 MiB are free" in str(large.refusal)
+    assert "need about 3.0 GiB on the disks of OpenSearch, but only 512.0 MiB is free" in str(large.refusal)
     assert replace(refused, free_bytes=None).refusal is None
 
 
