@@ -1,6 +1,6 @@
-"""The proof that a backfill lost nothing: its objects' counts add up, and OpenSearch holds what they say.
+"""The proof that a backfill lost nothing: the counts of its objects add up, and OpenSearch holds the documents.
 
-All numbers are read back, from the ledger and from the raw days; nothing that a loader remembers counts.
+All numbers are read back from the ledger and from the raw days; nothing that a loader remembers is used.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from opensearch_strata.archive.targets.raw_indices import documents_in
 from opensearch_strata.archive.targets.standing import Standing, standings
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import TransientError
+from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -32,14 +33,14 @@ _AT_ONCE = 1000
 _NAMED = 10
 
 VISIBLE = 60.0
-"""Seconds within which Serverless shows documents to searches, several times what AWS says."""
+"""Seconds within which Serverless makes documents visible to searches; several times what AWS states."""
 
 
 @dataclass(frozen=True)
 class BackfillCheck:
     """One line of the proof.
 
-    :param named: the first things that do not hold, a sentence each
+    :param named: the first things that do not hold, one sentence each
     """
 
     name: str
@@ -51,16 +52,16 @@ class BackfillCheck:
 
 @dataclass(frozen=True)
 class DayProof:
-    """A raw day against the ledger.
+    """A raw day compared with the ledger.
 
     :param created: documents that the objects of this proof created in it
-    :param existed: documents of theirs that were already there
+    :param existed: documents of these objects that already existed in it
     :param by_all: documents that all objects of the dataset created in it, whenever they were loaded
     :param documents: documents that it holds after a refresh; None if it is gone
-    :param fate: ``same``: the index into which it was loaded; ``anew``: another one of the name; ``retired``: it was
-        deleted, and history carries it, condensed and proven
-    :param replaced: operations of others, at least, that deleted or replaced documents since the first of the loads
-        began; with 0 every single document is there as it was created
+    :param fate: ``same``: it is the index that was loaded into; ``anew``: it is another index with the same name;
+        ``retired``: it was deleted, and history carries it, condensed and proven
+    :param replaced: operations by others that deleted or replaced documents since the first of the loads began (a lower
+        bound); if 0, every single document is there as it was created
     """
 
     index: str
@@ -73,13 +74,16 @@ class DayProof:
 
     @property
     def others(self) -> int:
-        """Documents beyond those that the ledger knows, which is in order: a producer wrote them, or an attempt that
-        was interrupted before it could write them down; the next attempt then counted them as already there."""
+        """Documents beyond those that the ledger knows.
+
+        They are not a fault: a producer wrote them, or an attempt that was interrupted before it could record them; the
+        next attempt then counted them as already there.
+        """
         return max(0, (self.documents or 0) - self.by_all)
 
     @property
     def holds(self) -> bool:
-        """Whether every document that was created is there, or in history."""
+        """Whether every document that was created still exists or is carried by history."""
         if self.fate != "same":
             return self.fate == "retired"
         return self.documents is not None and self.documents >= self.by_all
@@ -92,15 +96,15 @@ class DayProof:
         if self.documents is None:
             return "gone"
         if self.fate == "anew":
-            return "deleted and made anew"
+            return "deleted and recreated"
         return "verified" if self.holds else f"{self.by_all - self.documents:,} lost"
 
     @property
     def loss(self) -> str:
-        """What is lost, for a person."""
+        """What is lost, in words."""
         if self.fate == "anew":
-            return f"{self.index}: was deleted and made anew since it was loaded"
-        return f"{self.index}: {self.by_all} were created, {self.documents or 0} are there"
+            return f"{self.index}: was deleted and recreated since it was loaded"
+        return f"{self.index}: {counted(self.by_all, 'document')} created, {self.documents or 0:,} found"
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ class BackfillProof:
     """All lines of the proof.
 
     :param counts: sum over the objects that are done
-    :param causes: why dead letters of these are dead
-    :param later: objects that came while it was loaded, which nobody has loaded
+    :param causes: why dead letters of these objects could not be loaded
+    :param later: objects that arrived since the plan and that nobody has loaded
     """
 
     checks: list[BackfillCheck]
@@ -130,13 +134,13 @@ class BackfillProof:
 
     @property
     def replaced(self) -> list[DayProof]:
-        """Days in which others deleted or replaced documents while they were loaded."""
+        """Days in which others deleted or replaced documents since the load began."""
         return [day for day in self.days if day.holds and day.replaced]
 
 
 @dataclass
 class _Found:
-    """Sums over objects, and what is wrong with them."""
+    """Sums over the objects, and what is wrong with them."""
 
     latest_of: Callable[[Place], int]
     definition: str = ""
@@ -168,7 +172,7 @@ _FAILED = "objects that failed"
 _QUARANTINED = "objects in quarantine"
 _OTHER_RANGE = "objects loaded for another range"
 _UNBALANCED = "objects whose events do not add up"
-_AHEAD = "loads of another clock"
+_AHEAD = "keys that show another clock"
 _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
 
@@ -185,11 +189,11 @@ def prove_range(
 ) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
-    :param places: every object of the plan, those included that were done before; read once, however many
-    :param later: objects that came since; what is loaded of them is proven, the others are counted
+    :param places: every object of the plan, including those that were done before; iterated once
+    :param later: objects that arrived since the plan; the loaded ones are proven, the others are counted
     :param is_retired: whether history carries a raw day, by index and UUID
-    :param latest_of: up to when an object's key allows events by the definition as it is now, epoch milliseconds
-    :param definition: by which events are read now, as the plan had it; see :meth:`ObjectRow.is_done_for`
+    :param latest_of: the latest time that an object's key allows by the present definition, epoch milliseconds
+    :param definition: the definition that events are read by now, as in the plan; see :meth:`ObjectRow.is_done_for`
     :raises TransientError: a raw day cannot be read right now
     """
     found = _Found(latest_of, definition)
@@ -211,8 +215,9 @@ def prove_range(
         found.add_problem(
             _AHEAD,
             f"{found.ahead:,} of {documents:,} documents are later than the keys of their objects by more than "
-            f"intake.max_clock_lead, so that others of these days lie where nobody looked: state the clock of "
-            f"the keys as intake.layout_time_zone, or a longer intake.max_clock_lead, and load these days again",
+            f"intake.max_clock_lead, so others of these days may be in objects that no plan looks at: set "
+            f"intake.layout_time_zone to the clock of the keys, or a longer intake.max_clock_lead, and load these "
+            f"days again",
         )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
@@ -243,9 +248,9 @@ def _prove_part(
 
 
 def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
-    """The loads by which an object is done, added to the sums; without any it is noted what it is instead.
+    """The loads that cover an object, added to the sums. If there are none, note the state of the object instead.
 
-    Whoever loads it for another range by now does not count.
+    If somebody is loading the object for another range by now, that makes no difference.
     """
     loads = row.loaded_for(span, found.definition) if row else ()
     for load in loads:
@@ -268,7 +273,7 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
 def _add(found: _Found, place: Place, load: Loaded) -> None:
     found.counts += load.counts
     found.causes = summed([found.causes, load.causes])
-    if load.ahead and found.latest_of(place) <= load.latest:  # else another clock was stated since
+    if load.ahead and found.latest_of(place) <= load.latest:  # otherwise another clock has been set since
         found.ahead += load.ahead
     found.created.update(load.days)
     found.existed.update(load.there)
@@ -276,26 +281,27 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
         found.marks.setdefault(index, set()).add(mark)
     by_day = sum(load.days.values()), sum(load.there.values())
     if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
-        found.add_problem(_UNBALANCED, f"{place}: {load.counts}, by day {by_day[0]} created and {by_day[1]} there")
+        by_days = f"by day {by_day[0]:,} created and {by_day[1]:,} already there"
+        found.add_problem(_UNBALANCED, f"{place}: {load.counts}, {by_days}")
 
 
 def _look_up(client: OpenSearch, found: _Found, samples: list[str], *, serverless: bool) -> None:
     for part in _parts(samples):
         docs = [dict(zip(("_index", "_id"), _split(sample), strict=True)) for sample in part]
-        if serverless:  # which has no primaries to name
+        if serverless:  # where primaries cannot be selected
             answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
         else:
             answers = decisive.get_documents(client, docs, _source="false")
         for sample, answer in zip(part, answers, strict=True):
             fault = answer.get("error", {}).get("type", "index_not_found_exception")
             if fault != "index_not_found_exception":
-                raise TransientError(f"{sample} cannot be looked up right now ({fault}); prove it again.")
+                raise TransientError(f"{sample} cannot be looked up right now ({fault}); run the proof again.")
             if not answer.get("found"):
                 found.missing.setdefault(_split(sample)[0], []).append(sample)
 
 
 def _split(sample: str) -> tuple[str, str]:
-    """Index and id; an id may hold slashes, a name of an index never does."""
+    """Index and id. An id may contain slashes; the name of an index never does."""
     index, _, identity = sample.partition("/")
     return index, identity
 
@@ -304,7 +310,7 @@ def _prove_days(
     client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str], bool]
 ) -> list[DayProof]:
     indices = sorted(found.created.keys() | found.existed.keys())
-    # The ledger first: what is created while we count can only be too much, not too little.
+    # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
         now = standings(client, indices)
@@ -322,7 +328,7 @@ def _prove_days(
 def _day(
     found: _Found, index: str, by_all: int, now: Standing | None, is_retired: Callable[[str, str], bool]
 ) -> DayProof:
-    by_ours = found.created[index]  # the ledger's sums may be behind, where nobody can refresh it
+    by_ours = found.created[index]  # the ledger's sums may lag behind where it cannot be refreshed
     marks = found.marks.get(index, set())
     others = sorted({mark.uuid for mark in marks} - {now.uuid if now else ""})
     retired = bool(others) and all(is_retired(index, uuid) for uuid in others)

@@ -1,8 +1,8 @@
-"""Dead letters loaded again, once what was wrong is mended: the mapping, the parser, the dataset.
+"""Loads dead letters again once their cause is fixed: the mapping, the parser or the dataset.
 
-A letter bears its id, so what is already there stays as it is. What can still not be loaded stays in its file with
-one attempt more; a file without letters goes. A letter bears its own bytes only: where what they mean may depend on
-lines before them, it stays too.
+A letter contains the id of its document, so documents that already exist stay as they are. A letter that still cannot
+be loaded stays in its file, with one more attempt; a file without letters is deleted. A letter contains only its own
+bytes: if their meaning may depend on earlier lines, the letter stays as well.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 
 _TEXT = frozenset({"lines", "export_task"})
-"""Formats in which a part of a record reads like a whole one."""
+"""Formats in which part of a record reads like a whole one."""
 _BY_OPENSEARCH = frozenset({"rejected", "dropped"})
-"""Reasons that nobody can look into without sending the document."""
-_PART = "Only a part of the record is there; load the object again from a sound copy."
+"""Reasons that can only be checked by sending the document again."""
+_PART = "Only part of the record was kept; load the object again from an intact copy."
 _WITHOUT_REST = (
     "{} was condensed and deleted; with this letter and without the rest of the day it would take the place of its "
-    "history. Backfill the day, or restore it, and condense it; then redrive again."
+    "history. Backfill or restore the day and condense it, then redrive again."
 )
 _NOT_ALONE = "What it means depends on lines before it; load the object again."
 
@@ -55,16 +55,17 @@ _NOT_ALONE = "What it means depends on lines before it; load the object again."
 class Redriven:
     """What became of dead letters.
 
-    :param files: how many there were, each of one object version
-    :param letters: how many records they held
-    :param documents: letters that can be sent by now; a dry run goes no further
-    :param refused_before: those of them that were sent before and not stored, which only sending them again tells
+    :param files: number of files, each for one object version
+    :param letters: number of records in them
+    :param documents: letters that can be sent now; a dry run goes no further
+    :param refused_before: those among them that were sent before but not stored, by reason; only sending them again
+        shows whether they are accepted now
     :param created: documents that were created
-    :param existed: documents that were already there under the same id
-    :param dropped: letters that turned out to be no event, like the banner of a log file
-    :param still_dead: letters that cannot be loaded yet, by reason
-    :param first: reason -> object and sentence of the first of them
-    :param damage: what could not be read of the files, a sentence each; it is left there
+    :param existed: documents that already existed under the same id
+    :param dropped: letters that turned out not to be events, like the banner of a log file
+    :param still_dead: letters that still cannot be loaded, by reason
+    :param first: reason -> object and sentence of the first such letter
+    :param damage: what could not be read in the files, one sentence each; it is left there
     """
 
     files: int = 0
@@ -87,9 +88,14 @@ class Redriven:
     def outlook(self) -> str:
         """What a dry run found, in sentences."""
         refused = sum(cause.records for cause in self.refused_before.values())
-        told_before = f" Of the others, {told_causes(self.refused_before)} Sending them again shows." if refused else ""
+        told_before = (
+            f" Of the others, {told_causes(self.refused_before)} Only sending them again shows whether they are "
+            f"accepted now."
+            if refused
+            else ""
+        )
         return (
-            f"{self.documents - refused:,} of {counted(self.letters, 'dead letter')} can be loaded as it seems, "
+            f"{self.documents - refused:,} of {counted(self.letters, 'dead letter')} can probably be loaded, "
             f"{self.still_dead.total():,} still cannot.{told_before}"
         )
 
@@ -97,8 +103,8 @@ class Redriven:
 def dead_letters_of(dataset: Dataset, url: str | None = None) -> str:
     """The prefix of a dataset's dead letters, as s3://bucket/prefix/.
 
-    :param url: another one than the definition says
-    :raises DefinitionError: it is no S3 URL, or nothing says where they are
+    :param url: a prefix to use instead of the one in the definition
+    :raises DefinitionError: it is not a valid S3 URL, or nothing says where the dead letters are
     """
     intake = dataset.intake
     try:
@@ -110,8 +116,8 @@ def dead_letters_of(dataset: Dataset, url: str | None = None) -> str:
     except ValueError as error:
         raise DefinitionError(f"{error}.") from None
     raise DefinitionError(
-        f"Dataset {dataset.name!r} does not say where its dead letters are. Name the prefix, s3://bucket/prefix/, or "
-        f"state it as intake.dead_letters."
+        f"Dataset {dataset.name!r} does not say where its dead letters are. Give the prefix, s3://bucket/prefix/, or "
+        f"set it as intake.dead_letters."
     )
 
 
@@ -127,14 +133,15 @@ def load_letters(
     lacks_rest: Callable[[date], bool] = lambda _: False,
     on_progress: Callable[[Redriven], None] = lambda _: None,
 ) -> Redriven:
-    """Load the dead letters of a dataset again, of whatever day; without ``apply``, only look whether they can be.
+    """Load the dead letters of a dataset again, of all days; without ``apply``, only check whether they can be loaded.
 
     :param dead_letters_url: s3://bucket/prefix/ of all dead letters
     :param make_ready: called before each bulk request, with the raw days that it writes to
-    :param lacks_rest: whether history carries documents of a day that its raw day does not hold; its letters stay
+    :param lacks_rest: whether history carries documents of a day that its raw day does not hold; the letters of such
+        days stay
     :param on_progress: called after each file with the sums so far
-    :raises Refused: S3 or OpenSearch does not allow it; files that were done by then are
-    :raises TransientError: S3 or OpenSearch does not answer, or a load added letters meanwhile; safe to repeat
+    :raises Refused: S3 or OpenSearch does not allow it; files that were finished before stay finished
+    :raises TransientError: S3 or OpenSearch does not answer, or a load added letters in the meantime; safe to repeat
     """
     sums = Redriven()
     lacks_rest = cache(lacks_rest)
@@ -160,11 +167,11 @@ class _File:
     ) -> None:
         self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
         self._make_ready, self._lacks_rest = make_ready, lacks_rest
-        self._still_dead: dict[int, tuple[str, str]] = {}  # by their keys
-        self._lock = RLock()  # documents are resolved in the threads that send them
+        self._still_dead: dict[int, tuple[str, str]] = {}  # letter key -> reason and sentence
+        self._lock = RLock()  # documents are resolved in the sending threads
 
     def run(self, settings: LoadSettings, apply: bool) -> None:
-        """Send what can be sent, keep the rest."""
+        """Send the letters that can be sent, and keep the rest."""
         if not apply:
             for _ in self._documents():
                 pass
@@ -186,7 +193,7 @@ class _File:
         shaper: Shaper | None = None
         for letter in self._stored:
             self._sums.letters += 1
-            # One for all: records that are the same and have no ids yet are told apart by their number.
+            # One shaper for all letters: identical records that have no ids yet are distinguished by counting them.
             shaper = shaper or Shaper(self._dataset, letter.place)
             shaped = _shaped(self._dataset, shaper, letter)
             if isinstance(shaped, Document) and self._lacks_rest(shaped.day):
@@ -222,7 +229,7 @@ class _File:
 
 
 def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | Dead | None:
-    """What becomes of a letter by the dataset as it is now; None if it is no event."""
+    """What becomes of a letter by the present definition of the dataset; None if it is not an event."""
     intake = dataset.intake
     begins = begins_of(intake, letter.place.key)
     reading = Reading([letter.raw], letter.format or "auto", begins, unwrap=intake.unwrap)
@@ -230,7 +237,7 @@ def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | 
     if letter.reason == "broken" and letter.format in _TEXT and any(isinstance(one, Event) for one in items):
         return shaper.shaped(Broken(letter.record, _PART, letter.raw), letter.id)
     if len(items) != 1:
-        item: Event | Broken = Broken(letter.record, f"Its bytes hold {len(items)} events, not one.", letter.raw)
+        item: Event | Broken = Broken(letter.record, f"Its bytes hold {len(items)} events instead of 1.", letter.raw)
     else:
         item = items[0]._replace(record=letter.record)
     if isinstance(item, Event):
@@ -242,7 +249,7 @@ def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | 
 
 
 def _depends_on_others(dataset: Dataset, letter: DeadLetter, event: Event) -> bool:
-    """Whether its parser might have read it otherwise among the others of its object."""
+    """Whether its parser might read it differently among the other events of its object."""
     if event.time is not None or event.document_id:
         return False
     return remembers(parser_name(dataset.intake, event.origin, letter.place.key))

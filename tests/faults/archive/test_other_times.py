@@ -22,7 +22,7 @@ def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loade
     archive.put(cloudwatch(events(LOCAL)))
     archive.load().require_success()
     archive.assert_loaded(LOCAL)
-    (named,) = failed(archive)["loads of another clock"]
+    (named,) = failed(archive)["keys that show another clock"]
     assert named.startswith("100 of 100 documents are later than the keys of their objects")
     assert "intake.layout_time_zone" in named
     places = [listed.place for listed in archive.objects]

@@ -167,7 +167,7 @@ def test_a_part_of_a_line_is_not_loaded_as_a_line(client: OpenSearch, shell: She
     assert (sums.documents, sums.created, sums.still_dead) == (0, 0, {"broken": 1})
     (after,) = letters(stream, archive)
     assert (after.raw, after.attempts) == (before.raw, 2)
-    assert after.detail == "Only a part of the record is there; load the object again from a sound copy."
+    assert after.detail == "Only part of the record was kept; load the object again from an intact copy."
     (stored,) = read_dead_letters(archive.s3, dead_letters_of(stream.dataset), stream.dataset.name)
     stored.keep([replace(after, format="lines")])
     assert again(stream, archive).still_dead == {"broken": 1}
@@ -289,11 +289,11 @@ def test_the_shell_loads_them_and_says_what_is_left(
 ) -> None:
     name = target.dataset.name
     dry = shell.run(f"redrive {name}").stdout
-    assert (
-        "0 of 3 dead letters can be loaded as it seems, 0 still cannot. Of the others, 3 rejected by OpenSearch" in dry
-    )
+    assert "0 of 3 dead letters can probably be loaded, 0 still cannot. Of the others, 3 rejected by OpenSearch" in dry
     assert "mapper_parsing_exception" in dry
-    assert dry.splitlines()[-1].endswith("Sending them again shows. Nothing was loaded; add --apply to load them.")
+    assert dry.splitlines()[-1].endswith(
+        "Only sending them again shows whether they are accepted now. Nothing was loaded; add --apply to load them."
+    )
     failed = shell.run(f"redrive {name} --apply", 1)
     assert "still dead, rejected" in failed.stdout
     assert failed.stderr == "Error: 3 dead letters cannot be loaded yet; see the reasons above.\n"
@@ -317,7 +317,7 @@ def test_no_such_bucket(shell: Shell, target: Stream) -> None:
 
 
 def test_nothing_says_where_they_are() -> None:
-    with pytest.raises(DefinitionError, match=r"does not say where its dead letters are\. Name the prefix"):
+    with pytest.raises(DefinitionError, match=r"does not say where its dead letters are\. Give the prefix"):
         dead_letters_of(dataset_of("t"))
     with pytest.raises(DefinitionError, match=r"'here' is not an S3 URL|'here/' is not an S3 URL"):
         dead_letters_of(dataset_of("t"), "here")

@@ -116,8 +116,8 @@ def test_a_day_that_is_made_anew_before_the_proof_is_not_proven(
     target.fill(DAY, count=300, seed=7)
     proof = steps.prove(ref)
     assert not proof.holds
-    assert proof.days[0].verdict == "deleted and made anew"
-    assert "was deleted and made anew since it was loaded" in verdict(proof)
+    assert proof.days[0].verdict == "deleted and recreated"
+    assert "was deleted and recreated since it was loaded" in verdict(proof)
 
 
 def retired(target: Stream) -> str:

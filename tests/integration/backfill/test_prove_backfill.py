@@ -151,7 +151,7 @@ def test_lost_documents_are_found(client: OpenSearch, ledger: Ledger, stream: St
     index = stream.dataset.raw_index(DAY)
     client.delete(index=index, id=ids(1, DAY, 5)[4])
     proof = prove_range(client, ledger, [place(1)], SPAN)
-    assert failed(proof) == {"raw days that lost documents": (f"{index}: 5 were created, 4 are there",)}
+    assert failed(proof) == {"raw days that lost documents": (f"{index}: 5 documents created, 4 found",)}
     assert [day.verdict for day in proof.days] == ["1 lost", "verified"]
 
 
@@ -167,7 +167,7 @@ def test_a_day_that_is_gone_is_found(client: OpenSearch, ledger: Ledger, stream:
     client.indices.delete(index=index)
     proof = prove_range(client, ledger, [place(1)], SPAN)
     assert failed(proof) == {
-        "raw days that lost documents": (f"{index}: 5 were created, 0 are there",),
+        "raw days that lost documents": (f"{index}: 5 documents created, 0 found",),
         "sampled documents that are missing": (row.samples[0],),
     }
     assert proof.days[0].verdict == "gone"
@@ -306,7 +306,7 @@ def test_a_sample_that_cannot_be_read_is_not_a_missing_one(
         return {"docs": [{"error": {"type": "no_shard_available_action_exception"}}]}
 
     monkeypatch.setattr(client, "mget", half)
-    with pytest.raises(TransientError, match="prove it again"):
+    with pytest.raises(TransientError, match="run the proof again"):
         prove_range(client, ledger, [place(1)], SPAN)
 
 

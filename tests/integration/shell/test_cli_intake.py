@@ -65,7 +65,7 @@ def test_keys_of_another_clock_are_not_proven_until_it_is_stated(
         put(archive, key, lines({"@timestamp": happened.isoformat(), **one} for one in FEW))
     _, said = load(shell, made, archive, 1)
     assert "later than the keys of their objects" in said
-    assert "intake.layout_time_zone, or a longer intake.max_clock_lead, and load these days again" in said
+    assert "intake.layout_time_zone to the clock of the keys, or a longer intake.max_clock_lead, and load these" in said
     stream, said = load(shell, made, archive, 0, layout_time_zone="America/New_York")
     assert said.startswith("Proven: 10 events read = 10 created")
     assert len(held(stream, DAY)) == 10
