@@ -477,7 +477,7 @@ def test_a_plan_that_is_forgotten_is_not_loaded(target: Stream, archive: Archive
 
 
 def test_nothing_says_where_the_archive_is(stream: Stream, archive: Archive) -> None:
-    with pytest.raises(DefinitionError, match=r"names no archive\. Name one, s3://bucket/prefix/, or state it as"):
+    with pytest.raises(DefinitionError, match=r"does not name an archive\. Give one, s3://bucket/prefix/, or set"):
         Backfill(stream.client, stream.dataset, lambda: archive.s3).plan(None, DAY, DAY)
 
 
@@ -528,7 +528,7 @@ def test_a_day_that_was_dropped_before_is_told_as_dropped(target: Stream, then: 
     again = settle(target, then)
     assert (again.outcome, again.documents, again.rows) == ("dropped", 240, first.rows)
     assert again.note == (
-        f"{target.dataset.raw_index(DAY)} was deleted before; its {first.rows} rows of history carry 240 documents."
+        f"{target.dataset.raw_index(DAY)} was deleted earlier; history carries its 240 documents in {first.rows} rows."
     )
 
 
@@ -555,7 +555,7 @@ def test_history_never_gets_poorer(target: Stream, archive: Archive) -> None:
 def test_a_day_without_a_raw_index_is_nothing_to_settle(target: Stream) -> None:
     settled = settle(target, "condense_and_drop")
     assert settled.outcome == "nothing"
-    assert settled.note.endswith("does not exist: the archive has no event of it.")
+    assert settled.note.endswith("does not exist: the archive has no events for it.")
 
 
 def test_days_that_are_not_over(target: Stream) -> None:

@@ -362,7 +362,7 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
         patched.setattr("opensearch_strata.workflows.backfill.backfill.Backfill.end", blocked)
         told = shell.run(line(target, "--apply"), 1).stderr
     assert told.splitlines()[-2:] == [
-        "The settings of the raw days are given back by the next run. A block is set.",
+        "The next run will restore the settings of the raw days. A block is set.",
         "Error: No more documents are taken.",
     ]
     (left,) = [row for row in ledger_of(target.client, target.dataset.name) if row["kind"] == "settings"]

@@ -1,1 +1,1 @@
-"""A backfill step by step: plan, prepare, load, prove, and what becomes of the days then."""
+"""The steps of a backfill: plan, prepare, load, prove, and settle what becomes of the days afterwards."""

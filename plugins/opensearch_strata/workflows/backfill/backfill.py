@@ -1,6 +1,6 @@
-"""A backfill, step by step: plan, write the plan down, prepare, load each batch, end, prove, forget.
+"""The steps of a backfill: plan, write the plan, prepare, load each batch, end, prove, forget.
 
-Each step is safe to repeat, and after any of them a run may be killed: the next one goes on where it stood.
+Each step is safe to repeat. A run may be killed after any of them; the next run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_PLANS_KEPT = timedelta(days=30)  # of runs that failed, whose tasks somebody may clear
+_PLANS_KEPT = timedelta(days=30)  # plans of failed runs are kept, as somebody may clear their tasks
 
 
 class Backfill:
-    """Brings archives of a dataset back into its raw days, and its dead letters.
+    """Loads the archives and the dead letters of a dataset back into its raw days.
 
-    :param s3: gives the client of the archives; asked by the steps that read them alone, so that the others need none.
-        By default that of the environment's credentials
+    :param s3: returns the client for the archives. Only the steps that read archives call it, so the others need none.
+        The default client uses the credentials of the environment
     :param serverless: whether the cluster is a collection of OpenSearch Serverless, which has no history
     """
 
@@ -71,15 +71,16 @@ class Backfill:
         return self._give_s3()
 
     def plan(self, source: str | None, first: date, last: date, *, max_batches: int = 1024) -> Plan:
-        """Find the objects that may hold events of some days and are not loaded yet. Changes nothing, but that what a
-        killed load left behind is put in order: settings are given back, days that it made and left empty are deleted.
+        """Find the objects that may hold events of some days and are not loaded yet.
 
-        Objects whose documents are gone, because their raw day was deleted meanwhile, are loaded again.
+        This changes nothing, except that it puts in order what killed loads left behind: it restores the settings of
+        raw days, and deletes days that the loads created and left empty. Objects whose documents are gone, because
+        their raw day has been deleted, are loaded again.
 
-        :param source: s3://bucket/prefix/; None: the dataset's own
+        :param source: s3://bucket/prefix/; None means the dataset's own source
         :param first: in the dataset's time zone
         :param last: inclusive
-        :param max_batches: at most so many
+        :param max_batches: maximum number of batches
         :raises DefinitionError: there is no source, or the days or the URL cannot be used
         :raises Refused: S3 does not allow it, or there are too many objects
         :raises TransientError: S3 or OpenSearch does not answer
@@ -87,12 +88,12 @@ class Backfill:
         url = source or self._dataset.intake.source
         if url is None:
             raise DefinitionError(
-                f"Dataset {self._dataset.name!r} names no archive. Name one, s3://bucket/prefix/, or state it as "
+                f"Dataset {self._dataset.name!r} does not name an archive. Give one, s3://bucket/prefix/, or set "
                 f"intake.source."
             )
         try:
             self.end(f"plan/{uuid4().hex[:8]}", process=this_process())
-        except Refused as error:  # of another run's days, maybe far from these
+        except Refused as error:  # it is about days of another run, perhaps far from these
             _log.warning("%s", error)
         created = created_in(self._ledger, self._dataset, days_between(first, last))
         poorer = poorer_than_loaded(self._client, self._ledger, created)
@@ -104,9 +105,10 @@ class Backfill:
         )  # fmt: skip
 
     def write(self, plan: Plan) -> PlanRef:
-        """Put the batches of a plan into the ledger, where the tasks that load them find them.
+        """Write the batches of a plan to the ledger, where the tasks that load them find them.
 
-        :raises Refused: objects must be restored first, it would not fit on the disks, or the ledger cannot be set up
+        :raises Refused: objects must be restored first, the documents would not fit on the disks, or the ledger cannot
+            be set up
         """
         if plan.refusal:
             raise Refused(plan.refusal)
@@ -126,13 +128,14 @@ class Backfill:
         )
 
     def prepare(self, ref: PlanRef, owner: str, *, process: str = "") -> list[str]:
-        """Register for the raw days that objects of the plan may hold, create those that are missing and set these up
-        for loading; :meth:`end` must follow in any case.
+        """Register for the raw days that objects of the plan may hold, create the missing ones and set those up.
+
+        Call :meth:`end` afterwards in any case.
 
         :param owner: of the run, the same for all its steps; no other run may have it
-        :param process: where one process takes all steps, its name: once it is dead, nobody waits for the run
+        :param process: name of the process if a single one runs all steps: once it is dead, nobody waits for the run
         :returns: the raw days that were created
-        :raises Refused: a raw day takes no documents, or the cluster takes no more shards; nothing was set
+        :raises Refused: a raw day accepts no documents, or the cluster has no room for the shards; nothing was set up
         """
         return loading_settings.prepare(self._client, self._ledger, self._dataset, ref.held_days, owner, process)
 
@@ -146,16 +149,16 @@ class Backfill:
         on_progress: Callable[[Progress], None] = lambda _: None,
         process: str = "",
     ) -> BatchResult:
-        """Load one batch. What is loaded already is left out; what fails keeps nothing else from being loaded.
+        """Load one batch. Objects that are loaded already are left out; one that fails does not stop the others.
 
-        Raw days that are gone since they were prepared are prepared again.
+        Raw days that were deleted since they were prepared are prepared again.
 
-        :param number: of the batch, from 0 on
+        :param number: of the batch, counted from 0
         :param owner: of the run
-        :param on_progress: see :func:`load_batch`; whatever it raises, but a StrataError, ends the load at once
+        :param on_progress: see :func:`load_batch`; any exception but a StrataError ends the load immediately
         :param process: see :meth:`prepare`
         :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
-        :raises Refused: OpenSearch forbids it, the plan is forgotten, or a raw day was deleted while it was loaded
+        :raises Refused: OpenSearch forbids it, the plan was forgotten, or a raw day was deleted during the load
         """
         objects = self._ledger.batch(ref.plan_id, number)
         days = ReadyDays(self._client, self._ledger, self._dataset, owner, process)
@@ -170,29 +173,29 @@ class Backfill:
         return result
 
     def end(self, owner: str, *, process: str = "") -> list[str]:
-        """Give back the settings of the raw days, once nobody loads into them any more, and let searches see all.
+        """Restore the settings of the raw days that nobody loads into any more, and refresh them for searches.
 
-        Raw days that the run made and that remained empty are deleted again, unless others are registered for them; so
-        are those of dead runs.
+        Raw days that the run created and that stayed empty are deleted again, unless others are registered for them.
+        The same applies to those of dead runs.
 
         :param owner: of the run
         :param process: see :meth:`prepare`
-        :returns: the raw days that were deleted, as no event came for them
-        :raises Refused: the settings of a day cannot be given back now; the next run does it
+        :returns: the raw days that were deleted because they received no events
+        :raises Refused: the settings of a day cannot be restored now; the next run does it
         """
         return end_load(self._client, self._ledger, self._dataset, owner, process)
 
     def prove(self, ref: PlanRef) -> BackfillProof:
-        """Prove from ledger and raw days that everything is loaded which the source has for the days: what was
-        planned, and what was loaded before. Changes nothing.
+        """Prove, from the ledger and the raw days, that everything the source has for the days is loaded.
 
-        The source is listed once more; of objects that came since the plan it is told how many are not loaded.
+        This includes the objects of the plan and those that were loaded before. It changes nothing. The source is
+        listed once more; objects that arrived since the plan and are not loaded are counted.
 
         :raises Refused: S3 does not allow it
-        :raises TransientError: S3, ledger or raw days cannot be read right now
+        :raises TransientError: S3, the ledger or the raw days cannot be read right now
         """
         planned_at = ref.planned_at
-        seen: set[int] = set()  # hashes of the places, as there may be many
+        seen: set[int] = set()  # hashes of the places, because there may be many
         later: list[Place] = []
 
         def planned() -> Iterator[Place]:
@@ -216,7 +219,7 @@ class Backfill:
         return prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
 
     def forget(self, ref: PlanRef) -> None:
-        """Delete the batches of a plan from the ledger, when nobody will ask for them any more."""
+        """Delete the batches of a plan from the ledger, once nobody will need them any more."""
         self._ledger.forget_plan(ref.plan_id)
 
     def redrive(
@@ -227,13 +230,13 @@ class Backfill:
         settings: LoadSettings,
         on_progress: Callable[[Redriven], None] = lambda _: None,
     ) -> Redriven:
-        """Load dead letters again, into raw days that are registered, made and put in order as those of a plan.
+        """Load dead letters again, into raw days that are registered, created and restored like those of a plan.
 
         :param dead_letters_url: s3://bucket/prefix/ of all dead letters
-        :param apply: load them; else they are only looked at
-        :param on_progress: called now and then with what was done so far
+        :param apply: load them; otherwise, they are only checked
+        :param on_progress: called from time to time with the results so far
         :raises Refused: see :func:`~opensearch_strata.archive.redrive.load_letters`
-        :raises TransientError: likewise
+        :raises TransientError: see there as well
         """
 
         def lacks_rest(day: date) -> bool:

@@ -1,4 +1,6 @@
-"""Raw days that a backfill created and that no event came for: an empty day proves nothing and would never leave."""
+"""Deletes raw days that a backfill created but that received no events: an empty day cannot be proven, so it would
+stay for good.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = "") -> list[str]:
-    """Put the raw days in order that an owner loaded into, and those that dead loaders left behind.
+    """Put in order the raw days that an owner loaded into, and those that dead loaders left behind.
 
-    Days that a load made and that remained empty are deleted, if nobody else is registered for them; the others get
-    their settings back. What cannot be deleted now stays as it is; the next run tries again.
+    Days that a load created and that stayed empty are deleted, if nobody else is registered for them; the others get
+    their settings back. A day that cannot be deleted now stays as it is; the next run tries again.
 
     :returns: the raw days that were deleted
-    :raises Refused: the settings of a day cannot be given back now; the next run does it
+    :raises Refused: the settings of a day cannot be restored now; the next run does it
     """
     from opensearchpy import OpenSearchException
 
@@ -47,7 +49,7 @@ def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, p
                 deleted.append(index)
         except (StrataError, OpenSearchException) as error:
             _log.warning(
-                "%s may be empty and could not be deleted; the next backfill tries again. %s", index, explain(error)
+                "%s may be empty and could not be deleted; the next backfill will try again. %s", index, explain(error)
             )
             unfinished.append(index)
     loading_settings.restore(client, ledger, dataset, owner, process, unfinished)
@@ -55,17 +57,17 @@ def end_load(client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, p
 
 
 def given_back_later(error: Exception) -> str:
-    """What is to be said where :func:`end_load` fails beside a cause that is told by itself."""
-    return f"The settings of the raw days are given back by the next run. {explain(error)}"
+    """What to report when :func:`end_load` fails in addition to a failure that is reported separately."""
+    return f"The next run will restore the settings of the raw days. {explain(error)}"
 
 
 def delete_if_empty(client: OpenSearch, index: str, is_ours_alone: Callable[[], bool]) -> bool:
-    """Delete an index by its exact name if it holds no document; writes are blocked between count and deletion.
+    """Delete an index by its exact name if it holds no documents; writes are blocked between count and deletion.
 
-    Whatever keeps it from being deleted lifts the block again.
+    If the index is not deleted after all, the block is lifted again.
 
-    :param is_ours_alone: whether nobody else loads into it; asked before anything, and again under the block
-    :returns: whether it was deleted by us
+    :param is_ours_alone: whether nobody else loads into it; checked before the block, and again under the block
+    :returns: whether this call deleted it
     :raises Refused: the server does not block writes, or another run holds it read-only; it was kept
     :raises TransientError: the server did not confirm the deletion
     """
@@ -89,7 +91,7 @@ def delete_if_empty(client: OpenSearch, index: str, is_ours_alone: Callable[[], 
 
 
 def _is_empty(client: OpenSearch, index: str) -> bool:
-    """Whether neither searches nor the primary shards themselves know of a document."""
+    """Whether neither searches nor the primary shards themselves report any documents."""
 
     def nothing() -> bool:
         return decisive.count(client, index) == 0 and decisive.primaries(client, index).documents == 0

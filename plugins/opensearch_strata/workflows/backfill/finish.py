@@ -1,7 +1,7 @@
-"""What becomes of raw days that came back from archives: kept, condensed, or condensed and dropped again.
+"""What becomes of raw days that were loaded from archives: kept, condensed, or condensed and dropped again.
 
-By the services of the daily cycle and under their rules: history never gets poorer, and nothing is deleted but behind
-its proof.
+This uses the services of the daily cycle and follows their rules: history never gets poorer, and nothing is deleted
+without its proof.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from opensearch_strata.definition.days import day_of, newest_complete, newest_expired, require_complete
 from opensearch_strata.definition.post_load import Then
 from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.month.rows_of_day import carried
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 class DayOutcome:
     """What became of one raw day.
 
-    :param outcome: ``condensed``: proven and still there; ``dropped``: proven and deleted, now or before; ``nothing``:
-        there are no documents to condense; ``failed``: it is as it was, ``note`` says why
-    :param documents: of the raw day, as they were proven
-    :param rows: of history that carry them
+    :param outcome: ``condensed``: proven and still present; ``dropped``: proven and deleted, now or earlier;
+        ``nothing``: there are no documents to condense; ``failed``: the day is unchanged, and ``note`` says why
+    :param documents: number of documents of the raw day, as proven
+    :param rows: number of history rows that carry them
     :param note: a sentence, or empty
     """
 
@@ -47,9 +48,9 @@ class DayOutcome:
 
 
 def finish_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> DayOutcome:
-    """Condense a day, prove it, and drop it if that is wanted and it has left the window. Safe to repeat.
+    """Condense a day, prove it, and drop it if ``then`` says so and the day has left the window. Safe to repeat.
 
-    :param now: aware
+    :param now: a time with its zone
     :raises Refused: the day is not over, history would become poorer, the proof does not hold, or retention keeps it
     :raises TransientError: the raw day is still being written to
     :raises ValueError: ``then`` is ``keep``
@@ -72,24 +73,25 @@ def finish_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
         note = f"{proven.index} is inside {window}, so it stays raw."
         return DayOutcome(day, "condensed", proven.documents, proof.rows, note)
     retire(client, dataset, proven, newest, dry_run=False)
-    # The ledger keeps what was loaded into it: another run may still prove that, and a plan sees that the day is gone.
+    # The ledger keeps its rows about the day: another run may still prove them, and a plan sees that the day is gone.
     return DayOutcome(day, "dropped", proven.documents, proof.rows)
 
 
 def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> DayOutcome:
-    """A day that is not there: dropped by an earlier try or the daily cycle, or never loaded."""
+    """The outcome for a missing raw day: dropped by an earlier attempt or the daily cycle, or never loaded."""
     rows = carried(client, dataset, day)
     index = dataset.raw_index(day)
     if not rows.rows:
-        return DayOutcome(day, "nothing", note=f"{index} does not exist: the archive has no event of it.")
-    note = f"{index} was deleted before; its {rows.rows:,} rows of history carry {rows.documents:,} documents."
+        return DayOutcome(day, "nothing", note=f"{index} does not exist: the archive has no events for it.")
+    kept = f"{counted(rows.documents, 'document')} in {counted(rows.rows, 'row')}"
+    note = f"{index} was deleted earlier; history carries its {kept}."
     return DayOutcome(day, "dropped", rows.documents, rows.rows, note)
 
 
 def finish_days(
     client: OpenSearch, dataset: Dataset, days: Iterable[date], then: Then, now: datetime
 ) -> Iterator[DayOutcome]:
-    """Each day in turn; one that fails never keeps the others.
+    """Settle each day in turn; one that fails does not stop the others.
 
     :param days: in the order in which they are settled
     """
@@ -103,11 +105,11 @@ def finish_days(
 
 
 def require_settleable(dataset: Dataset, last: date, then: Then, now: datetime) -> None:
-    """Refuse to begin what could not be ended: days that are not over cannot be condensed.
+    """Refuse to start a backfill that could not be settled: days that are not over cannot be condensed.
 
     :param last: newest day of the backfill
-    :param now: aware
-    :raises Refused: with the newest day that is over
+    :param now: a time with its zone
+    :raises Refused: a day is not over, or is in the future; the message names the newest day that can be used
     """
     if then != "keep":
         require_complete(last, now, dataset.zone)

@@ -1,4 +1,4 @@
-"""What is no longer in raw days of that which was loaded into them: retired into history, deleted, or made anew."""
+"""Finds out which raw days no longer hold what was loaded into them: they were retired, deleted or recreated."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 
 def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> bool:
-    """Whether history carries a raw day that is gone: its rows came from the index of that UUID.
+    """Whether history carries a raw day that is gone, that is, whether its rows came from the index with that UUID.
 
     :param index: name of the raw day
+    :param uuid: of the index
     """
     day = dataset.raw.names.date_in(index)
     return day is not None and uuid in carried(client, dataset, day).sources
 
 
 def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
-    """Whether history carries documents of a day whose raw index is gone, or is another one by now.
+    """Whether history carries documents of a day whose raw index is gone or is another one by now.
 
-    :raises TransientError: OpenSearch does not answer in full
+    :raises TransientError: OpenSearch does not answer completely
     """
     rows = carried(client, dataset, day)
     if not rows.rows:
@@ -40,17 +41,18 @@ def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
 
 
 def created_in(ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:
-    """Of these days, those that the ledger knows -> documents that loads created in them."""
+    """Raw index -> documents that loads created in it, for those of the days that the ledger knows."""
     names = {dataset.raw_index(day) for day in days}
     return {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
 
 
 def poorer_than_loaded(client: OpenSearch, ledger: Ledger, created: Mapping[str, int]) -> list[str]:
-    """Raw days that hold fewer documents than loads created in them: deleted since, or made anew.
+    """Raw days that hold fewer documents than loads created in them, because they were deleted or recreated since.
 
-    One that only has documents which were there before it was loaded must hold something at least.
+    A raw day in which loads found all documents already there must hold at least one.
 
-    :raises TransientError: one cannot be counted right now
+    :param created: raw index -> documents that loads created in it
+    :raises TransientError: a raw day cannot be counted right now
     """
     if not ledger.index.serverless:
         refresh_days(client, list(created))

@@ -1,4 +1,4 @@
-"""The little that the later steps of a backfill must know of its plan. Pure."""
+"""What the later steps of a backfill need to know about its plan. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from opensearch_strata.definition.days import days_between
 
 @dataclass(frozen=True)
 class PlanRef:
-    """A plan whose batches are in the ledger; small enough to be handed from task to task.
+    """A reference to a plan whose batches are in the ledger; small enough to be passed from task to task.
 
-    :param span: event times that are loaded, epoch milliseconds; the end is exclusive
-    :param dead_letters: s3://bucket/prefix/ for what cannot be loaded
-    :param batches: how many there are, numbered from 0 on
-    :param held: days of the range that the objects may hold, as far as their keys tell: first and last of each run
+    :param span: event times to load, epoch milliseconds; the end is exclusive
+    :param dead_letters: s3://bucket/prefix/ for records that cannot be loaded
+    :param batches: number of batches; they are numbered from 0
+    :param held: days of the range that the objects may hold events of, as far as their keys show it: first and last
+        day of each run of consecutive days
     """
 
     plan_id: str
@@ -37,7 +38,7 @@ class PlanRef:
 
     @property
     def held_days(self) -> list[date]:
-        """The days that are known to be needed before anything is read."""
+        """The raw days that are known to be needed before anything is read."""
         return [day for first, last in self.held for day in days_between(first, last)]
 
     @property
@@ -47,16 +48,16 @@ class PlanRef:
         return int(made.timestamp() * 1000)
 
     def as_json(self) -> dict[str, Any]:
-        """The same as a small JSON object."""
+        """The reference as a small JSON object."""
         held = [[f"{first}", f"{last}"] for first, last in self.held]
         days = {"first": f"{self.first}", "last": f"{self.last}", "held": held}
         return {**asdict(self), **days, "span": list(self.span)}
 
     @classmethod
     def of_json(cls, value: Mapping[str, Any]) -> Self:
-        """What :meth:`as_json` gave.
+        """The reference that :meth:`as_json` turned into JSON.
 
-        :param value: a JSON object, parsed
+        :param value: the parsed JSON object
         """
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]

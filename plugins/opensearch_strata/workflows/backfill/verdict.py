@@ -13,7 +13,7 @@ def verdict(proof: BackfillProof) -> str:
     """The proof in a sentence or two."""
     counts = proof.counts
     read = (
-        f"{counts.read:,} events read = {counts.created:,} created + {counts.existed:,} already there + "
+        f"{counted(counts.read, 'event')} read = {counts.created:,} created + {counts.existed:,} already there + "
         f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
     )
     why = f" Dead letters: {told_causes(proof.causes)}" if proof.causes else ""
@@ -21,15 +21,15 @@ def verdict(proof: BackfillProof) -> str:
         named = ", ".join(day.index for day in proof.replaced[:_NAMED])
         why += (
             f" Others deleted or replaced documents in {counted(len(proof.replaced), 'raw day')} since the load began "
-            f"({named}{', …' if len(proof.replaced) > _NAMED else ''}): these are proven by number and by samples; "
-            f"run it again to have each document looked up."
+            f"({named}{', …' if len(proof.replaced) > _NAMED else ''}). There, only counts and samples prove the "
+            f"load; run it again to have every document looked up."
         )
     if proof.later:
         why += f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
     if proof.holds:
         return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
-    return f"NOT proven: {lines}. What is loaded is kept; mend the cause and run it again, it loads the rest."
+    return f"NOT proven: {lines}. Everything that is loaded is kept; fix the cause and run it again to load the rest."
 
 
 def _first(check: BackfillCheck) -> str:
