@@ -439,7 +439,7 @@ def test_an_index_that_stays_blocked_is_given_up(client: OpenSearch, index: str)
     hasty.ensure()
     client.indices.put_settings(index=index, body={"index.blocks.write": True})
     with pytest.raises(
-        TransientError, match=rf"{index} could not be used for 0.3 s: .*FORBIDDEN/8.*blocks.write: null"
+        TransientError, match=rf"{index} could not be used for 0.3 s: .*FORBIDDEN/8.*blocks.write to null"
     ):
         hasty.claim([(place(), 1)], SPAN, "a")
     client.indices.put_settings(index=index, body={"index.blocks.write": None})

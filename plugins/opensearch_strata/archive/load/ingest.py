@@ -225,7 +225,7 @@ def of_other_times(shaper: Shaper, place: Place) -> str:
     )
     return (
         f"{shaper.strays:,} of {counted(shaper.timed, 'event')} of {place} "
-        f"{'has a time' if shaper.strays == 1 else 'have times'} that its key does not allow, the first "
+        f"{'has a time' if shaper.strays == 1 else 'have times'} that its key does not allow; the first is "
         f"{_shown(shaper.first_stray)}. By its key, intake.max_clock_lead and intake.max_lateness, it may hold events "
         f"from {_shown(first)} to {_shown(last)}{none}.{exchanged} If the times are correct, raise intake.max_lateness "
         f"or intake.max_clock_lead, or set intake.layout_time_zone; otherwise, set the unit, format or zone of the "
