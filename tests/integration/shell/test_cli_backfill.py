@@ -377,7 +377,7 @@ def test_the_cause_is_told_even_if_settings_cannot_be_given_back(
     [
         ("--from 2024-05-06 --to 2024-05-06 --source s3://no-such-bucket-1/x/", "s3://no-such-bucket-1/x/"),
         ("--from 2024-05-06 --to 2024-05-06", "There are no objects to load for 2024-05-06. Listed: s3://"),
-        ("--from 2024-05-07 --to 2024-05-06", "The last day, 2024-05-06, is before the first, 2024-05-07"),
+        ("--from 2024-05-07 --to 2024-05-06", "The last day, 2024-05-06, is before the first day, 2024-05-07"),
         ("--from 2024-05-06 --to 2994-05-06", "2994-05-06 is in the future; nothing was done."),
         ("--from 2024-05-06 --to 2994-05-06 --then condense", "2994-05-06 is not over in UTC"),
         ("--from 2024-05-06 --to 2024-05-06 --source logs/x", "'logs/x' is not an S3 URL; write it like s3://"),
