@@ -177,7 +177,7 @@ def test_what_firehose_could_not_deliver_is_named(shell: Shell, target: Stream, 
     archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=b"{}")
     told = shell.run(line(target, "--apply")).stderr
     assert "Not loaded: 1 object under error prefixes" in told
-    assert f"as the source, {failed}." in told
+    assert f"as the source: {failed}." in told
     assert failed in shell.json(line(target))["plan"]["warning"]
 
 
