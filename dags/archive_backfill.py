@@ -39,8 +39,9 @@ To load from another place, such as a copy of the archive or one prefix of it:
 
 ## Look at old days, or give them a history
 
-Days that are older than the window are dropped again by the dataset's daily cycle, once nobody loads into them: each
-one behind its own proof, and at most `max_deletes_per_run` per run. To get their history but not the documents:
+Days that are older than the window are dropped again by the dataset's daily cycle, once nobody is loading into them:
+each one only after its own proof, and at most `max_deletes_per_run` per run. To get their history but not the
+documents:
 
     {"dataset": "flights", "from_day": "2012-06-01", "to_day": "2012-06-30", "then": "condense_and_drop",
      "dry_run": false}
@@ -125,7 +126,7 @@ PARAMS = {
         section="What",
         title="Then",
         description="What happens to the raw days once they are loaded and proven. Only days older than the window "
-        "are dropped, each behind the proof of its rows.",
+        "are dropped, each one only after its rows are proven.",
     ),
     "redrive": Param(
         False,

@@ -11,7 +11,7 @@ Condenses one raw day into its history month, proves it, and deletes the raw day
 | `condense_day.verify` | nothing if the proof holds; otherwise rebuilds the day's rows once |
 | `retention.list_expired` | nothing |
 | `retention.retire.prove` | writes rows for late documents |
-| `retention.retire.delete` | **deletes one raw index**, by its exact name, behind its own proof |
+| `retention.retire.delete` | **deletes one raw index**, by its exact name, after its own proof |
 | `report` | nothing; shows one table for the run, and its verdict |
 
 ## What it deletes
@@ -40,7 +40,7 @@ Clear the run (or the task) in the grid: every row has its own id and is overwri
 refused if it is gone, holds fewer documents than its rows carry, or was recreated with other documents. With
 `allow_poorer` you state that what is left of it is the truth.
 
-## After a change of the definition
+## After a change to the definition
 
 The next run adds new metrics and statistics; older rows lack them. To add them to days that are still raw, or to change
 the meaning of a metric, run those days with `redefine`: *Trigger → Backfill* over the window, or with one command,

@@ -44,7 +44,7 @@ def expire(
 ) -> None:
     """Delete raw days that have left the window; a dry run without --apply.
 
-    Each day is deleted only behind its own proof; with --apply, late documents
+    Each day is deleted only after its own proof; with --apply, late documents
     are condensed first. A day that cannot be proven is kept, and the exit code
     is 1. It is also 1 with --apply if the dataset does not allow deletions.
     """

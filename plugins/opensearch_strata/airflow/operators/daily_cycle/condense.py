@@ -141,7 +141,7 @@ class CondenseOperator(DatasetOperator):
             return self._done(context, run)
         if progress["passes"] >= MAX_PASSES:
             raise TransientError(still_moving(moved))
-        self.log.info("source moved, condensing again", index=raw.index, was=raw.documents, now=moved.documents)
+        self.log.info("raw day changed, condensing again", index=raw.index, was=raw.documents, now=moved.documents)
         return self._submit_and_defer(moved, restarts=0, passes=progress["passes"] + 1)
 
     def on_kill(self) -> None:

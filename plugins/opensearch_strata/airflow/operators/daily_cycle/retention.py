@@ -151,7 +151,7 @@ class ProveOperator(DatasetOperator):
 
 
 class DeleteOperator(DatasetOperator):
-    """Delete one raw day behind its proof; a dry run only says that it would.
+    """Delete one proven raw day; a dry run only says that it would.
 
     Returns ``{"index", "documents", "mend", "outcome"}``.
 
