@@ -10,6 +10,7 @@ _WORDS = {
     "broken": "broken",
     "unparsed": "that the parser cannot read",
     "no_time": "without a time",
+    "time_out_of_range": "with a time that cannot be",
     "bad_value": "with a value that does not fit",
     "rejected": "rejected by OpenSearch",
     "dropped": "kept out by an ingest pipeline",

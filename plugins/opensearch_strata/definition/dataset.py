@@ -80,6 +80,16 @@ class Raw(Strict):
             raise ValueError(problem)
         return self
 
+    @model_validator(mode="after")
+    def _multi_fields_end(self) -> Raw:
+        for path in self.fields:
+            above = path.rpartition(".")[0]
+            if above in self.fields and above.rpartition(".")[0] in self.fields:
+                raise ValueError(
+                    f"fields names {path!r} below {above!r}, which is a multi-field itself and has none; remove it"
+                )
+        return self
+
 
 class History(Strict):
     """The monthly indices of condensed rows."""

@@ -76,6 +76,11 @@ def changed(path: str, value: Any) -> Definition:
         ("metrics.load.field", None, "metrics.load.field: is missing"),
         ("raw", "flights", "raw: must be a mapping of keys to values; indent its keys below it"),
         ("metrics", ["load"], "metrics: must be a mapping"),
+        (
+            "raw.fields",
+            {"a": "text", "a.b": "keyword", "a.b.c": "keyword"},
+            "raw: fields names 'a.b.c' below 'a.b', which is a multi-field itself and has none; remove it",
+        ),
         ("raw.window_days", 0, "raw.window_days: Input should be greater than or equal to 1 (got 0)"),
         ("raw.window_days", 999_999_999, "raw.window_days: Input should be less than or equal to 36500"),
         ("raw.window_days", True, "raw.window_days: Input should be a valid integer (got True)"),

@@ -26,9 +26,9 @@ def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:
     wanted: dict[str, dict[str, Any]] = {}
     for path, kind in sorted(stated.items()):
         above, _, name = path.rpartition(".")
-        if above in stated:
+        if above in wanted:
             wanted[above].setdefault("fields", {})[name] = {"type": kind}
-        elif name != "keyword":
+        elif name != "keyword" and above not in stated:
             wanted[path] = {"type": kind}
     if intake.metadata:
         for name in METADATA:

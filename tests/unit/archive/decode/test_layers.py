@@ -15,8 +15,12 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK
 from opensearch_strata.archive.decode.layers import decoded
 from tests.packing import IN_MEMBERS, PACKS, TEXT, unpacked, zipped
+
+FILES = ("gzip", "zstd", "bzip2")
+"""Formats whose members may be files of their own, joined by `cat`."""
 
 
 @given(
@@ -36,7 +40,17 @@ def test_members_are_read_one_behind_the_other(name: str, parts: list[bytes], da
     parts[0] = b"text" + parts[0]
     written = b"".join(PACKS[name](part) for part in parts) + bytes(data.draw(st.integers(0, 40)))
     size = data.draw(st.integers(1, 2 * len(written)))
-    assert unpacked(written, size) == (b"".join(parts), [name], None)
+    first, *more = parts
+    marked = BYTE_ORDER_MARK if name in FILES else b"none"
+    wanted = first + b"".join(b"\n" * part.startswith(marked) + part for part in more)
+    assert unpacked(written, size) == (wanted, [name], None)
+
+
+@pytest.mark.parametrize("size", [1, 7, 600, 100_000])
+@pytest.mark.parametrize("name", FILES)
+def test_a_later_member_with_a_byte_order_mark_begins_a_line(name: str, size: int) -> None:
+    more = BYTE_ORDER_MARK + random.Random(1).randbytes(6000)  # more than the first step of a decompressor gives
+    assert unpacked(PACKS[name](b"first") + PACKS[name](more), size) == (b"first\n" + more, [name], None)
 
 
 @pytest.mark.parametrize("name", sorted(PACKS))

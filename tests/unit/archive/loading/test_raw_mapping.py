@@ -33,6 +33,11 @@ def test_multi_fields_stay_below_their_field() -> None:
     assert wanted["device"] == {"type": "text", "fields": {"keyword": {"type": "keyword"}}}
 
 
+def test_a_field_below_a_multi_field_that_is_not_mapped_is_not_mapped_either() -> None:
+    wanted = raw_properties(dataset(raw={"fields": {"a.keyword": "keyword", "a.keyword.x": "keyword"}}))
+    assert not {path for path in wanted if path.startswith("a.")}
+
+
 def test_messages_are_mapped_where_documents_have_them() -> None:
     assert not {"message", "parse_error"} & raw_properties(dataset()).keys()
     assert raw_properties(dataset(intake={"parsers": {"a*": "raw"}}))["message"] == {"type": "text"}

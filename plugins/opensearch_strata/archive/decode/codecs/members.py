@@ -75,6 +75,7 @@ class _Reader:
     def read(self, decompressor: Decompressor) -> Iterator[bytes]:
         """Read one member; yields blocks when enough is gathered, or if the member is long."""
         start, held, size = self._source.at, list[bytes](), 0
+        may_be_a_file = self._members > 0
         self._members += 1
         while not decompressor.eof:
             data = self._source.take(self._step) if decompressor.needs_input else b""
@@ -89,8 +90,10 @@ class _Reader:
                 yield from held if size < 0 else ()
                 raise damaged(self._layer, f"contains a damaged member ({error})", start) from error
             size += len(held[-1])
-            if self._members > 1 and len(held) == 1 and held[0].startswith(BYTE_ORDER_MARK):
-                held.insert(0, b"\n")
+            if may_be_a_file and size >= len(BYTE_ORDER_MARK):  # the first pieces may be empty
+                may_be_a_file = False
+                if b"".join(held).startswith(BYTE_ORDER_MARK):
+                    held.insert(0, b"\n")
             if size < 0 or size > _HELD:
                 yield from self.verified()
                 yield from held
