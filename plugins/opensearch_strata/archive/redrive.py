@@ -80,6 +80,14 @@ class Redriven:
     damage: list[str] = field(default_factory=list)
 
     @property
+    def remaining(self) -> str:
+        """What stays where it is, half a sentence; empty if nothing does."""
+        letters, places = self.still_dead.total(), len(self.damage)
+        dead = f"{counted(letters, 'dead letter')} cannot be loaded yet" if letters else ""
+        damaged = f"{counted(places, 'damaged place')} of the files cannot be read" if places else ""
+        return " and ".join(filter(None, [dead, damaged]))
+
+    @property
     def loaded(self) -> int:
         """Letters that are documents now."""
         return self.created + self.existed

@@ -279,6 +279,8 @@ def test_what_is_damaged_is_left_and_named(
     assert sums.damage[0].startswith("Line 4 of s3://")
     left = archive.s3.get_object(Bucket=archive.bucket, Key=key)["Body"].read()
     assert gzip.decompress(left) == b"garbage\n"
+    failed = shell.run(f"redrive {target.dataset.name} --apply", 1)
+    assert failed.stderr == "Error: 1 damaged place of the files cannot be read; see the reasons above.\n"
 
 
 # --- The shell

@@ -49,8 +49,8 @@ def redrive(
         print_json({"dataset": dataset, "dead_letters": place, "applied": apply, **vars(sums)})
     else:
         _tell_redriven(dataset, place, sums, apply)
-    if apply and (sums.still_dead or sums.damage):
-        fail(f"{counted(sums.still_dead.total(), 'dead letter')} cannot be loaded yet; see the reasons above.")
+    if apply and sums.remaining:
+        fail(f"{sums.remaining}; see the reasons above.")
         raise typer.Exit(1)
 
 
