@@ -47,7 +47,7 @@ docs: setup  ## Build the docs as a site in build/site/index.html; a broken link
 	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 release: setup  ## Build dist/ from the last commit, check it, and print the two commands that tag and upload
-	@$(BIN)/python -m local.shipping.release
+	@$(BIN)/python -m local.packaging.release
 
 bench-history: setup  ## Compare condensing, size, accuracy and reading with peers (11 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.history $(ARGS)
@@ -66,7 +66,7 @@ lock: setup  ## Recompile the locks from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
 
 mwaa:  ## Write the files for managed Airflow to build/mwaa, ready for `aws s3 sync` (docs/deploy.md)
-	@$(PYTHON) -m local.shipping.mwaa
+	@$(PYTHON) -m local.packaging.mwaa
 
 clean:  ## Stop everything and remove everything that was created here, including .venv
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local clean; fi

@@ -83,11 +83,11 @@ from airflow.sdk import DAG, Param, TriggerRule
 from opensearch_strata.airflow.operators.backfill.form import MOST_MAPPED
 from opensearch_strata.airflow.operators.backfill.load import LoadOperator
 from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
+from opensearch_strata.airflow.operators.backfill.prepare_restore import PrepareOperator, RestoreOperator
 from opensearch_strata.airflow.operators.backfill.prove import ProveBackfillOperator
 from opensearch_strata.airflow.operators.backfill.read_form import ReadFormOperator
 from opensearch_strata.airflow.operators.backfill.redrive import RedriveOperator
 from opensearch_strata.airflow.operators.backfill.report import ReportBackfillOperator
-from opensearch_strata.airflow.operators.backfill.settings import PrepareOperator, RestoreOperator
 from opensearch_strata.airflow.operators.backfill.settle import SettleOperator
 from opensearch_strata.airflow.retry import RETRIES
 from opensearch_strata.definition.files import datasets_dir, load_definitions

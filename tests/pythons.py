@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from local.packaging import mwaa
 from local.places import PROJECT
-from local.shipping import mwaa
 
 NAMED_CONSTRAINTS = PROJECT / "tests" / "data" / f"constraints-{mwaa.AIRFLOW}-{mwaa.PYTHON}.txt"
 """Airflow's published constraints for the managed service's Airflow and Python, as far as they name what we name."""

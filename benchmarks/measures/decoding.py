@@ -18,7 +18,7 @@ from benchmarks.material.workload import BenchmarkError
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Document, Shaper
+from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.store.objects import BLOCK, open_object
 from opensearch_strata.presentation.tables import Table

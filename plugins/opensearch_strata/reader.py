@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history.query.cells import OnProgress, Recall
 from opensearch_strata.history.query.checks import plan_read
 from opensearch_strata.history.query.frame import frames, joined
 from opensearch_strata.history.query.question import Question
+from opensearch_strata.history.query.recall import OnProgress, Recall
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from packaging.requirements import Requirement
 
 from local.bootstrap import index_of_pip
 from local.errors import StackError
+from local.packaging import mwaa
 from local.places import PROJECT
-from local.shipping import mwaa
 from tests.pythons import NAMED_CONSTRAINTS, UV, python_of
 
 SHIPPED = PROJECT / "include" / "datasets"
@@ -188,6 +188,6 @@ def test_without_datasets_nothing_is_written(tmp_path: Path) -> None:
 
 def test_python_alone_is_enough(tmp_path: Path) -> None:
     loaded = "name for name in sys.modules if 'site-packages' in str(getattr(sys.modules[name], '__file__', ''))"
-    code = f"import sys; import local.shipping.mwaa; print(sorted({loaded}))"
+    code = f"import sys; import local.packaging.mwaa; print(sorted({loaded}))"
     command = [sys.executable, "-S", "-c", code]
     assert subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout == "[]\n"

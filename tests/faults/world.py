@@ -32,7 +32,7 @@ from opensearch_strata.history.reaggregate import reaggregate
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.backfill.backfill import Backfill
-from opensearch_strata.workflows.backfill.finish import finish_day
+from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.cycle import run_cycle
 from tests.archives import Archive, intake_of
 from tests.streams import TYPES, Stream, dataset_of
@@ -236,7 +236,7 @@ class World:
         missing = wanted.keys() - self.raw.get(day, {}).keys() - self.retired.get(day, {}).keys()
         assert not missing or self.disturbed, f"proven, but {sorted(missing)} of {day} are not there"
         if drop:
-            finish_day(client, dataset, day, "condense_and_drop", NOW)
+            settle_day(client, dataset, day, "condense_and_drop", NOW)
 
     def verify(self, day: date) -> None:
         """What is said to be verified is."""

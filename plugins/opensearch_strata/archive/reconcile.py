@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from opensearch_strata.archive.causes import Causes, summed
-from opensearch_strata.archive.documents.builder import EARLY_SHARE
+from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger

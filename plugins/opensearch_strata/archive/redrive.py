@@ -17,14 +17,14 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Resolved
+from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.causes import Cause, one, summed, told_causes
 from opensearch_strata.archive.dead_letters.file import StoredLetters, read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url, letter_key
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.parsers.registry import begins_of, parser_name, remembers
@@ -184,7 +184,7 @@ class _File:
             for _ in self._documents():
                 pass
             return
-        limits = ConcurrencyLimits(settings.in_flight, settings.body_bytes)
+        limits = LearnedLimits(settings.in_flight, settings.body_bytes)
         with Sender(self._client, self._resolve, limits, settings.patience, self._make_ready) as sender:
             body: Body[DeadLetter] = Body()
             for document, letter in self._documents():

@@ -16,7 +16,7 @@ from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, mi
 from opensearch_strata.definition.index_names import IndexTemplate, transform_id
 from opensearch_strata.definition.intake import Intake, TimeZone
 from opensearch_strata.definition.schedule import Cycle
-from opensearch_strata.definition.strict import Strict
+from opensearch_strata.definition.strict_model import Strict
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]

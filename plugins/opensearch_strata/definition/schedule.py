@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from opensearch_strata.definition.strict import Strict
+from opensearch_strata.definition.strict_model import Strict
 
 _OLDEST, _NEWEST = date(1970, 1, 1), date(2199, 12, 31)
 _PRESETS = {"@daily": "0 0 * * *", "@midnight": "0 0 * * *"}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opensearch_strata.history.reaggregate import Rebuilt
     from opensearch_strata.history.verify.coverage import DayCoverage
     from opensearch_strata.history.verify.verify import Proof
-    from opensearch_strata.workflows.backfill.finish import DayOutcome
+    from opensearch_strata.workflows.backfill.settle import DayOutcome
     from opensearch_strata.workflows.cycle import Retirement
     from opensearch_strata.workflows.cycle_report import CycleReport
 

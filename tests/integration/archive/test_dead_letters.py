@@ -15,7 +15,7 @@ from opensearch_strata.archive.dead_letters import file as dead_letters
 from opensearch_strata.archive.dead_letters import letter as letters
 from opensearch_strata.archive.dead_letters.file import DeadLetterFile, StoredLetters, read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url
-from opensearch_strata.archive.documents.builder import Dead
+from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.definition.intake import Intake
 from opensearch_strata.errors import Refused, TransientError

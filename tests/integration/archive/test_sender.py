@@ -16,10 +16,10 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.bulk import delivery
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Resolved
+from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.sender import Sender
-from opensearch_strata.archive.documents.builder import Document
+from opensearch_strata.archive.documents.shaper import Document
 from opensearch_strata.archive.events import Event
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
@@ -95,8 +95,8 @@ def bodies(found: list[Document], ids: bool = True, per_body: int = PER_BODY) ->
 
 def send(
     url: str, found: list[Document], in_flight: int = 3, patience: float = 30, timeout: float = 30, ids: bool = True
-) -> tuple[Account, ConcurrencyLimits]:
-    account, limits = Account(), ConcurrencyLimits(in_flight, 1_000_000)
+) -> tuple[Account, LearnedLimits]:
+    account, limits = Account(), LearnedLimits(in_flight, 1_000_000)
     client = build_client(ClientSettings.from_url(url, timeout=timeout))
     with client, Sender(client, account.hear, limits, patience) as sender:
         for body in bodies(found, ids):
@@ -189,7 +189,7 @@ def test_an_unanswered_request_is_sent_again_and_doubles_nothing(
 def test_a_body_that_is_too_large_goes_in_halves_and_the_limit_is_remembered(
     proxy: FaultyProxy, client: OpenSearch, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.archive.bulk.concurrency.SMALLEST_BODY", 100)
+    monkeypatch.setattr("opensearch_strata.archive.bulk.learned_limits.SMALLEST_BODY", 100)
     proxy.add(larger_than(1500))
     account, limits = send(proxy.url, documents(index), in_flight=1)
     assert_all_there(account, client, index)
@@ -327,7 +327,7 @@ def test_a_load_that_ends_early_does_not_wait_for_what_is_blocked(
 ) -> None:
     stream.set_block("write", True)
     began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Sender(client, Account().hear, ConcurrencyLimits(2, 10_000), 600) as sender:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), Sender(client, Account().hear, LearnedLimits(2, 10_000), 600) as sender:  # noqa: PT012
         sender.send(next(bodies(documents(index))))
         time.sleep(0.2)
         raise KeyboardInterrupt

@@ -23,8 +23,8 @@ from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.month.row_ids import RAW_UUID
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.empty_days import delete_if_empty
-from opensearch_strata.workflows.backfill.finish import finish_day, finish_days, require_settleable
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.settle import require_settleable, settle_day, settle_days
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
@@ -491,7 +491,7 @@ def loaded(target: Stream, archive: Archive, count: int = 240) -> list[Document]
 
 
 def settle(target: Stream, then: Any, now: datetime = NOW) -> Any:
-    return finish_day(target.client, target.dataset, DAY, then, now)
+    return settle_day(target.client, target.dataset, DAY, then, now)
 
 
 def test_a_day_is_condensed_and_stays(target: Stream, archive: Archive) -> None:
@@ -545,7 +545,7 @@ def test_history_never_gets_poorer(target: Stream, archive: Archive) -> None:
     target.client.indices.delete(index=target.dataset.raw_index(DAY))
     rows = target.rows()
     loaded(target, archive, count=100)
-    (settled,) = finish_days(target.client, target.dataset, [DAY], "condense_and_drop", NOW)
+    (settled,) = settle_days(target.client, target.dataset, [DAY], "condense_and_drop", NOW)
     assert settled.outcome == "failed"
     assert "condensing it would make history poorer" in settled.note
     assert target.rows() == rows

@@ -19,8 +19,8 @@ from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.archive.reconcile import BackfillProof, DayProof
 from opensearch_strata.workflows.backfill.backfill import Backfill
-from opensearch_strata.workflows.backfill.finish import finish_day
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of, ledger_of, same
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
@@ -262,7 +262,7 @@ def test_a_run_is_proven_though_another_one_condensed_and_dropped_a_day_of_both(
         for user in row["users"]:
             Backfill(target.client, target.dataset).end(user["owner"])
     now = datetime.combine(DAY + timedelta(days=100), datetime.min.time(), UTC)
-    assert finish_day(target.client, target.dataset, NEXT, "condense_and_drop", now).outcome == "dropped"
+    assert settle_day(target.client, target.dataset, NEXT, "condense_and_drop", now).outcome == "dropped"
     proof = other.prove()
     assert proof.holds, verdict(proof)
     assert [day.verdict for day in proof.days] == ["retired (condensed and proven)", "verified"]

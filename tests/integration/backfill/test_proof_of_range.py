@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX
 from opensearch_strata.history.verify.repair import prove as prove_rows
 from opensearch_strata.workflows.backfill.backfill import Backfill
-from opensearch_strata.workflows.backfill.finish import finish_day
+from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.backfill.verdict import verdict
 from opensearch_strata.workflows.cycle import require_proven
 from opensearch_strata.workflows.retention import retire
@@ -169,7 +169,7 @@ def test_history_carries_all_events_of_the_archive_whatever_was_deleted_in_betwe
     delete(target, 20, 40)
     backfill(shell, target, more="--then condense")
     assert sum(row["transform._doc_count"] for row in target.rows().values()) == 240
-    assert finish_day(client, target.dataset, DAY, "condense_and_drop", NOW).documents == 240
+    assert settle_day(client, target.dataset, DAY, "condense_and_drop", NOW).documents == 240
 
 
 def test_documents_that_are_replaced_while_a_run_goes_on_are_told(

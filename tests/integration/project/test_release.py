@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from local.errors import StackError
+from local.packaging.release import commands, release
 from local.places import PROJECT
-from local.shipping.release import commands, release
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "CHANGELOG.md", ".gitignore", "plugins")
 CHANGES = "# Changes\n\n## 7.8.9 - 2026-11-29\n\n- All.\n"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from local.bootstrap import index_of_pip
+from local.packaging import mwaa
 from local.places import PROJECT
-from local.shipping import mwaa
 from tests.pythons import NAMED_CONSTRAINTS, UV, python_of
 from tests.shell import ENVIRONMENT, Shell
 from tests.streams import DAY

@@ -231,8 +231,8 @@ class Interrupted:
 def test_a_raw_day_that_goes_meanwhile_is_read_on_from_history(
     stream: Stream, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    monkeypatch.setattr("opensearch_strata.history.query.cells.PAGE_SIZE", 2)
-    monkeypatch.setattr("opensearch_strata.history.query.cells._LEAST_PAGE", 2)
+    monkeypatch.setattr("opensearch_strata.history.query.recall.PAGE_SIZE", 2)
+    monkeypatch.setattr("opensearch_strata.history.query.recall._LEAST_PAGE", 2)
     for day in (DAY, NEXT):
         stream.condensed(day, count=240)
     question: dict[str, Any] = {"interval": "1h", "by": ["device"], "stats": ["min"], "metrics": ["temperature"]}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from local.places import PROJECT
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.definition.dataset import Dataset

@@ -7,8 +7,8 @@ import re
 from botocore import xform_name
 from botocore.session import Session
 
+from local.packaging import mwaa
 from local.places import PROJECT
-from local.shipping import mwaa
 
 PAGE = (PROJECT / "docs" / "deploy.md").read_text()
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import opensearch_strata.airflow
+from local.packaging import mwaa
 from local.places import PROJECT
 from local.server import releases
-from local.shipping import mwaa
 
 ROOM = "import opensearch_strata.airflow"
 CODE = {"the room": ROOM} | {

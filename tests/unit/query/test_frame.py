@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from opensearch_strata.history.query.cells import Cell
 from opensearch_strata.history.query.frame import frame_of, frames, joined
 from opensearch_strata.history.query.question import Question, milliseconds
 from opensearch_strata.history.query.read_plan import ReadPlan
+from opensearch_strata.history.query.recall import Cell
 from opensearch_strata.sketches.ddsketch import bins_of
 from tests.streams import dataset_of, definition_of
 

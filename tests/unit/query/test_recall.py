@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from opensearch_strata.history.buckets import pace
-from opensearch_strata.history.query import cells as recall
-from opensearch_strata.history.query.cells import Cell, Recall
+from opensearch_strata.history.query import recall as recall
 from opensearch_strata.history.query.frame import frames
 from opensearch_strata.history.query.question import Question, milliseconds
 from opensearch_strata.history.query.read_plan import ReadPlan
+from opensearch_strata.history.query.recall import Cell, Recall
 from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource
 from tests.streams import dataset_of
 

@@ -14,7 +14,7 @@ import orjson
 from opensearch_strata.archive.events import Event
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.documents.builder import Document
+    from opensearch_strata.archive.documents.shaper import Document
 
 Owner = TypeVar("Owner")
 

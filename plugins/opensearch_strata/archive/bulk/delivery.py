@@ -22,7 +22,7 @@ from tenacity import (
 )
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
+from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
 from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError
@@ -106,7 +106,7 @@ class Route(Generic[Owner]):
     """
 
     client: OpenSearch
-    limits: ConcurrencyLimits
+    limits: LearnedLimits
     on_resolved: Callable[[Resolved[Owner]], None]
     patience: float
     make_ready: Callable[[Collection[str]], None] = lambda _: None

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
 from opensearch_strata.archive.bulk.delivery import Delivery, Resolved, Route
+from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -35,7 +35,7 @@ class Sender(Generic[Owner]):
         self,
         client: OpenSearch,
         on_resolved: Callable[[Resolved[Owner]], None],
-        limits: ConcurrencyLimits,
+        limits: LearnedLimits,
         patience: float,
         make_ready: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:

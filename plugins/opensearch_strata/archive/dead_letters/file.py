@@ -36,7 +36,7 @@ from opensearch_strata.errors.judging import explain, is_transient
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-    from opensearch_strata.archive.documents.builder import Dead
+    from opensearch_strata.archive.documents.shaper import Dead
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.definition.intake import Intake, split_s3_url
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.documents.builder import Dead
+    from opensearch_strata.archive.documents.shaper import Dead
 
 _VERSION = 1  # of the line format
 _ORDINALS = 2**24  # more than the events that fit into a record, which has at most LONGEST bytes

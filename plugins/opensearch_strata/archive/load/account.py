@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.body import Body
     from opensearch_strata.archive.bulk.delivery import Resolved
     from opensearch_strata.archive.dead_letters.file import DeadLetterFile
-    from opensearch_strata.archive.documents.builder import Dead
+    from opensearch_strata.archive.documents.shaper import Dead
 
 _SAMPLES = 5
 
@@ -235,7 +235,7 @@ class ObjectAccount:
 
 def record_outcomes(resolved: Resolved[BulkShare]) -> None:
     """Report to each object what became of its documents."""
-    from opensearch_strata.archive.documents.builder import Dead
+    from opensearch_strata.archive.documents.shaper import Dead
 
     body = resolved.body
     for portion, index, count, sample in _by_day(body, resolved.created):

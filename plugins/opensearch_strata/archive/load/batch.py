@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
+from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.dead_letters.file import DeadLetterFile
 from opensearch_strata.archive.events import Place
@@ -170,7 +170,7 @@ class _Load:
         self._failures: dict[Place, StrataError] = {}
         self._lost: Objects = {}
         self._suspects: Objects = {}
-        limits = ConcurrencyLimits(settings.in_flight if settings.ids else 1, settings.body_bytes)
+        limits = LearnedLimits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
         # A collection that accepts no ids is on Serverless, wherever its ledger is.
         self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)

@@ -11,8 +11,8 @@ from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.ledger.rows import Reach
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
@@ -25,7 +25,7 @@ from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.bulk.concurrency import ConcurrencyLimits
+    from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
     from opensearch_strata.definition.dataset import Dataset
 
 _JUDGED_FROM = 1000  # events after which an object with too many dead letters is not read to its end
@@ -56,7 +56,7 @@ class Ingest:
         dataset: Dataset,
         span: Span,
         manifests: Manifests,
-        limits: ConcurrencyLimits,
+        limits: LearnedLimits,
         send: Callable[[Body[BulkShare]], None],
         on_cut: Callable[[], None],
         ids: bool,

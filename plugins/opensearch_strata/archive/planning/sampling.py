@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.spans import Span

@@ -12,7 +12,7 @@ _KEYWORD = {"type": "keyword"}
 _LONGEST = 1024  # characters up to which a keyword is searchable; the URL of an object may be slightly longer
 
 METADATA = ("owner", "log_group", "log_stream", "event_id", "object", "position")
-"""Fields of the metadata object; see :class:`~opensearch_strata.archive.documents.builder.Shaper`."""
+"""Fields of the metadata object; see :class:`~opensearch_strata.archive.documents.shaper.Shaper`."""
 
 
 def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:

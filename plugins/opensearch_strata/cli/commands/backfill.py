@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.finish import DayOutcome
     from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+    from opensearch_strata.workflows.backfill.settle import DayOutcome
 
 
 def backfill(
@@ -57,7 +57,7 @@ def backfill(
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.finish import finish_days, require_settleable
+    from opensearch_strata.workflows.backfill.settle import require_settleable, settle_days
 
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
@@ -76,7 +76,7 @@ def backfill(
         proof = _loaded(backfill, definition, plan, (url, ca_certs), parallel) if apply else None
         settled: list[DayOutcome] = []
         if apply and then != "keep" and (proof is None or proof.holds):
-            for day in finish_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
+            for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
                 note(f"{day.day}: {day.outcome}. {day.note}".rstrip())
                 settled.append(day)
     if as_json:

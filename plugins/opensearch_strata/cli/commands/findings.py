@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
 from opensearch_strata.archive.documents.field_rules import dumped, find
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parser, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of

@@ -9,12 +9,12 @@ from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.carriable.preflight import require_carriable
-from opensearch_strata.history.condense.contained import persons_word, require_contained
 from opensearch_strata.history.condense.engines.base import Engine, EngineRun, OnDocuments, choose_engine
 from opensearch_strata.history.condense.engines.row_writer import gone_or_recreated
 from opensearch_strata.history.condense.engines.search import condense_by_search
 from opensearch_strata.history.condense.engines.transform_job import condense_by_job
 from opensearch_strata.history.condense.leftovers import delete_leftovers
+from opensearch_strata.history.condense.replaceable import persons_word, require_contained
 from opensearch_strata.history.month.index import ensure_month
 from opensearch_strata.history.month.rows_of_day import Carried, carried, genuine_documents
 from opensearch_strata.history.raw_day.hold import release_dead

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.history.query.cells import Cell
 from opensearch_strata.history.query.read_plan import ReadPlan
+from opensearch_strata.history.query.recall import Cell
 from opensearch_strata.sketches.ddsketch import quantiles
 from opensearch_strata.sketches.top_values import unpack as unpack_top
 

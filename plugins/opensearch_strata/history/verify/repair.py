@@ -9,8 +9,8 @@ from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.condense.condense import condense
-from opensearch_strata.history.condense.contained import persons_word
 from opensearch_strata.history.condense.engines.base import OnDocuments
+from opensearch_strata.history.condense.replaceable import persons_word
 from opensearch_strata.history.month.marks import remember
 from opensearch_strata.history.raw_day.hold import release_dead
 from opensearch_strata.history.verify.verify import Proof, verify

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.decode.formats import strata
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.definition.dataset import Dataset
 from tests.streams import definition_of

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import opensearch_strata.archive.documents.builder as shape_module
+import opensearch_strata.archive.documents.shaper as shape_module
 from opensearch_strata.archive.decode.formats import cloudwatch, json, strata
 from opensearch_strata.archive.decode.reader import Reading
-from opensearch_strata.archive.documents.builder import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.timestamps import iso_text, read_iso, read_time
 from opensearch_strata.definition.dataset import Dataset

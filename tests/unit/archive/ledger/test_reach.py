@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.documents.builder import Document, Shaper
 from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import NOWHERE, Event
 from opensearch_strata.archive.ledger.rows import ObjectRow, Reach
 from opensearch_strata.archive.ledger.takeover import taken_over, without_days

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.documents.builder import Document
+from opensearch_strata.archive.documents.shaper import Document
 from opensearch_strata.archive.events import Event
 
 DAY = date(2024, 5, 6)

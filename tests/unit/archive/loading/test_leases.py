@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from opensearch_strata.archive.documents.builder import Dead
+from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.load.account import ObjectAccount

@@ -9,21 +9,21 @@ from threading import Lock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.bulk.concurrency import SMALLEST_BODY, ConcurrencyLimits
+from opensearch_strata.archive.bulk.learned_limits import SMALLEST_BODY, LearnedLimits
 
 MB = 1_000_000
 
 
 @given(st.integers(1, 8), st.lists(st.sampled_from(["answered", "refused"]), max_size=60))
 def test_the_window_stays_between_one_and_all(most: int, signals: list[str]) -> None:
-    limits = ConcurrencyLimits(most, MB)
+    limits = LearnedLimits(most, MB)
     for signal in signals:
         limits.answered() if signal == "answered" else limits.refused(time.monotonic() + 1)
         assert 1 <= limits.window <= most
 
 
 def test_a_refusal_halves_and_answers_bring_it_back_one_by_one() -> None:
-    limits = ConcurrencyLimits(8, MB)
+    limits = LearnedLimits(8, MB)
     limits.refused(time.monotonic())
     assert limits.window == 4
     for _ in range(5):
@@ -35,7 +35,7 @@ def test_a_refusal_halves_and_answers_bring_it_back_one_by_one() -> None:
 
 
 def test_requests_that_left_before_a_halving_do_not_halve_again() -> None:
-    limits = ConcurrencyLimits(8, MB)
+    limits = LearnedLimits(8, MB)
     left = time.monotonic()
     for _ in range(3):
         limits.refused(left)
@@ -45,7 +45,7 @@ def test_requests_that_left_before_a_halving_do_not_halve_again() -> None:
 
 
 def test_the_body_limit_is_halved_and_never_grows() -> None:
-    limits = ConcurrencyLimits(2, 9 * MB)
+    limits = LearnedLimits(2, 9 * MB)
     limits.too_large(6 * MB)
     assert limits.body_bytes == 3 * MB
     limits.too_large(8 * MB)
@@ -53,13 +53,13 @@ def test_the_body_limit_is_halved_and_never_grows() -> None:
 
 
 def test_a_single_large_document_does_not_make_bodies_tiny() -> None:
-    limits = ConcurrencyLimits(2, 9 * MB)
+    limits = LearnedLimits(2, 9 * MB)
     limits.too_large(1000)
     assert limits.body_bytes == SMALLEST_BODY
 
 
 def test_no_more_are_at_it_than_the_window_allows() -> None:
-    limits = ConcurrencyLimits(6, MB)
+    limits = LearnedLimits(6, MB)
     limits.refused(time.monotonic())
     at_once, most, guard = 0, 0, Lock()
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.documents.builder import Dead
+from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount

@@ -29,7 +29,7 @@ class ReadFormOperator(BaseOperator, BranchMixIn):
         """
         # Airflow lets unknown keys through, but a misspelled dry_run must not be taken for one that was left out.
         asked = BackfillForm.checked({**context["params"], **(context["dag_run"].conf or {})})
-        from opensearch_strata.workflows.backfill.finish import require_settleable
+        from opensearch_strata.workflows.backfill.settle import require_settleable
 
         dataset = dataset_named(asked.dataset)
         if asked.to_day:

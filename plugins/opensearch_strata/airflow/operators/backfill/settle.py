@@ -36,12 +36,12 @@ class SettleOperator(FormOperator):
         :raises Refused: history would become poorer, the proof does not hold, or retention keeps the day
         :raises TransientError: worth a retry
         """
-        from opensearch_strata.workflows.backfill.finish import finish_day
+        from opensearch_strata.workflows.backfill.settle import settle_day
 
         day, dataset = date.fromisoformat(self.day), self.dataset
         self.hook.refuse_serverless()
         link_indices(context, self.hook.settings.url, dataset, day)
-        settled = finish_day(self.client, dataset, day, self.asked.then, datetime.now(UTC))
+        settled = settle_day(self.client, dataset, day, self.asked.then, datetime.now(UTC))
         self.log.info("%s", settled_table(dataset.name, [settled]))
         if settled.note:
             self.log.warning("%s", settled.note)

@@ -47,7 +47,7 @@ class DayOutcome:
     note: str = ""
 
 
-def finish_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> DayOutcome:
+def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> DayOutcome:
     """Condense a day, prove it, and drop it if ``then`` says so and the day has left the window. Safe to repeat.
 
     :param now: a time with its zone
@@ -88,7 +88,7 @@ def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> DayOutcome:
     return DayOutcome(day, "dropped", rows.documents, rows.rows, note)
 
 
-def finish_days(
+def settle_days(
     client: OpenSearch, dataset: Dataset, days: Iterable[date], then: Then, now: datetime
 ) -> Iterator[DayOutcome]:
     """Settle each day in turn; one that fails does not stop the others.
@@ -99,7 +99,7 @@ def finish_days(
 
     for day in days:
         try:
-            yield finish_day(client, dataset, day, then, now)
+            yield settle_day(client, dataset, day, then, now)
         except (StrataError, OpenSearchException) as error:
             yield DayOutcome(day, "failed", note=explain(error))
 

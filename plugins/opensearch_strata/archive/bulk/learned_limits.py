@@ -14,7 +14,7 @@ SMALLEST_BODY = 64 * 1024
 """The learned limit on bytes never falls below this: a document that does not fit is at fault itself."""
 
 
-class ConcurrencyLimits:
+class LearnedLimits:
     """Limits that all sending threads share. They use additive increase and multiplicative decrease, as TCP does.
 
     :param in_flight: maximum number of concurrent requests

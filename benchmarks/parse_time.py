@@ -1,6 +1,6 @@
 """How long it takes to read a folder of datasets, and to parse the DAG files that use it, in CPU seconds.
 
-``python -m benchmarks.definitions`` prints a line for each; ``--datasets`` and ``--rounds`` set the numbers.
+``python -m benchmarks.parse_time`` prints a line for each; ``--datasets`` and ``--rounds`` set the numbers.
 """
 
 from __future__ import annotations
