@@ -15,7 +15,7 @@ from tests.system.conftest import FLIGHTS, Running
 
 def test_nothing_is_broken_but_what_is_meant_to_be(running: Running) -> None:
     errors = running.airflow.call("GET", "importErrors").json()["import_errors"]
-    assert [error["filename"] for error in errors] == ["dataset_definitions.py"]
+    assert [error["filename"] for error in errors] == ["dataset_definitions.py"], errors
     assert "broken.yaml: speed: unknown key" in errors[0]["stack_trace"]
     dags = running.airflow.call("GET", "dags").json()["dags"]
     assert {dag["dag_id"] for dag in dags} == {FLIGHTS, "ticking_daily_cycle", "archive_backfill"}
