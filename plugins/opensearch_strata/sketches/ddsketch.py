@@ -1,4 +1,4 @@
-"""A mergeable distribution with a stated relative error. Pure; the twin of ``painless/sketch_*.painless``.
+"""A mergeable distribution with a stated relative error. Pure; the twin of ``painless/functions/sketch_*.painless``.
 
 DDSketch (Masson, Rim, Lee: "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
 guarantees", PVLDB 12, 2019) with the cubically interpolated mapping of Datadog's sketches-java. It needs only IEEE

@@ -1,4 +1,4 @@
-"""The most frequent values of a field, with a stated bound. Pure; the twin of ``painless/top_values*``.
+"""The most frequent values of a field, with a stated bound. Pure; the twin of ``painless/top_values/``.
 
 Counters as described by Misra and Gries ("Finding repeated elements", Science of Computer Programming 2, 1982), merged
 as described by Agarwal et al. ("Mergeable summaries", PODS 2012): the order of additions does not matter, and the bound

@@ -116,7 +116,7 @@ def test_airflow_finds_one_plugin_and_our_connection_form(
 
 def test_it_holds_all_that_is_needed(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    scripts = {path.name for path in (PROJECT / "plugins" / "opensearch_strata" / "painless").iterdir()}
+    scripts = {path.name for path in (PROJECT / "plugins" / "opensearch_strata" / "painless").glob("*/*")}
     assert scripts <= {name.rpartition("/")[2] for name in names}
     assert "opensearch_strata/py.typed" in names
     for part in ("licenses/LICENSE", "licenses/NOTICE", "entry_points.txt"):

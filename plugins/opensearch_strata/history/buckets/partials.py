@@ -1,6 +1,6 @@
 """Results of the scripts for a bucket: the states of its shards, merged into statistics. Pure.
 
-The twin of ``painless/row.painless`` and ``top_values_write.painless``.
+The twin of ``functions/row.painless`` and ``top_values/top_values_write.painless``.
 """
 
 from __future__ import annotations

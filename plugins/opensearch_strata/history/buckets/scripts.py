@@ -153,6 +153,7 @@ def _script(*names: str) -> Body:
 @cache
 def _text(name: str) -> str:
     """A script without its comments and indentation, which would otherwise be sent with every bucket."""
-    source = (files("opensearch_strata") / "painless" / f"{name}.painless").read_text("utf-8")
+    rooms = (files("opensearch_strata") / "painless" / room for room in ("functions", "steps", "top_values"))
+    source = next(file for room in rooms if (file := room / f"{name}.painless").is_file()).read_text("utf-8")
     lines = [line.strip() for line in source.splitlines()]
     return "\n".join(line for line in lines if line and not line.startswith("//"))
