@@ -15,16 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
-from opensearch_strata.archive.ledger.rows import (
-    Claims,
-    DayMark,
-    LeaseLost,
-    ObjectRow,
-    batch_id,
-    ledger_row_id,
-    row_of,
-    source_of,
-)
+from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, source_of
+from opensearch_strata.archive.ledger.rows import Claims, DayMark, LeaseLost, ObjectRow
 from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.objects import ListedObject

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, Stored
-from opensearch_strata.archive.ledger.rows import settings_id
+from opensearch_strata.archive.ledger.row_documents import settings_id
 from opensearch_strata.archive.ledger.store import Ledger, now_ms
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.processes import is_dead

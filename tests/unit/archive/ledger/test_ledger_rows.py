@@ -13,17 +13,8 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.mapping import PROPERTIES
-from opensearch_strata.archive.ledger.rows import (
-    Counts,
-    Loaded,
-    ObjectRow,
-    Reach,
-    batch_id,
-    ledger_row_id,
-    row_of,
-    settings_id,
-    source_of,
-)
+from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, settings_id, source_of
+from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach
 from opensearch_strata.archive.ledger.takeover import taken_over
 from tests.ledgers import place
 
