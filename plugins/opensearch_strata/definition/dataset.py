@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.definition.index_names import IndexTemplate, transform_id
 from opensearch_strata.definition.intake import Intake, TimeZone
@@ -195,14 +196,6 @@ class Metric(Strict):
         return self
 
 
-class Archive(Strict):
-    """Where raw days go before they are deleted."""
-
-    bucket: str
-    prefix: str = ""
-    before_delete: bool = Field(True, description="Delete a raw day only after its archive is proven.")
-
-
 class Dataset(Strict):
     """One stream of documents: its raw days, its history, its metrics."""
 
@@ -212,7 +205,7 @@ class Dataset(Strict):
     raw: Raw
     history: History
     metrics: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Metric] = Field(min_length=1)
-    archive: Archive | None = None
+    archive: ArchiveSettings | None = Field(None, description="Where raw days are archived.")
     intake: Intake = Field(default_factory=Intake, description="How archives in S3 are read.")
     cycle: Cycle
     engine: EngineName = "auto"

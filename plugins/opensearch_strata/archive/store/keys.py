@@ -62,7 +62,7 @@ _ERROR_FOLDER = re.compile(
 # docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 _DIGESTS = "CloudTrail-Digest"
 _LONGEST_MONTH = 32 * 86_400_000  # milliseconds; with room for an hour by which clocks are changed
-_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.NAME)}(?:\.gz)?")  # our own and those of other tools
+_MANIFEST = re.compile(rf"(?:.*[._-])?{re.escape(manifest.FORMER_NAME)}(?:\.gz)?")  # our own and those of other tools
 
 
 class Arrival(NamedTuple):

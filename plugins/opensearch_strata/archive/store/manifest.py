@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,8 +14,11 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 
-NAME = "manifest.json"
-"""Base name of a manifest, which lies in the folder of the objects that it names."""
+NAME = "_manifest.json"
+"""Base name of a manifest, which lies in the folder of the objects that it names. Hive, Spark and Athena do not take files
+whose names begin with ``_`` for data."""
+FORMER_NAME = "manifest.json"
+"""The name that manifests had before; they are still read."""
 
 
 def manifest_of(place: Place) -> Place:
@@ -31,6 +34,9 @@ class Archived(BaseModel):
     :param documents: number of lines of the decoded object
     :param bytes: size of the decoded object
     :param sha256: SHA-256 of the decoded object, in hexadecimal digits
+    :param stored_bytes: size of the object as it is stored; None in manifests of version 1
+    :param etag: ETag of the object, without quotation marks
+    :param checksum: the checksum that S3 keeps of the object, as ``CRC64NVME:<base64>``; None where the store keeps none
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -39,17 +45,77 @@ class Archived(BaseModel):
     documents: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    stored_bytes: int | None = None
+    etag: str | None = None
+    checksum: str | None = None
 
 
-class Manifest(BaseModel):
-    """An archived day: all its objects, in the order in which they were written."""
+class MetricTotals(BaseModel):
+    """One metric over all documents of a day, merged from its proven rows.
+
+    :param sketch: the merged sketch in its wire form (docs/sketch.md), None without a distribution
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    strata_manifest: Literal[1] = 1
+    count: int
+    min: float | None = None
+    max: float | None = None
+    sum: float | None = None
+    sketch: str | None = None
+
+
+class ArchivedIndex(BaseModel):
+    """The raw index as it was when it was archived.
+
+    :param name: its name
+    :param uuid: its UUID
+    :param sequence: highest sequence number of each primary shard
+    :param mappings: its mappings
+    :param settings: the settings that a person or template chose, as ``index.*`` keys, without those of the server
+    :param reconstructed: whether the server derives ``_source`` from other data, so that it is not what was sent
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    uuid: str
+    sequence: tuple[int, ...]
+    mappings: dict[str, Any]
+    settings: dict[str, Any]
+    reconstructed: bool = False
+
+
+class Manifest(BaseModel):
+    """An archived day: all its objects, in the order in which they were written. Version 1 ends after ``objects``.
+
+    :param generation: 1 for the first archive of a day, one more each time the day is archived again
+    :param hours: number of documents by UTC hour, like ``2013-01-05T10``; those without a time are under an empty text
+    :param first: time of the first document, epoch milliseconds
+    :param last: time of the last document, epoch milliseconds
+    :param digest: digest of all documents, see :class:`~opensearch_strata.archive.export.content.Content`
+    :param metrics: name of the metric -> its totals
+    :param fingerprint: fingerprint of the definition by which the totals were made
+    :param strata: version of the package that wrote the manifest
+    :param proven_at: when all objects were proven and the manifest was written
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    strata_manifest: Literal[1, 2] = 2
     dataset: str
     day: date
     objects: tuple[Archived, ...]
+    generation: Annotated[int, Field(ge=1)] = 1
+    index: ArchivedIndex | None = None
+    hours: dict[str, int] = {}
+    first: int | None = None
+    last: int | None = None
+    digest: str | None = None
+    metrics: dict[str, MetricTotals] = {}
+    fingerprint: str | None = None
+    strata: str | None = None
+    proven_at: datetime | None = None
 
     @property
     def documents(self) -> int:
@@ -71,7 +137,7 @@ class Manifest(BaseModel):
 
     def written(self) -> bytes:
         """The manifest's own content."""
-        return self.model_dump_json(indent=2).encode()
+        return self.model_dump_json(indent=2, exclude_none=True).encode()
 
 
 def read_manifest(content: bytes, url: str) -> Manifest:

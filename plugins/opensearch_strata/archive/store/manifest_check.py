@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.listing import listed_pages
-from opensearch_strata.archive.store.manifest import NAME, Manifest, Measure, manifest_of, read_manifest
+from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.errors import DefinitionError, StrataError
 from opensearch_strata.errors.amounts import counted, size
@@ -80,7 +80,11 @@ class Manifests:
 
     def _read(self, url: Place) -> _Folder | DefinitionError | None:
         """The content of a folder, or why its manifest is not valid; None without a manifest."""
+        folder = url.key.removesuffix(NAME)
         found = self._listed(url.bucket, url.key).get(url.key)
+        if found is None:
+            url = url._replace(key=folder + FORMER_NAME)
+            found = self._listed(url.bucket, url.key).get(url.key)
         if found is None:
             _log.info("There is no manifest %s, so the objects in its folder are loaded without a check.", url)
             return None
@@ -92,7 +96,6 @@ class Manifests:
             manifest = read_manifest(content, f"{url}")
         except DefinitionError as error:
             return error
-        folder = url.key.removesuffix(NAME)
         there = self._listed(url.bucket, folder)
         missing = [name for name in manifest.names if not there.get(folder + name, _NOTHING)["Size"]]
         return _Folder(manifest, missing)

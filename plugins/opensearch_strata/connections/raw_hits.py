@@ -1,0 +1,88 @@
+"""Searches whose hits keep their ``_source`` as the very bytes that the server holds, never decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+import msgspec
+
+from opensearch_strata.connections import decisive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opensearchpy import OpenSearch
+
+_WANTED: ContextVar[bool] = ContextVar("raw hits are wanted", default=False)
+
+
+class RawHit(msgspec.Struct):
+    """One document as a search returns it.
+
+    :param id: its ``_id``
+    :param source: its ``_source``, UTF-8; None if the index does not store it
+    :param routing: its custom routing, None without one
+    """
+
+    id: str = msgspec.field(name="_id")
+    source: msgspec.Raw | None = msgspec.field(name="_source", default=None)
+    routing: str | None = msgspec.field(name="_routing", default=None)
+
+
+class _Hits(TypedDict):
+    total: dict[str, Any]
+    hits: list[RawHit]
+
+
+class _Answer(TypedDict, total=False):
+    timed_out: bool
+    _shards: dict[str, Any]
+    hits: _Hits
+
+
+_DECODER = msgspec.json.Decoder(_Answer)
+
+
+class RawPage(NamedTuple):
+    """Documents of one answer.
+
+    :param total: how many documents match, which may be more than the hits
+    """
+
+    hits: list[RawHit]
+    total: int
+
+
+def decoded(text: str) -> Any:
+    """An answer with raw hits, while one is wanted; None at other times. Called by the client's serializer.
+
+    :param text: the body of an answer, as the client decoded it
+    :raises msgspec.DecodeError: it is not the answer to a search
+    """
+    return _DECODER.decode(text.encode("utf-8", "surrogatepass")) if _WANTED.get() else None
+
+
+@contextmanager
+def _raw_hits() -> Iterator[None]:
+    token = _WANTED.set(True)
+    try:
+        yield
+    finally:
+        _WANTED.reset(token)
+
+
+def search_raw(client: OpenSearch, index: str, body: Mapping[str, Any], shard: int | None = None) -> RawPage:
+    """The complete answer of the primary shards to a search, its hits as they are stored.
+
+    :param index: exact name
+    :param body: of the search; the total is always counted
+    :param shard: ask this shard alone, by its number
+    :raises IncompleteAnswer: see :func:`decisive.search`
+    """
+    counted = {**body, "track_total_hits": True}
+    with _raw_hits():
+        answer = decisive.search(client, index, counted, shard=shard, request_cache="false")
+    return RawPage(answer["hits"]["hits"], int(answer["hits"]["total"]["value"]))

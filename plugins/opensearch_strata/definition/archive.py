@@ -1,0 +1,80 @@
+"""Where a dataset's raw days are archived: part of its definition. Pure models, no I/O."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.strict import Strict
+
+Compression = Literal["zstd", "gzip"]
+
+STORAGE_CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+"""Those that S3 reads at any time: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"""
+COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+
+
+class ArchiveSettings(Strict):
+    """Where raw days go before they are deleted, and how."""
+
+    bucket: str = Field(description="Bucket of the archive.")
+    prefix: str = Field("", description="Where the archive begins in the bucket; a day is at <prefix>/dt=YYYY-MM-DD/.")
+    before_delete: bool = Field(True, description="Delete a raw day only when its archive is proven.")
+    after_days: int | None = Field(
+        None, ge=1, description="Archive a day when it is this many days old; by default, when it leaves the window."
+    )
+    compression: Compression = Field("zstd", description="How objects are compressed.")
+    storage_class: str = Field("STANDARD", description="Storage class of the objects; manifests are always STANDARD.")
+    kms_key: str | None = Field(None, description="KMS key id or ARN for SSE-KMS; by default, the bucket's setting.")
+    connection: str | None = Field(None, description="Airflow connection for the bucket; by default, the DAG's.")
+    prove: Literal["full", "sample"] = Field(
+        "full", description="sample reads back one object in ten, at least one; full reads back all of them."
+    )
+    keep_superseded: bool = Field(False, description="Keep the objects of a day that was archived again later.")
+
+    @field_validator("bucket")
+    @classmethod
+    def _bucket_is_a_name(cls, bucket: str) -> str:
+        try:
+            named, rest = split_s3_url(f"s3://{bucket}")
+        except ValueError:
+            named, rest = "", ""
+        if named != bucket or rest:
+            raise ValueError(f"{bucket!r} is not the name of a bucket; write the name alone, without s3:// and slashes")
+        return bucket
+
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_is_a_folder(cls, prefix: str) -> str:
+        if prefix.startswith("/") or "//" in prefix:
+            raise ValueError(f"{prefix!r} has an empty folder name; write it like logs/flights/")
+        if any(ord(character) < 32 for character in prefix) or not prefix.isprintable():
+            raise ValueError("the prefix has a character that cannot be printed; write it like logs/flights/")
+        return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+    @field_validator("storage_class")
+    @classmethod
+    def _class_can_be_read(cls, name: str) -> str:
+        if name in COLD_CLASSES:
+            raise ValueError(
+                f"objects in {name} cannot be read back at once, so no archive could be proven; write them to STANDARD "
+                f"and let a lifecycle rule of the bucket move them to {name} later"
+            )
+        if name not in STORAGE_CLASSES:
+            raise ValueError(f"{name!r} is not a storage class; write one of {', '.join(STORAGE_CLASSES)}")
+        return name
+
+    def folder(self, day: date) -> str:
+        """Key prefix of everything that is archived of a day, with its slash at the end.
+
+        :param day: in the dataset's time zone
+        """
+        return f"{self.prefix}dt={day.isoformat()}/"
+
+    @property
+    def url(self) -> str:
+        """Where the archive begins: ``s3://bucket/prefix/``."""
+        return f"s3://{self.bucket}/{self.prefix}"
