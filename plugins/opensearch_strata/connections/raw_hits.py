@@ -60,9 +60,16 @@ def decoded(text: str) -> Any:
     """An answer with raw hits, while one is wanted; None at other times. Called by the client's serializer.
 
     :param text: the body of an answer, as the client decoded it
-    :raises msgspec.DecodeError: it is not the answer to a search
+    :raises SerializationError: it is not the answer to a search
     """
-    return _DECODER.decode(text.encode("utf-8", "surrogatepass")) if _WANTED.get() else None
+    from opensearchpy import SerializationError
+
+    if not _WANTED.get():
+        return None
+    try:
+        return _DECODER.decode(text.encode("utf-8", "surrogatepass"))
+    except msgspec.DecodeError as error:
+        raise SerializationError(text[:200], error) from error
 
 
 @contextmanager

@@ -30,6 +30,8 @@ _PARALLEL = 2
 _WAITING = 1  # pages beyond those being read
 
 Query = Mapping[str, Any]
+Numbers = tuple[int, int]
+"""Sequence numbers of a shard: the first one, and the one after the last."""
 
 
 class _Pace:
@@ -54,7 +56,7 @@ class _Pace:
 def read_documents(
     client: OpenSearch,
     index: str,
-    sequence: Sequence[int],
+    numbers: Sequence[Numbers],
     *,
     query: Query | None = None,
     page: int = PAGE_DOCUMENTS,
@@ -62,7 +64,7 @@ def read_documents(
     """Every document of an index that matches a query, a page at a time, in no particular order.
 
     :param index: exact name
-    :param sequence: highest sequence number of each primary shard
+    :param numbers: sequence numbers to read, of each primary shard
     :param query: a filter; None: all documents
     :param page: the most documents in a page, as the index allows
     :raises Refused: a document has no ``_source``
@@ -72,7 +74,7 @@ def read_documents(
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="strata-read") as pool:
         waiting: deque[Future[list[RawPage]]] = deque()
         try:
-            for shard, first, last in _ranges(sequence, pace):
+            for shard, first, last in _ranges(numbers, pace):
                 waiting.append(pool.submit(_read, client, index, shard, first, last, query, page, pace.learn))
                 if len(waiting) > _PARALLEL + _WAITING:
                     yield from _hits(index, waiting.popleft().result())
@@ -83,12 +85,11 @@ def read_documents(
                 future.cancel()
 
 
-def _ranges(sequence: Sequence[int], pace: _Pace) -> Iterator[tuple[int, int, int]]:
+def _ranges(numbers: Sequence[Numbers], pace: _Pace) -> Iterator[tuple[int, int, int]]:
     """Shard, first number and exclusive last number of each range."""
-    for shard, highest in enumerate(sequence):
-        first = 0
-        while first <= highest:
-            last = min(first + pace.width, highest + 1)
+    for shard, (first, end) in enumerate(numbers):
+        while first < end:
+            last = min(first + pace.width, end)
             yield shard, first, last
             first = last
 

@@ -15,8 +15,8 @@ from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 
 NAME = "_manifest.json"
-"""Base name of a manifest, which lies in the folder of the objects that it names. Hive, Spark and Athena do not take files
-whose names begin with ``_`` for data."""
+"""Base name of a manifest, which lies in the folder of the objects that it names. Hive, Spark and Athena skip files with
+a name that begins with ``_``."""
 FORMER_NAME = "manifest.json"
 """The name that manifests had before; they are still read."""
 
@@ -36,7 +36,7 @@ class Archived(BaseModel):
     :param sha256: SHA-256 of the decoded object, in hexadecimal digits
     :param stored_bytes: size of the object as it is stored; None in manifests of version 1
     :param etag: ETag of the object, without quotation marks
-    :param checksum: the checksum that S3 keeps of the object, as ``CRC64NVME:<base64>``; None where the store keeps none
+    :param checksum: the checksum that S3 keeps of the object, as ``CRC64NVME:<base64>``; None if it keeps none
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)

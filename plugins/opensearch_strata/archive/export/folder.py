@@ -1,0 +1,188 @@
+"""The folder of an archived day in S3: its manifest, which counts, and objects that no manifest names any more.
+
+A manifest is written once (``If-None-Match: *``) or in place of the one that was read (``If-Match``), so that of two
+exports one wins: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.export.parts import head
+from opensearch_strata.archive.store.listing import listed_pages
+from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Manifest, read_manifest
+from opensearch_strata.definition.archive import ArchiveSettings
+from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors.aws import error_code
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+SYMLINKS = "hive/"
+"""Beside the days, Hive's ``SymlinkTextInputFormat`` finds for each of them the objects that its manifest names, as S3
+Inventory does it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html"""
+
+_CONFLICTS = frozenset({"409", "ConditionalRequestConflict"})
+_LOST = frozenset({"412", "PreconditionFailed"})
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
+
+
+class KnownManifest(NamedTuple):
+    """A manifest as it is in S3.
+
+    :param etag: of the manifest itself, without quotation marks
+    """
+
+    manifest: Manifest
+    place: Place
+    etag: str
+
+
+class DayFolder:
+    """Everything that is archived of one day.
+
+    :param s3: client of the bucket
+    :param settings: where the archive is
+    :param day: in the dataset's time zone
+    """
+
+    def __init__(self, s3: BaseClient, settings: ArchiveSettings, day: date) -> None:
+        self._s3, self._settings, self._day = s3, settings, day
+        self.prefix = settings.folder(day)
+
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix/dt=2013-01-05/``."""
+        return f"s3://{self._settings.bucket}/{self.prefix}"
+
+    def read(self) -> KnownManifest | None:
+        """The manifest that counts; None if the day is not archived.
+
+        :raises DefinitionError: what is there is not a manifest
+        """
+        for name in (NAME, FORMER_NAME):
+            place = Place(self._settings.bucket, self.prefix + name)
+            try:
+                answer = self._s3.get_object(Bucket=place.bucket, Key=place.key)
+            except self._s3.exceptions.ClientError as error:
+                if error_code(error) in _ABSENT:
+                    continue
+                raise
+            manifest = read_manifest(answer["Body"].read(), str(place))
+            return KnownManifest(manifest, place, answer["ETag"].strip('"'))
+        return None
+
+    def write(self, manifest: Manifest, replaced: KnownManifest | None) -> KnownManifest:
+        """Let a manifest count from now on.
+
+        :param replaced: the one that was read; None if there was none
+        :raises TransientError: another export was faster; nothing of this one counts
+        """
+        place = Place(self._settings.bucket, self.prefix + NAME)
+        in_place = replaced is not None and replaced.place.key == place.key
+        condition = {"IfMatch": f'"{replaced.etag}"'} if replaced and in_place else {"IfNoneMatch": "*"}
+        encrypted = self._encryption()
+        body = manifest.written()
+        again = Retrying(
+            retry=retry_if_exception(lambda error: error_code(error) in _CONFLICTS),
+            wait=wait_random_exponential(multiplier=0.1, max=5),
+            stop=stop_after_attempt(8),
+            reraise=True,
+        )
+        try:
+            answer = again(
+                self._s3.put_object, Bucket=place.bucket, Key=place.key, Body=body, ContentType="application/json",
+                **condition, **encrypted,
+            )  # fmt: skip
+        except self._s3.exceptions.ClientError as error:
+            if error_code(error) not in _LOST:
+                raise
+            raise TransientError(
+                f"{place} was written by another export meanwhile. Nothing of this one counts, and its objects are "
+                f"removed; run again to see that the day is archived."
+            ) from None
+        return KnownManifest(manifest, place, answer["ETag"].strip('"'))
+
+    def _encryption(self) -> dict[str, str]:
+        key = self._settings.kms_key
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+
+    def link(self, manifest: Manifest) -> None:
+        """Tell Hive and Athena which objects are the day.
+
+        :param manifest: the one that counts
+        """
+        urls = "".join(f"s3://{self._settings.bucket}/{self.key_of(one.key)}\n" for one in manifest.objects)
+        key = f"{self._settings.prefix}{SYMLINKS}dt={self._day.isoformat()}/symlink.txt"
+        self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=urls.encode(), **self._encryption())
+
+    def key_of(self, key: str) -> str:
+        """Where an object of the manifest is: in this folder, wherever the folder was when it was written.
+
+        :param key: as the manifest has it
+        """
+        return self.prefix + key.rpartition("/")[2]
+
+    def require_there(self, known: KnownManifest) -> None:
+        """Ask S3 for the manifest and for each object that it names, by ETag, size and checksum.
+
+        :raises Refused: one is missing or is not the one that was proven
+        """
+        now = self.read()
+        if now is None or now.etag != known.etag:
+            raise Refused(f"{known.place} {'is gone' if now is None else 'was written anew'} since it was proven.")
+        for archived in known.manifest.objects:
+            key = self.key_of(archived.key)
+            try:
+                found = head(self._s3, self._settings.bucket, key)
+            except self._s3.exceptions.ClientError as error:
+                if error_code(error) not in _ABSENT:
+                    raise
+                raise Refused(f"s3://{self._settings.bucket}/{key} is missing, which {known.place} names.") from None
+            wanted = {name: getattr(archived, name) for name in found}
+            if any(value is not None and value != found[name] for name, value in wanted.items()):
+                raise Refused(f"s3://{self._settings.bucket}/{key} is not the object that {known.place} names.")
+
+    def clear(self, manifest: Manifest) -> int:
+        """Remove what the manifest does not name: objects of exports that did not win or were superseded, and uploads.
+
+        :param manifest: the one that counts
+        :returns: how many objects and uploads were removed
+        """
+        named, removed = set(manifest.names), 0
+        for key in self._parts():
+            if key.removeprefix(self.prefix) not in named:
+                self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
+                removed += 1
+        return removed + self._abort_uploads()
+
+    def remove(self, attempt: str) -> None:
+        """Remove the objects of one export.
+
+        :param attempt: of the export
+        """
+        for key in self._parts():
+            if f"-{attempt}." in key:
+                self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
+
+    def _parts(self) -> Iterator[str]:
+        pages = listed_pages(self._s3, self._settings.bucket, f"{self.prefix}part-", Delimiter="/")
+        return iter([found["Key"] for page in pages for found in page.get("Contents", [])])
+
+    def _abort_uploads(self) -> int:
+        where: dict[str, Any] = {"Bucket": self._settings.bucket}
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(**where, Prefix=f"{self.prefix}part-")
+        count = 0
+        for found in [one for page in pages for one in page.get("Uploads", [])]:
+            try:
+                self._s3.abort_multipart_upload(**where, Key=found["Key"], UploadId=found["UploadId"])
+            except self._s3.exceptions.ClientError as error:
+                if error_code(error) not in _ABSENT:  # its own export ended it
+                    raise
+            count += 1
+        return count
