@@ -23,12 +23,12 @@ class RawHit(msgspec.Struct):
     """One document as a search returns it.
 
     :param id: its ``_id``
-    :param source: its ``_source``, UTF-8; None if the index does not store it
+    :param source: its ``_source``, UTF-8; empty if the index does not store it
     :param routing: its custom routing, None without one
     """
 
     id: str = msgspec.field(name="_id")
-    source: msgspec.Raw | None = msgspec.field(name="_source", default=None)
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
     routing: str | None = msgspec.field(name="_routing", default=None)
 
 

@@ -38,18 +38,16 @@ class Content:
         self.size += length
         self.documents += count
 
+    def join(self, other: Content) -> None:
+        """Add the documents of another set.
+
+        :param other: is left as it is
+        """
+        self._sum = (self._sum + other._sum) % _MODULUS
+        self.size += other.size
+        self.documents += other.documents
+
     @property
     def digest(self) -> str:
         """64 hexadecimal digits."""
         return f"{self._sum:064x}"
-
-    def difference(self, other: Content) -> str:
-        """How another set of documents is not this one, half a sentence; empty if it is.
-
-        :param other: what should be the same
-        """
-        if self == other:
-            return ""
-        if self.documents != other.documents:
-            return f"{self.documents:,} documents against {other.documents:,}"
-        return f"as many documents with other contents (digest {self.digest[:12]}… against {other.digest[:12]}…)"

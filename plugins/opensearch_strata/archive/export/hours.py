@@ -77,8 +77,8 @@ def count_by_hour(client: OpenSearch, index: str, timestamp: str, documents: int
     dated = sum(bucket["doc_count"] for bucket in buckets)
     if dated + undated["doc_count"] != documents:
         raise Refused(
-            f"{index} was kept: it holds {documents:,} documents, but {dated:,} times of {timestamp}. Some documents have "
-            f"several, so they cannot be counted by hour."
+            f"{index} was kept: it holds {documents:,} documents, but {dated:,} times of {timestamp}. Some have "
+            f"several times, so they cannot be counted by hour."
         )
     slices = [*_slices(timestamp, buckets, documents)]
     if undated["doc_count"]:

@@ -113,12 +113,12 @@ def _read(
             raise Refused(f"{index} has more than {page:,} documents with the sequence number {first}; it was kept.")
         halves = ((first, middle), (middle, last))
         return [part for one in halves for part in _read(client, index, shard, *one, query, page, learn)]
-    learn(last - first, len(found.hits), sum(len(hit.source) for hit in found.hits if hit.source is not None))
+    learn(last - first, len(found.hits), sum(len(hit.source) for hit in found.hits))
     return [found]
 
 
 def _hits(index: str, pages: list[RawPage]) -> Iterator[list[RawHit]]:
     for page in pages:
-        if any(hit.source is None for hit in page.hits):
+        if not all(hit.source for hit in page.hits):
             raise Refused(f"{index} does not store the _source of every document, so it cannot be archived.")
         yield page.hits

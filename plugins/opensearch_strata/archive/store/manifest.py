@@ -15,8 +15,8 @@ from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 
 NAME = "_manifest.json"
-"""Base name of a manifest, which lies in the folder of the objects that it names. Hive, Spark and Athena skip files with
-a name that begins with ``_``."""
+"""Base name of a manifest, which lies in the folder of the objects that it names. Hive, Spark and Athena skip files
+whose names begin with ``_``."""
 FORMER_NAME = "manifest.json"
 """The name that manifests had before; they are still read."""
 
@@ -190,7 +190,7 @@ class Measure:
     def difference(self, archived: Archived) -> str:
         """How this differs from what was archived, as half a sentence; empty if it does not."""
         found = self.archived(archived.key)
-        return "" if found == archived else f"it holds {_shown(found)} instead of {_shown(archived)}"
+        return "" if _shown(found) == _shown(archived) else f"it holds {_shown(found)} instead of {_shown(archived)}"
 
 
 def _shown(archived: Archived) -> str:

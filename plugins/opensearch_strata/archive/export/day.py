@@ -1,0 +1,155 @@
+"""One raw day to proven objects: written, read back, and held against a second reading of the index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.export.content import Content
+from opensearch_strata.archive.export.hours import Hours, count_by_hour
+from opensearch_strata.archive.export.lines import line_of, sort_key
+from opensearch_strata.archive.export.parts import DayWriter
+from opensearch_strata.archive.export.read_back import read_back
+from opensearch_strata.archive.export.reading import Numbers, Query, read_documents
+from opensearch_strata.archive.export.source_index import SourceIndex
+from opensearch_strata.archive.store.manifest import Archived
+from opensearch_strata.connections.raw_hits import RawHit
+from opensearch_strata.definition.archive import ArchiveSettings
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+OnStep = Callable[[str, int], None]
+"""Called with the name of the step (``export``, ``read back``, ``read again``) and documents that it has done since."""
+
+_SAMPLED = 10  # one object in so many is read back where a sample suffices
+
+
+@dataclass(frozen=True)
+class ArchiveCheck:
+    """One line of the proof of an archive.
+
+    :param raw: what the index says
+    :param archive: what the archive says
+    """
+
+    name: str
+    raw: int | str
+    archive: int | str
+
+    @property
+    def holds(self) -> bool:
+        """Whether both say the same."""
+        return self.raw == self.archive
+
+
+@dataclass(frozen=True)
+class ExportedDay:
+    """What was written of a day, and its proof.
+
+    :param objects: in order
+    :param content: all documents, as they were written
+    :param hours: by the server's own count
+    """
+
+    objects: tuple[Archived, ...]
+    content: Content
+    hours: Hours
+    checks: tuple[ArchiveCheck, ...]
+
+    @property
+    def failed(self) -> list[ArchiveCheck]:
+        """The lines that do not hold."""
+        return [check for check in self.checks if not check.holds]
+
+
+@dataclass(frozen=True)
+class DayExport:
+    """The export of one day.
+
+    :param source: its index
+    :param timestamp: path of its time field
+    :param documents: of the index
+    :param folder: key prefix of the day
+    :param attempt: tells its objects from those of other exports
+    :param alike: path of the field by whose value lines are sorted
+    """
+
+    client: OpenSearch
+    s3: BaseClient
+    settings: ArchiveSettings
+    source: SourceIndex
+    timestamp: str
+    documents: int
+    folder: str
+    attempt: str
+    alike: str
+    on_step: OnStep = lambda *_: None
+
+    def run(self) -> ExportedDay:
+        """Write all objects, read them back, and read the index again.
+
+        :raises Refused: documents cannot be archived, or an object is not what was written
+        :raises TransientError: OpenSearch did not answer for too long
+        """
+        hours = count_by_hour(self.client, self.source.archived.name, self.timestamp, self.documents)
+        whole: list[Numbers] = [(0, highest + 1) for highest in self.source.archived.sequence]
+        with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
+            for hits in self._documents(whole, None):
+                writer.add(_lines(hits))
+                self.on_step("export", len(hits))
+            objects = writer.finish()
+        checks = [
+            ArchiveCheck("documents", self.documents, writer.content.documents),
+            *self._read_again(hours, writer.content),
+            *self._read_back(objects, writer.content),
+        ]
+        return ExportedDay(objects, writer.content, hours, tuple(checks))
+
+    def _documents(self, numbers: list[Numbers], query: Query | None) -> Iterable[list[RawHit]]:
+        index, page = self.source.archived.name, self.source.page
+        return read_documents(self.client, index, numbers, query=query, page=page)
+
+    def _read_again(self, hours: Hours, written: Content) -> list[ArchiveCheck]:
+        """The index hour by hour, each of which must hold as many documents as the server counts."""
+        again, differ = self.read_again(hours)
+        return [
+            ArchiveCheck("hours with another number of documents", 0, differ),
+            ArchiveCheck("digest of a second reading", again.digest, written.digest),
+        ]
+
+    def read_again(self, hours: Hours) -> tuple[Content, int]:
+        """All documents, in another order and by other searches than those that are written.
+
+        :param hours: of the index
+        :returns: the documents, and how many slices of hours hold another number of them than was counted
+        """
+        again, differ, shards = Content(), 0, len(self.source.archived.sequence)
+        for part in hours.slices:
+            before = again.documents
+            for hits in self._documents([part.numbers] * shards, part.query):
+                again.add(_lines(hits))
+                self.on_step("read again", len(hits))
+            differ += again.documents - before != part.documents
+        return again, differ
+
+    def _read_back(self, objects: tuple[Archived, ...], written: Content) -> list[ArchiveCheck]:
+        every = self.settings.prove == "full"
+        read = objects if every else objects[:: math.ceil(len(objects) / max(1, len(objects) // _SAMPLED))]
+        found = Content()
+        for archived in read:
+            content = read_back(
+                self.s3, self.settings.bucket, archived.key, archived, lambda count: self.on_step("read back", count)
+            )
+            found.join(content)
+        stored = ArchiveCheck("lines of the objects", written.documents, sum(one.documents for one in objects))
+        if not every:
+            return [stored]
+        return [stored, ArchiveCheck("digest of what S3 holds", written.digest, found.digest)]
+
+
+def _lines(hits: Iterable[RawHit]) -> list[bytes]:
+    return [line_of(hit.id, bytes(hit.source), hit.routing) for hit in hits]

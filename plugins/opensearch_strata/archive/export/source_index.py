@@ -1,0 +1,59 @@
+"""The raw index that is archived: what must be known of it to make it again, and whether it can be archived at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.export.reading import PAGE_DOCUMENTS
+from opensearch_strata.archive.store.manifest import ArchivedIndex
+from opensearch_strata.errors import Refused
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_SERVERS = ("uuid", "creation_date", "provided_name", "version", "resize", "verified_before_close", "blocks")
+"""Settings that the server makes, and those that only hold for a while."""
+
+
+@dataclass(frozen=True)
+class SourceIndex:
+    """A raw index.
+
+    :param page: the most documents that a search returns
+    """
+
+    archived: ArchivedIndex
+    page: int
+
+
+def source_index(client: OpenSearch, index: str, sequence: tuple[int, ...]) -> SourceIndex:
+    """Look at a raw index.
+
+    :param index: exact name
+    :param sequence: highest sequence number of each primary shard
+    :raises Refused: it does not keep the whole ``_source`` of its documents
+    :raises NotFoundError: there is no such index
+    """
+    found: Mapping[str, Any] = client.indices.get(index=index, params={"flat_settings": "true"})[index]
+    mappings, settings = dict(found["mappings"]), found["settings"]
+    source = mappings.get("_source", {})
+    if source.get("enabled") in (False, "false"):
+        raise Refused(f"{index} stores no _source (_source.enabled: false), so its documents cannot be archived.")
+    if partial := [name for name in ("includes", "excludes") if source.get(name)]:
+        raise Refused(
+            f"{index} stores only a part of _source (_source.{partial[0]}: {source[partial[0]]}), so its documents "
+            f"cannot be archived."
+        )
+    kept = {name: value for name, value in settings.items() if name.split(".")[1] not in _SERVERS}
+    meta = {name: value for name, value in mappings.pop("_meta", {}).items() if name != "strata"}
+    archived = ArchivedIndex(
+        name=index,
+        uuid=settings["index.uuid"],
+        sequence=sequence,
+        mappings={**mappings, **({"_meta": meta} if meta else {})},
+        settings=kept,
+        reconstructed=str(settings.get("index.derived_source.enabled", "false")) == "true",
+    )
+    return SourceIndex(archived, min(int(settings.get("index.max_result_window", PAGE_DOCUMENTS)), PAGE_DOCUMENTS))
