@@ -27,9 +27,16 @@ SYMLINKS = "hive/"
 """Beside the days, Hive's ``SymlinkTextInputFormat`` finds for each of them the objects that its manifest names, as S3
 Inventory does it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html"""
 
+SUPERSEDED = "superseded/"
+"""Beside the days, archives that later ones took the place of, where a dataset keeps them."""
+
 _CONFLICTS = frozenset({"409", "ConditionalRequestConflict"})
 _LOST = frozenset({"412", "PreconditionFailed"})
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
+
+
+class OtherExportError(TransientError):
+    """Another export of the day was faster."""
 
 
 class KnownManifest(NamedTuple):
@@ -81,7 +88,7 @@ class DayFolder:
         """Let a manifest count from now on.
 
         :param replaced: the one that was read; None if there was none
-        :raises TransientError: another export was faster; nothing of this one counts
+        :raises OtherExportError: another export was faster; nothing of this one counts
         """
         place = Place(self._settings.bucket, self.prefix + NAME)
         in_place = replaced is not None and replaced.place.key == place.key
@@ -102,21 +109,44 @@ class DayFolder:
         except self._s3.exceptions.ClientError as error:
             if error_code(error) not in _LOST:
                 raise
-            raise TransientError(
+            now = self.read()  # a repeated request may meet what its first attempt wrote
+            if now and now.manifest.written() == body:
+                return now
+            raise OtherExportError(
                 f"{place} was written by another export meanwhile. Nothing of this one counts, and its objects are "
                 f"removed; run again to see that the day is archived."
             ) from None
         return KnownManifest(manifest, place, answer["ETag"].strip('"'))
 
+    def keep(self, known: KnownManifest) -> None:
+        """Copy an archive that is about to be superseded to where no reader looks for days.
+
+        :param known: the one that still counts
+        """
+        to = f"{self._settings.prefix}{SUPERSEDED}dt={self._day.isoformat()}/generation={known.manifest.generation}/"
+        bucket = self._settings.bucket
+        for name in [*known.manifest.names, known.place.key.removeprefix(self.prefix)]:
+            source = {"Bucket": bucket, "Key": self.prefix + name}
+            self._s3.copy(source, bucket, to + name, ExtraArgs=self._encryption())
+
     def _encryption(self) -> dict[str, str]:
         key = self._settings.kms_key
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
-    def link(self, manifest: Manifest) -> None:
-        """Tell Hive and Athena which objects are the day.
+    def tidy(self, manifest: Manifest) -> None:
+        """Tell Hive and Athena which objects are the day, then remove all that it does not name: objects of exports
+        that did not win or were superseded, and uploads that were never completed.
 
         :param manifest: the one that counts
         """
+        self._link(manifest)
+        named = set(manifest.names)
+        for key in self._parts():
+            if key.removeprefix(self.prefix) not in named:
+                self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
+        self._abort_uploads()
+
+    def _link(self, manifest: Manifest) -> None:
         urls = "".join(f"s3://{self._settings.bucket}/{self.key_of(one.key)}\n" for one in manifest.objects)
         key = f"{self._settings.prefix}{SYMLINKS}dt={self._day.isoformat()}/symlink.txt"
         self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=urls.encode(), **self._encryption())
@@ -148,19 +178,6 @@ class DayFolder:
             if any(value is not None and value != found[name] for name, value in wanted.items()):
                 raise Refused(f"s3://{self._settings.bucket}/{key} is not the object that {known.place} names.")
 
-    def clear(self, manifest: Manifest) -> int:
-        """Remove what the manifest does not name: objects of exports that did not win or were superseded, and uploads.
-
-        :param manifest: the one that counts
-        :returns: how many objects and uploads were removed
-        """
-        named, removed = set(manifest.names), 0
-        for key in self._parts():
-            if key.removeprefix(self.prefix) not in named:
-                self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
-                removed += 1
-        return removed + self._abort_uploads()
-
     def remove(self, attempt: str) -> None:
         """Remove the objects of one export.
 
@@ -174,15 +191,12 @@ class DayFolder:
         pages = listed_pages(self._s3, self._settings.bucket, f"{self.prefix}part-", Delimiter="/")
         return iter([found["Key"] for page in pages for found in page.get("Contents", [])])
 
-    def _abort_uploads(self) -> int:
+    def _abort_uploads(self) -> None:
         where: dict[str, Any] = {"Bucket": self._settings.bucket}
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(**where, Prefix=f"{self.prefix}part-")
-        count = 0
         for found in [one for page in pages for one in page.get("Uploads", [])]:
             try:
                 self._s3.abort_multipart_upload(**where, Key=found["Key"], UploadId=found["UploadId"])
             except self._s3.exceptions.ClientError as error:
                 if error_code(error) not in _ABSENT:  # its own export ended it
                     raise
-            count += 1
-        return count

@@ -7,7 +7,7 @@ and no search ever reads a whole day to return a page of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -54,14 +54,15 @@ class Check:
 class Proof:
     """All lines of a day's proof. ``missing`` and ``empty`` are separate states that never count as verified.
 
-    ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
-    not see.
+        ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
+        not see.
 
-    :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
+        :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
     :param carried: what its rows carried, and their version, when they were read
     :param rows: how many rows carry it
     :param null_rows: how many rows are of documents without a group value or a time; they count like all others
     :param genuine_documents: how many documents are carried by rows with a transform's ids
+    :param metrics: metric -> ``{count, min?, max?, sum?, bins?}`` over all rows, as readers get them
     """
 
     index: str
@@ -73,6 +74,7 @@ class Proof:
     null_rows: int = 0
     genuine_documents: int = 0
     carried: Carried = NOTHING
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Check]:
@@ -160,9 +162,9 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     sight = see(dataset, raw, read)
     checks = [*rows, *sight]
     state = "differs" if not _all_hold(rows) else "verified" if _all_hold(sight) else "held"
-    return Proof(
-        index, day, state, raw, checks, there.rows, read.compared.null_rows, read.extra.genuine_documents, there
-    )
+    genuine, counts = read.extra.genuine_documents, {name: {"count": one.count} for name, one in read.counts.items()}
+    metrics = {**read.metrics, **counts}
+    return Proof(index, day, state, raw, checks, there.rows, read.compared.null_rows, genuine, there, metrics)
 
 
 def _all_hold(checks: list[Check]) -> bool:

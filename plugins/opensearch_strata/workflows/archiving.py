@@ -1,0 +1,291 @@
+"""A raw day to its proven archive, and what a deletion demands of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+from opensearch_strata.archive.export.day import ArchiveCheck, DayExport, ExportedDay, OnStep
+from opensearch_strata.archive.export.folder import DayFolder, KnownManifest, OtherExportError
+from opensearch_strata.archive.export.hours import Hours, count_by_hour
+from opensearch_strata.archive.export.source_index import source_index
+from opensearch_strata.archive.store.manifest import Manifest, MetricTotals
+from opensearch_strata.connections import decisive
+from opensearch_strata.definition.archive import ArchiveSettings
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import DefinitionError, Refused, TransientError
+from opensearch_strata.history.raw_day.inspection import RawDay
+from opensearch_strata.history.verify.verify import Proof
+from opensearch_strata.sketches.ddsketch import pack, step_of
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+ArchiveOutcome = Literal["archived", "already archived"]
+
+
+@dataclass(frozen=True)
+class ProvenArchive:
+    """A raw day as it was when its archive was proven, and the manifest that proves it.
+
+    :param url: of the manifest
+    :param etag: of the manifest
+    :param uuid: of the raw index
+    :param sequence: highest sequence number of each of its primary shards
+    :param documents: that it held
+    """
+
+    url: str
+    etag: str
+    uuid: str
+    sequence: tuple[int, ...]
+    documents: int
+
+    def as_json(self) -> dict[str, Any]:
+        """As a small JSON object, for a task that deletes what another one has archived."""
+        return {**vars(self), "sequence": list(self.sequence)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ProvenArchive:
+        """The reverse of :meth:`as_json`.
+
+        :param value: a JSON object, parsed
+        """
+        return cls(**{**value, "sequence": tuple(value["sequence"])})
+
+
+@dataclass(frozen=True)
+class ArchivedDay:
+    """What became of a day.
+
+    :param manifest: the one that counts now
+    :param checks: lines of the proof, empty if nothing had to be written or read
+    """
+
+    index: str
+    day: date
+    outcome: ArchiveOutcome
+    manifest: Manifest
+    proven: ProvenArchive
+    checks: tuple[ArchiveCheck, ...] = ()
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of its objects in S3."""
+        return sum(one.stored_bytes or 0 for one in self.manifest.objects)
+
+
+def settings_of(dataset: Dataset) -> ArchiveSettings:
+    """Where a dataset's raw days are archived.
+
+    :raises DefinitionError: it does not say
+    """
+    if dataset.archive is None:
+        raise DefinitionError(
+            f"Dataset {dataset.name!r} does not say where its raw days are archived. Name a bucket in its archive: key."
+        )
+    return dataset.archive
+
+
+def archive_day(
+    client: OpenSearch, s3: BaseClient, dataset: Dataset, proof: Proof, on_step: OnStep = lambda *_: None
+) -> ArchivedDay:
+    """Archive a raw day whose rows are proven, unless its archive holds the very same documents.
+
+    Objects are written first, read back, and compared with a second reading of the index; the manifest is written last.
+    What fails leaves the archive as it was.
+
+    :param proof: of the day's rows, just made
+    :param on_step: called with the name of a step and the documents that it has done since
+    :raises Refused: the rows are not proven, the day holds less than its archive, the archive is of another dataset, or
+        what was written is not what the index holds
+    :raises TransientError: the day was written to meanwhile, or another export was faster
+    """
+    raw = proof.raw
+    if raw is None or proof.state not in ("verified", "held"):
+        raise Refused(f"{proof.index} was not archived: its rows are not proven ({proof.state}). Nothing was changed.")
+    settings = settings_of(dataset)
+    folder = DayFolder(s3, settings, proof.day)
+    known = folder.read()
+    task = _Task(client, s3, dataset, settings, folder, raw, on_step)
+    if known and task.holds(known):
+        folder.require_there(known)
+        folder.tidy(known.manifest)
+        return ArchivedDay(raw.index, raw.day, "already archived", known.manifest, _proven(known, raw))
+    return task.archive(proof, known)
+
+
+@dataclass(frozen=True)
+class _Task:
+    client: OpenSearch
+    s3: BaseClient
+    dataset: Dataset
+    settings: ArchiveSettings
+    folder: DayFolder
+    raw: RawDay
+    on_step: OnStep
+
+    def holds(self, known: KnownManifest) -> bool:
+        """Whether an archive holds the very documents of the day.
+
+        :raises Refused: it is of another dataset or day, or holds more
+        """
+        manifest, index = known.manifest, known.manifest.index
+        if (manifest.dataset, manifest.day) != (self.dataset.name, self.raw.day):
+            raise Refused(
+                f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {self.raw.index} was not "
+                f"archived and nothing was changed. Give {self.dataset.name!r} another archive.prefix."
+            )
+        if index and (index.uuid, index.sequence) == (self.raw.uuid, self.raw.sequence):
+            return True
+        if self.raw.documents < manifest.documents:
+            raise Refused(
+                f"{self.raw.index} holds {self.raw.documents:,} documents, but {known.place} names "
+                f"{manifest.documents:,}. The archive was kept as it is. Restore the day first; or, if the day is "
+                f"right, move the folder {self.folder.url} elsewhere."
+            )
+        if self.raw.documents != manifest.documents or manifest.digest is None:
+            return False
+        export = self._export("")
+        content, differ = export.read_again(self._hours())
+        self._require_unchanged()
+        return not differ and content.digest == manifest.digest
+
+    def archive(self, proof: Proof, known: KnownManifest | None) -> ArchivedDay:
+        attempt = uuid4().hex[:12]
+        try:
+            exported = self._export(attempt).run()
+            self._require_unchanged()
+            if exported.failed:
+                lines = ", ".join(f"{check.name}: {check.raw} against {check.archive}" for check in exported.failed)
+                raise Refused(f"The archive of {self.raw.index} was not proven, and was removed again: {lines}.")
+            if known and self.settings.keep_superseded:
+                self.folder.keep(known)
+        except BaseException:
+            self.folder.remove(attempt)
+            raise
+        try:  # whatever else happens here, the manifest may have been written: its objects stay
+            written = self.folder.write(self._manifest(proof, exported, known), known)
+        except OtherExportError:
+            self.folder.remove(attempt)
+            raise
+        self.folder.tidy(written.manifest)
+        self.folder.require_there(written)
+        proven = _proven(written, self.raw)
+        return ArchivedDay(self.raw.index, self.raw.day, "archived", written.manifest, proven, exported.checks)
+
+    def _export(self, attempt: str) -> DayExport:
+        alike = self.dataset.history.group_by[0] if self.dataset.history.group_by else self.dataset.raw.timestamp
+        return DayExport(
+            client=self.client,
+            s3=self.s3,
+            settings=self.settings,
+            source=source_index(self.client, self.raw.index, self.raw.sequence),
+            timestamp=self.dataset.raw.timestamp,
+            documents=self.raw.documents,
+            folder=self.folder.prefix,
+            attempt=attempt,
+            alike=alike,
+            on_step=self.on_step,
+        )
+
+    def _hours(self) -> Hours:
+        return count_by_hour(self.client, self.raw.index, self.dataset.raw.timestamp, self.raw.documents)
+
+    def _require_unchanged(self) -> None:
+        from opensearchpy import NotFoundError
+
+        try:
+            now = decisive.primaries(self.client, self.raw.index)
+        except NotFoundError:
+            now = None
+        if now is None or (now.uuid, now.sequence) != (self.raw.uuid, self.raw.sequence):
+            raise TransientError(
+                f"{self.raw.index} was written to or deleted while it was archived. What was written of it was removed "
+                f"again; the next run archives it."
+            )
+
+    def _manifest(self, proof: Proof, exported: ExportedDay, known: KnownManifest | None) -> Manifest:
+        errors = self.dataset.sketches
+        totals = {}
+        for name, values in proof.metrics.items():
+            bins = values.get("bins")
+            sketch = pack(bins, step_of(errors[name])) if bins and name in errors else None
+            stats = {stat: values.get(stat) for stat in ("count", "min", "max", "sum")}
+            totals[name] = MetricTotals.model_validate({**stats, "sketch": sketch})
+        return Manifest(
+            dataset=self.dataset.name,
+            day=self.raw.day,
+            objects=exported.objects,
+            generation=known.manifest.generation + 1 if known else 1,
+            index=source_index(self.client, self.raw.index, self.raw.sequence).archived,
+            hours=exported.hours.named,
+            first=exported.hours.first,
+            last=exported.hours.last,
+            digest=exported.content.digest,
+            metrics=totals,
+            fingerprint=self.dataset.fingerprint,
+            strata=_version(),
+            proven_at=datetime.now(UTC),
+        )
+
+
+def _version() -> str | None:
+    """Of the installed package; a plugins folder has none."""
+    try:
+        return version("opensearch-strata")
+    except PackageNotFoundError:
+        return None
+
+
+def _proven(known: KnownManifest, raw: RawDay) -> ProvenArchive:
+    return ProvenArchive(str(known.place), known.etag, raw.uuid, raw.sequence, raw.documents)
+
+
+def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, raw: RawDay) -> None:
+    """Demand that a raw day is still what its archive was proven for, and that the archive is still there.
+
+    :param archive: what :func:`archive_day` proved
+    :param raw: the day as it is now, before or under its write block
+    :raises Refused: one of them changed; the raw day is kept
+    """
+    if (raw.uuid, raw.sequence, raw.documents) != (archive.uuid, archive.sequence, archive.documents):
+        raise Refused(f"{raw.index} was kept: it was written to since it was archived. The next run archives it again.")
+    folder = DayFolder(s3, settings_of(dataset), raw.day)
+    known = folder.read()
+    if known is None or known.etag != archive.etag:
+        state = "is gone" if known is None else "was written anew"
+        raise Refused(f"{raw.index} was kept: its manifest {archive.url} {state} since it was proven. Run again.")
+    folder.require_there(known)
+
+
+def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: date) -> Iterator[date]:
+    """Raw days that are old enough to be archived (``archive.after_days``) and differ from what their manifests name.
+
+    :param window_end: the newest complete day
+    """
+    settings = settings_of(dataset)
+    if settings.after_days is None:
+        return
+    indices = {day: index for index, day in _raw_days(client, dataset).items()}
+    for day in sorted(indices):
+        if (window_end - day).days + 1 < settings.after_days:
+            continue
+        known = DayFolder(s3, settings, day).read()
+        now = decisive.primaries(client, indices[day])
+        there = known.manifest.index if known else None
+        if now.documents and (there is None or (there.uuid, there.sequence) != (now.uuid, now.sequence)):
+            yield day
+
+
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[str, date]:
+    from opensearch_strata.connections.expanded import expand
+
+    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
+    named = {name: dataset.raw.names.date_in(name) for name in found.indices}
+    return {name: day for name, day in named.items() if day and not dataset.history.names.date_in(name)}
