@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.definition.consent import consent_of
 from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import Refused, StrataError
@@ -17,10 +19,12 @@ from opensearch_strata.history.condense.engines.base import OnDocuments
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.workflows.archiving import archive_day, require_archived
 from opensearch_strata.workflows.cycle_report import WOULD_GO, CycleReport, report_cycle
-from opensearch_strata.workflows.retention import Expired, Outcome, Proven, list_expired, retire
+from opensearch_strata.workflows.retention import Expired, Outcome, Proven, RequireArchive, list_expired, retire
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
 
@@ -83,6 +87,7 @@ def retire_expired(
     window_end: date,
     *,
     apply: bool,
+    s3: Callable[[], BaseClient] | None = None,
     engine: EngineName | None = None,
 ) -> Iterator[Retirement]:
     """Prove and delete expired raw days, oldest first, up to the number that one run may delete.
@@ -104,12 +109,39 @@ def retire_expired(
                 retired = _described(index, old, "dry_run", proof, would_mend(proof))
             else:
                 proven = require_proven(proof)
-                outcome = retire(client, dataset, proven, window_end, dry_run=not deletes)
-                retired = Retirement(index, old, outcome, proven.documents, proof.rows)
+                archive = _archived(client, dataset, proof, s3) if deletes else None
+                outcome = retire(client, dataset, proven, window_end, dry_run=not deletes, archive=archive)
+                note = would_archive(dataset, old) if outcome == "dry_run" else ""
+                retired = Retirement(index, old, outcome, proven.documents, proof.rows, note)
         except (StrataError, OpenSearchException) as error:
             retired = _described(index, old, "kept", proof, explain(error))
         leaving += retired.outcome in ("deleted", "dry_run")
         yield retired
+
+
+def _archived(
+    client: OpenSearch, dataset: Dataset, proof: Proof, s3: Callable[[], BaseClient] | None
+) -> RequireArchive | None:
+    """Archive a day that must be archived before it is deleted.
+
+    :returns: the check that the deletion makes
+    """
+    if not dataset.archive or not dataset.archive.before_delete:
+        return None
+    store = (s3 or build_s3)()
+    done = archive_day(client, store, dataset, proof)
+    return partial(require_archived, store, dataset, done.proven)
+
+
+def would_archive(dataset: Dataset, day: date) -> str:
+    """What a dry run says of a proven day that a run which deletes archives first; empty where it does not.
+
+    :param day: the raw day
+    """
+    if not dataset.archive or not dataset.archive.before_delete:
+        return ""
+    url = f"s3://{dataset.archive.bucket}/{dataset.archive.folder(day)}"
+    return f"it is proven; a run that deletes archives it to {url} first, unless it is there, and proves the archive."
 
 
 def would_mend(proof: Proof) -> str:
@@ -154,6 +186,7 @@ def run_cycle(
     now: datetime,
     *,
     apply: bool,
+    s3: Callable[[], BaseClient] | None = None,
     engine: EngineName | None = None,
     on_documents: OnDocuments = lambda _: None,
     on_retired: Callable[[Retirement], None] = lambda _: None,
@@ -164,6 +197,7 @@ def run_cycle(
 
     :param now: timezone-aware; the day must have ended by then
     :param apply: delete what is proven, if the dataset allows it too; without it, only the deletions are left out
+    :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
     :param on_retired: called with each expired day as soon as its outcome is known
     :raises Refused: the day has not ended yet
     """
@@ -176,7 +210,7 @@ def run_cycle(
     except (StrataError, OpenSearchException) as error:
         problem = explain(error)
     retirements = []
-    for retired in retire_expired(client, dataset, expired, day, apply=apply, engine=engine):
+    for retired in retire_expired(client, dataset, expired, day, apply=apply, s3=s3, engine=engine):
         retirements.append(retired)
         on_retired(retired)
     lots = {retired.index: _lot(retired) for retired in retirements}

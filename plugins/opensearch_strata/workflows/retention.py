@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from fnmatch import fnmatchcase
@@ -89,6 +89,9 @@ _RACES = 2
 
 Outcome = Literal["deleted", "dry_run", "gone"]
 
+RequireArchive = Callable[[RawDay], None]
+"""Raises Refused unless the archive of a raw day is proven for the day as it is, and still there."""
+
 
 @dataclass(frozen=True)
 class Proven:
@@ -136,7 +139,15 @@ class Proven:
         )
 
 
-def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date, *, dry_run: bool) -> Outcome:
+def retire(
+    client: OpenSearch,
+    dataset: Dataset,
+    proven: Proven,
+    window_end: date,
+    *,
+    dry_run: bool,
+    archive: RequireArchive | None = None,
+) -> Outcome:
     """Delete one proven raw day by its exact name.
 
     The day is held and writes to it are blocked. Then it must still be what was proven, operation by operation. So must
@@ -144,11 +155,14 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: dat
     kept.
 
     :param window_end: the newest day in the window; the day to delete is ``proven.day``
-    :param dry_run: check what can be checked without changing anything
+    :param dry_run: check what can be checked without changing anything; no archive is required then
+    :param archive: raises unless the archive is proven for the day as it is now; None if there is no archive
     :raises Refused: a check failed; the raw day was kept
     :raises TransientError: an answer was missing or incomplete; the raw day was kept
     """
     raw = _still_the_same(client, dataset, proven, window_end, clear=not dry_run)
+    if raw and not dry_run:
+        _require_archived(dataset, raw, archive)
     if raw is None:
         return "gone"
     if dry_run:
@@ -157,13 +171,15 @@ def retire(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: dat
     with past_full_disk(client, raw):
         for _ in range(_RACES):
             try:
-                return _retire_held(client, dataset, proven, window_end)
+                return _retire_held(client, dataset, proven, window_end, archive)
             except OvertakenError:  # two runs at once: the other one has the day and is waited for
                 continue
-        return _retire_held(client, dataset, proven, window_end)
+        return _retire_held(client, dataset, proven, window_end, archive)
 
 
-def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date) -> Outcome:
+def _retire_held(
+    client: OpenSearch, dataset: Dataset, proven: Proven, window_end: date, archive: RequireArchive | None
+) -> Outcome:
     from opensearchpy import NotFoundError
 
     hold = None
@@ -174,6 +190,7 @@ def _retire_held(client: OpenSearch, dataset: Dataset, proven: Proven, window_en
         if raw is None:
             return "gone"
         _contents_still_hold(client, dataset, proven, raw)
+        _require_archived(dataset, raw, archive)
         _rows_still_hold(client, dataset, proven)
         require_durable(client, dataset, raw)
         _rows_still_hold(client, dataset, proven)
@@ -217,11 +234,6 @@ def _still_the_same(
             f"{proven.index} is inside the window of {counted(dataset.raw.window_days, 'day')} that ends with "
             f"{window_end}; it was kept."
         )
-    if dataset.archive and dataset.archive.before_delete:
-        raise Refused(
-            f"{proven.index} was kept: {dataset.name!r} requires that raw days are archived before they are deleted "
-            f"(archive.before_delete), but this day has no proven archive."
-        )
     require_not_loading(client, dataset.name, proven.index)
     if raw and raw.uuid != proven.uuid:
         raise Refused(
@@ -240,6 +252,17 @@ def _still_the_same(
             f"{proven.index} was kept: its write block was lifted in the meantime. The next run proves it again."
         )
     return raw
+
+
+def _require_archived(dataset: Dataset, raw: RawDay, archive: RequireArchive | None) -> None:
+    if not dataset.archive or not dataset.archive.before_delete:
+        return
+    if archive is None:
+        raise Refused(
+            f"{raw.index} was kept: {dataset.name!r} requires that raw days are archived before they are deleted "
+            f"(archive.before_delete), but this day has no proven archive."
+        )
+    archive(raw)
 
 
 def _contents_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven, raw: RawDay) -> None:

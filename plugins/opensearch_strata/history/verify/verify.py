@@ -54,10 +54,10 @@ class Check:
 class Proof:
     """All lines of a day's proof. ``missing`` and ``empty`` are separate states that never count as verified.
 
-        ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
-        not see.
+    ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
+    not see.
 
-        :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
+    :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
     :param carried: what its rows carried, and their version, when they were read
     :param rows: how many rows carry it
     :param null_rows: how many rows are of documents without a group value or a time; they count like all others
