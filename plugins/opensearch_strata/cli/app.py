@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from opensearch_strata.cli.commands.archive import archive, archives
 from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
 from opensearch_strata.cli.commands.init import init
@@ -147,6 +148,20 @@ app.command(
         "strata backfill flights --from 2012-01-01 --to 2012-01-31 --apply --then condense_and_drop",
     ),
 )(backfill)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples(
+        "strata archive flights --day 2013-01-05",
+        "strata archive flights --from 2013-01-01 --to 2013-01-31 --apply",
+    ),
+)(archive)
+app.add_typer(
+    archives,
+    name="archives",
+    rich_help_panel=ARCHIVES,
+    help="Show what is archived, or print the statement that makes it a table.",
+    epilog=_examples("strata archives flights --deep", "strata archives ddl flights --for duckdb"),
+)
 app.command(
     rich_help_panel=ARCHIVES,
     epilog=_examples("strata redrive flights", "strata redrive flights --apply"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -180,7 +180,6 @@ class _Task:
         return ArchivedDay(self.raw.index, self.raw.day, "archived", written.manifest, proven, exported.checks)
 
     def _export(self, attempt: str) -> DayExport:
-        alike = self.dataset.history.group_by[0] if self.dataset.history.group_by else self.dataset.raw.timestamp
         return DayExport(
             client=self.client,
             s3=self.s3,
@@ -190,7 +189,7 @@ class _Task:
             documents=self.raw.documents,
             folder=self.folder.prefix,
             attempt=attempt,
-            alike=alike,
+            alike=alike_field(self.dataset),
             on_step=self.on_step,
         )
 
@@ -264,28 +263,6 @@ def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, r
     folder.require_there(known)
 
 
-def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: date) -> Iterator[date]:
-    """Raw days that are old enough to be archived (``archive.after_days``) and differ from what their manifests name.
-
-    :param window_end: the newest complete day
-    """
-    settings = settings_of(dataset)
-    if settings.after_days is None:
-        return
-    indices = {day: index for index, day in _raw_days(client, dataset).items()}
-    for day in sorted(indices):
-        if (window_end - day).days + 1 < settings.after_days:
-            continue
-        known = DayFolder(s3, settings, day).read()
-        now = decisive.primaries(client, indices[day])
-        there = known.manifest.index if known else None
-        if now.documents and (there is None or (there.uuid, there.sequence) != (now.uuid, now.sequence)):
-            yield day
-
-
-def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[str, date]:
-    from opensearch_strata.connections.expanded import expand
-
-    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
-    named = {name: dataset.raw.names.date_in(name) for name in found.indices}
-    return {name: day for name, day in named.items() if day and not dataset.history.names.date_in(name)}
+def alike_field(dataset: Dataset) -> str:
+    """The field that lines are sorted by: documents of one group look alike."""
+    return next(iter(dataset.history.group_by), dataset.raw.timestamp)

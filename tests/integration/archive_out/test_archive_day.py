@@ -15,7 +15,8 @@ from opensearch_strata.archive.export.lines import document_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify.repair import prove
-from opensearch_strata.workflows.archiving import ArchivedDay, archive_day, days_due, require_archived, settings_of
+from opensearch_strata.workflows.archives import days_due
+from opensearch_strata.workflows.archiving import ArchivedDay, archive_day, require_archived, settings_of
 from tests.streams import DAY, Stream, StreamFactory, dataset_of
 
 ODD = {
@@ -234,7 +235,7 @@ def test_of_two_exports_at_once_one_counts_and_nothing_is_left_of_the_other(
 ) -> None:
     stream.fill(DAY)
     proof = prove(stream.client, stream.dataset, DAY, engine="search")
-    others = []
+    others: list[Any] = []
 
     def archive_too(step: str, _: int) -> None:
         if step == "read back" and not others:

@@ -1,0 +1,62 @@
+"""How large the archive of a raw day will be, from a sample of its documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.export.lines import line_of, sort_key
+from opensearch_strata.archive.export.parts import OBJECT_BYTES, compressor
+from opensearch_strata.archive.export.reading import read_documents
+from opensearch_strata.definition.archive import Compression
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+_SAMPLES = 4
+_NUMBERS = 500
+
+
+@dataclass(frozen=True)
+class ArchiveEstimate:
+    """What an archive will take, about.
+
+    :param documents: of the day
+    :param bytes: of its lines
+    :param stored_bytes: of its objects in S3
+    :param objects: how many
+    """
+
+    documents: int
+    bytes: int
+    stored_bytes: int
+    objects: int
+
+
+def estimate_archive(
+    client: OpenSearch, index: str, sequence: Sequence[int], documents: int, compression: Compression, alike: str
+) -> ArchiveEstimate:
+    """Look at some documents of a raw day and pack them.
+
+    :param index: exact name
+    :param sequence: highest sequence number of each primary shard
+    :param documents: of the index
+    :param compression: of the archive
+    :param alike: path of the field by whose value lines are sorted
+    :raises Refused: it does not store the ``_source`` of every document
+    :raises IncompleteAnswer: OpenSearch did not answer in full for too long
+    """
+    lines: list[bytes] = []
+    for part in range(_SAMPLES):
+        starts = [highest * part // _SAMPLES for highest in sequence]
+        numbers = [(start, min(start + _NUMBERS, end + 1)) for start, end in zip(starts, sequence, strict=True)]
+        for hits in read_documents(client, index, numbers):
+            lines += [line_of(hit.id, bytes(hit.source), hit.routing) for hit in hits]
+    if not lines:
+        return ArchiveEstimate(documents, 0, 0, 0)
+    lines.sort(key=sort_key(alike))
+    text = b"".join(lines)
+    size = len(text) * documents // len(lines)
+    stored = len(compressor(compression)(text)) * documents // len(lines)
+    return ArchiveEstimate(documents, size, stored, -(-size // OBJECT_BYTES))

@@ -1,0 +1,187 @@
+"""``strata archive`` and ``strata archives``: raw days to S3, and what is there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from opensearch_strata.cli.connection import connected, find_dataset
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Engine, Url, read_day
+from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say, write_text
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.archiving import ArchivedDay
+
+OptionalDay = Annotated[date | None, typer.Option("--day", metavar="DAY", parser=read_day, help="One raw day.")]
+OptionalFirst = Annotated[date | None, typer.Option("--from", metavar="DAY", parser=read_day, help="First day.")]
+OptionalLast = Annotated[date | None, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")]
+
+
+def archive(
+    dataset: DatasetName,
+    *,
+    day: OptionalDay = None,
+    first: OptionalFirst = None,
+    last: OptionalLast = None,
+    url: Url,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Archive. Without it, the size of each archive is estimated.")
+    ] = False,
+    engine: Engine = None,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Archive raw days in S3, each proven against the index; dry without --apply.
+
+    A day's rows are proven first. A day whose archive holds the very same documents is not written again.
+    """
+    from opensearchpy import OpenSearchException
+
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.errors import StrataError
+    from opensearch_strata.errors.judging import explain
+    from opensearch_strata.workflows.archiving import settings_of
+
+    definition = find_dataset(dataset, datasets_dir)
+    settings_of(definition)
+    days = _days(day, first, last)
+    done: list[dict[str, Any]] = []
+    with connected(url, ca_certs) as client:
+        s3 = build_s3()
+        for each in days:
+            try:
+                found = (_archived if apply else _estimated)(client, s3, definition, each, engine)
+            except (StrataError, OpenSearchException) as error:
+                found = {"day": each, "outcome": "refused", "note": explain(error)}
+                note(f"{definition.raw_index(each)}: {found['note']}")
+            if found:
+                done.append(found)
+    if as_json:
+        print_json({"dataset": dataset, "applied": apply, "days": done})
+    else:
+        _print(definition, done)
+        if done and not apply:
+            say("Nothing was written; run it again with --apply to archive.")
+    if refused := [str(one["day"]) for one in done if one["outcome"] == "refused"]:
+        fail(f"Not archived, each for the reason above: {', '.join(refused)}.")
+        raise typer.Exit(1)
+
+
+def _days(day: date | None, first: date | None, last: date | None) -> list[date]:
+    from opensearch_strata.definition.days import days_between
+
+    if (day is None) == (first is None) or (first is None) != (last is None):
+        raise typer.BadParameter("Give either --day, or --from and --to.")
+    if day:
+        return [day]
+    return days_between(first, last) if first and last else []
+
+
+def _archived(client: OpenSearch, s3: Any, dataset: Dataset, day: date, engine: Any) -> dict[str, Any] | None:
+    from opensearch_strata.history.verify.repair import prove
+    from opensearch_strata.workflows.archiving import archive_day
+
+    index = dataset.raw_index(day)
+    proof = prove(client, dataset, day, engine=engine)
+    if proof.state in ("missing", "empty"):
+        note(f"{index} {'does not exist' if proof.state == 'missing' else 'is empty'}; there is nothing to archive.")
+        return None
+    with progress_of(index, proof.raw.documents if proof.raw else 0) as on_documents:
+        done = archive_day(client, s3, dataset, proof, lambda step, count: on_documents(count * (step == "export")))
+    _tell(done)
+    return {
+        "day": day,
+        "outcome": done.outcome,
+        "documents": done.manifest.documents,
+        "objects": len(done.manifest.objects),
+        "bytes": sum(one.bytes for one in done.manifest.objects),
+        "stored_bytes": done.stored_bytes,
+        "generation": done.manifest.generation,
+        "manifest": done.proven.url,
+    }
+
+
+def _tell(done: ArchivedDay) -> None:
+    note(f"{done.index}: {done.outcome}, {done.proven.url}")
+
+
+def _estimated(client: OpenSearch, s3: Any, dataset: Dataset, day: date, engine: Any) -> dict[str, Any] | None:  # noqa: ARG001
+    from opensearch_strata.workflows.archives import estimate_day
+
+    found = estimate_day(client, s3, dataset, day)
+    return asdict(found) if found else None
+
+
+def _print(dataset: Dataset, done: list[dict[str, Any]]) -> None:
+    from opensearch_strata.presentation.archives import archive_table
+
+    if done:
+        print_table(archive_table(dataset.name, done))
+    else:
+        say("There is nothing to archive.")
+
+
+class ListIsDefault(TyperGroup):
+    """``strata archives DATASET`` is ``strata archives list DATASET``."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Put ``list`` before a word that is not a command."""
+        return super().resolve_command(ctx, args if args and args[0] in self.commands else ["list", *args])
+
+
+archives = typer.Typer(cls=ListIsDefault, no_args_is_help=True)
+
+
+@archives.command("list")
+def list_archives(
+    dataset: DatasetName,
+    *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every object and compare what it holds with its manifest.")
+    ] = False,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is archived: each day, when it was proven, its size, and whether its objects are still there.
+
+    Exit code 1 if the archive of a day is not what was proven.
+    """
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.presentation.archives import states_table
+    from opensearch_strata.workflows.archives import archive_states
+
+    definition = find_dataset(dataset, datasets_dir)
+    with progress_of(f"archives of {dataset}", 0) as on_documents:
+        states = list(archive_states(build_s3(), definition, deep=deep, on_documents=on_documents))
+    if as_json:
+        print_json({"dataset": dataset, "deep": deep, "days": [asdict(state) for state in states]})
+    elif states:
+        print_table(states_table(dataset, states))
+    else:
+        say(f"No day of {dataset} is archived.")
+    if wrong := [str(state.day) for state in states if state.problem]:
+        fail(f"Not what was proven, each for the reason in the table: {', '.join(wrong)}.")
+        raise typer.Exit(1)
+
+
+@archives.command("ddl")
+def ddl(
+    dataset: DatasetName,
+    *,
+    engine: Annotated[Literal["athena", "duckdb", "spark"], typer.Option("--for", help="What reads the archive.")],
+    datasets_dir: DatasetsDir = None,
+) -> None:
+    """Print the statement that makes the archive a table where it lies."""
+    from opensearch_strata.archive.export.statements import table_statement
+    from opensearch_strata.workflows.archiving import settings_of
+
+    definition = find_dataset(dataset, datasets_dir)
+    write_text(table_statement(engine, definition.name, settings_of(definition)) + "\n")

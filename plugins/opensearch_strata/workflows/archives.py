@@ -1,0 +1,174 @@
+"""What is archived of a dataset, whether it is still what was proven, and what is due."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.decode.byte_stream import Damaged
+from opensearch_strata.archive.export.content import Content
+from opensearch_strata.archive.export.estimate import estimate_archive
+from opensearch_strata.archive.export.folder import DayFolder, KnownManifest
+from opensearch_strata.archive.export.read_back import read_back
+from opensearch_strata.archive.export.source_index import source_index
+from opensearch_strata.archive.store.listing import listed_pages
+from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import expand
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+from opensearch_strata.workflows.archiving import alike_field, settings_of
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+_DAY = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
+
+
+@dataclass(frozen=True)
+class ArchiveState:
+    """The archive of one day.
+
+    :param generation: how often the day was archived; 0 without a manifest
+    :param documents: that its manifest names
+    :param stored_bytes: of its objects in S3
+    :param proven_at: when all of them were proven, aware
+    :param problem: why it is not what was proven, empty if it is
+    """
+
+    day: date
+    generation: int = 0
+    documents: int = 0
+    objects: int = 0
+    stored_bytes: int = 0
+    proven_at: datetime | None = None
+    problem: str = ""
+
+
+def archive_states(
+    s3: BaseClient, dataset: Dataset, *, deep: bool, on_documents: Callable[[int], None] = lambda _: None
+) -> Iterator[ArchiveState]:
+    """The archive of each day, oldest first: its manifest, and each object by its ETag, size and checksum.
+
+    :param deep: also read every object and compare its lines, bytes, SHA-256 and the digest of all
+    :param on_documents: called with documents that were read since
+    :raises DefinitionError: the dataset has no archive
+    """
+    settings = settings_of(dataset)
+    prefix = f"{settings.prefix}dt="
+    pages = listed_pages(s3, settings.bucket, prefix, Delimiter="/")
+    folders = sorted(found["Prefix"] for page in pages for found in page.get("CommonPrefixes", []))
+    for key in folders:
+        if named := _DAY.fullmatch(key.removeprefix(settings.prefix)):
+            day = date.fromisoformat(named[1])
+            yield _state(s3, dataset, DayFolder(s3, settings, day), day, on_documents if deep else None)
+
+
+def _state(
+    s3: BaseClient, dataset: Dataset, folder: DayFolder, day: date, on_documents: Callable[[int], None] | None
+) -> ArchiveState:
+    try:
+        known = folder.read()
+    except DefinitionError as error:
+        return ArchiveState(day, problem=str(error))
+    if known is None:
+        return ArchiveState(day, problem="there is no manifest: an export did not end, and the next one clears it up")
+    manifest = known.manifest
+    return ArchiveState(
+        day,
+        manifest.generation,
+        manifest.documents,
+        len(manifest.objects),
+        sum(one.stored_bytes or 0 for one in manifest.objects),
+        manifest.proven_at,
+        _problem(s3, dataset, folder, known, on_documents),
+    )
+
+
+def _problem(
+    s3: BaseClient,
+    dataset: Dataset,
+    folder: DayFolder,
+    known: KnownManifest,
+    on_documents: Callable[[int], None] | None,
+) -> str:
+    manifest = known.manifest
+    if manifest.dataset != dataset.name:
+        return f"it is the archive of {manifest.dataset!r}"
+    try:
+        folder.require_there(known)
+        if on_documents:
+            content = Content()
+            for archived in manifest.objects:
+                key = folder.key_of(archived.key)
+                content.join(read_back(s3, known.place.bucket, key, archived, on_documents))
+            if manifest.digest and content.digest != manifest.digest:
+                return "its documents are not those of its manifest: the digest differs"
+    except (Refused, Damaged, ObjectGone, ObjectChanged) as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True)
+class DayEstimate:
+    """What archiving a day would do.
+
+    :param outcome: ``would be archived`` or ``already archived``
+    """
+
+    day: date
+    outcome: str
+    documents: int
+    objects: int
+    bytes: int
+    stored_bytes: int
+
+
+def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date) -> DayEstimate | None:
+    """How large the archive of a day is, or will be, about. Changes nothing.
+
+    :param day: the raw day
+    :returns: None if there is no raw day, or it is empty
+    :raises Refused: it cannot be archived
+    """
+    settings, raw = settings_of(dataset), inspect_raw_day(client, dataset, day)
+    if raw is None or not raw.documents:
+        return None
+    source_index(client, raw.index, raw.sequence)
+    known = DayFolder(s3, settings, day).read()
+    there = known.manifest if known else None
+    if there and there.index and (there.index.uuid, there.index.sequence) == (raw.uuid, raw.sequence):
+        stored, size = (sum(getattr(one, name) or 0 for one in there.objects) for name in ("stored_bytes", "bytes"))
+        return DayEstimate(day, "already archived", there.documents, len(there.objects), size, stored)
+    found = estimate_archive(client, raw.index, raw.sequence, raw.documents, settings.compression, alike_field(dataset))
+    return DayEstimate(day, "would be archived", raw.documents, found.objects, found.bytes, found.stored_bytes)
+
+
+def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: date) -> Iterator[date]:
+    """Raw days that are old enough to be archived (``archive.after_days``) and differ from what their manifests name.
+
+    :param window_end: the newest complete day
+    """
+    settings = settings_of(dataset)
+    if settings.after_days is None:
+        return
+    indices = {day: index for index, day in _raw_days(client, dataset).items()}
+    for day in sorted(indices):
+        if (window_end - day).days + 1 < settings.after_days:
+            continue
+        known = DayFolder(s3, settings, day).read()
+        now = decisive.primaries(client, indices[day])
+        there = known.manifest.index if known else None
+        if now.documents and (there is None or (there.uuid, there.sequence) != (now.uuid, now.sequence)):
+            yield day
+
+
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[str, date]:
+    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
+    named = {name: dataset.raw.names.date_in(name) for name in found.indices}
+    return {name: day for name, day in named.items() if day and not dataset.history.names.date_in(name)}
