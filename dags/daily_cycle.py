@@ -63,6 +63,8 @@ import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too 
 # isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_parsing_context, task_group
 
+from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.airflow.operators.daily_cycle.archive import ArchiveDueOperator, ArchiveOperator
 from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
 from opensearch_strata.airflow.operators.daily_cycle.ensure_history import EnsureHistoryOperator
 from opensearch_strata.airflow.operators.daily_cycle.report import ReportOperator
@@ -143,6 +145,9 @@ def daily_cycle(dataset: Dataset) -> DAG:
             condense = CondenseOperator(task_id="condense", dataset=dataset)
             verify = VerifyOperator(task_id="verify", dataset=dataset)
             ensure_history >> condense >> verify
+            if dataset.archive and dataset.archive.after_days:
+                due = ArchiveDueOperator(task_id="archive_due", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset)
+                verify >> due
 
         @task_group
         def retention() -> None:
@@ -150,9 +155,11 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
             @task_group
             def retire(expired: dict[str, str]) -> None:
-                """Prove one raw day, then delete it."""
-                prove = ProveOperator(task_id="prove", expired=expired, dataset=dataset)
-                DeleteOperator(task_id="delete", proven=prove.output, dataset=dataset)
+                """Prove one raw day, archive it where the dataset wants an archive, then delete it."""
+                last: DatasetOperator = ProveOperator(task_id="prove", expired=expired, dataset=dataset)
+                if dataset.archive and dataset.archive.before_delete:
+                    last = ArchiveOperator(task_id="archive", proven=last.output, dataset=dataset)
+                DeleteOperator(task_id="delete", proven=last.output, dataset=dataset)
 
             retire.expand(expired=ListExpiredOperator(task_id="list_expired", dataset=dataset).output)
 

@@ -29,7 +29,7 @@ class ArchiveSettings(Strict):
     compression: Compression = Field("zstd", description="How objects are compressed.")
     storage_class: str = Field("STANDARD", description="Storage class of the objects; manifests are always STANDARD.")
     kms_key: str | None = Field(None, description="KMS key id or ARN for SSE-KMS; by default, the bucket's setting.")
-    connection: str | None = Field(None, description="Airflow connection for the bucket; by default, the DAG's.")
+    aws_conn_id: str = Field("aws_default", description="Airflow connection for the bucket.")
     prove: Literal["full", "sample"] = Field(
         "full", description="sample reads back one object in ten, at least one; full reads back all of them."
     )

@@ -19,6 +19,7 @@ from opensearch_strata.history.condense.engines.base import OnDocuments
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.workflows.archives import days_due
 from opensearch_strata.workflows.archiving import archive_day, require_archived
 from opensearch_strata.workflows.cycle_report import WOULD_GO, CycleReport, report_cycle
 from opensearch_strata.workflows.retention import Expired, Outcome, Proven, RequireArchive, list_expired, retire
@@ -209,6 +210,7 @@ def run_cycle(
         verified = _condense_and_prove(client, dataset, day, engine, on_documents)
     except (StrataError, OpenSearchException) as error:
         problem = explain(error)
+    problem = "; ".join(filter(None, [problem, *_archive_due(client, dataset, day, s3)]))
     retirements = []
     for retired in retire_expired(client, dataset, expired, day, apply=apply, s3=s3, engine=engine):
         retirements.append(retired)
@@ -217,6 +219,20 @@ def run_cycle(
     waiting = len(expired.indices) - len(retirements)
     report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
     return CycleRun(report, retirements, expired, problem, apply)
+
+
+def _archive_due(client: OpenSearch, dataset: Dataset, day: date, s3: Callable[[], BaseClient] | None) -> Iterator[str]:
+    """Archive the days that are old enough. Yields why one could not be; it does not keep others from it."""
+    from opensearchpy import OpenSearchException
+
+    if not dataset.archive or not dataset.archive.after_days:
+        return
+    store = (s3 or build_s3)()
+    for due in list(days_due(client, store, dataset, day)):
+        try:
+            archive_day(client, store, dataset, prove(client, dataset, due))
+        except (StrataError, OpenSearchException) as error:
+            yield f"{dataset.raw_index(due)} was not archived: {explain(error)}"
 
 
 def _condense_and_prove(

@@ -61,7 +61,8 @@ def _retired(ti: Any, states: dict[str, str]) -> dict[str, str]:
     """Return what became of each raw day that has left the window."""
     expired = ti.xcom_pull(task_ids="retention.list_expired") or []
     deletions = {done["index"]: _lot(done) for done in every_xcom(ti, "retention.retire.delete")}
-    kept = {told["index"]: told["why"] for told in every_xcom(ti, "retention.retire.prove", WHY_KEPT)}
+    tasks = ("retention.retire.prove", "retention.retire.archive")
+    kept = {told["index"]: told["why"] for task in tasks for told in every_xcom(ti, task, WHY_KEPT)}
     lots = {}
     for number, index in enumerate(day["index"] for day in expired):
         state = states.get(f"retention.retire.delete_{number}") or states.get(f"retention.retire.prove_{number}")

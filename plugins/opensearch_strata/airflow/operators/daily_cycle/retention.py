@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -155,7 +156,7 @@ class DeleteOperator(DatasetOperator):
 
     Returns ``{"index", "documents", "mend", "outcome"}``.
 
-    :param proven: what :class:`ProveOperator` returned
+    :param proven: what :class:`ProveOperator` returned, or :class:`~.archive.ArchiveOperator`
     """
 
     template_fields: Sequence[str] = ("cycle", "proven")
@@ -170,6 +171,8 @@ class DeleteOperator(DatasetOperator):
 
         :raises Refused: a condition no longer holds; the raw day was kept
         """
+        from opensearch_strata.airflow.hooks.s3 import s3_client
+        from opensearch_strata.workflows.archiving import ProvenArchive, require_archived
         from opensearch_strata.workflows.retention import Proven, retire
 
         done = {"index": self.proven["index"], "documents": self.proven["documents"], "mend": self.proven["mend"]}
@@ -177,7 +180,11 @@ class DeleteOperator(DatasetOperator):
             self.log.info("%s would be deleted: %s", done["index"], done["mend"])
             return {**done, "outcome": "dry_run"}
         proven = Proven.from_json(self.proven)
-        outcome = retire(self.client, self.dataset, proven, self.day, dry_run=is_dry(self.dataset, self.cycle))
+        dry, archive = is_dry(self.dataset, self.cycle), None
+        if not dry and self.dataset.archive and "archive" in self.proven:
+            s3 = s3_client(self.dataset.archive.aws_conn_id)
+            archive = partial(require_archived, s3, self.dataset, ProvenArchive.from_json(self.proven["archive"]))
+        outcome = retire(self.client, self.dataset, proven, self.day, dry_run=dry, archive=archive)
         columns = ("index", "documents", "rows", "outcome")
         row = (proven.index, proven.documents, self.proven["rows"], outcome)
         self.log.info("%s", Table(f"Raw day {proven.day}", columns, [row]))

@@ -1,0 +1,117 @@
+"""Raw days to their archives: those that leave the window, and those that are old enough before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.airflow.operators.daily_cycle.retention import WHY_KEPT, is_dry
+from opensearch_strata.presentation.archives import archive_proof_table, archive_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from botocore.client import BaseClient
+
+    from opensearch_strata.workflows.archiving import ArchivedDay
+
+
+class ArchivingOperator(DatasetOperator):
+    """Archives raw days of a dataset."""
+
+    ui_color = "#fef3c7"
+
+    def s3(self) -> BaseClient:
+        """The client of the archive's bucket."""
+        from opensearch_strata.airflow.hooks.s3 import s3_client
+        from opensearch_strata.workflows.archiving import settings_of
+
+        return s3_client(settings_of(self.dataset).aws_conn_id)
+
+    def archived(self, day: date, *, repair: bool) -> ArchivedDay:
+        """Prove the rows of a day, archive it, and log the proof.
+
+        :param day: the raw day
+        :param repair: condense late documents first
+        :raises Refused: the rows or the archive could not be proven; nothing of this archive counts
+        """
+        from opensearch_strata.history.verify.repair import prove
+        from opensearch_strata.history.verify.verify import verify
+        from opensearch_strata.workflows.archiving import archive_day
+
+        proof = (prove if repair else verify)(self.client, self.dataset, day)
+        done = archive_day(self.client, self.s3(), self.dataset, proof)
+        if done.checks:
+            self.log.info("%s", archive_proof_table(done.index, done.checks))
+        self.log.info(done.outcome, index=done.index, manifest=done.proven.url, documents=done.proven.documents)
+        return done
+
+
+class ArchiveOperator(ArchivingOperator):
+    """Archive one raw day that is about to be deleted; a dry run shows how large the archive will be.
+
+    Returns what :class:`~.retention.ProveOperator` returned, with ``archive``: what must still hold of the archive when
+    the day is deleted (:meth:`opensearch_strata.workflows.archiving.ProvenArchive.as_json`).
+
+    :param proven: what :class:`~.retention.ProveOperator` returned
+    """
+
+    template_fields: Sequence[str] = ("cycle", "proven")
+
+    def __init__(self, *, proven: Any, **kwargs: Any) -> None:
+        super().__init__(map_index_template="{{ task.proven['index'] }}", max_active_tis_per_dagrun=1, **kwargs)
+        self.proven = proven
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Archive.
+
+        :raises Refused: the archive could not be proven; the raw day is kept
+        """
+        from opensearch_strata.errors.judging import explain
+        from opensearch_strata.workflows.archives import estimate_day
+
+        day = date.fromisoformat(self.proven["day"])
+        if is_dry(self.dataset, self.cycle):
+            found = estimate_day(self.client, self.s3(), self.dataset, day)
+            if found:
+                self.log.info("%s", archive_table(self.dataset.name, [vars(found)]))
+            return dict(self.proven)
+        try:
+            done = self.archived(day, repair=False)
+        except Exception as error:
+            context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.proven["index"], "why": explain(error)})
+            raise
+        return {**self.proven, "archive": done.proven.as_json()}
+
+
+class ArchiveDueOperator(ArchivingOperator):
+    """Archive every raw day that is old enough (``archive.after_days``) and not archived as it is now.
+
+    A day that cannot be archived does not keep others from it. Returns ``{"archived": [index]}``.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Archive.
+
+        :raises AirflowSkipException: no day is due
+        :raises AirflowFailException: a day could not be archived; the others were
+        """
+        from opensearch_strata.errors.judging import explain
+        from opensearch_strata.workflows.archives import days_due
+
+        archived, failed = [], {}
+        for day in list(days_due(self.client, self.s3(), self.dataset, self.day)):
+            index = self.dataset.raw_index(day)
+            try:
+                archived.append(self.archived(day, repair=True).index)
+            except Exception as error:  # noqa: BLE001 - told below, with the days that it does not keep
+                failed[index] = explain(error)
+                self.log.warning("%s was not archived: %s", index, failed[index])
+        if failed:
+            raise AirflowFailException(f"Not archived: {'; '.join(f'{index}: {why}' for index, why in failed.items())}")
+        if not archived:
+            raise AirflowSkipException("No raw day is due.")
+        return {"archived": archived}
