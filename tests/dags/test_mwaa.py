@@ -14,7 +14,6 @@ from urllib.request import urlopen
 
 import pytest
 from packaging.requirements import Requirement
-from tests.pythons import NAMED_CONSTRAINTS, UV, python_of
 
 from local.bootstrap import index_of_pip
 from local.errors import StackError

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.pythons import NAMED_CONSTRAINTS, UV, python_of
 
 from local.bootstrap import index_of_pip
 from local.packaging import mwaa
