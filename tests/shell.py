@@ -57,7 +57,7 @@ class Shell:
     def __init__(self, url: str, make_stream: Callable[..., Stream], folder: Path) -> None:
         self.url = url
         self._make_stream = make_stream
-        self._folder = folder
+        self.folder = folder
         self._runner = CliRunner(env=dict.fromkeys(ENVIRONMENT))
         self._started: list[subprocess.Popen[str]] = []
 
@@ -65,7 +65,7 @@ class Shell:
         """A new stream whose dataset the command knows."""
         stream = self._make_stream(**parts)
         definition = stream.dataset.model_dump(mode="json")
-        (self._folder / f"{stream.dataset.name}.yaml").write_text(yaml.safe_dump(definition), "utf-8")
+        (self.folder / f"{stream.dataset.name}.yaml").write_text(yaml.safe_dump(definition), "utf-8")
         return stream
 
     def run(self, line: str, exit_code: int = 0, url: str = "", env: dict[str, str] | None = None) -> Result:
@@ -98,4 +98,4 @@ class Shell:
             process.wait()
 
     def _arguments(self, line: str, url: str) -> list[str]:
-        return [*shlex.split(line), "--url", url, "--datasets-dir", str(self._folder)]
+        return [*shlex.split(line), "--url", url, "--datasets-dir", str(self.folder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -73,6 +74,9 @@ def test_days_are_archived_as_soon_as_the_dataset_says(make_stream: StreamFactor
 
 
 def test_the_shell_archives_lists_and_finds_damage(shell: Shell, s3: Any, bucket: str) -> None:
+    def bare(line: str, exit_code: int = 0) -> Any:
+        return json.loads(shell.run_bare(f"{line} --datasets-dir {shell.folder} --json", exit_code).stdout)["days"]
+
     stream = shell.stream(archive={"bucket": bucket, "prefix": "a/"})
     name = stream.dataset.name
     stream.fill(DAY)
@@ -81,10 +85,11 @@ def test_the_shell_archives_lists_and_finds_damage(shell: Shell, s3: Any, bucket
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     done = shell.json(f"archive {name} --from {DAY} --to {NEXT} --apply")
     assert [(one["outcome"], one["documents"]) for one in done["days"]] == [("archived", 240)]
-    (listed,) = shell.json(f"archives {name} --deep")["days"]
+    (listed,) = bare(f"archives {name} --deep")
     assert (listed["documents"], listed["problem"]) == (240, "")
-    assert f"s3://{bucket}/a/dt=*/{NAME}" in shell.run(f"archives ddl {name} --for duckdb").stdout
+    ddl = shell.run_bare(f"archives ddl {name} --for duckdb --datasets-dir {shell.folder}")
+    assert f"s3://{bucket}/a/dt=*/{NAME}" in ddl.stdout
     key = manifest(s3, bucket).objects[0].key
     s3.put_object(Bucket=bucket, Key=key, Body=s3.get_object(Bucket=bucket, Key=key)["Body"].read()[:-9])
-    (listed,) = shell.json(f"archives {name}", exit_code=1)["days"]
+    (listed,) = bare(f"archives {name}", 1)
     assert "is not the object that" in listed["problem"]

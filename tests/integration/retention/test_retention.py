@@ -261,7 +261,7 @@ def test_a_person_may_demand_more_copies_than_there_are(old: Stream) -> None:
 
 
 def test_a_day_that_waits_for_its_archive_is_kept(old: Stream) -> None:
-    archive = {"bucket": "b", "before_delete": True}
+    archive = {"bucket": "archives", "before_delete": True}
     waiting = Stream(old.client, dataset_of(old.dataset.name, raw=WINDOW, archive=archive))
     assert_kept(waiting, proven(waiting), r"raw days are archived before they are deleted \(archive.before_del")
     archived = Stream(old.client, dataset_of(old.dataset.name, raw=WINDOW, archive={**archive, "before_delete": False}))

@@ -30,8 +30,9 @@ class Unproven(StrataError):  # noqa: N818 - the name says what is so
 
 
 class _Folder(NamedTuple):
-    """A manifest, and the objects named in it that are missing or empty."""
+    """A manifest, where it is, and the objects named in it that are missing or empty."""
 
+    url: Place
     manifest: Manifest
     missing: Sequence[str]
 
@@ -51,8 +52,7 @@ class Manifests:
         :raises Refused: S3 refuses to return the manifest
         :raises TransientError: S3 does not answer
         """
-        url = manifest_of(place)
-        folder = self._kept(url)
+        folder = self._kept(manifest_of(place))
         if folder is None:
             return ""
         if isinstance(folder, DefinitionError):
@@ -60,7 +60,7 @@ class Manifests:
                 f"{place} is loaded, but nothing proves that it is complete: {folder} Put the right manifest there, or "
                 f"remove it to load without one, and plan again."
             )
-        archived = folder.manifest.named(place.key)
+        url, archived = folder.url, folder.manifest.named(place.key)
         if archived is None:
             return f"The manifest {url} does not name it, so nothing proves that it is complete."
         if difference := measure.difference(archived):
@@ -81,13 +81,13 @@ class Manifests:
     def _read(self, url: Place) -> _Folder | DefinitionError | None:
         """The content of a folder, or why its manifest is not valid; None without a manifest."""
         folder = url.key.removesuffix(NAME)
-        found = self._listed(url.bucket, url.key).get(url.key)
-        if found is None:
-            url = url._replace(key=folder + FORMER_NAME)
-            found = self._listed(url.bucket, url.key).get(url.key)
-        if found is None:
+        there = self._listed(url.bucket, folder)
+        name = next((one for one in (NAME, FORMER_NAME) if folder + one in there), None)
+        if name is None:
             _log.info("There is no manifest %s, so the objects in its folder are loaded without a check.", url)
             return None
+        url = url._replace(key=folder + name)
+        found = there[url.key]
         length = found["Size"]
         if length > _LARGEST:
             return DefinitionError(f"{url} is not a valid archive manifest: its size is {size(length)}.")
@@ -96,9 +96,8 @@ class Manifests:
             manifest = read_manifest(content, f"{url}")
         except DefinitionError as error:
             return error
-        there = self._listed(url.bucket, folder)
         missing = [name for name in manifest.names if not there.get(folder + name, _NOTHING)["Size"]]
-        return _Folder(manifest, missing)
+        return _Folder(url, manifest, missing)
 
     def _listed(self, bucket: str, prefix: str) -> dict[str, dict[str, Any]]:
         """Objects by key, without those in subfolders."""

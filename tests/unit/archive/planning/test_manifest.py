@@ -56,9 +56,9 @@ def test_an_object_is_named_by_its_name_in_the_folder() -> None:
 @pytest.mark.parametrize(
     ("key", "beside"),
     [
-        ("flights/part-0.gz", "flights/manifest.json"),
-        ("part-0.gz", "manifest.json"),
-        ("/x", "/manifest.json"),
+        ("flights/part-0.gz", "flights/_manifest.json"),
+        ("part-0.gz", "_manifest.json"),
+        ("/x", "/_manifest.json"),
     ],
 )
 def test_a_manifest_lies_beside_its_objects_and_is_none_of_them(key: str, beside: str) -> None:
@@ -126,7 +126,7 @@ def test_other_formats_are_not_measured() -> None:
     [
         (b"", "its beginning"),
         (b"[]", "its beginning"),
-        (b'{"strata_manifest":2,"dataset":"d","day":"2013-01-05","objects":[]}', "strata_manifest"),
+        (b'{"strata_manifest":3,"dataset":"d","day":"2013-01-05","objects":[]}', "strata_manifest"),
         (b'{"dataset":"d","day":"2013-01-05","objects":[{"key":"k"}]}', "objects.0.documents"),
     ],
 )
