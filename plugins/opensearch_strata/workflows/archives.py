@@ -16,6 +16,7 @@ from opensearch_strata.archive.export.read_back import read_back
 from opensearch_strata.archive.export.source_index import source_index
 from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
+from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
@@ -73,7 +74,8 @@ def _state(
     s3: BaseClient, dataset: Dataset, folder: DayFolder, day: date, on_documents: Callable[[int], None] | None
 ) -> ArchiveState:
     try:
-        known = folder.read()
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            known = folder.read()
     except DefinitionError as error:
         return ArchiveState(day, problem=str(error))
     if known is None:
@@ -101,7 +103,8 @@ def _problem(
     if manifest.dataset != dataset.name:
         return f"it is the archive of {manifest.dataset!r}"
     try:
-        folder.require_there(known)
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            folder.require_there(known)
         if on_documents:
             content = Content()
             for archived in manifest.objects:
@@ -140,7 +143,9 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     if raw is None or not raw.documents:
         return None
     source_index(client, raw.index, raw.sequence)
-    known = DayFolder(s3, settings, day).read()
+    folder = DayFolder(s3, settings, day)
+    with s3_errors(f"{folder.url} cannot be looked at"):
+        known = folder.read()
     there = known.manifest if known else None
     if there and there.index and (there.index.uuid, there.index.sequence) == (raw.uuid, raw.sequence):
         stored, size = (sum(getattr(one, name) or 0 for one in there.objects) for name in ("stored_bytes", "bytes"))
@@ -161,7 +166,9 @@ def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: d
     for day in sorted(indices):
         if (window_end - day).days + 1 < settings.after_days:
             continue
-        known = DayFolder(s3, settings, day).read()
+        folder = DayFolder(s3, settings, day)
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            known = folder.read()
         now = decisive.primaries(client, indices[day])
         there = known.manifest.index if known else None
         if now.documents and (there is None or (there.uuid, there.sequence) != (now.uuid, now.sequence)):

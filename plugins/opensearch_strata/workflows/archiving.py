@@ -14,6 +14,7 @@ from opensearch_strata.archive.export.folder import DayFolder, KnownManifest, Ot
 from opensearch_strata.archive.export.hours import Hours, count_by_hour
 from opensearch_strata.archive.export.source_index import source_index
 from opensearch_strata.archive.store.manifest import Manifest, MetricTotals
+from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
@@ -111,13 +112,14 @@ def archive_day(
         raise Refused(f"{proof.index} was not archived: its rows are not proven ({proof.state}). Nothing was changed.")
     settings = settings_of(dataset)
     folder = DayFolder(s3, settings, proof.day)
-    known = folder.read()
-    task = _Task(client, s3, dataset, settings, folder, raw, on_step)
-    if known and task.holds(known):
-        folder.require_there(known)
-        folder.tidy(known.manifest)
-        return ArchivedDay(raw.index, raw.day, "already archived", known.manifest, _proven(known, raw))
-    return task.archive(proof, known)
+    with s3_errors(f"{raw.index} cannot be archived to {folder.url}"):
+        known = folder.read()
+        task = _Task(client, s3, dataset, settings, folder, raw, on_step)
+        if known and task.holds(known):
+            folder.require_there(known)
+            folder.tidy(known.manifest)
+            return ArchivedDay(raw.index, raw.day, "already archived", known.manifest, _proven(known, raw))
+        return task.archive(proof, known)
 
 
 @dataclass(frozen=True)
@@ -256,11 +258,12 @@ def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, r
     if (raw.uuid, raw.sequence, raw.documents) != (archive.uuid, archive.sequence, archive.documents):
         raise Refused(f"{raw.index} was kept: it was written to since it was archived. The next run archives it again.")
     folder = DayFolder(s3, settings_of(dataset), raw.day)
-    known = folder.read()
-    if known is None or known.etag != archive.etag:
-        state = "is gone" if known is None else "was written anew"
-        raise Refused(f"{raw.index} was kept: its manifest {archive.url} {state} since it was proven. Run again.")
-    folder.require_there(known)
+    with s3_errors(f"{raw.index} was kept: its archive {archive.url} cannot be looked at"):
+        known = folder.read()
+        if known is None or known.etag != archive.etag:
+            state = "is gone" if known is None else "was written anew"
+            raise Refused(f"{raw.index} was kept: its manifest {archive.url} {state} since it was proven. Run again.")
+        folder.require_there(known)
 
 
 def alike_field(dataset: Dataset) -> str:

@@ -95,9 +95,7 @@ def test_days_that_are_as_they_were_archived_are_proven_by_one_look_at_each_mani
     assert {hit["_id"] for hit in hits} == {f"id-{n}" for n in range(400)}
     for folder in (FOLDER, "ours/copy of another day/"):
         beside = [call for call in calls if call.endswith((f"{folder}manifest.json", folder))]
-        assert beside == [
-            f"ListObjectsV2 {folder}manifest.json", f"GetObject {folder}manifest.json", f"ListObjectsV2 {folder}",
-        ]  # fmt: skip
+        assert beside == [f"ListObjectsV2 {folder}", f"GetObject {folder}manifest.json"]
 
 
 def test_a_folder_that_was_copied_is_compared_with_the_names_in_it(archive: Archive) -> None:
@@ -196,7 +194,7 @@ def test_a_missing_object_leaves_its_folder_unproven(archive: Archive, emptied: 
 BROKEN = {
     "cut off": (b'{"strata_manifest":1,"dataset":"d","da', "at its beginning"),
     "of another version": (
-        b'{"strata_manifest":2,"dataset":"d","day":"2024-05-06","objects":[]}',
+        b'{"strata_manifest":3,"dataset":"d","day":"2024-05-06","objects":[]}',
         "at strata_manifest",
     ),
     "empty": (b"", "at its beginning"),
@@ -250,7 +248,7 @@ def test_without_a_manifest_it_is_said_once(archive: Archive, caplog: Any) -> No
         archive.load().require_success()
     archive.assert_done()
     archive.assert_loaded(EVERY)
-    assert caplog.text.count(f"There is no manifest s3://{archive.bucket}/{FOLDER}manifest.json") == 1
+    assert caplog.text.count(f"There is no manifest s3://{archive.bucket}/{FOLDER}_manifest.json") == 1
 
 
 def test_nobody_looks_for_a_manifest_of_other_formats(archive: Archive) -> None:

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
 from opensearch_strata.archive.store.objects import ListedObject
+from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.definition.intake import length_of, split_s3_url
-from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.errors import Refused
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.amounts import size as shown_size
-from opensearch_strata.errors.judging import explain, is_transient
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -190,13 +190,8 @@ def listed_pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> It
     :raises Refused: S3 does not allow it, or the bucket does not exist
     :raises TransientError: S3 does not answer
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with s3_errors(f"s3://{bucket}/{prefix} cannot be listed"):
         yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **options)
-    except (BotoCoreError, ClientError) as error:
-        sentence = f"s3://{bucket}/{prefix} cannot be listed. {explain(error)}"
-        raise (TransientError if is_transient(error) else Refused)(sentence) from error
 
 
 def _is_in_glacier(found: dict[str, Any]) -> bool:
