@@ -1,0 +1,66 @@
+"""Lines of an archive: what comes back is what was put in, byte for byte, and the digest knows no order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opensearch_strata.archive.export.content import Content
+from opensearch_strata.archive.export.lines import document_of, line_of, sort_key
+from opensearch_strata.archive.export.read_back import lines_in
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+SOURCES = st.builds(
+    lambda value, option: orjson.dumps(value, option=option),
+    st.dictionaries(st.text(), VALUES, max_size=5),
+    st.sampled_from([0, orjson.OPT_INDENT_2]),
+)
+IDS = st.text(min_size=1).filter(lambda text: text.isprintable())
+
+
+@given(IDS, SOURCES, st.none() | IDS)
+def test_a_document_comes_back_byte_for_byte(identity: str, source: bytes, routing: str | None) -> None:
+    line = line_of(identity, source, routing)
+    assert line.count(b"\n") == 1
+    assert document_of(line) == (identity, routing, source)
+    value = orjson.loads(line)
+    assert (value["_id"], value["_source"]) == (identity, orjson.loads(source))
+
+
+@given(st.lists(SOURCES, max_size=20), st.randoms(), st.integers(1, 200))
+def test_the_digest_is_of_the_documents_in_whatever_order_they_come(sources: list[bytes], rng: Any, size: int) -> None:
+    lines = [line_of(f"{number}", source) for number, source in enumerate(sources)]
+    whole, parts = Content(), Content()
+    whole.add(lines)
+    rng.shuffle(lines)
+    text = b"".join(lines)
+    for some in lines_in(text[at : at + size] for at in range(0, len(text), size)):
+        part = Content()
+        part.add(some)
+        parts.join(part)
+    assert (parts.documents, parts.size, parts.digest) == (whole.documents, whole.size, whole.digest)
+
+
+def test_two_equal_documents_do_not_cancel_each_other_out() -> None:
+    line, once, twice, thrice = line_of("a", b"{}"), Content(), Content(), Content()
+    for content, count in ((once, 1), (twice, 2), (thrice, 3)):
+        content.add([line] * count)
+    assert len({Content().digest, once.digest, twice.digest, thrice.digest}) == 4
+
+
+def test_lines_of_one_device_come_together() -> None:
+    key = sort_key("host.device")
+    lines = [line_of(f"{n}", b'{"n":%d,"host":{"device":"d%d"}}' % (n, n % 2)) for n in range(6)]
+    assert [orjson.loads(line)["_id"] for line in sorted(lines, key=key)] == ["0", "2", "4", "1", "3", "5"]
+    assert key(line_of("x", b"{}")) == b""
