@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from opensearch_strata.archive.export.hours import Hours, count_by_hour
 from opensearch_strata.archive.export.lines import line_of, sort_key
 from opensearch_strata.archive.export.parts import DayWriter
 from opensearch_strata.archive.export.read_back import read_back
-from opensearch_strata.archive.export.reading import Numbers, Query, read_documents
+from opensearch_strata.archive.export.reading import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
 from opensearch_strata.archive.store.manifest import Archived
 from opensearch_strata.connections.raw_hits import RawHit
@@ -96,9 +97,9 @@ class DayExport:
         :raises TransientError: OpenSearch did not answer for too long
         """
         hours = count_by_hour(self.client, self.source.archived.name, self.timestamp, self.documents)
-        whole: list[Numbers] = [(0, highest + 1) for highest in self.source.archived.sequence]
+        whole = Part([(0, highest + 1) for highest in self.source.archived.sequence])
         with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
-            for hits in self._documents(whole, None):
+            for _, hits in self._documents([whole]):
                 writer.add(_lines(hits))
                 self.on_step("export", len(hits))
             objects = writer.finish()
@@ -109,9 +110,8 @@ class DayExport:
         ]
         return ExportedDay(objects, writer.content, hours, tuple(checks))
 
-    def _documents(self, numbers: list[Numbers], query: Query | None) -> Iterable[list[RawHit]]:
-        index, page = self.source.archived.name, self.source.page
-        return read_documents(self.client, index, numbers, query=query, page=page)
+    def _documents(self, parts: list[Part]) -> Iterable[tuple[int, list[RawHit]]]:
+        return read_documents(self.client, self.source.archived.name, parts, self.source.page)
 
     def _read_again(self, hours: Hours, written: Content) -> list[ArchiveCheck]:
         """The index hour by hour, each of which must hold as many documents as the server counts."""
@@ -127,14 +127,13 @@ class DayExport:
         :param hours: of the index
         :returns: the documents, and how many slices of hours hold another number of them than was counted
         """
-        again, differ, shards = Content(), 0, len(self.source.archived.sequence)
-        for part in hours.slices:
-            before = again.documents
-            for hits in self._documents([part.numbers] * shards, part.query):
-                again.add(_lines(hits))
-                self.on_step("read again", len(hits))
-            differ += again.documents - before != part.documents
-        return again, differ
+        again, shards = Content(), len(self.source.archived.sequence)
+        found = Counter[int]()
+        for place, hits in self._documents([Part([part.numbers] * shards, part.query) for part in hours.slices]):
+            again.add(_lines(hits))
+            found[place] += len(hits)
+            self.on_step("read again", len(hits))
+        return again, sum(found[place] != part.documents for place, part in enumerate(hours.slices))
 
     def _read_back(self, objects: tuple[Archived, ...], written: Content) -> list[ArchiveCheck]:
         every = self.settings.prove == "full"

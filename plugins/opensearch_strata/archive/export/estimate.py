@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.lines import line_of, sort_key
 from opensearch_strata.archive.export.parts import OBJECT_BYTES, compressor
-from opensearch_strata.archive.export.reading import read_documents
+from opensearch_strata.archive.export.reading import Part, read_documents
 from opensearch_strata.definition.archive import Compression
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def estimate_archive(
     for part in range(_SAMPLES):
         starts = [highest * part // _SAMPLES for highest in sequence]
         numbers = [(start, min(start + _NUMBERS, end + 1)) for start, end in zip(starts, sequence, strict=True)]
-        for hits in read_documents(client, index, numbers):
+        for _, hits in read_documents(client, index, [Part(numbers)]):
             lines += [line_of(hit.id, bytes(hit.source), hit.routing) for hit in hits]
     if not lines:
         return ArchiveEstimate(documents, 0, 0, 0)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.connections.raw_hits import RawHit, RawPage, search_raw
@@ -53,45 +53,54 @@ class _Pace:
         self.width = max(wanted, 1)
 
 
+class Part(NamedTuple):
+    """Documents of an index.
+
+    :param numbers: sequence numbers between which they lie, of each primary shard
+    :param query: a filter that they match; None: all of them
+    """
+
+    numbers: Sequence[Numbers]
+    query: Query | None = None
+
+
 def read_documents(
-    client: OpenSearch,
-    index: str,
-    numbers: Sequence[Numbers],
-    *,
-    query: Query | None = None,
-    page: int = PAGE_DOCUMENTS,
-) -> Iterator[list[RawHit]]:
-    """Every document of an index that matches a query, a page at a time, in no particular order.
+    client: OpenSearch, index: str, parts: Sequence[Part], page: int = PAGE_DOCUMENTS
+) -> Iterator[tuple[int, list[RawHit]]]:
+    """Every document of some parts of an index, a page at a time, in no particular order within a part.
 
     :param index: exact name
-    :param numbers: sequence numbers to read, of each primary shard
-    :param query: a filter; None: all documents
+    :param parts: one is read behind the other
     :param page: the most documents in a page, as the index allows
+    :returns: the place of the part, and documents of it
     :raises Refused: a document has no ``_source``
     :raises IncompleteAnswer: OpenSearch did not answer in full for too long
     """
     pace = _Pace(page)
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="strata-read") as pool:
-        waiting: deque[Future[list[RawPage]]] = deque()
+        waiting: deque[tuple[int, Future[list[RawPage]]]] = deque()
         try:
-            for shard, first, last in _ranges(numbers, pace):
-                waiting.append(pool.submit(_read, client, index, shard, first, last, query, page, pace.learn))
+            for place, shard, first, last in _ranges(parts, pace):
+                query = parts[place].query
+                reading = pool.submit(_read, client, index, shard, first, last, query, page, pace.learn)
+                waiting.append((place, reading))
                 if len(waiting) > _PARALLEL + _WAITING:
-                    yield from _hits(index, waiting.popleft().result())
+                    yield from _hits(index, waiting.popleft())
             while waiting:
-                yield from _hits(index, waiting.popleft().result())
+                yield from _hits(index, waiting.popleft())
         finally:
-            for future in waiting:
-                future.cancel()
+            for _, reading in waiting:
+                reading.cancel()
 
 
-def _ranges(numbers: Sequence[Numbers], pace: _Pace) -> Iterator[tuple[int, int, int]]:
-    """Shard, first number and exclusive last number of each range."""
-    for shard, (first, end) in enumerate(numbers):
-        while first < end:
-            last = min(first + pace.width, end)
-            yield shard, first, last
-            first = last
+def _ranges(parts: Sequence[Part], pace: _Pace) -> Iterator[tuple[int, int, int, int]]:
+    """Place of the part, shard, first number and exclusive last number of each range."""
+    for place, part in enumerate(parts):
+        for shard, (first, end) in enumerate(part.numbers):
+            while first < end:
+                last = min(first + pace.width, end)
+                yield place, shard, first, last
+                first = last
 
 
 def _read(
@@ -117,8 +126,9 @@ def _read(
     return [found]
 
 
-def _hits(index: str, pages: list[RawPage]) -> Iterator[list[RawHit]]:
-    for page in pages:
+def _hits(index: str, reading: tuple[int, Future[list[RawPage]]]) -> Iterator[tuple[int, list[RawHit]]]:
+    place, pages = reading
+    for page in pages.result():
         if not all(hit.source for hit in page.hits):
             raise Refused(f"{index} does not store the _source of every document, so it cannot be archived.")
-        yield page.hits
+        yield place, page.hits
