@@ -173,7 +173,7 @@ def _renamed(document: Any) -> list[str]:
 
 
 def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
-    """Pairs that may clash, in order: datasets of the same name, or with indices whose names begin alike.
+    """Pairs that may clash, in order: datasets of the same name or archive, or with indices whose names begin alike.
 
     200 datasets form 19,900 pairs, and the names of hardly any pair begin alike.
     """
@@ -181,6 +181,8 @@ def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
     begins = [(f"name {dataset.name}\n", path) for path, dataset in loaded.items()]
     for path, dataset in loaded.items():
         begins += [(names.before, path) for names in (dataset.raw.names, dataset.history.names)]
+        if dataset.archive:
+            begins.append((f"{dataset.archive.url}\n", path))
     begins.sort()
     pairs = set()
     for place, (begin, one) in enumerate(begins):
@@ -283,4 +285,6 @@ def _clash(one: Dataset, other: Dataset) -> str | None:
         for theirs in (one.raw.names, one.history.names):
             if overlapping(mine, theirs):
                 return f"{key}: {mine.template!r} overlaps {theirs.template!r}"
+    if one.archive and other.archive and one.archive.url == other.archive.url:
+        return f"archive.prefix: {other.archive.url} is also the archive"
     return None

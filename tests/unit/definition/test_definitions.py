@@ -297,6 +297,34 @@ def test_a_schedule_of_each_day_is_taken(folder: Path, schedule: str) -> None:
     assert (minute.isdigit(), hour.isdigit(), every) == (True, True, ["*"] * 3)
 
 
+def test_two_datasets_do_not_share_an_archive(folder: Path) -> None:
+    save(folder, definition_of("one", archive={"bucket": "archive", "prefix": "logs"}), "one.yaml")
+    save(folder, definition_of("two", archive={"bucket": "archive", "prefix": "logs/"}), "two.yaml")
+    save(folder, definition_of("three", archive={"bucket": "archive", "prefix": "logs/three/"}), "three.yaml")
+    found = load_definitions(folder)
+    assert "three" in found.datasets
+    (problem,) = found.problems
+    assert "two.yaml: archive.prefix: s3://archive/logs/ is also the archive of one.yaml" in problem
+
+
+@pytest.mark.parametrize(
+    ("archive", "sentence"),
+    [
+        ({"bucket": "s3://archive"}, "archive.bucket: 's3://archive' is not the name of a bucket"),
+        ({"bucket": "archive/logs"}, "archive.bucket: 'archive/logs' is not the name of a bucket"),
+        ({"bucket": "archive", "prefix": "/logs"}, "archive.prefix: '/logs' has an empty folder name"),
+        ({"bucket": "archive", "prefix": "a\nb"}, "archive.prefix: the prefix has a character that cannot be printed"),
+        ({"bucket": "archive", "storage_class": "DEEP_ARCHIVE"}, "objects in DEEP_ARCHIVE cannot be read back at once"),
+        ({"bucket": "archive", "storage_class": "COLD"}, "archive.storage_class: 'COLD' is not a storage class"),
+        ({"bucket": "archive", "after_days": 0}, "archive.after_days: Input should be greater than or equal to 1"),
+        ({"bucket": "archive", "compression": "lz4"}, "archive.compression: Input should be 'zstd' or 'gzip'"),
+    ],
+)
+def test_an_archive_that_cannot_work_is_refused(folder: Path, archive: Definition, sentence: str) -> None:
+    save(folder, definition_of("logs", archive=archive), "logs.yaml")
+    assert sentence in problem_of(folder)
+
+
 @pytest.mark.parametrize("changes", [{}, {"name": "copied"}, {"name": "copied", "metrics": {}}])
 def test_a_copy_that_is_not_finished_never_takes_its_model_away(folder: Path, changes: Definition) -> None:
     save(folder, {**definition_of("sound"), **changes}, "copied.yaml")
