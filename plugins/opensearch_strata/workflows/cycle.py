@@ -95,6 +95,8 @@ def retire_expired(
 
     A day that has to stay never holds back the others. Without ``apply``, or without a person's confirmation (see
     :mod:`consent`), nothing is changed at all: days are verified but not repaired, up to the same number.
+
+    :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
     """
     from opensearchpy import OpenSearchException
 

@@ -35,6 +35,7 @@ def read_back(
 ) -> Content:
     """Read one object to its end.
 
+    :param bucket: its bucket
     :param key: where it is
     :param archived: what the manifest says of it
     :param on_documents: called with the number of documents of each step

@@ -186,6 +186,8 @@ class Listing:
 def listed_pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> Iterator[dict[str, Any]]:
     """Yield the pages of a listing.
 
+    :param bucket: its name
+    :param prefix: how the keys begin
     :param options: for the paginator of ``list_objects_v2``
     :raises Refused: S3 does not allow it, or the bucket does not exist
     :raises TransientError: S3 does not answer

@@ -123,7 +123,10 @@ class Manifest(BaseModel):
         return sum(archived.documents for archived in self.objects)
 
     def named(self, key: str) -> Archived | None:
-        """The entry of an object in the manifest's folder; None if the manifest does not name the object."""
+        """The entry of an object in the manifest's folder; None if the manifest does not name the object.
+
+        :param key: of the object
+        """
         return self._by_name.get(_base_name(key))
 
     @property
@@ -143,6 +146,7 @@ class Manifest(BaseModel):
 def read_manifest(content: bytes, url: str) -> Manifest:
     """Parse the content of a manifest.
 
+    :param content: its bytes
     :param url: its URL, for the error
     :raises DefinitionError: the content is not a manifest
     """

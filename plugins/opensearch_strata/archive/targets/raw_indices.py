@@ -32,7 +32,10 @@ _T = TypeVar("_T")
 
 
 def patient(call: Callable[[], _T]) -> _T:
-    """The result of a request to raw days, which must be safe to repeat."""
+    """The result of a request to raw days.
+
+    :param call: makes the request, which must be safe to repeat
+    """
     return patiently(call, _PATIENCE)
 
 
