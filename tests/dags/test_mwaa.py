@@ -160,7 +160,7 @@ def test_no_requirement_contradicts_the_constraints() -> None:
         else:
             free.add(needed.name)
     # Airflow itself needs msgspec, from 0.19 on, so any version that the constraints name will do.
-    assert free == {"cramjam", "isal", "msgspec"}, "add the others to the file, or say here that the constraints lack them"
+    assert free == {"cramjam", "isal", "msgspec"}, "add others to the file, or say here that the constraints lack them"
 
 
 def test_the_archive_holds_the_content_of_the_plugins_folder_and_no_traces_of_work(service: Path) -> None:
