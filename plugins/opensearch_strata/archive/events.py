@@ -40,6 +40,7 @@ class Event(NamedTuple):
     :param time: epoch milliseconds, if the object states the time alongside the message
     :param event_id: id from CloudWatch Logs, empty if the object has none
     :param document_id: the ``_id`` that the document had, in Strata's own archives
+    :param routing: the custom routing that it had there, None without one
     """
 
     record: int
@@ -50,6 +51,7 @@ class Event(NamedTuple):
     event_id: str = ""
     origin: Origin = NOWHERE
     document_id: str = ""
+    routing: str | None = None
 
 
 class Broken(NamedTuple):

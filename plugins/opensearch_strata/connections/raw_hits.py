@@ -1,4 +1,4 @@
-"""Searches whose hits keep their ``_source`` as the very bytes that the server holds, never decoded."""
+"""Documents whose ``_source`` stays the very bytes that the server holds, never decoded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from opensearchpy import OpenSearch
 
-_WANTED: ContextVar[bool] = ContextVar("raw hits are wanted", default=False)
+_WANTED: ContextVar[msgspec.json.Decoder[Any] | None] = ContextVar("decoder of raw answers", default=None)
 
 
 class RawHit(msgspec.Struct):
@@ -43,7 +43,21 @@ class _Answer(TypedDict, total=False):
     hits: _Hits
 
 
-_DECODER = msgspec.json.Decoder(_Answer)
+class RawDocument(msgspec.Struct):
+    """One document as it is found by its id.
+
+    :param source: its ``_source``, UTF-8; empty if there is no such document, or the index does not store it
+    """
+
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
+
+
+class _Documents(TypedDict):
+    docs: list[RawDocument]
+
+
+_HITS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Answer)
+_DOCUMENTS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Documents)
 
 
 class RawPage(NamedTuple):
@@ -57,24 +71,24 @@ class RawPage(NamedTuple):
 
 
 def decoded(text: str) -> Any:
-    """An answer with raw hits, while one is wanted; None at other times. Called by the client's serializer.
+    """An answer with raw sources, while one is wanted; None at other times. Called by the client's serializer.
 
     :param text: the body of an answer, as the client decoded it
-    :raises SerializationError: it is not the answer to a search
+    :raises SerializationError: it is not the answer to such a request
     """
     from opensearchpy import SerializationError
 
-    if not _WANTED.get():
+    if (decoder := _WANTED.get()) is None:
         return None
     try:
-        return _DECODER.decode(text.encode("utf-8", "surrogatepass"))
+        return decoder.decode(text.encode("utf-8", "surrogatepass"))
     except msgspec.DecodeError as error:
         raise SerializationError(text[:200], error) from error
 
 
 @contextmanager
-def _raw_hits() -> Iterator[None]:
-    token = _WANTED.set(True)
+def _raw(decoder: msgspec.json.Decoder[Any]) -> Iterator[None]:
+    token = _WANTED.set(decoder)
     try:
         yield
     finally:
@@ -90,6 +104,19 @@ def search_raw(client: OpenSearch, index: str, body: Mapping[str, Any], shard: i
     :raises IncompleteAnswer: see :func:`decisive.search`
     """
     counted = {**body, "track_total_hits": True}
-    with _raw_hits():
+    with _raw(_HITS):
         answer = decisive.search(client, index, counted, shard=shard, request_cache="false")
     return RawPage(answer["hits"]["hits"], int(answer["hits"]["total"]["value"]))
+
+
+def get_raw(client: OpenSearch, docs: list[dict[str, Any]]) -> list[RawDocument]:
+    """Documents by id as they are at this moment, one for each that was asked for.
+
+    :param docs: ``_index`` and ``_id`` of each, and ``routing`` if it has one
+    :raises IncompleteAnswer: see :func:`decisive.get_documents`
+    :raises SerializationError: a ``_source`` is not JSON to everybody: OpenSearch also takes comments
+    """
+    with _raw(_DOCUMENTS):
+        # Without a filter_path, for which the server would decode every _source and encode it again.
+        found: list[Any] = decisive.get_documents(client, docs)
+    return found

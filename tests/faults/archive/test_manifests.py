@@ -13,8 +13,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from opensearch_strata.archive.decode.formats import strata
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure
 from opensearch_strata.archive.store.objects import ListedObject
@@ -32,7 +32,7 @@ EVERY = range(300)
 
 def lines(numbers: Iterable[int]) -> list[bytes]:
     """The lines of a part."""
-    return [strata.line(f"id-{n}", orjson.dumps({"@timestamp": START + n * 1000, **message(n)})) for n in numbers]
+    return [line_of(f"id-{n}", orjson.dumps({"@timestamp": START + n * 1000, **message(n)})) for n in numbers]
 
 
 def packed(content: Iterable[bytes]) -> bytes:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from opensearch_strata.archive.decode.formats.strata import line
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.listing import Amount, _is_in_glacier
 from opensearch_strata.archive.store.manifest import manifest_of
 from opensearch_strata.errors import Refused, TransientError
@@ -104,7 +104,7 @@ def test_markers_folders_errors_and_our_own_letters_are_set_apart(store: Store) 
 
 
 def test_a_manifest_is_neither_loaded_nor_looked_into(store: Store) -> None:
-    lines = [line(f"{n}", b'{"@timestamp":%d}' % (NOON.timestamp() * 1000 + n)) for n in range(20)]
+    lines = [line_of(f"{n}", b'{"@timestamp":%d}' % (NOON.timestamp() * 1000 + n)) for n in range(20)]
     parts = [store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/{name}", b"".join(lines)) for name in ("a", "part-0", "z")]
     beside = manifest_of(parts[0])
     store.put_raw(beside.key, b'{"strata_manifest": 1}')

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.export import parts, reading
 from opensearch_strata.archive.export.folder import DayFolder
-from opensearch_strata.archive.export.lines import document_of
+from opensearch_strata.archive.lines import document_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify.repair import prove

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.decode.formats import strata
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest, Measure
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, held, intake_of, same
@@ -34,7 +34,7 @@ def write(archive: Archive, documents: list[Document]) -> list[str]:
     parts = []
     for number in range(3):
         numbers = range(number, len(documents), 3)
-        content = b"".join(strata.line(f"{n}", orjson.dumps(documents[n])) for n in numbers)
+        content = b"".join(line_of(f"{n}", orjson.dumps(documents[n])) for n in numbers)
         measure = Measure()
         measure.add(content)
         parts.append(measure.archived(f"raw/{DAY:%Y.%m.%d}/part-{number:05}.gz"))

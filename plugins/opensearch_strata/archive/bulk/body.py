@@ -32,7 +32,7 @@ class Body(Generic[Owner]):
     :param with_ids: False omits the ids, as time series collections of OpenSearch Serverless require
     """
 
-    __slots__ = ("_lines", "events", "ids", "indices", "owners", "size", "with_ids")
+    __slots__ = ("_lines", "events", "ids", "indices", "owners", "singles", "size", "with_ids")
 
     def __init__(self, with_ids: bool = True) -> None:
         self.with_ids = with_ids
@@ -40,6 +40,8 @@ class Body(Generic[Owner]):
         self.ids: list[str] = []
         self.events: list[Event] = []
         self.owners: list[Owner] = []
+        self.singles: set[int] = set()
+        """Positions of documents whose source has line feeds: a request for several documents cannot hold them."""
         self.size = 0
         """Bytes of the body, before any compression."""
         self._lines: list[bytes] = []
@@ -52,11 +54,29 @@ class Body(Generic[Owner]):
         index, identity, source, _, event = document
         # Ids in archives of our own may be any text that somebody once chose, so orjson escapes quotes and newlines.
         name = b',"_id":' + orjson.dumps(identity) if self.with_ids else b""
+        if event.routing is not None:
+            name += b',"routing":' + orjson.dumps(event.routing)
+        if event.raw:
+            known, routing = event.document_id, event.routing
+            event = Event(event.record, event.ordinal, "", event.raw, document_id=known, routing=routing)
+        self.add_line(index, identity, name, source, event, owner)
+
+    def add_line(self, index: str, identity: str, name: bytes, source: bytes, event: Event, owner: Owner) -> None:
+        """Append a document of which the action is known already.
+
+        :param index: the index that it is to be created in
+        :param identity: its id
+        :param name: the rest of the action, like ``,"_id":"a","routing":"b"``
+        :param source: JSON
+        :param event: what a dead letter needs of it
+        :param owner: the one that is notified of the outcome
+        """
         line = b"%b%b}}\n%b\n" % (_opening(index), name, source)
+        if b"\n" in source:
+            self.singles.add(len(self._lines))
         self.indices.append(index)
         self.ids.append(identity)
-        known = event.document_id
-        self.events.append(Event(event.record, event.ordinal, "", event.raw, document_id=known) if event.raw else event)
+        self.events.append(event)
         self.owners.append(owner)
         self._lines.append(line)
         self.size += len(line)
@@ -81,7 +101,7 @@ class Body(Generic[Owner]):
 
         :param position: of the document in the body, counted from 0
         """
-        return self._lines[position].split(b"\n", 1)[1]
+        return self._lines[position].split(b"\n", 1)[1][:-1]
 
     def part(self, positions: Iterable[int]) -> Self:
         """A body with some of the documents, in the given order.
@@ -90,6 +110,8 @@ class Body(Generic[Owner]):
         """
         part = type(self)(self.with_ids)
         for position in positions:
+            if position in self.singles:
+                part.singles.add(len(part))
             part.indices.append(self.indices[position])
             part.ids.append(self.ids[position])
             part.events.append(self.events[position])

@@ -24,6 +24,7 @@ from tenacity import (
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
+from opensearch_strata.archive.bulk.requests import create
 from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted, size
@@ -35,12 +36,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Owner = TypeVar("Owner")
-
-# Only the part of the response that is needed: what became of each document, and in which index.
-_KEPT = {
-    "filter_path": "errors,items.*.status,items.*.result,items.*._index,items.*._id,"
-    "items.*.error.type,items.*.error.reason,items.*.error.caused_by"
-}
 
 _FAULTY_TRIES = 5  # internal errors of the server that are tolerated for a body before what fails is given up
 _BACK_OFF = wait_random_exponential(multiplier=0.2, max=10)
@@ -102,6 +97,7 @@ class Route(Generic[Owner]):
     :param on_resolved: called with the outcomes; it gets each document of a body exactly once
     :param patience: seconds for which OpenSearch may be unavailable or may refuse documents
     :param make_ready: called before each request with the indices that it writes to
+    :param exact: indices in which a document that exists is ours only if it has the same bytes
     :param given_up: set when the load ends early, so that deliveries stop waiting
     """
 
@@ -110,6 +106,7 @@ class Route(Generic[Owner]):
     on_resolved: Callable[[Resolved[Owner]], None]
     patience: float
     make_ready: Callable[[Collection[str]], None] = lambda _: None
+    exact: Collection[str] = ()
     given_up: Event = field(default_factory=Event)
     paused: Paused = field(default_factory=Paused)
 
@@ -176,7 +173,7 @@ class Delivery(Generic[Owner]):
         failure = None
         try:
             self._route.make_ready(set(self._rest.indices))
-            answer = self._route.client.bulk(body=self._rest.payload(), params=dict(_KEPT))
+            answer = create(self._route.client, self._rest)
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
         except TransientError as error:  # from make_ready, which looks at the indices and not at the documents
@@ -251,7 +248,7 @@ class Delivery(Generic[Owner]):
         from opensearchpy import OpenSearchException
 
         try:
-            return namesakes(self._route.client, self._rest, existed), set()
+            return namesakes(self._route.client, self._rest, existed, self._route.exact), set()
         except (OpenSearchException, TransientError) as error:
             if isinstance(error, OpenSearchException) and judged_failure(error) is Verdict.FORBIDDEN:
                 raise _refused(f"Documents that already exist cannot be looked up. {explain(error)}") from error

@@ -8,12 +8,13 @@ since, one id may stand for two documents. The second one is not "already there"
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.raw_hits import get_raw
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -21,27 +22,56 @@ if TYPE_CHECKING:
 _AT_ONCE = 500
 
 
-def namesakes(client: OpenSearch, body: Body[Any], positions: Iterable[int]) -> dict[int, str]:
+def namesakes(
+    client: OpenSearch, body: Body[Any], positions: Iterable[int], exact: Collection[str] = ()
+) -> dict[int, str]:
     """Find the documents whose ids are taken by other documents: position -> a sentence why it was not stored.
 
     A document that has everything ours has and more counts as ours, because an ingest pipeline may have added the rest.
 
     :param positions: of documents that already existed
+    :param exact: indices in which a document is ours only if it has the same bytes
     :raises OpenSearchException: the documents cannot be looked up
     """
     own = iter([at for at in positions if body.events[at].document_id])
     found: dict[int, str] = {}
     while part := list(islice(own, _AT_ONCE)):
-        docs = [{"_index": body.indices[at], "_id": body.ids[at]} for at in part]
-        for at, answer in zip(part, decisive.get_documents(client, docs), strict=True):
-            there = answer.get("_source")  # None if the index stores no source
-            if there is not None and not _holds(there, json.loads(body.source(at))):
-                found[at] = (
-                    f"Another document already exists in {body.indices[at]} under its _id {body.ids[at]!r}, so it was "
-                    f"not stored. If documents of several indices have the same ids, load each index with a separate "
-                    f"dataset."
-                )
+        for at, there in zip(part, _sources(client, body, part), strict=True):
+            is_exact = body.indices[at] in exact
+            if there is None or _is_ours(there, body.source(at), is_exact):  # None if the index stores no source
+                continue
+            name = f"Another document already exists in {body.indices[at]} under its _id {body.ids[at]!r}, so it was "
+            cure = (
+                "not restored. If the document there is not needed, delete it and restore the day again."
+                if is_exact
+                else "not stored. If documents of several indices have the same ids, load each index with a separate "
+                "dataset."
+            )
+            found[at] = f"{name}{cure}"
     return found
+
+
+def _sources(client: OpenSearch, body: Body[Any], positions: list[int]) -> list[Any]:
+    """The sources of documents by their ids: bytes, or decoded if they are not JSON to everybody."""
+    from opensearchpy import SerializationError
+
+    docs = []
+    for at in positions:
+        routing = body.events[at].routing
+        asked = {"_index": body.indices[at], "_id": body.ids[at]}
+        docs.append(asked if routing is None else {**asked, "routing": routing})
+    try:
+        return [bytes(found.source) or None for found in get_raw(client, docs)]
+    except SerializationError:
+        return [found.get("_source") for found in decisive.get_documents(client, docs)]
+
+
+def _is_ours(there: Any, ours: bytes, is_exact: bool) -> bool:
+    if isinstance(there, bytes):
+        if there == ours or is_exact:
+            return there == ours
+        there = json.loads(there)
+    return bool(there == json.loads(ours)) if is_exact else _holds(there, json.loads(ours))
 
 
 def _holds(there: Any, ours: Any) -> bool:

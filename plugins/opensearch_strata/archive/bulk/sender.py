@@ -29,6 +29,7 @@ class Sender(Generic[Owner]):
     :param limits: what is known of the cluster's limits; updated as responses arrive
     :param patience: seconds for which OpenSearch may be unavailable or may refuse documents
     :param make_ready: called from those threads before each request, with the indices that it writes to
+    :param exact: indices in which a document that exists is ours only if it has the same bytes
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Sender(Generic[Owner]):
         limits: LearnedLimits,
         patience: float,
         make_ready: Callable[[Collection[str]], None] = lambda _: None,
+        exact: Collection[str] = (),
     ) -> None:
-        self._route = Route(client, limits, on_resolved, patience, make_ready)
+        self._route = Route(client, limits, on_resolved, patience, make_ready, exact)
         self._places = limits.in_flight
         self._free = Semaphore(self._places)
         self._pool = ThreadPoolExecutor(self._places, thread_name_prefix="bulk")

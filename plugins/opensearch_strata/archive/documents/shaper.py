@@ -7,13 +7,11 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
-from opensearch_strata.archive.decode.formats import strata
 from opensearch_strata.archive.documents.event_times import EVER, EventTimes, NoTime, OutOfRange
 from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules, Fields, as_text, dumped, remove
 from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
+from opensearch_strata.archive.lines import document_of, line_of
 from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, fast_namedtuple, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
 from opensearch_strata.archive.spans import Span
@@ -130,7 +128,7 @@ class Shaper:
             return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
         if item.document_id and isinstance(item.message, dict):
             return self._restored(item, item.message)
-        record, ordinal, message, raw, time, event_id, origin, own_id = item
+        record, ordinal, message, raw, time, event_id, origin, own_id, _ = item
         stream = self._stream
         if origin is not stream.origin and origin != stream.origin:
             stream = self._stream = self._stream_of(origin)
@@ -277,14 +275,9 @@ class Shaper:
 
 
 def _archived_source(event: Event, source: Fields) -> bytes:
-    """The source byte for byte, with all digits of its numbers, if it is in the form that we write."""
-    before, after = strata.line(event.document_id, b"")[:-2], b"}"
-    written = event.raw[len(before) : -len(after)]
-    compact = dumped(source)
-    if written == compact:
-        return compact
-    is_ours = event.raw == before + written + after and b"\n" not in written
+    """The source byte for byte, if the line is in the form that we write."""
     with suppress(ValueError):
-        if is_ours and orjson.loads(written) == source:
+        identity, routing, written = document_of(event.raw)
+        if line_of(identity, written, routing)[:-1] == event.raw:
             return written
-    return compact
+    return dumped(source)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.hours import Hours, count_by_hour
-from opensearch_strata.archive.export.lines import line_of, sort_key
+from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import DayWriter
 from opensearch_strata.archive.export.read_back import read_back
 from opensearch_strata.archive.export.reading import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.manifest import Archived
 from opensearch_strata.connections.raw_hits import RawHit
 from opensearch_strata.definition.archive import ArchiveSettings

@@ -14,6 +14,7 @@ from opensearch_strata.archive.decode.formats import json as json_format
 from opensearch_strata.archive.decode.formats.text import lines_of
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.extensions import BUILT_IN
 from tests.envelopes import blocks_of, envelope, messages_in, packed, read
 
@@ -159,7 +160,7 @@ def test_the_marker_of_an_export_task_gives_nothing() -> None:
 
 
 def test_an_archive_of_our_own_gives_its_documents_and_ids() -> None:
-    data = FORMATS["strata"].line('a"\u65e5', b'{"n":1}') + b'{"_id":7,"_source":{}}\n{"_id":"b","_source":{"n":2}}\n'  # type: ignore[attr-defined]
+    data = line_of('a"\u65e5', b'{"n":1}') + b'{"_id":7,"_source":{}}\n{"_id":"b","_source":{"n":2}}\n'
     one, broken, two = read(data)
     assert isinstance(one, Event)
     assert (one.document_id, one.message) == ('a"日', {"n": 1})

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.decode.formats import strata
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.dataset import Dataset
 from tests.streams import definition_of
 
@@ -102,13 +103,13 @@ def test_a_time_that_an_envelope_states_in_another_unit_is_noticed() -> None:
 
 
 def test_a_day_of_our_own_archive_in_another_unit_is_noticed_or_read() -> None:
-    (event,) = strata.events([strata.line("x", b'{"@timestamp":1741158001}')])
+    (event,) = strata.events([line_of("x", b'{"@timestamp":1741158001}')])
     for formats, expected in ((None, Dead), ("epoch_seconds", Document), (["iso8601", "epoch_seconds"], Document)):
         made = Shaper(dataset_with(timestamp_format=formats), Place("b", KEY), DAY).shaped(event)
         assert isinstance(made, expected)
     # What we loaded ourselves is ISO 8601, and milliseconds are usual, whatever unit the logs have.
     for value in (b'"2025-03-05T07:00:01.000Z"', b"1741158001000"):
-        (event,) = strata.events([strata.line("x", b'{"@timestamp":%b}' % value)])
+        (event,) = strata.events([line_of("x", b'{"@timestamp":%b}' % value)])
         made = Shaper(dataset_with(timestamp_format="epoch_seconds"), Place("b", KEY), DAY).shaped(event)
         assert isinstance(made, Document)
 

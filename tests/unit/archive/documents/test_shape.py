@@ -19,6 +19,7 @@ from opensearch_strata.archive.decode.formats import cloudwatch, json, strata
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.timestamps import iso_text, read_iso, read_time
 from opensearch_strata.definition.dataset import Dataset
 from tests.streams import definition_of
@@ -419,7 +420,7 @@ def test_events_are_not_changed() -> None:
 
 def archived(source: bytes, document_id: str = "an id") -> Event:
     """A document of an archive of our own, as it is read."""
-    (event,) = strata.events([strata.line(document_id, source)])
+    (event,) = strata.events([line_of(document_id, source)])
     assert isinstance(event, Event)
     return event
 

@@ -8,15 +8,15 @@ from datetime import date
 import pytest
 
 from local.places import PROJECT
-from opensearch_strata.archive.decode.formats.strata import line
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.keys import reason_apart
 from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.errors import DefinitionError
 from tests.envelopes import blocks_of, messages_in
 
-LINES = [line(f"id {number}", b'{"n":%d}' % number) for number in range(5)]
+LINES = [line_of(f"id {number}", b'{"n":%d}' % number) for number in range(5)]
 
 
 def archived(lines: list[bytes] = LINES) -> Archived:
@@ -36,7 +36,7 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
 def test_the_manifest_that_the_documents_show_is_one() -> None:
     shown = (PROJECT / "docs" / "formats.md").read_text().partition("```json manifest\n")[2].partition("```")[0]
     measure = Measure()
-    measure.add(line("a1", b'{"@timestamp":1357354800000}') + line("a2", b'{"@timestamp":1357354800001}'))
+    measure.add(line_of("a1", b'{"@timestamp":1357354800000}') + line_of("a2", b'{"@timestamp":1357354800001}'))
     part = measure.archived("flights/2013.01.05/part-00000.gz")
     manifest = Manifest(dataset="flights", day=date(2013, 1, 5), objects=(part,))
     assert read_manifest(shown.encode(), "docs/formats.md") == manifest

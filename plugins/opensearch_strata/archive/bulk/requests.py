@@ -1,0 +1,61 @@
+"""The requests that create the documents of a body.
+
+The bulk API ends a document at a line feed, so a source that contains one goes out in a request of its own.
+https://docs.opensearch.org/latest/api-reference/document-apis/bulk/
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.bulk.body import Body
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+# Only the part of the response that is needed: what became of each document, and in which index.
+_KEPT = {
+    "filter_path": "errors,items.*.status,items.*.result,items.*._index,items.*._id,"
+    "items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+}
+_TOO_LARGE = 413
+
+
+def create(client: OpenSearch, body: Body[Any]) -> Any:
+    """Create the documents of a body.
+
+    :param body: is left as it is
+    :returns: the answer of the bulk API, with one item for each document, in order
+    :raises OpenSearchException: a request failed as a whole; documents may have been created
+    """
+    if not body.singles:
+        return client.bulk(body=body.payload(), params=dict(_KEPT))
+    singles = {at: {"create": _create_single(client, body, at)} for at in sorted(body.singles)}
+    others = body.part(at for at in range(len(body)) if at not in body.singles)
+    answer = client.bulk(body=others.payload(), params=dict(_KEPT)) if others else {"errors": False, "items": []}
+    items = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or len(items) != len(others):
+        return answer
+    rest = iter(items)
+    errors = answer.get("errors") is not False or any("error" in item["create"] for item in singles.values())
+    return {"errors": errors, "items": [singles.get(at) or next(rest) for at in range(len(body))]}
+
+
+def _create_single(client: OpenSearch, body: Body[Any], position: int) -> dict[str, Any]:
+    """What the bulk API would say of a document."""
+    from opensearchpy import TransportError
+
+    index, identity, routing = body.indices[position], body.ids[position], body.events[position].routing
+    params = {} if routing is None else {"routing": routing}
+    send = partial(client.create, id=identity) if body.with_ids else client.index
+    try:
+        answer = send(index=index, body=body.source(position), params=params)
+    except TransportError as error:
+        status = error.status_code
+        if not isinstance(status, int) or status == _TOO_LARGE:
+            raise
+        cause = error.info.get("error") if isinstance(error.info, dict) else None
+        said = cause if isinstance(cause, dict) else {"type": str(error.error), "reason": str(error.error)}
+        return {"_index": index, "_id": identity, "status": status, "error": said}
+    return {**answer, "status": 201} if isinstance(answer, dict) else {}

@@ -1,0 +1,89 @@
+r"""A line of the archive: ``{"_id":…,"_routing":…,"_source":<the very bytes>}`` and a line feed. Pure.
+
+A line contains no other line feed. If ``_source`` contains some, between its tokens, they are written as blanks, and
+``_newlines`` gives their positions, so that a restore puts them back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+import orjson
+
+Hit = tuple[str, str | None, bytes]
+"""``_id``, custom routing and ``_source`` of a document."""
+
+RawLine = tuple[bytes, bytes | None, bytes]
+"""The same, but ``_id`` and routing as the JSON texts that are in the line."""
+
+_TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_HEAD = re.compile(
+    rb'\{"_id":(' + _TEXT + rb')(?:,"_routing":(' + _TEXT + rb'))?(?:,"_newlines":(\[[\d,]*\]))?,"_source":'
+)
+
+
+class _Line(msgspec.Struct, rename=lambda name: f"_{name}"):
+    id: str
+    source: msgspec.Raw
+    routing: str | None = None
+    newlines: tuple[int, ...] = ()
+
+
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+def line_of(document_id: str, source: bytes, routing: str | None = None) -> bytes:
+    r"""The line of a document, with its line feed.
+
+    :param document_id: its ``_id``
+    :param source: its ``_source``, JSON
+    :param routing: its custom routing, if it has one
+    """
+    head = b'{"_id":' + orjson.dumps(document_id)
+    if routing is not None:
+        head += b',"_routing":' + orjson.dumps(routing)
+    if b"\n" in source:
+        positions = [position for position, byte in enumerate(source) if byte == 10]
+        head += b',"_newlines":' + orjson.dumps(positions)
+        source = source.replace(b"\n", b" ")
+    return head + b',"_source":' + source + b"}\n"
+
+
+def document_of(line: bytes) -> Hit:
+    """``_id``, routing and ``_source`` of a line.
+
+    :param line: with or without its line feed
+    :raises ValueError: it is not a line of an archive
+    """
+    try:
+        found = _DECODER.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"It is not a line of an archive: {error}.") from error
+    return found.id, found.routing, _with_newlines(bytes(found.source), found.newlines)
+
+
+def raw_document_of(line: bytes) -> RawLine:
+    """``_id``, routing and ``_source`` of a line that :func:`line_of` wrote; ``_source`` is not looked into.
+
+    :param line: with its line feed
+    :raises ValueError: it was not written by :func:`line_of`
+    """
+    head = _HEAD.match(line)
+    if head is None or line[-2:] != b"}\n":
+        raise ValueError("It is not a line as archives have them.")
+    identity, routing, newlines = head.groups()
+    source = line[head.end() : -2]
+    return identity, routing, _with_newlines(source, orjson.loads(newlines)) if newlines else source
+
+
+def _with_newlines(source: bytes, positions: Sequence[int]) -> bytes:
+    if not positions:
+        return source
+    changed = bytearray(source)
+    for position in positions:
+        if position >= len(changed) or changed[position] != 32:
+            raise ValueError(f"It has no blank at position {position} of _source, where _newlines has a line feed.")
+        changed[position] = 10
+    return bytes(changed)
