@@ -13,7 +13,8 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.planning.plan import Plan, PlanLimits, make_plan
+from opensearch_strata.archive.planning.batches import PlanLimits
+from opensearch_strata.archive.planning.plan import Plan, make_plan
 from tests.streams import dataset_of
 
 DAY = date(2024, 5, 6)

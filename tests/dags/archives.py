@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.planning import plan
+from opensearch_strata.archive.planning import batches
 from tests.streams import DAY, Document, Stream, measurements
 
 if TYPE_CHECKING:
@@ -70,4 +70,4 @@ class Archive:
 
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plan two objects a batch."""
-    monkeypatch.setattr(plan, "_OBJECT_COST", plan.PlanLimits().batch_bytes // 2)
+    monkeypatch.setattr(batches, "_OBJECT_COST", batches.PlanLimits().batch_bytes // 2)

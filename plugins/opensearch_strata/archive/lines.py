@@ -7,7 +7,7 @@ A line contains no other line feed. If ``_source`` contains some, between its to
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import orjson
@@ -76,6 +76,23 @@ def raw_document_of(line: bytes) -> RawLine:
     identity, routing, newlines = head.groups()
     source = line[head.end() : -2]
     return identity, routing, _with_newlines(source, orjson.loads(newlines)) if newlines else source
+
+
+def lines_in(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Whole lines, many at a time, each with its line feed; the last one may lack it.
+
+    :param blocks: of the decoded object
+    """
+    begun: list[bytes] = []
+    for block in blocks:
+        *whole, rest = block.split(b"\n")
+        if whole:
+            whole[0] = b"".join([*begun, whole[0]])
+            begun = []
+            yield [line + b"\n" for line in whole]
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield [last]
 
 
 def _with_newlines(source: bytes, positions: Sequence[int]) -> bytes:

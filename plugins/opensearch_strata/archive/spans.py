@@ -7,6 +7,9 @@ from collections.abc import Iterable
 Span = tuple[int, int]
 """Range of event times in epoch milliseconds: start inclusive, end exclusive."""
 
+ALWAYS: Span = (-(2**53), 2**53)
+"""The span of objects that are loaded as a whole, whatever the times of their events."""
+
 
 def merged(spans: Iterable[Span]) -> list[Span]:
     """Return the same times in as few ranges as possible, sorted; no range touches the next one.

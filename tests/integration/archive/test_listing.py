@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from opensearch_strata.archive.lines import line_of
-from opensearch_strata.archive.store.listing import Amount, _is_in_glacier
+from opensearch_strata.archive.store.listing import Amount, is_in_glacier
 from opensearch_strata.archive.store.manifest import manifest_of
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.presentation.tables import plan_table
@@ -141,7 +141,7 @@ def test_a_restored_object_is_loaded(store: Store) -> None:
     place = store.put_raw(f"fire/{NOON:%Y/%m/%d/%H}/thawed", envelope(5, NOON), StorageClass="GLACIER")
     found = {"Key": place.key, "Size": 5, "StorageClass": "GLACIER", "LastModified": NOON}
     for status, frozen in [({}, True), ({"IsRestoreInProgress": True}, True), ({"RestoreExpiryDate": NOON}, False)]:
-        assert _is_in_glacier({**found, "RestoreStatus": status}) is frozen
+        assert is_in_glacier({**found, "RestoreStatus": status}) is frozen
 
 
 @pytest.mark.parametrize(

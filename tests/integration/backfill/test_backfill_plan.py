@@ -13,7 +13,7 @@ from opensearchpy import AuthorizationException, NotFoundError
 
 from opensearch_strata.archive.ledger.rows import Counts
 from opensearch_strata.archive.planning import plan
-from opensearch_strata.archive.planning.plan import PlanLimits
+from opensearch_strata.archive.planning.batches import PlanLimits
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.presentation.tables import plan_table
 from tests.stores import DAY, HOUR, NOON, Store, envelope

@@ -18,7 +18,8 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.progress import Progress
-from opensearch_strata.archive.planning.plan import PlanLimits, make_plan
+from opensearch_strata.archive.planning.batches import PlanLimits
+from opensearch_strata.archive.planning.plan import make_plan
 from opensearch_strata.archive.targets import loading_settings
 from opensearch_strata.cli.workers import Job, load_batches
 from opensearch_strata.connections.processes import this_process

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.layers import decoded
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.content import Content
+from opensearch_strata.archive.lines import lines_in
 from opensearch_strata.archive.store.manifest import Archived, Measure
 from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-
-
-def lines_in(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Whole lines, many at a time, each with its line feed; the last one may lack it.
-
-    :param blocks: of the decoded object
-    """
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        if whole:
-            yield [line + b"\n" for line in whole]
-    if rest:
-        yield [rest]
 
 
 def read_back(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.delivery import Resolved
     from opensearch_strata.archive.dead_letters.file import DeadLetterFile
     from opensearch_strata.archive.documents.shaper import Dead
+    from opensearch_strata.archive.load.restoring import NoLetters
 
 _SAMPLES = 5
 
@@ -70,7 +71,7 @@ class ObjectAccount:
     def __init__(
         self,
         row: ObjectRow,
-        letters: DeadLetterFile,
+        letters: DeadLetterFile | NoLetters,
         marks: Callable[[Collection[str]], Mapping[str, DayMark]] = lambda _: {},
     ) -> None:
         self.row = row

@@ -17,10 +17,11 @@ from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, State
 from opensearch_strata.archive.ledger.store import now_ms
 from opensearch_strata.archive.ledger.takeover import MOST_DEATHS
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount, record_outcomes
-from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver, too_many_dead
+from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver
 from opensearch_strata.archive.load.leases import Leases, Outcome
 from opensearch_strata.archive.load.prefetch import first_blocks
 from opensearch_strata.archive.load.progress import Meter, Progress
+from opensearch_strata.archive.load.restoring import NoLetters, Restore, RestoringIngest
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests
 from opensearch_strata.archive.store.objects import ListedObject, open_object
@@ -119,6 +120,7 @@ def load_batch(
     on_progress: Callable[[Progress], None] = lambda _: None,
     settings: LoadSettings = LoadSettings(),
     make_ready: Callable[[Collection[str]], None] = lambda _: None,
+    restore: Restore | None = None,
 ) -> BatchResult:
     """Load objects, each exactly once, even if others load the same ones.
 
@@ -131,11 +133,12 @@ def load_batch(
     :param dead_letters_url: s3://bucket/prefix/ for records that cannot be loaded
     :param on_progress: called from time to time, between two bodies or objects, and at the end
     :param make_ready: called before each bulk request, with the raw days that it writes to
+    :param restore: the objects are of archived days, and are loaded byte for byte; None: any other objects
     :raises TransientError: OpenSearch or the ledger could not be used for too long; what was loaded is kept
     :raises Refused: OpenSearch forbids it
     """
     meter = Meter(len(objects), sum(listed.size for listed in objects), on_progress, settings.progress_every)
-    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings, make_ready)
+    load = _Load(client, s3, dataset, ledger, owner, span, dead_letters_url, meter, settings, make_ready, restore)
     return load.run({listed.place: listed.size for listed in objects})
 
 
@@ -158,7 +161,9 @@ class _Load:
         meter: Meter,
         settings: LoadSettings,
         make_ready: Callable[[Collection[str]], None],
+        restore: Restore | None,
     ) -> None:
+        self._restore = restore
         self._s3, self._dataset, self._ledger = s3, dataset, ledger
         self._owner, self._span, self._dead_letters_url = owner, span, dead_letters_url
         self._ids = settings.ids
@@ -175,8 +180,10 @@ class _Load:
         # A collection that accepts no ids is on Serverless, wherever its ledger is.
         self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
         self._make_ready = make_ready
-        self._sender = Sender(client, record_outcomes, limits, settings.patience, self._ready)
-        self._ingest = Ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
+        exact = restore.exact if restore else frozenset[str]()
+        self._sender = Sender(client, record_outcomes, limits, settings.patience, self._ready, exact)
+        ingest = RestoringIngest if restore else Ingest
+        self._ingest = ingest(dataset, span, Manifests(s3), limits, self._send, self._on_cut, settings.ids)
 
     def run(self, objects: Objects) -> BatchResult:
         """Load all objects, starting with those that nobody else is loading."""
@@ -260,14 +267,15 @@ class _Load:
         self._lost |= {tally.place: tally.row.size for tally, *_ in ready if tally.is_lost}
 
     def _judged(self, outcome: Outcome) -> Outcome:
-        if outcome.state == "done":
-            max_dead_share = self._dataset.intake.max_dead_share
-            if problem := too_many_dead(max_dead_share, outcome.tally):
-                return Outcome(outcome.tally, "quarantined", problem)
+        if outcome.state == "done" and (problem := self._ingest.judged(outcome.tally)):
+            return Outcome(outcome.tally, "quarantined", problem)
         return outcome
 
     def _tally(self, row: ObjectRow) -> ObjectAccount:
-        letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
+        if self._restore:
+            letters: DeadLetterFile | NoLetters = NoLetters()
+        else:
+            letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
         return ObjectAccount(row, letters, self._marks.of)
 
     def _blocks(self, tally: ObjectAccount) -> Iterator[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,10 @@ class Ingest:
             tally.seconds = time.monotonic() - started
             tally.end()
 
+    def judged(self, tally: ObjectAccount) -> str:
+        """Why an object that is read and accounted for belongs in quarantine, in sentences; empty if it does not."""
+        return too_many_dead(self._dataset.intake.max_dead_share, tally)
+
     def flush(self) -> None:
         """Send the present body, unless it is empty."""
         if self._body:
@@ -119,7 +123,7 @@ class Ingest:
             if record < resume:
                 continue
             if portion is None or self._body.is_full(self._limits.body_bytes, at_border=record != last):
-                portion = self._next_portion(tally, reading, record)
+                portion = self._next_portion(tally, record, reading.format, reading.layers)
             portion.last = last = record
             portion.read += 1
             self.events += 1
@@ -156,9 +160,9 @@ class Ingest:
             )
         return _joined(reading.damage, note, *reading.notes)
 
-    def _next_portion(self, tally: ObjectAccount, reading: Reading, record: int) -> BulkShare:
+    def _next_portion(self, tally: ObjectAccount, record: int, format: str, layers: Sequence[str]) -> BulkShare:
         """A portion for the present body or, if that one is full, for the next body."""
-        tally.format, tally.layers = reading.format, tuple(reading.layers)
+        tally.format, tally.layers = format, tuple(layers)
         is_full = self._body.is_full(self._limits.body_bytes, at_border=True)
         if is_full:
             self.flush()

@@ -1,89 +1,45 @@
-"""What a load will do: the objects that may hold events of some days and are not loaded yet, cut into batches.
-
-A batch is a run of neighbouring keys, so its events have neighbouring times: it writes to few raw days, and its ids,
-which begin with the time, are looked up close to those of the events before.
-"""
+"""What a load will do: the objects that may hold events of some days and are not loaded yet, cut into batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from opensearch_strata.archive.causes import Causes, summed
+from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.documents.event_times import reading_of
-from opensearch_strata.archive.ledger.takeover import lost_days, without_days
-from opensearch_strata.archive.planning.estimate import DiskRoom, Estimate, estimate, rate_of
+from opensearch_strata.archive.planning.batches import USUAL_LIMITS, Batch, PlanLimits, batches_of
+from opensearch_strata.archive.planning.estimate import DiskRoom, Estimate, estimate
 from opensearch_strata.archive.planning.held_days import days_held
+from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
 from opensearch_strata.archive.planning.sampling import Sample, sample
 from opensearch_strata.archive.store.keys import REASONS, Reason
-from opensearch_strata.archive.store.listing import Amount, Listing
+from opensearch_strata.archive.store.listing import Amount, Listing, amount_of
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import copies, free_below_watermark
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.definition.intake import split_s3_url
-from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import DayMark, ObjectRow
+    from opensearch_strata.archive.ledger.rows import DayMark
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
     from opensearch_strata.definition.dataset import Dataset
 
-_ASKED_AT_ONCE = 1000  # rows of the ledger in one request
 _COPIED = (
     " Objects that were written long after their events, by an export task, a copy or a replication, are found only if "
     "intake.max_lateness is long enough, such as 700d."
 )
 _DAY = 86_400_000  # milliseconds
-_OBJECT_COST = 64 << 10  # bytes that could be loaded in the time that a request for an object takes
-
-
-@dataclass(frozen=True)
-class PlanLimits:
-    """How a plan is cut into batches.
-
-    :param batches: maximum number of batches; Airflow maps at most 1,024 tasks (``core.max_map_length``)
-    :param batch_bytes: approximate minimum size of a batch, so that its work outweighs the start of a task
-    :param objects: maximum number of objects, since they are held in memory
-    """
-
-    batches: int = 1024
-    batch_bytes: int = 64 << 20
-    objects: int = 500_000
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Objects that one task loads.
-
-    :param number: counted from 0
-    :param arrived: when the first and the last of them arrived, epoch milliseconds
-    """
-
-    number: int
-    objects: tuple[ListedObject, ...]
-    arrived: tuple[int, int]
-
-    @property
-    def size(self) -> int:
-        """Bytes in S3."""
-        return sum(listed.size for listed in self.objects)
-
-    @property
-    def label(self) -> str:
-        """A label for people: when the objects arrived, how many there are, and how large they are."""
-        first, last = (datetime.fromtimestamp(moment / 1000, UTC) for moment in self.arrived)
-        return f"{first:%Y-%m-%d %H:%M} .. {last:%Y-%m-%d %H:%M}, {Amount(len(self.objects), self.size)}"
 
 
 @dataclass(frozen=True)
@@ -185,7 +141,7 @@ def make_plan(
     first: date,
     last: date,
     ledger: Ledger,
-    limits: PlanLimits = PlanLimits(),
+    limits: PlanLimits = USUAL_LIMITS,
     poorer_days: Collection[str] = (),
     days_now: Mapping[str, DayMark | None] = MappingProxyType({}),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
@@ -212,10 +168,11 @@ def make_plan(
         raise DefinitionError(f"{error}.") from None
     span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
     listing = Listing(s3, source_url, dataset.intake, *span, letters)
-    found = _not_loaded(listing, ledger, _NotLoaded(span, reading_of(dataset), poorer_days, days_now), limits)
+    left = NotLoaded(span, reading_of(dataset), poorer_days, days_now)
+    found = not_loaded(listing, ledger, left, limits.objects)
     looked = sample(s3, dataset, found.objects, span) if found.objects else None
     return Plan(
-        plan_id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}",
+        plan_id=new_plan_id(),
         dataset_name=dataset.name,
         source_url=source_url,
         first=first,
@@ -224,17 +181,24 @@ def make_plan(
         dead_letters_url=letters,
         held=days_held(listing, dataset, found.objects, span),
         prefixes=listing.prefixes,
-        batches=[_batch(listing, number, run) for number, run in enumerate(runs(found.objects, limits))],
+        batches=batches_of(
+            found.objects, limits, lambda listed: listing.arrival(listed.place.key, listed.modified).start
+        ),
         left_out=found.left_out,
-        again={name: _why_again(name, uuids, days_now, is_retired) for name, uuids in sorted(found.again.items())},
+        again=found.again_because(is_retired),
         days_now=days_now,
         dead=found.dead,
-        set_apart={**listing.apart, **({"in_glacier": found.frozen} if found.frozen.objects else {})},
+        set_apart={**listing.apart, **({"in_glacier": amount_of(found.frozen)} if found.frozen else {})},
         error_prefixes=listing.error_prefixes,
         sample=looked,
         too_late=_too_late(s3, dataset, listing.too_late, span),
-        estimate=estimate(looked, found.size, found.rate, _room(client, dataset, last)) if looked else None,
+        estimate=estimate(looked, found.size, found.rate, room_of(client, dataset, last)) if looked else None,
     )
+
+
+def new_plan_id() -> str:
+    """An id that is greater than those of earlier plans."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{uuid4().hex[:8]}"
 
 
 def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject], span: Span) -> str:
@@ -249,113 +213,11 @@ def _too_late(s3: BaseClient, dataset: Dataset, objects: Sequence[ListedObject],
     )
 
 
-def runs(objects: Sequence[ListedObject], limits: PlanLimits) -> list[list[ListedObject]]:
-    """Cut objects into runs of neighbours of about equal size; no run is off by more than its largest object."""
-    costs = [listed.size + _OBJECT_COST for listed in objects]
-    total = sum(costs)
-    number = min(limits.batches, max(1, round(total / limits.batch_bytes)))
-    found: dict[int, list[ListedObject]] = {}
-    before = 0
-    for listed, cost in zip(objects, costs, strict=True):
-        found.setdefault((2 * before + cost) * number // (2 * total), []).append(listed)
-        before += cost
-    return list(found.values())
+def room_of(client: OpenSearch, dataset: Dataset, last: date) -> DiskRoom:
+    """What the disks of the cluster have room for.
 
-
-@dataclass
-class _NotLoaded:
-    """The objects of a listing that are left to load, and what earlier loads show.
-
-    :param span: event times to load
-    :param definition: the definition that times are read by
-    :param poorer_days: raw days that hold fewer documents than were created in them
-    :param days_now: present state of raw days
-    :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
-    :param dead: dead letters of the last loads
-    :param frozen: objects that must first be restored from an archive tier
-    :param read: events that earlier loads read
-    :param seconds: how long earlier loads took
+    :param last: a day whose raw index is or would be like the others
     """
-
-    span: Span
-    definition: str
-    poorer_days: Collection[str]
-    days_now: Mapping[str, DayMark | None]
-    again: dict[str, set[str]] = field(default_factory=dict)
-    dead: Causes = field(default_factory=dict)
-    objects: list[ListedObject] = field(default_factory=list)
-    size: int = 0
-    left_out: Amount = field(default_factory=Amount)
-    frozen: Amount = field(default_factory=Amount)
-    read: int = 0
-    seconds: float = 0.0
-
-    @property
-    def rate(self) -> float | None:
-        """Events a second of earlier loads."""
-        return rate_of(self.read, self.seconds)
-
-    def add(self, listed: ListedObject, row: ObjectRow | None, *, frozen: bool) -> None:
-        """Add an object with its row, if it has one. If ``frozen``, S3 must restore it before it can be read."""
-        if row:
-            self.read += row.counts.read
-            self.seconds += row.seconds
-            self.dead = summed([self.dead, row.current.causes])
-            lost = lost_days(row, self.poorer_days, self.days_now)
-            for index in lost:
-                marks = (load.marks.get(index) for load in (row.current, *row.loads))
-                self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
-            row = without_days(row, lost)
-        if row and row.is_done_for(self.span, self.definition):
-            self.left_out = self.left_out.plus(listed.size)
-        elif frozen:
-            self.frozen = self.frozen.plus(listed.size)
-        else:
-            self.objects.append(listed)
-            self.size += listed.size
-
-
-def _why_again(
-    index: str, uuids: set[str], now: Mapping[str, DayMark | None], is_retired: Callable[[str, str], bool]
-) -> str:
-    """Why objects that were loaded into a raw day are loaded again."""
-    present = now.get(index)
-    if any(is_retired(index, uuid) for uuid in uuids - {present.uuid if present else ""}):
-        return "was retired: condensed, proven and deleted"
-    if index in now and present is None:
-        return "is gone"
-    if present and uuids - {present.uuid}:
-        return "was deleted and recreated"
-    if present and uuids:
-        return "had documents deleted or replaced"
-    return "has fewer documents than were created"
-
-
-def _not_loaded(listing: Listing, ledger: Ledger, found: _NotLoaded, limits: PlanLimits) -> _NotLoaded:
-    for page in _pages(listing):
-        rows = ledger.rows(listed.place for listed, _ in page)
-        for listed, frozen in page:
-            found.add(listed, rows.get(listed.place), frozen=frozen)
-        if len(found.objects) > limits.objects:
-            raise Refused(
-                f"There are more than {limits.objects:,} objects to load, too many for one plan. Nothing was loaded. "
-                f"Use a range that ends before {found.objects[-1].place}, and load the rest with the next plan."
-            )
-    return found
-
-
-def _pages(listing: Iterable[tuple[ListedObject, bool]]) -> Iterator[list[tuple[ListedObject, bool]]]:
-    objects = iter(listing)
-    while page := list(islice(objects, _ASKED_AT_ONCE)):
-        yield page
-
-
-def _batch(listing: Listing, number: int, objects: list[ListedObject]) -> Batch:
-    arrivals = [listing.arrival(listed.place.key, listed.modified).start for listed in objects]
-    return Batch(number, tuple(objects), (min(arrivals), max(arrivals)))
-
-
-def _room(client: OpenSearch, dataset: Dataset, last: date) -> DiskRoom:
     free = free_below_watermark(client)
     return DiskRoom(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
 

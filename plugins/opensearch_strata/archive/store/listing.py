@@ -3,7 +3,7 @@ to be loaded are counted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -46,6 +46,11 @@ class Amount(NamedTuple):
     def __str__(self) -> str:
         """``30 objects, 31.3 KiB``."""
         return f"{counted(self.objects, 'object')}, {shown_size(self.size)}"
+
+
+def amount_of(objects: Collection[ListedObject]) -> Amount:
+    """The number and total size of objects."""
+    return Amount(len(objects), sum(listed.size for listed in objects))
 
 
 class Listing:
@@ -93,10 +98,10 @@ class Listing:
             for found in self._objects(prefix):
                 if reason := self._reason(found):
                     self._set_apart(reason, found)
-                    if reason == "other_time" and not self._layout and not _is_in_glacier(found):
+                    if reason == "other_time" and not self._layout and not is_in_glacier(found):
                         self._see_too_late(self._listed(found))
                 else:
-                    yield self._listed(found), _is_in_glacier(found)
+                    yield self._listed(found), is_in_glacier(found)
         if self._layout:
             self._require_layout()
             self._count_errors()
@@ -196,7 +201,11 @@ def listed_pages(s3: BaseClient, bucket: str, prefix: str, **options: Any) -> It
         yield from s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, **options)
 
 
-def _is_in_glacier(found: dict[str, Any]) -> bool:
+def is_in_glacier(found: Mapping[str, Any]) -> bool:
+    """Whether an object is in an archive tier, from which S3 must restore it before it can be read.
+
+    :param found: the object as S3 lists it, with ``RestoreStatus`` if it is being restored
+    """
     restored = found.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
     return found.get("StorageClass") in _IN_GLACIER and not restored
 

@@ -11,7 +11,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Manifest, Measure, manifest_of, read_manifest
 from opensearch_strata.archive.store.objects import open_object
-from opensearch_strata.errors import DefinitionError, StrataError
+from opensearch_strata.errors import DefinitionError, Refused, StrataError
 from opensearch_strata.errors.amounts import counted, size
 
 if TYPE_CHECKING:
@@ -77,6 +77,21 @@ class Manifests:
                 f"purpose, correct the manifest."
             )
         return ""
+
+    def naming(self, place: Place) -> Manifest:
+        """The manifest that names an object.
+
+        :raises Refused: no valid manifest names it, or S3 refuses to return the manifest
+        :raises TransientError: S3 does not answer
+        """
+        folder = self._kept(manifest_of(place))
+        if isinstance(folder, DefinitionError):
+            raise Refused(f"{place} was not restored. {folder} Put the right manifest there and run again.")
+        if folder is None or folder.manifest.named(place.key) is None:
+            manifest = manifest_of(place) if folder is None else folder.url
+            state = "is gone" if folder is None else "does not name it any more: the day was archived again"
+            raise Refused(f"{place} was not restored: its manifest {manifest} {state}. Run again.")
+        return folder.manifest
 
     def _read(self, url: Place) -> _Folder | DefinitionError | None:
         """The content of a folder, or why its manifest is not valid; None without a manifest."""

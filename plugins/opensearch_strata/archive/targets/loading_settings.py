@@ -14,11 +14,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
-from opensearch_strata.archive.targets.made_days import IndexMark, create, marks, set_marks
+from opensearch_strata.archive.targets.archived_form import ArchivedForm
+from opensearch_strata.archive.targets.made_days import IndexMark, Restored, create, marks, set_marks
 from opensearch_strata.archive.targets.raw_indices import (
     Settings,
     add_fields,
@@ -43,7 +44,13 @@ LOADING: Settings = {_REFRESH: "-1", "index.number_of_replicas": "0", "index.aut
 
 
 def prepare(
-    client: OpenSearch, ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, process: str = ""
+    client: OpenSearch,
+    ledger: Ledger,
+    dataset: Dataset,
+    days: Iterable[date],
+    owner: str,
+    process: str = "",
+    restored: Restored | None = None,
 ) -> list[str]:
     """Register for raw days, create the missing ones, set those up for loading, and map the fields to be loaded.
 
@@ -52,31 +59,63 @@ def prepare(
 
     :param owner: who loads; all tasks of a run may share it
     :param process: name of the process if the run is a single one
+    :param restored: for a restore: what its days were archived with, which takes the place of the fields to be loaded
     :returns: names of the indices that were created
-    :raises Refused: a day is read-only, write-blocked, closed or not an index, a template is in the way, or the cluster
-        has no room for the shards
+    :raises Refused: a day is read-only, write-blocked, closed or not an index, has another mapping than it was archived
+        with, a template is in the way, or the cluster has no room for the shards
     :raises TransientError: a disk is full
     """
-    return prepare_indices(client, ledger, dataset, [dataset.raw_index(day) for day in days], owner, process)
+    names = [dataset.raw_index(day) for day in days]
+    return prepare_indices(client, ledger, dataset, names, owner, process, restored)
 
 
 def prepare_indices(
-    client: OpenSearch, ledger: Ledger, dataset: Dataset, names: Sequence[str], owner: str, process: str = ""
+    client: OpenSearch,
+    ledger: Ledger,
+    dataset: Dataset,
+    names: Sequence[str],
+    owner: str,
+    process: str = "",
+    restored: Restored | None = None,
 ) -> list[str]:
     """Do what :func:`prepare` does, for indices given by their names."""
+    forms = restored.forms if restored else {}
     there = writable_days(client, names)  # nothing is registered for indices that cannot be loaded
+    _require_form(forms, there)
     if not ledger.index.serverless:
-        require_shard_room(client, [name for name in names if name not in there])
+        settings = {name: form.settings for name, form in forms.items()}
+        require_shard_room(client, [name for name in names if name not in there], settings)
         under_load.register(ledger, names, owner, process)
         there = writable_days(client, names)  # whoever deletes one from now on knows of us; see under_load
-    created = [name for name in names if name not in there and create(client, name, owner)]
+    created = [name for name in names if name not in there and create(client, name, owner, restored)]
     if not ledger.index.serverless:
         _set_up(client, names, owner)
     there |= writable_days(client, [name for name in names if name not in there])
+    _require_form(forms, there)
     fields = raw_properties(dataset)
-    missing = {n: missing_properties(fields, body["mappings"].get("properties", {})) for n, body in there.items()}
-    add_fields(client, missing)
+    add_fields(
+        client,
+        {
+            name: missing_properties(fields, body["mappings"].get("properties", {}))
+            for name, body in there.items()
+            if name not in forms
+        },
+    )
     return created
+
+
+def _require_form(forms: Mapping[str, ArchivedForm], there: Mapping[str, Any]) -> None:
+    """Refuse to restore documents into an index that maps their fields in another way than when they were archived.
+
+    :param there: name -> what the server shows of the index
+    """
+    for name in forms.keys() & there.keys():
+        if difference := forms[name].difference(there[name]["mappings"]):
+            raise Refused(
+                f"{name} has another mapping than the archived one: {difference}. Nothing was restored into it. If the "
+                f"index was there before, delete it or move its documents elsewhere; if not, an index template changes "
+                f"it, so leave this name out of its index_patterns. Then restore the day again."
+            )
 
 
 def renew(ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, process: str = "") -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opensearch_strata.archive.targets.archived_form import ArchivedForm
 from opensearch_strata.archive.targets.raw_indices import (
     THOSE_THERE,
     Settings,
@@ -24,7 +26,10 @@ from opensearch_strata.errors.judging import explain
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_MARK = "strata"  # key in the mapping's _meta, so in the index itself: no kill can come between index and mark
+MARK = "strata"
+"""Key in the ``_meta`` of a raw day's mapping, so in the index itself: no kill can come between index and mark."""
+KEEP_UNTIL = "keep_until"
+"""Key in the mark of a restored raw day: until when it is wanted, ISO 8601."""
 
 
 class IndexMark(NamedTuple):
@@ -39,19 +44,36 @@ class IndexMark(NamedTuple):
     originals: Settings | None
 
 
-def create(client: OpenSearch, name: str, made_by: str) -> bool:
+@dataclass(frozen=True)
+class Restored:
+    """What is known of raw days that a restore creates.
+
+    :param forms: name -> what the index was archived with; a day without one is created by its templates alone
+    :param keep_until: until when they are wanted, ISO 8601
+    """
+
+    forms: Mapping[str, ArchivedForm]
+    keep_until: str
+
+
+def create(client: OpenSearch, name: str, made_by: str, restored: Restored | None = None) -> bool:
     """Create an index according to the templates that match its name, but with safe settings and our mark.
 
     :param made_by: owner of the load
+    :param restored: for a restore: its mappings and settings take the place of those of the templates
     :returns: False if somebody else created it first
     :raises Refused: the server rejects it
     """
     from opensearchpy import RequestError
 
-    mark = {_MARK: {"made_by": made_by, "loading": {}}}
+    mark = {"made_by": made_by, "loading": {}, **({KEEP_UNTIL: restored.keep_until} if restored else {})}
+    form = restored.forms.get(name) if restored else None
+    mappings: Mapping[str, Any] = form.mappings if form else {}
+    marked = {**mappings, "_meta": {**mappings.get("_meta", {}), MARK: mark}}
 
     def make(safe: Settings) -> None:
-        patient(partial(client.indices.create, index=name, body={"settings": safe, "mappings": {"_meta": mark}}))
+        body = {"settings": {**(form.settings if form else {}), **safe}, "mappings": marked}
+        patient(partial(client.indices.create, index=name, body=body))
 
     try:
         made_safely(make)
@@ -59,11 +81,14 @@ def create(client: OpenSearch, name: str, made_by: str) -> bool:
         if "resource_already_exists_exception" in str(error.error):  # the raw text, if the response was cut off
             # It was created by us if the response to the first attempt was lost.
             return marks(client, [name]).get(name, IndexMark("", None)) == IndexMark(made_by, {})
-        cure = (
-            "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."
-            if "maximum shards open" in explain(error)
-            else "Correct the index template that matches this name, if there is one."
-        )
+        cure = "Correct the index template that matches this name, if there is one."
+        if "maximum shards open" in explain(error):
+            cure = "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."
+        elif form:
+            cure = (
+                "It was to be created as it was archived. Install what it needs, correct the index template that "
+                "matches this name, or create it yourself with the archived mapping; then restore the day again."
+            )
         raise Refused(f"{name} could not be created. {explain(error)} Nothing was loaded into it. {cure}") from error
     return True
 
@@ -75,10 +100,10 @@ def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, IndexMark]:
     """
     found: dict[str, IndexMark] = {}
     for part in in_parts(names):
-        params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{_MARK}"}
+        params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{MARK}"}
         answer = patient(partial(client.indices.get, index=",".join(part), params=params))
         for name, body in as_mapping(answer).items():
-            said = part_of(body, "mappings", "_meta", _MARK)
+            said = part_of(body, "mappings", "_meta", MARK)
             if isinstance(said, Mapping) and "made_by" in said:
                 found[name] = IndexMark(str(said["made_by"]), said.get("loading"))
     return found
@@ -94,9 +119,9 @@ def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, 
     metas: dict[str, dict[str, Any]] = {}
     for name, body in found_of(client, list(wanted)).items():
         mark = wanted[name]
-        said = {**as_mapping(_meta(body).get(_MARK, {})), "made_by": mark.made_by}
+        said = {**as_mapping(_meta(body).get(MARK, {})), "made_by": mark.made_by}
         said.pop("loading", None)
-        metas[name] = {**_meta(body), _MARK: said | ({} if mark.originals is None else {"loading": mark.originals})}
+        metas[name] = {**_meta(body), MARK: said | ({} if mark.originals is None else {"loading": mark.originals})}
     refused: dict[str, str] = {}
     for meta, names in alike(metas):
         for part in in_parts(names):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.archive.targets.loading_settings import prepare_indices
-from opensearch_strata.archive.targets.made_days import uuids
+from opensearch_strata.archive.targets.made_days import Restored, uuids
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.errors import Refused, StrataError
 
@@ -32,11 +32,20 @@ class ReadyDays:
 
     :param owner: the run that the days are registered for
     :param process: name of the process if the run is a single one
+    :param restored: for a restore: what its days were archived with
     """
 
-    def __init__(self, client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = "") -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        ledger: Ledger,
+        dataset: Dataset,
+        owner: str,
+        process: str = "",
+        restored: Restored | None = None,
+    ) -> None:
         self._client, self._ledger, self._dataset = client, ledger, dataset
-        self._owner, self._process = owner, process
+        self._owner, self._process, self._restored = owner, process, restored
         self._known: dict[str, str] = {}  # name -> UUID
         self._written: set[str] = set()
         self._lock = Lock()
@@ -109,7 +118,7 @@ class ReadyDays:
         if not names:
             return
         ordered = sorted(names)
-        prepare_indices(self._client, self._ledger, self._dataset, ordered, self._owner, self._process)
+        prepare_indices(self._client, self._ledger, self._dataset, ordered, self._owner, self._process, self._restored)
         there = {} if self._ledger.index.serverless else patient(lambda: uuids(self._client, ordered))
         self._known |= {name: there.get(name, "") for name in ordered}
 

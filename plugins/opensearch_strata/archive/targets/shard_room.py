@@ -8,6 +8,7 @@ https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.archive.targets.disk import PATIENCE, cluster_settings, replicas_of, template_settings
@@ -52,6 +53,10 @@ def shard_room(client: OpenSearch) -> ShardRoom | None:
         return None
 
 
+def _shards(settings: Mapping[str, Any], nodes: int) -> int:
+    return int(settings.get("index.number_of_shards", 1)) * (1 + replicas_of(settings, nodes))
+
+
 def _counts(client: OpenSearch, names: Sequence[str]) -> list[int]:
     health = client.cluster.health(params={"filter_path": ",".join(names)})
     return [int(part_of(health, name)) for name in names]
@@ -68,10 +73,13 @@ def most_shards(settings: Mapping[str, Any], data_nodes: int) -> int:
     return by_nodes if whole == _UNLIMITED else min(by_nodes, whole)
 
 
-def require_shard_room(client: OpenSearch, missing: Sequence[str]) -> None:
+def require_shard_room(
+    client: OpenSearch, missing: Sequence[str], archived: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> None:
     """Refuse to create indices that the cluster has no room for.
 
     :param missing: their names, which must match the same template
+    :param archived: name -> flat settings of those that are created with settings of their own
     :raises Refused: the cluster has no room; the message gives the shards that exist and those that would be needed
     """
     from opensearchpy.exceptions import AuthorizationException
@@ -82,8 +90,9 @@ def require_shard_room(client: OpenSearch, missing: Sequence[str]) -> None:
         settings = template_settings(client, missing[0])
     except AuthorizationException:
         settings = {}
-    each = int(settings.get("index.number_of_shards", 1)) * (1 + replicas_of(settings, room.nodes))
-    if room.open + each * (len(missing) + _NEXT_DAYS) > room.most:
+    shards = [_shards(archived.get(name, settings), room.nodes) for name in missing]
+    each = max(shards)
+    if room.open + sum(shards) + each * _NEXT_DAYS > room.most:
         raise Refused(
             f"{counted(len(missing), 'raw day')} would have to be created, starting with {missing[0]}, with "
             f"{counted(each, 'shard')} each. The cluster has {room.open:,} of the {room.most:,} shards that it allows "

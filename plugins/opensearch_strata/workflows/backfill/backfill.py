@@ -6,10 +6,10 @@ Each step is safe to repeat. A run may be killed after any of them; the next run
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from opensearch_strata.archive.documents.event_times import EventTimes, reading_of
@@ -17,26 +17,36 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load_batch
 from opensearch_strata.archive.load.progress import Progress
+from opensearch_strata.archive.planning.archived_days import ArchivedDays, day_of_key
+from opensearch_strata.archive.planning.batches import PlanLimits
 from opensearch_strata.archive.planning.held_days import days_held, ranges_of
-from opensearch_strata.archive.planning.plan import Plan, PlanLimits, make_plan
+from opensearch_strata.archive.planning.plan import Plan, make_plan
+from opensearch_strata.archive.planning.restore_plan import RestorePlan, make_restore_plan
 from opensearch_strata.archive.reconcile import BackfillProof, prove_range
 from opensearch_strata.archive.redrive import Redriven, load_letters
 from opensearch_strata.archive.store.listing import Listing
 from opensearch_strata.archive.store.objects import build_s3
-from opensearch_strata.archive.targets import loading_settings
+from opensearch_strata.archive.targets import loading_settings, under_load
+from opensearch_strata.archive.targets.made_days import uuids
+from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.archive.targets.ready_days import ReadyDays
 from opensearch_strata.archive.targets.standing import standings
+from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
+from opensearch_strata.definition.restoring import ARCHIVE_SOURCE
 from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.backfill.empty_days import end_load
 from opensearch_strata.workflows.backfill.losses import created_in, is_beyond_raw, is_retired, poorer_than_loaded
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.restoring import RestoredDays, restored_days, wanted_for
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.archive.ledger.rows import DayMark
     from opensearch_strata.definition.dataset import Dataset
 
 _log = logging.getLogger(__name__)
@@ -77,7 +87,8 @@ class Backfill:
         raw days, and deletes days that the loads created and left empty. Objects whose documents are gone, because
         their raw day has been deleted, are loaded again.
 
-        :param source: s3://bucket/prefix/; None means the dataset's own source
+        :param source: s3://bucket/prefix/; None means the dataset's own source; ``archive`` means its archive, as its
+            ``archive:`` settings say
         :param first: in the dataset's time zone
         :param last: inclusive
         :param max_batches: maximum number of batches
@@ -85,12 +96,38 @@ class Backfill:
         :raises Refused: S3 does not allow it, or there are too many objects
         :raises TransientError: S3 or OpenSearch does not answer
         """
+        if source == ARCHIVE_SOURCE:
+            return self._restore_plan(first, last, max_batches)
         url = source or self._dataset.intake.source
         if url is None:
             raise DefinitionError(
                 f"Dataset {self._dataset.name!r} does not name an archive. Give one, s3://bucket/prefix/, or set "
                 f"intake.source."
             )
+        poorer, now, retired = self._loaded_before(first, last)
+        return make_plan(
+            self._s3, self._client, self._dataset, url, first, last, self._ledger, PlanLimits(batches=max_batches),
+            poorer, now, retired,
+        )  # fmt: skip
+
+    def _restore_plan(self, first: date, last: date, max_batches: int) -> RestorePlan:
+        settings = settings_of(self._dataset)
+        if self._serverless:
+            raise Refused(
+                f"{settings.url} cannot be restored to OpenSearch Serverless, which has neither the settings nor the "
+                f"mapping marks of a raw index. Nothing was loaded. Restore it to a domain or cluster."
+            )
+        poorer, now, retired = self._loaded_before(first, last)
+        return make_restore_plan(
+            self._s3, self._client, self._dataset, settings, first, last, self._ledger,
+            PlanLimits(batches=max_batches), poorer, now, retired,
+        )  # fmt: skip
+
+    def _loaded_before(
+        self, first: date, last: date
+    ) -> tuple[list[str], dict[str, DayMark | None], Callable[[str, str], bool]]:
+        """What earlier loads left in the raw days: those with fewer documents than were created, how they are now, and
+        whether history carries one."""
         try:
             self.end(f"plan/{uuid4().hex[:8]}", process=this_process())
         except Refused as error:  # it is about days of another run, perhaps far from these
@@ -99,14 +136,12 @@ class Backfill:
         poorer = poorer_than_loaded(self._client, self._ledger, created)
         found = {} if self._serverless else standings(self._client, [*created])
         now = {name: one.mark if one else None for name, one in found.items()}
-        return make_plan(
-            self._s3, self._client, self._dataset, url, first, last, self._ledger, PlanLimits(batches=max_batches),
-            poorer, now, partial(is_retired, self._client, self._dataset),
-        )  # fmt: skip
+        return poorer, now, partial(is_retired, self._client, self._dataset)
 
-    def write(self, plan: Plan) -> PlanRef:
+    def write(self, plan: Plan, wanted: Wanted | None = None) -> PlanRef:
         """Write the batches of a plan to the ledger, where the tasks that load them find them.
 
+        :param wanted: until when a restore wants its days; without it, for the usual number of days
         :raises Refused: objects must be restored first, the documents would not fit on the disks, or the ledger cannot
             be set up
         """
@@ -125,7 +160,14 @@ class Backfill:
             dead_letters=plan.dead_letters_url,
             batches=len(plan.batches),
             held=tuple(ranges_of(plan.held)),
+            **(self._kept(plan, wanted) if isinstance(plan, RestorePlan) else {}),
         )
+
+    @staticmethod
+    def _kept(plan: RestorePlan, wanted: Wanted | None) -> dict[str, Any]:
+        wanted = wanted or wanted_for(None, "keep", datetime.now(UTC))
+        archived = tuple(ranges_of(plan.archived))
+        return {"archived": archived, "keep_until": wanted.text, "keep_exactly": wanted.exactly}
 
     def prepare(self, ref: PlanRef, owner: str, *, process: str = "") -> list[str]:
         """Register for the raw days that objects of the plan may hold, create the missing ones and set those up.
@@ -135,9 +177,24 @@ class Backfill:
         :param owner: of the run, the same for all its steps; no other run may have it
         :param process: name of the process if a single one runs all steps: once it is dead, nobody waits for the run
         :returns: the raw days that were created
-        :raises Refused: a raw day accepts no documents, or the cluster has no room for the shards; nothing was set up
+        :raises Refused: a raw day accepts no documents or has another mapping than the archived one, or the cluster
+            has no room for the shards; nothing was set up
         """
-        return loading_settings.prepare(self._client, self._ledger, self._dataset, ref.held_days, owner, process)
+        restored = self._restored(ref, ref.held_days)
+        client, ledger, dataset = self._client, self._ledger, self._dataset
+        created = loading_settings.prepare(
+            client, ledger, dataset, ref.held_days, owner, process, restored and restored.restored
+        )
+        if restored:
+            names = [dataset.raw_index(day) for day in ref.archived_days]
+            there = list(patient(lambda: uuids(client, names)))
+            under_load.register(ledger, there, owner, process)  # also those of which nothing is left to load
+            want(client, there, Wanted(datetime.fromisoformat(ref.keep_until), ref.keep_exactly))
+        return created
+
+    def _restored(self, ref: PlanRef, days: Iterable[date]) -> RestoredDays | None:
+        """What days were archived with; None if the plan is not one of a restore."""
+        return restored_days(self._s3, self._dataset, days, ref.keep_until) if ref.archived else None
 
     def load(
         self,
@@ -161,13 +218,17 @@ class Backfill:
         :raises Refused: OpenSearch forbids it, the plan was forgotten, or a raw day was deleted during the load
         """
         objects = self._ledger.batch(ref.plan_id, number)
-        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process)
-        held = days_held(self._listing(ref), self._dataset, objects, ref.span)
+        if ref.archived:
+            held = sorted({day_of_key(listed.place.key) for listed in objects})
+        else:
+            held = days_held(self._listing(ref), self._dataset, objects, ref.span)
+        restored = self._restored(ref, held)
+        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, restored and restored.restored)
         days.prepare(self._dataset.raw_index(day) for day in held)
         with days.held():
             result = load_batch(
                 self._client, self._s3, self._dataset, objects, self._ledger, f"{owner}/{number}", ref.span,
-                ref.dead_letters, on_progress, settings, days.make_ready,
+                ref.dead_letters, on_progress, settings, days.make_ready, restored and restored.restore,
             )  # fmt: skip
         days.require_kept()
         return result
@@ -203,13 +264,16 @@ class Backfill:
                 for listed in self._ledger.batch(ref.plan_id, number):
                     seen.add(hash(listed.place))
                     yield listed.place
-            for listed, _ in self._listing(ref):
+            listing = self._archived(ref) if ref.archived else self._listing(ref)
+            for listed, _ in listing:
                 if hash(listed.place) in seen:
                     continue
                 if listed.modified > planned_at:
                     later.append(listed.place)
                 else:
                     yield listed.place
+            if isinstance(listing, ArchivedDays):
+                yield from (place for place in listing.missing if hash(place) not in seen)
 
         def latest_of(place: Place) -> int:
             return EventTimes(self._dataset, place.key, None, None).latest
@@ -256,6 +320,9 @@ class Backfill:
                 return loaded(make_ready=days.make_ready)
         finally:
             self.end(owner, process=process)
+
+    def _archived(self, ref: PlanRef) -> ArchivedDays:
+        return ArchivedDays(self._s3, settings_of(self._dataset), self._dataset.name, ref.days)
 
     def _listing(self, ref: PlanRef) -> Listing:
         return Listing(self._s3, ref.source, self._dataset.intake, *ref.span, ref.dead_letters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Self
@@ -20,6 +20,9 @@ class PlanRef:
     :param batches: number of batches; they are numbered from 0
     :param held: days of the range that the objects may hold events of, as far as their keys show it: first and last
         day of each run of consecutive days
+    :param archived: of a restore: all days of the range that are archived, in the same form; empty for other loads
+    :param keep_until: until when a restore wants its days, ISO 8601
+    :param keep_exactly: whether that holds even if an earlier restore wants a day for longer
     """
 
     plan_id: str
@@ -30,6 +33,9 @@ class PlanRef:
     dead_letters: str
     batches: int
     held: tuple[tuple[date, date], ...]
+    archived: tuple[tuple[date, date], ...] = ()
+    keep_until: str = ""
+    keep_exactly: bool = False
 
     @property
     def days(self) -> list[date]:
@@ -39,7 +45,12 @@ class PlanRef:
     @property
     def held_days(self) -> list[date]:
         """The raw days that are known to be needed before anything is read."""
-        return [day for first, last in self.held for day in days_between(first, last)]
+        return _days_of(self.held)
+
+    @property
+    def archived_days(self) -> list[date]:
+        """The days of a restore that are archived."""
+        return _days_of(self.archived)
 
     @property
     def planned_at(self) -> int:
@@ -49,8 +60,8 @@ class PlanRef:
 
     def as_json(self) -> dict[str, Any]:
         """The reference as a small JSON object."""
-        held = [[f"{first}", f"{last}"] for first, last in self.held]
-        days = {"first": f"{self.first}", "last": f"{self.last}", "held": held}
+        held, archived = ([[f"{one}", f"{other}"] for one, other in runs] for runs in (self.held, self.archived))
+        days = {"first": f"{self.first}", "last": f"{self.last}", "held": held, "archived": archived}
         return {**asdict(self), **days, "span": list(self.span)}
 
     @classmethod
@@ -61,5 +72,13 @@ class PlanRef:
         """
         first, last = date.fromisoformat(value["first"]), date.fromisoformat(value["last"])
         start, end = value["span"]
-        held = tuple((date.fromisoformat(one), date.fromisoformat(other)) for one, other in value["held"])
-        return cls(**{**value, "first": first, "last": last, "span": (start, end), "held": held})
+        held, archived = (
+            tuple((date.fromisoformat(one), date.fromisoformat(other)) for one, other in value.get(runs, ()))
+            for runs in ("held", "archived")
+        )
+        days = {"first": first, "last": last, "held": held, "archived": archived}
+        return cls(**{**value, **days, "span": (start, end)})
+
+
+def _days_of(runs: Iterable[tuple[date, date]]) -> list[date]:
+    return [day for first, last in runs for day in days_between(first, last)]

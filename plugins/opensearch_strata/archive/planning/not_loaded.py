@@ -1,0 +1,121 @@
+"""The objects of a listing that are not loaded yet, according to the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.causes import Causes, summed
+from opensearch_strata.archive.ledger.takeover import lost_days, without_days
+from opensearch_strata.archive.planning.estimate import rate_of
+from opensearch_strata.archive.store.listing import Amount
+from opensearch_strata.archive.store.objects import ListedObject
+from opensearch_strata.errors import Refused
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.ledger.rows import DayMark, ObjectRow
+    from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.archive.spans import Span
+
+_ASKED_AT_ONCE = 1000  # rows of the ledger in one request
+
+
+@dataclass
+class NotLoaded:
+    """The objects of a listing that are left to load, and what earlier loads show.
+
+    :param span: event times to load
+    :param definition: the definition that times are read by
+    :param poorer_days: raw days that hold fewer documents than were created in them
+    :param days_now: present state of raw days
+    :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
+    :param dead: dead letters of the last loads
+    :param frozen: objects that must first be restored from an archive tier
+    :param read: events that earlier loads read
+    :param seconds: how long earlier loads took
+    """
+
+    span: Span
+    definition: str
+    poorer_days: Collection[str]
+    days_now: Mapping[str, DayMark | None]
+    again: dict[str, set[str]] = field(default_factory=dict)
+    dead: Causes = field(default_factory=dict)
+    objects: list[ListedObject] = field(default_factory=list)
+    size: int = 0
+    left_out: Amount = field(default_factory=Amount)
+    frozen: list[ListedObject] = field(default_factory=list)
+    read: int = 0
+    seconds: float = 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Events a second of earlier loads."""
+        return rate_of(self.read, self.seconds)
+
+    def again_because(self, is_retired: Callable[[str, str], bool]) -> dict[str, str]:
+        """Raw day -> why objects that were loaded into it are loaded again.
+
+        :param is_retired: whether history carries a raw day, by index and UUID
+        """
+        return {index: self._why_again(index, uuids, is_retired) for index, uuids in sorted(self.again.items())}
+
+    def _why_again(self, index: str, uuids: set[str], is_retired: Callable[[str, str], bool]) -> str:
+        present = self.days_now.get(index)
+        if any(is_retired(index, uuid) for uuid in uuids - {present.uuid if present else ""}):
+            return "was retired: condensed, proven and deleted"
+        if index in self.days_now and present is None:
+            return "is gone"
+        if present and uuids - {present.uuid}:
+            return "was deleted and recreated"
+        if present and uuids:
+            return "had documents deleted or replaced"
+        return "has fewer documents than were created"
+
+    def add(self, listed: ListedObject, row: ObjectRow | None, *, frozen: bool) -> None:
+        """Add an object with its row, if it has one. If ``frozen``, S3 must restore it before it can be read."""
+        if row:
+            self.read += row.counts.read
+            self.seconds += row.seconds
+            self.dead = summed([self.dead, row.current.causes])
+            lost = lost_days(row, self.poorer_days, self.days_now)
+            for index in lost:
+                marks = (load.marks.get(index) for load in (row.current, *row.loads))
+                self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
+            row = without_days(row, lost)
+        if row and row.is_done_for(self.span, self.definition):
+            self.left_out = self.left_out.plus(listed.size)
+        elif frozen:
+            self.frozen.append(listed)
+        else:
+            self.objects.append(listed)
+            self.size += listed.size
+
+
+def not_loaded(listing: Iterable[tuple[ListedObject, bool]], ledger: Ledger, found: NotLoaded, most: int) -> NotLoaded:
+    """Compare a listing with the ledger.
+
+    :param listing: objects, each with whether S3 must restore it before it can be read
+    :param found: gets the objects
+    :param most: maximum number of objects to load
+    :returns: ``found``
+    :raises Refused: there are more
+    """
+    for page in _pages(listing):
+        rows = ledger.rows(listed.place for listed, _ in page)
+        for listed, frozen in page:
+            found.add(listed, rows.get(listed.place), frozen=frozen)
+        if len(found.objects) > most:
+            raise Refused(
+                f"There are more than {most:,} objects to load, too many for one plan. Nothing was loaded. "
+                f"Use a range that ends before {found.objects[-1].place}, and load the rest with the next plan."
+            )
+    return found
+
+
+def _pages(listing: Iterable[tuple[ListedObject, bool]]) -> Iterator[list[tuple[ListedObject, bool]]]:
+    objects = iter(listing)
+    while page := list(islice(objects, _ASKED_AT_ONCE)):
+        yield page
