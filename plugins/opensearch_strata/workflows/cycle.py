@@ -219,7 +219,9 @@ def run_cycle(
         on_retired(retired)
     lots = {retired.index: _lot(retired) for retired in retirements}
     waiting = len(expired.indices) - len(retirements)
-    report = report_cycle(client, dataset, day, verified=verified, retired=lots, waiting=waiting, problem=problem)
+    report = report_cycle(
+        client, dataset, day, verified=verified, retired=lots, wanted=expired.wanted, waiting=waiting, problem=problem
+    )
     return CycleRun(report, retirements, expired, problem, apply)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.consent import consent_of, request
@@ -66,6 +67,7 @@ def report_cycle(
     *,
     verified: bool,
     retired: Mapping[str, str],
+    wanted: Mapping[str, str] = MappingProxyType({}),
     waiting: int = 0,
     failed: Sequence[str] = (),
     problem: str = "",
@@ -75,6 +77,7 @@ def report_cycle(
     :param verified: the day's rows are proven
     :param retired: raw day that has left the window -> ``deleted``, ``gone``, :data:`WOULD_GO` and an explanation, or
         why it was kept
+    :param wanted: restored raw day that has left the window -> why it stays for now
     :param waiting: how many more have left the window
     :param failed: names of tasks that failed
     :param problem: why the day could not be condensed or proven, if the caller knows it
@@ -85,6 +88,7 @@ def report_cycle(
     deleted = [index for index, outcome in retired.items() if outcome in ("deleted", "gone")]
     would_delete = [index for index, outcome in retired.items() if outcome.startswith(WOULD_GO)]
     kept = {index: outcome for index, outcome in retired.items() if index not in {*deleted, *would_delete}}
+    kept |= wanted
     uncondensed = [
         dataset.raw_index(found.day)
         for found in days.values()

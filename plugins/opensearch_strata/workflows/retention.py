@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
+from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, MARK
 from opensearch_strata.archive.targets.under_load import require_not_loading
+from opensearch_strata.archive.targets.wanted_days import why_wanted
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
@@ -39,11 +41,13 @@ class Expired:
     """Raw days that have left the window, oldest first.
 
     :param indices: name -> day
+    :param wanted: name -> why a restored day stays for now, a clause; they are not among ``indices``
     :param undated: names that match the raw pattern but contain no date; never touched
     """
 
     indices: dict[str, date] = field(default_factory=dict)
     undated: list[str] = field(default_factory=list)
+    wanted: dict[str, str] = field(default_factory=dict)
 
     def some(self, most: int, spare: int, run_day: date) -> dict[str, date]:
         """Return the days that one run tries: the oldest, and some of the rest, which take turns from day to day.
@@ -71,9 +75,10 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
     require_complete(window_end, now, dataset.zone)
     names = dataset.raw.names
     expression = names.expression
-    there = expand(client, expression, "*.settings.index.uuid")
+    there = expand(client, expression, f"*.settings.index.uuid,*.mappings._meta.{MARK}.{KEEP_UNTIL}")
     dated: dict[date, str] = {}
     undated: list[str] = []
+    wanted: dict[str, str] = {}
     for name in sorted([*there.indices, *there.blocked]):  # a blocked one is refused, and kept, by itself
         if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
             continue
@@ -81,8 +86,11 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
         if held_day is None:
             undated.append(name)
         elif held_day <= newest_expired(window_end, dataset.raw.window_days):
-            dated[held_day] = name
-    return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated)
+            if why := why_wanted(there.indices.get(name, {}).get("mappings", {}).get("_meta", {}), now):
+                wanted[name] = why
+            else:
+                dated[held_day] = name
+    return Expired({dated[held_day]: held_day for held_day in sorted(dated)}, undated, wanted)
 
 
 _RACES = 2
@@ -234,6 +242,8 @@ def _still_the_same(
             f"{proven.index} is inside the window of {counted(dataset.raw.window_days, 'day')} that ends with "
             f"{window_end}; it was kept."
         )
+    if raw and (why := why_wanted(raw.meta, datetime.now(UTC))):
+        raise Refused(f"{proven.index} was kept: {why}.")
     require_not_loading(client, dataset.name, proven.index)
     if raw and raw.uuid != proven.uuid:
         raise Refused(

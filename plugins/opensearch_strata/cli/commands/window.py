@@ -61,13 +61,15 @@ def expire(
         expired = list_expired(client, definition, day, datetime.now(UTC))
         for danger in policies_over(client, definition).dangers:
             note(danger)
+        for index, why in expired.wanted.items():
+            note(f"{index} stays: {why}.")
         for retired in retire_expired(client, definition, expired, day, apply=apply, engine=engine):
             _tell_retired(retired)
             retirements.append(retired)
     waiting = list(expired.indices)[len(retirements) :]
     asks = question(definition, any_expired=bool(expired.indices), shown=bool(retirements))
     if as_json:
-        more = {"postponed": waiting, "undated": expired.undated, "asks": asks}
+        more = {"postponed": waiting, "wanted": expired.wanted, "undated": expired.undated, "asks": asks}
         days = [asdict(retired) for retired in retirements]
         applied = apply and consent_of(definition).given
         print_json({"dataset": dataset, "day": day, "applied": applied, "expired": days, **more})
@@ -99,7 +101,8 @@ def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], e
 
     if not retirements:
         window = f"the window of {counted(dataset.raw.window_days, 'day')} that ends with {day}"
-        say(f"No raw day of {dataset.name} is older than {window}.")
+        but = " other than those that are still wanted" if expired.wanted else ""
+        say(f"No raw day of {dataset.name}{but} is older than {window}.")
     else:
         print_table(expiry_table(dataset.name, retirements))
     if expired.undated:

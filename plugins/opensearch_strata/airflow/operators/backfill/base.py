@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from opensearch_strata.airflow.operators.backfill.form import BackfillForm
+from opensearch_strata.definition.restoring import ARCHIVE_SOURCE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,8 +73,10 @@ class FormOperator(BaseOperator):
         from opensearch_strata.airflow.hooks.s3 import s3_client
         from opensearch_strata.workflows.backfill.backfill import Backfill
 
-        intake = self.dataset.intake
+        intake, archive = self.dataset.intake, self.dataset.archive
         s3 = partial(s3_client, intake.aws_conn_id, request_payer=intake.request_payer)
+        if archive and self.asked.source == ARCHIVE_SOURCE:
+            s3 = partial(s3_client, archive.aws_conn_id)
         return Backfill(self.client, self.dataset, s3, serverless=self.hook.is_serverless)
 
 

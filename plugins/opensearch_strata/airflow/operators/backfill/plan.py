@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.operators.backfill.base import DRY, FormOperator
@@ -28,6 +29,8 @@ class PlanOperator(FormOperator):
         :raises TransientError: worth a retry
         """
 
+        from opensearch_strata.workflows.backfill.restoring import wanted_for
+
         asked, ti = self.asked, context["ti"]
         plan = self.backfill.plan(asked.source, *asked.days, max_batches=asked.max_batches)
         self.log.info("%s", plan_table(plan))
@@ -50,7 +53,7 @@ class PlanOperator(FormOperator):
             if plan.batches:
                 self.log.info(DRY)
             return []
-        ref = self.backfill.write(plan)
+        ref = self.backfill.write(plan, wanted_for(asked.keep_until, asked.then, datetime.now(UTC)))
         ti.xcom_push(key="plan", value=ref.as_json())
         self.log.info("planned", plan=ref.plan_id, source=ref.source, batches=ref.batches)
         return [{"number": batch.number, "label": batch.label} for batch in plan.batches]

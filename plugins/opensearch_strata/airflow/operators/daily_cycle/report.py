@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_strata.airflow.operators.base import DatasetOperator
-from opensearch_strata.airflow.operators.daily_cycle.retention import WAITING, WHY_KEPT, every_xcom
+from opensearch_strata.airflow.operators.daily_cycle.retention import WAITING, WANTED, WHY_KEPT, every_xcom
 from opensearch_strata.presentation.tables import report_table, some_names
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class ReportOperator(DatasetOperator):
             self.day,
             verified=ti.xcom_pull(task_ids="condense_day.verify") is not None,
             retired=_retired(ti, states),
+            wanted=ti.xcom_pull(task_ids="retention.list_expired", key=WANTED) or {},
             waiting=ti.xcom_pull(task_ids="retention.list_expired", key=WAITING) or 0,
             failed=failed,
         )

@@ -27,6 +27,9 @@ SPARE = 20
 WAITING = "waiting"
 """XCom key for the number of expired days that a run does not try."""
 
+WANTED = "wanted"
+"""Key of the XCom with the restored days that stay for now: name of the index -> why."""
+
 WHY_KEPT = "why_kept"
 """XCom key under which a task says why a raw day stays: ``{"index", "why"}``."""
 
@@ -63,10 +66,13 @@ class ListExpiredOperator(DatasetOperator):
             days = {}
         waiting = [index for index in expired.indices if index not in days]
         context["ti"].xcom_push(key=WAITING, value=len(waiting))
+        context["ti"].xcom_push(key=WANTED, value=expired.wanted)
         rows = [(index, str(day)) for index, day in days.items()]
         window = f"the window of {counted(dataset.raw.window_days, 'day')} that ends with {self.day}"
         title = f"Raw days older than {window}: {len(expired.indices)}"
         self.log.info("%s", Table(title, ("index", "day"), rows))
+        for index, why in expired.wanted.items():
+            self.log.info("%s stays: %s.", index, why)
         if waiting:
             self.log.info("These raw days wait for another run: %s", some_names(waiting))
         return [{"index": index, "day": day} for index, day in rows]
