@@ -37,6 +37,17 @@ To load from another place, such as a copy of the archive or one prefix of it:
     {"dataset": "flights", "source": "s3://flights-copy/firehose/", "from_day": "2013-01-05", "to_day": "2013-01-05",
      "dry_run": false}
 
+## Restore archived days
+
+`source: archive` loads raw days that the daily cycle archived, as the `archive:` settings of the dataset say. Every
+document comes back byte for byte under its old id, into a raw index with its old mapping and settings:
+
+    {"dataset": "flights", "source": "archive", "from_day": "2013-01-05", "to_day": "2013-01-05", "keep_until": 14,
+     "dry_run": false}
+
+The daily cycle keeps these days for `keep_until` days (7 if empty), even if they are older than the window. After that
+it deletes them again behind their proofs. Run the same again to keep them longer, or with 0 to let them go.
+
 ## Look at old days, or give them a history
 
 Days that are older than the window are dropped again by the dataset's daily cycle, once nobody is loading into them:
@@ -91,8 +102,10 @@ from opensearch_strata.airflow.operators.backfill.report import ReportBackfillOp
 from opensearch_strata.airflow.operators.backfill.settle import SettleOperator
 from opensearch_strata.airflow.retry import RETRIES
 from opensearch_strata.definition.files import datasets_dir, load_definitions
+from opensearch_strata.definition.restoring import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT
 
 DATASETS = load_definitions(datasets_dir()).datasets
+SOURCES = sorted({d.intake.source for d in DATASETS.values() if d.intake.source})
 
 # Without a valid dataset there is nothing to choose from; read_form says why.
 CHOICES: dict[str, Any] = {"enum": sorted(DATASETS)} if DATASETS else {}
@@ -108,11 +121,12 @@ PARAMS = {
     "source": Param(
         None,
         type=["null", "string"],
-        examples=sorted({d.intake.source for d in DATASETS.values() if d.intake.source}) or ["s3://bucket/prefix/"],
+        examples=[ARCHIVE_SOURCE, *(SOURCES or ["s3://bucket/prefix/"])],
         section="What",
         title="Source",
-        description="s3://bucket/prefix/ of the objects, up to where the layout (such as %Y/%m/%d/%H/) begins. "
-        "If empty, the source of the dataset. With Redrive, the place of the dead letters.",
+        description="s3://bucket/prefix/ of the objects, up to where the layout (such as %Y/%m/%d/%H/) begins, or "
+        "archive: the archived days of the dataset. If empty, the source of the dataset. With Redrive, the place of "
+        "the dead letters.",
     ),
     "then": Param(
         "keep",
@@ -151,6 +165,16 @@ PARAMS = {
         section="When",
         title="To",
         description="Last day of the events, inclusive.",
+    ),
+    "keep_until": Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        maximum=MOST_KEPT,
+        section="When",
+        title="Keep for days",
+        description=f"Only with the source archive: for how many days the daily cycle keeps the restored raw days. If "
+        f"empty, {KEEP_DAYS}, or longer if an earlier restore wants it.",
     ),
     "dry_run": Param(
         True,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    from opensearch_strata.archive.planning.estimate import Estimate
     from opensearch_strata.archive.planning.plan import Plan
     from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.archive.redrive import Redriven
@@ -199,9 +200,13 @@ def plan_table(plan: Plan) -> Table:
         *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),
     ]
+    if estimate and not sample:  # a restore, whose manifests say what the objects hold
+        rows += [
+            ("documents", estimate.documents),
+            ("size of documents", size(estimate.document_bytes)),
+            *_effort(estimate),
+        ]
     if estimate and sample:
-        rate = "measured in earlier loads" if estimate.measured else "assumed, as there is no earlier load to measure"
-        free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
         rows += [
             ("sampled", f"{counted(sample.objects, 'object')}: {', '.join(sorted(sample.kinds))}"),
             ("estimated documents", estimate.documents),
@@ -209,10 +214,18 @@ def plan_table(plan: Plan) -> Table:
             ("estimated events of other days", estimate.filtered),
             ("estimated dead letters", estimate.dead),
             *([("first problem", sample.problem)] if sample.problem else []),
-            ("estimated minutes", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
-            ("estimated disk in OpenSearch", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
+            *_effort(estimate),
         ]
     return Table(f"Plan {plan.plan_id} for {plan.dataset_name}, {plan.first} .. {plan.last}", ("", "found"), rows)
+
+
+def _effort(estimate: Estimate) -> list[tuple[str, Any]]:
+    rate = "measured in earlier loads" if estimate.measured else "assumed, as there is no earlier load to measure"
+    free = "unknown" if estimate.free_bytes is None else size(estimate.free_bytes)
+    return [
+        ("estimated minutes", f"{estimate.minutes:,.1f} at {estimate.rate:,.0f} events a second ({rate})"),
+        ("estimated disk in OpenSearch", f"{size(estimate.disk_bytes)}; free below the watermark: {free}"),
+    ]
 
 
 def settled_table(dataset: str, days: Sequence[DayOutcome]) -> Table:

@@ -112,7 +112,7 @@ def retire_expired(
                 retired = _described(index, old, "dry_run", proof, would_mend(proof))
             else:
                 proven = require_proven(proof)
-                archive = _archived(client, dataset, proof, s3) if deletes else None
+                archive = archived_first(client, dataset, proof, s3) if deletes else None
                 outcome = retire(client, dataset, proven, window_end, dry_run=not deletes, archive=archive)
                 note = would_archive(dataset, old) if outcome == "dry_run" else ""
                 retired = Retirement(index, old, outcome, proven.documents, proof.rows, note)
@@ -122,12 +122,15 @@ def retire_expired(
         yield retired
 
 
-def _archived(
+def archived_first(
     client: OpenSearch, dataset: Dataset, proof: Proof, s3: Callable[[], BaseClient] | None
 ) -> RequireArchive | None:
     """Archive a day that must be archived before it is deleted.
 
-    :returns: the check that the deletion makes
+    :param proof: of the day's rows
+    :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
+    :returns: the check that the deletion makes; None if the dataset does not demand an archive
+    :raises Refused: the archive could not be proven; nothing of it counts
     """
     if not dataset.archive or not dataset.archive.before_delete:
         return None

@@ -12,7 +12,7 @@ import zstandard
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.export import parts
-from opensearch_strata.archive.export.lines import document_of
+from opensearch_strata.archive.lines import document_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.history.verify.verify import Proof, verify

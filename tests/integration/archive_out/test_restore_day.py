@@ -12,12 +12,11 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.connections.raw_hits import search_raw
-from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import forget_ledger
-from tests.integration.archive_out.test_archive_day import fill_oddly, archived
+from tests.integration.archive_out.test_archive_day import archived, fill_oddly
 from tests.streams import DAY, Stream, StreamFactory
 
 
@@ -68,5 +67,5 @@ def test_a_day_comes_back_as_it_was(stream: Stream, s3: Any) -> None:
     print(back)
     assert back["mappings"]["properties"] == body["mappings"]["properties"]
     assert prove(stream.client, stream.dataset, DAY, engine="search").state == "verified"
-    print(stream.rows()==rows)
+    print(stream.rows() == rows)
     assert 0

@@ -14,6 +14,7 @@ from opensearch_strata.cli.connection import connected, find_dataset, is_serverl
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
 from opensearch_strata.definition.post_load import Then
+from opensearch_strata.definition.restoring import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT, keeping_problem
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from opensearch_strata.archive.planning.plan import Plan
     from opensearch_strata.archive.reconcile import BackfillProof
+    from opensearch_strata.archive.targets.wanted_days import Wanted
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.backfill.backfill import Backfill
     from opensearch_strata.workflows.backfill.plan_ref import PlanRef
@@ -35,7 +37,12 @@ def backfill(
     url: Url,
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="URL", help="s3://bucket/prefix/ of the objects. Default: the dataset's."),
+        typer.Option(
+            "--source",
+            metavar="URL",
+            help="s3://bucket/prefix/ of the objects, or `archive`: the dataset's archived days. Default: the "
+            "dataset's own source.",
+        ),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Load. Without it, the plan is only shown.")] = False,
     parallel: Annotated[int, typer.Option("--parallel", metavar="N", min=1, help="Number of parallel processes.")] = 1,
@@ -43,6 +50,17 @@ def backfill(
         Then,
         typer.Option("--then", help="What to do with the days: keep them raw, condense them, or also drop them again."),
     ] = "keep",
+    keep_until: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-until",
+            metavar="DAYS",
+            min=0,
+            max=MOST_KEPT,
+            help="With `--source archive`: the daily cycle keeps the days for this many days.",
+            show_default=f"{KEEP_DAYS}",
+        ),
+    ] = None,
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
@@ -58,7 +76,10 @@ def backfill(
     from opensearch_strata.errors import Refused
     from opensearch_strata.workflows.backfill.backfill import Backfill
     from opensearch_strata.workflows.backfill.settle import require_settleable, settle_days
+    from opensearch_strata.workflows.backfill.restoring import wanted_for
 
+    if problem := keeping_problem(source, then, keep_until):
+        raise typer.BadParameter(f"{problem}.", param_hint="--keep-until")
     definition = find_dataset(dataset, datasets_dir)
     require_settleable(definition, last, then, datetime.now(UTC))
     with connected(url, ca_certs, serverless=then == "keep") as client:
@@ -73,7 +94,8 @@ def backfill(
             raise typer.Exit(1)
         if apply and plan.refusal:  # even if nothing is left to load, as the days may be settled
             raise Refused(plan.refusal)
-        proof = _loaded(backfill, definition, plan, (url, ca_certs), parallel) if apply else None
+        wanted = wanted_for(keep_until, then, datetime.now(UTC))
+        proof = _loaded(backfill, definition, plan, wanted, (url, ca_certs), parallel) if apply else None
         settled: list[DayOutcome] = []
         if apply and then != "keep" and (proof is None or proof.holds):
             for day in settle_days(client, definition, days_between(first, last), then, datetime.now(UTC)):
@@ -83,6 +105,11 @@ def backfill(
         print_json({"dataset": dataset, "applied": apply, "then": then, **_json(plan, proof, settled)})
     else:
         _tell_result(dataset, plan, proof, settled, apply)
+        if source == ARCHIVE_SOURCE and then != "condense_and_drop" and proof and proof.holds:
+            say(
+                f"Restored days stay at least until {wanted.until:%Y-%m-%d %H:%M} UTC. Then the daily cycle deletes "
+                f"those that have left the window, each behind its proof."
+            )
     _exit_unless_sound(proof, settled)
 
 
@@ -102,7 +129,12 @@ def afterwards(first: date, last: date, then: Then) -> str:
 
 
 def _loaded(
-    backfill: Backfill, definition: Dataset, plan: Plan, cluster: tuple[str, Path | None], parallel: int
+    backfill: Backfill,
+    definition: Dataset,
+    plan: Plan,
+    wanted: Wanted,
+    cluster: tuple[str, Path | None],
+    parallel: int,
 ) -> BackfillProof:
     """Load a plan, if anything is left to load, and prove it together with what was loaded before."""
     import socket
@@ -112,10 +144,13 @@ def _loaded(
     from opensearch_strata.cli.workers import Job, load_batches
     from opensearch_strata.connections.processes import this_process
 
-    ref = backfill.write(plan)
+    ref = backfill.write(plan, wanted)
     owner = f"shell@{socket.gethostname()}/{uuid4().hex[:8]}"
-    if ref.batches:
-        prepared = _prepared(backfill, ref, owner)
+    prepared = _prepared(backfill, ref, owner)
+    if not ref.batches and ref.archived:  # the days are there already; until when they are wanted may change
+        with prepared:
+            pass
+    elif ref.batches:
         with prepared, progress_of_load(definition.name, *plan.amount) as on_progress:
             for failure in load_batches(Job(*cluster, definition, ref, owner, this_process()), parallel, on_progress):
                 note(failure)
@@ -218,8 +253,18 @@ def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[DayOutcome]
             "refusal": plan.refusal,
             "warning": plan.warning,
         },
+        "restore": _restore_json(plan),
         "dead_letters": plan.dead_letters_url,
         "proof": proof and {**asdict(proof), "holds": proof.holds},
         "settled": [asdict(day) for day in settled],
         "verdict": verdict(proof) if proof else plan.verdict,
     }
+
+
+def _restore_json(plan: Plan) -> dict[str, Any] | None:
+    """Which days a restore found in the archive; None for other loads."""
+    from opensearch_strata.archive.planning.restore_plan import RestorePlan
+
+    if not isinstance(plan, RestorePlan):
+        return None
+    return {"archived": list(plan.archived), "unarchived": list(plan.unarchived), "missing": list(plan.missing)}

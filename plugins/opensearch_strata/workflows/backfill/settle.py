@@ -6,7 +6,7 @@ without its proof.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
@@ -20,10 +20,11 @@ from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 from opensearch_strata.history.verify.repair import prove
-from opensearch_strata.workflows.cycle import nothing_to_condense, require_proven
+from opensearch_strata.workflows.cycle import archived_first, nothing_to_condense, require_proven
 from opensearch_strata.workflows.retention import retire
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
     from opensearch_strata.definition.dataset import Dataset
@@ -47,10 +48,18 @@ class DayOutcome:
     note: str = ""
 
 
-def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now: datetime) -> DayOutcome:
+def settle_day(
+    client: OpenSearch,
+    dataset: Dataset,
+    day: date,
+    then: Then,
+    now: datetime,
+    s3: Callable[[], BaseClient] | None = None,
+) -> DayOutcome:
     """Condense a day, prove it, and drop it if ``then`` says so and the day has left the window. Safe to repeat.
 
     :param now: a time with its zone
+    :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
     :raises Refused: the day is not over, history would become poorer, the proof does not hold, or retention keeps it
     :raises TransientError: the raw day is still being written to
     :raises ValueError: ``then`` is ``keep``
@@ -72,7 +81,7 @@ def settle_day(client: OpenSearch, dataset: Dataset, day: date, then: Then, now:
         window = f"the window of {dataset.raw.window_days} days that ends with {newest}"
         note = f"{proven.index} is inside {window}, so it stays raw."
         return DayOutcome(day, "condensed", proven.documents, proof.rows, note)
-    retire(client, dataset, proven, newest, dry_run=False)
+    retire(client, dataset, proven, newest, dry_run=False, archive=archived_first(client, dataset, proof, s3))
     # The ledger keeps its rows about the day: another run may still prove them, and a plan sees that the day is gone.
     return DayOutcome(day, "dropped", proven.documents, proof.rows)
 

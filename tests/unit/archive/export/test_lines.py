@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.export.content import Content
-from opensearch_strata.archive.export.lines import document_of, line_of, sort_key
-from opensearch_strata.archive.export.read_back import lines_in
+from opensearch_strata.archive.export.order import sort_key
+from opensearch_strata.archive.lines import document_of, line_of, lines_in
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
@@ -36,12 +37,14 @@ class SettleOperator(FormOperator):
         :raises Refused: history would become poorer, the proof does not hold, or retention keeps the day
         :raises TransientError: worth a retry
         """
+        from opensearch_strata.airflow.hooks.s3 import s3_client
         from opensearch_strata.workflows.backfill.settle import settle_day
 
         day, dataset = date.fromisoformat(self.day), self.dataset
         self.hook.refuse_serverless()
         link_indices(context, self.hook.settings.url, dataset, day)
-        settled = settle_day(self.client, dataset, day, self.asked.then, datetime.now(UTC))
+        s3 = partial(s3_client, dataset.archive.aws_conn_id) if dataset.archive else None
+        settled = settle_day(self.client, dataset, day, self.asked.then, datetime.now(UTC), s3)
         self.log.info("%s", settled_table(dataset.name, [settled]))
         if settled.note:
             self.log.warning("%s", settled.note)
