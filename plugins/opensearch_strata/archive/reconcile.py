@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow
+from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow, document_of_sample
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.targets.raw_indices import documents_in
@@ -287,23 +287,17 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
 
 def _look_up(client: OpenSearch, found: _Found, samples: list[str], *, serverless: bool) -> None:
     for part in _parts(samples):
-        docs = [dict(zip(("_index", "_id"), _split(sample), strict=True)) for sample in part]
+        docs = [document_of_sample(sample) for sample in part]
         if serverless:  # where primaries cannot be selected
             answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
         else:
             answers = decisive.get_documents(client, docs, _source="false")
-        for sample, answer in zip(part, answers, strict=True):
+        for sample, asked, answer in zip(part, docs, answers, strict=True):
             fault = answer.get("error", {}).get("type", "index_not_found_exception")
             if fault != "index_not_found_exception":
                 raise TransientError(f"{sample} cannot be looked up right now ({fault}); run the proof again.")
             if not answer.get("found"):
-                found.missing.setdefault(_split(sample)[0], []).append(sample)
-
-
-def _split(sample: str) -> tuple[str, str]:
-    """Index and id. An id may contain slashes; the name of an index never does."""
-    index, _, identity = sample.partition("/")
-    return index, identity
+                found.missing.setdefault(asked["_index"], []).append(sample)
 
 
 def _prove_days(

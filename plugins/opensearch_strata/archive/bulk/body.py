@@ -5,9 +5,9 @@ https://docs.opensearch.org/latest/api-reference/document-apis/bulk/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Self, TypeVar
 
 import orjson
 
@@ -18,7 +18,25 @@ if TYPE_CHECKING:
 
 Owner = TypeVar("Owner")
 
-_EASY = 5 / 9  # of the limit: above this a body ends at the next record border; one long record may fill up the rest
+EASY = 5 / 9
+"""Share of the limit above which a body ends at the next record border; one long record may fill up the rest."""
+
+
+class Run(NamedTuple):
+    """Documents of one index, column by column.
+
+    :param ids: their ids
+    :param lines: for each, the line of its action and that of its source, as they are sent
+    :param records: numbers of their records
+    :param routings: position -> custom routing, for those that have one, counted from 0
+    :param singles: positions of those whose source has line feeds
+    """
+
+    ids: list[str]
+    lines: list[bytes]
+    records: list[int]
+    routings: Mapping[int, str]
+    singles: Iterable[int]
 
 
 class Body(Generic[Owner]):
@@ -32,19 +50,20 @@ class Body(Generic[Owner]):
     :param with_ids: False omits the ids, as time series collections of OpenSearch Serverless require
     """
 
-    __slots__ = ("_lines", "events", "ids", "indices", "owners", "singles", "size", "with_ids")
+    __slots__ = ("_events", "_lines", "_routings", "ids", "indices", "owners", "singles", "size", "with_ids")
 
     def __init__(self, with_ids: bool = True) -> None:
         self.with_ids = with_ids
         self.indices: list[str] = []
         self.ids: list[str] = []
-        self.events: list[Event] = []
         self.owners: list[Owner] = []
         self.singles: set[int] = set()
         """Positions of documents whose source has line feeds: a request for several documents cannot hold them."""
         self.size = 0
         """Bytes of the body, before any compression."""
         self._lines: list[bytes] = []
+        self._events: list[Event | int] = []  # of documents from archives, which are very many, the record alone
+        self._routings: dict[int, str] = {}  # of the latter
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -56,30 +75,35 @@ class Body(Generic[Owner]):
         name = b',"_id":' + orjson.dumps(identity) if self.with_ids else b""
         if event.routing is not None:
             name += b',"routing":' + orjson.dumps(event.routing)
-        if event.raw:
-            known, routing = event.document_id, event.routing
-            event = Event(event.record, event.ordinal, "", event.raw, document_id=known, routing=routing)
-        self.add_line(index, identity, name, source, event, owner)
-
-    def add_line(self, index: str, identity: str, name: bytes, source: bytes, event: Event, owner: Owner) -> None:
-        """Append a document of which the action is known already.
-
-        :param index: the index that it is to be created in
-        :param identity: its id
-        :param name: the rest of the action, like ``,"_id":"a","routing":"b"``
-        :param source: JSON
-        :param event: what a dead letter needs of it
-        :param owner: the one that is notified of the outcome
-        """
-        line = b"%b%b}}\n%b\n" % (_opening(index), name, source)
+        line = b"%b%b}}\n%b\n" % (opening(index), name, source)
         if b"\n" in source:
             self.singles.add(len(self._lines))
         self.indices.append(index)
         self.ids.append(identity)
-        self.events.append(event)
+        if event.raw:
+            known, routing = event.document_id, event.routing
+            event = Event(event.record, event.ordinal, "", event.raw, document_id=known, routing=routing)
+        self._events.append(event)
         self.owners.append(owner)
         self._lines.append(line)
         self.size += len(line)
+
+    def extend(self, index: str, run: Run, owner: Owner) -> None:
+        """Append documents of which the requests are known already.
+
+        :param index: the index that they are to be created in
+        :param run: the documents, in order
+        :param owner: the one that is notified of their outcomes
+        """
+        before = len(self._lines)
+        self.singles.update(before + position for position in run.singles)
+        self._routings.update({before + position: routing for position, routing in run.routings.items()})
+        self.indices += [index] * len(run.lines)
+        self.owners += [owner] * len(run.lines)
+        self.ids += run.ids
+        self._events += run.records
+        self._lines += run.lines
+        self.size += sum(map(len, run.lines))
 
     def is_full(self, limit: int, *, at_border: bool) -> bool:
         """Whether this body must be sent before another document is added.
@@ -90,7 +114,7 @@ class Body(Generic[Owner]):
         :param limit: bytes
         :param at_border: the next document is the first one of a record
         """
-        return self.size >= (limit * _EASY if at_border else limit)
+        return self.size >= (limit * EASY if at_border else limit)
 
     def payload(self) -> bytes:
         """The bytes to send: an action line and a source line for each document."""
@@ -103,6 +127,16 @@ class Body(Generic[Owner]):
         """
         return self._lines[position].split(b"\n", 1)[1][:-1]
 
+    def event(self, position: int) -> Event:
+        """What a document was made from, without its contents if these are not needed for a dead letter.
+
+        :param position: of the document in the body, counted from 0
+        """
+        event = self._events[position]
+        if isinstance(event, int):
+            return Event(event, 0, "", document_id=self.ids[position], routing=self._routings.get(position))
+        return event
+
     def part(self, positions: Iterable[int]) -> Self:
         """A body with some of the documents, in the given order.
 
@@ -114,7 +148,9 @@ class Body(Generic[Owner]):
                 part.singles.add(len(part))
             part.indices.append(self.indices[position])
             part.ids.append(self.ids[position])
-            part.events.append(self.events[position])
+            part._events.append(self._events[position])
+            if position in self._routings:
+                part._routings[len(part)] = self._routings[position]
             part.owners.append(self.owners[position])
             part._lines.append(self._lines[position])
         part.size = sum(map(len, part._lines))
@@ -127,5 +163,9 @@ class Body(Generic[Owner]):
 
 
 @lru_cache(maxsize=1024)
-def _opening(index: str) -> bytes:
+def opening(index: str) -> bytes:
+    """How the action of a document begins: up to the name of its index.
+
+    :param index: the index that it is to be created in
+    """
     return b'{"create":{"_index":' + orjson.dumps(index)

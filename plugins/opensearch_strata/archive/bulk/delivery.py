@@ -186,21 +186,24 @@ class Delivery(Generic[Owner]):
                 Verdict.AGAIN,
                 f"OpenSearch returned {counted(len(items), 'result')} for {counted(len(self._rest), 'document')}.",
             )
-        found = [_outcome(item) for item in items]
-        if answer.get("errors") is False and self._all_created(found):  # the usual case
+        if answer.get("errors") is False and self._all_created(items):  # the usual case
             self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
             self._route.limits.answered()
         else:
-            self._resolve(found, sent_at)
+            self._resolve([_outcome(item) for item in items], sent_at)
 
-    def _all_created(self, found: list[Item]) -> bool:
+    def _all_created(self, items: list[dict[str, Any]]) -> bool:
         """Whether every document was created in the index and under the id that it was sent with."""
         body = self._rest
-        return (
-            all(said.get("result") == "created" for said in found)
-            and [said.get("_index") for said in found] == body.indices
-            and (not body.with_ids or [said.get("_id") for said in found] == body.ids)
-        )
+        try:
+            found = [item["create"] for item in items]
+            return (
+                all(said["result"] == "created" for said in found)
+                and [said["_index"] for said in found] == body.indices
+                and (not body.with_ids or [said["_id"] for said in found] == body.ids)
+            )
+        except (KeyError, TypeError):
+            return False
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
         """The exception to raise for a request that failed as a whole."""
@@ -252,7 +255,7 @@ class Delivery(Generic[Owner]):
         except (OpenSearchException, TransientError) as error:
             if isinstance(error, OpenSearchException) and judged_failure(error) is Verdict.FORBIDDEN:
                 raise _refused(f"Documents that already exist cannot be looked up. {explain(error)}") from error
-            return {}, {position for position in existed if self._rest.events[position].document_id}
+            return {}, {position for position in existed if self._rest.event(position).document_id}
 
     def _about(self, items: list[Item], position: int) -> tuple[Item, str, str | None]:
         """The result for a document, with the index and id that it was sent with."""

@@ -33,7 +33,7 @@ def namesakes(
     :param exact: indices in which a document is ours only if it has the same bytes
     :raises OpenSearchException: the documents cannot be looked up
     """
-    own = iter([at for at in positions if body.events[at].document_id])
+    own = iter([at for at in positions if body.event(at).document_id])
     found: dict[int, str] = {}
     while part := list(islice(own, _AT_ONCE)):
         for at, there in zip(part, _sources(client, body, part), strict=True):
@@ -57,7 +57,7 @@ def _sources(client: OpenSearch, body: Body[Any], positions: list[int]) -> list[
 
     docs = []
     for at in positions:
-        routing = body.events[at].routing
+        routing = body.event(at).routing
         asked = {"_index": body.indices[at], "_id": body.ids[at]}
         docs.append(asked if routing is None else {**asked, "routing": routing})
     try:

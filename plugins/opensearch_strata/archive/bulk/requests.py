@@ -46,7 +46,7 @@ def _create_single(client: OpenSearch, body: Body[Any], position: int) -> dict[s
     """What the bulk API would say of a document."""
     from opensearchpy import TransportError
 
-    index, identity, routing = body.indices[position], body.ids[position], body.events[position].routing
+    index, identity, routing = body.indices[position], body.ids[position], body.event(position).routing
     params = {} if routing is None else {"routing": routing}
     send = partial(client.create, id=identity) if body.with_ids else client.index
     try:

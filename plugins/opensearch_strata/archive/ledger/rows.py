@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+from urllib.parse import quote, unquote
 
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.events import Place
@@ -84,7 +85,7 @@ class Loaded:
     :param days: raw index -> documents created in it
     :param there: raw index -> documents that already existed in it; together with ``days`` it names every raw day that
         has documents of the object in the range
-    :param samples: ``index/id`` of some documents, for the proof to look up
+    :param samples: ``index/id`` (see :func:`sample_of`) of some documents, for the proof to look up
     :param causes: why the dead letters could not be loaded
     :param ahead: documents that are later than the object's key allowed
     :param latest: the latest time that the key allowed by the definition at that time, epoch milliseconds; 0 if there
@@ -258,3 +259,23 @@ class LeaseLost(TransientError):  # noqa: N818 - reads as what happened
         super().__init__(message)
         self.lost = lost
         self.held = held
+
+
+def sample_of(index: str, identity: str, routing: str | None) -> str:
+    """What a row keeps of a document, so that the proof can look it up: ``index/id``.
+
+    :param index: the raw index that it is in
+    :param identity: its id, which may contain slashes
+    :param routing: its custom routing; ``index?routing=…/id`` if it has one, as no name of an index has a ``?``
+    """
+    return f"{index}{'' if routing is None else f'?routing={quote(routing, safe=str())}'}/{identity}"
+
+
+def document_of_sample(sample: str) -> dict[str, str]:
+    """``_index``, ``_id`` and, if it has one, ``routing`` of a document.
+
+    :param sample: what :func:`sample_of` returned
+    """
+    place, _, identity = sample.partition("/")
+    index, _, routing = place.partition("?routing=")
+    return {"_index": index, "_id": identity, **({"routing": unquote(routing)} if routing else {})}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger.rows import Counts, DayMark, ObjectRow, Reach
+from opensearch_strata.archive.ledger.rows import Counts, DayMark, ObjectRow, Reach, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
 
 if TYPE_CHECKING:
@@ -244,17 +244,23 @@ def record_outcomes(resolved: Resolved[BulkShare]) -> None:
     for portion, index, count, sample in _by_day(body, resolved.existed):
         portion.tally.stored(portion, index, existed=count, sample=sample)
     for at, reason, why in resolved.dead:
-        portion, event = body.owners[at], body.events[at]
+        portion, event = body.owners[at], body.event(at)
         dead = Dead(reason, why, event.record, event.ordinal, raw_of(event), body.indices[at], body.ids[at])
         portion.tally.rejected(portion, dead)
 
 
 def _by_day(body: Body[BulkShare], positions: Sequence[int]) -> Iterator[tuple[BulkShare, str, int, str]]:
     """Yield for each portion and raw index how many of these documents there are, with the first one as a sample."""
-    targets = [(body.owners[at], body.indices[at]) for at in positions]
-    first = dict(zip(reversed(targets), reversed(positions), strict=True))
-    for (portion, index), count in Counter(targets).items():
-        yield portion, index, count, f"{index}/{body.ids[first[portion, index]]}" if body.with_ids else ""
+    if len(positions) == len(body) and len(set(body.owners)) == len(set(body.indices)) == 1:  # the usual case
+        counts = {(body.owners[0], body.indices[0]): len(body)}
+        first = dict.fromkeys(counts, 0)
+    else:
+        targets = [(body.owners[at], body.indices[at]) for at in positions]
+        counts = Counter(targets)
+        first = dict(zip(reversed(targets), reversed(positions), strict=True))
+    for (portion, index), count in counts.items():
+        at = first[portion, index]
+        yield portion, index, count, sample_of(index, body.ids[at], body.event(at).routing) if body.with_ids else ""
 
 
 def _summed(before: Mapping[str, int], counters: Iterable[Mapping[str, int]]) -> dict[str, int]:

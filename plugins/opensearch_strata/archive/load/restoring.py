@@ -7,20 +7,19 @@ the raw day in which they arrived.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
 
+from opensearch_strata.archive.bulk.body import EASY, Run, opening
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.byte_stream import Damaged
 from opensearch_strata.archive.decode.layers import TooLarge, decoded
 from opensearch_strata.archive.documents.builder import Dead
-from opensearch_strata.archive.events import NOWHERE, Event
 from opensearch_strata.archive.lines import lines_in, raw_document_of
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.archive.load.ingest import Ingest, Poisoned
-from opensearch_strata.archive.parsers.parsed import fast_namedtuple
 from opensearch_strata.archive.store.manifest import Measure
 from opensearch_strata.archive.store.manifest_check import Unproven
 from opensearch_strata.errors.amounts import counted
@@ -100,30 +99,55 @@ class RestoringIngest(Ingest):
         number, resume = 0, tally.row.resume
         portion: BulkShare | None = None
         for lines in lines_in(measure.watched(decoded(self._watched(tally, blocks), names=layers))):
-            for line in lines:
-                if number >= resume:
-                    if portion is None or self._body.is_full(self._limits.body_bytes, at_border=True):
-                        portion = self._next_portion(tally, number, _FORMAT, layers)
-                    self._add(portion, index, number, line)
-                number += 1
+            start = max(0, resume - number)
+            while start < len(lines):
+                if portion is None or self._body.is_full(self._limits.body_bytes, at_border=True):
+                    portion = self._next_portion(tally, number + start, _FORMAT, layers)
+                end = self._fits(lines, start)
+                self._add(portion, index, number + start, lines[start:end])
+                start = end
+            number += len(lines)
 
-    def _add(self, portion: BulkShare, index: str, number: int, line: bytes) -> None:
-        portion.last = number
-        portion.read += 1
-        self.events += 1
-        try:
-            name, routing, source = raw_document_of(line)
-        except ValueError as error:
-            portion.tally.add_dead_letter(portion, Dead("broken", str(error), number, 0, b"", index, ""))
-            return
-        action = b',"_id":' + name
-        if routing is not None:
-            action += b',"routing":' + routing
-        identity = orjson.loads(name)
-        known = None if routing is None else orjson.loads(routing)
-        event = fast_namedtuple(Event, (number, 0, "", b"", None, "", NOWHERE, identity, known))
-        portion.waiting += 1
-        self._body.add_line(index, identity, action, source, event, portion)
+    def _fits(self, lines: Sequence[bytes], start: int) -> int:
+        """The end of the lines that the body takes before it is full; one at least."""
+        room = self._limits.body_bytes * EASY - self._body.size
+        for end in range(start, len(lines)):
+            room -= len(lines[end])
+            if room <= 0:
+                return end + 1
+        return len(lines)
+
+    def _add(self, portion: BulkShare, index: str, number: int, lines: Sequence[bytes]) -> None:
+        """Add the documents of consecutive lines, the first of which has this number, to the body."""
+        begin = opening(index) + b',"_id":'
+        names, sent, records, routings, singles = (
+            list[bytes](),
+            list[bytes](),
+            list[int](),
+            dict[int, str](),
+            list[int](),
+        )
+        for record, line in enumerate(lines, start=number):
+            try:
+                name, routing, source = raw_document_of(line)
+            except ValueError as error:
+                portion.tally.add_dead_letter(portion, Dead("broken", str(error), record, 0, b"", index, ""))
+                continue
+            if routing is None:
+                sent.append(b"%b%b}}\n%b\n" % (begin, name, source))
+            else:
+                sent.append(b'%b%b,"routing":%b}}\n%b\n' % (begin, name, routing, source))
+                routings[len(names)] = orjson.loads(routing)
+            if b"\n" in source:
+                singles.append(len(names))
+            records.append(record)
+            names.append(name)
+        ids: list[str] = orjson.loads(b"[%b]" % b",".join(names))
+        portion.last = number + len(lines) - 1
+        portion.read += len(lines)
+        portion.waiting += len(ids)
+        self.events += len(lines)
+        self._body.extend(index, Run(ids, sent, records, routings, singles), portion)
 
     def _require_worth(self, tally: ObjectAccount) -> None:
         if tally.counts.dead > _MOST_DEAD:
