@@ -69,10 +69,10 @@ class RestoringIngest(Ingest):
         :raises TakenOver: it is no longer ours
         :raises StrataError: it cannot be read, or no manifest names it any more
         """
-        manifest = self._manifests.naming(tally.place)
         measure, damage, started = Measure(), "", time.monotonic()
         try:
-            self._load_lines(tally, blocks, self._dataset.raw_index(manifest.day), measure)
+            day = self._manifests.naming(tally.place).day
+            self._load_lines(tally, blocks, self._dataset.raw_index(day), measure)
         except (Damaged, TooLarge) as error:
             damage = f"The object is damaged: {error}"
         finally:
