@@ -14,8 +14,8 @@ from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.backfill.finish import finish_day
 from opensearch_strata.workflows.backfill.restoring import wanted_for
+from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.cycle import require_proven, retire_expired, run_cycle
 from opensearch_strata.workflows.retention import Expired, list_expired, retire
 from tests.archives import forget_ledger
@@ -137,7 +137,7 @@ def test_a_mark_that_nobody_can_read_keeps_the_day_and_is_told(stream: Stream, v
 def test_days_that_are_dropped_again_are_not_kept_before(stream: Stream, s3: Any) -> None:
     leave(stream, s3)
     restore(stream, s3, wanted=wanted_for(None, "condense_and_drop", NOW - timedelta(seconds=1)))
-    settled = finish_day(stream.client, stream.dataset, DAY, "condense_and_drop", NOW, lambda: s3)
+    settled = settle_day(stream.client, stream.dataset, DAY, "condense_and_drop", NOW, lambda: s3)
     assert (settled.outcome, settled.documents) == ("dropped", 60)
     assert not stream.exists()
 
@@ -147,7 +147,7 @@ def test_dropping_does_not_take_a_day_that_somebody_else_wants(stream: Stream, s
     restore(stream, s3, wanted=TOMORROW)
     restore(stream, s3, wanted=wanted_for(None, "condense_and_drop", NOW))
     with pytest.raises(Refused, match="was kept: it was restored and is wanted until"):
-        finish_day(stream.client, stream.dataset, DAY, "condense_and_drop", NOW, lambda: s3)
+        settle_day(stream.client, stream.dataset, DAY, "condense_and_drop", NOW, lambda: s3)
     assert stream.exists()
 
 

@@ -16,7 +16,7 @@ from opensearch_strata.archive.bulk.body import EASY, Run, opening
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.byte_stream import Damaged
 from opensearch_strata.archive.decode.layers import TooLarge, decoded
-from opensearch_strata.archive.documents.builder import Dead
+from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.lines import lines_in, raw_document_of
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.archive.load.ingest import Ingest, Poisoned

@@ -75,8 +75,8 @@ def backfill(
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.settle import require_settleable, settle_days
     from opensearch_strata.workflows.backfill.restoring import wanted_for
+    from opensearch_strata.workflows.backfill.settle import require_settleable, settle_days
 
     if problem := keeping_problem(source, then, keep_until):
         raise typer.BadParameter(f"{problem}.", param_hint="--keep-until")
