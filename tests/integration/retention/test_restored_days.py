@@ -14,7 +14,7 @@ from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.backfill.restoring import wanted_for
+from opensearch_strata.workflows.backfill.restored_days import wanted_for
 from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.cycle import require_proven, retire_expired, run_cycle
 from opensearch_strata.workflows.retention import Expired, list_expired, retire

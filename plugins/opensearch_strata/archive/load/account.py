@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.delivery import Resolved
     from opensearch_strata.archive.dead_letters.file import DeadLetterFile
     from opensearch_strata.archive.documents.shaper import Dead
-    from opensearch_strata.archive.load.restoring import NoLetters
+    from opensearch_strata.archive.load.restored_objects import NoLetters
 
 _SAMPLES = 5
 

@@ -21,7 +21,7 @@ from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver
 from opensearch_strata.archive.load.leases import Leases, Outcome
 from opensearch_strata.archive.load.prefetch import first_blocks
 from opensearch_strata.archive.load.progress import Meter, Progress
-from opensearch_strata.archive.load.restoring import NoLetters, Restore, RestoringIngest
+from opensearch_strata.archive.load.restored_objects import NoLetters, Restore, RestoringIngest
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests
 from opensearch_strata.archive.store.objects import ListedObject, open_object

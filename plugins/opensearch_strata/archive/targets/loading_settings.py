@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.archive.targets.archived_form import ArchivedForm
-from opensearch_strata.archive.targets.made_days import IndexMark, Restored, create, marks, set_marks
+from opensearch_strata.archive.targets.made_days import IndexMark, RestoredForms, create, marks, set_marks
 from opensearch_strata.archive.targets.raw_indices import (
     Settings,
     add_fields,
@@ -50,7 +50,7 @@ def prepare(
     days: Iterable[date],
     owner: str,
     process: str = "",
-    restored: Restored | None = None,
+    restored: RestoredForms | None = None,
 ) -> list[str]:
     """Register for raw days, create the missing ones, set those up for loading, and map the fields to be loaded.
 
@@ -76,7 +76,7 @@ def prepare_indices(
     names: Sequence[str],
     owner: str,
     process: str = "",
-    restored: Restored | None = None,
+    restored: RestoredForms | None = None,
 ) -> list[str]:
     """Do what :func:`prepare` does, for indices given by their names."""
     forms = restored.forms if restored else {}

@@ -45,7 +45,7 @@ class IndexMark(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredForms:
     """What is known of raw days that a restore creates.
 
     :param forms: name -> what the index was archived with; a day without one is created by its templates alone
@@ -56,7 +56,7 @@ class Restored:
     keep_until: str
 
 
-def create(client: OpenSearch, name: str, made_by: str, restored: Restored | None = None) -> bool:
+def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms | None = None) -> bool:
     """Create an index according to the templates that match its name, but with safe settings and our mark.
 
     :param made_by: owner of the load

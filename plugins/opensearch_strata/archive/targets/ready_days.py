@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.archive.targets.loading_settings import prepare_indices
-from opensearch_strata.archive.targets.made_days import Restored, uuids
+from opensearch_strata.archive.targets.made_days import RestoredForms, uuids
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.errors import Refused, StrataError
 
@@ -42,7 +42,7 @@ class ReadyDays:
         dataset: Dataset,
         owner: str,
         process: str = "",
-        restored: Restored | None = None,
+        restored: RestoredForms | None = None,
     ) -> None:
         self._client, self._ledger, self._dataset = client, ledger, dataset
         self._owner, self._process, self._restored = owner, process, restored

@@ -14,7 +14,7 @@ from opensearch_strata.cli.connection import connected, find_dataset, is_serverl
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
 from opensearch_strata.definition.post_load import Then
-from opensearch_strata.definition.restoring import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT, keeping_problem
+from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT, keeping_problem
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def backfill(
     from opensearch_strata.definition.days import days_between
     from opensearch_strata.errors import Refused
     from opensearch_strata.workflows.backfill.backfill import Backfill
-    from opensearch_strata.workflows.backfill.restoring import wanted_for
+    from opensearch_strata.workflows.backfill.restored_days import wanted_for
     from opensearch_strata.workflows.backfill.settle import require_settleable, settle_days
 
     if problem := keeping_problem(source, then, keep_until):

@@ -34,13 +34,13 @@ from opensearch_strata.archive.targets.standing import standings
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
-from opensearch_strata.definition.restoring import ARCHIVE_SOURCE
+from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.backfill.empty_days import end_load
 from opensearch_strata.workflows.backfill.losses import created_in, is_beyond_raw, is_retired, poorer_than_loaded
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
-from opensearch_strata.workflows.backfill.restoring import RestoredDays, restored_days, wanted_for
+from opensearch_strata.workflows.backfill.restored_days import RestoredDays, restored_days, wanted_for
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -183,7 +183,7 @@ class Backfill:
         restored = self._restored(ref, ref.held_days)
         client, ledger, dataset = self._client, self._ledger, self._dataset
         created = loading_settings.prepare(
-            client, ledger, dataset, ref.held_days, owner, process, restored and restored.restored
+            client, ledger, dataset, ref.held_days, owner, process, restored and restored.forms
         )
         if restored:
             names = [dataset.raw_index(day) for day in ref.archived_days]
@@ -223,7 +223,7 @@ class Backfill:
         else:
             held = days_held(self._listing(ref), self._dataset, objects, ref.span)
         restored = self._restored(ref, held)
-        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, restored and restored.restored)
+        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, restored and restored.forms)
         days.prepare(self._dataset.raw_index(day) for day in held)
         with days.held():
             result = load_batch(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.order import sort_key
-from opensearch_strata.archive.lines import document_of, line_of, lines_in
+from opensearch_strata.archive.lines import document_of, line_of, lines_in, raw_document_of
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -64,3 +65,46 @@ def test_lines_of_one_device_come_together() -> None:
     lines = [line_of(f"{n}", b'{"n":%d,"host":{"device":"d%d"}}' % (n, n % 2)) for n in range(6)]
     assert [orjson.loads(line)["_id"] for line in sorted(lines, key=key)] == ["0", "2", "4", "1", "3", "5"]
     assert key(line_of("x", b"{}")) == b""
+
+
+@given(IDS, SOURCES, st.none() | IDS)
+def test_a_line_is_taken_apart_without_a_look_into_the_document(
+    identity: str, source: bytes, routing: str | None
+) -> None:
+    found = raw_document_of(line_of(identity, source, routing))
+    assert orjson.loads(found[0]) == identity
+    assert (None if found[1] is None else orjson.loads(found[1])) == routing
+    assert found[2] == source
+
+
+def test_what_only_opensearch_takes_for_json_comes_back_too() -> None:
+    for source in (b'{"a":1e400}', b'{"a":1 /* "b":{} */}', b'{"a":"\\ud800"}', b'{"a":' * 990 + b"1" + b"}" * 990):
+        assert raw_document_of(line_of("x", source))[2] == source
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"_id":"a","_source":{}}',
+        b'{"_id":"a", "_source":{}}\n',
+        b'{"_source":{},"_id":"a"}\n',
+        b'{"_id":"a","_source":{"x":1}\n',
+        b'{"_id":"a","_newlines":[9],"_source":{}}\n',
+        b'{"_id":"a","_newlines":[1],"_source":{}}\n',
+        b"\n",
+    ],
+)
+def test_a_line_in_another_form_is_not_guessed_at(line: bytes) -> None:
+    if line != b'{"_id":"a","_source":{"x":1}\n':
+        with pytest.raises(ValueError, match=r"^It (is not a line|has no blank)"):
+            raw_document_of(line)
+    else:  # which ends in a brace; its SHA-256 is not that of the manifest
+        assert raw_document_of(line)[2] == b'{"x":1'
+
+
+@given(st.lists(st.binary(max_size=30).map(lambda text: text.replace(b"\n", b"")), max_size=20), st.integers(1, 50))
+def test_lines_are_whole_whatever_the_blocks(lines: list[bytes], size: int) -> None:
+    text = b"".join(line + b"\n" for line in lines)
+    blocks = [text[at : at + size] for at in range(0, len(text), size)]
+    assert [line for some in lines_in(blocks) for line in some] == [line + b"\n" for line in lines]
+    assert b"".join(line for some in lines_in([*blocks, b"rest"]) for line in some) == text + b"rest"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.body import Body, Run
 from opensearch_strata.archive.documents.shaper import Document
 from opensearch_strata.archive.events import Event
 
@@ -84,3 +84,47 @@ def test_a_body_ends_with_a_record_if_it_can(size: int, at_border: bool, full: b
 
 def test_an_empty_body_is_never_full() -> None:
     assert not Body().is_full(1, at_border=True)
+
+
+lines_of_text = st.sampled_from([b'{"a":1}', b'{\n"a":1}', b'{"a":\r\n2}'])
+routings = st.none() | st.text(min_size=1, max_size=5)
+
+
+def run_of(parts: list[tuple[bytes, str | None]], start: int = 0) -> Run:
+    """Documents with these sources and routings, their ids being the numbers of their records."""
+    sources = [source for source, _ in parts]
+    return Run(
+        ids=[f"{start + at}" for at in range(len(parts))],
+        lines=[b"action %d\n%b\n" % (start + at, source) for at, source in enumerate(sources)],
+        records=[start + at for at in range(len(parts))],
+        routings={at: routing for at, (_, routing) in enumerate(parts) if routing is not None},
+        singles=[at for at, source in enumerate(sources) if b"\n" in source],
+    )
+
+
+@given(
+    st.lists(st.tuples(lines_of_text, routings), max_size=8), st.lists(st.tuples(lines_of_text, routings)), st.data()
+)
+def test_documents_of_archives_keep_routing_and_line_feeds_in_every_part(
+    one: list[tuple[bytes, str | None]], other: list[tuple[bytes, str | None]], data: st.DataObject
+) -> None:
+    body: Body[str] = Body()
+    body.extend("raw", run_of(one), "first")
+    body.extend("raw", run_of(other, len(one)), "second")
+    whole = [*one, *other]
+    assert (len(body), body.size) == (len(whole), len(body.payload()))
+    picked = data.draw(st.lists(st.sampled_from(range(len(whole))), unique=True)) if whole else []
+    part = body.part(picked)
+    for position, at in enumerate(picked):
+        event = part.event(position)
+        assert (event.record, event.document_id, event.routing) == (at, f"{at}", whole[at][1])
+        assert part.source(position) == whole[at][0]
+        assert (position in part.singles) == (b"\n" in whole[at][0])
+        assert part.owners[position] == ("first" if at < len(one) else "second")
+
+
+def test_a_document_goes_with_its_routing() -> None:
+    event = Event(0, 0, {}, b"raw", document_id="a", routing='n"1')
+    body = body_of([Document("raw", "a", b'{"a":\n1}', DAY, event)])
+    assert orjson.loads(body.payload().split(b"\n")[0]) == {"create": {"_index": "raw", "_id": "a", "routing": 'n"1'}}
+    assert (body.singles, body.event(0).routing, body.event(0).raw) == ({0}, 'n"1', b"raw")

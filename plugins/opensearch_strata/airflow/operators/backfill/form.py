@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.definition.post_load import Then
-from opensearch_strata.definition.restoring import ARCHIVE_SOURCE, MOST_KEPT, keeping_problem
+from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, MOST_KEPT, keeping_problem
 from opensearch_strata.errors import DefinitionError
 
 MOST_MAPPED = 1024

@@ -29,7 +29,7 @@ class PlanOperator(FormOperator):
         :raises TransientError: worth a retry
         """
 
-        from opensearch_strata.workflows.backfill.restoring import wanted_for
+        from opensearch_strata.workflows.backfill.restored_days import wanted_for
 
         asked, ti = self.asked, context["ti"]
         plan = self.backfill.plan(asked.source, *asked.days, max_batches=asked.max_batches)

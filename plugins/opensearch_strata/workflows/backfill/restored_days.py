@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from opensearch_strata.archive.load.restoring import Restore
+from opensearch_strata.archive.load.restored_objects import Restore
 from opensearch_strata.archive.planning.archived_days import manifest_of_day
 from opensearch_strata.archive.targets.archived_form import ArchivedForm
-from opensearch_strata.archive.targets.made_days import Restored
+from opensearch_strata.archive.targets.made_days import RestoredForms
 from opensearch_strata.archive.targets.wanted_days import Wanted
-from opensearch_strata.definition.restoring import KEEP_DAYS
+from opensearch_strata.definition.restore_request import KEEP_DAYS
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.archiving import settings_of
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class RestoredDays(NamedTuple):
     """Raw days of a restore.
 
-    :param restored: what they are created with
+    :param forms: what they are created with
     :param restore: how their documents are loaded
     """
 
-    restored: Restored
+    forms: RestoredForms
     restore: Restore
 
 
@@ -54,7 +54,7 @@ def restored_days(s3: BaseClient, dataset: Dataset, days: Iterable[date], keep_u
             forms[index] = ArchivedForm.of(archived)
         if not archived or not archived.reconstructed:
             exact.add(index)
-    return RestoredDays(Restored(forms, keep_until), Restore(frozenset(exact)))
+    return RestoredDays(RestoredForms(forms, keep_until), Restore(frozenset(exact)))
 
 
 def wanted_for(days: int | None, then: Then, now: datetime) -> Wanted:
