@@ -13,7 +13,7 @@ from tests.dags.conftest import load_bag
 
 SECTIONS = {
     "What": {"dataset", "source", "then", "redrive"},
-    "When": {"from_day", "to_day"},
+    "When": {"from_day", "to_day", "keep_until"},
     "Limits": {"dry_run", "max_batches", "max_concurrent_bulks"},
 }
 
