@@ -12,7 +12,8 @@ import pytest
 from opensearchpy import AuthorizationException, NotFoundError
 
 from opensearch_strata.archive.ledger.rows import Counts
-from opensearch_strata.archive.planning import plan
+from opensearch_strata.archive.planning import not_loaded
+from opensearch_strata.archive.planning import plan as planning
 from opensearch_strata.archive.planning.batches import PlanLimits
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.presentation.tables import plan_table
@@ -70,7 +71,7 @@ def test_later_plans_have_greater_ids(store: Store) -> None:
 
 
 def test_too_many_objects_for_one_plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_ASKED_AT_ONCE", 2)
+    monkeypatch.setattr(not_loaded, "_ASKED_AT_ONCE", 2)
     for minute in range(6):
         store.put(NOON + timedelta(minutes=minute), events=1)
     with pytest.raises(
@@ -162,7 +163,7 @@ def test_what_a_lifecycle_rule_froze_behind_its_load_is_no_loss(store: Store) ->
 
 def test_what_does_not_fit_is_refused(store: Store) -> None:
     store.put(NOON, events=500)
-    with patch.object(plan, "free_below_watermark", lambda _: 1_000):
+    with patch.object(planning, "free_below_watermark", lambda _: 1_000):
         found = store.plan()
     assert found.estimate is not None
     assert "Use a shorter range" in str(found.estimate.refusal)

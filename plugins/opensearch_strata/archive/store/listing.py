@@ -49,7 +49,10 @@ class Amount(NamedTuple):
 
 
 def amount_of(objects: Collection[ListedObject]) -> Amount:
-    """The number and total size of objects."""
+    """The number and total size of objects.
+
+    :param objects: as a source lists them
+    """
     return Amount(len(objects), sum(listed.size for listed in objects))
 
 

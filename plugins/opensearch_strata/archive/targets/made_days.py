@@ -138,7 +138,10 @@ def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, 
 
 
 def uuids(client: OpenSearch, names: Sequence[str]) -> dict[str, str]:
-    """Name -> UUID, for the indices that exist. Not retried: the caller decides what a failure means."""
+    """Name -> UUID, for the indices that exist. Not retried: the caller decides what a failure means.
+
+    :param names: of raw days
+    """
     found: dict[str, str] = {}
     for part in in_parts(names):
         params = {**THOSE_THERE, "filter_path": "*.settings.index.uuid"}

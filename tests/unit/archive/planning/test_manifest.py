@@ -7,7 +7,6 @@ from datetime import date
 
 import pytest
 
-from local.places import PROJECT
 from opensearch_strata.archive.decode.reader import Reading
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.lines import line_of
@@ -31,16 +30,6 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     manifest = Manifest(dataset="flights", day=date(2013, 1, 5), objects=(archived(), archived(LINES[:2])))
     assert read_manifest(manifest.written(), "s3://b/m") == manifest
     assert manifest.documents == 7
-
-
-def test_the_manifest_that_the_documents_show_is_one() -> None:
-    shown = (PROJECT / "docs" / "formats.md").read_text().partition("```json manifest\n")[2].partition("```")[0]
-    measure = Measure()
-    measure.add(line_of("a1", b'{"@timestamp":1357354800000}') + line_of("a2", b'{"@timestamp":1357354800001}'))
-    part = measure.archived("flights/2013.01.05/part-00000.gz")
-    manifest = Manifest(dataset="flights", day=date(2013, 1, 5), objects=(part,))
-    assert read_manifest(shown.encode(), "docs/formats.md") == manifest
-    assert manifest.written().decode() == shown.rstrip()
 
 
 def test_an_object_is_named_by_its_name_in_the_folder() -> None:
