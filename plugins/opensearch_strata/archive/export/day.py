@@ -97,19 +97,36 @@ class DayExport:
         :raises Refused: documents cannot be archived, or an object is not what was written
         :raises TransientError: OpenSearch did not answer for too long
         """
-        hours = count_by_hour(self.client, self.source.archived.name, self.timestamp, self.documents)
+        hours = self.count_by_hour()
+        objects, written = self.write()
+        checks = [
+            ArchiveCheck("documents", self.documents, written.documents),
+            *self._read_again(hours, written),
+            *self._read_back(objects, written),
+        ]
+        return ExportedDay(objects, written, hours, tuple(checks))
+
+    def count_by_hour(self) -> Hours:
+        """Documents by hour, by the server's own count.
+
+        :raises Refused: documents have several times each
+        :raises IncompleteAnswer: OpenSearch did not answer in full
+        """
+        return count_by_hour(self.client, self.source.archived.name, self.timestamp, self.documents)
+
+    def write(self) -> tuple[tuple[Archived, ...], Content]:
+        """Write all objects, unproven.
+
+        :returns: the objects, in order, and the documents that are in them
+        :raises Refused: a document has no ``_source``
+        :raises IncompleteAnswer: OpenSearch did not answer in full for too long
+        """
         whole = Part([(0, highest + 1) for highest in self.source.archived.sequence])
         with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
             for _, hits in self._documents([whole]):
                 writer.add(_lines(hits))
                 self.on_step("export", len(hits))
-            objects = writer.finish()
-        checks = [
-            ArchiveCheck("documents", self.documents, writer.content.documents),
-            *self._read_again(hours, writer.content),
-            *self._read_back(objects, writer.content),
-        ]
-        return ExportedDay(objects, writer.content, hours, tuple(checks))
+            return writer.finish(), writer.content
 
     def _documents(self, parts: list[Part]) -> Iterable[tuple[int, list[RawHit]]]:
         return read_documents(self.client, self.source.archived.name, parts, self.source.page)

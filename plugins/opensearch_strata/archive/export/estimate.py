@@ -59,5 +59,6 @@ def estimate_archive(
     lines.sort(key=sort_key(alike))
     text = b"".join(lines)
     size = len(text) * documents // len(lines)
-    stored = len(compressor(compression)(text)) * documents // len(lines)
+    frame = compressor(compression)(len(text))
+    stored = len(frame.compress(text) + frame.flush()) * documents // len(lines)
     return ArchiveEstimate(documents, size, stored, -(-size // OBJECT_BYTES))

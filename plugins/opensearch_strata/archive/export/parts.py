@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.store.manifest import Archived, Measure
@@ -17,17 +17,27 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 CHUNK_BYTES = 32 << 20
-"""Bytes of lines that are sorted and compressed together."""
+"""Bytes of memory for the lines that are sorted and compressed together."""
 OBJECT_BYTES = 128 << 20
 """Bytes of lines after which an object ends: enough for a restore or a query to read several at the same time."""
 UPLOAD_BYTES = 8 << 20
 """The least bytes of an upload's part but the last; S3 demands 5 MiB."""
 
+_PIECE_BYTES = 1 << 20  # of lines that are joined, hashed and compressed in one call
+_AROUND_LINE = 57  # bytes of memory that a line takes beyond its own: Python's object, and its place in a list
+
 SUFFIXES: dict[Compression, str] = {"zstd": "zst", "gzip": "gz"}
 
 
-def compressor(compression: Compression) -> Callable[[bytes], bytes]:
-    """Compresses a chunk of lines into a frame or member of its own.
+class Frame(Protocol):
+    """A frame of zstd or a member of gzip that is being written."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+def compressor(compression: Compression) -> Callable[[int], Frame]:
+    """Begins a frame for so many bytes of lines.
 
     Zstandard's first level looks for long matches only, of which sorted lines have many: on the reference workload it
     packs better than level 3, at twice its speed.
@@ -37,9 +47,9 @@ def compressor(compression: Compression) -> Callable[[bytes], bytes]:
     import zstandard
 
     if compression == "gzip":
-        return lambda chunk: gzip.compress(chunk, compresslevel=6, mtime=0)
+        return lambda _: zlib.compressobj(6, wbits=31)
     packer = zstandard.ZstdCompressor(level=1, write_checksum=True)
-    return packer.compress
+    return lambda size: packer.compressobj(size=size)
 
 
 class DayWriter:
@@ -58,13 +68,12 @@ class DayWriter:
         self.content = Content()
         self._s3, self._settings, self._key = s3, settings, key
         self._name = f"{folder}part-{{:05}}-{attempt}.ndjson.{SUFFIXES[settings.compression]}"
-        self._compress = compressor(settings.compression)
+        self._frame = compressor(settings.compression)
         self._lines: list[bytes] = []
         self._bytes = 0
         self._uploads: list[_Upload] = []
         self._open: _Upload | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="strata-pack")
-        self._packing: Future[None] | None = None
+        self._packing, self._sending = _Beside("strata-pack"), _Beside("strata-send")
 
     def __enter__(self) -> DayWriter:
         return self
@@ -72,7 +81,8 @@ class DayWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._packing.close()
+        self._sending.close()
         for upload in self._uploads:
             upload.abort()
 
@@ -83,7 +93,7 @@ class DayWriter:
         """
         for line in lines:
             self._lines.append(line)
-            self._bytes += len(line)
+            self._bytes += len(line) + _AROUND_LINE
             if self._bytes >= CHUNK_BYTES:
                 self._hand_over()
 
@@ -93,39 +103,74 @@ class DayWriter:
         :returns: the objects, in order
         """
         self._hand_over()
-        if self._packing:
-            self._packing.result()
+        self._packing.join()
         if self._open:
             self._open.end()
+        self._sending.join()
         return tuple(upload.complete() for upload in self._uploads)
 
     def _hand_over(self) -> None:
-        if self._packing:
-            self._packing.result()
         chunk, self._lines, self._bytes = self._lines, [], 0
         if chunk:
-            self._packing = self._pool.submit(self._pack, chunk)
+            self._packing.hand_over(lambda: self._pack(chunk))
 
     def _pack(self, lines: list[bytes]) -> None:
         self.content.add(lines)
         lines.sort(key=self._key)
-        chunk = b"".join(lines)
-        lines.clear()
         if self._open is None:
-            self._open = _Upload(self._s3, self._settings, self._name.format(len(self._uploads)))
+            self._open = _Upload(self._s3, self._sending, self._settings, self._name.format(len(self._uploads)))
             self._uploads.append(self._open)
-        self._open.measure.add(chunk)
-        self._open.add(self._compress(chunk), len(chunk))
+        frame = self._frame(sum(map(len, lines)))
+        for piece in _pieces(lines):
+            self._open.add(frame.compress(piece), piece)
+        self._open.add(frame.flush(), b"")
         if self._open.packed >= OBJECT_BYTES:
             self._open.end()
             self._open = None
 
 
+def _pieces(lines: list[bytes]) -> Iterator[bytes]:
+    """Lines, joined; none of them is left afterwards, and their memory is free as soon as they were taken."""
+    many = max(1, len(lines) * _PIECE_BYTES // sum(map(len, lines)))
+    lines.reverse()
+    while lines:
+        taken = lines[-many:]
+        del lines[-many:]
+        taken.reverse()
+        yield b"".join(taken)
+
+
+class _Beside:
+    """Runs one call at a time beside the caller's work.
+
+    :param name: of its thread
+    """
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._running: Future[None] | None = None
+
+    def hand_over(self, call: Callable[[], None]) -> None:
+        """Begin a call as soon as the last one has ended, and raise what that one raised."""
+        self.join()
+        self._running = self._pool.submit(call)
+
+    def join(self) -> None:
+        """Wait for the last call, and raise what it raised."""
+        running, self._running = self._running, None
+        if running:
+            running.result()
+
+    def close(self) -> None:
+        """Wait for the last call, whatever came of it."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 class _Upload:
     """A multipart upload of one object."""
 
-    def __init__(self, s3: BaseClient, settings: ArchiveSettings, key: str) -> None:
-        self._s3, self._where = s3, {"Bucket": settings.bucket, "Key": key}
+    def __init__(self, s3: BaseClient, sending: _Beside, settings: ArchiveSettings, key: str) -> None:
+        self._s3, self._sending, self._where = s3, sending, {"Bucket": settings.bucket, "Key": key}
         more: dict[str, Any] = {"StorageClass": settings.storage_class, "ContentType": "application/x-ndjson"}
         if settings.kms_key:
             more |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key}
@@ -136,29 +181,32 @@ class _Upload:
         self._size = 0
         self._parts: list[dict[str, Any]] = []
 
-    def add(self, block: bytes, packed: int) -> None:
+    def add(self, block: bytes, packed: bytes) -> None:
         """Take compressed bytes.
 
-        :param packed: how many bytes were compressed into them
+        :param packed: the bytes that were compressed
         """
-        self.packed += packed
+        self.measure.add(packed)
+        self.packed += len(packed)
         self._waiting.append(block)
+        self._size += len(block)
         if sum(map(len, self._waiting)) >= UPLOAD_BYTES:
-            self._send()
+            self._hand_over()
 
     def end(self) -> None:
         """Upload what is left."""
         if self._waiting:
-            self._send()
+            self._hand_over()
 
-    def _send(self) -> None:
-        body = b"".join(self._waiting)
-        self._waiting = []
+    def _hand_over(self) -> None:
+        body, self._waiting = b"".join(self._waiting), []
+        self._sending.hand_over(lambda: self._send(body))
+
+    def _send(self, body: bytes) -> None:
         number = len(self._parts) + 1
         answer = self._s3.upload_part(**self._where, UploadId=self._id, PartNumber=number, Body=body)
         sums = {name: value for name, value in answer.items() if name.startswith("Checksum") and name != "ChecksumType"}
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"], **sums})
-        self._size += len(body)
 
     def complete(self) -> Archived:
         """Make the object appear."""
