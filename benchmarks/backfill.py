@@ -17,9 +17,9 @@ from benchmarks.measures.decoding import OURS as DECODE_OURS
 from benchmarks.measures.decoding import PEER as DECODE_PEER
 from benchmarks.measures.decoding import decode_seconds, decode_table, fetched, stage_seconds
 from benchmarks.measures.loading import CEILING, OURS, PEER, Loads, cpu_table, load_seconds, loads_table, stage_table
-from benchmarks.measures.memory import MEGABYTE
 from benchmarks.measures.second_run import Runs, repeat_runs
 from benchmarks.measures.worker_memory import Worker, measure_worker, worker_table
+from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
 from benchmarks.timing import Samples

@@ -144,6 +144,62 @@ BACKFILL_GOALS = {
 }
 """The goals of `make bench-backfill`."""
 
+ARCHIVE_GOALS = {
+    "export floor": Goal(
+        "export : reading the day and throwing it away",
+        "documents a second from the index into S3, compared with the fastest way to read the same index in pages that "
+        "nobody looks into",
+        "{} x",
+        1,
+        0.6,
+        0.8,
+    ),
+    "export peer": Goal(
+        "export : scan, json, gzip and boto3",
+        "the same, compared with opensearch-py's `scan`, json, gzip -6 and one upload",
+        "{} x",
+        1,
+        5,
+        8,
+    ),
+    "archive bytes": Goal(
+        "bytes in S3 : gzip -6",
+        "the objects of the day, compared with gzip -6 of the same lines in index order",
+        "{} x",
+        -1,
+        0.85,
+        0.72,
+    ),
+    "packing": Goal(
+        "packing by one core", "lines of the day, sorted and compressed in one thread", "{} k documents/s", 1, 70
+    ),
+    "read back": Goal(
+        "reading back for the proof",
+        "one process: objects from S3, decompressed, with the SHA-256 of each object and of each line",
+        "{} k documents/s",
+        1,
+        150,
+        400,
+    ),
+    "archive memory": Goal(
+        "peak memory of a worker",
+        "a process that exports a day of the stated size, reads it again and reads it back",
+        "{} MB",
+        -1,
+        300,
+        200,
+    ),
+    "linear": Goal(
+        "export of a whole day : of a quarter",
+        "documents a second with all documents, compared with a quarter of them",
+        "{} x",
+        1,
+        0.85,
+        0.95,
+    ),
+}
+"""The goals of `make bench-archive`."""
+
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
@@ -192,7 +248,7 @@ class Result:
     @property
     def goal(self) -> Goal:
         """The goal."""
-        return (GOALS | BACKFILL_GOALS)[self.key]
+        return (GOALS | BACKFILL_GOALS | ARCHIVE_GOALS)[self.key]
 
     @property
     def reached(self) -> Verdict:

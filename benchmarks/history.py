@@ -12,9 +12,10 @@ from benchmarks.goals import Result
 from benchmarks.material.workload import FIRST_DAY, Workload
 from benchmarks.measures.accuracy import Answer, accuracy_table, ask_history, largest_errors
 from benchmarks.measures.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
-from benchmarks.measures.memory import MEGABYTE, Streamed, measure_memory, memory_table
+from benchmarks.measures.memory import Streamed, measure_memory, memory_table
 from benchmarks.measures.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
 from benchmarks.measures.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
+from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
 from benchmarks.timing import Samples

@@ -6,7 +6,6 @@ so that no process list shows a password, and prints what it read as JSON.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -23,6 +21,7 @@ from benchmarks.material.telemetry import device_name
 from benchmarks.material.workload import BenchmarkError, Workload, write
 from benchmarks.measures.condensing import pages
 from benchmarks.measures.sizes import row_bodies
+from benchmarks.peak_memory import MEGABYTE, peak_bytes
 from local.places import PROJECT
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
@@ -39,8 +38,6 @@ HOURS = (6, 24)
 
 DOCUMENTS_PER_DEVICE = 100
 """With this, a workload of 1,000,000 documents also has a history of 10,000 devices."""
-
-MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -124,14 +121,6 @@ def main() -> None:
     )
     seconds = time.perf_counter() - began
     sys.stdout.buffer.write(orjson.dumps({"rows": rows, "seconds": seconds, "peak_bytes": peak_bytes()}))
-
-
-def peak_bytes() -> int:
-    """Peak of this program's own memory: on Linux, `ru_maxrss` begins with what the parent had when it forked."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from benchmarks.material.log_archive import LogArchive, write_archive
 from benchmarks.material.log_events import LogStream
 from benchmarks.material.site import Site, require
 from benchmarks.material.workload import BenchmarkError
-from benchmarks.measures.memory import MEGABYTE, peak_bytes
+from benchmarks.peak_memory import MEGABYTE, peak_bytes
 from local.places import PROJECT
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.objects import ListedObject

@@ -9,10 +9,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.byte_stream import Damaged
-from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.estimate import estimate_archive
 from opensearch_strata.archive.export.folder import DayFolder, KnownManifest
-from opensearch_strata.archive.export.read_back import read_back
+from opensearch_strata.archive.export.read_back import read_back_all
 from opensearch_strata.archive.export.source_index import source_index
 from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
@@ -106,10 +105,8 @@ def _problem(
         with s3_errors(f"{folder.url} cannot be looked at"):
             folder.require_there(known)
         if on_documents:
-            content = Content()
-            for archived in manifest.objects:
-                key = folder.key_of(archived.key)
-                content.join(read_back(s3, known.place.bucket, key, archived, on_documents))
+            named = ((folder.key_of(archived.key), archived) for archived in manifest.objects)
+            content = read_back_all(s3, known.place.bucket, named, on_documents)
             if manifest.digest and content.digest != manifest.digest:
                 return "its documents are not those of its manifest: the digest differs"
     except (Refused, Damaged, ObjectGone, ObjectChanged) as error:

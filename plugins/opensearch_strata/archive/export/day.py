@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.hours import Hours, count_by_hour
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import DayWriter
-from opensearch_strata.archive.export.read_back import read_back
+from opensearch_strata.archive.export.read_back import read_back_all
 from opensearch_strata.archive.export.reading import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
 from opensearch_strata.archive.lines import line_of
@@ -156,12 +157,8 @@ class DayExport:
     def _read_back(self, objects: tuple[Archived, ...], written: Content) -> list[ArchiveCheck]:
         every = self.settings.prove == "full"
         read = objects if every else objects[:: math.ceil(len(objects) / max(1, len(objects) // _SAMPLED))]
-        found = Content()
-        for archived in read:
-            content = read_back(
-                self.s3, self.settings.bucket, archived.key, archived, lambda count: self.on_step("read back", count)
-            )
-            found.join(content)
+        named = ((archived.key, archived) for archived in read)
+        found = read_back_all(self.s3, self.settings.bucket, named, partial(self.on_step, "read back"))
         stored = ArchiveCheck("lines of the objects", written.documents, sum(one.documents for one in objects))
         if not every:
             return [stored]

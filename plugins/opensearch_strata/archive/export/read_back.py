@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.layers import decoded
@@ -17,15 +18,42 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 
-def read_back(
-    s3: BaseClient, bucket: str, key: str, archived: Archived, on_documents: Callable[[int], None] = lambda _: None
+_PARALLEL = 2  # objects that are read at the same time
+
+
+def read_back_all(
+    s3: BaseClient,
+    bucket: str,
+    objects: Iterable[tuple[str, Archived]],
+    on_documents: Callable[[int], None] = lambda _: None,
 ) -> Content:
+    """Read objects to their ends, two at a time: one is fetched and decompressed while the other one is hashed.
+
+    :param objects: key, and what the manifest says of it
+    :param on_documents: called in this thread with the number of documents of each object
+    :returns: what they hold together
+    :raises Refused: one is not what was written, with what differs
+    :raises Damaged: one cannot be decompressed
+    """
+    whole = Content()
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="strata-read-back") as pool:
+        reads = [pool.submit(read_back, s3, bucket, key, archived) for key, archived in objects]
+        try:
+            for read in reads:
+                content = read.result()
+                whole.join(content)
+                on_documents(content.documents)
+        finally:
+            for read in reads:
+                read.cancel()
+    return whole
+
+
+def read_back(s3: BaseClient, bucket: str, key: str, archived: Archived) -> Content:
     """Read one object to its end.
 
-    :param bucket: its bucket
     :param key: where it is
     :param archived: what the manifest says of it
-    :param on_documents: called with the number of documents of each step
     :returns: what it holds
     :raises Refused: it is not what was written, with what differs
     :raises Damaged: it cannot be decompressed
@@ -35,7 +63,6 @@ def read_back(
     blocks = open_object(s3, place, archived.stored_bytes or 0)
     for lines in lines_in(measure.watched(decoded(blocks))):
         content.add(lines)
-        on_documents(len(lines))
     if difference := measure.difference(archived):
         raise Refused(f"{place} is not what was written: {difference}.")
     return content
