@@ -15,9 +15,10 @@ import zstandard
 
 from benchmarks.material.bench_day import BenchDay
 from benchmarks.material.telemetry import SENSORS
-from opensearch_strata.archive.export.lines import document_of, line_of, sort_key
+from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import CHUNK_BYTES, compressor
 from opensearch_strata.archive.export.reading import Part, read_documents
+from opensearch_strata.archive.lines import document_of, line_of
 from opensearch_strata.presentation.tables import Table
 from opensearch_strata.workflows.archiving import alike_field
 

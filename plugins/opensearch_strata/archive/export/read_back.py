@@ -17,7 +17,6 @@ from opensearch_strata.errors import Refused
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-
 _PARALLEL = 2  # objects that are read at the same time
 
 
@@ -29,6 +28,7 @@ def read_back_all(
 ) -> Content:
     """Read objects to their ends, two at a time: one is fetched and decompressed while the other one is hashed.
 
+    :param bucket: their bucket
     :param objects: key, and what the manifest says of it
     :param on_documents: called in this thread with the number of documents of each object
     :returns: what they hold together
@@ -52,6 +52,7 @@ def read_back_all(
 def read_back(s3: BaseClient, bucket: str, key: str, archived: Archived) -> Content:
     """Read one object to its end.
 
+    :param bucket: its bucket
     :param key: where it is
     :param archived: what the manifest says of it
     :returns: what it holds
