@@ -20,7 +20,7 @@ HEAVY = {"opensearchpy", "pandas", "boto3", "botocore", "isal", "zstandard", "cr
 def test_every_dataset_has_its_dag_and_no_file_is_broken() -> None:
     bag = load_bag()
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"flights_daily_cycle", "telemetry_daily_cycle", "archive_backfill"}
+    assert set(bag.dags) == {"flights_daily_cycle", "telemetry_daily_cycle", "archive_backfill", "history_audit"}
 
 
 @pytest.mark.parametrize("dag_id", ["flights_daily_cycle", "telemetry_daily_cycle"])
@@ -87,7 +87,7 @@ def test_a_broken_dataset_is_an_import_error_and_breaks_no_other_dag(include: Pa
     (include / "datasets" / "flights.yaml").write_text(sound)
     (include / "datasets" / "broken.yaml").write_text(sound.replace("name: flights", "name: broken\nspeed: fast"))
     bag = load_bag()
-    assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill"}
+    assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill", "history_audit"}
     assert list(bag.import_errors) == ["dataset_definitions.py"]
     assert "broken.yaml: speed: unknown key" in bag.import_errors["dataset_definitions.py"]
 
@@ -103,12 +103,12 @@ def test_a_dataset_of_which_airflow_can_make_no_dag_is_told_and_breaks_no_other_
     odd = {"7 7 * * *": "77 * * * *"}  # as if a schedule passed our own rules and not Airflow's
     monkeypatch.setattr(Cycle, "cron", property(lambda cycle: odd.get(cycle.schedule, cycle.schedule)))
     bag = load_bag()
-    assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill"}
+    assert set(bag.dags) == {"flights_daily_cycle", "archive_backfill", "history_audit"}
     assert list(bag.import_errors) == ["dataset_definitions.py"]
     assert "odd.yaml: Airflow cannot build a DAG from 'odd'" in bag.import_errors["dataset_definitions.py"]
 
 
-@pytest.mark.parametrize("file", ["daily_cycle.py", "archive_backfill.py"])
+@pytest.mark.parametrize("file", ["daily_cycle.py", "archive_backfill.py", "history_audit.py"])
 def test_parsing_imports_nothing_heavy(file: str) -> None:
     code = (
         "import sys, airflow.sdk, runpy; before = set(sys.modules);"

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from opensearch_strata.cli.commands.archive import archive, archives
+from opensearch_strata.cli.commands.audit import audit
 from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
 from opensearch_strata.cli.commands.init import init
@@ -162,6 +163,10 @@ app.add_typer(
     help="Show what is archived, or print the statement that makes it a table.",
     epilog=_examples("strata archives flights --deep", "strata archives ddl flights --for duckdb"),
 )
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata audit flights", "strata audit flights --restore 3 --apply --json"),
+)(audit)
 app.command(
     rich_help_panel=ARCHIVES,
     epilog=_examples("strata redrive flights", "strata redrive flights --apply"),

@@ -106,6 +106,8 @@ DatasetName = Annotated[
 Day = Annotated[date, typer.Argument(metavar="DAY", parser=read_day, help="The raw day, YYYY-MM-DD.")]
 FirstDay = Annotated[date, typer.Option("--from", metavar="DAY", parser=read_day, help="First day, YYYY-MM-DD.")]
 LastDay = Annotated[date, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, inclusive.")]
+OptionalFirst = Annotated[date | None, typer.Option("--from", metavar="DAY", parser=read_day, help="First day.")]
+OptionalLast = Annotated[date | None, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")]
 Url = Annotated[
     str,
     typer.Option(

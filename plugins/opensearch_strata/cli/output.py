@@ -115,29 +115,30 @@ def occasional_note() -> Callable[[str], None]:
 
 
 @contextmanager
-def progress_of(index: str, documents: int) -> Iterator[OnDocuments]:
+def progress_of(index: str, documents: int, doing: str = "Condensing") -> Iterator[OnDocuments]:
     """Show progress on stderr while a raw day is condensed: as a bar on a terminal, elsewhere as an occasional line.
 
     :param documents: how many there are; a raw day that changes is condensed again and goes beyond that
+    :param doing: what is done with them, as a participle
     :returns: a function that the services call with the documents of each step, from any thread
     """
     if not documents:
         yield lambda _: None
     elif sys.stderr.isatty():
-        with _bar(index, documents) as on_documents:
+        with _bar(index, documents, doing) as on_documents:
             yield on_documents
     else:
-        note(f"Condensing {counted(documents, 'document')} of {index}.")
+        note(f"{doing} {counted(documents, 'document')} of {index}.")
         yield _plain_lines(index, documents)
 
 
 @contextmanager
-def _bar(index: str, documents: int) -> Iterator[OnDocuments]:
+def _bar(index: str, documents: int, doing: str) -> Iterator[OnDocuments]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("Condensing {task.description}", markup=False),
+        TextColumn(f"{doing} {{task.description}}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,} of {task.total:,} documents"),
         TimeElapsedColumn(),

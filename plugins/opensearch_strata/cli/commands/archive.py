@@ -10,7 +10,17 @@ import typer
 from typer.core import TyperGroup
 
 from opensearch_strata.cli.connection import connected, find_dataset
-from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Engine, Url, read_day
+from opensearch_strata.cli.options import (
+    AsJson,
+    CaCerts,
+    DatasetName,
+    DatasetsDir,
+    Engine,
+    OptionalFirst,
+    OptionalLast,
+    Url,
+    read_day,
+)
 from opensearch_strata.cli.output import fail, note, print_json, print_table, progress_of, say, write_text
 
 if TYPE_CHECKING:
@@ -20,8 +30,6 @@ if TYPE_CHECKING:
     from opensearch_strata.workflows.archiving import ArchivedDay
 
 OptionalDay = Annotated[date | None, typer.Option("--day", metavar="DAY", parser=read_day, help="One raw day.")]
-OptionalFirst = Annotated[date | None, typer.Option("--from", metavar="DAY", parser=read_day, help="First day.")]
-OptionalLast = Annotated[date | None, typer.Option("--to", metavar="DAY", parser=read_day, help="Last day, included.")]
 
 
 def archive(

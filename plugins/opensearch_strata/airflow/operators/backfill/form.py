@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from opensearch_strata.airflow.operators.forms import checked_form
 from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.definition.post_load import Then
 from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, MOST_KEPT, keeping_problem
-from opensearch_strata.errors import DefinitionError
 
 MOST_MAPPED = 1024
 """The largest number of items over which Airflow maps a task (``core.max_map_length``)."""
@@ -77,20 +77,4 @@ class BackfillForm(BaseModel):
 
         :raises DefinitionError: there is an unknown key or a value that does not fit; one sentence for each
         """
-        try:
-            return cls.model_validate(dict(params))
-        except ValidationError as error:
-            told = " ".join(_sentence(item) for item in error.errors())
-        raise DefinitionError(f"{told} Nothing was read; correct this and trigger the DAG again.")
-
-
-def _sentence(item: Any) -> str:
-    name = ".".join(map(str, item["loc"]))
-    match item["type"]:
-        case "extra_forbidden":
-            return f"{name}: this DAG has no such param."
-        case "missing":
-            return f"{name}: this param is missing."
-        case "value_error":
-            return f"{name}: {item['ctx']['error']}." if name else f"{item['ctx']['error']}."
-    return f"{name}: {item['msg']} (is {item['input']!r})."
+        return checked_form(cls, params)

@@ -1,0 +1,44 @@
+"""What all rows of a day amount to, merged by the server: small enough to be held against a manifest."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.connections import decisive
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.buckets.aggregation import recall_body
+from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.partials import counts_of_states, merged_of_states, split_metrics
+from opensearch_strata.history.month.rows_of_day import of_day
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+
+def totals_of_rows(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, dict[str, Any]]:
+    """Totals of each metric over all rows of a day, as readers get them; a metric without values is left out.
+
+    :returns: metric -> ``{count, min?, max?, sum?, bins?}``
+    :raises Refused: a row cannot be read: its distribution is damaged
+    :raises NotFoundError: there is no month index
+    """
+    from opensearchpy import RequestError
+
+    names = list(dataset.metrics)
+    numbers, _ = split_metrics(dataset, names)
+    try:
+        answer = PATIENTLY(
+            decisive.search, client, dataset.month_index(day), recall_body(dataset, of_day(dataset, day))
+        )
+        states = answer["aggregations"]["totals"]["value"]
+        merged = merged_of_states(dataset, numbers, states, finite=False)
+        counts = counts_of_states(dataset, names, states)
+    except (RequestError, ValueError) as error:
+        raise Refused(
+            f"The rows of {day} in {dataset.month_index(day)} cannot be read. {explain(error)} They were kept as they "
+            f"are."
+        ) from error
+    return {**merged, **{name: {"count": one.count} for name, one in counts.items()}}

@@ -1,0 +1,191 @@
+"""Archived days: the manifest, every object that it names, and the rows against its totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.export.folder import DayFolder, KnownManifest
+from opensearch_strata.archive.store.manifest import Manifest
+from opensearch_strata.archive.store.s3_errors import s3_errors
+from opensearch_strata.definition.archive import COLD_CLASSES
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.history.verify.totals import totals_of_rows
+from opensearch_strata.workflows.archiving import settings_of
+from opensearch_strata.workflows.audit.against_manifest import differences
+from opensearch_strata.workflows.audit.findings import Finding, Severity
+from opensearch_strata.workflows.audit.inventory import DayState
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+_WARMTH = ("STANDARD", "INTELLIGENT_TIERING", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", *COLD_CLASSES)
+"""Storage classes in the order in which a lifecycle rule may move objects:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html"""
+
+
+@dataclass(frozen=True)
+class ArchiveSeen:
+    """The archive of a day, as the audit found it.
+
+    :param holds: whether its manifest and all its objects are what was proven
+    :param documents: that its manifest names
+    :param version: UUID and sequence numbers of the raw index that was archived; None in old manifests
+    :param totals_agree: whether the rows amount to what its manifest says; None if that was not compared
+    """
+
+    day: date
+    holds: bool = False
+    documents: int = 0
+    version: tuple[str, tuple[int, ...]] | None = None
+    totals_agree: bool | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def see_archive(client: OpenSearch, s3: BaseClient, dataset: Dataset, state: DayState) -> ArchiveSeen:
+    """Look at the archive of a day that has objects in its folder.
+
+    :raises Refused: S3 may not be read
+    :raises TransientError: S3 or OpenSearch did not answer
+    """
+    folder = DayFolder(s3, settings_of(dataset), state.day)
+    known, problem = _read(dataset, folder, state.day)
+    if known is None and not problem:
+        return ArchiveSeen(state.day, findings=[_without_manifest(dataset, folder, state)])
+    if problem or known is None:
+        other = known.manifest if known else None
+        return ArchiveSeen(state.day, findings=[_broken(dataset, folder, state, problem, other)])
+    manifest = known.manifest
+    problem = _missing(folder, known)
+    findings = [_broken(dataset, folder, state, problem, manifest)] if problem else []
+    findings += _classes(dataset, folder, state, manifest)
+    agree = None
+    if state.rows and state.documents in (None, manifest.documents):
+        differs = _against_totals(client, dataset, state, manifest)
+        agree = not differs
+        findings += [_tampered(dataset, state, manifest, differs)] if differs else []
+    index = manifest.index
+    version = (index.uuid, index.sequence) if index else None
+    return ArchiveSeen(state.day, not problem, manifest.documents, version, agree, findings)
+
+
+def _read(dataset: Dataset, folder: DayFolder, day: date) -> tuple[KnownManifest | None, str]:
+    """The manifest, and why it cannot count."""
+    try:
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            known = folder.read()
+    except DefinitionError as error:
+        return None, str(error)
+    if known and (known.manifest.dataset, known.manifest.day) != (dataset.name, day):
+        return known, f"{known.place} is the archive of {known.manifest.dataset!r}, day {known.manifest.day}."
+    return known, ""
+
+
+def _missing(folder: DayFolder, known: KnownManifest) -> str:
+    """Why the archive is not what was proven; empty if it is.
+
+    :raises Refused: S3 does not let us look
+    """
+    for last_try in (False, True):
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            try:
+                folder.require_there(known)
+            except Refused as error:
+                now = None if last_try else folder.read()  # the day may just have been archived again
+                if now is None or now.etag == known.etag:
+                    return str(error)
+                known = now
+            else:
+                break
+    return ""
+
+
+def severity_of(state: DayState, documents: int = 0) -> Severity:
+    """How bad it is that the archive of a day does not hold.
+
+    :param documents: that were archived, as far as it is known
+    """
+    gone = state.documents is None and not state.problem
+    return "lost" if gone or (state.documents is not None and state.documents < documents) else "would be lost"
+
+
+def _broken(dataset: Dataset, folder: DayFolder, state: DayState, problem: str, manifest: Manifest | None) -> Finding:
+    cure = f"Put it back from an earlier version of the bucket or from a copy, into {folder.url}."
+    if manifest and manifest.dataset != dataset.name:
+        cure = f"Give {dataset.name!r} or {manifest.dataset!r} another archive.prefix, and put the right manifest back."
+    elif state.documents is not None:
+        cure += f" Or archive the raw day again: move the folder elsewhere, then {_again(dataset)}"
+    return Finding("archive", state.day, problem, severity_of(state, manifest.documents if manifest else 0), cure)
+
+
+def _without_manifest(dataset: Dataset, folder: DayFolder, state: DayState) -> Finding:
+    objects = counted(len(state.objects), "object")
+    if state.documents is not None:
+        told = f"Its archive has {objects} but no manifest: an export did not end."
+        return Finding("archive", state.day, told, "look", f"Nothing: the next export clears it up. {_again(dataset)}")
+    return Finding(
+        "archive", state.day, f"Its archive has {objects} but no manifest, and the raw day is gone.", "lost",
+        f"Put _manifest.json back into {folder.url} from an earlier version of the bucket.",
+    )  # fmt: skip
+
+
+def _again(dataset: Dataset) -> str:
+    return f"strata archive {dataset.name} --from {{first}} --to {{last}} --apply"
+
+
+def _classes(dataset: Dataset, folder: DayFolder, state: DayState, manifest: Manifest) -> Iterator[Finding]:
+    """Objects that cannot be read at once, and those that cost more than the dataset wants."""
+    wanted = settings_of(dataset).storage_class
+    named = {name: state.objects[name] for name in manifest.names if name in state.objects}
+    cold = [name for name, one in named.items() if one.storage_class in COLD_CLASSES and not one.restored]
+    if cold:
+        classes = ", ".join(sorted({named[name].storage_class for name in cold}))
+        yield Finding(
+            "storage class", state.day, f"Its objects are in {classes}: S3 must restore them before they can be read.",
+            "look",
+            f"Nothing, until the day is wanted. Then: aws s3api restore-object --bucket {settings_of(dataset).bucket} "
+            f"--restore-request Days=7 --key KEY, for each object in {folder.url}.",
+        )  # fmt: skip
+    warm = {one.storage_class for one in named.values() if _warmer(one.storage_class, wanted)}
+    if warm:
+        yield Finding(
+            "storage class", state.day,
+            f"Its objects are in {', '.join(sorted(warm))}, although archive.storage_class is {wanted}.", "look",
+            "Let a lifecycle rule of the bucket move them, which keeps their ETags. Copying them would not.",
+        )  # fmt: skip
+
+
+def _warmer(one: str, wanted: str) -> bool:
+    return one in _WARMTH and _WARMTH.index(one) < _WARMTH.index(wanted)
+
+
+def _against_totals(client: OpenSearch, dataset: Dataset, state: DayState, manifest: Manifest) -> list[str]:
+    try:
+        totals = totals_of_rows(client, dataset, state.day) if manifest.metrics else {}
+    except Refused as error:
+        return [str(error)]
+    return differences(dataset, manifest, state.rows.documents if state.rows else 0, totals)
+
+
+def _tampered(dataset: Dataset, state: DayState, manifest: Manifest, differs: list[str]) -> Finding:
+    told = f"Its rows are not those that were archived: {', '.join(differs)}."
+    if manifest.fingerprint != dataset.fingerprint:
+        cure = "Nothing, if the definition of these metrics was changed since the day was archived."
+        return Finding("rows", state.day, told, "look", cure)
+    if state.documents is not None:
+        cure = f"strata verify {dataset.name} {{first}} --repair"
+        return Finding("rows", state.day, told, "would be lost", cure)
+    return Finding("rows", state.day, told, "would be lost", from_archive(dataset))
+
+
+def from_archive(dataset: Dataset) -> str:
+    """The cure of rows that are wrong or missing while the archive has the documents."""
+    return (
+        f"strata backfill {dataset.name} --source archive --from {{first}} --to {{last}} --apply; then, for each day, "
+        f"strata condense {dataset.name} DAY --allow-poorer and strata verify {dataset.name} DAY."
+    )

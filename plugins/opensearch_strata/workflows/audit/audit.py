@@ -1,0 +1,234 @@
+"""The audit of a dataset: planned with what it costs, then carried out. Two parts that do not depend on each other:
+every day is looked at, and some archived days are restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.definition.dataset import Dataset, EngineName
+from opensearch_strata.definition.days import last_of_month
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.workflows.audit.archived import ArchiveSeen, see_archive
+from opensearch_strata.workflows.audit.cost import Cost, Meter
+from opensearch_strata.workflows.audit.days import is_proven, see_day
+from opensearch_strata.workflows.audit.drawn import Drawn, draw, restore_drawn
+from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, joined
+from opensearch_strata.workflows.audit.inventory import DayState, Inventory, take_inventory
+from opensearch_strata.workflows.audit.raw_days import MOST_PROVEN, prove_day, see_raw_day, to_prove, waiting
+from opensearch_strata.workflows.audit.scratch import drop_leftovers
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+_AT_ONCE = 4  # archives that are looked at simultaneously; each mostly waits for S3
+
+
+@dataclass(frozen=True)
+class Audited:
+    """The result of an audit, or of one of its parts.
+
+    :param findings: the worst first, equal ones of consecutive days in one
+    :param planned: what it was going to cost
+    :param spent: what it cost
+    """
+
+    dataset: str
+    findings: list[Finding]
+    planned: Cost
+    spent: Cost
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything is lost, or would be."""
+        return failed(self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """The result in a sentence."""
+        counts = counts_of(self.findings)
+        told = ", ".join(f"{count:,} {severity}" for severity, count in counts.items() if count)
+        begin = "Something is lost or would be" if self.failed else "Nothing is lost"
+        return f"{begin} of {self.dataset}. {counted(len(self.findings), 'finding')}: {told or 'no day is known'}."
+
+    def as_json(self) -> dict[str, Any]:
+        """As a small JSON object."""
+        return {
+            "dataset": self.dataset,
+            "failed": self.failed,
+            "verdict": self.verdict,
+            "counts": counts_of(self.findings),
+            "findings": [found.as_json() for found in self.findings],
+            "planned": vars(self.planned),
+            "spent": vars(self.spent),
+        }
+
+    def followed_by(self, other: Audited) -> Audited:
+        """The whole audit.
+
+        :param other: the part of the same plan that was carried out afterwards
+        """
+        return Audited(self.dataset, joined([*self.findings, *other.findings]), self.planned, other.spent)
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """What an audit is going to do.
+
+    :param prove: raw days that are compared with their rows document by document
+    :param later: raw days that would have to be, and wait for the next audit
+    :param drawn: archived days that are restored
+    :param apply: condense late documents anew, and mark what is proven
+    :param meter: what was spent to make the plan, and then what the audit spends
+    :param cost: of the whole audit, the plan included
+    """
+
+    client: OpenSearch
+    s3: BaseClient | None
+    dataset: Dataset
+    inventory: Inventory
+    prove: list[DayState]
+    later: list[DayState]
+    drawn: list[Drawn]
+    apply: bool
+    meter: Meter
+    cost: Cost
+
+    @property
+    def sentence(self) -> str:
+        """What it is going to do, and what that costs."""
+        restored = ", ".join(f"{one.state.day}" for one in self.drawn) or "none"
+        return (
+            f"Audit of {counted(len(self.inventory.days), 'day')} of {self.dataset.name}: "
+            f"{counted(len(self.prove), 'raw day')} to be compared with their rows, archived days to be restored: "
+            f"{restored}. Cost: {self.cost}."
+        )
+
+
+def plan_audit(
+    client: OpenSearch,
+    s3: BaseClient | None,
+    dataset: Dataset,
+    now: datetime,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+    days: bool = True,
+    restore: int = 0,
+    seed: str = "",
+    apply: bool = False,
+) -> AuditPlan:
+    """Look for what is left of each day, choose what is read in full, and add up what it will cost. Changes nothing.
+
+    :param s3: client of the archive's bucket; None if the dataset has no archive
+    :param now: timezone-aware
+    :param first: the first day to audit; by default, the first that is known
+    :param last: the last day to audit; by default, the last that is known
+    :param days: look at every day; without it, days are only restored
+    :param restore: how many archived days are restored
+    :param seed: what decides which; the same text chooses the same days
+    :param apply: see :class:`AuditPlan`
+    :raises Refused: S3 or the ledger may not be read
+    :raises TransientError: OpenSearch or S3 did not answer in full
+    """
+    meter = Meter()
+    with meter.requests_of(s3):
+        inventory = take_inventory(client, s3, dataset, now, first=first, last=last)
+        drawn = draw(s3, dataset, inventory, seed, restore) if s3 else []
+    suspects = to_prove(inventory) if days else []
+    prove, later = suspects[:MOST_PROVEN], suspects[MOST_PROVEN:]
+    cost = meter.spent + sum((one.cost for one in drawn), Cost(documents=sum(_reads(one, apply) for one in prove)))
+    if days:
+        # Two requests for a manifest, which is looked at before and after its objects, and one for each object.
+        cost += Cost(requests=sum(len(state.objects) + 1 for state in inventory.days if state.objects))
+    return AuditPlan(client, s3, dataset, inventory, prove, later, drawn, apply, meter, cost)
+
+
+def _reads(state: DayState, apply: bool) -> int:
+    """Documents that are read to prove a day; one that is condensed anew is read three times."""
+    anew = apply and not (state.rows and state.rows.documents == state.documents)
+    return (state.documents or 0) * (3 if anew else 1)
+
+
+def audit_days(plan: AuditPlan, *, engine: EngineName | None = None) -> Audited:
+    """Look at every day of a plan.
+
+    :param engine: condenses late documents; by default, the dataset's
+    :raises Refused: S3 may not be read
+    :raises TransientError: OpenSearch or S3 did not answer in full
+    """
+    with plan.meter.requests_of(plan.s3):
+        findings = joined(_of_days(plan, engine))
+    return Audited(plan.dataset.name, findings, plan.cost, plan.meter.spent)
+
+
+def _of_days(plan: AuditPlan, engine: EngineName | None) -> Iterator[Finding]:
+    client, dataset, inventory = plan.client, plan.dataset, plan.inventory
+    yield from _unreadable_months(inventory)
+    archives = _archives(plan)
+    first_archived = next((state.day for state in inventory.days if state.has_manifest), None)
+    proven = {state.day for state in inventory.days if is_proven(state)}
+    for state in plan.prove:
+        found = prove_day(client, dataset, state, archives.get(state.day), apply=plan.apply, engine=engine)
+        plan.meter.add(documents=_reads(state, plan.apply))
+        if found:
+            proven |= {state.day} if found.severity == "fine" else set()
+            yield found
+    yield from waiting(plan.later)
+    for state in inventory.days:
+        archive = archives.get(state.day)
+        unreadable = state.day.replace(day=1) in inventory.unreadable
+        yield from see_day(dataset, state, archive, first_archived=first_archived, unreadable=unreadable)
+        if state.documents is not None:
+            is_now = state.day in proven
+            yield from see_raw_day(client, dataset, inventory, state, archive, proven=is_now)
+
+
+def _archives(plan: AuditPlan) -> Mapping[date, ArchiveSeen]:
+    client, s3, dataset = plan.client, plan.s3, plan.dataset
+    if s3 is None:
+        return {}
+    states = [state for state in plan.inventory.days if state.objects]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="strata-audit") as pool:
+        return {seen.day: seen for seen in pool.map(lambda state: see_archive(client, s3, dataset, state), states)}
+
+
+def _unreadable_months(inventory: Inventory) -> Iterator[Finding]:
+    for month, (why, red) in inventory.unreadable.items():
+        days = [state.day for state in inventory.days if month <= state.day <= last_of_month(month)]
+        if days:
+            cure = "Repair or open the index, and audit again: nothing is known about these rows."
+            severity: Severity = "would be lost" if red else "look"
+            yield Finding("unreadable", days[0], why, severity, cure, last=days[-1])
+
+
+def audit_archives(plan: AuditPlan, owner: str, on_documents: Callable[[int], None] = lambda _: None) -> Audited:
+    """Restore the drawn days of a plan one after the other, and drop what killed audits left.
+
+    :param owner: this run
+    :param on_documents: called with documents that were written or condensed since
+    :raises Refused: S3 may not be read
+    :raises TransientError: OpenSearch or S3 did not answer
+    """
+    findings = [*_leftovers(plan, owner)]
+    if plan.s3:
+        with plan.meter.requests_of(plan.s3):
+            for drawn in plan.drawn:
+                findings += restore_drawn(plan.client, plan.s3, plan.dataset, drawn, owner, plan.meter, on_documents)
+    return Audited(plan.dataset.name, joined(findings), plan.cost, plan.meter.spent)
+
+
+def _leftovers(plan: AuditPlan, owner: str) -> Iterator[Finding]:
+    dropped, others = drop_leftovers(plan.client, plan.dataset, owner)
+    if dropped:
+        told = f"Scratch indices of an audit that was killed were dropped: {', '.join(dropped)}."
+        yield Finding("leftover", None, told, "fine")
+    if others:
+        told = f"Scratch indices of another audit, or of somebody else: {', '.join(others)}."
+        yield Finding(
+            "leftover", None, told, "look", "Nothing while it runs; afterwards, the next audit drops its own."
+        )

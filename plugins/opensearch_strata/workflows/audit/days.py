@@ -1,0 +1,153 @@
+"""What a day's copies say about one another: where it is, its mark, and what loads created. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.workflows.audit.archived import ArchiveSeen, from_archive
+from opensearch_strata.workflows.audit.findings import Finding
+from opensearch_strata.workflows.audit.inventory import DayState
+
+AGREES = "Its raw day and its rows agree."
+ROWS_ONLY = "Its rows are kept; the raw day was deleted, and there is no archive."
+ARCHIVED = "Its rows are those of its archive, and S3 has every object."
+_AGREE = "Nothing: its rows are those of its archive."
+_ALONE = (
+    "Find out who wrote to the month. Only a snapshot or a copy of the history can show whether the rows are right."
+)
+
+
+def see_day(
+    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, *, first_archived: date | None, unreadable: bool
+) -> Iterator[Finding]:
+    """The findings of a day that no raw document must be read for.
+
+    :param archive: what was found of its archive; None if its folder has no objects
+    :param first_archived: the first day that has a manifest; None if no day has one
+    :param unreadable: whether the rows of its month cannot be read, so that nothing is known about them
+    """
+    if archive:
+        yield from archive.findings
+    if state.problem:
+        yield Finding("unreadable", state.day, state.problem, "look", "Repair or open the index, and audit again.")
+    if state.documents is None and not state.problem and not unreadable:
+        yield from _without_raw(dataset, state, archive, first_archived)
+    if state.created and state.documents is not None and state.documents < state.created:
+        yield Finding(
+            "ledger", state.day,
+            f"Its raw day holds {counted(state.documents, 'document')}, but loads created {state.created:,} in it.",
+            "look",
+            f"Nothing, if documents were deleted on purpose. Otherwise: {_load(dataset)}",
+        )  # fmt: skip
+
+
+def _without_raw(
+    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, first_archived: date | None
+) -> Iterator[Finding]:
+    if state.is_nowhere:
+        if not (archive and archive.findings):
+            yield _nowhere(dataset, state)
+        return
+    if state.rows is None:
+        yield _without_rows(dataset, state)
+        return
+    yield from _mark(dataset, state, archive)
+    if archive is None:
+        yield _unarchived(dataset, state, first_archived)
+    elif archive.holds and archive.totals_agree:
+        yield Finding("day", state.day, ARCHIVED, "fine")
+    if state.created and state.rows.documents < state.created:
+        yield Finding(
+            "ledger", state.day,
+            f"Loads created {counted(state.created, 'document')} in its raw day, but its rows carry "
+            f"{state.rows.documents:,}.",
+            "look",
+            f"Nothing, if documents were deleted on purpose. Otherwise: {_load(dataset)} --then condense",
+        )  # fmt: skip
+
+
+def _nowhere(dataset: Dataset, state: DayState) -> Finding:
+    """A day without raw day, rows and archive."""
+    load = _load(dataset)
+    nowhere = "there is neither a raw day, nor rows, nor an archive"
+    if state.mark:
+        return Finding(
+            "missing", state.day,
+            f"Its {counted(state.mark.documents, 'document')} were proven in rows, but now {nowhere}.", "lost",
+            f"Restore {dataset.month_index(state.day)} from a snapshot, or load the day again: {load}",
+        )  # fmt: skip
+    if state.created is not None:
+        told = f"Loads created {counted(state.created, 'document')} in its raw day, but now {nowhere}."
+        return Finding("ledger", state.day, told, "lost", f"Load it again: {load}")
+    if state.linked:
+        told = f"It was archived, but now {nowhere}."
+        return Finding("archive", state.day, told, "lost", "Restore its folder from an earlier version of the bucket.")
+    told = f"It exists nowhere: {nowhere}."
+    if dataset.raw.required_daily:
+        cure = f"Look at the producers of that day. If its events are in S3: {load}"
+        return Finding("missing", state.day, told, "lost", cure)
+    return Finding("missing", state.day, told, "look", f"Nothing, if there were no events. Otherwise: {load}")
+
+
+def _load(dataset: Dataset) -> str:
+    return f"strata backfill {dataset.name} --from {{first}} --to {{last}} --apply"
+
+
+def _without_rows(dataset: Dataset, state: DayState) -> Finding:
+    """A day of which only the archive is left."""
+    if state.mark:
+        told = f"Its rows ({counted(state.mark.documents, 'document')}) were proven, but are gone; its archive is left."
+        return Finding("rows", state.day, told, "would be lost", from_archive(dataset))
+    told = "It has an archive, but neither a raw day nor rows."
+    return Finding("rows", state.day, told, "look", from_archive(dataset))
+
+
+def _unarchived(dataset: Dataset, state: DayState, first_archived: date | None) -> Finding:
+    """A day of which only the rows are left."""
+    if state.linked:
+        return Finding(
+            "archive", state.day, "It was archived, but its folder in S3 is empty; its rows are kept.", "lost",
+            "Restore its folder from an earlier version of the bucket.",
+        )  # fmt: skip
+    wanted = dataset.archive is not None and dataset.archive.before_delete
+    if wanted and first_archived and state.day > first_archived:
+        return Finding(
+            "archive", state.day,
+            "Its raw day is gone and it has no archive, although earlier days have one; its rows are kept.", "look",
+            "Nothing, if it was deleted before the dataset had an archive, or by hand. Otherwise find out who deleted "
+            "it: Strata archives a day first (archive.before_delete).",
+        )  # fmt: skip
+    return Finding("day", state.day, ROWS_ONLY, "fine")
+
+
+def _mark(dataset: Dataset, state: DayState, archive: ArchiveSeen | None) -> Iterator[Finding]:
+    """The mark of a day whose raw day is gone, against its rows, which nobody must have touched since."""
+    mark, rows = state.mark, state.rows
+    if rows is None:
+        return
+    known = _AGREE if archive and archive.totals_agree else _ALONE
+    if mark is None:
+        if known == _ALONE:
+            yield Finding("mark", state.day, "Its raw day is gone, and no proof of its rows is noted.", "look", known)
+    elif mark.documents != rows.documents:
+        yield Finding(
+            "mark", state.day,
+            f"Its rows carry {counted(rows.documents, 'document')}, but {mark.documents:,} were proven.",
+            "would be lost" if archive and archive.holds else "lost",
+            from_archive(dataset) if archive else f"Restore {dataset.month_index(state.day)} from a snapshot.",
+        )  # fmt: skip
+    elif mark.rows_version not in ("", rows.version):
+        told = "Its mark is stale: rows were written or deleted after they were proven, and the raw day is gone."
+        yield Finding("mark", state.day, told, "look", known)
+
+
+def is_proven(state: DayState) -> bool:
+    """Whether the last proof of a raw day still applies to its documents and its rows, as far as counts show it."""
+    mark, rows = state.mark, state.rows
+    if mark is None or rows is None:
+        return False
+    same = state.documents == mark.documents == rows.documents and state.uuid == mark.uuid
+    return same and mark.rows_version in ("", rows.version)

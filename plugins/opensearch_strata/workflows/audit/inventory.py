@@ -1,0 +1,209 @@
+"""Everything that is left of each day of a dataset: its raw day, its rows, its archive, its mark, and what loads wrote.
+
+What is created later when a day moves on is read later: a day that is condensed, archived and deleted meanwhile is seen
+in at least one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from opensearch_strata.archive.export.folder import SYMLINKS
+from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.store.listing import listed_pages
+from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME
+from opensearch_strata.connections import decisive
+from opensearch_strata.connections.expanded import STATE, expand
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import days_between, last_of_month, newest_complete
+from opensearch_strata.history.month.marks import Mark
+from opensearch_strata.history.query.sources.carried import DayRows, days_of_month
+from opensearch_strata.history.query.sources.existing import Sources, find_sources
+from opensearch_strata.history.verify.coverage import coverage
+from opensearch_strata.workflows.archiving import settings_of
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+_DAY = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/(.+)", re.DOTALL)
+
+
+class StoredObject(NamedTuple):
+    """An object as S3 lists it.
+
+    :param size: bytes
+    :param storage_class: ``STANDARD`` where S3 names none
+    :param restored: whether S3 has a copy of it, for a while, that can be read
+    """
+
+    size: int
+    storage_class: str
+    restored: bool
+
+
+@dataclass(frozen=True)
+class DayState:
+    """What is left of one day.
+
+    :param documents: of the raw day; None if there is none, or it cannot be read
+    :param uuid: of the raw day
+    :param rows: None if it has none
+    :param mark: of its last proof; None if there is none
+    :param objects: in the folder of its archive, by name within the folder
+    :param linked: whether Hive's link to the archive exists, which is written when the archive is
+    :param created: documents that loads created in the raw day; None if no load is known
+    :param problem: why the raw day cannot be read; empty if it can, or if there is none
+    """
+
+    day: date
+    documents: int | None = None
+    uuid: str = ""
+    rows: DayRows | None = None
+    mark: Mark | None = None
+    objects: Mapping[str, StoredObject] = field(default_factory=dict)
+    linked: bool = False
+    created: int | None = None
+    problem: str = ""
+
+    @property
+    def has_manifest(self) -> bool:
+        """Whether the folder of its archive holds something with the name of a manifest."""
+        return NAME in self.objects or FORMER_NAME in self.objects
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether there is neither a raw day, nor rows, nor an archive."""
+        return self.documents is None and not self.problem and self.rows is None and not self.has_manifest
+
+
+class Unreadable(NamedTuple):
+    """Why the rows of a month cannot be read.
+
+    :param why: a sentence
+    :param red: whether a shard is missing; otherwise somebody closed or blocked the index
+    """
+
+    why: str
+    red: bool
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All complete days of a dataset from the first known one to the last, in order.
+
+    :param window_end: the newest day of the window: the newest complete one, or the last of the dataset's schedule
+    :param unreadable: first day of each month whose rows cannot be read
+    """
+
+    days: list[DayState]
+    window_end: date
+    unreadable: Mapping[date, Unreadable]
+
+
+def take_inventory(
+    client: OpenSearch,
+    s3: BaseClient | None,
+    dataset: Dataset,
+    now: datetime,
+    *,
+    first: date | None = None,
+    last: date | None = None,
+) -> Inventory:
+    """Look for everything that is left of each day. Changes nothing.
+
+    :param s3: client of the archive's bucket; None if the dataset has no archive
+    :param now: timezone-aware; days that have not ended by then are left out
+    :param first: the first day to look at; by default, the first that is known
+    :param last: the last day to look at; by default, the last that is known
+    :raises Refused: S3 or the ledger may not be read
+    :raises TransientError: OpenSearch or S3 did not answer in full
+    """
+    newest = newest_complete(now, dataset.zone)
+    created = _created(client, dataset)
+    raw = {found.day: found for found in coverage(client, dataset)}
+    sources = find_sources(client, dataset)
+    rows, uuids = _rows(client, dataset, sources), {source.day: source.uuid for source in sources.raw}
+    objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
+    there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
+    known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *created} if day <= newest}
+    between = days_between(min(known), max(known)) if known else []
+    days = [
+        DayState(
+            day=day,
+            documents=raw[day].raw_documents if day in raw else None,
+            uuid=uuids.get(day, ""),
+            rows=rows.get(day),
+            mark=sources.marks.get(day),
+            objects=objects.get(day, {}),
+            linked=day in links,
+            created=created.get(day),
+            problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",
+        )
+        for day in between
+        if (first is None or day >= first) and (last is None or day <= last)
+    ]
+    return Inventory(days, min(newest, dataset.cycle.end_date or newest), _unreadable(client, dataset, sources))
+
+
+def _created(client: OpenSearch, dataset: Dataset) -> dict[date, int]:
+    """Days -> documents that loads created in them."""
+    found = Ledger(client, dataset.name).created_by_day()
+    return {day: count for index, count in found.items() if (day := dataset.raw.names.date_in(index))}
+
+
+def _rows(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, DayRows]:
+    found: dict[date, DayRows] = {}
+    for month in sources.months:
+        decisive.refresh(client, month.index)
+        found |= days_of_month(client, dataset, month.index, month.uuid, known=()).rows
+    return found
+
+
+def _unreadable(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, Unreadable]:
+    names, reasons = dataset.history.names, dict(sources.unreadable)
+    found = expand(client, names.expression, STATE)
+    shut = {*found.closed, *found.blocked}
+    months = {name: month for name in sorted([*found.indices, *found.blocked]) if (month := names.date_in(name))}
+    readable = {source.month for source in sources.months}
+    return {
+        month: Unreadable(reasons.get(last_of_month(month), f"{name} cannot be read."), name not in shut)
+        for name, month in months.items()
+        if month not in readable
+    }
+
+
+def _archived(
+    s3: BaseClient, dataset: Dataset, within: str, first: date | None, last: date | None
+) -> dict[date, dict[str, StoredObject]]:
+    """Days -> objects in their folders, one request for each thousand of them.
+
+    :param within: where the folders begin, below the prefix of the archive
+    """
+    settings = settings_of(dataset)
+    begin = f"{settings.prefix}{within}"
+    after = {"StartAfter": f"{begin}dt={first}"} if first else {}
+    found: dict[date, dict[str, StoredObject]] = {}
+    pages = listed_pages(s3, settings.bucket, f"{begin}dt=", OptionalObjectAttributes=["RestoreStatus"], **after)
+    for one in (one for page in pages for one in page.get("Contents", [])):
+        named = _DAY.fullmatch(one["Key"].removeprefix(begin))
+        day = _day(named[1]) if named else None
+        if named is None or day is None:
+            continue
+        if last and day > last:
+            break
+        restored = one.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
+        kept = StoredObject(one["Size"], one.get("StorageClass", "STANDARD"), restored)
+        found.setdefault(day, {})[named[2]] = kept
+    return found
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,185 @@
+"""Indices that an audit makes for itself and drops again: a restored day, and the month of its rows.
+
+Their names match no pattern of the dataset, so no reader and no cycle sees them. A mark in the restored day says which
+run made it and until when it may need it, so that the next audit can drop what a killed one left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.archive.ledger.store import now_ms
+from opensearch_strata.archive.store.manifest import ArchivedIndex
+from opensearch_strata.connections.expanded import expand
+from opensearch_strata.connections.processes import is_dead, this_process
+from opensearch_strata.connections.safe_settings import made_safely
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.index_names import IndexTemplate
+from opensearch_strata.errors import Refused
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.raw_day.inspection import field_types
+from opensearch_strata.workflows.retention import delete_index
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+MARK = "strata_audit"
+"""Key of ``_meta`` of a restored day: owner, process, and until when it is needed, epoch milliseconds."""
+
+_DAY_FORMAT = "%Y.%m.%d"
+_LASTS_MS = 12 * 3_600_000  # longer than any task may run
+_KEPT = frozenset({"number_of_shards", "analysis", "mapping", "similarity", "routing_partition_size", "knn"})
+"""Settings by their first name behind ``index.`` without which the archived mapping could not be made."""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A day's scratch indices.
+
+    :param dataset: the definition, with these indices in place of its own
+    :param owner: the run that makes them
+    """
+
+    dataset: Dataset
+    day: date
+    owner: str
+
+    @property
+    def raw(self) -> str:
+        """Name of the restored day."""
+        return self.dataset.raw_index(self.day)
+
+    @property
+    def month(self) -> str:
+        """Name of the month with its rows."""
+        return self.dataset.month_index(self.day)
+
+
+def scratch_of(dataset: Dataset, day: date, owner: str) -> Scratch:
+    """The scratch indices of a day; nothing is made.
+
+    :param owner: the run that makes them; a retry of it takes over what it left
+    :raises Refused: a pattern of the dataset matches their names
+    """
+    raw = dataset.raw.model_copy(update={"index": f"{_prefix(dataset)}{{day}}", "day_format": _DAY_FORMAT})
+    rows = {"index": f"{_prefix(dataset)}{day:{_DAY_FORMAT}}-rows-{{month}}", "month_format": "%Y.%m", "replicas": 0}
+    history = dataset.history.model_copy(update={**rows, "shards": 1})
+    made = Scratch(dataset.model_copy(update={"raw": raw, "history": history, "archive": None}), day, owner)
+    for pattern in (dataset.raw.names.expression, dataset.history.names.expression):
+        if taken := [name for name in (made.raw, made.month) if fnmatchcase(name, pattern)]:
+            raise Refused(
+                f"{taken[0]} would match {pattern!r} of {dataset.name!r}, so no day is restored to look at it."
+            )
+    return made
+
+
+def _prefix(dataset: Dataset) -> str:
+    return f"strata-audit-{dataset.name}-"
+
+
+def make_raw(client: OpenSearch, scratch: Scratch, archived: ArchivedIndex) -> None:
+    """Create the index of a restored day, with the mapping that was archived and nothing that a template adds.
+
+    :param archived: what the manifest says of the raw index
+    :raises Refused: the server does not accept it, an index template changes it, or there is an index of this name;
+        nothing of it is left
+    """
+    from opensearchpy import RequestError
+
+    kept = {name: value for name, value in archived.settings.items() if name.split(".")[1] in _KEPT}
+    meta = {"owner": scratch.owner, "process": this_process(), "until": now_ms() + _LASTS_MS}
+    mappings = {**archived.mappings, "_meta": {**archived.mappings.get("_meta", {}), MARK: meta}}
+    settings = {**kept, "index.number_of_replicas": 0, "index.auto_expand_replicas": "false"}
+    settings["index.refresh_interval"] = "-1"
+
+    def create(safe: Mapping[str, str]) -> Any:
+        return client.indices.create(index=scratch.raw, body={"settings": {**settings, **safe}, "mappings": mappings})
+
+    try:
+        made_safely(create)
+    except RequestError as error:
+        raise Refused(f"{scratch.raw} cannot be created. {explain(error)}") from error
+    try:
+        found = client.indices.get(index=scratch.raw)[scratch.raw]
+        if found.get("aliases") or _shape(found["mappings"]) != _shape(mappings):
+            raise Refused(
+                f"An index template adds fields or aliases to {scratch.raw}. Exclude strata-audit-* from its pattern."
+            )
+    except BaseException:
+        _drop(client, scratch.raw)
+        raise
+
+
+def _shape(mappings: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
+    return dict(field_types(mappings.get("properties", {}))), mappings.get("dynamic_templates", [])
+
+
+def drop(client: OpenSearch, scratch: Scratch) -> None:
+    """Delete the scratch indices, as far as they exist: the rows first, so that what is left can be found by its mark.
+
+    :raises Refused: the restored day is not one that this run made
+    :raises TransientError: the server did not confirm a deletion
+    """
+    meta = _meta(client, scratch.raw)
+    if meta is not None and meta.get(MARK, {}).get("owner") != scratch.owner:
+        raise Refused(f"{scratch.raw} was kept: this audit did not make it.")
+    _drop(client, scratch.month)
+    _drop(client, scratch.raw)
+
+
+def drop_leftovers(client: OpenSearch, dataset: Dataset, owner: str) -> tuple[list[str], list[str]]:
+    """Delete the scratch indices of runs that were killed, and those of an earlier try of this one.
+
+    :param owner: this run
+    :returns: names of indices that were dropped, and of those that belong to others
+    """
+    expression = f"{_prefix(dataset)}*"
+    found = expand(client, expression, "*.settings.index.uuid,*.mappings._meta").indices
+    names = IndexTemplate(f"{_prefix(dataset)}{{day}}", "day", _DAY_FORMAT)
+    rows = re.compile(f"{re.escape(_prefix(dataset))}(.+)-rows-.+")
+    marks = {name: _mark(body) for name, body in found.items() if names.date_in(name)}
+    ours = {name for name, mark in marks.items() if mark is not None and _is_left(mark, owner)}
+    for name, body in found.items():
+        whose = rows.fullmatch(name)
+        strata = body.get("mappings", {}).get("_meta", {}).get("strata", {})
+        if whose and strata.get("dataset") == dataset.name:
+            raw = f"{_prefix(dataset)}{whose[1]}"
+            ours |= {name} if raw in ours or raw not in found else set()
+    dropped = sorted(ours, key=lambda name: (name in marks, name))  # the rows first
+    for name in dropped:
+        _drop(client, name)
+    return dropped, sorted(found.keys() - ours)
+
+
+def _is_left(mark: Mapping[str, Any], owner: str) -> bool:
+    over = int(mark.get("until", 0)) < now_ms()
+    return over or mark.get("owner") == owner or is_dead(str(mark.get("process", "")))
+
+
+def _mark(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    mark = body.get("mappings", {}).get("_meta", {}).get(MARK)
+    return mark if isinstance(mark, Mapping) else None
+
+
+def _meta(client: OpenSearch, index: str) -> Mapping[str, Any] | None:
+    from opensearchpy import NotFoundError
+
+    try:
+        found = client.indices.get_mapping(index=index)
+    except NotFoundError:
+        return None
+    return found[index]["mappings"].get("_meta", {}) if index in found else {}
+
+
+def _drop(client: OpenSearch, index: str) -> None:
+    from opensearchpy import NotFoundError
+
+    try:
+        delete_index(client, index)
+    except NotFoundError:
+        return

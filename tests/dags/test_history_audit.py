@@ -1,0 +1,98 @@
+"""The weekly audit as Airflow runs it: one task for each dataset, and a run that fails only for what would be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from opensearch_strata.archive.store.manifest import NAME, Manifest
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.workflows.archiving import archive_day
+from tests.dags.conftest import Run, run_in_process
+from tests.streams import DAY, Stream, StreamFactory
+
+RunAudit = Callable[..., Run]
+
+
+@pytest.fixture
+def run_audit(airflow_database: None, connection: Callable[[str], None], aws_connection: None) -> RunAudit:
+    """Run ``history_audit`` in-process with the given params."""
+    return lambda **conf: run_in_process("history_audit.py", "history_audit", lambda _: None, conf)
+
+
+@pytest.fixture
+def archived(make_stream: StreamFactory, define: Callable[[Dataset], None], s3: Any, bucket: str) -> Stream:
+    """A dataset with two archived days whose raw days are gone."""
+    stream = make_stream(archive={"bucket": bucket, "prefix": "a/"}, engine="search")
+    define(stream.dataset)
+    for day in (DAY, DAY + timedelta(days=1)):
+        stream.fill(day)
+        archive_day(stream.client, s3, stream.dataset, prove(stream.client, stream.dataset, day))
+        stream.client.indices.delete(index=stream.dataset.raw_index(day))
+    return stream
+
+
+@pytest.fixture
+def plain(make_stream: StreamFactory, define: Callable[[Dataset], None]) -> Stream:
+    """A dataset without an archive, with a raw day to which documents came late."""
+    stream = make_stream(engine="search", raw={"window_days": 30_000})
+    define(stream.dataset)
+    stream.condensed()
+    prove(stream.client, stream.dataset, DAY)
+    stream.fill(count=5, seed=1)
+    return stream
+
+
+def test_every_dataset_is_audited_and_late_documents_are_condensed(
+    archived: Stream, plain: Stream, run_audit: RunAudit
+) -> None:
+    run = run_audit()
+    assert run.state == "success"
+    assert set(run.tasks.values()) == {"success"}
+    names = sorted([archived.dataset.name, plain.dataset.name])
+    assert sorted(run.label(f"look[{place}]") for place in range(2)) == names
+    sums = run.result("report")["datasets"]
+    assert sums[archived.dataset.name] == {"lost": 0, "would be lost": 0, "look": 0, "fine": 2}
+    assert sums[plain.dataset.name]["look"] == 0
+    assert sum(row["transform._doc_count"] for row in plain.rows().values()) == 245
+    place = names.index(archived.dataset.name)
+    restored = run.result(f"restore[{place}]", key="audited")
+    assert restored["spent"]["documents"] == restored["planned"]["documents"] == 240
+    assert [one["kind"] for one in restored["findings"]] == ["restored"]
+
+
+def test_a_loss_fails_its_dataset_and_the_run(
+    archived: Stream, plain: Stream, run_audit: RunAudit, s3: Any, bucket: str
+) -> None:
+    body = s3.get_object(Bucket=bucket, Key=f"a/dt={DAY}/{NAME}")["Body"].read()
+    s3.delete_object(Bucket=bucket, Key=Manifest.model_validate_json(body).objects[0].key)
+    run = run_audit(restore=0)
+    place = sorted([archived.dataset.name, plain.dataset.name]).index(archived.dataset.name)
+    assert run.state == "failed"
+    assert run.tasks[f"look[{place}]"] == "failed"
+    assert run.tasks[f"look[{1 - place}]"] == "success"
+    assert run.tasks["report"] == "failed"
+    assert run.tries(f"look[{place}]") == 1
+    left = run.result(f"look[{place}]", key="audited")
+    assert left["failed"]
+    assert (left["findings"][0]["severity"], left["findings"][0]["day"]) == ("lost", str(DAY))
+
+
+def test_one_dataset_and_some_days(archived: Stream, plain: Stream, run_audit: RunAudit) -> None:
+    run = run_audit(dataset=plain.dataset.name, from_day=str(DAY), to_day=str(DAY), restore=0, apply=False)
+    assert run.state == "success"
+    assert [task for task in run.tasks if task.startswith("look")] == ["look[0]"]
+    (late,) = [one for one in run.result("look[0]", key="audited")["findings"] if one["kind"] == "late"]
+    assert (late["severity"], late["day"]) == ("look", str(DAY))
+    assert sum(row["transform._doc_count"] for row in plain.rows().values()) == 240
+
+
+@pytest.mark.parametrize("conf", [{"restroe": 1}, {"from_day": "2024-05-07", "to_day": str(DAY)}])
+def test_a_form_that_does_not_fit_is_refused(plain: Stream, run_audit: RunAudit, conf: dict[str, Any]) -> None:
+    run = run_audit(**conf)
+    assert run.tasks["choose"] == "failed"
+    assert run.state == "failed"
