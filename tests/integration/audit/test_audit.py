@@ -173,10 +173,6 @@ def test_a_hole_that_nobody_knows_of(sound: Stream, s3: Any) -> None:
     assert hole.days == "2024-05-03 .. 2024-05-05"
     assert "--from 2024-05-03 --to 2024-05-05 --apply" in hole.what_to_do
     assert not found.failed
-    wanted = dataset_of(
-        sound.dataset.name, raw={"window_days": 3, "required_daily": True}, archive=sound.dataset.archive
-    )
-    assert audited(Stream(sound.client, wanted), s3).failed
     beyond = the(found, "beyond the window", "look")
     assert beyond.days == "2024-05-02"
     assert "has no proven archive. It is not archived, although it is old enough" in beyond.finding

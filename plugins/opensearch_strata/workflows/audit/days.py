@@ -32,7 +32,8 @@ def see_day(
     if archive:
         yield from archive.findings
     if state.problem:
-        yield Finding("unreadable", state.day, state.problem, "look", "Repair or open the index, and audit again.")
+        cure = "Repair or open the index, and audit again."
+        yield Finding("unreadable", state.day, state.problem, "look" if state.shut else "would be lost", cure)
     if state.documents is None and not state.problem and not unreadable:
         yield from _without_raw(dataset, state, archive, first_archived)
     if state.created and state.documents is not None and state.documents < state.created:
@@ -87,8 +88,8 @@ def _nowhere(dataset: Dataset, state: DayState) -> Finding:
         return Finding("archive", state.day, told, "lost", "Restore its folder from an earlier version of the bucket.")
     told = f"It exists nowhere: {nowhere}."
     if dataset.raw.required_daily:
-        cure = f"Look at the producers of that day. If its events are in S3: {load}"
-        return Finding("missing", state.day, told, "lost", cure)
+        cure = f"Look at the producers of that day, and load what they have: {load}"
+        return Finding("missing", state.day, told, "look", cure)
     return Finding("missing", state.day, told, "look", f"Nothing, if there were no events. Otherwise: {load}")
 
 

@@ -58,6 +58,7 @@ class DayState:
     :param linked: whether Hive's link to the archive exists, which is written when the archive is
     :param created: documents that loads created in the raw day; None if no load is known
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
+    :param shut: whether that is so because somebody closed or blocked it
     """
 
     day: date
@@ -69,6 +70,7 @@ class DayState:
     linked: bool = False
     created: int | None = None
     problem: str = ""
+    shut: bool = False
 
     @property
     def has_manifest(self) -> bool:
@@ -127,6 +129,7 @@ def take_inventory(
     created = _created(client, dataset)
     raw = {found.day: found for found in coverage(client, dataset)}
     sources = find_sources(client, dataset)
+    shut = _shut(client, dataset)
     rows, uuids = _rows(client, dataset, sources), {source.day: source.uuid for source in sources.raw}
     objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
     there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
@@ -143,6 +146,7 @@ def take_inventory(
             linked=day in links,
             created=created.get(day),
             problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",
+            shut=day in shut,
         )
         for day in between
         if (first is None or day >= first) and (last is None or day <= last)
@@ -154,6 +158,12 @@ def _created(client: OpenSearch, dataset: Dataset) -> dict[date, int]:
     """Days -> documents that loads created in them."""
     found = Ledger(client, dataset.name).created_by_day()
     return {day: count for index, count in found.items() if (day := dataset.raw.names.date_in(index))}
+
+
+def _shut(client: OpenSearch, dataset: Dataset) -> set[date]:
+    """Raw days that somebody closed or blocked."""
+    found = expand(client, dataset.raw.names.expression, STATE)
+    return {day for name in [*found.closed, *found.blocked] if (day := dataset.raw.names.date_in(name))}
 
 
 def _rows(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, DayRows]:
