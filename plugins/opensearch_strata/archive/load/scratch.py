@@ -13,8 +13,7 @@ from opensearch_strata.archive.decode.layers import decoded
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.folder import KnownManifest
-from opensearch_strata.archive.export.lines import Hit, document_of
-from opensearch_strata.archive.export.read_back import lines_in
+from opensearch_strata.archive.lines import Hit, document_of, lines_in
 from opensearch_strata.archive.store.manifest import Archived, Measure
 from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.connections.retrying import patiently
