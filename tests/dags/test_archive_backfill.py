@@ -133,7 +133,7 @@ def test_records_that_cannot_be_loaded_are_told_and_loaded_by_a_redrive_when_tha
     define(archive.dataset.model_copy(update={"intake": mended}))
     dry = run_backfill(archive.dataset, redrive=True)
     assert dry.tasks["plan"] == "skipped"
-    assert dry.result("report")["verdict"].startswith("1 of 1 dead letter can be loaded")
+    assert dry.result("report")["verdict"].startswith("1 of 1 dead letter can probably be loaded")
     assert len(archive.dead_letters()) == 1
     redriven = run_backfill(archive.dataset, redrive=True, dry_run=False)
     assert redriven.result("report")["redriven"]["created"] == 1
