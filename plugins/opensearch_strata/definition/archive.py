@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,7 @@ from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.definition.strict_model import Strict
 
 Compression = Literal["zstd", "gzip"]
+Percentile = Annotated[str, Field(pattern=r"^p(\d{1,2}(\.\d{1,3})?|100)$")]
 
 STORAGE_CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
 """Those that S3 reads at any time: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"""
@@ -34,6 +35,11 @@ class ArchiveSettings(Strict):
         "full", description="sample reads back one object in ten, at least one; full reads back all of them."
     )
     keep_superseded: bool = Field(False, description="Keep the objects of a day that was archived again later.")
+    percentiles: list[Percentile] = Field(
+        ["p50", "p90", "p99"],
+        max_length=20,
+        description="Percentiles of each sketch that the history's Parquet files hold as numbers.",
+    )
 
     @field_validator("bucket")
     @classmethod
@@ -67,12 +73,33 @@ class ArchiveSettings(Strict):
             raise ValueError(f"{name!r} is not a storage class; write one of {', '.join(STORAGE_CLASSES)}")
         return name
 
+    @field_validator("percentiles")
+    @classmethod
+    def _percentiles_differ(cls, percentiles: list[str]) -> list[str]:
+        if len(set(percentiles)) != len(percentiles):
+            raise ValueError("percentiles names one twice; name each once")
+        return percentiles
+
     def folder(self, day: date) -> str:
         """Key prefix of everything that is archived of a day, with its slash at the end.
 
         :param day: in the dataset's time zone
         """
         return f"{self.prefix}dt={day.isoformat()}/"
+
+    def history_folder(self, day: date) -> str:
+        """Key prefix of the Parquet files of a month of history, with its slash at the end.
+
+        :param day: of the month
+        """
+        return f"{self.prefix}history/month={day:%Y-%m}/"
+
+    def history_file(self, day: date) -> str:
+        """Key of the Parquet file with the rows of a day.
+
+        :param day: in the dataset's time zone
+        """
+        return f"{self.history_folder(day)}day={day.isoformat()}.parquet"
 
     @property
     def url(self) -> str:

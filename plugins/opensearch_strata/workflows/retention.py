@@ -12,6 +12,7 @@ from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, MARK
 from opensearch_strata.archive.targets.under_load import require_not_loading
 from opensearch_strata.archive.targets.wanted_days import why_wanted
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.deleting import delete_index
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_expired, require_complete
@@ -19,6 +20,7 @@ from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.month.durable import require_copies, require_durable
 from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carried
+from opensearch_strata.history.month.stand_in import stand_in_names
 from opensearch_strata.history.raw_day.hold import (
     Hold,
     OvertakenError,
@@ -74,13 +76,14 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
     """
     require_complete(window_end, now, dataset.zone)
     names = dataset.raw.names
+    history = dataset.history.names, stand_in_names(dataset)
     expression = names.expression
     there = expand(client, expression, f"*.settings.index.uuid,*.mappings._meta.{MARK}.{KEEP_UNTIL}")
     dated: dict[date, str] = {}
     undated: list[str] = []
     wanted: dict[str, str] = {}
     for name in sorted([*there.indices, *there.blocked]):  # a blocked one is refused, and kept, by itself
-        if not fnmatchcase(name, expression) or dataset.history.names.date_in(name):
+        if not fnmatchcase(name, expression) or any(family.date_in(name) for family in history):
             continue
         held_day = names.date_in(name)
         if held_day is None:
@@ -311,23 +314,3 @@ def _rows_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven) -> No
             f"{proven.index} was kept: some of its rows came from another index ({', '.join(sorted(others))}). The "
             f"next run condenses it again if it holds everything that they carry."
         )
-
-
-def delete_index(client: OpenSearch, index: str) -> None:
-    """Delete an index by its exact name, never by an alias or a pattern.
-
-    :raises Refused: somebody holds it read-only; it was kept
-    :raises TransientError: the server did not confirm the deletion
-    """
-    from opensearchpy import AuthorizationException
-
-    try:
-        answer = client.indices.delete(index=index, params={"allow_no_indices": "false", "expand_wildcards": "none"})
-    except AuthorizationException as error:
-        if "cluster_block_exception" not in str(error.error):
-            raise
-        raise Refused(
-            f"{index} was kept: somebody holds it read-only. Run again once its index.blocks.read_only is lifted."
-        ) from None
-    if not answer["acknowledged"]:
-        raise TransientError(f"The server did not confirm that {index} is deleted ({answer}); run again to check.")

@@ -18,6 +18,8 @@ from opensearch_strata.history.month.mapping import (
     month_body,
     month_mapping,
 )
+from opensearch_strata.history.month.stand_in import require_none, stand_in_name
+from opensearch_strata.history.raw_day.hold import hold_in, release
 from opensearch_strata.history.raw_day.inspection import field_types
 
 if TYPE_CHECKING:
@@ -53,17 +55,17 @@ def ensure_month(
     :param redefine: accept a definition whose metrics have a different meaning; the caller condenses the days again
     :raises Refused: the index does not match the definition (the message lists every difference), or it has weaker
         settings that cannot be changed
-    :raises TransientError: somebody deleted the index right after it was created
+    :raises TransientError: somebody deleted the index right after it was created, or is replacing it
     """
     index = dataset.month_index(day)
-    found = _get(client, index)
+    found = _found(client, dataset, day)
     there = dict(field_types(found["mappings"].get("properties", {}))) if found else {}
     known = {**there, **dataset.raw.fields, **(raw_types or {})}
     group_types = {field: known.get(field, "keyword") for field in dataset.history.group_by}
     action = "unchanged"
     if found is None:
-        action = "created" if _create(client, index, month_body(dataset, group_types)) else "unchanged"
-        found = _get(client, index)
+        action = "created" if create_month(client, index, month_body(dataset, group_types)) else "unchanged"
+        found = _found(client, dataset, day)
         if found is None:
             raise TransientError(f"{index} was deleted right after it was created. Nothing was written; try again.")
     if _bring_up_to_date(client, dataset, index, found["mappings"], group_types, redefine):
@@ -74,22 +76,35 @@ def ensure_month(
     return EnsuredMonth(index, action, found["settings"]["index.uuid"])
 
 
-def _get(client: OpenSearch, index: str) -> dict[str, Any] | None:
-    from opensearchpy import NotFoundError
+def _found(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, Any] | None:
+    """What the server says of the month; None if there is none. What a killed run holds of it is let go.
 
-    try:
-        found = client.indices.get(index=index, params={"flat_settings": "true"})
-    except NotFoundError:
+    :raises Refused: an alias bears its name
+    :raises TransientError: it is being replaced
+    """
+    index, stand_in = dataset.month_index(day), stand_in_name(dataset, day)
+    params = {"flat_settings": "true", "ignore_unavailable": "true"}
+    found: dict[str, Any] = client.indices.get(index=f"{index},{stand_in}", params=params)
+    beside = found.pop(stand_in, None)
+    require_none(stand_in, beside["mappings"].get("_meta", {}) if beside else None)
+    if not found:
         return None
     if index not in found:
         raise Refused(f"{index} is an alias of {', '.join(found)}; rows are written to an index of that name only.")
     body: dict[str, Any] = found[index]
+    hold = hold_in(body["mappings"].get("_meta", {}))
+    if hold and not hold.over:
+        raise TransientError(f"{index} is being rewritten. Nothing was written; try again when that is done.")
+    if hold:
+        release(client, index, hold)
     return body
 
 
-def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> bool:
-    """Create an index. Returns False if somebody else created it first.
+def create_month(client: OpenSearch, index: str, body: Mapping[str, Any]) -> bool:
+    """Create an index of rows with the settings that keep them safe. Returns False if somebody else created it first.
 
+    :param index: its name
+    :param body: settings and mappings
     :raises Refused: the server rejects the index
     """
     from opensearchpy import RequestError

@@ -21,14 +21,16 @@ def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
 
     :param group_types: mapping type of each group field in the raw day
     """
+    return {"settings": month_settings(dataset), "mappings": month_mapping(dataset, group_types)}
+
+
+def month_settings(dataset: Dataset) -> dict[str, Any]:
+    """Settings of a month index that the definition states."""
     return {
-        "settings": {
-            "index.number_of_shards": dataset.history.shards,
-            "index.number_of_replicas": dataset.history.replicas,
-            "index.codec": dataset.history.codec,
-            "index.max_docvalue_fields_search": 10_000,
-        },
-        "mappings": month_mapping(dataset, group_types),
+        "index.number_of_shards": dataset.history.shards,
+        "index.number_of_replicas": dataset.history.replicas,
+        "index.codec": dataset.history.codec,
+        "index.max_docvalue_fields_search": 10_000,
     }
 
 
@@ -38,21 +40,31 @@ def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, An
         name: {"properties": {leaf: _leaf(dataset, name, leaf) for leaf in _leaves(dataset, name)}}
         for name in dataset.metrics
     }
+    properties = {
+        **{field: {"type": group_types[field]} for field in dataset.history.group_by},
+        # Both engines write milliseconds; by the default format, -3600000 would be a year.
+        "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
+        # Both engines write these flat dotted names; OpenSearch reads them as an object.
+        "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
+        # Which raw index a row came from; no metric can have this name.
+        "metrics": {"properties": {**metrics, "_raw": {"type": "keyword"}}},
+    }
+    return mapping_of_rows(properties, {"strata": month_meta(dataset)})
+
+
+def mapping_of_rows(properties: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Mapping of an index of rows.
+
+    :param properties: its fields, as a mapping states them
+    :param meta: its ``_meta``
+    """
     return {
         "dynamic": "false",
         # Doc values hold the whole row. A partial source would be worse than none: reindexing would lose the rest.
         "_source": {"enabled": False},
         "_routing": {"required": False},
-        "_meta": {"strata": month_meta(dataset)},
-        "properties": {
-            **{field: {"type": group_types[field]} for field in dataset.history.group_by},
-            # Both engines write milliseconds; the default format would read -3600000 as a year.
-            "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
-            # Both engines write these flat dotted names; OpenSearch reads them as an object.
-            "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
-            # The raw index that a row came from; no metric can have this name.
-            "metrics": {"properties": {**metrics, "_raw": {"type": "keyword"}}},
-        },
+        "_meta": dict(meta),
+        "properties": dict(properties),
     }
 
 

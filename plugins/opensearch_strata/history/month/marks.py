@@ -70,6 +70,16 @@ def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
     }
 
 
+def same_rows_in(meta: Mapping[str, Any]) -> dict[date, list[str]]:
+    """Of each day of a month that was rewritten: versions of its rows in the indices that it was copied through.
+
+    All of them are of the very same rows; the last one is of this index.
+
+    :param meta: ``_meta.strata`` of the month index
+    """
+    return {date.fromisoformat(day): list(versions) for day, versions in meta.get("same_rows", {}).items()}
+
+
 def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: str) -> None:
     """Mark a day whose proof holds.
 

@@ -12,6 +12,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.month.marks import rows_version
 from opensearch_strata.history.month.row_ids import RAW_UUID, row_id
+from opensearch_strata.history.month.stand_in import require_not_replaced
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -71,6 +72,7 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
     """The rows of a day and the documents that they stand for, as summed by the server; zero without a month index.
 
     :raises Refused: the month index is closed
+    :raises TransientError: the month is about to be replaced by another index
     """
     from opensearchpy import NotFoundError, RequestError
 
@@ -79,6 +81,7 @@ def carried(client: OpenSearch, dataset: Dataset, day: date) -> Carried:
         month = decisive.uuid_of(client, index)
         decisive.refresh(client, index)
     except NotFoundError:
+        require_not_replaced(client, dataset, day)
         return NOTHING
     except RequestError as error:
         if error.error != "index_closed_exception":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
@@ -11,6 +12,8 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.month.marks import same_rows_in
+from opensearch_strata.history.month.stand_in import months_in
 from opensearch_strata.history.query.borders import edges, midnight_in, rows_of_span
 from opensearch_strata.history.query.question import Question, moment_of
 from opensearch_strata.history.query.read_plan import ReadPlan, doubtful_days, make_read_plan
@@ -23,18 +26,34 @@ from opensearch_strata.history.raw_day.inspection import field_types
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+_TRIES = 10
+_PAUSE = 0.05  # seconds
+
 
 def plan_read(client: OpenSearch, question: Question) -> ReadPlan:
-    """Find out where the answer is, and make sure that it is complete.
+    """Find out where the answer is, and make sure that it is complete. If an index is deleted meanwhile, look again.
 
     :raises Refused: the question cannot be answered from what exists; the message has the reason
     """
+    from opensearchpy import TransportError
+
+    for _ in range(_TRIES - 1):
+        try:
+            return _plan_read(client, question)
+        except TransportError as error:
+            if not decisive.is_going(error):
+                raise
+        time.sleep(_PAUSE)
+    return _plan_read(client, question)
+
+
+def _plan_read(client: OpenSearch, question: Question) -> ReadPlan:
     dataset = question.dataset
     sources = with_days(client, dataset, find_sources(client, dataset), *question.of_rows)
     contained = {
         source.day
         for source in doubtful_days(sources)
-        if contains_rows(client, dataset, source, sources.rows[source.day])
+        if contains_rows(client, dataset, source, sources.rows[source.day], sources.month_index(dataset, source.day))
     }
     plan = make_read_plan(question, sources, contained)
     if any(group not in plan.types for group in question.by):
@@ -58,9 +77,11 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
         source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid
     ]
     for month in plan.months:
-        days = [day for day in plan.trusted if dataset.month_index(day) == month.index]
-        now = _rows_now(client, dataset, month, days) if days else {}
-        moved += [dataset.raw_index(day) for day in days if now.get(day) != plan.trusted[day]]
+        trusted = {day: rows for day, rows in plan.trusted.items() if day.replace(day=1) == month.month}
+        now = _rows_now(client, dataset, month.index, month.uuid, trusted) if trusted else {}
+        others = {day: rows for day, rows in trusted.items() if now.get(day) != rows}
+        same = _rewritten(client, dataset, month, others) if others else set()
+        moved += [dataset.raw_index(day) for day in others if day not in same]
     if moved:
         raise TransientError(
             f"{', '.join(moved)} or {'its' if len(moved) == 1 else 'their'} rows were recreated while they were read, "
@@ -68,13 +89,39 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
         )
 
 
-def _rows_now(client: OpenSearch, dataset: Dataset, month: MonthSource, days: Iterable[date]) -> Mapping[date, DayRows]:
+def _rows_now(
+    client: OpenSearch, dataset: Dataset, index: str, uuid: str, days: Iterable[date]
+) -> Mapping[date, DayRows]:
     from opensearchpy import NotFoundError
 
     try:
-        return rows_of_days(client, dataset, month.index, month.uuid, days)
+        return rows_of_days(client, dataset, index, uuid, days)
     except NotFoundError:
         return {}
+
+
+def _rewritten(client: OpenSearch, dataset: Dataset, month: MonthSource, read: Mapping[date, DayRows]) -> set[date]:
+    """Days whose rows are the same as before, in the index that has taken the place of their month's.
+
+    :param read: rows of each day as they were found
+    """
+    wanted = "*.settings.index.uuid,*.mappings._meta"
+    found = expand(client, dataset.history.names.expression, wanted).indices
+    index = next((name for name, first in months_in(dataset, found).items() if first == month.month), None)
+    if index is None:
+        return set()
+    uuid = found[index]["settings"]["index"]["uuid"]
+    same = same_rows_in(found[index]["mappings"].get("_meta", {}).get("strata", {}))
+    now = _rows_now(client, dataset, index, uuid, read)
+    return {
+        day
+        for day, rows in read.items()
+        if day in now
+        and day in same
+        and rows.version in same[day]
+        and now[day].version == same[day][-1]
+        and replace(now[day], version=rows.version) == rows
+    }
 
 
 def _types(client: OpenSearch, index: str) -> dict[str, str]:

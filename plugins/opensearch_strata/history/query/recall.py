@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
@@ -38,6 +39,7 @@ _LEAST_PAGE = 1000
 _LONGEST_RAW, _LONGEST_HISTORY = 86_400_000, 31 * 86_400_000
 # Attempts to read a stretch while its raw days are deleted; retention does not delete more days at a time.
 _TRIES = 10
+_PAUSE = 0.05  # seconds; an index that is deleted is found for some milliseconds, and no shard of it
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,8 @@ class Recall:
         refuse_moved(self._client, self.plan)
 
     def _cells_of(self, part: Stretch) -> Iterator[Cell]:
-        """Cells of a stretch. If a raw day is deleted meanwhile, reading restarts after the last cell."""
-        from opensearchpy import NotFoundError
+        """Cells of a stretch. If an index is deleted meanwhile, reading restarts after the last cell."""
+        from opensearchpy import TransportError
 
         after: Body | None = None
         for _ in range(_TRIES):
@@ -117,7 +119,11 @@ class Recall:
                     after = buckets[0].key
                     if cell := self._cell(part, buckets):
                         yield cell
-            except NotFoundError:  # retention only deletes what history holds
+            except TransportError as error:
+                if not decisive.is_going(error):
+                    raise
+                # Retention only deletes what history holds, and a rewrite only a month that has another index.
+                time.sleep(_PAUSE)
                 self.plan = plan_read(self._client, self.plan.question)
             else:
                 return

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -125,6 +125,21 @@ def require_held(client: OpenSearch, index: str, hold: Hold) -> None:
     """
     if hold.over or hold_in(_look(client, index)[0]) != hold:
         raise OvertakenError(taken_over(index))
+
+
+def renewed(client: OpenSearch, index: str, hold: Hold) -> Hold:
+    """Hold an index for as long again, from now on.
+
+    :param index: by its exact name
+    :param hold: this run's
+    :returns: what is held from now on
+    :raises OvertakenError: another run has it
+    :raises NotFoundError: the index is gone
+    """
+    require_held(client, index, hold)
+    mine = replace(hold, until=int(time.time()) + _LASTS)
+    _note(client, index, mine)
+    return mine
 
 
 def taken_over(index: str) -> str:

@@ -14,6 +14,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.index_names import day_of_transform
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.month.stand_in import months_in
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -141,12 +142,13 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
     from opensearchpy import OpenSearchException
 
     expression = dataset.history.names.expression
-    found = expand(client, expression, STATE)
+    found = expand(client, expression, f"{STATE},*.mappings._meta")
+    months = months_in(dataset, found.indices)
     closed = {name: f"{name} is closed, so its rows cannot be read. Open it." for name in found.closed}
     unreadable = {**closed, **found.blocked}
     days: dict[date, tuple[int, int, int]] = {}
     for index, size in _sizes(client, expression).items():
-        if dataset.history.names.date_in(index) is None or index in unreadable:
+        if index not in months or index in unreadable:
             continue
         try:
             decisive.refresh(client, index)

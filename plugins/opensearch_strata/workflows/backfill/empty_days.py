@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.deleting import delete_index
 from opensearch_strata.connections.retrying import patiently
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.raw_day.hold import allow_writes, block_writes
-from opensearch_strata.workflows.retention import delete_index
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

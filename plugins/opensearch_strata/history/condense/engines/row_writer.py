@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.errors.amounts import counted
-from opensearch_strata.errors.judging import explain, is_transient
+from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.month.bulk import Action, send_rows
 from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
@@ -28,13 +26,8 @@ if TYPE_CHECKING:
 Row = tuple[str, Mapping[str, Any] | None]
 """``_id`` and document; a document of None deletes the row."""
 
-Action = tuple[str, Mapping[str, Any] | None, Mapping[str, Any]]
-"""``_id`` and document of a row, and the condition under which it is written."""
-
 _EPOCH = 1_577_836_800
 """2020-01-01 in epoch seconds: with 31 bits of seconds from then on, versions are positive until 2088."""
-
-_CONFLICT = 409
 
 
 def version_of(raw: RawDay) -> int:
@@ -144,34 +137,5 @@ def overtaken(raw: RawDay) -> str:
 
 
 def _send(client: OpenSearch, month: str, actions: Sequence[Action]) -> set[str]:
-    found: set[str] = PATIENTLY(_bulk, client, month, actions)
+    found: set[str] = PATIENTLY(send_rows, client, month, actions)
     return found
-
-
-def _bulk(client: OpenSearch, month: str, actions: Sequence[Action]) -> set[str]:
-    """Send rows, each with a condition. Returns the ids of those whose condition did not hold.
-
-    :raises Refused: the month does not accept a row
-    """
-    from opensearchpy.helpers.errors import BulkIndexError
-
-    lines = []
-    for identity, source, condition in actions:
-        verb = "delete" if source is None else condition.get("op_type", "index")
-        rest = {key: value for key, value in condition.items() if key != "op_type"}
-        lines.append(orjson.dumps({verb: {"_id": identity, **rest}}))
-        if source is not None:
-            lines.append(orjson.dumps(source))
-    kept = {"filter_path": "errors,items.*.error,items.*.status,items.*._id,items.*._index"}
-    answer = client.bulk(body=b"\n".join([*lines, b""]), index=month, params=kept)
-    if not answer["errors"]:
-        return set()
-    results = [next(iter(item.values())) for item in answer["items"]]
-    conflicts = {result["_id"] for result in results if result["status"] == _CONFLICT}
-    refused = [{"index": result} for result in results if "error" in result and result["status"] != _CONFLICT]
-    if refused:
-        error = BulkIndexError(f"{counted(len(refused), 'row')} refused", refused)
-        if is_transient(error):
-            raise error
-        raise Refused(f"{explain(error)} Rows written so far were kept; the next run overwrites them.")
-    return conflicts

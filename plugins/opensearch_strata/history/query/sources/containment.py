@@ -24,7 +24,7 @@ Statistics = Mapping[str, Mapping[str, Any]]
 _Bucket = tuple[tuple[Any, ...], int, Statistics]
 
 
-def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows: DayRows) -> bool:
+def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows: DayRows, month: str) -> bool:
     """Compare each row with the raw documents of its group and bucket. Returns whether raw holds what the rows carry.
 
     If both have equally many values of a metric, all that is kept of the metric must be the same. If raw has more
@@ -34,11 +34,12 @@ def contains_rows(client: OpenSearch, dataset: Dataset, source: RawSource, rows:
     For a raw day with more documents, nothing shows whether it holds those of the rows or others that look like them.
     The rows are read in slices of time, so that the raw day is read about once.
 
+    :param month: name of the index that holds the rows
     :raises NotFoundError: an index was deleted meanwhile
     """
     if rows.first is None or rows.last is None:
         return False
-    month, of_day = dataset.month_index(source.day), {"term": {"transform._id": dataset.transform_id(source.day)}}
+    of_day = {"term": {"transform._id": dataset.transform_id(source.day)}}
     for start, end in _slices(dataset, rows):
         there = _buckets(
             client, dataset, source.index, dataset.raw.timestamp, [_between(dataset.raw.timestamp, start, end)]

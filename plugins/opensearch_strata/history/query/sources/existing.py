@@ -15,6 +15,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.definition.index_names import IndexTemplate
 from opensearch_strata.history.month.marks import Mark, marks_in
+from opensearch_strata.history.month.stand_in import months_in
 from opensearch_strata.history.query.sources.carried import DayRows, MonthDays, days_of_month
 from opensearch_strata.history.raw_day.inspection import field_types
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _AT_ONCE = 8  # parallel searches, which only look at the ends of an index
+
+_LOOKS = 3  # at the months, while they change
 
 _MISSING_SHARDS = "missing shards"  # what OpenSearch reports for an index whose primary shards are not assigned
 
@@ -112,6 +115,11 @@ class Sources:
             found |= _proven(month) if month.days is None else month.days.rows
         return found
 
+    def month_index(self, dataset: Dataset, day: date) -> str:
+        """The index that holds the rows of a day."""
+        first = day.replace(day=1)
+        return next((month.index for month in self.months if month.month == first), dataset.month_index(day))
+
 
 def _proven(month: MonthSource) -> dict[date, DayRows]:
     return {
@@ -138,10 +146,10 @@ def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int
     :param end: end of the span, exclusive
     """
     there = {source.day for source in sources.raw}
-    touched = {dataset.month_index(s.day) for s in sources.raw if s.contents.touches(start, end)}
+    touched = {s.day.replace(day=1) for s in sources.raw if s.contents.touches(start, end)}
 
     def ask(month: MonthSource) -> MonthSource:
-        if not (month.index in touched or month.contents.touches(start, end)):
+        if not (month.month in touched or month.contents.touches(start, end)):
             return month
         known = marks_in(month.meta).keys() - there
         return replace(month, days=days_of_month(client, dataset, month.index, month.uuid, known=known))
@@ -171,10 +179,20 @@ def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[da
 
 
 def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str]]:
+    """The months; looked at again if one went or became red meanwhile, as another index may have taken its place."""
+    for _ in range(_LOOKS - 1):
+        sources, closed, whole = _months_now(client, dataset)
+        if whole:
+            return sources, closed
+    return _months_now(client, dataset)[:2]
+
+
+def _months_now(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str], bool]:
+    """The months, those that cannot be read with the reason, and whether all that were found could be looked at."""
     names = dataset.history.names
     wanted = f"{STATE},*.mappings"
     found, closed = _indices(client, names, wanted)
-    months = {name: month for name in found if (month := names.date_in(name)) and month not in closed}
+    months = {name: month for name, month in months_in(dataset, found).items() if month not in closed}
     sources = []
     for name, contents in _contents(client, months, "@timestamp"):
         if isinstance(contents, str):
@@ -185,7 +203,7 @@ def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], di
         meta = mappings.get("_meta", {}).get("strata", {})
         uuid = found[name]["settings"]["index"]["uuid"]
         sources.append(MonthSource(name, months[name], meta, types, contents, uuid))
-    return sorted(sources, key=lambda source: source.month), closed
+    return sorted(sources, key=lambda source: source.month), closed, len(sources) == len(months)
 
 
 def _indices(

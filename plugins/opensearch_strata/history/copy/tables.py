@@ -1,0 +1,104 @@
+"""Rows as tables of Apache Arrow: of what type their columns are, and in what two tables differ. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.errors import DefinitionError
+from opensearch_strata.history.copy.layout import DOC_COUNT, IDENTITY, TIME, TRANSFORM, VERSION, Kind, RowLayout
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def arrow() -> Any:
+    """The module ``pyarrow``.
+
+    :raises DefinitionError: it is not installed
+    """
+    try:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.parquet
+    except ImportError as error:
+        raise DefinitionError(
+            f"The history's second copy needs pyarrow, which cannot be imported ({error}). Nothing was done; install "
+            f"it: pip install 'opensearch-strata[parquet]'."
+        ) from None
+    return pyarrow
+
+
+def arrow_type(kind: Kind) -> pa.DataType:
+    """The type of a column."""
+    pa = arrow()
+    types = {"whole": pa.int64(), "number": pa.float64(), "bytes": pa.binary(), "truth": pa.bool_()}
+    return types.get(kind, pa.string())
+
+
+def schema_of(layout: RowLayout) -> pa.Schema:
+    """The schema of a table of rows: what they store, and what every document has."""
+    pa = arrow()
+    columns: dict[str, Kind] = {IDENTITY: "text", VERSION: "whole", DOC_COUNT: "whole", **layout.stored}
+    moment = pa.timestamp("ms", "UTC")
+    return pa.schema([(name, moment if name == TIME else arrow_type(kind)) for name, kind in columns.items()])
+
+
+def sorted_rows(layout: RowLayout, table: pa.Table) -> pa.Table:
+    """The same rows by groups and time: neighbours look alike, and pack well."""
+    order = [*layout.group_columns.values(), TIME, IDENTITY]
+    return table.sort_by([(name, "ascending") for name in order if name in table.column_names])
+
+
+def difference(layout: RowLayout, one: pa.Table, other: pa.Table, *, versions: bool = True) -> str:
+    """The first thing in which two tables of rows differ, in words; empty if they are the same, bit for bit.
+
+    :param one: in any order
+    :param other: in any order
+    :param versions: compare the versions of the documents too
+    """
+    pa = arrow()
+    if one.num_rows != other.num_rows:
+        return f"{one.num_rows:,} rows against {other.num_rows:,}"
+    one, other = (table.sort_by(IDENTITY).combine_chunks() for table in (one, other))
+    for name in one.column_names:
+        if name == VERSION and not versions:
+            continue
+        left, right = _bits(one[name]), _bits(other[name])
+        if left.equals(right):
+            continue
+        same = pa.compute.and_(pa.compute.equal(left, right).fill_null(False), True)
+        both_null = pa.compute.and_(left.is_null(), right.is_null())
+        place = pa.compute.index(pa.compute.or_(same, both_null), False).as_py()
+        row = one.slice(place, 1).to_pylist()[0]
+        values = (table[name][place].as_py() for table in (one, other))
+        return f"{_where(layout, row)}: {name} is {' against '.join(map(_shown, values))}"
+    return ""
+
+
+def _bits(column: pa.ChunkedArray) -> pa.Array:
+    """A column whose values are equal only if they are bit for bit: no two zeros, no number that equals nothing."""
+    pa = arrow()
+    whole = column.combine_chunks()
+    return whole.view(pa.int64()) if pa.types.is_floating(whole.type) else whole
+
+
+def _where(layout: RowLayout, row: Mapping[str, Any]) -> str:
+    """A row's group and hour as words."""
+    groups = [
+        f"no {field}" if row[column] is None else f"{field} {row[column]!r}"
+        for field, column in layout.group_columns.items()
+    ]
+    return f"the row of {', '.join(groups)}, {_shown(row[TIME])} ({row[TRANSFORM]})"
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case datetime():
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        case bytes():
+            return f"{len(value)} bytes {value[:8].hex()}"
+    return repr(value)
