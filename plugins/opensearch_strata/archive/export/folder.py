@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
-
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.parts import head
+from opensearch_strata.archive.store.conditional import OtherWriterError, put_in_place
 from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Manifest, read_manifest
 from opensearch_strata.definition.archive import ArchiveSettings
@@ -30,8 +29,6 @@ Inventory does it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage
 SUPERSEDED = "superseded/"
 """Beside the days, archives that later ones took the place of, where a dataset keeps them."""
 
-_CONFLICTS = frozenset({"409", "ConditionalRequestConflict"})
-_LOST = frozenset({"412", "PreconditionFailed"})
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
 
 
@@ -90,33 +87,17 @@ class DayFolder:
         :param replaced: the one that was read; None if there was none
         :raises OtherExportError: another export was faster; nothing of this one counts
         """
-        place = Place(self._settings.bucket, self.prefix + NAME)
-        in_place = replaced is not None and replaced.place.key == place.key
-        condition = {"IfMatch": f'"{replaced.etag}"'} if replaced and in_place else {"IfNoneMatch": "*"}
-        encrypted = self._encryption()
-        body = manifest.written()
-        again = Retrying(
-            retry=retry_if_exception(lambda error: error_code(error) in _CONFLICTS),
-            wait=wait_random_exponential(multiplier=0.1, max=5),
-            stop=stop_after_attempt(8),
-            reraise=True,
-        )
+        there = replaced.etag if replaced and replaced.place.key == self.prefix + NAME else ""
+        place = Place(self._settings.bucket, self.prefix + NAME, there)
+        more = {"ContentType": "application/json", **self._encryption()}
         try:
-            answer = again(
-                self._s3.put_object, Bucket=place.bucket, Key=place.key, Body=body, ContentType="application/json",
-                **condition, **encrypted,
-            )  # fmt: skip
-        except self._s3.exceptions.ClientError as error:
-            if error_code(error) not in _LOST:
-                raise
-            now = self.read()  # a repeated request may meet what its first attempt wrote
-            if now and now.manifest.written() == body:
-                return now
+            etag = put_in_place(self._s3, place, manifest.written(), **more)
+        except OtherWriterError:
             raise OtherExportError(
                 f"{place} was written by another export meanwhile. Nothing of this one counts, and its objects are "
                 f"removed; run again to see that the day is archived."
             ) from None
-        return KnownManifest(manifest, place, answer["ETag"].strip('"'))
+        return KnownManifest(manifest, Place(place.bucket, place.key), etag)
 
     def keep(self, known: KnownManifest) -> None:
         """Copy an archive that is about to be superseded to where no reader looks for days.

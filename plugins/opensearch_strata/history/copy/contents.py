@@ -86,22 +86,21 @@ def all_the_same(client: OpenSearch, one: str, other: str, keep: Callable[[], No
         require_same(layouts[one], tables[0], tables[1], one, other, name)
 
 
-def require_same(layout: RowLayout, rows: pa.Table, copied: pa.Table, index: str, copy: str, part: str) -> None:
+def require_same(
+    layout: RowLayout, rows: pa.Table, copied: pa.Table, index: str, copy: str, part: str, *, versions: bool = True
+) -> None:
     """Make sure that rows and their copy are the same, bit for bit.
 
-    :param layout: of the rows; the copy may have more columns, which must be empty
+    :param layout: of the rows
     :param rows: as they were read from where they come from
     :param copied: as they were read from the copy
     :param index: where they come from, in words
     :param copy: name of the copy
     :param part: which rows, in words
+    :param versions: compare the versions of the documents too
     :raises Refused: they are not, with the first difference
     """
-    found = difference(layout, rows, copied)
-    more = [name for name in copied.column_names if name not in rows.column_names]
-    if not found and (filled := [name for name in more if copied[name].null_count < copied.num_rows]):
-        found = f"{copy} has values of {filled[0]}, {index} has none"
-    if found:
+    if found := difference(layout, rows, copied, versions=versions):
         raise Refused(f"The rows of {part} in {copy} are not those of {index}: {found}. {index} was kept as it is.")
 
 

@@ -183,7 +183,11 @@ def _footer(copy: DayCopy, rows: int, about: Mapping[str, Any]) -> dict[str, str
         "mark": asdict(copy.mark) if copy.mark else None,
         "month": {"properties": copy.properties, "meta": copy.meta},
     }
-    return {f"strata.{key}": value if isinstance(value, str) else json.dumps(value) for key, value in said.items()}
+    return {f"strata.{key}": value if isinstance(value, str) else _json(value) for key, value in said.items()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def read_file(content: bytes, place: str) -> DayCopy:

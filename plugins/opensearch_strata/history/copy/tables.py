@@ -54,6 +54,9 @@ def sorted_rows(layout: RowLayout, table: pa.Table) -> pa.Table:
 def difference(layout: RowLayout, one: pa.Table, other: pa.Table, *, versions: bool = True) -> str:
     """The first thing in which two tables of rows differ, in words; empty if they are the same, bit for bit.
 
+    A column that one of them lacks must be empty in the other.
+
+    :param layout: of the first one
     :param one: in any order
     :param other: in any order
     :param versions: compare the versions of the documents too
@@ -62,9 +65,10 @@ def difference(layout: RowLayout, one: pa.Table, other: pa.Table, *, versions: b
     if one.num_rows != other.num_rows:
         return f"{one.num_rows:,} rows against {other.num_rows:,}"
     one, other = (table.sort_by(IDENTITY).combine_chunks() for table in (one, other))
-    for name in one.column_names:
+    for name in dict.fromkeys([*one.column_names, *other.column_names]):
         if name == VERSION and not versions:
             continue
+        one, other = _with_column(one, name, other), _with_column(other, name, one)
         left, right = _bits(one[name]), _bits(other[name])
         if left.equals(right):
             continue
@@ -75,6 +79,13 @@ def difference(layout: RowLayout, one: pa.Table, other: pa.Table, *, versions: b
         values = (table[name][place].as_py() for table in (one, other))
         return f"{_where(layout, row)}: {name} is {' against '.join(map(_shown, values))}"
     return ""
+
+
+def _with_column(table: pa.Table, name: str, other: pa.Table) -> pa.Table:
+    """A table with an empty column, if it lacks one that another has."""
+    if name in table.column_names:
+        return table
+    return table.append_column(name, arrow().nulls(table.num_rows, other[name].type))
 
 
 def _bits(column: pa.ChunkedArray) -> pa.Array:

@@ -29,7 +29,7 @@ _AT_ONCE = 2000
 
 
 def write_table(client: OpenSearch, index: str, layout: RowLayout, rows: pa.Table) -> None:
-    """Write all rows of a table; safe to repeat.
+    """Write all rows of a table; safe to repeat. A row that was deleted there a short while ago gets a higher version.
 
     :param index: exact name of an index that exists
     :param rows: see :func:`opensearch_strata.history.copy.tables.schema_of`
@@ -38,7 +38,11 @@ def write_table(client: OpenSearch, index: str, layout: RowLayout, rows: pa.Tabl
     """
     for start in range(0, rows.num_rows, _AT_ONCE):
         actions = list(_actions(layout, rows.slice(start, _AT_ONCE)))
-        if conflicts := PATIENTLY(send_rows, client, index, actions):
+        conflicts = PATIENTLY(send_rows, client, index, actions)
+        if conflicts:  # of rows that are deleted, the index remembers the version for a while (index.gc_deletes)
+            made = [(identity, row, {"op_type": "create"}) for identity, row, _ in actions if identity in conflicts]
+            conflicts = PATIENTLY(send_rows, client, index, made)
+        if conflicts:
             raise TransientError(
                 f"{index} holds newer versions of {len(conflicts)} rows: somebody condensed their day meanwhile. They "
                 f"were kept; run again to see."

@@ -1,0 +1,154 @@
+"""Proven days of history written to S3, each as a file that any tool reads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any, Literal
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import days_between
+from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.copy.day_file import FORMAT, file_of, read_file
+from opensearch_strata.history.copy.proven_day import by_proof, proven_rows, read_day
+from opensearch_strata.history.copy.tables import arrow, difference
+from opensearch_strata.history.month.marks import Mark
+from opensearch_strata.history.month.rows_of_day import Carried
+from opensearch_strata.history.verify.verify import Proof
+from opensearch_strata.workflows.archiving import settings_of
+from opensearch_strata.workflows.history_copy.files import Contents, HistoryFiles, KnownFile
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from opensearchpy import OpenSearch
+
+CopyOutcome = Literal["written", "unchanged", "left out"]
+
+
+@dataclass(frozen=True)
+class CopiedDay:
+    """What became of the copy of one day.
+
+    :param outcome: ``unchanged``: the file is already made of the very rows; ``left out``: for the reason in ``note``
+    :param rows: of the day
+    :param documents: raw documents that they stand for
+    :param size: bytes of the file
+    :param url: of the file
+    """
+
+    day: date
+    outcome: CopyOutcome
+    rows: int = 0
+    documents: int = 0
+    size: int = 0
+    url: str = ""
+    note: str = ""
+
+
+def copy_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, proof: Proof) -> CopiedDay:
+    """Write the file of a day whose rows are proven, unless it is there, made of the very rows.
+
+    To be called whenever a proof was made: a day that was condensed again replaces its file. Where pyarrow is missing,
+    the day is left out with a sentence.
+
+    :param proof: of the day's rows, just made
+    :raises Refused: the rows are not proven, or S3 does not allow it
+    :raises TransientError: rows were written meanwhile, or S3 does not answer
+    """
+    try:
+        arrow()
+    except StrataError as error:
+        return CopiedDay(proof.day, "left out", note=explain(error))
+    return _copied(client, s3, dataset, proof.day, *by_proof(dataset, proof))
+
+
+def export_days(client: OpenSearch, s3: BaseClient, dataset: Dataset, first: date, last: date) -> Iterator[CopiedDay]:
+    """Write the file of every day of a span whose rows are proven. A day that cannot be copied never keeps the others.
+
+    :param first: inclusive
+    :param last: inclusive
+    :raises DefinitionError: the dataset has no archive, or pyarrow is missing
+    :raises Refused: the span is empty
+    """
+    from opensearchpy import OpenSearchException
+
+    arrow()
+    settings_of(dataset)
+    if last < first:
+        raise Refused(f"The span from {first} to {last} is empty; let it end on the day on which it starts, or later.")
+    for day in days_between(first, last):
+        try:
+            yield _copied(client, s3, dataset, day, *proven_rows(client, dataset, day))
+        except (StrataError, OpenSearchException) as error:
+            yield CopiedDay(day, "left out", note=explain(error))
+
+
+def _copied(
+    client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date, proven: Carried, mark: Mark | None
+) -> CopiedDay:
+    settings = settings_of(dataset)
+    files = HistoryFiles(s3, settings)
+    percentiles = {name: float(name[1:]) / 100 for name in settings.percentiles}
+    made_of = _made_of(dataset, proven, mark, percentiles)
+    there = files.find(day)
+    if there:
+        if there.contents.made_of == made_of:
+            return CopiedDay(day, "unchanged", proven.rows, proven.documents, there.size, str(there.place))
+        _require_replaceable(files, there, dataset, proven)
+    copy = read_day(client, dataset, day, proven, mark)
+    content = file_of(copy, percentiles, _about(dataset))
+    if found := difference(copy.layout, copy.rows, read_file(content, f"the file of {day}").rows):
+        raise Refused(f"The file of {day} would not hold its rows: {found}. Nothing was written.")
+    about = Contents(dataset.name, str(copy.documents), made_of)
+    written = files.write(day, content, about, there)
+    if files.read(written) != content:
+        raise Refused(f"{written.place} is not what was written. Export the day again.")
+    return CopiedDay(day, "written", copy.rows.num_rows, copy.documents, written.size, str(written.place))
+
+
+def _require_replaceable(files: HistoryFiles, there: KnownFile, dataset: Dataset, proven: Carried) -> None:
+    """Make sure that a file is of this dataset and holds no more than the rows that are to replace it.
+
+    A month that was lost, and condensed again from what was left of its days, must not take its copy with it.
+    """
+    name, documents = there.contents.dataset, there.contents.documents
+    if not name or not documents.isdecimal():
+        try:
+            found = read_file(files.read(there), str(there.place))
+        except Refused:  # damaged: the rows are here, and proven
+            return
+        name, documents = found.dataset, str(found.documents)
+    if name != dataset.name:
+        raise Refused(
+            f"{there.place} is of dataset {name!r}. It was kept; give {dataset.name!r} another archive.prefix."
+        )
+    if int(documents) > proven.documents:
+        raise Refused(
+            f"{there.place} holds rows of {int(documents):,} documents, history of {proven.documents:,}. It was kept. "
+            f"If the rows were lost, import it; if they are right, move it elsewhere and export the day again."
+        )
+
+
+def _about(dataset: Dataset) -> dict[str, Any]:
+    """What the footer says beside the rows."""
+    units = {name: metric.unit for name, metric in dataset.metrics.items() if metric.unit}
+    return {"units": units, "time_zone": dataset.time_zone, "version": _version()}
+
+
+def _version() -> str:
+    """Of the installed package; a plugins folder has none."""
+    try:
+        return version("opensearch-strata")
+    except PackageNotFoundError:
+        return ""
+
+
+def _made_of(dataset: Dataset, proven: Carried, mark: Mark | None, percentiles: Mapping[str, float]) -> str:
+    """What decides what a file holds, in one word."""
+    said = [FORMAT, proven.rows_version, mark and asdict(mark), percentiles, _about(dataset)]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
