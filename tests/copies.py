@@ -77,7 +77,8 @@ def rows_in(client: OpenSearch, index: str) -> list[dict[str, Any]]:
     """Every row of an index, with id and version, in order."""
     client.indices.refresh(index=index)
     layout = layout_of(client, index)
-    return sorted_rows(layout, read_rows(client, index, layout, {"match_all": {}})).to_pylist()
+    rows: list[dict[str, Any]] = sorted_rows(layout, read_rows(client, index, layout, {"match_all": {}})).to_pylist()
+    return rows
 
 
 def strata_of(client: OpenSearch, index: str) -> dict[str, Any]:

@@ -32,9 +32,7 @@ def exported(stream: Stream, s3: Any, days: int = 1) -> list[CopiedDay]:
 
 
 def imported(stream: Stream, s3: Any, *, apply: bool = True, days: int = 1) -> ImportedMonth:
-    (month,) = import_months(
-        stream.client, s3, stream.dataset, DAY, DAY + timedelta(days=days - 1), apply=apply
-    )
+    (month,) = import_months(stream.client, s3, stream.dataset, DAY, DAY + timedelta(days=days - 1), apply=apply)
     return month
 
 

@@ -33,7 +33,7 @@ def layout_of(client: OpenSearch, index: str) -> RowLayout:
     :raises Refused: see :meth:`RowLayout.of_month`
     """
     mapping = client.indices.get_mapping(index=index)[index]["mappings"]
-    return RowLayout.of_month(index, mapping["properties"], mapping.get("_meta", {}).get("strata", {}))
+    return RowLayout.of_month(index, mapping.get("properties", {}), mapping.get("_meta", {}).get("strata", {}))
 
 
 def versions_in(client: OpenSearch, index: str) -> dict[str, str]:

@@ -143,7 +143,7 @@ def _columns_of_metric(rows: pa.Table, leaves: Sequence[Leaf], percentiles: Mapp
         if name in there:
             columns[there[name]] = rows[there[name]]
         elif name == "avg" and "sum" in there:
-            count = rows[there["count"]].cast(pa.float64())
+            count = rows[there["count"]].cast(pa.float64(), safe=False)
             columns[f"{leaves[0].metric}_avg"] = pa.compute.divide(rows[there["sum"]], count)
         if name == "avg" and {"sketch", "min", "max"} <= there.keys():
             columns |= _percentiles(rows, there, leaves[0].metric, percentiles)

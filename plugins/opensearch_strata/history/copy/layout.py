@@ -38,7 +38,7 @@ _GROUPS: Mapping[str, Kind] = {
     **dict.fromkeys(("byte", "short", "integer", "long"), "whole"),
 }
 
-_PERCENTILE = re.compile(r"_p\d[\d_]*$")
+_PERCENTILE = re.compile(r"_p\d+(_\d+)?$")
 
 
 class Leaf(NamedTuple):

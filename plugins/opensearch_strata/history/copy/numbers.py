@@ -26,9 +26,9 @@ def read_back(values: Numbers, factor: float) -> Numbers:
     import numpy as np
 
     with np.errstate(over="ignore"):  # which the server cuts as well
-        scaled = values * factor
-        below = np.floor(scaled)
-        whole = np.clip(below + (scaled - below >= 0.5), _LEAST, _MOST)
+        scaled = np.clip(values * factor, _LEAST, _MOST)
+    below = np.floor(scaled)
+    whole = below + (scaled - below >= 0.5)
     found: Numbers = whole * (1.0 / factor)
     return found
 

@@ -78,7 +78,7 @@ def read_day(client: OpenSearch, dataset: Dataset, day: date, proven: Carried, m
     index = dataset.month_index(day)
     mapping = _mapping(client, index)
     meta = mapping.get("_meta", {}).get("strata", {})
-    layout = RowLayout.of_month(index, mapping["properties"], meta)
+    layout = RowLayout.of_month(index, mapping.get("properties", {}), meta)
     rows = read_rows(client, index, layout, of_day(dataset, day))
     if carried(client, dataset, day) != proven:
         raise TransientError(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.definition.days import moment
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.history.copy.layout import DOC_COUNT, IDENTITY, TIME, TRANSFORM, VERSION, Kind, RowLayout
 
@@ -75,9 +74,8 @@ def difference(layout: RowLayout, one: pa.Table, other: pa.Table, *, versions: b
         same = pa.compute.and_(pa.compute.equal(left, right).fill_null(False), True)
         both_null = pa.compute.and_(left.is_null(), right.is_null())
         place = pa.compute.index(pa.compute.or_(same, both_null), False).as_py()
-        row = one.slice(place, 1).to_pylist()[0]
-        values = (table[name][place].as_py() for table in (one, other))
-        return f"{_where(layout, row)}: {name} is {' against '.join(map(_shown, values))}"
+        values = (_shown(_value(table, name, place)) for table in (one, other))
+        return f"{_where(layout, one, place)}: {name} is {' against '.join(values)}"
     return ""
 
 
@@ -95,21 +93,25 @@ def _bits(column: pa.ChunkedArray) -> pa.Array:
     return whole.view(pa.int64()) if pa.types.is_floating(whole.type) else whole
 
 
-def _where(layout: RowLayout, row: Mapping[str, Any]) -> str:
+def _value(table: pa.Table, name: str, place: int) -> Any:
+    """One value; a time as epoch milliseconds, because Python knows the years from 1 to 9999 only."""
+    column = table[name].slice(place, 1)
+    return (column.cast(arrow().int64()) if name == TIME else column).to_pylist()[0]
+
+
+def _where(layout: RowLayout, table: pa.Table, place: int) -> str:
     """A row's group and hour as words."""
-    groups = [
-        f"no {field}" if row[column] is None else f"{field} {row[column]!r}"
-        for field, column in layout.group_columns.items()
-    ]
-    return f"the row of {', '.join(groups)}, {_shown(row[TIME])} ({row[TRANSFORM]})"
+    groups = []
+    for field, column in layout.group_columns.items():
+        value = _value(table, column, place)
+        groups.append(f"no {field}" if value is None else f"{field} {value!r}")
+    return f"the row of {', '.join(groups)}, {moment(_value(table, TIME, place))} ({_value(table, TRANSFORM, place)})"
 
 
 def _shown(value: Any) -> str:
     match value:
         case None:
             return "nothing"
-        case datetime():
-            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         case bytes():
             return f"{len(value)} bytes {value[:8].hex()}"
     return repr(value)
