@@ -13,6 +13,7 @@ from opensearch_strata.cli.commands.archive import archive, archives
 from opensearch_strata.cli.commands.audit import audit
 from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
+from opensearch_strata.cli.commands.history import export_days, import_days, rewrite
 from opensearch_strata.cli.commands.init import init
 from opensearch_strata.cli.commands.one_day import condense, verify
 from opensearch_strata.cli.commands.parse import parse
@@ -162,6 +163,28 @@ app.add_typer(
     rich_help_panel=ARCHIVES,
     help="Show what is archived, or print the statement that makes it a table.",
     epilog=_examples("strata archives flights --deep", "strata archives ddl flights --for duckdb"),
+)
+history = typer.Typer(no_args_is_help=True)
+history.command(
+    "export",
+    epilog=_examples("strata history export flights --from 2013-01-01 --to 2013-01-31"),
+)(export_days)
+history.command(
+    "import",
+    epilog=_examples(
+        "strata history import flights --from 2013-01-01 --to 2013-01-31",
+        "strata history import flights --from 2013-01-01 --to 2013-01-31 --apply",
+    ),
+)(import_days)
+history.command(
+    "rewrite",
+    epilog=_examples("strata history rewrite flights 2013-01", "strata history rewrite flights 2013-01 --apply"),
+)(rewrite)
+app.add_typer(
+    history,
+    name="history",
+    rich_help_panel=ARCHIVES,
+    help="Copy history to Parquet files and back, or move a month to a new index.",
 )
 app.command(
     rich_help_panel=LOOK,

@@ -23,15 +23,20 @@ OWN_NOTES = ("verified", "same_rows")
 """Keys of ``_meta.strata`` that speak of the rows of one index, and say nothing of a copy."""
 
 
+class NoRowsError(Refused):
+    """A day has no rows that could be copied."""
+
+
 def proven_rows(client: OpenSearch, dataset: Dataset, day: date) -> tuple[Carried, Mark | None]:
     """What the rows of a day carry, if they are proven: by their mark, or by reading the raw day where it is there.
 
     :returns: and the mark, None for a day that is held
+    :raises NoRowsError: it has no rows
     :raises Refused: they are not, with the reason
     """
     there = carried(client, dataset, day)
     if not there.rows:
-        raise Refused(f"History has no rows of {day}.")
+        raise NoRowsError(f"History has no rows of {day}.")
     mark = _mark(client, dataset, day)
     raw = inspect_raw_day(client, dataset, day)
     if raw is None or not raw.documents:

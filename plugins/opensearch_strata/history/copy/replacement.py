@@ -101,6 +101,7 @@ class Replacement:
         :param old: flat settings of the index that it is to replace, whose own ones it keeps; None if there is none
         :param blocked: whether somebody has blocked writes to that index
         :raises Refused: another run builds it, or the server or an index template does not let it be what it must be
+        :raises TransientError: another run created it at the same time
         """
         _, left = self.look()
         if left is not None:
@@ -148,6 +149,7 @@ class Replacement:
         :param strata: its ``_meta.strata``, marks included
         :param old: the old index as it was when its rows were compared; None if there is none
         :param copies: live copies of each of its shards; no fewer are demanded, as far as the definition wants them
+        :raises Refused: somebody took the note off it
         :raises TransientError: there are not as many copies in time, or the old index changed
         """
         self._tell(f"putting {self.beside} on the disks")

@@ -38,9 +38,18 @@ class MonthIndex:
     codec: str
     created: str
 
+    @property
+    def release(self) -> str:
+        """The version as people write it. OpenSearch sets one bit in its numbers: 137257827 is 3.4.0."""
+        number = int(self.created) ^ 0x08000000 if int(self.created) > 0x08000000 else int(self.created)
+        return f"{number // 1_000_000}.{number // 10_000 % 100}.{number // 100 % 100}"
+
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> MonthIndex:
-        """What flat settings say."""
+        """What settings say.
+
+        :param settings: of the index, as flat names
+        """
         return cls(
             int(settings["index.number_of_shards"]),
             str(settings.get("index.codec", "default")),

@@ -154,6 +154,7 @@ def _bring_up_to_date(
 def mend_settings(client: OpenSearch, index: str, missing: Mapping[str, str]) -> None:
     """Restore the settings that a month lacks because an earlier release made it or somebody changed it.
 
+    :param index: name of the month
     :param missing: name -> value of each setting
     :raises Refused: the server does not change them
     """

@@ -35,18 +35,21 @@ def month_settings(dataset: Dataset) -> dict[str, Any]:
 
 
 def month_mapping(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
-    """Mapping of a month index, with a description of its definition in ``_meta``."""
+    """Mapping of a month index, with a description of its definition in ``_meta``.
+
+    :param group_types: mapping type of each group field
+    """
     metrics = {
         name: {"properties": {leaf: _leaf(dataset, name, leaf) for leaf in _leaves(dataset, name)}}
         for name in dataset.metrics
     }
     properties = {
         **{field: {"type": group_types[field]} for field in dataset.history.group_by},
-        # Both engines write milliseconds; by the default format, -3600000 would be a year.
+        # Both engines write milliseconds; the default format would read -3600000 as a year.
         "@timestamp": {"type": "date", "format": "epoch_millis||strict_date_optional_time"},
         # Both engines write these flat dotted names; OpenSearch reads them as an object.
         "transform": {"properties": {"_id": {"type": "keyword"}, "_doc_count": _COUNT}},
-        # Which raw index a row came from; no metric can have this name.
+        # The raw index that a row came from; no metric can have this name.
         "metrics": {"properties": {**metrics, "_raw": {"type": "keyword"}}},
     }
     return mapping_of_rows(properties, {"strata": month_meta(dataset)})
@@ -158,6 +161,10 @@ def mapping_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], pat
     """Fields of a mapping's ``properties`` that differ from the wanted ones, one phrase for each.
 
     Every parameter counts, not only the type: an index template may have added a ``format`` or ``enabled: false``.
+
+    :param found: ``properties`` of an index
+    :param wanted: ``properties`` that it should have
+    :param path: of the object that they are in, with a dot at its end; empty at the top
     """
     differences = []
     for name, body in wanted.items():

@@ -15,7 +15,7 @@ from opensearch_strata.definition.days import days_between
 from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.copy.day_file import FORMAT, file_of, read_file
-from opensearch_strata.history.copy.proven_day import by_proof, proven_rows, read_day
+from opensearch_strata.history.copy.proven_day import NoRowsError, by_proof, proven_rows, read_day
 from opensearch_strata.history.copy.tables import arrow, difference
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.rows_of_day import Carried
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-CopyOutcome = Literal["written", "unchanged", "left out"]
+CopyOutcome = Literal["written", "unchanged", "no rows", "left out"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ def export_days(client: OpenSearch, s3: BaseClient, dataset: Dataset, first: dat
     for day in days_between(first, last):
         try:
             yield _copied(client, s3, dataset, day, *proven_rows(client, dataset, day))
+        except NoRowsError:
+            yield CopiedDay(day, "no rows")
         except (StrataError, OpenSearchException) as error:
             yield CopiedDay(day, "left out", note=explain(error))
 
