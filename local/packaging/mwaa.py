@@ -77,7 +77,8 @@ def requirements() -> str:
     import tomllib  # here, so that an older Python gets as far as the message about the one that is needed
 
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["airflow"], FORM]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["airflow"], *extras["parquet"], FORM]
     lines = [line for line in needed if not re.match(r"apache-airflow\b(?!-)", line)]
     return "\n".join([f'--constraint "{CONSTRAINTS}"', *sorted(lines)]) + "\n"
 

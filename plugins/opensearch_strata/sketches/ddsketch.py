@@ -157,15 +157,15 @@ def _unfolded(number: int, step: int) -> int:
     return -key if negative else key
 
 
-def unpack(text: str) -> tuple[Bins, int]:
+def unpack(text: str | bytes) -> tuple[Bins, int]:
     """Counts per bin from a wire form, and its step.
 
-    :param text: base64 of the wire form of version 2, see ``docs/sketch.md``
+    :param text: the wire form of version 2 in base64, or its bytes; see ``docs/sketch.md``
     :raises ValueError: it is not base64, has another version, is cut off, or is damaged so that no values can have
         produced it
     """
     try:
-        data = base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else text
     except ValueError as error:
         raise ValueError(f"sketch {text[:24]!r} is not base64 ({error})") from None
     if not data or not data[0] & _IS_VERSION_2:

@@ -217,6 +217,29 @@ def test_both_roles_do_for_days_that_are_condensed_and_dropped(
     assert sum(row["transform._doc_count"] for row in sensors.rows().values()) == 240
 
 
+def test_months_are_rewritten_and_imported_by_two_roles(
+    user: User, sensors: Stream, bucket: str, aws: None, tmp_path: Path
+) -> None:
+    kinds = ("cluster_permissions", "index_permissions")
+    roles = [ROLES["strata_cycle"], ROLES["strata_history"]]
+    user.may({kind: [permission for role in roles for permission in role.get(kind, [])] for kind in kinds})
+    archive = {"bucket": bucket, "before_delete": False}
+    dataset = dataset_of("sensors", archive=archive, raw={"fields": TYPES, "window_days": 2})
+    plant = Stream(sensors.client, dataset)
+    plant.condensed()
+    month = dataset.month_index(DAY)
+    sensors.client.indices.put_alias(index=month, name="sensors-alias")
+    before = plant.rows()
+    shell, span = shell_of(user, plant, tmp_path), f"--from {DAY} --to {DAY}"
+    shell.run(f"verify sensors {DAY}")
+    shell.run("history rewrite sensors 2024-05 --apply")
+    assert plant.rows() == before
+    shell.run(f"history export sensors {span}")
+    sensors.client.indices.delete(index=month)
+    shell.run(f"history import sensors {span} --apply")
+    assert plant.rows() == before
+
+
 def test_a_reader_needs_no_more_than_its_role(user: User, sensors: Stream, tmp_path: Path) -> None:
     user.may(ROLES["strata_reader"])
     sensors.condensed()

@@ -5,7 +5,6 @@ One file is one day of one dataset. Its footer says what the columns do not: doc
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -160,7 +159,7 @@ def _percentiles(
         if sketch is None or low is None or high is None:
             found.append({})
             continue
-        bins, step = unpack(base64.b64encode(sketch).decode())
+        bins, step = unpack(sketch)
         found.append(quantiles(bins, percentiles.values(), step, low, high))
     return {
         f"{metric}_{name.replace('.', '_')}": pa.array([values.get(q) for values in found], pa.float64())
