@@ -62,8 +62,8 @@ def test_every_command_shown_is_one_that_the_shell_takes() -> None:
         while hasattr(command, "commands") and words[1:2] and words[1] in command.commands:
             del words[0]
             command = command.commands[words[0]]
-        if hasattr(command, "commands"):  # the one of a group that needs no name
-            command = command.commands["list"]
+        if hasattr(command, "commands"):  # the group itself, or the one of its commands that needs no name
+            command = command.commands.get("list", command)
         known = {option for parameter in command.params for option in parameter.opts}
         for option in (word for word in words if word.startswith("--")):
             assert option in known, f"{text}: {option}"

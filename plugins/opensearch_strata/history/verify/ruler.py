@@ -135,6 +135,10 @@ def same(one: float, other: float, slack: float) -> bool:
     """Whether two sums are equal within 1e-9, relative to the sum, or within what rounding and cancellation may leave.
 
     Nothing can be said about sums that are too large for a number, so two of them count as equal.
+
+    :param one: a sum
+    :param other: the sum that should be the same
+    :param slack: how much they may differ in any case, in the unit of the sums
     """
     if not (math.isfinite(one) and math.isfinite(other)):
         return not math.isfinite(one) and not math.isfinite(other)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.ledger.store import now_ms
 from opensearch_strata.archive.store.manifest import ArchivedIndex
+from opensearch_strata.connections.deleting import delete_index
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.connections.processes import is_dead, this_process
 from opensearch_strata.connections.safe_settings import made_safely
@@ -23,7 +24,6 @@ from opensearch_strata.definition.index_names import IndexTemplate
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.raw_day.inspection import field_types
-from opensearch_strata.workflows.retention import delete_index
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
