@@ -84,7 +84,9 @@ def test_each_command_has_help_with_examples_and_the_shared_options(command: str
     # init knows no dataset yet, and what it prints is YAML.
     assert all((option in shown) == (command != "init") for option in ("--datasets-dir", "--json"))
     assert all((option in shown) == (command not in OFFLINE) for option in ("--url", "--ca-certs"))
-    assert ("--engine" in shown) == (command in ("condense", "verify", "reaggregate", "expire", "cycle", "archive"))
+    assert ("--engine" in shown) == (
+        command in ("condense", "verify", "reaggregate", "expire", "cycle", "archive", "audit")
+    )
 
 
 def test_help_says_which_end_is_exclusive(runner: CliRunner) -> None:
