@@ -111,7 +111,7 @@ def pages_of_lines(day: BenchDay) -> Iterator[Lines]:
     """The lines of a day, in index order."""
     part = Part([(0, highest + 1) for highest in day.primaries.sequence])
     for _, hits in read_documents(day.workload.client, day.index, [part]):
-        yield [line_of(hit.id, bytes(hit.source), hit.routing) for hit in hits]
+        yield [line_of(hit.id, hit.source, hit.routing) for hit in hits]
 
 
 def first_chunk(day: BenchDay) -> Lines:

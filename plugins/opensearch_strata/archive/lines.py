@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
 
 import msgspec
 import orjson
@@ -34,7 +35,7 @@ class _Line(msgspec.Struct, rename=lambda name: f"_{name}"):
 _DECODER = msgspec.json.Decoder(_Line)
 
 
-def line_of(document_id: str, source: bytes, routing: str | None = None) -> bytes:
+def line_of(document_id: str, source: bytes | msgspec.Raw, routing: str | None = None) -> bytes:
     r"""The line of a document, with its line feed.
 
     :param document_id: its ``_id``
@@ -44,11 +45,13 @@ def line_of(document_id: str, source: bytes, routing: str | None = None) -> byte
     head = b'{"_id":' + orjson.dumps(document_id)
     if routing is not None:
         head += b',"_routing":' + orjson.dumps(routing)
-    if b"\n" in source:
-        positions = [position for position, byte in enumerate(source) if byte == 10]
-        head += b',"_newlines":' + orjson.dumps(positions)
-        source = source.replace(b"\n", b" ")
-    return head + b',"_source":' + source + b"}\n"
+    line = b"".join((head, b',"_source":', source, b"}\n"))
+    if line.find(b"\n") == len(line) - 1:
+        return line
+    text = bytes(source)
+    positions = [position for position, byte in enumerate(text) if byte == 10]
+    head += b',"_newlines":' + orjson.dumps(positions)
+    return b"".join((head, b',"_source":', text.replace(b"\n", b" "), b"}\n"))
 
 
 def document_of(line: bytes) -> Hit:
@@ -85,12 +88,11 @@ def lines_in(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """
     begun: list[bytes] = []
     for block in blocks:
-        *whole, rest = block.split(b"\n")
-        if whole:
-            whole[0] = b"".join([*begun, whole[0]])
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield BytesIO(b"".join([*begun, block[:end]])).readlines()
             begun = []
-            yield [line + b"\n" for line in whole]
-        begun.append(rest)
+        begun.append(block[end:])
     if last := b"".join(begun):
         yield [last]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -24,19 +24,15 @@ class Content:
     size: int = 0
     _sum: int = 0
 
-    def add(self, lines: Iterable[bytes]) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         """Add documents.
 
         :param lines: of the archive, each with its line feed
         """
-        total, length, count = 0, 0, 0
-        for line in lines:
-            total += int.from_bytes(sha256(line).digest(), "big")
-            length += len(line)
-            count += 1
+        total = sum(map(int.from_bytes, [sha256(line).digest() for line in lines]))
         self._sum = (self._sum + total) % _MODULUS
-        self.size += length
-        self.documents += count
+        self.size += sum(map(len, lines))
+        self.documents += len(lines)
 
     def join(self, other: Content) -> None:
         """Add the documents of another set.

@@ -166,4 +166,4 @@ class DayExport:
 
 
 def _lines(hits: Iterable[RawHit]) -> list[bytes]:
-    return [line_of(hit.id, bytes(hit.source), hit.routing) for hit in hits]
+    return [line_of(hit.id, hit.source, hit.routing) for hit in hits]

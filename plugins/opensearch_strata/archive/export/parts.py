@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -86,11 +86,12 @@ class DayWriter:
         for upload in self._uploads:
             upload.abort()
 
-    def add(self, lines: Iterable[bytes]) -> None:
+    def add(self, lines: Sequence[bytes]) -> None:
         """Take lines; they are packed and uploaded beside the caller's work.
 
         :param lines: each with its line feed
         """
+        self.content.add(lines)
         for line in lines:
             self._lines.append(line)
             self._bytes += len(line) + _AROUND_LINE
@@ -115,7 +116,6 @@ class DayWriter:
             self._packing.hand_over(lambda: self._pack(chunk))
 
     def _pack(self, lines: list[bytes]) -> None:
-        self.content.add(lines)
         lines.sort(key=self._key)
         if self._open is None:
             self._open = _Upload(self._s3, self._sending, self._settings, self._name.format(len(self._uploads)))
