@@ -18,28 +18,30 @@ from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit.audit import Audited, audit_archives, audit_days, plan_audit
 from opensearch_strata.workflows.audit.findings import Finding
 from tests.archives import forget_ledger
-from tests.streams import DAY, Stream, StreamFactory, dataset_of
+from tests.streams import Stream, StreamFactory, dataset_of
 
 NOW = datetime(2024, 5, 14, 5, tzinfo=UTC)
 NEWEST = date(2024, 5, 13)
-OLD = [DAY + timedelta(days=number) for number in range(3)]
-"""Archived days whose raw days are gone: 6th to 8th of May."""
-KEPT = [date(2024, 5, 11), date(2024, 5, 12), NEWEST]
-"""Raw days in the window of three days. The 9th and the 10th are archived too."""
+OLD = [date(2024, 5, 9), date(2024, 5, 10), date(2024, 5, 11)]
+"""Archived days whose raw days are gone."""
+KEPT = [date(2024, 5, 12), NEWEST]
+"""Raw days in the window of two days."""
+EARLIER = date(2024, 5, 8)
+"""A day about which nothing is known."""
 COUNT = 60
 
 
 @pytest.fixture
 def stream(make_stream: StreamFactory, bucket: str) -> Stream:
     archive = {"bucket": bucket, "prefix": "a/"}
-    return make_stream(archive=archive, raw={"window_days": 3})
+    return make_stream(archive=archive, raw={"window_days": 2})
 
 
 @pytest.fixture
 def sound(stream: Stream, s3: Any) -> Stream:
-    """Five archived days and three raw ones, with nothing wrong about any."""
-    for number in range(5):
-        archived(stream, s3, DAY + timedelta(days=number))
+    """Three archived days and two raw ones, with nothing wrong about any."""
+    for day in OLD:
+        archived(stream, s3, day)
     for day in KEPT:
         stream.fill(day, count=COUNT)
         prove(stream.client, stream.dataset, day, engine="search")
@@ -85,12 +87,12 @@ def test_a_dataset_with_nothing_wrong(sound: Stream, s3: Any) -> None:
     found = audited(sound, s3)
     assert bad(found) == []
     assert [(one.days, one.finding) for one in found.findings] == [
-        ("2024-05-06 .. 2024-05-10", "Its rows are those of its archive, and S3 has every object."),
-        ("2024-05-11 .. 2024-05-13", "Its raw day and its rows agree."),
+        ("2024-05-09 .. 2024-05-11", "Its rows are those of its archive, and S3 has every object."),
+        ("2024-05-12 .. 2024-05-13", "Its raw day and its rows agree."),
     ]
     assert not found.failed
     assert found.verdict.startswith(f"Nothing is lost of {sound.dataset.name}. 2 findings: 2 fine")
-    assert found.spent.requests == found.planned.requests == 2 + 5 * 3
+    assert found.spent.requests == found.planned.requests == 2 + 3 * 3
     assert found.spent.documents == found.planned.documents == 0
 
 
@@ -165,32 +167,30 @@ def test_a_day_that_exists_nowhere(sound: Stream, s3: Any, bucket: str) -> None:
 
 
 def test_a_hole_that_nobody_knows_of(sound: Stream, s3: Any) -> None:
-    index = sound.dataset.raw_index(DAY - timedelta(days=4))
-    sound.fill(DAY - timedelta(days=4), count=COUNT)
-    prove(sound.client, sound.dataset, DAY - timedelta(days=4), engine="search")
+    day = OLD[0] - timedelta(days=4)
+    sound.fill(day, count=COUNT)
+    prove(sound.client, sound.dataset, day, engine="search")
     found = audited(sound, s3)
     hole = the(found, "missing", "look")
-    assert hole.days == "2024-05-03 .. 2024-05-05"
-    assert "--from 2024-05-03 --to 2024-05-05 --apply" in hole.what_to_do
+    assert hole.days == "2024-05-06 .. 2024-05-08"
+    assert "--from 2024-05-06 --to 2024-05-08 --apply" in hole.what_to_do
     assert not found.failed
     beyond = the(found, "beyond the window", "look")
-    assert beyond.days == "2024-05-02"
+    assert beyond.days == "2024-05-05"
     assert "has no proven archive. It is not archived, although it is old enough" in beyond.finding
-    sound.client.indices.delete(index=index)
 
 
 def test_a_day_that_only_the_ledger_knows(sound: Stream, s3: Any, bucket: str) -> None:
     ledger = Ledger(sound.client, sound.dataset.name)
     ledger.ensure()
     (row,) = ledger.claim([(Place(bucket, "object", "v"), 10)], (0, 1), "test").claimed
-    loaded = DAY - timedelta(days=1)
-    ledger.finish([replace(row, state="done", days={sound.dataset.raw_index(loaded): 7})])
+    ledger.finish([replace(row, state="done", days={sound.dataset.raw_index(EARLIER): 7})])
     one = the(audited(sound, s3), "ledger", "lost")
     assert (one.day, one.finding) == (
-        loaded,
+        EARLIER,
         "Loads created 7 documents in its raw day, but now there is neither a raw day, nor rows, nor an archive.",
     )
-    assert f"strata backfill {sound.dataset.name} --from {loaded} --to {loaded} --apply" in one.what_to_do
+    assert f"strata backfill {sound.dataset.name} --from {EARLIER} --to {EARLIER} --apply" in one.what_to_do
     forget_ledger(sound.client, sound.dataset.name)
 
 
@@ -200,7 +200,7 @@ def test_the_manifest_of_another_dataset(sound: Stream, s3: Any, bucket: str) ->
     s3.put_object(Bucket=bucket, Key=f"a/dt={OLD[0]}/{NAME}", Body=other.written())
     one = the(audited(sound, s3), "archive", "lost")
     assert one.day == OLD[0]
-    assert "is the archive of 'others', day 2024-05-06" in one.finding
+    assert "is the archive of 'others', day 2024-05-09" in one.finding
     assert "another archive.prefix" in one.what_to_do
 
 
@@ -279,7 +279,7 @@ def test_rows_that_were_deleted_while_the_archive_is_there(sound: Stream, s3: An
 
 @pytest.mark.parametrize("why", ["waits", "not asked", "read-only", "differs", "not archived"])
 def test_a_raw_day_beyond_the_window_says_why_it_stays(sound: Stream, s3: Any, why: str) -> None:
-    day = DAY - timedelta(days=1)
+    day = EARLIER
     if why == "not archived":
         sound.fill(day, count=COUNT)
         prove(sound.client, sound.dataset, day, engine="search")
@@ -291,7 +291,7 @@ def test_a_raw_day_beyond_the_window_says_why_it_stays(sound: Stream, s3: Any, w
             words = "Nothing keeps it: it waits for the next daily cycle"
         case "not asked":
             cycle = {"start_date": date(2024, 1, 1), "delete": True}
-            parts = {"raw": {"window_days": 3}, "archive": sound.dataset.archive}
+            parts = {"raw": {"window_days": 2}, "archive": sound.dataset.archive}
             stream = Stream(sound.client, dataset_of(sound.dataset.name, cycle=cycle, **parts))
             words = "cycle.delete is true, but it is not confirmed yet"
         case "read-only":
@@ -325,18 +325,18 @@ def test_objects_in_another_storage_class(sound: Stream, s3: Any) -> None:
 def test_only_the_days_that_were_asked_for(sound: Stream, s3: Any, bucket: str) -> None:
     empty(s3, bucket, f"a/dt={OLD[0]}/")
     found = audited(sound, s3, first=OLD[1], last=OLD[2])
-    assert [one.days for one in found.findings] == ["2024-05-07 .. 2024-05-08"]
+    assert [one.days for one in found.findings] == ["2024-05-10 .. 2024-05-11"]
 
 
 def test_a_closed_month_hides_nothing_and_is_no_loss(sound: Stream, s3: Any) -> None:
-    month = sound.dataset.month_index(DAY)
+    month = sound.dataset.month_index(NEWEST)
     sound.client.indices.close(index=month)
     try:
         found = audited(sound, s3)
     finally:
         sound.client.indices.open(index=month)
     one = the(found, "unreadable", "look")
-    assert one.days == "2024-05-06 .. 2024-05-13"
+    assert one.days == "2024-05-09 .. 2024-05-13"
     assert "is closed" in one.finding
     assert not found.failed
 
