@@ -15,31 +15,29 @@ from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.sketches.ddsketch import pack, unpack
 from opensearch_strata.workflows.archiving import archive_day
-from opensearch_strata.workflows.audit.audit import Audited, audit_archives, audit_days, plan_audit
+from opensearch_strata.workflows.audit import audit as auditing
+from opensearch_strata.workflows.audit.audit import Audited, audit_days, plan_audit
 from opensearch_strata.workflows.audit.findings import Finding
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory, dataset_of
 
 NOW = datetime(2024, 5, 14, 5, tzinfo=UTC)
 NEWEST = date(2024, 5, 13)
-OLD = [date(2024, 5, 9), date(2024, 5, 10), date(2024, 5, 11)]
-"""Archived days whose raw days are gone."""
 KEPT = [date(2024, 5, 12), NEWEST]
 """Raw days in the window of two days."""
+OLD = [date(2024, 5, 9), date(2024, 5, 10), date(2024, 5, 11)]
+"""Archived days whose raw days are gone."""
 EARLIER = date(2024, 5, 8)
 """A day about which nothing is known."""
 COUNT = 60
 
-
-@pytest.fixture
-def stream(make_stream: StreamFactory, bucket: str) -> Stream:
-    archive = {"bucket": bucket, "prefix": "a/"}
-    return make_stream(archive=archive, raw={"window_days": 2})
+NOWHERE = "there is neither a raw day, nor rows, nor an archive."
 
 
 @pytest.fixture
-def sound(stream: Stream, s3: Any) -> Stream:
+def sound(make_stream: StreamFactory, s3: Any, bucket: str) -> Stream:
     """Three archived days and two raw ones, with nothing wrong about any."""
+    stream = make_stream(archive={"bucket": bucket, "prefix": "a/"}, raw={"window_days": 2})
     for day in OLD:
         archived(stream, s3, day)
     for day in KEPT:
@@ -48,25 +46,22 @@ def sound(stream: Stream, s3: Any) -> Stream:
     return stream
 
 
-def archived(stream: Stream, s3: Any, day: date, *, gone: bool = True) -> Manifest:
+def archived(stream: Stream, s3: Any, day: date, *, gone: bool = True) -> None:
     stream.fill(day, count=COUNT)
-    done = archive_day(stream.client, s3, stream.dataset, prove(stream.client, stream.dataset, day, engine="search"))
+    archive_day(stream.client, s3, stream.dataset, prove(stream.client, stream.dataset, day, engine="search"))
     if gone:
         stream.client.indices.delete(index=stream.dataset.raw_index(day))
-    return done.manifest
 
 
 def audited(stream: Stream, s3: Any, **options: Any) -> Audited:
-    apply = options.get("apply", False)
     plan = plan_audit(stream.client, s3, stream.dataset, NOW, **options)
-    first = audit_days(plan, engine="search")
-    assert apply or not [one for one in first.findings if "anew" in one.finding]
-    return first.followed_by(audit_archives(plan, "test run")) if options.get("restore") else first
+    return audit_days(plan, engine="search")
 
 
-def the(found: Audited, kind: str, severity: str) -> Finding:
-    """The only finding of a kind and severity; it says what to do."""
-    (one,) = [one for one in found.findings if (one.kind, one.severity) == (kind, severity)]
+def the(found: Audited, kind: str, severity: str, day: date | None = None) -> Finding:
+    """The only finding of a kind and severity, of a day if one is given; it says what to do."""
+    of_kind = [one for one in found.findings if (one.kind, one.severity) == (kind, severity)]
+    (one,) = [one for one in of_kind if day in (None, one.day)]
     assert one.what_to_do or severity == "fine"
     assert "{" not in one.what_to_do
     return one
@@ -76,11 +71,32 @@ def bad(found: Audited) -> list[tuple[str, str, str]]:
     return [(one.days, one.kind, one.severity) for one in found.findings if one.severity != "fine"]
 
 
-def key_of(stream: Stream, s3: Any, day: date) -> tuple[str, str]:
-    settings = stream.dataset.archive
-    assert settings
-    body = s3.get_object(Bucket=settings.bucket, Key=f"a/dt={day}/{NAME}")["Body"].read()
-    return settings.bucket, Manifest.model_validate_json(body).objects[0].key
+def key_of(s3: Any, bucket: str, day: date) -> str:
+    body = s3.get_object(Bucket=bucket, Key=f"a/dt={day}/{NAME}")["Body"].read()
+    return Manifest.model_validate_json(body).objects[0].key
+
+
+def empty(s3: Any, bucket: str, prefix: str) -> None:
+    for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
+        s3.delete_object(Bucket=bucket, Key=one["Key"])
+
+
+def tampered(stream: Stream, day: date, change: Callable[[dict[str, Any]], None]) -> None:
+    """Write a row of a day, with other values of its temperature."""
+    rows = {name: row for name, row in stream.rows(day).items() if row["transform._id"].endswith(f"{day:%Y.%m.%d}")}
+    identity, row = next(
+        (n, row) for n, row in sorted(rows.items()) if "sketch" in row["metrics"].get("temperature", {})
+    )
+    change(row["metrics"]["temperature"])
+    stream.put_row(identity, row, day)
+
+
+def moved(metric: dict[str, Any]) -> None:
+    """Move the values of the first bin of a sketch into another one."""
+    bins, step = unpack(metric["sketch"])
+    first = min(bins)
+    bins[first - 1] = bins.pop(first)
+    metric["sketch"] = pack(bins, step)
 
 
 def test_a_dataset_with_nothing_wrong(sound: Stream, s3: Any) -> None:
@@ -90,158 +106,137 @@ def test_a_dataset_with_nothing_wrong(sound: Stream, s3: Any) -> None:
         ("2024-05-09 .. 2024-05-11", "Its rows are those of its archive, and S3 has every object."),
         ("2024-05-12 .. 2024-05-13", "Its raw day and its rows agree."),
     ]
-    assert not found.failed
-    assert found.verdict.startswith(f"Nothing is lost of {sound.dataset.name}. 2 findings: 2 fine")
-    assert found.spent.requests == found.planned.requests == 2 + 3 * 3
-    assert found.spent.documents == found.planned.documents == 0
+    assert found.verdict == f"Nothing is lost of {sound.dataset.name}. 2 findings: 2 fine."
+    assert found.spent == found.planned
+    assert (found.spent.documents, found.spent.bytes, found.spent.requests) == (0, 0, 2 + 3 * 3)
+    some = audited(sound, s3, first=OLD[1], last=OLD[2])
+    assert [one.days for one in some.findings] == ["2024-05-10 .. 2024-05-11"]
 
 
-def test_an_object_of_an_archive_that_was_deleted(sound: Stream, s3: Any) -> None:
-    bucket, key = key_of(sound, s3, OLD[1])
-    s3.delete_object(Bucket=bucket, Key=key)
+def test_archives_that_are_not_what_was_proven(sound: Stream, s3: Any, bucket: str) -> None:
+    """An object deleted, a manifest of another dataset, a damaged one; and an object changed whose raw day is there."""
+    gone = key_of(s3, bucket, OLD[0])
+    s3.delete_object(Bucket=bucket, Key=gone)
+    there = s3.get_object(Bucket=bucket, Key=f"a/dt={OLD[1]}/{NAME}")["Body"].read()
+    other = Manifest.model_validate_json(there).model_copy(update={"dataset": "others"})
+    s3.put_object(Bucket=bucket, Key=f"a/dt={OLD[1]}/{NAME}", Body=other.written())
+    s3.put_object(Bucket=bucket, Key=f"a/dt={OLD[2]}/{NAME}", Body=b"{")
+    archived(sound, s3, KEPT[0], gone=False)
+    s3.put_object(Bucket=bucket, Key=key_of(s3, bucket, KEPT[0]), Body=b"other")
     found = audited(sound, s3)
-    one = the(found, "archive", "lost")
-    assert (one.day, one.finding) == (
-        OLD[1],
-        f"s3://{bucket}/{key} is missing, which s3://{bucket}/a/dt={OLD[1]}/{NAME} names.",
-    )
-    assert "earlier version of the bucket" in one.what_to_do
+    deleted = the(found, "archive", "lost", OLD[0])
+    assert deleted.finding == f"s3://{bucket}/{gone} is missing, which s3://{bucket}/a/dt={OLD[0]}/{NAME} names."
+    assert "earlier version of the bucket" in deleted.what_to_do
+    others = the(found, "archive", "lost", OLD[1])
+    assert "is the archive of 'others', day 2024-05-10" in others.finding
+    assert "another archive.prefix" in others.what_to_do
+    assert "is not a valid archive manifest" in the(found, "archive", "lost", OLD[2]).finding
+    changed = the(found, "archive", "would be lost")
+    assert changed.day == KEPT[0]
+    assert "is not the object that" in changed.finding
+    assert f"strata archive {sound.dataset.name} --from {KEPT[0]} --to {KEPT[0]} --apply" in changed.what_to_do
     assert found.failed
 
 
-def test_an_object_that_was_changed_while_the_raw_day_is_there(sound: Stream, s3: Any) -> None:
-    archived(sound, s3, NEWEST, gone=False)
-    bucket, key = key_of(sound, s3, NEWEST)
-    s3.put_object(Bucket=bucket, Key=key, Body=b"other")
-    one = the(audited(sound, s3), "archive", "would be lost")
-    assert "is not the object that" in one.finding
-    assert f"strata archive {sound.dataset.name} --from {NEWEST} --to {NEWEST} --apply" in one.what_to_do
-
-
-def tampered(stream: Stream, day: date, change: Callable[[dict[str, Any]], None]) -> None:
-    """Write a row of a day with other values."""
-    of_day = {name: row for name, row in stream.rows(day).items() if row["transform._id"].endswith(f"{day:%Y.%m.%d}")}
-    identity, row = next(
-        (name, row) for name, row in sorted(of_day.items()) if "sketch" in row["metrics"].get("temperature", {})
-    )
-    change(row["metrics"]["temperature"])
-    stream.put_row(identity, row, day)
-
-
-def test_rows_with_another_sum(sound: Stream, s3: Any) -> None:
-    tampered(sound, OLD[0], lambda metric: metric.update(sum=metric["sum"] + 0.001))
+def test_archives_of_which_the_manifest_or_everything_is_gone(sound: Stream, s3: Any, bucket: str) -> None:
+    s3.delete_object(Bucket=bucket, Key=f"a/dt={OLD[0]}/{NAME}")
+    empty(s3, bucket, f"a/dt={OLD[1]}/")
     found = audited(sound, s3)
-    one = the(found, "rows", "would be lost")
-    assert one.day == OLD[0]
-    assert (
-        one.finding.startswith("Its rows are not those that were archived: sum of temperature")
-        or "sum (" in one.finding
-    )
-    assert f"strata backfill {sound.dataset.name} --source archive --from {OLD[0]}" in one.what_to_do
-    assert the(found, "mark", "look").day == OLD[0]
+    assert "has 1 object but no manifest, and the raw day is gone" in the(found, "archive", "lost", OLD[0]).finding
+    assert "It was archived, but its folder in S3 is empty" in the(found, "archive", "lost", OLD[1]).finding
 
 
-def test_rows_with_another_bin(sound: Stream, s3: Any) -> None:
-    def move(metric: dict[str, Any]) -> None:
-        bins, step = unpack(metric["sketch"])
-        first = min(bins)
-        bins[first - 1] = bins.pop(first)
-        metric["sketch"] = pack(bins, step)
-
-    tampered(sound, OLD[2], move)
-    one = the(audited(sound, s3), "rows", "would be lost")
+def test_objects_in_another_storage_class(sound: Stream, s3: Any, bucket: str) -> None:
+    for day, name in ((OLD[0], "GLACIER"), (OLD[1], "STANDARD_IA")):
+        where = {"Bucket": bucket, "Key": key_of(s3, bucket, day)}
+        s3.copy_object(**where, CopySource=where, StorageClass=name)
+    found = audited(sound, s3)
+    one = the(found, "storage class", "look")
     assert (one.day, one.finding) == (
-        OLD[2],
-        "Its rows are not those that were archived: sketch (2 bins of it) of temperature.",
-    )
+        OLD[0], "Its objects are in GLACIER: S3 must restore them before they can be read.",
+    )  # fmt: skip
+    assert "aws s3api restore-object" in one.what_to_do
+    colder = dataset_of(
+        sound.dataset.name, raw={"window_days": 2},
+        archive={"bucket": bucket, "prefix": "a/", "storage_class": "STANDARD_IA"},
+    )  # fmt: skip
+    warm = [one for one in audited(Stream(sound.client, colder), s3).findings if "although archive" in one.finding]
+    assert [(one.days, one.severity) for one in warm] == [(f"{OLD[2]}", "look")]
 
 
-def test_a_day_that_exists_nowhere(sound: Stream, s3: Any, bucket: str) -> None:
+def test_rows_that_somebody_tampered_with(sound: Stream, s3: Any) -> None:
+    tampered(sound, OLD[0], lambda metric: metric.update(sum=metric["sum"] + 0.001))
+    tampered(sound, OLD[1], moved)
+    sound.drop_rows(OLD[2])
+    found = audited(sound, s3)
+    one = the(found, "rows", "would be lost", OLD[0])
+    assert one.finding.startswith("Its rows are not those that were archived: sum (")
+    assert one.finding.endswith("of temperature.")
+    assert f"strata backfill {sound.dataset.name} --source archive --from {OLD[0]} --to {OLD[0]}" in one.what_to_do
+    told = "Its rows are not those that were archived: sketch (2 bins of it) of temperature."
+    assert the(found, "rows", "would be lost", OLD[1]).finding == told
+    told = "Its rows (60 documents) were proven, but are gone; its archive is left."
+    assert the(found, "rows", "would be lost", OLD[2]).finding == told
+    assert the(found, "mark", "look").days == f"{OLD[0]} .. {OLD[1]}"
+
+
+def test_marks_that_are_stale(sound: Stream, s3: Any) -> None:
+    """Of a day whose raw day is there, and of one of which only the archive can say that its rows are right."""
+    tampered(sound, KEPT[0], lambda _: None)
+    tampered(sound, OLD[0], lambda _: None)
+    found = audited(sound, s3)
+    assert not found.failed
+    there = the(found, "mark", "look", KEPT[0])
+    assert there.finding.startswith("Its rows agree with its raw day, but its mark is stale")
+    assert the(found, "mark", "look", OLD[0]).what_to_do == "Nothing: its rows are those of its archive."
+    again = audited(sound, s3, apply=True)
+    assert "It was marked anew" in the(again, "mark", "fine").finding
+    assert bad(audited(sound, s3)) == [(f"{OLD[0]}", "mark", "look")]
+
+
+def test_days_that_exist_nowhere(sound: Stream, s3: Any, bucket: str) -> None:
+    """One whose rows were proven, one that only the ledger knows, and a hole of which nobody knows anything."""
     sound.drop_rows(OLD[1])
     empty(s3, bucket, f"a/dt={OLD[1]}/")
-    one = the(audited(sound, s3), "missing", "lost")
-    assert (one.day, one.finding) == (
-        OLD[1],
-        "Its 60 documents were proven in rows, but now there is neither a raw day, nor rows, nor an archive.",
-    )
-
-
-def test_a_hole_that_nobody_knows_of(sound: Stream, s3: Any) -> None:
-    day = OLD[0] - timedelta(days=4)
-    sound.fill(day, count=COUNT)
-    prove(sound.client, sound.dataset, day, engine="search")
-    found = audited(sound, s3)
-    hole = the(found, "missing", "look")
-    assert hole.days == "2024-05-06 .. 2024-05-08"
-    assert "--from 2024-05-06 --to 2024-05-08 --apply" in hole.what_to_do
-    assert not found.failed
-    beyond = the(found, "beyond the window", "look")
-    assert beyond.days == "2024-05-05"
-    assert "has no proven archive. It is not archived, although it is old enough" in beyond.finding
-
-
-def test_a_day_that_only_the_ledger_knows(sound: Stream, s3: Any, bucket: str) -> None:
+    first = EARLIER - timedelta(days=3)
+    sound.fill(first, count=COUNT)
+    prove(sound.client, sound.dataset, first, engine="search")
     ledger = Ledger(sound.client, sound.dataset.name)
     ledger.ensure()
     (row,) = ledger.claim([(Place(bucket, "object", "v"), 10)], (0, 1), "test").claimed
     ledger.finish([replace(row, state="done", days={sound.dataset.raw_index(EARLIER): 7})])
-    one = the(audited(sound, s3), "ledger", "lost")
-    assert (one.day, one.finding) == (
-        EARLIER,
-        "Loads created 7 documents in its raw day, but now there is neither a raw day, nor rows, nor an archive.",
-    )
-    assert f"strata backfill {sound.dataset.name} --from {EARLIER} --to {EARLIER} --apply" in one.what_to_do
-    forget_ledger(sound.client, sound.dataset.name)
+    try:
+        found = audited(sound, s3)
+    finally:
+        forget_ledger(sound.client, sound.dataset.name)
+    proven = the(found, "missing", "lost")
+    assert (proven.day, proven.finding) == (OLD[1], f"Its 60 documents were proven in rows, but now {NOWHERE}")
+    loaded = the(found, "ledger", "lost")
+    assert (loaded.day, loaded.finding) == (EARLIER, f"Loads created 7 documents in its raw day, but now {NOWHERE}")
+    assert f"strata backfill {sound.dataset.name} --from {EARLIER} --to {EARLIER} --apply" in loaded.what_to_do
+    hole = the(found, "missing", "look")
+    assert (hole.days, hole.finding) == ("2024-05-06 .. 2024-05-07", f"It exists nowhere: {NOWHERE}")
+    assert "--from 2024-05-06 --to 2024-05-07 --apply" in hole.what_to_do
 
 
-def test_the_manifest_of_another_dataset(sound: Stream, s3: Any, bucket: str) -> None:
-    there = s3.get_object(Bucket=bucket, Key=f"a/dt={OLD[0]}/{NAME}")["Body"].read()
-    other = Manifest.model_validate_json(there).model_copy(update={"dataset": "others"})
-    s3.put_object(Bucket=bucket, Key=f"a/dt={OLD[0]}/{NAME}", Body=other.written())
-    one = the(audited(sound, s3), "archive", "lost")
-    assert one.day == OLD[0]
-    assert "is the archive of 'others', day 2024-05-09" in one.finding
-    assert "another archive.prefix" in one.what_to_do
-
-
-@pytest.mark.parametrize("left", ["no manifest", "damaged", "nothing"])
-def test_a_manifest_that_is_gone(sound: Stream, s3: Any, bucket: str, left: str) -> None:
-    key = f"a/dt={OLD[0]}/{NAME}"
-    match left:
-        case "no manifest":
-            s3.delete_object(Bucket=bucket, Key=key)
-        case "damaged":
-            s3.put_object(Bucket=bucket, Key=key, Body=b"{")
-        case _:
-            empty(s3, bucket, f"a/dt={OLD[0]}/")
-    one = the(audited(sound, s3), "archive", "lost")
-    assert one.day == OLD[0]
-    expected = {"no manifest": "has 1 object but no manifest", "damaged": "is not a valid archive manifest"}
-    assert expected.get(left, "It was archived, but its folder in S3 is empty") in one.finding
-
-
-def test_late_documents_in_the_window(sound: Stream, s3: Any) -> None:
+def test_late_documents_in_the_window(sound: Stream, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     sound.fill(KEPT[1], count=5, seed=1)
-    found = audited(sound, s3)
-    one = the(found, "late", "look")
-    assert (one.day, one.finding) == (KEPT[1], "Its raw day holds 65 documents, but its rows carry 60.")
-    assert one.what_to_do == f"strata audit {sound.dataset.name} --apply"
-    assert found.planned.documents == found.spent.documents == 65
-    assert not found.failed
-    again = audited(sound, s3, apply=True)
-    told = the(again, "late", "fine")
-    assert (
-        told.finding
-        == "Its raw day holds 65 documents, but its rows carry 60. It was condensed anew, and is proven now."
-    )
-    assert bad(audited(sound, s3)) == []
-
-
-def test_a_raw_day_that_was_never_condensed(sound: Stream, s3: Any) -> None:
     sound.drop_rows(KEPT[0])
-    one = the(audited(sound, s3), "late", "look")
-    assert (one.day, one.finding) == (KEPT[0], "Its raw day holds 60 documents, but it was never condensed.")
-    assert the(audited(sound, s3, apply=True), "late", "fine").day == KEPT[0]
+    found = audited(sound, s3)
+    late = the(found, "late", "look", KEPT[1])
+    assert late.finding == "Its raw day holds 65 documents, but its rows carry 60."
+    assert late.what_to_do == f"strata audit {sound.dataset.name} --apply"
+    never = the(found, "late", "look", KEPT[0])
+    assert never.finding == "Its raw day holds 60 documents, but it was never condensed."
+    assert found.planned.documents == found.spent.documents == 60 + 65
+    assert not found.failed
+    monkeypatch.setattr(auditing, "MOST_PROVEN", 1)
+    assert "This audit read 20 other days" in the(audited(sound, s3), "late", "look", KEPT[0]).finding
+    monkeypatch.undo()
+    again = audited(sound, s3, apply=True)
+    told = f"{late.finding} It was condensed anew, and is proven now."
+    assert the(again, "late", "fine", KEPT[1]).finding == told
+    assert bad(audited(sound, s3)) == []
 
 
 def test_a_raw_day_that_lost_documents(sound: Stream, s3: Any) -> None:
@@ -254,93 +249,36 @@ def test_a_raw_day_that_lost_documents(sound: Stream, s3: Any) -> None:
     assert found.failed
 
 
-def test_a_mark_that_is_stale(sound: Stream, s3: Any) -> None:
-    tampered(sound, KEPT[0], lambda _: None)
-    one = the(audited(sound, s3), "mark", "look")
-    assert one.day == KEPT[0]
-    assert one.finding.startswith("Its rows agree with its raw day, but its mark is stale")
-    assert "It was marked anew" in the(audited(sound, s3, apply=True), "mark", "fine").finding
-    assert bad(audited(sound, s3)) == []
+def test_a_raw_day_beyond_the_window_says_why_it_stays(sound: Stream, s3: Any, bucket: str) -> None:
+    def why(dataset: Any = sound.dataset, day: date = EARLIER) -> str:
+        return the(audited(Stream(sound.client, dataset), s3), "beyond the window", "look", day).finding
+
+    archived(sound, s3, EARLIER, gone=False)
+    assert "Nothing keeps it: it waits for the next daily cycle" in why()
+    parts: dict[str, Any] = {"raw": {"window_days": 2}, "archive": {"bucket": bucket, "prefix": "a/"}}
+    unconfirmed = {"start_date": date(2024, 1, 1), "delete": True}
+    assert "but it is not confirmed yet" in why(dataset_of(sound.dataset.name, cycle=unconfirmed, **parts))
+    sound.set_block("read_only", True, EARLIER)
+    assert "is read-only, so somebody holds it" in why()
+    sound.set_block("read_only", None, EARLIER)
+    sound.fill(EARLIER, count=3, seed=5)
+    assert "It is kept because its rows are not proven" in why()
+    prove(sound.client, sound.dataset, EARLIER, engine="search")
+    assert "no proven archive. Its raw day was written to, or made anew, after it was archived" in why()
+    day = EARLIER - timedelta(days=1)
+    sound.fill(day, count=COUNT)
+    prove(sound.client, sound.dataset, day, engine="search")
+    assert "no proven archive. It is not archived, although it is old enough" in why(day=day)
+    kept = {"start_date": date(2024, 1, 1), "delete": False}
+    found = audited(Stream(sound.client, dataset_of(sound.dataset.name, cycle=kept, **parts)), s3)
+    assert the(found, "beyond the window", "fine").days == f"{day} .. {EARLIER}"
 
 
-def test_a_stale_mark_of_a_day_that_is_gone(sound: Stream, s3: Any) -> None:
-    tampered(sound, OLD[0], lambda _: None)
+def test_an_index_that_is_closed_hides_nothing_and_is_no_loss(sound: Stream, s3: Any) -> None:
+    month, raw = sound.dataset.month_index(NEWEST), sound.dataset.raw_index(KEPT[0])
+    sound.client.indices.close(index=f"{month},{raw}")
     found = audited(sound, s3)
-    one = the(found, "mark", "look")
-    assert (one.day, one.what_to_do) == (OLD[0], "Nothing: its rows are those of its archive.")
+    sound.client.indices.open(index=f"{month},{raw}")
     assert not found.failed
-
-
-def test_rows_that_were_deleted_while_the_archive_is_there(sound: Stream, s3: Any) -> None:
-    sound.drop_rows(OLD[0])
-    one = the(audited(sound, s3), "rows", "would be lost")
-    assert (one.day, one.finding) == (OLD[0], "Its rows (60 documents) were proven, but are gone; its archive is left.")
-
-
-@pytest.mark.parametrize("why", ["waits", "not asked", "read-only", "differs", "not archived"])
-def test_a_raw_day_beyond_the_window_says_why_it_stays(sound: Stream, s3: Any, why: str) -> None:
-    day = EARLIER
-    if why == "not archived":
-        sound.fill(day, count=COUNT)
-        prove(sound.client, sound.dataset, day, engine="search")
-    else:
-        archived(sound, s3, day, gone=False)
-    stream, words = sound, ""
-    match why:
-        case "waits":
-            words = "Nothing keeps it: it waits for the next daily cycle"
-        case "not asked":
-            cycle = {"start_date": date(2024, 1, 1), "delete": True}
-            parts = {"raw": {"window_days": 2}, "archive": sound.dataset.archive}
-            stream = Stream(sound.client, dataset_of(sound.dataset.name, cycle=cycle, **parts))
-            words = "cycle.delete is true, but it is not confirmed yet"
-        case "read-only":
-            stream.set_block("read_only", True, day)
-            words = "is read-only, so somebody holds it"
-        case "differs":
-            stream.fill(day, count=3, seed=5)
-            words = "It is kept because its rows are not proven"
-        case _:
-            words = "It is kept because it has no proven archive."
-    one = the(audited(stream, s3), "beyond the window", "look")
-    assert one.day == day
-    assert words in one.finding
-    sound.set_block("read_only", None, day)
-
-
-def test_objects_in_another_storage_class(sound: Stream, s3: Any) -> None:
-    for day, name in ((OLD[0], "GLACIER"), (OLD[1], "STANDARD_IA")):
-        bucket, key = key_of(sound, s3, day)
-        copied = {"Bucket": bucket, "Key": key}
-        s3.copy_object(**copied, CopySource=copied, StorageClass=name)
-    found = audited(sound, s3)
-    one = the(found, "storage class", "look")
-    assert (one.day, one.finding) == (
-        OLD[0],
-        "Its objects are in GLACIER: S3 must restore them before they can be read.",
-    )
-    assert "aws s3api restore-object" in one.what_to_do
-
-
-def test_only_the_days_that_were_asked_for(sound: Stream, s3: Any, bucket: str) -> None:
-    empty(s3, bucket, f"a/dt={OLD[0]}/")
-    found = audited(sound, s3, first=OLD[1], last=OLD[2])
-    assert [one.days for one in found.findings] == ["2024-05-10 .. 2024-05-11"]
-
-
-def test_a_closed_month_hides_nothing_and_is_no_loss(sound: Stream, s3: Any) -> None:
-    month = sound.dataset.month_index(NEWEST)
-    sound.client.indices.close(index=month)
-    try:
-        found = audited(sound, s3)
-    finally:
-        sound.client.indices.open(index=month)
-    one = the(found, "unreadable", "look")
-    assert one.days == "2024-05-09 .. 2024-05-13"
-    assert "is closed" in one.finding
-    assert not found.failed
-
-
-def empty(s3: Any, bucket: str, prefix: str) -> None:
-    for one in s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]:
-        s3.delete_object(Bucket=bucket, Key=one["Key"])
+    days = [one.days for one in found.findings if one.kind == "unreadable" and "is closed" in one.finding]
+    assert days == ["2024-05-09 .. 2024-05-13", f"{KEPT[0]}"]
