@@ -1,8 +1,11 @@
-"""A loader in a process of its own, to be killed."""
+"""Loaders in processes of their own, to be killed."""
 
 from __future__ import annotations
 
 import os
+import signal
+from datetime import date
+from threading import Lock
 from typing import Any
 
 from opensearch_strata.archive.events import Place
@@ -10,7 +13,10 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings, load_batch
 from opensearch_strata.archive.store.objects import ListedObject, build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.workflows.backfill.backfill import Backfill
 
 
 def load(job: dict[str, Any], begins: Any) -> None:
@@ -31,3 +37,35 @@ def load(job: dict[str, Any], begins: Any) -> None:
         client, s3, dataset, objects, ledger, owner, span, job["dead_letters"], lambda _: None, settings
     )
     result.require_success()
+
+
+def restore(job: dict[str, Any], last: int) -> None:
+    """Restore a day, as the shell does in one process; dies by SIGKILL when it would send one request more.
+
+    :param job: JSON
+    :param last: number of requests to OpenSearch that it sends
+    """
+    os.environ.update(job["environment"])
+    client = build_client(ClientSettings.from_url(job["url"]))
+    transport: Any = client.transport
+    real, guard, sent = transport.perform_request, Lock(), 0
+
+    def perform(method: str, path: str, **options: Any) -> Any:
+        nonlocal sent
+        with guard:
+            sent += 1
+            if sent > last:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return real(method, path, **options)
+
+    transport.perform_request = perform
+    backfill, owner, process = Backfill(client, Dataset.model_validate(job["dataset"])), job["owner"], this_process()
+    day = date.fromisoformat(job["day"])
+    ref = backfill.write(backfill.plan(ARCHIVE_SOURCE, day, day))
+    backfill.prepare(ref, owner, process=process)
+    for number in range(ref.batches):
+        settings = LoadSettings(**job["settings"])
+        backfill.load(ref, number, owner, settings=settings, process=process).require_success()
+    backfill.end(owner, process=process)
+    backfill.prove(ref)
+    backfill.forget(ref)

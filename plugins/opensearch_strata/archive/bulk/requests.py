@@ -6,6 +6,7 @@ https://docs.opensearch.org/latest/api-reference/document-apis/bulk/
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ _KEPT = {
     "items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 }
 _TOO_LARGE = 413
+_AT_ONCE = 3  # requests for single documents, beside those of other bodies: a client keeps ten connections
 
 
 def create(client: OpenSearch, body: Body[Any]) -> Any:
@@ -31,7 +33,10 @@ def create(client: OpenSearch, body: Body[Any]) -> Any:
     """
     if not body.singles:
         return client.bulk(body=body.payload(), params=dict(_KEPT))
-    singles = {at: {"create": _create_single(client, body, at)} for at in sorted(body.singles)}
+    positions = sorted(body.singles)
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bulk-single") as pool:
+        created = pool.map(partial(_create_single, client, body), positions)
+        singles = {at: {"create": item} for at, item in zip(positions, created, strict=True)}
     others = body.part(at for at in range(len(body)) if at not in body.singles)
     answer = client.bulk(body=others.payload(), params=dict(_KEPT)) if others else {"errors": False, "items": []}
     items = answer.get("items") if isinstance(answer, dict) else None
