@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.copy.replacement import Replacement
 from opensearch_strata.history.copy.rewrite import RewrittenMonth, rewrite_month
 from opensearch_strata.history.month.stand_in import stand_in_name
+from opensearch_strata.history.raw_day.hold import OvertakenError
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
@@ -293,3 +295,36 @@ def test_a_stand_in_is_no_raw_day_without_a_date(make_stream: StreamFactory, buc
     )
     stream.client.indices.create(index=stand_in_name(wide, DAY))
     assert list_expired(stream.client, wide, DAY, datetime.now(UTC)).undated == []
+
+
+def taken_over(stream: Stream) -> None:
+    """Another run has the stand-in from now on."""
+    beside = stand_in_name(stream.dataset, DAY)
+    meta = stream.client.indices.get_mapping(index=beside)[beside]["mappings"]["_meta"]
+    other = {"run": "another", "process": "", "until": int(time.time()) + 60, "lifts": True}
+    stream.client.indices.put_mapping(index=beside, body={"_meta": {**meta, "strata_hold": other}})
+
+
+@pytest.mark.parametrize("step", ["putting", "deleting", "comparing"])
+def test_a_run_that_was_taken_for_dead_deletes_nothing(odd: Stream, step: str) -> None:
+    """Its stand-in belongs to another run by then, and may be where the only rows are."""
+    proven_days(odd, keep_raw=False)
+    answer = asked(odd.client, odd, 1)
+    there = set()
+
+    def lose(what: str) -> None:
+        if what.startswith(step):
+            taken_over(odd)
+            there.update(odd.client.indices.get(index=f"{odd.dataset.name}-*", params={"expand_wildcards": "all"}))
+
+    with pytest.raises(OvertakenError):
+        rewritten(with_shards(odd, 2), on_step=lose)
+    now = odd.client.indices.get(index=f"{odd.dataset.name}-*", params={"expand_wildcards": "all"})
+    assert now.keys() == there
+    assert asked(odd.client, odd, 1) == answer
+    if step != "putting":
+        with (
+            patch("opensearch_strata.history.raw_day.hold._PATIENCE", 0.5),
+            pytest.raises(Refused, match="another run"),
+        ):
+            rewritten(with_shards(odd, 2))

@@ -25,7 +25,7 @@ from opensearch_strata.history.copy.contents import all_the_same, noted_versions
 from opensearch_strata.history.month.index import create_month
 from opensearch_strata.history.month.mapping import mapping_differences, mapping_of_rows, month_settings
 from opensearch_strata.history.month.stand_in import StandIn, stand_in_name, stand_in_of
-from opensearch_strata.history.raw_day.hold import Hold, block_writes, claim, release, renewed
+from opensearch_strata.history.raw_day.hold import Hold, block_writes, claim, release, renewed, require_held
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 _PATIENCE = 120.0  # seconds until shards of a new index are there
 _POLL = 0.2
 
-_NOT_OWN = frozenset({"uuid", "creation_date", "provided_name", "version", "resize", "verified_before_close", "blocks"})
+_NOT_OWN = frozenset(
+    {"uuid", "creation_date", "provided_name", "version", "resize", "verified_before_close", "blocks", "remote_store"}
+)
 """Settings that the server makes, and those that only hold for a while."""
 _OF_SHAPE = ("index.number_of_", "index.routing_partition_size", "index.routing.allocation.initial_recovery")
 
@@ -103,9 +105,15 @@ class Replacement:
         :raises Refused: another run builds it, or the server or an index template does not let it be what it must be
         :raises TransientError: another run created it at the same time
         """
-        _, left = self.look()
-        if left is not None:
-            self._hold = claim(self._client, self.beside)  # refused while its run goes on
+        if self.look()[1] is not None:
+            hold = claim(self._client, self.beside)  # refused while its run goes on
+            _, left = self.look()
+            if left is None or left.stands:
+                release(self._client, self.beside, hold)
+                raise TransientError(
+                    f"Another run replaced {self.index} at the same time. Nothing was changed; try again."
+                )
+            self._hold = hold
             self._forget()
         note = StandIn(self.index, str(old["index.uuid"]) if old else "", blocked=blocked).noted()
         mappings = mapping_of_rows(properties, {"strata": meta, **note})
@@ -140,7 +148,13 @@ class Replacement:
                 self._forget()
 
     def _forget(self) -> None:
-        delete_index(self._client, self.beside)
+        """Delete the stand-in, which must be this run's.
+
+        :raises OvertakenError: another run has it, and perhaps its rows are nowhere else
+        """
+        if self._hold:
+            require_held(self._client, self.beside, self._hold)
+            delete_index(self._client, self.beside)
         self._hold = None
 
     def stand(self, strata: Mapping[str, Any], old: decisive.Primaries | None = None, copies: int = 1) -> None:
@@ -220,7 +234,6 @@ class Replacement:
         made = decisive.uuid_of(self._client, self.index)
         decisive.flush(self._client, self.index)
         self._move_aliases(self.beside, self.index)
-        self.keep()
         self._forget()
         return made
 
@@ -233,10 +246,13 @@ class Replacement:
             all_the_same(self._client, self.index, self.beside, self.keep)
         else:
             old = self._old
-        self.require_unmoved(old)
         if there.get("aliases"):
             self._move_aliases(self.index, self.beside)
         self._tell(f"deleting the old {self.index}")
+        self.require_unmoved(old)
+        self.keep()
+        if decisive.uuid_of(self._client, self.index) != old.uuid:  # the last look, milliseconds before
+            raise TransientError(f"Another run replaced {self.index} at the same time. Run again to see.")
         delete_index(self._client, self.index)
 
     def _move_aliases(self, index: str, other: str) -> None:

@@ -145,10 +145,13 @@ def _rewrite(
             task.keep()
             rows = read_rows(client, task.index, layouts[0], query)
             write_table(client, task.beside, layouts[0], rows)
+            hold = renewed(client, task.index, hold)
+            task.keep()
             decisive.refresh(client, task.beside)
             copied = read_rows(client, task.beside, layouts[1], query)
             require_same(layouts[0], rows, copied, task.index, task.beside, name)
-        strata = noted_versions(client, dataset, task.index, task.beside, meta)
+        proven = _strata(client, task.index).get("verified", {})  # days may have been proven meanwhile
+        strata = noted_versions(client, dataset, task.index, task.beside, {**meta, "verified": proven})
         task.stand(strata, state, copies)
         stands = True
     except BaseException:
@@ -200,6 +203,12 @@ def _require_no_job(client: OpenSearch, dataset: Dataset, first: date) -> None:
         raise TransientError(
             f"{day} of {dataset.name!r} is being condensed by a transform job. Nothing was changed; run again later."
         )
+
+
+def _strata(client: OpenSearch, index: str) -> dict[str, Any]:
+    mapping = client.indices.get_mapping(index=index)[index]["mappings"]
+    found: dict[str, Any] = mapping.get("_meta", {}).get("strata", {})
+    return found
 
 
 def _now(client: OpenSearch, index: str) -> MonthIndex:
