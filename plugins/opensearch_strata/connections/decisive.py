@@ -8,6 +8,7 @@ nothing. A test keeps the rest of the package from making such requests itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 Answer = Mapping[str, Any]
 
 PRIMARY = "_primary"
+
+_KEPT = "30m"  # how long the server keeps a point in time that nobody asks for any more
 
 # No shard is skipped because a pre-filter finds nothing in it: such an answer could not be told apart from a partial
 # one.
@@ -82,6 +85,46 @@ def is_going(error: BaseException) -> bool:
     info = error.info if isinstance(error.info, Mapping) else {}
     failures = info.get("error", {}).get("failed_shards", [])
     return all(failure.get("reason", {}).get("type") in _OF_NO_SHARD for failure in failures)
+
+
+def open_point(client: OpenSearch, index: str, shard: int) -> str:
+    """Keep the primary of a shard as it is now, for searches; :func:`close_point` ends it.
+
+    :param index: exact name
+    :param shard: its number
+    :returns: the id for :func:`search_at`
+    :raises IncompleteAnswer: the shard did not answer
+    :raises NotFoundError: there is no such index
+    """
+    preference = f"_shards:{shard}|{PRIMARY}"
+    params = {"keep_alive": _KEPT, "preference": preference, "allow_partial_pit_creation": "false"}
+    answer = client.create_pit(index=index, params=params)
+    if _all_shards(answer, f"a point in time of {index}")["successful"] != 1:
+        raise IncompleteAnswer(f"OpenSearch did not keep shard {shard} of {index} as it is. Nothing was decided.")
+    return str(answer["pit_id"])
+
+
+def close_point(client: OpenSearch, point: str) -> None:
+    """Let the server forget a point in time; if it does not answer, it forgets it by itself later.
+
+    :param point: from :func:`open_point`
+    """
+    from opensearchpy import OpenSearchException
+
+    with suppress(OpenSearchException):
+        client.delete_pit(body={"pit_id": [point]})
+
+
+def search_at(client: OpenSearch, index: str, point: str, body: Mapping[str, Any]) -> Answer:
+    """The complete answer to a search at a point in time.
+
+    :param index: name in the sentence of an error
+    :param point: from :func:`open_point`
+    :raises IncompleteAnswer: see :func:`search`
+    :raises NotFoundError: OpenSearch has lost the point in time
+    """
+    at = {**body, "pit": {"id": point, "keep_alive": _KEPT}}
+    return whole(client.search(body=at, params=_WHOLE), f"a search of {index}")
 
 
 def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]]]) -> list[Answer | None]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.retrying import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,15 +26,17 @@ class RawHit(msgspec.Struct):
     :param id: its ``_id``
     :param source: its ``_source``, UTF-8; empty if the index does not store it
     :param routing: its custom routing, None without one
+    :param sort: its sort values as JSON; empty if the search does not sort
     """
 
     id: str = msgspec.field(name="_id")
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
     routing: str | None = msgspec.field(name="_routing", default=None)
+    sort: msgspec.Raw = msgspec.Raw()
 
 
 class _Hits(TypedDict):
-    total: dict[str, Any]
+    total: NotRequired[dict[str, Any]]
     hits: list[RawHit]
 
 
@@ -102,11 +105,27 @@ def search_raw(client: OpenSearch, index: str, body: Mapping[str, Any], shard: i
     :param body: of the search; the total is always counted
     :param shard: ask this shard alone, by its number
     :raises IncompleteAnswer: see :func:`decisive.search`
+    :raises OddAnswer: it was not counted
     """
     counted = {**body, "track_total_hits": True}
     with _raw(_HITS):
         answer = decisive.search(client, index, counted, shard=shard, request_cache="false")
-    return RawPage(answer["hits"]["hits"], int(answer["hits"]["total"]["value"]))
+    return RawPage(answer["hits"]["hits"], int(part_of(answer, "hits", "total", "value")))
+
+
+def raw_hits_at(client: OpenSearch, index: str, point: str, body: Mapping[str, Any]) -> list[RawHit]:
+    """The complete answer of a shard at a point in time to a search, its hits as they are stored.
+
+    :param index: name in the sentence of an error
+    :param point: from :func:`decisive.open_point`
+    :param body: of the search
+    :raises IncompleteAnswer: see :func:`decisive.search_at`
+    :raises NotFoundError: OpenSearch has lost the point in time
+    """
+    with _raw(_HITS):
+        answer = decisive.search_at(client, index, point, body)
+    hits: list[RawHit] = answer["hits"]["hits"]
+    return hits
 
 
 def get_raw(client: OpenSearch, docs: list[dict[str, Any]]) -> list[RawDocument]:

@@ -9,8 +9,9 @@ import pytest
 import zstandard
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.export import parts, reading
+from opensearch_strata.archive.export import parts
 from opensearch_strata.archive.export.folder import DayFolder
+from opensearch_strata.archive.export.reading import pages
 from opensearch_strata.archive.lines import document_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.errors import Refused, TransientError
@@ -117,7 +118,7 @@ def test_the_manifest_says_all_that_makes_the_day_again(stream: Stream, s3: Any,
 def test_small_pages_and_objects_hold_the_same(
     stream: Stream, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PAGE_BYTES", 2_000)
+    monkeypatch.setattr(pages, "PAGE_BYTES", 2_000)
     monkeypatch.setattr(parts, "CHUNK_BYTES", 5_000)
     monkeypatch.setattr(parts, "OBJECT_BYTES", 12_000)
     fill_oddly(stream)

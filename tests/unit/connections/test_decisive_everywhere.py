@@ -12,7 +12,18 @@ from local.places import PROJECT
 
 PACKAGE = PROJECT / "plugins" / "opensearch_strata"
 
-DECIDING = {"search", "msearch", "count", "mget", "get_source", "refresh", "flush", "stats", "delete_by_query"}
+DECIDING = {
+    "search",
+    "msearch",
+    "count",
+    "mget",
+    "get_source",
+    "refresh",
+    "flush",
+    "stats",
+    "delete_by_query",
+    "create_pit",
+}
 """Calls of opensearch-py whose answers may come from a replica that lags, or only in part."""
 
 BY_OTHER_MEANS = {

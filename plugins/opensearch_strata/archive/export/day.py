@@ -14,7 +14,8 @@ from opensearch_strata.archive.export.hours import Hours, count_by_hour
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import DayWriter
 from opensearch_strata.archive.export.read_back import read_back_all
-from opensearch_strata.archive.export.reading import Part, read_documents
+from opensearch_strata.archive.export.reading.as_stored import read_as_stored
+from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.manifest import Archived
@@ -122,15 +123,12 @@ class DayExport:
         :raises Refused: a document has no ``_source``
         :raises IncompleteAnswer: OpenSearch did not answer in full for too long
         """
-        whole = Part([(0, highest + 1) for highest in self.source.archived.sequence])
+        archived, page = self.source.archived, self.source.page
         with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
-            for _, hits in self._documents([whole]):
+            for hits in read_as_stored(self.client, archived.name, len(archived.sequence), page):
                 writer.add(_lines(hits))
                 self.on_step("export", len(hits))
             return writer.finish(), writer.content
-
-    def _documents(self, parts: list[Part]) -> Iterable[tuple[int, list[RawHit]]]:
-        return read_documents(self.client, self.source.archived.name, parts, self.source.page)
 
     def _read_again(self, hours: Hours, written: Content) -> list[ArchiveCheck]:
         """The index hour by hour, each of which must hold as many documents as the server counts."""
@@ -148,7 +146,8 @@ class DayExport:
         """
         again, shards = Content(), len(self.source.archived.sequence)
         found = Counter[int]()
-        for place, hits in self._documents([Part([part.numbers] * shards, part.query) for part in hours.slices]):
+        parts = [Part([part.numbers] * shards, part.query) for part in hours.slices]
+        for place, hits in read_documents(self.client, self.source.archived.name, parts, self.source.page):
             again.add(_lines(hits))
             found[place] += len(hits)
             self.on_step("read again", len(hits))

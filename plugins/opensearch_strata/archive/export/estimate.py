@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import OBJECT_BYTES, compressor
-from opensearch_strata.archive.export.reading import Part, read_documents
+from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.archive import Compression
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.export.reading import Numbers, Query
+from opensearch_strata.archive.export.reading.by_numbers import Numbers, Query
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import Refused
 

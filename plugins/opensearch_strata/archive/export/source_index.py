@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.export.reading import PAGE_DOCUMENTS
+from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS
 from opensearch_strata.archive.store.manifest import ArchivedIndex
 from opensearch_strata.errors import Refused
 
