@@ -88,6 +88,7 @@ class Readers:
                 thread.join()
 
 
+@pytest.mark.versions
 @pytest.mark.parametrize("keep_raw", [False, True])
 def test_readers_find_every_row_at_any_time(odd: Stream, opensearch_url: str, keep_raw: bool) -> None:
     proven_days(odd, 4, keep_raw=keep_raw)
@@ -102,6 +103,7 @@ def test_readers_find_every_row_at_any_time(odd: Stream, opensearch_url: str, ke
     assert readers.answers.total() > 10
 
 
+@pytest.mark.versions
 def test_the_new_index_has_the_same_rows_and_marks(odd: Stream) -> None:
     days = proven_days(odd, 2, keep_raw=False)
     month = odd.dataset.month_index(DAY)
