@@ -269,6 +269,11 @@ def test_a_raw_day_beyond_the_window_says_why_it_stays(sound: Stream, s3: Any, b
     sound.fill(day, count=COUNT)
     prove(sound.client, sound.dataset, day, engine="search")
     assert "no proven archive. It is not archived, although it is old enough" in why(day=day)
+    wanted = {"_meta": {"strata": {"keep_until": "2024-05-20T00:00:00+00:00"}}}
+    sound.client.indices.put_mapping(index=sound.dataset.raw_index(day), body=wanted)
+    one = the(audited(sound, s3), "beyond the window", "fine")
+    assert (one.day, "it was restored and is wanted until 2024-05-20 00:00 UTC" in one.finding) == (day, True)
+    sound.client.indices.put_mapping(index=sound.dataset.raw_index(day), body={"_meta": {"strata": {}}})
     kept = {"start_date": date(2024, 1, 1), "delete": False}
     found = audited(Stream(sound.client, dataset_of(sound.dataset.name, cycle=kept, **parts)), s3)
     assert the(found, "beyond the window", "fine").days == f"{day} .. {EARLIER}"

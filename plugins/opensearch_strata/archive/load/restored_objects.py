@@ -7,7 +7,7 @@ the raw day in which they arrived.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -119,36 +119,45 @@ class RestoringIngest(Ingest):
 
     def _add(self, portion: BulkShare, index: str, number: int, lines: Sequence[bytes]) -> None:
         """Add the documents of consecutive lines, the first of which has this number, to the body."""
-        begin = opening(index) + b',"_id":'
-        names, sent, records, routings, singles = (
-            list[bytes](),
-            list[bytes](),
-            list[int](),
-            dict[int, str](),
-            list[int](),
-        )
-        for record, line in enumerate(lines, start=number):
-            try:
-                name, routing, source = raw_document_of(line)
-            except ValueError as error:
-                portion.tally.add_dead_letter(portion, Dead("broken", str(error), record, 0, b"", index, ""))
-                continue
-            if routing is None:
-                sent.append(b"%b%b}}\n%b\n" % (begin, name, source))
-            else:
-                sent.append(b'%b%b,"routing":%b}}\n%b\n' % (begin, name, routing, source))
-                routings[len(names)] = orjson.loads(routing)
-            if b"\n" in source:
-                singles.append(len(names))
-            records.append(record)
-            names.append(name)
-        ids: list[str] = orjson.loads(b"[%b]" % b",".join(names))
+
+        def on_broken(record: int, why: str) -> None:
+            portion.tally.add_dead_letter(portion, Dead("broken", why, record, 0, b"", index, ""))
+
+        run = run_of(index, number, lines, on_broken)
         portion.last = number + len(lines) - 1
         portion.read += len(lines)
-        portion.waiting += len(ids)
+        portion.waiting += len(run.ids)
         self.events += len(lines)
-        self._body.extend(index, Run(ids, sent, records, routings, singles), portion)
+        self._body.extend(index, run, portion)
 
     def _require_worth(self, tally: ObjectAccount) -> None:
         if tally.counts.dead > _MOST_DEAD:
             raise Poisoned(self.judged(tally))
+
+
+def run_of(index: str, number: int, lines: Sequence[bytes], on_broken: Callable[[int, str], None]) -> Run:
+    """The documents of consecutive lines as a body takes them.
+
+    :param index: the index that they are to be created in
+    :param number: of the first line
+    :param lines: of an archive, each with its line feed
+    :param on_broken: called with the number of a line that is none, and why; it is left out
+    """
+    begin = opening(index) + b',"_id":'
+    names, sent, records, routings, singles = list[bytes](), list[bytes](), list[int](), dict[int, str](), list[int]()
+    for record, line in enumerate(lines, start=number):
+        try:
+            name, routing, source = raw_document_of(line)
+        except ValueError as error:
+            on_broken(record, str(error))
+            continue
+        if routing is None:
+            sent.append(b"%b%b}}\n%b\n" % (begin, name, source))
+        else:
+            sent.append(b'%b%b,"routing":%b}}\n%b\n' % (begin, name, routing, source))
+            routings[len(names)] = orjson.loads(routing)
+        if b"\n" in source:
+            singles.append(len(names))
+        records.append(record)
+        names.append(name)
+    return Run(orjson.loads(b"[%b]" % b",".join(names)), sent, records, routings, singles)

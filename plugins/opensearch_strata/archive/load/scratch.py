@@ -1,22 +1,27 @@
-"""The documents of an archived day into an index that nobody else knows, to see that they can be read and written."""
+"""The documents of an archived day into an index that nobody else knows, to see that they can be read and written.
+
+Lines become requests as in every restore. But nobody else writes to the index, so there is no ledger, and no document
+that may already be there.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
-import orjson
-
+from opensearch_strata.archive.bulk.body import Body
+from opensearch_strata.archive.bulk.requests import create
 from opensearch_strata.archive.decode.layers import decoded
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.folder import KnownManifest
-from opensearch_strata.archive.lines import Hit, document_of, lines_in
+from opensearch_strata.archive.lines import lines_in
+from opensearch_strata.archive.load.restored_objects import run_of
 from opensearch_strata.archive.store.manifest import Archived, Measure
 from opensearch_strata.archive.store.objects import open_object
-from opensearch_strata.connections.retrying import patiently
+from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.judging import explain, is_transient
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 _BODY_BYTES = 5 << 20
 _IN_FLIGHT = 2
 _PATIENCE = 300.0  # seconds for which OpenSearch may refuse a request for now
+_CONFLICT = 409  # an earlier attempt, whose response was lost, has created the document
 
 
 def write_archived(
@@ -37,11 +43,11 @@ def write_archived(
     index: str,
     on_documents: Callable[[int], None] = lambda _: None,
 ) -> Content:
-    """Write every document of an archived day into an index, under its own id and routing.
+    """Write every document of an archived day into an empty index, under its own id and routing.
 
     :param known: the manifest of the day
     :param key_of: where an object is that the manifest names
-    :param index: exact name; documents of the same id are replaced
+    :param index: exact name
     :param on_documents: called with the number of documents of each step
     :returns: what the objects hold
     :raises Refused: an object is not what was written, or OpenSearch does not accept a document
@@ -53,79 +59,52 @@ def write_archived(
     with ThreadPoolExecutor(_IN_FLIGHT, thread_name_prefix="strata-scratch") as pool:
         sent: deque[Future[None]] = deque()
         for archived in known.manifest.objects:
-            for hits in _bodies(
-                s3, Place(known.place.bucket, key_of(archived.key), archived.etag or ""), archived, content
-            ):
+            place = Place(known.place.bucket, key_of(archived.key), archived.etag or "")
+            for body in _bodies(s3, place, archived, content, index):
                 if len(sent) > _IN_FLIGHT:
                     sent.popleft().result()
-                sent.append(pool.submit(_write, client, index, hits))
-                on_documents(len(hits))
+                sent.append(pool.submit(patiently, lambda body=body: _write(client, body), _PATIENCE))
+                on_documents(len(body))
         for one in sent:
             one.result()
     return content
 
 
-def _bodies(s3: BaseClient, place: Place, archived: Archived, content: Content) -> Iterator[list[Hit]]:
-    measure, hits, size = Measure(), list[Hit](), 0
+def _bodies(s3: BaseClient, place: Place, archived: Archived, content: Content, index: str) -> Iterator[Body[None]]:
+    def on_broken(line: int, why: str) -> NoReturn:
+        raise Refused(f"Line {line + 1:,} of {place} cannot be restored. {why}")
+
+    measure, body, number = Measure(), Body[None](), 0
     blocks = open_object(s3, place, archived.stored_bytes or 0)
     for lines in lines_in(measure.watched(decoded(blocks))):
         content.add(lines)
-        for line in lines:
-            hits.append(_document(place, line))
-            size += len(line)
-            if size >= _BODY_BYTES:
-                yield hits
-                hits, size = [], 0
-    if hits:
-        yield hits
+        body.extend(index, run_of(index, number, lines, on_broken), None)
+        number += len(lines)
+        if body.size >= _BODY_BYTES:
+            yield body
+            body = Body[None]()
+    if body:
+        yield body
     if difference := measure.difference(archived):
         raise Refused(f"{place} is not what was written: {difference}.")
 
 
-def _document(place: Place, line: bytes) -> Hit:
-    try:
-        return document_of(line)
-    except ValueError as error:
-        raise Refused(f"{place} has a line that is not one of an archive ({error}).") from error
+def _write(client: OpenSearch, body: Body[None]) -> None:
+    """Create the documents of a body; safe to repeat.
 
-
-def _write(client: OpenSearch, index: str, hits: Sequence[Hit]) -> None:
-    """Write documents; those whose source has line feeds one by one, because a bulk request ends them there."""
-    together = [hit for hit in hits if b"\n" not in hit[2]]
-    if together:
-        patiently(lambda: _bulk(client, index, together), _PATIENCE)
-    for hit in hits:
-        if b"\n" in hit[2]:
-            _single(client, index, hit)
-
-
-def _bulk(client: OpenSearch, index: str, hits: Sequence[Hit]) -> None:
+    :raises Refused: OpenSearch does not accept one of them
+    :raises BulkIndexError: it does not accept some of them right now
+    """
     from opensearchpy.helpers.errors import BulkIndexError
 
-    lines = []
-    for identity, routing, source in hits:
-        lines += [orjson.dumps({"index": _action(identity, routing)}), source]
-    kept = {"filter_path": "errors,items.*.error,items.*.status,items.*._id,items.*._index"}
-    answer = client.bulk(body=b"\n".join([*lines, b""]), index=index, params=kept)
-    if not answer["errors"]:
+    answer = create(client, body)
+    if answer["errors"] is False:
         return
-    refused = [item for item in answer["items"] if "error" in next(iter(item.values()))]
+    items = part_of(answer, "items")
+    refused = [item for item in items if next(iter(item.values())).get("status") not in (200, 201, _CONFLICT)]
+    if not refused:
+        return
     error = BulkIndexError(f"{len(refused)} refused", refused)
     if is_transient(error):
         raise error
     raise Refused(f"An archived document was not accepted. {explain(error)}")
-
-
-def _action(identity: str, routing: str | None) -> dict[str, Any]:
-    return {"_id": identity} if routing is None else {"_id": identity, "routing": routing}
-
-
-def _single(client: OpenSearch, index: str, hit: Hit) -> None:
-    from opensearchpy import RequestError
-
-    identity, routing, source = hit
-    params = {} if routing is None else {"routing": routing}
-    try:
-        patiently(lambda: client.index(index=index, id=identity, body=source, params=params), _PATIENCE)
-    except RequestError as error:
-        raise Refused(f"An archived document was not accepted. {explain(error)}") from error

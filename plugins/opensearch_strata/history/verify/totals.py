@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.errors import Refused
+from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.buckets.aggregation import recall_body
 from opensearch_strata.history.buckets.pages import PATIENTLY
@@ -23,9 +23,9 @@ def totals_of_rows(client: OpenSearch, dataset: Dataset, day: date) -> dict[str,
 
     :returns: metric -> ``{count, min?, max?, sum?, bins?}``
     :raises Refused: a row cannot be read: its distribution is damaged
-    :raises NotFoundError: there is no month index
+    :raises TransientError: there is no month index: it may be about to be replaced
     """
-    from opensearchpy import RequestError
+    from opensearchpy import NotFoundError, RequestError
 
     names = list(dataset.metrics)
     numbers, _ = split_metrics(dataset, names)
@@ -36,6 +36,10 @@ def totals_of_rows(client: OpenSearch, dataset: Dataset, day: date) -> dict[str,
         states = answer["aggregations"]["totals"]["value"]
         merged = merged_of_states(dataset, numbers, states, finite=False)
         counts = counts_of_states(dataset, names, states)
+    except NotFoundError:
+        raise TransientError(
+            f"{dataset.month_index(day)} is gone: it is being replaced, or was deleted meanwhile. Try again."
+        ) from None
     except (RequestError, ValueError) as error:
         raise Refused(
             f"The rows of {day} in {dataset.month_index(day)} cannot be read. {explain(error)} They were kept as they "

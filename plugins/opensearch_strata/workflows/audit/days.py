@@ -78,7 +78,7 @@ def _nowhere(dataset: Dataset, state: DayState) -> Finding:
         return Finding(
             "missing", state.day,
             f"Its {counted(state.mark.documents, 'document')} were proven in rows, but now {nowhere}.", "lost",
-            f"Restore {dataset.month_index(state.day)} from a snapshot, or load the day again: {load}",
+            f"{_rows_back(dataset, state.day)} Or load the day again: {load}",
         )  # fmt: skip
     if state.created is not None:
         told = f"Loads created {counted(state.created, 'document')} in its raw day, but now {nowhere}."
@@ -93,6 +93,15 @@ def _nowhere(dataset: Dataset, state: DayState) -> Finding:
     return Finding("missing", state.day, told, "look", f"Nothing, if there were no events. Otherwise: {load}")
 
 
+def _rows_back(dataset: Dataset, day: date) -> str:
+    snapshot = f"Restore {dataset.month_index(day)} from a snapshot."
+    if dataset.archive is None:
+        return snapshot
+    return (
+        f"Import its rows: strata history import {dataset.name} --from {{first}} --to {{last}} --apply. Or: {snapshot}"
+    )
+
+
 def _load(dataset: Dataset) -> str:
     return f"strata backfill {dataset.name} --from {{first}} --to {{last}} --apply"
 
@@ -101,7 +110,8 @@ def _without_rows(dataset: Dataset, state: DayState) -> Finding:
     """A day of which only the archive is left."""
     if state.mark:
         told = f"Its rows ({counted(state.mark.documents, 'document')}) were proven, but are gone; its archive is left."
-        return Finding("rows", state.day, told, "would be lost", from_archive(dataset))
+        cure = f"{_rows_back(dataset, state.day)} Or: {from_archive(dataset)}"
+        return Finding("rows", state.day, told, "would be lost", cure)
     told = "It has an archive, but neither a raw day nor rows."
     return Finding("rows", state.day, told, "look", from_archive(dataset))
 
@@ -138,7 +148,7 @@ def _mark(dataset: Dataset, state: DayState, archive: ArchiveSeen | None) -> Ite
             "mark", state.day,
             f"Its rows carry {counted(rows.documents, 'document')}, but {mark.documents:,} were proven.",
             "would be lost" if archive and archive.holds else "lost",
-            from_archive(dataset) if archive else f"Restore {dataset.month_index(state.day)} from a snapshot.",
+            from_archive(dataset) if archive else _rows_back(dataset, state.day),
         )  # fmt: skip
     elif mark.rows_version not in ("", rows.version):
         told = "Its mark is stale: rows were written or deleted after they were proven, and the raw day is gone."

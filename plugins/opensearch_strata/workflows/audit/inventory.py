@@ -25,6 +25,7 @@ from opensearch_strata.history.query.sources.carried import DayRows, days_of_mon
 from opensearch_strata.history.query.sources.existing import Sources, find_sources
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.workflows.archiving import settings_of
+from opensearch_strata.workflows.retention import list_expired
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -59,6 +60,7 @@ class DayState:
     :param created: documents that loads created in the raw day; None if no load is known
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
     :param shut: whether that is so because somebody closed or blocked it
+    :param wanted: why the raw day stays for now although it has left the window: a person restored it; else empty
     """
 
     day: date
@@ -71,6 +73,7 @@ class DayState:
     created: int | None = None
     problem: str = ""
     shut: bool = False
+    wanted: str = ""
 
     @property
     def has_manifest(self) -> bool:
@@ -126,6 +129,8 @@ def take_inventory(
     :raises TransientError: OpenSearch or S3 did not answer in full
     """
     newest = newest_complete(now, dataset.zone)
+    window_end = min(newest, dataset.cycle.end_date or newest)
+    wanted = list_expired(client, dataset, window_end, now).wanted
     created = _created(client, dataset)
     raw = {found.day: found for found in coverage(client, dataset)}
     sources = find_sources(client, dataset)
@@ -147,11 +152,12 @@ def take_inventory(
             created=created.get(day),
             problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",
             shut=day in shut,
+            wanted=wanted.get(dataset.raw_index(day), ""),
         )
         for day in between
         if (first is None or day >= first) and (last is None or day <= last)
     ]
-    return Inventory(days, min(newest, dataset.cycle.end_date or newest), _unreadable(client, dataset, sources))
+    return Inventory(days, window_end, _unreadable(client, dataset, sources))
 
 
 def _created(client: OpenSearch, dataset: Dataset) -> dict[date, int]:

@@ -34,13 +34,15 @@ _LATE_DAYS = 2  # a day may wait so long for the cycle that deletes it, before i
 def to_prove(inventory: Inventory) -> list[DayState]:
     """Raw days whose rows may not carry them, by their counts and marks. Those with other counts come first.
 
-    The newest day may be without rows: its cycle is still to come.
+    The newest day may be without rows: its cycle is still to come. A restored day that a person wants for now is read
+    when it goes, unless it holds another number of documents.
     """
     found = [
         state
         for state in inventory.days
         if state.documents
         and not is_proven(state)
+        and not (state.wanted and _carries(state))
         and (state.rows or state.day < inventory.window_end)
         and state.day.replace(day=1) not in inventory.unreadable
     ]
@@ -139,10 +141,12 @@ def see_raw_day(
     :param proven: whether its rows are proven by now
     """
     beyond = state.day <= newest_expired(inventory.window_end, dataset.raw.window_days)
-    behind = _behind(client, dataset, state, archive, inventory.window_end)
+    behind = None if state.wanted else _behind(client, dataset, state, archive, inventory.window_end)
     if state.documents == 0:
         cure = "If it is meant to be empty, delete it by hand; otherwise load the day."
         yield Finding("missing", state.day, "Its raw day is empty, which proves nothing.", "look", cure)
+    elif state.wanted:
+        yield Finding("beyond the window", state.day, f"Its raw day is older than the window: {state.wanted}.", "fine")
     elif beyond:
         yield _beyond(client, dataset, inventory, state, behind, proven=proven)
     elif behind:

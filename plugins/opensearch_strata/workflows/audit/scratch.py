@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.ledger.store import now_ms
 from opensearch_strata.archive.store.manifest import ArchivedIndex
+from opensearch_strata.archive.targets.archived_form import ArchivedForm
 from opensearch_strata.connections.deleting import delete_index
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.connections.processes import is_dead, this_process
@@ -32,9 +33,8 @@ MARK = "strata_audit"
 """Key of ``_meta`` of a restored day: owner, process, and until when it is needed, epoch milliseconds."""
 
 _DAY_FORMAT = "%Y.%m.%d"
+_ALONE = {"index.number_of_replicas": 0, "index.auto_expand_replicas": "false", "index.refresh_interval": "-1"}
 _LASTS_MS = 12 * 3_600_000  # longer than any task may run
-_KEPT = frozenset({"number_of_shards", "analysis", "mapping", "similarity", "routing_partition_size", "knn"})
-"""Settings by their first name behind ``index.`` without which the archived mapping could not be made."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,10 @@ def make_raw(client: OpenSearch, scratch: Scratch, archived: ArchivedIndex) -> N
     """
     from opensearchpy import RequestError
 
-    kept = {name: value for name, value in archived.settings.items() if name.split(".")[1] in _KEPT}
+    form = ArchivedForm.of(archived)
     meta = {"owner": scratch.owner, "process": this_process(), "until": now_ms() + _LASTS_MS}
-    mappings = {**archived.mappings, "_meta": {**archived.mappings.get("_meta", {}), MARK: meta}}
-    settings = {**kept, "index.number_of_replicas": 0, "index.auto_expand_replicas": "false"}
-    settings["index.refresh_interval"] = "-1"
+    mappings = {**form.mappings, "_meta": {**form.mappings.get("_meta", {}), MARK: meta}}
+    settings = {**form.settings, **_ALONE}
 
     def create(safe: Mapping[str, str]) -> Any:
         return client.indices.create(index=scratch.raw, body={"settings": {**settings, **safe}, "mappings": mappings})
