@@ -22,6 +22,8 @@ from benchmarks.measures.archives.exporting import (
     exports_table,
 )
 from benchmarks.measures.archives.packing import Packings, measure_packing
+from benchmarks.measures.archives.restoring import CEILING, Restores, restore_seconds
+from benchmarks.measures.archives.restoring import OURS as RESTORE
 from benchmarks.measures.archives.worker import GIGABYTE, ArchiveWorker, measure_workers, workers_table
 from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
@@ -49,6 +51,7 @@ class Found:
 
     exports: Exports
     packings: Packings
+    restores: Restores
     workers: list[ArchiveWorker]
 
 
@@ -103,6 +106,7 @@ def _measure(workload: Workload, url: str, s3: EmulatedS3, options: argparse.Nam
     found = Found(
         export_seconds(day, quarter, url, meter, options.rounds, log.info),
         measure_packing(day, options.rounds, log.info),
+        restore_seconds(day, quarter, meter, options.rounds, log.info),
         measure_workers((quarter, day), options.memory_gb, url, s3.url, log.info),
     )
     machine = machine_of(client)
@@ -120,11 +124,12 @@ def _measure(workload: Workload, url: str, s3: EmulatedS3, options: argparse.Nam
             "seed": workload.seed,
         },
         results=_results(found, day.documents),
-        samples=exports.samples,
+        samples={**exports.samples, **found.restores.samples},
         tables=[
             exports_table(exports),
             cpu_table(exports, machine["cores"]),
             *found.packings.tables(),
+            found.restores.table(machine["cores"]),
             workers_table(found.workers),
         ],
         notes=NOTES,
@@ -137,6 +142,7 @@ def _results(found: Found, documents: int) -> list[Result]:
     ours, floor, peer, quarter = (exports.rate(side) for side in (OURS, exports.floor, PEER, QUARTER))
     stored, gzip = exports.stored_bytes, packings.gzip_bytes
     back = exports.rate(BACK)
+    restored, ceiling = (found.restores.rate(side) for side in (RESTORE, CEILING))
     largest = found.workers[-1]
     peak = max(worker.peak_bytes for worker in found.workers) / MEGABYTE
     return [
@@ -145,6 +151,7 @@ def _results(found: Found, documents: int) -> list[Result]:
         Result("archive bytes", stored / gzip, f"{stored / documents:.0f} B each", f"{gzip / documents:.0f} B each"),
         Result("packing", packings.rate / 1000, f"{packings.rate:,.0f}/s", ""),
         Result("read back", back / 1000, f"{back:,.0f}/s", ""),
+        Result("restore", restored / ceiling, f"{restored:,.0f}/s", f"{ceiling:,.0f}/s"),
         Result("archive memory", peak, f"{largest.line_bytes / GIGABYTE:.2f} GB of lines", ""),
         Result("linear", ours / quarter, f"{ours:,.0f}/s", f"{quarter:,.0f}/s"),
     ]

@@ -181,6 +181,15 @@ ARCHIVE_GOALS = {
         150,
         400,
     ),
+    "restore": Goal(
+        "restore : prebuilt bodies",
+        "documents a second from the archive into a new index, compared with the same documents as bulk bodies that "
+        "were built beforehand",
+        "{} x",
+        1,
+        0.85,
+        0.95,
+    ),
     "archive memory": Goal(
         "peak memory of a worker",
         "a process that exports a day of the stated size, reads it again and reads it back",

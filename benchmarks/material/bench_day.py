@@ -68,7 +68,7 @@ class BenchDay:
 
     def keep(self) -> tuple[BenchDay, Sequence[Archived]]:
         """Export the day to a folder that nothing clears: the day with this folder, and the objects."""
-        kept = replace(self, folder="kept/")
+        kept = replace(self, folder=f"kept/{self.index}/")
         return kept, kept.export().write()[0]
 
     def require(self, documents: int, side: str) -> None:
