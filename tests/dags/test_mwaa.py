@@ -75,7 +75,7 @@ def parse(service: Path, python: str, **more: str) -> Any:
 def check(found: dict[str, Any], service: Path) -> None:
     """All is read from what was delivered, without an error."""
     assert (found["import errors"], found["plugin errors"]) == ({}, {})
-    assert found["dags"] == ["archive_backfill", "flights_daily_cycle", "telemetry_daily_cycle"]
+    assert found["dags"] == ["archive_backfill", "flights_daily_cycle", "history_audit", "telemetry_daily_cycle"]
     assert "strata" in found["plugins"]
     assert found["package"] == str(service / "plugins" / "opensearch_strata" / "__init__.py")
     assert found["datasets"] == str(service / "dags" / "include" / "datasets")

@@ -62,7 +62,7 @@ def test_each_task_asks_for_the_word_again(word: str, run_is_dry: bool, monkeypa
     """A run may have begun, or be cleared after days, when the word is taken back or the window changed."""
     asked: list[bool] = []
 
-    def retire(*_: Any, dry_run: bool) -> str:
+    def retire(*_: Any, dry_run: bool, **_more: Any) -> str:
         asked.append(dry_run)
         return "dry_run" if dry_run else "deleted"
 
