@@ -62,6 +62,8 @@ ODD: dict[str, str] = {
     "pretty windows": f'{{\r\n  {TIME},\r\n  "device": "d2"\r\n}}',
     "nested": f'{{{TIME},"device":"d1","parts":[{{"a":1}},{{"a":2}},{{"a":3}}]}}',
     "malformed": f'{{{TIME},"device":"d1","loose":"not a number"}}',
+    "half a pair": f'{{{TIME},"device":"d1","text":"cut \\ud83d","other":"\\uDE00 \\ud83d\\ude00 \\\\ud800"}}',
+    "comments": f'{{ /* a "note" {{ */ {TIME}, "device":"d1" // , "_source": {{ to the end\n }}',
     "late": '{"@timestamp":"2031-01-01T10:00:00Z","device":"d2"}',
     "early": '{"@timestamp":"1999-01-01T10:00:00Z","device":"d2"}',
     "empty values": f'{{{TIME},"device":null,"site":[],"text":""}}',

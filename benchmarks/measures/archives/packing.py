@@ -110,7 +110,7 @@ def measure_packing(day: BenchDay, rounds: int, say: Callable[[str], None]) -> P
 def pages_of_lines(day: BenchDay) -> Iterator[Lines]:
     """The lines of a day, in index order."""
     for hits in read_as_stored(day.workload.client, day.index, len(day.primaries.sequence)):
-        yield [line_of(hit.id, hit.source, hit.routing) for hit in hits]
+        yield [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]
 
 
 def first_chunk(day: BenchDay) -> Lines:

@@ -2,16 +2,22 @@ r"""A line of the archive: ``{"_id":…,"_routing":…,"_source":<the very bytes
 
 A line contains no other line feed. If ``_source`` contains some, between its tokens, they are written as blanks, and
 ``_newlines`` gives their positions, so that a restore puts them back.
+
+OpenSearch takes a ``_source`` that no strict parser reads. Then ``_exact`` has its bytes in base64, and ``_source`` the
+nearest JSON, so that one such document does not keep other tools from reading its object.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 
 import msgspec
 import orjson
+
+from opensearch_strata.connections.loose_json import is_strict, strict_form
 
 Hit = tuple[str, str | None, bytes]
 """``_id``, custom routing and ``_source`` of a document."""
@@ -21,7 +27,11 @@ RawLine = tuple[bytes, bytes | None, bytes]
 
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _HEAD = re.compile(
-    rb'\{"_id":(' + _TEXT + rb')(?:,"_routing":(' + _TEXT + rb'))?(?:,"_newlines":(\[[\d,]*\]))?,"_source":'
+    rb'\{"_id":('
+    + _TEXT
+    + rb')(?:,"_routing":('
+    + _TEXT
+    + rb'))?(?:,"_newlines":(\[[\d,]*\]))?(?:,"_exact":"([\w+/=]*)")?,"_source":'
 )
 
 
@@ -30,21 +40,28 @@ class _Line(msgspec.Struct, rename=lambda name: f"_{name}"):
     source: msgspec.Raw
     routing: str | None = None
     newlines: tuple[int, ...] = ()
+    exact: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Line)
 
 
-def line_of(document_id: str, source: bytes | msgspec.Raw, routing: str | None = None) -> bytes:
+def line_of(
+    document_id: str, source: bytes | msgspec.Raw, routing: str | None = None, *, strict: bool | None = None
+) -> bytes:
     r"""The line of a document, with its line feed.
 
     :param document_id: its ``_id``
     :param source: its ``_source``, JSON
     :param routing: its custom routing, if it has one
+    :param strict: whether ``_source`` is JSON to everybody; by default, it is looked at
     """
     head = b'{"_id":' + orjson.dumps(document_id)
     if routing is not None:
         head += b',"_routing":' + orjson.dumps(routing)
+    if not (is_strict(bytes(source)) if strict is None else strict):
+        head += b',"_exact":"%b"' % b64encode(source)
+        source = strict_form(bytes(source))
     line = b"".join((head, b',"_source":', source, b"}\n"))
     if line.find(b"\n") == len(line) - 1:
         return line
@@ -64,6 +81,8 @@ def document_of(line: bytes) -> Hit:
         found = _DECODER.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"It is not a line of an archive: {error}.") from error
+    if found.exact is not None:
+        return found.id, found.routing, b64decode(found.exact, validate=True)
     return found.id, found.routing, _with_newlines(bytes(found.source), found.newlines)
 
 
@@ -76,7 +95,9 @@ def raw_document_of(line: bytes) -> RawLine:
     head = _HEAD.match(line)
     if head is None or line[-2:] != b"}\n":
         raise ValueError("It is not a line as archives have them.")
-    identity, routing, newlines = head.groups()
+    identity, routing, newlines, exact = head.groups()
+    if exact is not None:
+        return identity, routing, b64decode(exact, validate=True)
     source = line[head.end() : -2]
     return identity, routing, _with_newlines(source, orjson.loads(newlines)) if newlines else source
 

@@ -252,12 +252,12 @@ def _serializer() -> JSONSerializer:
     import orjson
     from opensearchpy.serializer import JSONSerializer
 
-    from opensearch_strata.connections import raw_hits
+    from opensearch_strata.connections import typed_answers
 
     class Serializer(JSONSerializer):
         def loads(self, s: str) -> Any:
-            if (raw := raw_hits.decoded(s)) is not None:
-                return raw
+            if (answer := typed_answers.decoded(s)) is not None:
+                return answer
             try:
                 return orjson.loads(s)
             except orjson.JSONDecodeError:  # it is stricter than some servers: NaN, or half of a surrogate pair

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.loose_json import cut_sources, is_strict
 from opensearch_strata.connections.retrying import part_of
+from opensearch_strata.connections.typed_answers import Decode, answers_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from opensearchpy import OpenSearch
-
-_WANTED: ContextVar[msgspec.json.Decoder[Any] | None] = ContextVar("decoder of raw answers", default=None)
 
 
 class RawHit(msgspec.Struct):
@@ -27,12 +24,14 @@ class RawHit(msgspec.Struct):
     :param source: its ``_source``, UTF-8; empty if the index does not store it
     :param routing: its custom routing, None without one
     :param sort: its sort values as JSON; empty if the search does not sort
+    :param strict: whether its ``_source`` is JSON to everybody
     """
 
     id: str = msgspec.field(name="_id")
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
     routing: str | None = msgspec.field(name="_routing", default=None)
     sort: msgspec.Raw = msgspec.Raw()
+    strict: bool = True
 
 
 class _Hits(TypedDict):
@@ -50,17 +49,15 @@ class RawDocument(msgspec.Struct):
     """One document as it is found by its id.
 
     :param source: its ``_source``, UTF-8; empty if there is no such document, or the index does not store it
+    :param strict: whether it is JSON to everybody
     """
 
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
+    strict: bool = True
 
 
 class _Documents(TypedDict):
     docs: list[RawDocument]
-
-
-_HITS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Answer)
-_DOCUMENTS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Documents)
 
 
 class RawPage(NamedTuple):
@@ -73,29 +70,34 @@ class RawPage(NamedTuple):
     total: int
 
 
-def decoded(text: str) -> Any:
-    """An answer with raw sources, while one is wanted; None at other times. Called by the client's serializer.
+def _by(decoder: msgspec.json.Decoder[Any], depth: int, documents: Callable[[Any], list[Any]]) -> Decode:
+    """Decodes answers with raw sources.
 
-    :param text: the body of an answer, as the client decoded it
-    :raises SerializationError: it is not the answer to such a request
+    :param depth: how many brackets are open in the answer where ``_source`` is a key
+    :param documents: those of a decoded answer
     """
-    from opensearchpy import SerializationError
 
-    if (decoder := _WANTED.get()) is None:
-        return None
-    try:
-        return decoder.decode(text.encode("utf-8", "surrogatepass"))
-    except msgspec.DecodeError as error:
-        raise SerializationError(text[:200], error) from error
+    def decode(text: str) -> Any:
+        with suppress(UnicodeEncodeError, msgspec.DecodeError, RecursionError):
+            return decoder.decode(text.encode())
+        cut = cut_sources(text.encode("utf-8", "surrogatepass"), depth)
+        try:
+            answer = decoder.decode(cut.answer)
+        except msgspec.DecodeError as error:
+            from opensearchpy import SerializationError
+
+            raise SerializationError(text[:200], error) from error
+        for document in documents(answer):
+            if document.source:
+                source = cut.sources[int(bytes(document.source))]
+                document.source, document.strict = msgspec.Raw(source), is_strict(source)
+        return answer
+
+    return decode
 
 
-@contextmanager
-def _raw(decoder: msgspec.json.Decoder[Any]) -> Iterator[None]:
-    token = _WANTED.set(decoder)
-    try:
-        yield
-    finally:
-        _WANTED.reset(token)
+_HITS = _by(msgspec.json.Decoder(_Answer), 4, lambda answer: answer.get("hits", {}).get("hits", []))
+_DOCUMENTS = _by(msgspec.json.Decoder(_Documents), 3, lambda answer: answer.get("docs", []))
 
 
 def search_raw(client: OpenSearch, index: str, body: Mapping[str, Any], shard: int | None = None) -> RawPage:
@@ -108,7 +110,7 @@ def search_raw(client: OpenSearch, index: str, body: Mapping[str, Any], shard: i
     :raises OddAnswer: it was not counted
     """
     counted = {**body, "track_total_hits": True}
-    with _raw(_HITS):
+    with answers_by(_HITS):
         answer = decisive.search(client, index, counted, shard=shard, request_cache="false")
     return RawPage(answer["hits"]["hits"], int(part_of(answer, "hits", "total", "value")))
 
@@ -122,7 +124,7 @@ def raw_hits_at(client: OpenSearch, index: str, point: str, body: Mapping[str, A
     :raises IncompleteAnswer: see :func:`decisive.search_at`
     :raises NotFoundError: OpenSearch has lost the point in time
     """
-    with _raw(_HITS):
+    with answers_by(_HITS):
         answer = decisive.search_at(client, index, point, body)
     hits: list[RawHit] = answer["hits"]["hits"]
     return hits
@@ -133,9 +135,8 @@ def get_raw(client: OpenSearch, docs: list[dict[str, Any]]) -> list[RawDocument]
 
     :param docs: ``_index`` and ``_id`` of each, and ``routing`` if it has one
     :raises IncompleteAnswer: see :func:`decisive.get_documents`
-    :raises SerializationError: a ``_source`` is not JSON to everybody: OpenSearch also takes comments
     """
-    with _raw(_DOCUMENTS):
+    with answers_by(_DOCUMENTS):
         # Without a filter_path, for which the server would decode every _source and encode it again.
         found: list[Any] = decisive.get_documents(client, docs)
     return found

@@ -143,8 +143,8 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     folder = DayFolder(s3, settings, day)
     with s3_errors(f"{folder.url} cannot be looked at"):
         known = folder.read()
-    there = known.manifest if known else None
-    if there and there.index and (there.index.uuid, there.index.sequence) == (raw.uuid, raw.sequence):
+        there = known.manifest if known and _is_of(folder, known, raw.uuid, raw.sequence) else None
+    if there:
         stored, size = (sum(getattr(one, name) or 0 for one in there.objects) for name in ("stored_bytes", "bytes"))
         return DayEstimate(day, "already archived", there.documents, len(there.objects), size, stored)
     found = estimate_archive(client, raw.index, raw.sequence, raw.documents, settings.compression, alike_field(dataset))
@@ -153,6 +153,8 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
 
 def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: date) -> Iterator[date]:
     """Raw days that are old enough to be archived (``archive.after_days``) and differ from what their manifests name.
+
+    A restored day is not due again while it is what it was when it was last compared with its archive.
 
     :param window_end: the newest complete day
     """
@@ -166,10 +168,16 @@ def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: d
         folder = DayFolder(s3, settings, day)
         with s3_errors(f"{folder.url} cannot be looked at"):
             known = folder.read()
-        now = decisive.primaries(client, indices[day])
-        there = known.manifest.index if known else None
-        if now.documents and (there is None or (there.uuid, there.sequence) != (now.uuid, now.sequence)):
-            yield day
+            now = decisive.primaries(client, indices[day])
+            if now.documents and not (known and _is_of(folder, known, now.uuid, now.sequence)):
+                yield day
+
+
+def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bool:
+    """Whether an archive is of this very index, or was found to hold the same."""
+    index = known.manifest.index
+    there = index is not None and (index.uuid, index.sequence) == (uuid, sequence)
+    return there or folder.is_same(known, uuid, sequence)
 
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[str, date]:

@@ -156,7 +156,10 @@ class _Task:
         export = self._export("")
         content, differ = export.read_again(self._hours())
         self._require_unchanged()
-        return not differ and content.digest == manifest.digest
+        if differ or content.digest != manifest.digest:
+            return False
+        self.folder.note_same(known, self.raw.uuid, self.raw.sequence)
+        return True
 
     def archive(self, proof: Proof, known: KnownManifest | None) -> ArchivedDay:
         attempt = uuid4().hex[:12]

@@ -26,6 +26,7 @@ ODD = {
     "large": '{"@timestamp":"2024-05-06T10:00:02Z","device":"d1","other":{"n":1e400,"m":1.50,"k":-0.0}}',
     "long": '{"@timestamp":"2024-05-06T10:00:03Z","device":"d1","text":"' + "x" * 100_000 + '"}',
     "blanks": '{ "@timestamp" : "2024-05-06T10:00:04Z",\n\t"device":\r\n"d1" }',
+    "loose": '{"@timestamp":"2024-05-06T10:00:07Z" /* a { */,"device":"d1","text":"cut \\ud83d"}',
     "late": '{"@timestamp":"2031-01-01T10:00:00Z","device":"d2"}',
     "malformed": '{"@timestamp":"2024-05-06T10:00:05Z","device":"d1","loose":"no number"}',
     "nested": '{"@timestamp":"2024-05-06T10:00:06Z","device":"d1","parts":[{"a":1},{"a":2}]}',
@@ -87,7 +88,7 @@ def test_every_document_is_archived_as_the_very_bytes_that_were_sent(stream: Str
     assert done.outcome == "archived"
     assert [check.holds for check in done.checks] == [True] * len(done.checks)
     found = documents(s3, bucket, done.manifest)
-    assert len(found) == 308 == done.manifest.documents == sum(done.manifest.hours.values())
+    assert len(found) == 309 == done.manifest.documents == sum(done.manifest.hours.values())
     assert {name: found[name][1].decode() for name in ODD} == ODD
     assert {name: found[name][0] for name in ODD if found[name][0]} == {"routed": "r routed", "late": "r late"}
     assert done.manifest.hours["2031-01-01T10"] == 1
@@ -127,7 +128,7 @@ def test_small_pages_and_objects_hold_the_same(
     )
     manifest = archived(stream, s3).manifest
     assert len(manifest.objects) > 3
-    assert len(documents(s3, bucket, manifest)) == 308
+    assert len(documents(s3, bucket, manifest)) == 309
 
 
 def test_a_day_that_is_archived_is_not_written_again(stream: Stream, s3: Any, bucket: str) -> None:
@@ -165,7 +166,7 @@ def test_the_former_generation_is_kept_where_the_dataset_says_so(stream: Stream,
     assert len([key for key in keys(s3, bucket) if key.startswith("days/dt=2024-05-06/part-")]) == 1
 
 
-def test_the_same_documents_in_another_index_need_no_new_archive(stream: Stream, s3: Any) -> None:
+def test_the_same_documents_in_another_index_need_no_new_archive(stream: Stream, s3: Any, bucket: str) -> None:
     stream.fill(DAY)
     first = archived(stream, s3)
     index = stream.dataset.raw_index(DAY)
@@ -176,9 +177,19 @@ def test_the_same_documents_in_another_index_need_no_new_archive(stream: Stream,
     for hit in hits:
         lines += [{"index": {"_id": hit["_id"]}}, hit["_source"]]
     stream.client.bulk(body=lines, index=index, params={"refresh": "true"})
+    soon = dataset_of(stream.dataset.name, archive={"bucket": bucket, "prefix": "days/", "after_days": 1})
+    assert list(days_due(stream.client, s3, soon, DAY)) == [DAY]
     again = archived(stream, s3)
     assert again.outcome == "already archived"
     assert again.proven.uuid != first.proven.uuid
+    assert list(days_due(stream.client, s3, soon, DAY)) == []  # it is not read again each day
+    stream.client.indices.put_mapping(index=index, body={"_meta": {"strata_hold": "x", "strata": {}, "owner": "plant"}})
+    stream.fill(DAY, count=1, seed=8)
+    assert list(days_due(stream.client, s3, soon, DAY)) == [DAY]
+    manifest = archived(stream, s3).manifest
+    assert (manifest.generation, manifest.documents) == (2, first.manifest.documents + 1)
+    assert manifest.index
+    assert manifest.index.mappings["_meta"] == {"owner": "plant"}
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def test_duckdb_reads_each_document_once_where_it_lies(
     duckdb = pytest.importorskip("duckdb")
     stream: Stream = make_stream(archive={"bucket": bucket, "prefix": "a/"})
     sent = stream.fill(DAY)
+    loose = f'{{"@timestamp":"{DAY}T10:00:00Z","device":"d1","text":"cut \\ud83d" /* no strict parser reads this */}}'
+    stream.client.index(index=stream.dataset.raw_index(DAY), id="loose", body=loose, params={"refresh": "true"})
     archive_day(stream.client, s3, stream.dataset, prove(stream.client, stream.dataset, DAY, engine="search"))
     s3.put_object(Bucket=bucket, Key=f"a/dt={DAY}/part-00000-dead.ndjson.zst", Body=b"left by an export that died")
     for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
@@ -51,10 +53,11 @@ def test_duckdb_reads_each_document_once_where_it_lies(
     statement = table_statement("duckdb", "days", settings_of(stream.dataset)).replace(f"s3://{bucket}", str(tmp_path))
     with duckdb.connect() as connection:
         connection.execute(statement)
-        rows = connection.execute("SELECT _id, (_source->>'load')::INT, dt FROM days").fetchall()
-    assert len(rows) == len({row[0] for row in rows}) == 240
+        rows = connection.execute("SELECT _id, (_source->>'load')::INT, dt, _source->>'text' FROM days").fetchall()
+    assert len(rows) == len({row[0] for row in rows}) == 241
     assert sum(row[1] or 0 for row in rows) == sum(one.get("load", 0) for one in sent)
     assert {str(row[2]) for row in rows} == {str(DAY)}
+    assert {row[0]: row[3] for row in rows}["loose"] == "cut \ufffd"
 
 
 @pytest.mark.parametrize("engine", ["athena", "spark"])

@@ -24,7 +24,7 @@ from tenacity import (
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
-from opensearch_strata.archive.bulk.requests import create
+from opensearch_strata.archive.bulk.requests import AllCreated, create
 from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted, size
@@ -180,30 +180,19 @@ class Delivery(Generic[Owner]):
             failure = _Unfinished(Verdict.BLOCKED, str(error))
         if failure:  # raised outside the handler, because the traceback of `error` holds the bytes that were sent
             raise failure
+        if isinstance(answer, AllCreated):
+            if answer.are(self._rest):  # the usual case
+                self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
+                self._route.limits.answered()
+                return
+            answer = answer.plain()
         items = _items(answer)
         if len(items) != len(self._rest):
             raise _Unfinished(
                 Verdict.AGAIN,
                 f"OpenSearch returned {counted(len(items), 'result')} for {counted(len(self._rest), 'document')}.",
             )
-        if answer.get("errors") is False and self._all_created(items):  # the usual case
-            self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
-            self._route.limits.answered()
-        else:
-            self._resolve([_outcome(item) for item in items], sent_at)
-
-    def _all_created(self, items: list[dict[str, Any]]) -> bool:
-        """Whether every document was created in the index and under the id that it was sent with."""
-        body = self._rest
-        try:
-            found = [item["create"] for item in items]
-            return (
-                all(said["result"] == "created" for said in found)
-                and [said["_index"] for said in found] == body.indices
-                and (not body.with_ids or [said["_id"] for said in found] == body.ids)
-            )
-        except (KeyError, TypeError):
-            return False
+        self._resolve([_outcome(item) for item in items], sent_at)
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
         """The exception to raise for a request that failed as a whole."""

@@ -165,4 +165,4 @@ class DayExport:
 
 
 def _lines(hits: Iterable[RawHit]) -> list[bytes]:
-    return [line_of(hit.id, hit.source, hit.routing) for hit in hits]
+    return [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]

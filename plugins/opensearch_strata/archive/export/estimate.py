@@ -53,7 +53,7 @@ def estimate_archive(
         starts = [highest * part // _SAMPLES for highest in sequence]
         numbers = [(start, min(start + _NUMBERS, end + 1)) for start, end in zip(starts, sequence, strict=True)]
         for _, hits in read_documents(client, index, [Part(numbers)]):
-            lines += [line_of(hit.id, hit.source, hit.routing) for hit in hits]
+            lines += [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]
     if not lines:
         return ArchiveEstimate(documents, 0, 0, 0)
     lines.sort(key=sort_key(alike))

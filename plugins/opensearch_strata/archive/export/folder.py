@@ -6,6 +6,7 @@ exports one wins: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +29,10 @@ Inventory does it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage
 
 SUPERSEDED = "superseded/"
 """Beside the days, archives that later ones took the place of, where a dataset keeps them."""
+
+SAME = "_same.json"
+"""In the folder of a day, the last raw index that was found to hold the very documents of the archive though it is
+another one: the day was restored. It saves reading the index again each day; no deletion trusts it."""
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
 
@@ -98,6 +103,31 @@ class DayFolder:
                 f"removed; run again to see that the day is archived."
             ) from None
         return KnownManifest(manifest, Place(place.bucket, place.key), etag)
+
+    def note_same(self, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> None:
+        """Note that a raw index holds the very documents of the archive.
+
+        :param known: the manifest that counts
+        :param uuid: of the index
+        :param sequence: highest sequence number of each primary shard when it was read
+        """
+        body = _same(known, uuid, sequence)
+        self._s3.put_object(Bucket=self._settings.bucket, Key=self.prefix + SAME, Body=body, **self._encryption())
+
+    def is_same(self, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bool:
+        """Whether :meth:`note_same` noted this very index for this very manifest.
+
+        :param known: the manifest that counts
+        :param uuid: of the index
+        :param sequence: highest sequence number of each primary shard
+        """
+        try:
+            answer = self._s3.get_object(Bucket=self._settings.bucket, Key=self.prefix + SAME)
+        except self._s3.exceptions.ClientError as error:
+            if error_code(error) in _ABSENT:
+                return False
+            raise
+        return bool(answer["Body"].read() == _same(known, uuid, sequence))
 
     def keep(self, known: KnownManifest) -> None:
         """Copy an archive that is about to be superseded to where no reader looks for days.
@@ -181,3 +211,7 @@ class DayFolder:
             except self._s3.exceptions.ClientError as error:
                 if error_code(error) not in _ABSENT:  # its own export ended it
                     raise
+
+
+def _same(known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bytes:
+    return json.dumps({"manifest": known.etag, "uuid": uuid, "sequence": sequence}).encode()

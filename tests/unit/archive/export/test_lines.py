@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.events import Event
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.lines import document_of, line_of, lines_in, raw_document_of
+from opensearch_strata.connections import raw_hits
+from opensearch_strata.connections.loose_json import is_strict, strict_form
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -77,9 +81,63 @@ def test_a_line_is_taken_apart_without_a_look_into_the_document(
     assert found[2] == source
 
 
-def test_what_only_opensearch_takes_for_json_comes_back_too() -> None:
-    for source in (b'{"a":1e400}', b'{"a":1 /* "b":{} */}', b'{"a":"\\ud800"}', b'{"a":' * 990 + b"1" + b"}" * 990):
-        assert raw_document_of(line_of("x", source))[2] == source
+@pytest.mark.parametrize(
+    ("source", "elsewhere"),
+    [
+        (b'{"a":1 /* "b":{} */, "c": [true, null, -1e5]}', {"a": 1, "c": [True, None, -1e5]}),
+        (b'{"a":1 // x "\\n}', None),
+        (b'{"a":1 // x "\n}', {"a": 1}),
+        (rb'{"a":"cut \ud83d","b":"\ud83d\ude00","c":"\\ud83d","\uDE00":0}', {"a": "cut \ufffd", "b": "\U0001f600",
+            "c": r"\ud83d", "\ufffd": 0}),
+        (b'{"a":"\xed\xa0\xbd"}', {"a": "\ufffd\ufffd\ufffd"}),
+        (b'{"a":[NaN,-Infinity]}', {"a": [None, None]}),
+        (b'{"a":' * 5000 + b"1" + b"}" * 5000, None),
+    ],
+)  # fmt: skip
+def test_what_only_opensearch_takes_for_json_comes_back_too(source: bytes, elsewhere: Any) -> None:
+    line = line_of("x", source, "r")
+    assert raw_document_of(line) == (b'"x"', b'"r"', source)
+    assert document_of(line) == ("x", "r", source)
+    assert line.count(b"\n") == 1
+    value = orjson.loads(line)
+    assert (value["_id"], value["_routing"], value["_source"]) == ("x", "r", elsewhere)
+    if elsewhere:
+        found = [(event.document_id, event.message) for event in Reading([line]) if isinstance(event, Event)]
+        assert found == [("x", elsewhere)]
+
+
+def test_a_number_of_any_size_is_json_to_everybody() -> None:
+    assert line_of("x", b'{"a":1e400}') == b'{"_id":"x","_source":{"a":1e400}}\n'
+
+
+LOOSE = [
+    b'"\\ud800"',
+    b'"x"',
+    b"NaN",
+    b"/**/1",
+    b'"\xed\xa0\xbd"',
+    b'{"_source":1}',
+    b'"_source"',
+    b"[1,{}]",
+    b"{}//\n",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(LOOSE), max_size=3), max_size=8))
+def test_one_loose_document_does_not_keep_an_answer_from_being_read(found: list[list[bytes]]) -> None:
+    sources = [b"{" + b",".join(b'"k%d": %b' % pair for pair in enumerate(values)) + b"}" for values in found]
+    hits = [
+        b'{"_index":"a","_id":"%d","_score":null,"_source":%b,"sort":[%d]}' % (n, source, n)
+        for n, source in enumerate(sources)
+    ]
+    answer = b'{"took":1,"hits":{"total":{"value":%d},"hits":[%b]}}' % (len(hits), b",".join(hits))
+    decoded = raw_hits._HITS(answer.decode("utf-8", "surrogatepass"))["hits"]["hits"]
+    assert [(hit.id, bytes(hit.source), bytes(hit.sort)) for hit in decoded] == [
+        (f"{n}", source, b"[%d]" % n) for n, source in enumerate(sources)
+    ]
+    assert [hit.strict for hit in decoded] == [is_strict(source) for source in sources]
+    for source in sources:
+        assert is_strict(source) or is_strict(strict_form(source))
 
 
 @pytest.mark.parametrize(

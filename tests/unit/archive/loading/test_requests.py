@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from opensearchpy import ConflictError, RequestError, TransportError
 from opensearchpy import ConnectionError as Unreachable
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.requests import create
+from opensearch_strata.archive.bulk.requests import AllCreated, create
 from opensearch_strata.archive.documents.shaper import Document
 from opensearch_strata.archive.events import Event
+from opensearch_strata.connections import typed_answers
 from tests.streams import DAY
 
 PRETTY, PLAIN = b'{\n"a":1\n}', b'{"a":1}'
@@ -96,3 +98,43 @@ def test_what_the_server_says_of_one_is_its_item(fault: TransportError) -> None:
 def test_a_request_that_failed_as_a_whole_fails_the_body(fault: TransportError) -> None:
     with pytest.raises(type(fault)):
         create(Server(fault), body_of(PLAIN, PRETTY))  # type: ignore[arg-type]
+
+
+def answered(*items: dict[str, Any], errors: bool = False) -> Any:
+    """An answer as the client's serializer decodes it."""
+
+    class Decoding(Server):
+        def bulk(self, body: bytes, params: dict[str, str]) -> Any:
+            text = orjson.dumps({"errors": errors, "items": [{"create": item} for item in items]}).decode()
+            return typed_answers.decoded(text) or orjson.loads(text)
+
+    return create(Decoding(), body_of(*[PLAIN] * len(items)))  # type: ignore[arg-type]
+
+
+def created(number: int, **other: Any) -> dict[str, Any]:
+    return {"_index": "raw", "_id": f"d{number}", "result": "created", "status": 201, **other}
+
+
+def test_the_usual_answer_is_decoded_into_what_is_needed_of_it() -> None:
+    answer = answered(created(0), created(1))
+    assert isinstance(answer, AllCreated)
+    assert answer.are(body_of(PLAIN, PLAIN))
+    assert answer.plain() == {"errors": False, "items": [{"create": created(0)}, {"create": created(1)}]}
+    assert typed_answers.decoded("{}") is None  # outside of a request
+
+
+@pytest.mark.parametrize("odd", [{"_index": "other"}, {"_id": "another"}], ids=["index", "id"])
+def test_a_document_that_a_pipeline_moved_is_not_taken_for_ours(odd: dict[str, Any]) -> None:
+    answer = answered(created(0), created(1, **odd))
+    assert isinstance(answer, AllCreated)
+    assert not answer.are(body_of(PLAIN, PLAIN))
+    assert not answered(created(0)).are(body_of(PLAIN, PLAIN))
+    assert not answered(created(0), errors=True).are(body_of(PLAIN))
+
+
+@pytest.mark.parametrize(
+    "odd", [{"result": "noop"}, {"result": "updated"}, {"error": {"type": "x"}}, {"status": "201"}]
+)
+def test_every_other_answer_is_decoded_as_usual(odd: dict[str, Any]) -> None:
+    answer = answered(created(0), created(1, **odd))
+    assert answer["items"][1]["create"].items() >= odd.items()

@@ -10,7 +10,8 @@ from opensearch_strata.archive.events import Broken, Event
 
 _TEXT = rb'\s*:\s*"(?:[^"\\]|\\.){0,2048}"\s*,\s*'
 _LINE = re.compile(
-    rb'(?:\A|\n)\{\s*"_id"' + _TEXT + rb'(?:"_routing"' + _TEXT + rb')?(?:"_newlines":\[[\d,]*\],)?"_source"\s*:\s*\{'
+    rb'(?:\A|\n)\{\s*"_id"' + _TEXT + rb'(?:"_routing"' + _TEXT + rb")?"
+    rb'(?:"_newlines":\[[\d,]*\],)?(?:"_exact":"[\w+/=]*",)?"_source"\s*:\s*\{'
 )
 
 
