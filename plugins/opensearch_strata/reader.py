@@ -62,7 +62,7 @@ def read(
     :param on_note: called with each note before anything is read
     :returns: a frame that leaves out times and groups without any value
     :raises Refused: the data does not exist, or what exists cannot answer the question; the message has the reason
-    :raises TransientError: rows or raw days were recreated while they were read
+    :raises TransientError: rows or raw days were recreated while they were read, or were deleted one after another
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
     return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress))))

@@ -58,35 +58,6 @@ def search(
     return whole(answer, f"a search of {index}")
 
 
-_OF_NO_SHARD = frozenset(
-    {
-        "already_closed_exception",
-        "illegal_index_shard_state_exception",
-        "index_closed_exception",
-        "index_not_found_exception",
-        "index_shard_closed_exception",
-        "no_shard_available_action_exception",
-        "shard_not_found_exception",
-    }
-)
-
-
-def is_going(error: BaseException) -> bool:
-    """Whether a search failed because an index is gone, just going or just coming: it was found, and no shard of it.
-
-    :param error: what :func:`search` raised
-    """
-    from opensearchpy import NotFoundError, TransportError
-
-    if isinstance(error, NotFoundError):
-        return True
-    if not isinstance(error, TransportError) or error.error != "search_phase_execution_exception":
-        return False
-    info = error.info if isinstance(error.info, Mapping) else {}
-    failures = info.get("error", {}).get("failed_shards", [])
-    return all(failure.get("reason", {}).get("type") in _OF_NO_SHARD for failure in failures)
-
-
 def open_point(client: OpenSearch, index: str, shard: int) -> str:
     """Keep the primary of a shard as it is now, for searches; :func:`close_point` ends it.
 

@@ -2,7 +2,8 @@
 
 A request that fails with "not now" (no connection, 429, 502, 503, 504, a partial answer, a running snapshot) is retried
 until a time limit is reached. An odd answer (500, a web page or half of a JSON document with status 200) may be the
-fault of something in between, or may be permanent: the request is retried a few times.
+fault of something in between, or may be permanent: the request is retried a few times. A question to several indices
+may meet one that is just being deleted or created: the whole question is asked again, of the indices that exist then.
 """
 
 from __future__ import annotations
@@ -10,15 +11,41 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_fixed,
+    wait_random_exponential,
+)
 
 from opensearch_strata.errors import TransientError
-from opensearch_strata.errors.judging import is_transient
+from opensearch_strata.errors.judging import explain, is_transient
 
 ODD_TRIES = 5
 """Attempts after which an odd answer is no longer taken for an accident."""
 
+GOING_TRIES = 10
+"""Attempts at a question that meets an index on its way out or in each time; retention deletes no more at a time."""
+
+GOING_PAUSE = 0.05
+"""Seconds between them: an index that is deleted is found for some milliseconds, and no shard of it."""
+
 _BACK_OFF = wait_random_exponential(multiplier=0.1, max=5)
+
+# Types of the errors of a shard that is not there any more, or not yet.
+_OF_NO_SHARD = frozenset(
+    {
+        "already_closed_exception",
+        "illegal_index_shard_state_exception",
+        "index_closed_exception",
+        "index_not_found_exception",
+        "index_shard_closed_exception",
+        "no_shard_available_action_exception",
+        "shard_not_found_exception",
+    }
+)
 
 _T = TypeVar("_T")
 
@@ -58,6 +85,55 @@ def is_odd(error: BaseException) -> bool:
     if isinstance(error, OddAnswer | SerializationError):
         return True
     return isinstance(error, TransportError) and error.status_code == 500
+
+
+def is_going(error: BaseException) -> bool:
+    """Whether a search failed because an index is gone, just going or just coming: it was found, and no shard of it.
+
+    :param error: what :func:`opensearch_strata.connections.decisive.search` raised
+    """
+    from opensearchpy.exceptions import NotFoundError, TransportError
+
+    if isinstance(error, NotFoundError):
+        return True
+    if not isinstance(error, TransportError) or error.error != "search_phase_execution_exception":
+        return False
+    info = error.info if isinstance(error.info, Mapping) else {}
+    failures = info.get("error", {}).get("failed_shards", [])
+    return all(failure.get("reason", {}).get("type") in _OF_NO_SHARD for failure in failures)
+
+
+def past_changes(ask: Callable[[], _T], whose: str) -> _T:
+    """The answer to a question that is asked again, as a whole, while it meets indices on their way out or in.
+
+    :param ask: asks it; looks up anew which indices exist
+    :param whose: name of what the indices belong to, for the sentence of the error
+    :raises TransientError: each attempt met one
+    """
+    tries = Retrying(
+        retry=retry_if_exception(is_going),
+        wait=wait_fixed(GOING_PAUSE),
+        stop=stop_after_attempt(GOING_TRIES),
+        reraise=True,
+    )
+    try:
+        return tries(ask)
+    except Exception as error:
+        if is_going(error):
+            raise going_on(whose, error) from error
+        raise
+
+
+def going_on(whose: str, last: BaseException) -> TransientError:
+    """The error for a question that met an index on its way out or in with each attempt.
+
+    :param whose: name of what the indices belong to
+    :param last: the error of the last attempt
+    """
+    return TransientError(
+        f"Indices of {whose} were deleted or created while they were read, {GOING_TRIES} times in a row. Ask again. "
+        f"The last answer: {explain(last)}"
+    )
 
 
 def part_of(answer: Any, *path: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from opensearchpy import OpenSearch, TransportError
+from opensearchpy import OpenSearch
 
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.errors import Refused, TransientError
@@ -95,17 +95,7 @@ def test_readers_find_every_row_at_any_time(odd: Stream, opensearch_url: str, ke
     before = asked(odd.client, odd, 4)
     assert (before[-2], before[-1]) == (("history",), ())
 
-    def patiently(client: OpenSearch) -> Any:
-        """A search of raw days and rows may meet the instant of a swap, which the server answers with 503."""
-        for _ in range(20):
-            try:
-                return asked(client, odd, 4)
-            except TransportError as error:
-                if error.status_code != 503 or not keep_raw:
-                    raise
-        return None
-
-    readers = Readers(opensearch_url, patiently)
+    readers = Readers(opensearch_url, lambda client: asked(client, odd, 4))
     with readers.asking():
         for shards in (3, 1):
             rewritten(with_shards(odd, shards))

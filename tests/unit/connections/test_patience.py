@@ -16,7 +16,8 @@ from opensearchpy.exceptions import (
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
 from opensearch_strata.connections import retrying
-from opensearch_strata.connections.retrying import ODD_TRIES, OddAnswer, part_of, patiently
+from opensearch_strata.connections.retrying import GOING_TRIES, ODD_TRIES, OddAnswer, part_of, past_changes, patiently
+from opensearch_strata.errors import TransientError
 from opensearch_strata.errors.judging import explain, is_transient
 
 SNAPSHOT = RequestError(400, "snapshot_in_progress_exception", {})
@@ -29,6 +30,7 @@ LASTING = [AuthorizationException(403, "no", {}), NotFoundError(404, "gone", {})
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "_BACK_OFF", lambda state: 0.001)
+    monkeypatch.setattr(retrying, "GOING_PAUSE", 0.001)
 
 
 def failing(error: Exception, times: float) -> tuple[Callable[[], str], list[int]]:
@@ -92,3 +94,35 @@ def test_an_answer_of_another_shape_is_odd(answer: object) -> None:
     assert part_of({"hits": {"hits": 1}}, "hits", "hits") == 1
     with pytest.raises(OddAnswer, match=r"without 'hits.hits'"):
         part_of(answer, "hits", "hits")
+
+
+def search_error(*types: str) -> TransportError:
+    failures = [{"reason": {"type": kind}} for kind in types]
+    return TransportError(503, "search_phase_execution_exception", {"error": {"failed_shards": failures}})
+
+
+ON_ITS_WAY = [NotFoundError(404, "gone", {}), search_error(), search_error("index_shard_closed_exception")]
+
+
+@pytest.mark.parametrize("error", ON_ITS_WAY, ids=repr)
+def test_a_question_that_meets_an_index_on_its_way_is_asked_again(error: Exception) -> None:
+    call, calls = failing(error, GOING_TRIES - 1)
+    assert past_changes(call, "'flights'") == "done"
+    call, calls = failing(error, float("inf"))
+    with pytest.raises(
+        TransientError, match=r"^Indices of 'flights' were deleted or created while they were read, 10 times"
+    ):
+        past_changes(call, "'flights'")
+    assert len(calls) == GOING_TRIES
+
+
+@pytest.mark.parametrize(
+    "error",
+    [*LASTING[:1], LASTING[2], *PASSING, search_error("index_not_found_exception", "rejected_execution")],
+    ids=repr,
+)
+def test_other_faults_are_no_reason_to_ask_again(error: Exception) -> None:
+    call, calls = failing(error, 1)
+    with pytest.raises(type(error)):
+        past_changes(call, "'flights'")
+    assert len(calls) == 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
-from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.connections.retrying import past_changes
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.month.marks import same_rows_in
 from opensearch_strata.history.month.stand_in import months_in
@@ -20,31 +18,20 @@ from opensearch_strata.history.query.read_plan import ReadPlan, doubtful_days, m
 from opensearch_strata.history.query.search_bodies import cut_rows_body, lacking_body
 from opensearch_strata.history.query.sources.carried import DayRows, rows_of_days
 from opensearch_strata.history.query.sources.containment import contains_rows
-from opensearch_strata.history.query.sources.existing import MonthSource, find_sources, with_days
+from opensearch_strata.history.query.sources.existing import find_sources, with_days
 from opensearch_strata.history.raw_day.inspection import field_types
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
-
-_TRIES = 10
-_PAUSE = 0.05  # seconds
 
 
 def plan_read(client: OpenSearch, question: Question) -> ReadPlan:
     """Find out where the answer is, and make sure that it is complete. If an index is deleted meanwhile, look again.
 
     :raises Refused: the question cannot be answered from what exists; the message has the reason
+    :raises TransientError: indices were deleted or created all the time
     """
-    from opensearchpy import TransportError
-
-    for _ in range(_TRIES - 1):
-        try:
-            return _plan_read(client, question)
-        except TransportError as error:
-            if not decisive.is_going(error):
-                raise
-        time.sleep(_PAUSE)
-    return _plan_read(client, question)
+    return past_changes(lambda: _plan_read(client, question), repr(question.dataset.name))
 
 
 def _plan_read(client: OpenSearch, question: Question) -> ReadPlan:
@@ -68,60 +55,64 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
 
     :raises TransientError: they were; the message names the days
     """
-    dataset = plan.question.dataset
     if not plan.trusted and not plan.raw:
         return
-    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid").indices
-    uuids = {name: body["settings"]["index"]["uuid"] for name, body in found.items()}
-    moved = [
-        source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid
-    ]
-    for month in plan.months:
-        trusted = {day: rows for day, rows in plan.trusted.items() if day.replace(day=1) == month.month}
-        now = _rows_now(client, dataset, month.index, month.uuid, trusted) if trusted else {}
-        others = {day: rows for day, rows in trusted.items() if now.get(day) != rows}
-        same = _rewritten(client, dataset, month, others) if others else set()
-        moved += [dataset.raw_index(day) for day in others if day not in same]
-    if moved:
+
+    def look() -> list[str]:
+        return _recreated(client, plan) + _with_other_rows(client, plan)
+
+    def looked() -> list[str]:
+        return past_changes(look, repr(plan.question.dataset.name))
+
+    # A name may go to another index between two requests of a look. Two looks hardly meet that.
+    if (moved := looked()) and (moved := looked()):
         raise TransientError(
             f"{', '.join(moved)} or {'its' if len(moved) == 1 else 'their'} rows were recreated while they were read, "
             f"so the answer may be incomplete. Ask again."
         )
 
 
-def _rows_now(
-    client: OpenSearch, dataset: Dataset, index: str, uuid: str, days: Iterable[date]
-) -> Mapping[date, DayRows]:
-    from opensearchpy import NotFoundError
-
-    try:
-        return rows_of_days(client, dataset, index, uuid, days)
-    except NotFoundError:
-        return {}
+def _recreated(client: OpenSearch, plan: ReadPlan) -> list[str]:
+    """Raw days whose name belongs to another index now."""
+    found = expand(client, plan.question.dataset.raw.names.expression, "*.settings.index.uuid").indices
+    uuids = {name: body["settings"]["index"]["uuid"] for name, body in found.items()}
+    return [
+        source.index for source in [*plan.raw, *plan.verified] if uuids.get(source.index, source.uuid) != source.uuid
+    ]
 
 
-def _rewritten(client: OpenSearch, dataset: Dataset, month: MonthSource, read: Mapping[date, DayRows]) -> set[date]:
-    """Days whose rows are the same as before, in the index that has taken the place of their month's.
+def _with_other_rows(client: OpenSearch, plan: ReadPlan) -> list[str]:
+    """Raw days whose rows were trusted and are not the same now, in whatever index their month is."""
+    if not plan.trusted:
+        return []
+    dataset = plan.question.dataset
+    found = expand(client, dataset.history.names.expression, "*.settings.index.uuid,*.mappings._meta").indices
+    months = {month: name for name, month in months_in(dataset, found).items()}
+    others: list[str] = []
+    for source in plan.months:
+        read = {day: rows for day, rows in plan.trusted.items() if day.replace(day=1) == source.month}
+        index = months.get(source.month)
+        if not read or index is None:
+            others += [dataset.raw_index(day) for day in read]
+            continue
+        now = rows_of_days(client, dataset, index, found[index]["settings"]["index"]["uuid"], read)
+        same = same_rows_in(found[index]["mappings"].get("_meta", {}).get("strata", {}))
+        others += [
+            dataset.raw_index(day) for day, rows in read.items() if not _are_same(rows, now.get(day), same.get(day, []))
+        ]
+    return others
 
-    :param read: rows of each day as they were found
+
+def _are_same(read: DayRows, now: DayRows | None, versions: Sequence[str]) -> bool:
+    """Whether the rows of a day are those that were read, or those of another index that they were copied to.
+
+    :param now: None if there are none
+    :param versions: of the same rows in the indices that they were copied through; the last one is the present one
     """
-    wanted = "*.settings.index.uuid,*.mappings._meta"
-    found = expand(client, dataset.history.names.expression, wanted).indices
-    index = next((name for name, first in months_in(dataset, found).items() if first == month.month), None)
-    if index is None:
-        return set()
-    uuid = found[index]["settings"]["index"]["uuid"]
-    same = same_rows_in(found[index]["mappings"].get("_meta", {}).get("strata", {}))
-    now = _rows_now(client, dataset, index, uuid, read)
-    return {
-        day
-        for day, rows in read.items()
-        if day in now
-        and day in same
-        and rows.version in same[day]
-        and now[day].version == same[day][-1]
-        and replace(now[day], version=rows.version) == rows
-    }
+    if now is None or now == read:
+        return now is not None
+    copied = read.version in versions and now.version == versions[-1]
+    return copied and replace(now, version=read.version) == read
 
 
 def _types(client: OpenSearch, index: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.errors import TransientError
+from opensearch_strata.connections.retrying import GOING_PAUSE, GOING_TRIES, going_on, is_going
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 from opensearch_strata.history.buckets.pace import Pace
 from opensearch_strata.history.buckets.partials import State, merged_of_states
@@ -37,9 +37,6 @@ _LEAST_PAGE = 1000
 
 # Milliseconds that a search for many records may cover: with raw days, and without.
 _LONGEST_RAW, _LONGEST_HISTORY = 86_400_000, 31 * 86_400_000
-# Attempts to read a stretch while its raw days are deleted; retention does not delete more days at a time.
-_TRIES = 10
-_PAUSE = 0.05  # seconds; an index that is deleted is found for some milliseconds, and no shard of it
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class Recall:
         Only a few pages of buckets are held in memory, whatever the span. If a raw day is deleted meanwhile, reading
         continues from its history.
 
-        :raises TransientError: rows were rebuilt while they were read
+        :raises TransientError: rows were rebuilt while they were read, or indices were deleted or created all the time
         """
         start, end = self.plan.question.start, self.plan.question.end
         longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
@@ -109,26 +106,27 @@ class Recall:
 
     def _cells_of(self, part: Stretch) -> Iterator[Cell]:
         """Cells of a stretch. If an index is deleted meanwhile, reading restarts after the last cell."""
-        from opensearchpy import TransportError
-
         after: Body | None = None
-        for _ in range(_TRIES):
+        whose = repr(self.plan.question.dataset.name)
+        for left in reversed(range(GOING_TRIES)):
             try:
                 for _, same in groupby(merge(*self._searches(part, after), key=_order_of), key=_order_of):
                     buckets = list(same)
                     after = buckets[0].key
                     if cell := self._cell(part, buckets):
                         yield cell
-            except TransportError as error:
-                if not decisive.is_going(error):
+            except Exception as error:
+                if not is_going(error):
                     raise
-                # Retention only deletes what history holds, and a rewrite only a month that has another index.
-                time.sleep(_PAUSE)
+                if not left:
+                    raise going_on(whose, error) from error
+                # Retention only deletes what history holds, and a rewrite only a month that has another index. What
+                # was read so far must be of the same rows as the rest.
+                time.sleep(GOING_PAUSE)
+                refuse_moved(self._client, self.plan)
                 self.plan = plan_read(self._client, self.plan.question)
             else:
                 return
-        name = self.plan.question.dataset.name
-        raise TransientError(f"Indices of {name!r} were deleted one after another while they were read. Ask again.")
 
     def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
         row = self._row(buckets)

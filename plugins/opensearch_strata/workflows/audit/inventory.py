@@ -18,6 +18,7 @@ from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import STATE, expand
+from opensearch_strata.connections.retrying import past_changes
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between, last_of_month, newest_complete
 from opensearch_strata.history.month.marks import Mark
@@ -133,9 +134,9 @@ def take_inventory(
     wanted = list_expired(client, dataset, window_end, now).wanted
     created = _created(client, dataset)
     raw = {found.day: found for found in coverage(client, dataset)}
-    sources = find_sources(client, dataset)
+    sources, rows = past_changes(lambda: _found(client, dataset), repr(dataset.name))
     shut = _shut(client, dataset)
-    rows, uuids = _rows(client, dataset, sources), {source.day: source.uuid for source in sources.raw}
+    uuids = {source.day: source.uuid for source in sources.raw}
     objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
     there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
     known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *created} if day <= newest}
@@ -172,12 +173,14 @@ def _shut(client: OpenSearch, dataset: Dataset) -> set[date]:
     return {day for name in [*found.closed, *found.blocked] if (day := dataset.raw.names.date_in(name))}
 
 
-def _rows(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, DayRows]:
+def _found(client: OpenSearch, dataset: Dataset) -> tuple[Sources, dict[date, DayRows]]:
+    """Every index, and the rows of each day in the months."""
+    sources = find_sources(client, dataset)
     found: dict[date, DayRows] = {}
     for month in sources.months:
         decisive.refresh(client, month.index)
         found |= days_of_month(client, dataset, month.index, month.uuid, known=()).rows
-    return found
+    return sources, found
 
 
 def _unreadable(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, Unreadable]:

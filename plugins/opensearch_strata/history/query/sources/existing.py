@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import STATE, expand, is_blocked
+from opensearch_strata.connections.retrying import is_going, patiently
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.definition.index_names import IndexTemplate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 8  # parallel searches, which only look at the ends of an index
 
 _LOOKS = 3  # at the months, while they change
+_PATIENCE = 0.5  # seconds until the shards of an index that was just created have started
 
 _MISSING_SHARDS = "missing shards"  # what OpenSearch reports for an index whose primary shards are not assigned
 
@@ -227,12 +229,19 @@ def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[
         return [(name, contents) for name, contents in looked if contents]
 
 
+def _is_coming(error: BaseException) -> bool:
+    from opensearchpy import NotFoundError
+
+    return is_going(error) and not isinstance(error, NotFoundError)
+
+
 def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | str | None:
     from opensearchpy import NotFoundError, TransportError
 
     ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
+    body = {"size": 0, "track_total_hits": True, "aggs": ends}
     try:
-        answer = decisive.search(client, index, {"size": 0, "track_total_hits": True, "aggs": ends})
+        answer = patiently(lambda: decisive.search(client, index, body), _PATIENCE, may_pass=_is_coming)
     except NotFoundError:
         return None
     except TransportError as error:
