@@ -17,7 +17,7 @@ from opensearch_strata.connections.opensearch import ClientSettings, build_clien
 from opensearch_strata.history.copy.day_file import file_of, read_file
 from opensearch_strata.history.copy.proven_day import proven_rows, read_day
 from opensearch_strata.history.copy.rewrite import rewrite_month
-from opensearch_strata.history.copy.tables import difference
+from opensearch_strata.history.copy.row_tables import difference
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 """Those of a dataset that does not state others."""

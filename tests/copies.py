@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.history.copy.contents import layout_of
 from opensearch_strata.history.copy.reading import read_rows
-from opensearch_strata.history.copy.tables import sorted_rows
+from opensearch_strata.history.copy.row_tables import sorted_rows
 from opensearch_strata.history.month.marks import Mark, marks_in
 from opensearch_strata.history.verify.repair import prove
 from tests.streams import DAY, Document, Stream, StreamFactory, measurements

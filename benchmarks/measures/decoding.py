@@ -17,7 +17,7 @@ from benchmarks.material.log_archive import SPAN, LogArchive
 from benchmarks.material.workload import BenchmarkError
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.store.objects import BLOCK, open_object

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow, document_of_sample
+from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Removals, document_of_sample
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.targets.raw_indices import documents_in
-from opensearch_strata.archive.targets.standing import Standing, standings
+from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import TransientError
 from opensearch_strata.errors.amounts import counted
@@ -148,7 +148,7 @@ class _Found:
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
     existed: Counter[str] = field(default_factory=Counter)
-    marks: dict[str, set[DayMark]] = field(default_factory=dict)
+    removals: dict[str, set[Removals]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
     later: int = 0
     ahead: int = 0
@@ -277,8 +277,8 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
         found.ahead += load.ahead
     found.created.update(load.days)
     found.existed.update(load.there)
-    for index, mark in load.marks.items():
-        found.marks.setdefault(index, set()).add(mark)
+    for index, one in load.removals.items():
+        found.removals.setdefault(index, set()).add(one)
     by_day = sum(load.days.values()), sum(load.there.values())
     if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
         by_days = f"by day {by_day[0]:,} created and {by_day[1]:,} already there"
@@ -307,12 +307,12 @@ def _prove_days(
     # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
-        now = standings(client, indices)
+        now = counts_of_days(client, indices)
         return [_day(found, index, by_all.get(index, 0), now[index], is_retired) for index in indices]
     deadline = time.monotonic() + VISIBLE
     while True:
         documents = documents_in(client, indices, serverless=True)
-        seen = {index: Standing("", held, 0) if held is not None else None for index, held in documents.items()}
+        seen = {index: DayCount("", held, 0) if held is not None else None for index, held in documents.items()}
         days = [_day(found, index, by_all.get(index, 0), seen[index], is_retired) for index in indices]
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days
@@ -320,14 +320,14 @@ def _prove_days(
 
 
 def _day(
-    found: _Found, index: str, by_all: int, now: Standing | None, is_retired: Callable[[str, str], bool]
+    found: _Found, index: str, by_all: int, now: DayCount | None, is_retired: Callable[[str, str], bool]
 ) -> DayProof:
     by_ours = found.created[index]  # the ledger's sums may lag behind where it cannot be refreshed
-    marks = found.marks.get(index, set())
-    others = sorted({mark.uuid for mark in marks} - {now.uuid if now else ""})
+    removals = found.removals.get(index, set())
+    others = sorted({one.uuid for one in removals} - {now.uuid if now else ""})
     retired = bool(others) and all(is_retired(index, uuid) for uuid in others)
     fate: Literal["same", "anew", "retired"] = "retired" if retired else "anew" if now and others else "same"
-    replaced = now.removed - min((mark.removed for mark in marks), default=now.removed) if now and not others else 0
+    replaced = now.removed - min((one.removed for one in removals), default=now.removed) if now and not others else 0
     documents = now.documents if now else None
     return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents, fate, max(0, replaced))
 

@@ -23,7 +23,7 @@ from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.causes import Cause, one, summed, told_causes
 from opensearch_strata.archive.dead_letters.file import StoredLetters, read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url, letter_key
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings

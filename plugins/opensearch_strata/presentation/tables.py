@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    from opensearch_strata.archive.planning.estimate import Estimate
+    from opensearch_strata.archive.planning.load_estimate import Estimate
     from opensearch_strata.archive.planning.plan import Plan
     from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.archive.redrive import Redriven

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
 
-from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, MARK
+from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, NOTE
 from opensearch_strata.archive.targets.under_load import require_not_loading
 from opensearch_strata.archive.targets.wanted_days import why_wanted
 from opensearch_strata.connections import decisive
@@ -78,7 +78,7 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
     names = dataset.raw.names
     history = dataset.history.names, stand_in_names(dataset)
     expression = names.expression
-    there = expand(client, expression, f"*.settings.index.uuid,*.mappings._meta.{MARK}.{KEEP_UNTIL}")
+    there = expand(client, expression, f"*.settings.index.uuid,*.mappings._meta.{NOTE}.{KEEP_UNTIL}")
     dated: dict[date, str] = {}
     undated: list[str] = []
     wanted: dict[str, str] = {}

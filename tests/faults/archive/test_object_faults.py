@@ -14,7 +14,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.decode import layers, reader
+from opensearch_strata.archive.decode import layers, object_reader
 from opensearch_strata.archive.ledger.rows import Counts
 from opensearch_strata.archive.planning.sampling import sample
 from opensearch_strata.archive.reconcile import prove_range
@@ -234,7 +234,7 @@ def test_an_object_of_rejected_documents_is_put_in_quarantine(archive: Archive) 
 @pytest.mark.long
 def test_a_bomb_is_put_in_quarantine(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     small = layers.DecompressionLimits(ratio=100, free=100_000)
-    monkeypatch.setattr(reader.Reading.__init__, "__defaults__", ("auto", None, small, None))
+    monkeypatch.setattr(object_reader.Reading.__init__, "__defaults__", ("auto", None, small, None))
     archive.put(gzip.compress(b'{"@timestamp":"2024-05-06T00:00:00Z","temperature":1,"device":"d1"}\n' * 100_000))
     archive.put(ndjson(GOOD))
     result = archive.load()
@@ -363,7 +363,7 @@ def test_whatever_a_decoder_raises_costs_its_object_alone(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     """Another object of the same batch is loaded, and the events before the fault too."""
-    really = reader.Reading.__iter__
+    really = object_reader.Reading.__iter__
 
     def broken(self: Any) -> Any:
         for item in really(self):
@@ -373,7 +373,7 @@ def test_whatever_a_decoder_raises_costs_its_object_alone(
 
     archive.put(cloudwatch(events(range(EVENTS))))
     archive.put(ndjson(GOOD))
-    monkeypatch.setattr(reader.Reading, "__iter__", broken)
+    monkeypatch.setattr(object_reader.Reading, "__iter__", broken)
     result = archive.load()
     result.require_success()
     assert [row.state for row in archive.rows()] == ["quarantined", "done"]
@@ -386,6 +386,6 @@ def test_whatever_a_decoder_raises_costs_its_object_alone(
 
 def test_a_sample_says_what_a_decoder_raises(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.put(ndjson(GOOD))
-    monkeypatch.setattr(reader.Reading, "__iter__", lambda self: 1 / 0)
+    monkeypatch.setattr(object_reader.Reading, "__iter__", lambda self: 1 / 0)
     found = sample(archive.s3, archive.dataset, archive.objects, SPAN)
     assert found.problem == f"{archive.objects[0].place} cannot be read: ZeroDivisionError: division by zero."

@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch, RequestError
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import raw_indices, under_load
 from opensearch_strata.archive.targets.loading_settings import LOADING, prepare, renew, restore
-from opensearch_strata.archive.targets.made_days import IndexMark, marks
+from opensearch_strata.archive.targets.made_days import LoadNote, notes
 from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
@@ -72,9 +72,9 @@ def properties(stream: Stream, day: date = DAY) -> dict[str, Any]:
     return found
 
 
-def mark(stream: Stream, day: date = DAY) -> IndexMark | None:
+def note(stream: Stream, day: date = DAY) -> LoadNote | None:
     name = stream.dataset.raw_index(day)
-    return marks(stream.client, [name]).get(name)
+    return notes(stream.client, [name]).get(name)
 
 
 def registered(ledger: Ledger) -> dict[str, list[str]]:
@@ -169,7 +169,7 @@ def test_days_that_are_there_keep_refresh_and_replicas(client: OpenSearch, ledge
     before = create(stream, DAY, **CUSTOM)
     prepare(client, ledger, stream.dataset, [DAY], "a")
     assert settings(stream) == before
-    assert mark(stream) is None
+    assert note(stream) is None
     assert registered(ledger) == {stream.dataset.raw_index(DAY): ["a"]}
     assert properties(stream)["archive"]
     assert restore(client, ledger, stream.dataset, "a") == []
@@ -196,11 +196,11 @@ def test_settings_are_set_and_given_back(client: OpenSearch, ledger: Ledger, str
     names = [stream.dataset.raw_index(DAY), stream.dataset.raw_index(NEXT)]
     prepare(client, ledger, stream.dataset, [DAY, NEXT], "a")
     assert settings(stream) == settings(stream, NEXT) == LOADING
-    assert mark(stream) == IndexMark("a", ORIGINALS)
+    assert note(stream) == LoadNote("a", ORIGINALS)
     assert registered(ledger) == {name: ["a"] for name in names}
     assert restore(client, ledger, stream.dataset, "a") == names
     assert settings(stream) == settings(stream, NEXT) == ORIGINALS
-    assert mark(stream) == IndexMark("a", None)
+    assert note(stream) == LoadNote("a", None)
     assert registered(ledger) == {}
     assert restore(client, ledger, stream.dataset, "a") == []
 
@@ -297,7 +297,7 @@ def test_loaders_that_begin_at_once_write_down_the_originals(
         created = list(pool.map(begin, "abcd"))
     assert sum(map(len, created)) == 1
     assert settings(stream) == LOADING
-    there = mark(stream)
+    there = note(stream)
     assert there
     assert there.originals == ORIGINALS
     time.sleep(0.31)

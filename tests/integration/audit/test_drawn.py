@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.load import scratch as writing
+from opensearch_strata.archive.load import scratch_load as writing
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.errors import Refused
@@ -20,7 +20,7 @@ from opensearch_strata.sketches.ddsketch import pack, unpack
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit import drawn as drawing
 from opensearch_strata.workflows.audit.audit import Audited, AuditPlan, audit_archives, plan_audit
-from opensearch_strata.workflows.audit.scratch import MARK, make_raw, scratch_of
+from opensearch_strata.workflows.audit.scratch_indices import NOTE, make_raw, scratch_of
 from opensearch_strata.workflows.retention import list_expired
 from tests.streams import DAY, Stream, StreamFactory, delete_indices
 
@@ -149,8 +149,8 @@ def test_what_a_killed_audit_left_is_dropped_by_the_next_one(stream: Stream, s3:
     assert [one.kind for one in others if one.severity == "look"] == ["leftover", "restored"]
     assert len(scratch_indices(stream)) == 2
     meta = client.indices.get_mapping(index=left.raw)[left.raw]["mappings"]["_meta"]
-    dead = {**meta[MARK], "process": meta[MARK]["process"].rpartition("/")[0] + "/1"}
-    client.indices.put_mapping(index=left.raw, body={"_meta": {MARK: dead}})
+    dead = {**meta[NOTE], "process": meta[NOTE]["process"].rpartition("/")[0] + "/1"}
+    client.indices.put_mapping(index=left.raw, body={"_meta": {NOTE: dead}})
     found = restored(stream, s3, DAYS[1]).findings
     assert [(one.kind, one.severity) for one in found] == [("leftover", "fine"), ("restored", "fine")]
     assert left.raw in found[0].finding

@@ -455,7 +455,7 @@ def test_what_does_not_fit_on_the_disk_is_refused(
     target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
-    monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
+    monkeypatch.setattr("opensearch_strata.archive.planning.load_estimate.DISK_SHARE", 1e12)
     with pytest.raises(Refused, match=r"need about .* on the disks .* Nothing was loaded\. Use a shorter range"):
         Backfill(target.client, target.dataset).write(plan(target, archive))
     assert ledger_of(target.client, target.dataset.name) == []

@@ -11,7 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history.buckets import pages
+from opensearch_strata.history.buckets import bucket_pages
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.search import condense_by_search
 from opensearch_strata.history.month.index import ensure_month
@@ -70,7 +70,7 @@ def test_pages_and_slices_make_the_same_rows(stream: Stream, monkeypatch: pytest
     whole = stream.rows()
     monkeypatch.setattr("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", 7)
     for parallel in (1, 5):
-        monkeypatch.setattr(pages, "PARALLEL", parallel)
+        monkeypatch.setattr(bucket_pages, "PARALLEL", parallel)
         run = stream.condense()
         assert run is not None
         assert (run.documents, run.rows) == (240, len(whole))

@@ -129,7 +129,7 @@ def test_a_mark_that_nobody_can_read_keeps_the_day_and_is_told(stream: Stream, v
     set_mark(stream, value)
     (why,) = list_expired(stream.client, stream.dataset, WINDOW_END, NOW).wanted.values()
     assert why == (
-        f"it was restored, but its mark _meta.strata.keep_until ({str(value)!r}) is not a time; restore it again with "
+        f"it was restored, but its note _meta.strata.keep_until ({str(value)!r}) is not a time; restore it again with "
         f"keep_until 0 to let it go"
     )
 

@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused(
     shell: Shell, target: Stream, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive.fill(DAY)
-    monkeypatch.setattr("opensearch_strata.archive.planning.estimate.DISK_SHARE", 1e12)
+    monkeypatch.setattr("opensearch_strata.archive.planning.load_estimate.DISK_SHARE", 1e12)
     assert "With --apply, this would be refused. The documents need about" in shell.run(line(target)).stderr
     result = shell.run(line(target, "--apply"), 1)
     assert "Error: The documents need about" in result.stderr

@@ -12,7 +12,7 @@ from opensearch_strata.archive.store.manifest import NAME
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.workflows.audit.archived import ArchiveSeen
-from opensearch_strata.workflows.audit.days import is_proven, see_day
+from opensearch_strata.workflows.audit.day_findings import is_proven, see_day
 from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.audit.inventory import DayState, StoredObject
 from tests.streams import DAY, dataset_of

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.places import PROJECT
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.parsers.registry import begins_of

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.copy.day_file import DayCopy, file_of, read_file
 from opensearch_strata.history.copy.layout import DOC_COUNT, IDENTITY, TIME, TRANSFORM
-from opensearch_strata.history.copy.tables import difference, schema_of
+from opensearch_strata.history.copy.row_tables import difference, schema_of
 from opensearch_strata.history.copy.writing import _actions
 from opensearch_strata.history.month.mapping import month_mapping
 from opensearch_strata.history.month.marks import Mark

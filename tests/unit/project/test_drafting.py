@@ -19,7 +19,7 @@ from opensearch_strata.definition.files import load_definitions
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.drafting.choose import MOST_METRICS, choose, daily_name, definition
 from opensearch_strata.workflows.drafting.seen import Observed, SeenField, decimals_of, values_at
-from opensearch_strata.workflows.drafting.text import written
+from opensearch_strata.workflows.drafting.yaml_text import written
 
 DAY_MS = 86_400_000
 DAY = date(2026, 11, 29)

@@ -236,11 +236,11 @@ def test_many_broken_records_are_told_in_part_and_counted(parse: Parse) -> None:
 
 
 def test_what_unpacks_to_far_too_much_is_told(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
-    from opensearch_strata.archive.decode import reader
+    from opensearch_strata.archive.decode import object_reader
     from opensearch_strata.archive.decode.layers import DecompressionLimits
 
     monkeypatch.setattr(
-        reader.Reading.__init__, "__defaults__", ("auto", None, DecompressionLimits(ratio=1, free=1000), None)
+        object_reader.Reading.__init__, "__defaults__", ("auto", None, DecompressionLimits(ratio=1, free=1000), None)
     )
     result = parse(gzip.compress(b'{"a":1}\n' * 10_000), "--stats", exit_code=1)
     assert "broken 1" in result.stdout

@@ -24,8 +24,8 @@ from tenacity import (
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
+from opensearch_strata.archive.bulk.outcomes import Outcome, judged_failure, judged_item, reason
 from opensearch_strata.archive.bulk.requests import AllCreated, create
-from opensearch_strata.archive.bulk.verdicts import Verdict, judged_failure, judged_item, reason
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.judging import explain
@@ -114,9 +114,9 @@ class Route(Generic[Owner]):
 class _Unfinished(Exception):  # noqa: N818 - a state, not an error
     """Some documents of a body have yet to be sent, after a pause."""
 
-    def __init__(self, verdict: Verdict, why: str) -> None:
+    def __init__(self, outcome: Outcome, why: str) -> None:
         super().__init__(why)
-        self.verdict = verdict
+        self.outcome = outcome
 
 
 class _TooLarge(Exception):  # noqa: N818
@@ -177,7 +177,7 @@ class Delivery(Generic[Owner]):
         except OpenSearchException as error:
             failure = self._judged(error, sent_at)
         except TransientError as error:  # from make_ready, which looks at the indices and not at the documents
-            failure = _Unfinished(Verdict.BLOCKED, str(error))
+            failure = _Unfinished(Outcome.BLOCKED, str(error))
         if failure:  # raised outside the handler, because the traceback of `error` holds the bytes that were sent
             raise failure
         if isinstance(answer, AllCreated):
@@ -189,48 +189,48 @@ class Delivery(Generic[Owner]):
         items = _items(answer)
         if len(items) != len(self._rest):
             raise _Unfinished(
-                Verdict.AGAIN,
+                Outcome.AGAIN,
                 f"OpenSearch returned {counted(len(items), 'result')} for {counted(len(self._rest), 'document')}.",
             )
         self._resolve([_outcome(item) for item in items], sent_at)
 
     def _judged(self, error: Exception, sent_at: float) -> Exception:
         """The exception to raise for a request that failed as a whole."""
-        verdict = judged_failure(error)
-        if verdict is Verdict.TOO_LARGE:
+        outcome = judged_failure(error)
+        if outcome is Outcome.TOO_LARGE:
             return _TooLarge(explain(error))
-        if verdict is Verdict.FORBIDDEN or (verdict is Verdict.FAULTY and self._is_hopeless()):
+        if outcome is Outcome.FORBIDDEN or (outcome is Outcome.FAULTY and self._is_hopeless()):
             return _refused(explain(error))
-        if verdict is Verdict.BUSY:
+        if outcome is Outcome.BUSY:
             self._route.limits.refused(sent_at)
-        return _Unfinished(verdict, explain(error))
+        return _Unfinished(outcome, explain(error))
 
     def _resolve(self, items: list[Item], sent_at: float) -> None:
         """Settle the documents whose outcome is known and keep the rest."""
-        positions: dict[Verdict, list[int]] = {}
+        positions: dict[Outcome, list[int]] = {}
         for position in range(len(items)):
             positions.setdefault(judged_item(*self._about(items, position)), []).append(position)
-        if Verdict.FAULTY in positions and self._is_hopeless():
-            positions.setdefault(Verdict.REJECTED, []).extend(positions.pop(Verdict.FAULTY))
+        if Outcome.FAULTY in positions and self._is_hopeless():
+            positions.setdefault(Outcome.REJECTED, []).extend(positions.pop(Outcome.FAULTY))
         rejected, dropped = (
-            {position: reason(*self._about(items, position)) for position in positions.pop(verdict, ())}
-            for verdict in (Verdict.REJECTED, Verdict.DROPPED)
+            {position: reason(*self._about(items, position)) for position in positions.pop(outcome, ())}
+            for outcome in (Outcome.REJECTED, Outcome.DROPPED)
         )
-        created, existed = positions.pop(Verdict.CREATED, []), positions.pop(Verdict.EXISTED, [])
+        created, existed = positions.pop(Outcome.CREATED, []), positions.pop(Outcome.EXISTED, [])
         others, unknown = self._looked_up(existed)
         rejected |= others
         existed = [position for position in existed if position not in others and position not in unknown]
         if unknown:
-            positions.setdefault(Verdict.AGAIN, []).extend(unknown)
+            positions.setdefault(Outcome.AGAIN, []).extend(unknown)
         self._route.on_resolved(Resolved(self._rest, created, existed, rejected, dropped))
-        if Verdict.BUSY in positions:
+        if Outcome.BUSY in positions:
             self._route.limits.refused(sent_at)
         else:
             self._route.limits.answered()
         if positions:
-            first = min(positions, key=list(Verdict).index)
+            first = min(positions, key=list(Outcome).index)
             why = reason(*self._about(items, positions[first][0]))
-            if first is Verdict.FORBIDDEN:
+            if first is Outcome.FORBIDDEN:
                 raise _refused(why)
             self._rest = self._rest.part(sorted(chain.from_iterable(positions.values())))
             raise _Unfinished(first, why)
@@ -242,7 +242,7 @@ class Delivery(Generic[Owner]):
         try:
             return namesakes(self._route.client, self._rest, existed, self._route.exact), set()
         except (OpenSearchException, TransientError) as error:
-            if isinstance(error, OpenSearchException) and judged_failure(error) is Verdict.FORBIDDEN:
+            if isinstance(error, OpenSearchException) and judged_failure(error) is Outcome.FORBIDDEN:
                 raise _refused(f"Documents that already exist cannot be looked up. {explain(error)}") from error
             return {}, {position for position in existed if self._rest.event(position).document_id}
 
@@ -275,7 +275,7 @@ class Delivery(Generic[Owner]):
 
     def _say(self, state: RetryCallState) -> None:
         error = _unfinished(state)
-        blocked = error.verdict is Verdict.BLOCKED
+        blocked = error.outcome is Outcome.BLOCKED
         self._note_pause(str(error) if blocked else None)
         if not blocked:
             again = counted(len(self._rest), "document")
@@ -296,7 +296,7 @@ def _unfinished(state: RetryCallState) -> _Unfinished:
 
 
 def _wait(state: RetryCallState) -> float:
-    return (_UNTIL_LIFTED if _unfinished(state).verdict is Verdict.BLOCKED else _BACK_OFF)(state)
+    return (_UNTIL_LIFTED if _unfinished(state).outcome is Outcome.BLOCKED else _BACK_OFF)(state)
 
 
 def _refused(why: str) -> Refused:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS
 from opensearch_strata.archive.store.manifest import ArchivedIndex
-from opensearch_strata.archive.targets.archived_form import OUR_MARKS
+from opensearch_strata.archive.targets.archived_form import OUR_NOTES
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def source_index(client: OpenSearch, index: str, sequence: tuple[int, ...]) -> S
             f"cannot be archived."
         )
     kept = {name: value for name, value in settings.items() if name.split(".")[1] not in _SERVERS}
-    meta = {name: value for name, value in mappings.pop("_meta", {}).items() if name not in OUR_MARKS}
+    meta = {name: value for name, value in mappings.pop("_meta", {}).items() if name not in OUR_NOTES}
     archived = ArchivedIndex(
         name=index,
         uuid=settings["index.uuid"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, DayMark, Loaded, ObjectRow, Reach
+from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach, Removals
 
 
 def ledger_row_id(dataset: str, place: Place) -> str:
@@ -106,7 +106,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         ),
         **({"ahead": load.ahead, "latest": load.latest} if load.ahead else {}),
         **({"reach": list(load.reach)} if load.reach else {}),
-        **({"marks": {index: list(mark) for index, mark in load.marks.items()}} if load.marks else {}),
+        **({"marks": {index: list(one) for index, one in load.removals.items()}} if load.removals else {}),
     }
 
 
@@ -118,11 +118,11 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     span = source["span_start"], source["span_end"]
     counts = Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
     days, there = _by_day(source, "created"), _by_day(source, "existed")
-    marks = {index: DayMark(*mark) for index, mark in source.get("marks", {}).items()}
+    removals = {index: Removals(*one) for index, one in source.get("marks", {}).items()}
     causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
     ahead = source.get("ahead", 0), source.get("latest", 0)
     reach = Reach(*source["reach"]) if "reach" in source else None
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, marks, *ahead, reach)
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, removals, *ahead, reach)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

@@ -67,8 +67,8 @@ class Reach(NamedTuple):
     definition: str
 
 
-class DayMark(NamedTuple):
-    """The state of a raw day before a load sent it its first document.
+class Removals(NamedTuple):
+    """Which index a raw day is, and how many of its documents were removed, at one moment.
 
     :param uuid: of the index
     :param removed: operations since the index was created that added no document: deletions and replacements
@@ -90,7 +90,7 @@ class Loaded:
     :param ahead: documents that are later than the object's key allowed
     :param latest: the latest time that the key allowed by the definition at that time, epoch milliseconds; 0 if there
         are no such documents
-    :param marks: raw index -> its state before the load; empty on Serverless and for loads from before marks were kept
+    :param removals: raw index -> its state before the load; empty on Serverless and for loads from before it was kept
     :param reach: None if it is not known, and for loads from before it was kept
     """
 
@@ -100,7 +100,7 @@ class Loaded:
     there: Mapping[str, int]
     samples: tuple[str, ...]
     causes: Causes = field(default_factory=dict)
-    marks: Mapping[str, DayMark] = field(default_factory=dict)
+    removals: Mapping[str, Removals] = field(default_factory=dict)
     ahead: int = 0
     latest: int = 0
     reach: Reach | None = None
@@ -128,7 +128,7 @@ class Loaded:
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there``, ``samples``, ``causes``, ``marks`` and ``reach`` (see :class:`Loaded`) are about the
+    Counts, ``days``, ``there``, ``samples``, ``causes``, ``removals`` and ``reach`` (see :class:`Loaded`) are about the
     records below ``resume`` while the row is running, and about the whole object when it is done. This way, an
     interrupted attempt is continued without counting anything twice; the next attempt finds the documents that were
     created beyond ``resume`` already there.
@@ -168,7 +168,7 @@ class ObjectRow:
     there: Mapping[str, int] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
     causes: Causes = field(default_factory=dict)
-    marks: Mapping[str, DayMark] = field(default_factory=dict)
+    removals: Mapping[str, Removals] = field(default_factory=dict)
     ahead: int = 0
     latest: int = 0
     reach: Reach | None = None
@@ -193,7 +193,7 @@ class ObjectRow:
             self.there,
             self.samples,
             self.causes,
-            self.marks,
+            self.removals,
             self.ahead,
             self.latest,
             self.reach,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
 from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, source_of
-from opensearch_strata.archive.ledger.rows import Claims, DayMark, LeaseLost, ObjectRow
+from opensearch_strata.archive.ledger.rows import Claims, LeaseLost, ObjectRow, Removals
 from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.objects import ListedObject
@@ -170,7 +170,7 @@ class Ledger:
                 return created
             source["after"] = found["after_key"]
 
-    def forget_days(self, indices: Collection[str], now: Mapping[str, DayMark | None] | None = None) -> int:
+    def forget_days(self, indices: Collection[str], now: Mapping[str, Removals | None] | None = None) -> int:
         """Forget loads whose documents in raw indices are gone, so that the objects are loaded again for those ranges.
 
         Rows of objects that are being loaded stay, and so do rows whose documents are all certain to exist.

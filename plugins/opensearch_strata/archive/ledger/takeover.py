@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from opensearch_strata.archive.causes import summed
-from opensearch_strata.archive.ledger.rows import DayMark, Loaded, ObjectRow, Reach
+from opensearch_strata.archive.ledger.rows import Loaded, ObjectRow, Reach, Removals
 from opensearch_strata.archive.spans import Span, touch
 
 MOST_DEATHS = 2
@@ -62,7 +62,7 @@ def counted_anew(row: ObjectRow) -> ObjectRow:
     )
 
 
-def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
+def stale_days(row: ObjectRow, now: Mapping[str, Removals | None]) -> set[str]:
     """Raw days of a row that may have lost documents.
 
     Since a load of the object, they were deleted or recreated, or documents in them were deleted or replaced.
@@ -73,11 +73,11 @@ def stale_days(row: ObjectRow, now: Mapping[str, DayMark | None]) -> set[str]:
         index
         for load in (row.current, *row.loads)
         for index in load.indices & now.keys()
-        if not _is_as_it_was(load.marks.get(index), now[index])
+        if not _is_as_it_was(load.removals.get(index), now[index])
     }
 
 
-def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark | None]) -> set[str]:
+def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, Removals | None]) -> set[str]:
     """Raw days of a row whose documents must be loaded again.
 
     These are the :func:`stale_days` and, among the days whose state no load of the row recorded, those that hold fewer
@@ -86,11 +86,11 @@ def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, DayMark
     :param poorer: the raw days that hold fewer documents than were created in them
     :param now: raw index -> its present state; None if it is gone
     """
-    marked = {index for load in (row.current, *row.loads) for index in load.marks}
-    return stale_days(row, now) | (set(poorer) & row.indices - marked)
+    known = {index for load in (row.current, *row.loads) for index in load.removals}
+    return stale_days(row, now) | (set(poorer) & row.indices - known)
 
 
-def _is_as_it_was(before: DayMark | None, now: DayMark | None) -> bool:
+def _is_as_it_was(before: Removals | None, now: Removals | None) -> bool:
     if now is None:
         return False
     return before is None or (now.uuid == before.uuid and now.removed <= before.removed)
@@ -138,7 +138,7 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         causes=summed([one.causes, other.causes]),
         ahead=one.ahead + other.ahead,
         latest=max(one.latest, other.latest),
-        marks={**other.marks, **one.marks},  # the older marks take precedence, so deletions since then show
+        removals={**other.removals, **one.removals},  # the older removals take precedence, so deletions since then show
         reach=_joined_reach(one.reach, other.reach),
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger.rows import Counts, DayMark, ObjectRow, Reach, sample_of
+from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, Reach, Removals, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ class ObjectAccount:
 
     :param row: the row as it was claimed
     :param letters: collects the object's dead letters
-    :param marks: returns the marks of raw days from before their first document was sent
+    :param removals: returns the removals of raw days from before their first document was sent
     """
 
     def __init__(
         self,
         row: ObjectRow,
         letters: DeadLetterFile | NoLetters,
-        marks: Callable[[Collection[str]], Mapping[str, DayMark]] = lambda _: {},
+        removals: Callable[[Collection[str]], Mapping[str, Removals]] = lambda _: {},
     ) -> None:
         self.row = row
         """The row as it is in the ledger; replaced by whoever writes it there."""
@@ -88,7 +88,7 @@ class ObjectAccount:
         self.seconds = 0.0
         self._certain = row  # the sum of earlier attempts and of the portions that have been folded into it
         self._letters = letters
-        self._marks = marks
+        self._removals = removals
         self._portions: list[BulkShare] = []
         self._ended = False
         self._lock = Lock()
@@ -214,9 +214,9 @@ class ObjectAccount:
                 samples=(*row.samples, *(sample for portion in portions for sample in portion.samples))[:_SAMPLES],
                 causes=summed([row.causes, *(portion.causes for portion in portions)]),
                 # Marks of an earlier attempt take precedence: they are older, so deletions since then show.
-                marks={
-                    **self._marks({index for one in portions for index in (*one.created, *one.existed)}),
-                    **row.marks,
+                removals={
+                    **self._removals({index for one in portions for index in (*one.created, *one.existed)}),
+                    **row.removals,
                 },
                 resume=self._portions[0].first if self._portions else portions[-1].last + 1,
             )

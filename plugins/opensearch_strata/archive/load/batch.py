@@ -25,7 +25,7 @@ from opensearch_strata.archive.load.restored_objects import NoLetters, Restore, 
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests
 from opensearch_strata.archive.store.objects import ListedObject, open_object
-from opensearch_strata.archive.targets.standing import DayMarks
+from opensearch_strata.archive.targets.removals import RemovalsBefore
 from opensearch_strata.errors import Refused, StrataError, TransientError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import is_transient
@@ -178,7 +178,7 @@ class _Load:
         limits = LearnedLimits(settings.in_flight if settings.ids else 1, settings.body_bytes)
         self._leases = Leases(ledger, settings.renew_every)
         # A collection that accepts no ids is on Serverless, wherever its ledger is.
-        self._marks = DayMarks(client, serverless=ledger.index.serverless or not settings.ids)
+        self._removals = RemovalsBefore(client, serverless=ledger.index.serverless or not settings.ids)
         self._make_ready = make_ready
         exact = restore.exact if restore else frozenset[str]()
         self._sender = Sender(client, record_outcomes, limits, settings.patience, self._ready, exact)
@@ -276,7 +276,7 @@ class _Load:
             letters: DeadLetterFile | NoLetters = NoLetters()
         else:
             letters = DeadLetterFile(self._s3, self._dead_letters_url, self._dataset.name, row.place)
-        return ObjectAccount(row, letters, self._marks.of)
+        return ObjectAccount(row, letters, self._removals.of)
 
     def _blocks(self, tally: ObjectAccount) -> Iterator[bytes]:
         return open_object(self._s3, tally.place, tally.row.size)
@@ -284,7 +284,7 @@ class _Load:
     def _ready(self, indices: Collection[str]) -> None:
         """Make raw days ready, then note their state, before the first document is sent."""
         self._make_ready(indices)
-        self._marks.learn(indices)
+        self._removals.learn(indices)
 
     def _send(self, body: Body[BulkShare]) -> None:
         self._sender.send(body)

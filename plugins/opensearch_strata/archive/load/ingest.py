@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.layers import TooLarge
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place

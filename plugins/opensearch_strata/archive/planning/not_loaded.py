@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.ledger.takeover import lost_days, without_days
-from opensearch_strata.archive.planning.estimate import rate_of
+from opensearch_strata.archive.planning.load_estimate import rate_of
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.ledger.rows import DayMark, ObjectRow
+    from opensearch_strata.archive.ledger.rows import ObjectRow, Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
 
@@ -40,7 +40,7 @@ class NotLoaded:
     span: Span
     definition: str
     poorer_days: Collection[str]
-    days_now: Mapping[str, DayMark | None]
+    days_now: Mapping[str, Removals | None]
     again: dict[str, set[str]] = field(default_factory=dict)
     dead: Causes = field(default_factory=dict)
     objects: list[ListedObject] = field(default_factory=list)
@@ -82,8 +82,8 @@ class NotLoaded:
             self.dead = summed([self.dead, row.current.causes])
             lost = lost_days(row, self.poorer_days, self.days_now)
             for index in lost:
-                marks = (load.marks.get(index) for load in (row.current, *row.loads))
-                self.again.setdefault(index, set()).update(mark.uuid for mark in marks if mark)
+                removals = (load.removals.get(index) for load in (row.current, *row.loads))
+                self.again.setdefault(index, set()).update(one.uuid for one in removals if one)
             row = without_days(row, lost)
         if row and row.is_done_for(self.span, self.definition):
             self.left_out = self.left_out.plus(listed.size)

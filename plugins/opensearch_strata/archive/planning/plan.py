@@ -13,8 +13,8 @@ from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.planning.batches import USUAL_LIMITS, Batch, PlanLimits, batches_of
-from opensearch_strata.archive.planning.estimate import DiskRoom, Estimate, estimate
 from opensearch_strata.archive.planning.held_days import days_held
+from opensearch_strata.archive.planning.load_estimate import DiskRoom, Estimate, estimate
 from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
 from opensearch_strata.archive.planning.sampling import Sample, sample
 from opensearch_strata.archive.store.keys import REASONS, Reason
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import DayMark
+    from opensearch_strata.archive.ledger.rows import Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
     from opensearch_strata.definition.dataset import Dataset
@@ -73,7 +73,7 @@ class Plan:
     batches: Sequence[Batch]
     left_out: Amount
     again: Mapping[str, str]
-    days_now: Mapping[str, DayMark | None]
+    days_now: Mapping[str, Removals | None]
     dead: Causes
     set_apart: dict[Reason, Amount]
     error_prefixes: Sequence[str]
@@ -143,7 +143,7 @@ def make_plan(
     ledger: Ledger,
     limits: PlanLimits = USUAL_LIMITS,
     poorer_days: Collection[str] = (),
-    days_now: Mapping[str, DayMark | None] = MappingProxyType({}),
+    days_now: Mapping[str, Removals | None] = MappingProxyType({}),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
 ) -> Plan:
     """Make a plan: list the objects, leave out loaded ones, look into a few, and check the disks of the cluster.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.planning.archived_days import ArchivedDays, day_of_key
 from opensearch_strata.archive.planning.batches import PlanLimits, batches_of
-from opensearch_strata.archive.planning.estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, Estimate
 from opensearch_strata.archive.planning.held_days import ranges_of
+from opensearch_strata.archive.planning.load_estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, Estimate
 from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
 from opensearch_strata.archive.planning.plan import Plan, new_plan_id, room_of
 from opensearch_strata.archive.spans import ALWAYS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import DayMark
+    from opensearch_strata.archive.ledger.rows import Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.definition.archive import ArchiveSettings
     from opensearch_strata.definition.dataset import Dataset
@@ -108,7 +108,7 @@ def make_restore_plan(
     ledger: Ledger,
     limits: PlanLimits,
     poorer_days: Collection[str],
-    days_now: Mapping[str, DayMark | None],
+    days_now: Mapping[str, Removals | None],
     is_retired: Callable[[str, str], bool],
 ) -> RestorePlan:
     """Make a plan: read the manifests, list their objects, leave out loaded ones, and check the disks of the cluster.

@@ -30,7 +30,7 @@ _DEFAULTS: Mapping[str, Any] = {
 }
 """What holds for documents where a mapping does not say it."""
 
-OUR_MARKS = ("strata", "strata_hold")
+OUR_NOTES = ("strata", "strata_hold")
 """Keys of ``_meta`` that say what happens to one certain index."""
 
 
@@ -51,7 +51,7 @@ class ArchivedForm:
 
         :param archived: what its manifest says of it
         """
-        meta = {name: value for name, value in archived.mappings.get("_meta", {}).items() if name not in OUR_MARKS}
+        meta = {name: value for name, value in archived.mappings.get("_meta", {}).items() if name not in OUR_NOTES}
         mappings = {name: body for name, body in archived.mappings.items() if name != "_meta"}
         kept = {
             name: value

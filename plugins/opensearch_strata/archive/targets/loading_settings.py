@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.archive.targets.archived_form import ArchivedForm
-from opensearch_strata.archive.targets.made_days import IndexMark, RestoredForms, create, marks, set_marks
+from opensearch_strata.archive.targets.made_days import LoadNote, RestoredForms, create, notes, put_notes
 from opensearch_strata.archive.targets.raw_indices import (
     Settings,
     add_fields,
@@ -126,22 +126,22 @@ def renew(ledger: Ledger, dataset: Dataset, days: Iterable[date], owner: str, pr
 
 def to_be_ended(
     client: OpenSearch, ledger: Ledger, dataset: Dataset, owner: str, process: str = ""
-) -> tuple[list[str], dict[str, IndexMark]]:
+) -> tuple[list[str], dict[str, LoadNote]]:
     """Find the raw days that an owner has to put in order, and register the owner for them.
 
     These are the days that it loads into or created, and those that dead loaders left behind.
 
-    :returns: their names, and the marks of those among them that a load created and that are not restored yet
+    :returns: their names, and the notes of those among them that a load created and that are not restored yet
     """
     loading = _loading(client, dataset)
     registered = under_load.registrations(ledger)
     ours = {name for name, stored in registered.items() if owner in under_load.users(stored.source)}
-    lost = {name for name, mark in loading.items() if mark.made_by == owner and name not in registered}
+    lost = {name for name, note in loading.items() if note.made_by == owner and name not in registered}
     if lost:  # the registrations were lost with the ledger
         under_load.register(ledger, lost, owner, process)
     left = under_load.take_over(ledger, registered.keys() - ours, owner, process)
     names = sorted({*ours, *lost, *left})
-    return names, {name: mark for name, mark in loading.items() if name in names}
+    return names, {name: note for name, note in loading.items() if name in names}
 
 
 def restore(
@@ -169,7 +169,7 @@ def restore(
         more, not_given, left_to_us = _restore(client, ledger, dataset, owner, left_to_us, unfinished)
         back, refused = back + more, refused | not_given
     loading = _loading(client, dataset) if refused else {}
-    if own := {name: why for name, why in refused.items() if loading.get(name, IndexMark("", None)).made_by == owner}:
+    if own := {name: why for name, why in refused.items() if loading.get(name, LoadNote("", None)).made_by == owner}:
         raise Refused(_sentence(own))
     if refused:
         _log.warning("%s", _sentence(refused))
@@ -190,13 +190,13 @@ def _restore(
         names of those whose other users have left in the meantime, possibly leaving the day to this owner
     """
     loading = _loading(client, dataset)
-    registered = under_load.registrations(ledger)  # read after the marks: a loader registers before it creates a day
+    registered = under_load.registrations(ledger)  # read after the notes: a loader registers before it creates a day
     users = {name: under_load.users(stored.source, but=owner) for name, stored in registered.items()}
     theirs = [name for name in names if name in loading and users.get(name) and name not in unfinished]
     for name in theirs:
         _log.info("%s stays set up for loading. %s", name, under_load.told_loading(users[name]))
     ours = [name for name in names if name not in theirs]
-    mine = {n: mark for n, mark in loading.items() if not users.get(n) and n not in unfinished}
+    mine = {n: note for n, note in loading.items() if not users.get(n) and n not in unfinished}
     legacy = {
         n: one.source["originals"]
         for n, one in registered.items()
@@ -209,18 +209,18 @@ def _restore(
     return back, refused, under_load.leave_to_others(ledger, theirs, owner)
 
 
-def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, IndexMark]:
+def _loading(client: OpenSearch, dataset: Dataset) -> dict[str, LoadNote]:
     """The raw days that loads created and that have not been restored yet."""
     names = dataset.raw.names
-    found = marks(client, [names.expression])
-    return {name: mark for name, mark in found.items() if mark.originals is not None and names.date_in(name)}
+    found = notes(client, [names.expression])
+    return {name: note for name, note in found.items() if note.originals is not None and names.date_in(name)}
 
 
 def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
     """Apply the loading settings to the days that an owner created and that do not have them yet."""
-    ours = [n for n, mark in marks(client, list(names)).items() if mark == IndexMark(owner, {})]
+    ours = [n for n, note in notes(client, list(names)).items() if note == LoadNote(owner, {})]
     originals = settings_of(client, ours, LOADING)
-    refused = set_marks(client, {name: IndexMark(owner, settings) for name, settings in originals.items()})
+    refused = put_notes(client, {name: LoadNote(owner, settings) for name, settings in originals.items()})
     wanted = [name for name in originals if name not in refused]
     refused |= put_settings(client, dict.fromkeys(wanted, LOADING))
     # Domains in several zones insist on their number of copies.
@@ -229,24 +229,24 @@ def _set_up(client: OpenSearch, names: Collection[str], owner: str) -> None:
     if refused:
         _log.info("Not all settings for loading could be applied to %s", _named(refused))
     # If this process slept for longer than its registration lasts, it was taken for dead and the day was restored.
-    there = marks(client, list(originals))
+    there = notes(client, list(originals))
     put_settings(client, {n: originals[n] for n in originals if n in there and there[n].originals is None})
 
 
 def _give_back(
-    client: OpenSearch, loading: Mapping[str, IndexMark], legacy: Mapping[str, Settings]
+    client: OpenSearch, loading: Mapping[str, LoadNote], legacy: Mapping[str, Settings]
 ) -> tuple[list[str], dict[str, str]]:
     """Restore the settings of each day that accepts them.
 
     :param legacy: original settings from the ledger, where earlier versions recorded them
     :returns: names of the days whose settings were restored, and name -> reason for the others
     """
-    wanted = {name: mark.originals for name, mark in loading.items() if mark.originals} | dict(legacy)
+    wanted = {name: note.originals for name, note in loading.items() if note.originals} | dict(legacy)
     refused = put_settings(client, wanted)
     # If there is no room for replicas, searches must still see the documents, so refresh is restored on its own.
     put_settings(client, {name: {_REFRESH: wanted[name].get(_REFRESH)} for name in refused})
-    given = {name: mark for name, mark in loading.items() if name not in refused}
-    refused |= set_marks(client, {name: IndexMark(mark.made_by, None) for name, mark in given.items()})
+    given = {name: note for name, note in loading.items() if name not in refused}
+    refused |= put_notes(client, {name: LoadNote(note.made_by, None) for name, note in given.items()})
     return sorted(name for name in {*loading, *legacy} if name not in refused), refused
 
 

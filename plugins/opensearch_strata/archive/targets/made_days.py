@@ -26,14 +26,14 @@ from opensearch_strata.errors.judging import explain
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-MARK = "strata"
-"""Key in the ``_meta`` of a raw day's mapping, so in the index itself: no kill can come between index and mark."""
+NOTE = "strata"
+"""Key in the ``_meta`` of a raw day's mapping, so in the index itself: no kill can come between index and note."""
 KEEP_UNTIL = "keep_until"
-"""Key in the mark of a restored raw day: until when it is wanted, ISO 8601."""
+"""Key in the note of a restored raw day: until when it is wanted, ISO 8601."""
 
 
-class IndexMark(NamedTuple):
-    """The mark in a raw day that a load created.
+class LoadNote(NamedTuple):
+    """The note in a raw day that a load created.
 
     :param made_by: owner of the load
     :param originals: its settings before it was set up for loading; empty until it is set up, None once they are
@@ -57,7 +57,7 @@ class RestoredForms:
 
 
 def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms | None = None) -> bool:
-    """Create an index according to the templates that match its name, but with safe settings and our mark.
+    """Create an index according to the templates that match its name, but with safe settings and our note.
 
     :param made_by: owner of the load
     :param restored: for a restore: its mappings and settings take the place of those of the templates
@@ -66,13 +66,13 @@ def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms 
     """
     from opensearchpy import RequestError
 
-    mark = {"made_by": made_by, "loading": {}, **({KEEP_UNTIL: restored.keep_until} if restored else {})}
+    note = {"made_by": made_by, "loading": {}, **({KEEP_UNTIL: restored.keep_until} if restored else {})}
     form = restored.forms.get(name) if restored else None
     mappings: Mapping[str, Any] = form.mappings if form else {}
-    marked = {**mappings, "_meta": {**mappings.get("_meta", {}), MARK: mark}}
+    noted = {**mappings, "_meta": {**mappings.get("_meta", {}), NOTE: note}}
 
     def make(safe: Settings) -> None:
-        body = {"settings": {**(form.settings if form else {}), **safe}, "mappings": marked}
+        body = {"settings": {**(form.settings if form else {}), **safe}, "mappings": noted}
         patient(partial(client.indices.create, index=name, body=body))
 
     try:
@@ -80,7 +80,7 @@ def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms 
     except RequestError as error:
         if "resource_already_exists_exception" in str(error.error):  # the raw text, if the response was cut off
             # It was created by us if the response to the first attempt was lost.
-            return marks(client, [name]).get(name, IndexMark("", None)) == IndexMark(made_by, {})
+            return notes(client, [name]).get(name, LoadNote("", None)) == LoadNote(made_by, {})
         cure = "Correct the index template that matches this name, if there is one."
         if "maximum shards open" in explain(error):
             cure = "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."
@@ -93,35 +93,35 @@ def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms 
     return True
 
 
-def marks(client: OpenSearch, names: Sequence[str]) -> dict[str, IndexMark]:
-    """Name -> mark, for the indices that :func:`create` created.
+def notes(client: OpenSearch, names: Sequence[str]) -> dict[str, LoadNote]:
+    """Name -> note, for the indices that :func:`create` created.
 
     :param names: names or wildcard expressions; the caller leaves out matches that are not raw days of the dataset
     """
-    found: dict[str, IndexMark] = {}
+    found: dict[str, LoadNote] = {}
     for part in in_parts(names):
-        params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{MARK}"}
+        params = {**THOSE_THERE, "expand_wildcards": WILDCARDS, "filter_path": f"*.mappings._meta.{NOTE}"}
         answer = patient(partial(client.indices.get, index=",".join(part), params=params))
         for name, body in as_mapping(answer).items():
-            said = part_of(body, "mappings", "_meta", MARK)
+            said = part_of(body, "mappings", "_meta", NOTE)
             if isinstance(said, Mapping) and "made_by" in said:
-                found[name] = IndexMark(str(said["made_by"]), said.get("loading"))
+                found[name] = LoadNote(str(said["made_by"]), said.get("loading"))
     return found
 
 
-def set_marks(client: OpenSearch, wanted: Mapping[str, IndexMark]) -> dict[str, str]:
-    """Write marks into indices that we created; everything else in their ``_meta`` stays.
+def put_notes(client: OpenSearch, wanted: Mapping[str, LoadNote]) -> dict[str, str]:
+    """Write notes into indices that we created; everything else in their ``_meta`` stays.
 
-    :returns: name -> the reason, as a sentence, for each index that does not accept its mark
+    :returns: name -> the reason, as a sentence, for each index that does not accept its note
     """
     from opensearchpy import AuthorizationException, RequestError
 
     metas: dict[str, dict[str, Any]] = {}
     for name, body in found_of(client, list(wanted)).items():
-        mark = wanted[name]
-        said = {**as_mapping(_meta(body).get(MARK, {})), "made_by": mark.made_by}
+        note = wanted[name]
+        said = {**as_mapping(_meta(body).get(NOTE, {})), "made_by": note.made_by}
         said.pop("loading", None)
-        metas[name] = {**_meta(body), MARK: said | ({} if mark.originals is None else {"loading": mark.originals})}
+        metas[name] = {**_meta(body), NOTE: said | ({} if note.originals is None else {"loading": note.originals})}
     refused: dict[str, str] = {}
     for meta, names in alike(metas):
         for part in in_parts(names):

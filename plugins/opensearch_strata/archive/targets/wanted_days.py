@@ -1,6 +1,6 @@
 """Until when restored raw days are wanted: ``_meta.strata.keep_until`` of their mapping.
 
-The mark is in the index itself, so it goes with the index, and nothing can come between the two.
+The note is in the index itself, so it goes with the index, and nothing can come between the two.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, MARK
+from opensearch_strata.archive.targets.made_days import KEEP_UNTIL, NOTE
 from opensearch_strata.archive.targets.raw_indices import found_of, patient
 from opensearch_strata.connections.retrying import part_of
 from opensearch_strata.errors import Refused, TransientError
@@ -36,17 +36,17 @@ class Wanted:
 
     @property
     def text(self) -> str:
-        """As it is in the mark."""
+        """As it is in the note."""
         return self.until.astimezone(UTC).isoformat(timespec="seconds")
 
-    def covers(self, mark: Any) -> bool:
-        """Whether a mark already says what this restore wants.
+    def covers(self, note: Any) -> bool:
+        """Whether a note already says what this restore wants.
 
-        :param mark: the value of the key, None without one
+        :param note: the value of the key, None without one
         """
-        if self.exactly or mark is None:
-            return bool(mark == self.text)
-        there = _read(mark)
+        if self.exactly or note is None:
+            return bool(note == self.text)
+        there = _read(note)
         return there is None or there >= self.until.replace(microsecond=0)
 
 
@@ -56,14 +56,14 @@ def why_wanted(meta: Mapping[str, Any], now: datetime) -> str:
     :param meta: ``_meta`` of its mapping
     :param now: aware
     """
-    said = meta.get(MARK)
-    mark = said.get(KEEP_UNTIL) if isinstance(said, Mapping) else None
-    if mark is None:
+    said = meta.get(NOTE)
+    note = said.get(KEEP_UNTIL) if isinstance(said, Mapping) else None
+    if note is None:
         return ""
-    until = _read(mark)
+    until = _read(note)
     if until is None:
         return (
-            f"it was restored, but its mark _meta.{MARK}.{KEEP_UNTIL} ({str(mark)[:40]!r}) is not a time; restore "
+            f"it was restored, but its note _meta.{NOTE}.{KEEP_UNTIL} ({str(note)[:40]!r}) is not a time; restore "
             f"it again with keep_until 0 to let it go"
         )
     if now < until:
@@ -75,26 +75,26 @@ def why_wanted(meta: Mapping[str, Any], now: datetime) -> str:
 
 
 def want(client: OpenSearch, names: Collection[str], wanted: Wanted) -> None:
-    """Mark raw days, those of them that exist, and see that the mark stays.
+    """Note in raw days, those of them that exist, until when they are wanted, and see that the note stays.
 
     The caller must be registered for the days, so that nobody deletes them meanwhile. The server replaces ``_meta`` as
     a whole: if another run writes to it simultaneously, one of the two is lost, which is why it is read back.
 
     :param names: of raw days
     :param wanted: until when
-    :raises Refused: the server does not accept the mark
+    :raises Refused: the server does not accept the note
     :raises TransientError: others keep changing ``_meta`` of a day
     """
     from opensearchpy import AuthorizationException, RequestError
 
     for _ in range(_TRIES):
-        unmarked = {name: meta for name, meta in _metas(client, names).items() if not wanted.covers(_mark(meta))}
-        if not unmarked:
+        unnoted = {name: meta for name, meta in _metas(client, names).items() if not wanted.covers(_note(meta))}
+        if not unnoted:
             return
-        for name, meta in unmarked.items():
-            said = meta.get(MARK)
-            mark = {**(said if isinstance(said, Mapping) else {}), KEEP_UNTIL: wanted.text}
-            body = {"_meta": {**meta, MARK: mark}}
+        for name, meta in unnoted.items():
+            said = meta.get(NOTE)
+            note = {**(said if isinstance(said, Mapping) else {}), KEEP_UNTIL: wanted.text}
+            body = {"_meta": {**meta, NOTE: note}}
             try:
                 patient(partial(client.indices.put_mapping, index=name, body=body))
             except (AuthorizationException, RequestError) as error:
@@ -103,7 +103,7 @@ def want(client: OpenSearch, names: Collection[str], wanted: Wanted) -> None:
                     f"it by this step."
                 ) from error
     raise TransientError(
-        f"{', '.join(sorted(unmarked))} could not be marked as wanted: others change its _meta. Try again."
+        f"{', '.join(sorted(unnoted))} could not be marked as wanted: others change its _meta. Try again."
     )
 
 
@@ -112,14 +112,14 @@ def _metas(client: OpenSearch, names: Collection[str]) -> dict[str, Mapping[str,
     return {name: part_of(body, "mappings").get("_meta", {}) for name, body in found.items() if name in names}
 
 
-def _mark(meta: Mapping[str, Any]) -> Any:
-    said = meta.get(MARK)
+def _note(meta: Mapping[str, Any]) -> Any:
+    said = meta.get(NOTE)
     return said.get(KEEP_UNTIL) if isinstance(said, Mapping) else None
 
 
-def _read(mark: Any) -> datetime | None:
+def _read(note: Any) -> datetime | None:
     try:
-        until = datetime.fromisoformat(str(mark))
+        until = datetime.fromisoformat(str(note))
     except ValueError:
         return None
     return until if until.tzinfo else None

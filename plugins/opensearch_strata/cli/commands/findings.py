@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.field_rules import dumped, find
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of

@@ -93,7 +93,7 @@ def parse(
     1 only if nothing could be read.
     """
     from opensearch_strata.archive.decode.layers import TooLarge
-    from opensearch_strata.archive.decode.reader import Reading
+    from opensearch_strata.archive.decode.object_reader import Reading
     from opensearch_strata.archive.parsers.registry import begins_of
     from opensearch_strata.cli.commands.findings import Findings, documents_view, events_view, json_line_of, line_of
 

@@ -11,7 +11,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE, group_sources
-from opensearch_strata.history.buckets.pages import PATIENTLY, too_many_buckets
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, too_many_buckets
 from opensearch_strata.history.month.row_ids import NULL_KEY, joined_keys
 from opensearch_strata.history.raw_day.inspection import RawDay, fields_with_several_values
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.buckets.scripts import in_source_metric
 from opensearch_strata.history.raw_day.inspection import RawDay
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.buckets.aggregation import rows_body
-from opensearch_strata.history.buckets.pages import Page, Pages, each_page
+from opensearch_strata.history.buckets.bucket_pages import Page, Pages, each_page
 from opensearch_strata.history.condense.engines.row_writer import require_unmoved, write_rows
 from opensearch_strata.history.month.row_ids import row_id
 from opensearch_strata.history.month.rows_of_day import stream_rows

@@ -21,7 +21,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.buckets.aggregation import rows_body
-from opensearch_strata.history.buckets.pages import PATIENTLY, Page, Pages, each_page
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, Page, Pages, each_page
 from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.month.rows_of_day import Carried, of_day
 from opensearch_strata.history.raw_day.inspection import RawDay

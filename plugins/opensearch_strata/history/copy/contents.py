@@ -10,10 +10,10 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.index_names import day_of_transform
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.copy.layout import RowLayout
 from opensearch_strata.history.copy.reading import read_rows
-from opensearch_strata.history.copy.tables import difference
+from opensearch_strata.history.copy.row_tables import difference
 from opensearch_strata.history.month.marks import marks_in, rows_version, same_rows_in
 
 if TYPE_CHECKING:

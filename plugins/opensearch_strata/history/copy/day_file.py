@@ -27,7 +27,7 @@ from opensearch_strata.history.copy.layout import (
     Leaf,
     RowLayout,
 )
-from opensearch_strata.history.copy.tables import arrow, schema_of, sorted_rows
+from opensearch_strata.history.copy.row_tables import arrow, schema_of, sorted_rows
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.row_ids import row_id
 from opensearch_strata.sketches.ddsketch import quantiles, unpack
@@ -47,7 +47,7 @@ class DayCopy:
     """The rows of one day with all that an index needs to hold them again.
 
     :param day: the raw day
-    :param rows: see :func:`opensearch_strata.history.copy.tables.schema_of`
+    :param rows: see :func:`opensearch_strata.history.copy.row_tables.schema_of`
     :param properties: of the month's mapping
     :param meta: ``_meta.strata`` of the month, without marks
     :param mark: of the day's proof; None for a day that is held, whose rows carry all that searches see

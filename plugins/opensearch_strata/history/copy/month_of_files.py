@@ -16,7 +16,7 @@ from opensearch_strata.history.copy.day_file import DayCopy
 from opensearch_strata.history.copy.layout import RowLayout
 from opensearch_strata.history.copy.reading import read_rows
 from opensearch_strata.history.copy.replacement import OnStep, Replacement
-from opensearch_strata.history.copy.tables import difference
+from opensearch_strata.history.copy.row_tables import difference
 from opensearch_strata.history.copy.writing import write_table
 from opensearch_strata.history.month.index import mend_settings
 from opensearch_strata.history.month.mapping import mapping_differences

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.buckets.scripts import row_values
 from opensearch_strata.history.copy.layout import DOC_COUNT, IDENTITY, VERSION, Kind, RowLayout
 from opensearch_strata.history.copy.numbers import writable
-from opensearch_strata.history.copy.tables import arrow, schema_of
+from opensearch_strata.history.copy.row_tables import arrow, schema_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,7 +14,7 @@ from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.copy.contents import layout_of, noted_versions, parts_of, require_same
 from opensearch_strata.history.copy.reading import read_rows
 from opensearch_strata.history.copy.replacement import OnStep, Replacement
-from opensearch_strata.history.copy.tables import arrow
+from opensearch_strata.history.copy.row_tables import arrow
 from opensearch_strata.history.copy.writing import write_table
 from opensearch_strata.history.month.mapping import conflicts, grown_meta, month_mapping
 from opensearch_strata.history.raw_day.hold import block_for, claim, release, renewed

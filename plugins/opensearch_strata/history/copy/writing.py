@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.errors import TransientError
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.copy.layout import (
     DOC_COUNT,
     DOCUMENTS,
@@ -18,7 +18,7 @@ from opensearch_strata.history.copy.layout import (
     VERSION,
     RowLayout,
 )
-from opensearch_strata.history.copy.tables import arrow
+from opensearch_strata.history.copy.row_tables import arrow
 from opensearch_strata.history.month.bulk import Action, send_rows
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def write_table(client: OpenSearch, index: str, layout: RowLayout, rows: pa.Tabl
     """Write all rows of a table; safe to repeat. A row that was deleted there a short while ago gets a higher version.
 
     :param index: exact name of an index that exists
-    :param rows: see :func:`opensearch_strata.history.copy.tables.schema_of`
+    :param rows: see :func:`opensearch_strata.history.copy.row_tables.schema_of`
     :raises Refused: the index does not take a row
     :raises TransientError: it holds newer rows under their ids
     """

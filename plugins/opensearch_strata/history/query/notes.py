@@ -12,7 +12,7 @@ from opensearch_strata.history.query.intervals import borders_notes
 from opensearch_strata.history.query.question import Question, moment_of
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import Contents, Sources
-from opensearch_strata.history.query.sources.standing import Judged
+from opensearch_strata.history.query.sources.precedence import Judged
 
 _NAMED = 3  # how many days a note lists individually
 

@@ -14,7 +14,7 @@ from opensearch_strata.history.query.notes import notes_of
 from opensearch_strata.history.query.question import Question, moment_of
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource, Sources
-from opensearch_strata.history.query.sources.standing import is_foreign, judge
+from opensearch_strata.history.query.sources.precedence import is_foreign, judge
 from opensearch_strata.sketches.ddsketch import VERSION, step_of
 
 
@@ -112,13 +112,13 @@ def make_read_plan(question: Question, sources: Sources, contained: Collection[d
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
     return ReadPlan(
         question=question,
-        raw=[one.source for one in judged if one.standing in ("raw", "joined") and one.source.contents.documents],
-        verified=[one.source for one in judged if one.standing == "verified"],
+        raw=[one.source for one in judged if one.read_as in ("raw", "joined") and one.source.contents.documents],
+        verified=[one.source for one in judged if one.read_as == "verified"],
         months=months,
         steps=_steps(question, months),
         types=types,
-        joined=frozenset(one.source.day for one in judged if one.standing == "joined"),
-        trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.standing != "raw"},
+        joined=frozenset(one.source.day for one in judged if one.read_as == "joined"),
+        trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.read_as != "raw"},
         notes=notes_of(question, sources, judged),
     )
 

@@ -10,7 +10,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.buckets.aggregation import recall_body
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.buckets.partials import counts_of_states, merged_of_states, split_metrics
 from opensearch_strata.history.month.rows_of_day import of_day
 

@@ -17,7 +17,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.buckets.aggregation import proof_body, recall_body, stored_rows_body, words_body
-from opensearch_strata.history.buckets.pages import PATIENTLY, Page, Pages, each_page
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, Page, Pages, each_page
 from opensearch_strata.history.buckets.partials import State, counts_of_states, merged_of_states, split_metrics
 from opensearch_strata.history.buckets.scripts import row_values
 from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_any_value

@@ -14,12 +14,12 @@ from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.audit.archived import ArchiveSeen, see_archive
 from opensearch_strata.workflows.audit.cost import Cost, Meter
-from opensearch_strata.workflows.audit.days import is_proven, see_day
+from opensearch_strata.workflows.audit.day_findings import is_proven, see_day
 from opensearch_strata.workflows.audit.drawn import Drawn, draw, restore_drawn
 from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, joined
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, take_inventory
 from opensearch_strata.workflows.audit.raw_days import MOST_PROVEN, prove_day, see_raw_day, to_prove, waiting
-from opensearch_strata.workflows.audit.scratch import drop_leftovers
+from opensearch_strata.workflows.audit.scratch_indices import drop_leftovers
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.decode.byte_stream import Damaged
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.export.folder import DayFolder, KnownManifest
-from opensearch_strata.archive.load.scratch import write_archived
+from opensearch_strata.archive.load.scratch_load import write_archived
 from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
 from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.archive.targets.disk import free_below_watermark
@@ -32,7 +32,7 @@ from opensearch_strata.workflows.audit.archived import from_archive, severity_of
 from opensearch_strata.workflows.audit.cost import Cost, Meter
 from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, StoredObject
-from opensearch_strata.workflows.audit.scratch import Scratch, drop, make_raw, scratch_of
+from opensearch_strata.workflows.audit.scratch_indices import Scratch, drop, make_raw, scratch_of
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -16,7 +16,7 @@ from opensearch_strata.errors.judging import explain, is_transient
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import Proof, verify
 from opensearch_strata.workflows.audit.archived import ArchiveSeen
-from opensearch_strata.workflows.audit.days import AGREES, is_proven
+from opensearch_strata.workflows.audit.day_findings import AGREES, is_proven
 from opensearch_strata.workflows.audit.findings import Finding, Kind
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory
 from opensearch_strata.workflows.cycle import unproven

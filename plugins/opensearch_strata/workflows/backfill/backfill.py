@@ -30,7 +30,7 @@ from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.archive.targets.made_days import uuids
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.archive.targets.ready_days import ReadyDays
-from opensearch_strata.archive.targets.standing import standings
+from opensearch_strata.archive.targets.removals import counts_of_days
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import DayMark
+    from opensearch_strata.archive.ledger.rows import Removals
     from opensearch_strata.definition.dataset import Dataset
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class Backfill:
         if self._serverless:
             raise Refused(
                 f"{settings.url} cannot be restored to OpenSearch Serverless, which has neither the settings nor the "
-                f"mapping marks of a raw index. Nothing was loaded. Restore it to a domain or cluster."
+                f"mapping notes of a raw index. Nothing was loaded. Restore it to a domain or cluster."
             )
         poorer, now, retired = self._loaded_before(first, last)
         return make_restore_plan(
@@ -125,7 +125,7 @@ class Backfill:
 
     def _loaded_before(
         self, first: date, last: date
-    ) -> tuple[list[str], dict[str, DayMark | None], Callable[[str, str], bool]]:
+    ) -> tuple[list[str], dict[str, Removals | None], Callable[[str, str], bool]]:
         """What earlier loads left in the raw days: those with fewer documents than were created, how they are now, and
         whether history carries one."""
         try:
@@ -134,8 +134,8 @@ class Backfill:
             _log.warning("%s", error)
         created = created_in(self._ledger, self._dataset, days_between(first, last))
         poorer = poorer_than_loaded(self._client, self._ledger, created)
-        found = {} if self._serverless else standings(self._client, [*created])
-        now = {name: one.mark if one else None for name, one in found.items()}
+        found = {} if self._serverless else counts_of_days(self._client, [*created])
+        now = {name: one.removals if one else None for name, one in found.items()}
         return poorer, now, partial(is_retired, self._client, self._dataset)
 
     def write(self, plan: Plan, wanted: Wanted | None = None) -> PlanRef:

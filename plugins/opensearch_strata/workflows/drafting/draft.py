@@ -10,7 +10,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.drafting.choose import choose, definition
 from opensearch_strata.workflows.drafting.observe import observe
-from opensearch_strata.workflows.drafting.text import written
+from opensearch_strata.workflows.drafting.yaml_text import written
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -16,12 +16,12 @@ from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.copy.day_file import FORMAT, file_of, read_file
 from opensearch_strata.history.copy.proven_day import NoRowsError, by_proof, proven_rows, read_day
-from opensearch_strata.history.copy.tables import arrow, difference
+from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.rows_of_day import Carried
 from opensearch_strata.history.verify.verify import Proof
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.history_copy.files import Contents, HistoryFiles, KnownFile
+from opensearch_strata.workflows.history_copy.parquet_files import Contents, HistoryFiles, KnownFile
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -14,9 +14,9 @@ from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.copy.day_file import DayCopy, read_file
 from opensearch_strata.history.copy.month_of_files import MonthOfFiles, Taken
 from opensearch_strata.history.copy.replacement import OnStep
-from opensearch_strata.history.copy.tables import arrow
+from opensearch_strata.history.copy.row_tables import arrow
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.history_copy.files import HistoryFiles, KnownFile
+from opensearch_strata.workflows.history_copy.parquet_files import HistoryFiles, KnownFile
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.decode.codecs import zipped as zip_codec
 from opensearch_strata.archive.decode.formats.firehose_errors import events as failed_events
 from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge, decoded
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.mysql.general import GeneralLogEntries
 from opensearch_strata.errors import TransientError

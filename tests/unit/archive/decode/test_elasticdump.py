@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.definition.intake import split_s3_url
 

@@ -12,7 +12,7 @@ from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST
 from opensearch_strata.archive.decode.formats import FORMATS, detected, export_task, lines
 from opensearch_strata.archive.decode.formats import json as json_format
 from opensearch_strata.archive.decode.formats.text import lines_of
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.extensions import BUILT_IN

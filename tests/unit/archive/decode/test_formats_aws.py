@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, raw_of
 from tests.envelopes import CONTROL, GROUP, OWNER, STREAM, blocks_of, envelope, event_id, messages_in, packed, read
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive import parsers
 from opensearch_strata.archive.decode import codecs, formats
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.parsers.mysql.audit import mysql_audit
 from opensearch_strata.archive.parsers.parsed import FAULTS, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of

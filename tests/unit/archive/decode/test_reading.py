@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from tests.envelopes import CONTROL, blocks_of, envelope, messages_in, packed, read
 

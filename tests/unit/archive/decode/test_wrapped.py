@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.decode.byte_stream import LONGEST
 from opensearch_strata.archive.decode.formats import wrapped
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.store.keys import reason_apart
 from opensearch_strata.definition.intake import Intake

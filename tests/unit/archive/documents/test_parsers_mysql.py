@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Event
 from opensearch_strata.archive.parsers.mysql import audit, error, slow
 from opensearch_strata.archive.parsers.mysql import general as mysql_general

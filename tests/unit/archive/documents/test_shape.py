@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import opensearch_strata.archive.documents.shaper as shape_module
 from opensearch_strata.archive.decode.formats import cloudwatch, json, strata
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.lines import line_of

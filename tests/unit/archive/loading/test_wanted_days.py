@@ -1,4 +1,4 @@
-"""Until when a restored day is wanted: what the mark says, and what another restore makes of it."""
+"""Until when a restored day is wanted: what the note says, and what another restore makes of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_day_without_a_mark_may_go(meta: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "exactly", "covered"),
+    ("note", "exactly", "covered"),
     [
         (None, False, False),
         (None, True, False),
@@ -47,8 +47,8 @@ def test_a_day_without_a_mark_may_go(meta: dict[str, Any]) -> None:
         ("nonsense", True, False),
     ],
 )
-def test_what_somebody_asked_for_is_never_shortened_by_default(mark: Any, exactly: bool, covered: bool) -> None:
-    text = mark.isoformat() if isinstance(mark, datetime) else mark
+def test_what_somebody_asked_for_is_never_shortened_by_default(note: Any, exactly: bool, covered: bool) -> None:
+    text = note.isoformat() if isinstance(note, datetime) else note
     assert Wanted(NOW, exactly).covers(text) is covered
 
 

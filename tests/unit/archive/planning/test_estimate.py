@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.planning.batches import PlanLimits, runs
-from opensearch_strata.archive.planning.estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, estimate, rate_of
+from opensearch_strata.archive.planning.load_estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, estimate, rate_of
 from opensearch_strata.archive.planning.sampling import OBJECTS, Sample, spread
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import kept_free

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from opensearch_strata.archive.decode.reader import Reading
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.keys import reason_apart

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.connections import decisive
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.history.buckets.pages import PATIENTLY
+from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.month.bulk import Action, send_rows
 from opensearch_strata.history.raw_day.inspection import RawDay
 

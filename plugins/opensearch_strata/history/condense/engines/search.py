@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.aggregation import rows_body
-from opensearch_strata.history.buckets.pages import Page, Pages, each_page
+from opensearch_strata.history.buckets.bucket_pages import Page, Pages, each_page
 from opensearch_strata.history.condense.engines.base import EngineRun, OnDocuments
 from opensearch_strata.history.condense.engines.row_writer import Row, write_rows
 from opensearch_strata.history.month.row_ids import row_of_bucket

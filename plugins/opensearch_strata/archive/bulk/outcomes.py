@@ -14,7 +14,7 @@ from typing import Any
 from opensearch_strata.errors.judging import TRANSIENT_STATUSES, explain, is_transient
 
 
-class Verdict(Enum):
+class Outcome(Enum):
     """The outcome for a document. If a response has several, the first one in this order decides what to do next."""
 
     FORBIDDEN = "forbidden"
@@ -46,7 +46,7 @@ _BLOCKS = {
 }
 
 
-def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Verdict:
+def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Outcome:
     """What one item of a bulk response means.
 
     The status is 200 or 201 also for a document that an ingest pipeline dropped, sent to another index or gave another
@@ -59,46 +59,46 @@ def judged_item(said: Mapping[str, Any], index: str, identity: str | None) -> Ve
     status, error = said.get("status", 503), said.get("error")
     if status in (200, 201):
         if said.get("result") == "noop":
-            return Verdict.DROPPED
+            return Outcome.DROPPED
         if said.get("result") != "created":
-            return Verdict.AGAIN  # this says nothing about the document; its id prevents duplicates
+            return Outcome.AGAIN  # this says nothing about the document; its id prevents duplicates
         if identity is not None and said.get("_id") != identity:
-            return Verdict.FORBIDDEN
-        return Verdict.CREATED if said.get("_index") == index else Verdict.DROPPED
+            return Outcome.FORBIDDEN
+        return Outcome.CREATED if said.get("_index") == index else Outcome.DROPPED
     if status == 409:
         if identity is not None and said.get("_id", identity) != identity:
-            return Verdict.FORBIDDEN
-        return Verdict.EXISTED if said.get("_index", index) == index else Verdict.DROPPED
+            return Outcome.FORBIDDEN
+        return Outcome.EXISTED if said.get("_index", index) == index else Outcome.DROPPED
     if error is not None and error.get("type") in _BLOCKS:
-        return Verdict.BLOCKED
+        return Outcome.BLOCKED
     if status == 429:
-        return Verdict.BUSY
+        return Outcome.BUSY
     if status in TRANSIENT_STATUSES:
-        return Verdict.AGAIN
+        return Outcome.AGAIN
     if status in (401, 403) or _wants_no_ids(error):
-        return Verdict.FORBIDDEN
-    return Verdict.FAULTY if status >= 500 else Verdict.REJECTED
+        return Outcome.FORBIDDEN
+    return Outcome.FAULTY if status >= 500 else Outcome.REJECTED
 
 
-def judged_failure(error: Exception) -> Verdict:
+def judged_failure(error: Exception) -> Outcome:
     """What the failure of a whole bulk request means; FORBIDDEN for anything that another attempt will not cure."""
     from opensearchpy import ConnectionTimeout, SerializationError, TransportError
 
     if isinstance(error, SerializationError):
-        return Verdict.AGAIN  # the response was cut off, or a proxy answered with an HTML page
+        return Outcome.AGAIN  # the response was cut off, or a proxy answered with an HTML page
     if isinstance(error, ConnectionTimeout):
-        return Verdict.BUSY  # OpenSearch is most likely still working on it
+        return Outcome.BUSY  # OpenSearch is most likely still working on it
     if not isinstance(error, TransportError) or not isinstance(error.status_code, int):
-        return Verdict.AGAIN if is_transient(error) else Verdict.FORBIDDEN
+        return Outcome.AGAIN if is_transient(error) else Outcome.FORBIDDEN
     if error.status_code == 413:
-        return Verdict.TOO_LARGE
+        return Outcome.TOO_LARGE
     if _type_of(error) in _BLOCKS and error.status_code not in (502, 503, 504):  # 503: briefly no cluster manager
-        return Verdict.BLOCKED
+        return Outcome.BLOCKED
     if error.status_code == 429:
-        return Verdict.BUSY
+        return Outcome.BUSY
     if is_transient(error):
-        return Verdict.AGAIN
-    return Verdict.FAULTY if error.status_code >= 500 else Verdict.FORBIDDEN
+        return Outcome.AGAIN
+    return Outcome.FAULTY if error.status_code >= 500 else Outcome.FORBIDDEN
 
 
 def reason(said: Mapping[str, Any], index: str, identity: str | None) -> str:

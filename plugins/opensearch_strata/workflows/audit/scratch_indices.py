@@ -1,6 +1,6 @@
 """Indices that an audit makes for itself and drops again: a restored day, and the month of its rows.
 
-Their names match no pattern of the dataset, so no reader and no cycle sees them. A mark in the restored day says which
+Their names match no pattern of the dataset, so no reader and no cycle sees them. A note in the restored day says which
 run made it and until when it may need it, so that the next audit can drop what a killed one left.
 """
 
@@ -29,7 +29,7 @@ from opensearch_strata.history.raw_day.inspection import field_types
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-MARK = "strata_audit"
+NOTE = "strata_audit"
 """Key of ``_meta`` of a restored day: owner, process, and until when it is needed, epoch milliseconds."""
 
 _DAY_FORMAT = "%Y.%m.%d"
@@ -93,7 +93,7 @@ def make_raw(client: OpenSearch, scratch: Scratch, archived: ArchivedIndex) -> N
 
     form = ArchivedForm.of(archived)
     meta = {"owner": scratch.owner, "process": this_process(), "until": now_ms() + _LASTS_MS}
-    mappings = {**form.mappings, "_meta": {**form.mappings.get("_meta", {}), MARK: meta}}
+    mappings = {**form.mappings, "_meta": {**form.mappings.get("_meta", {}), NOTE: meta}}
     settings = {**form.settings, **_ALONE}
 
     def create(safe: Mapping[str, str]) -> Any:
@@ -119,13 +119,13 @@ def _shape(mappings: Mapping[str, Any]) -> tuple[dict[str, str], Any]:
 
 
 def drop(client: OpenSearch, scratch: Scratch) -> None:
-    """Delete the scratch indices, as far as they exist: the rows first, so that what is left can be found by its mark.
+    """Delete the scratch indices, as far as they exist: the rows first, so that what is left can be found by its note.
 
     :raises Refused: the restored day is not one that this run made
     :raises TransientError: the server did not confirm a deletion
     """
     meta = _meta(client, scratch.raw)
-    if meta is not None and meta.get(MARK, {}).get("owner") != scratch.owner:
+    if meta is not None and meta.get(NOTE, {}).get("owner") != scratch.owner:
         raise Refused(f"{scratch.raw} was kept: this audit did not make it.")
     _drop(client, scratch.month)
     _drop(client, scratch.raw)
@@ -141,28 +141,28 @@ def drop_leftovers(client: OpenSearch, dataset: Dataset, owner: str) -> tuple[li
     found = expand(client, expression, "*.settings.index.uuid,*.mappings._meta").indices
     names = IndexTemplate(f"{_prefix(dataset)}{{day}}", "day", _DAY_FORMAT)
     rows = re.compile(f"{re.escape(_prefix(dataset))}(.+)-rows-.+")
-    marks = {name: _mark(body) for name, body in found.items() if names.date_in(name)}
-    ours = {name for name, mark in marks.items() if mark is not None and _is_left(mark, owner)}
+    notes = {name: _note(body) for name, body in found.items() if names.date_in(name)}
+    ours = {name for name, note in notes.items() if note is not None and _is_left(note, owner)}
     for name, body in found.items():
         whose = rows.fullmatch(name)
         strata = body.get("mappings", {}).get("_meta", {}).get("strata", {})
         if whose and strata.get("dataset") == dataset.name:
             raw = f"{_prefix(dataset)}{whose[1]}"
             ours |= {name} if raw in ours or raw not in found else set()
-    dropped = sorted(ours, key=lambda name: (name in marks, name))  # the rows first
+    dropped = sorted(ours, key=lambda name: (name in notes, name))  # the rows first
     for name in dropped:
         _drop(client, name)
     return dropped, sorted(found.keys() - ours)
 
 
-def _is_left(mark: Mapping[str, Any], owner: str) -> bool:
-    over = int(mark.get("until", 0)) < now_ms()
-    return over or mark.get("owner") == owner or is_dead(str(mark.get("process", "")))
+def _is_left(note: Mapping[str, Any], owner: str) -> bool:
+    over = int(note.get("until", 0)) < now_ms()
+    return over or note.get("owner") == owner or is_dead(str(note.get("process", "")))
 
 
-def _mark(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    mark = body.get("mappings", {}).get("_meta", {}).get(MARK)
-    return mark if isinstance(mark, Mapping) else None
+def _note(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    note = body.get("mappings", {}).get("_meta", {}).get(NOTE)
+    return note if isinstance(note, Mapping) else None
 
 
 def _meta(client: OpenSearch, index: str) -> Mapping[str, Any] | None:

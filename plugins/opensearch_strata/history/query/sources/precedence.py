@@ -11,7 +11,7 @@ from opensearch_strata.history.month.marks import Mark, mark_of
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import RawSource
 
-Standing = Literal["raw", "verified", "joined", "history"]
+ReadAs = Literal["raw", "verified", "joined", "history"]
 """How a raw day is read. ``raw``: it is read instead of its rows. ``verified``: its rows are read instead, except for
 buckets that are cut. ``joined``: both are read, because they hold different documents of the same day. ``history``:
 only its rows are read."""
@@ -25,7 +25,7 @@ class Judged:
     """
 
     source: RawSource
-    standing: Standing
+    read_as: ReadAs
     why: str = ""
 
 
@@ -85,7 +85,7 @@ def _foreign(source: RawSource, rows: DayRows, contained: bool) -> Judged:
             source, "joined", f"was recreated: its {_documents(found)} and the {rows.documents:,} that its history "
             f"carries are added up",
         )  # fmt: skip
-    fuller: Standing = "raw" if found > rows.documents else "history"
+    fuller: ReadAs = "raw" if found > rows.documents else "history"
     return Judged(
         source, fuller, f"was recreated by a load and holds {_documents(found)}, while its history carries "
         f"{rows.documents:,}: the one with more is read ({fuller})",

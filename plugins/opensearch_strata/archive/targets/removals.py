@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from opensearch_strata.archive.ledger.rows import DayMark
+from opensearch_strata.archive.ledger.rows import Removals
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
@@ -28,7 +28,7 @@ _PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
-class Standing:
+class DayCount:
     """The state of one raw day at one moment.
 
     :param uuid: of the index
@@ -42,23 +42,23 @@ class Standing:
     removed: int
 
     @property
-    def mark(self) -> DayMark:
+    def removals(self) -> Removals:
         """The part of it that is recorded in the ledger."""
-        return DayMark(self.uuid, self.removed)
+        return Removals(self.uuid, self.removed)
 
 
-def standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | None]:
+def counts_of_days(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None]:
     """Name -> state of the raw day; None if it does not exist.
 
     :param names: of indices
     :raises Refused: an index is closed
     :raises TransientError: an index cannot be read right now
     """
-    return patiently(lambda: _standings(client, names), _PATIENCE)
+    return patiently(lambda: _counts(client, names), _PATIENCE)
 
 
-def _standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing | None]:
-    found: dict[str, Standing | None] = {}
+def _counts(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None]:
+    found: dict[str, DayCount | None] = {}
     for start in range(0, len(names), _AT_ONCE):
         part = list(names[start : start + _AT_ONCE])
         for _ in range(_TRIES):
@@ -69,7 +69,7 @@ def _standings(client: OpenSearch, names: Sequence[str]) -> dict[str, Standing |
     return found
 
 
-def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | None]) -> list[str]:
+def _look(client: OpenSearch, names: Sequence[str], found: dict[str, DayCount | None]) -> list[str]:
     """Look once and return the names that were written to in the meantime, for which ``found`` has a lower bound."""
     decisive.refresh(client, ",".join(names), ignore_unavailable="true")
     before = decisive.primaries_in(client, names)
@@ -82,7 +82,7 @@ def _look(client: OpenSearch, names: Sequence[str], found: dict[str, Standing | 
             found[name] = None
             continue
         operations = sum(shards.sequence) + len(shards.sequence)  # sequence numbers start at 0; -1 means none yet
-        found[name] = Standing(shards.uuid, held, max(0, operations - held))
+        found[name] = DayCount(shards.uuid, held, max(0, operations - held))
         if after.get(name) is None or after[name].sequence != shards.sequence or after[name].uuid != shards.uuid:
             moved.append(name)
     return moved
@@ -102,15 +102,15 @@ def _documents(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None
     return dict(zip(names, totals, strict=True))
 
 
-class DayMarks:
+class RemovalsBefore:
     """The state of raw days before a load sent them its first document. Safe to use from several threads.
 
-    :param serverless: the raw days are on Serverless, which does not report their state; then no marks are known
+    :param serverless: the raw days are on Serverless, which does not report their state; then none are known
     """
 
     def __init__(self, client: OpenSearch, *, serverless: bool) -> None:
         self._client, self._serverless = client, serverless
-        self._known: dict[str, DayMark] = {}
+        self._known: dict[str, Removals] = {}
         self._lock = Lock()
 
     def learn(self, indices: Collection[str]) -> None:
@@ -127,16 +127,16 @@ class DayMarks:
         with self._lock:
             new = sorted(set(indices) - self._known.keys())
             try:
-                looked = _standings(self._client, new)
+                looked = _counts(self._client, new)
             except NotFoundError as error:
                 if error.error != "unsupported_operation_exception":
                     raise
                 self._serverless = True  # the raw days are in a Serverless collection, the ledger is elsewhere
                 return
-            self._known |= {name: standing.mark for name, standing in looked.items() if standing}
+            self._known |= {name: count.removals for name, count in looked.items() if count}
 
-    def of(self, indices: Collection[str]) -> dict[str, DayMark]:
-        """The marks of indices, as far as they are known.
+    def of(self, indices: Collection[str]) -> dict[str, Removals]:
+        """The removals of indices, as far as they are known.
 
         :param indices: names of raw days
         """
