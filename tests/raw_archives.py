@@ -8,9 +8,10 @@ from uuid import uuid4
 
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.load.batch import BatchResult, LoadSettings
+from opensearch_strata.archive.backfill_proof import BackfillProof
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.planning.plan import Plan
-from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.connections.raw_hits import search_raw
 from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE

@@ -13,7 +13,8 @@ from benchmarks.material.emulated_s3 import BUCKET, s3_at
 from benchmarks.material.log_archive import SPAN, LogArchive
 from benchmarks.material.workload import BenchmarkError
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.load.batch import BatchResult, load_batch
+from opensearch_strata.archive.load.batch import load_batch
+from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.planning.plan import Plan, make_plan
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.loading_settings import prepare, restore

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.planning import batches
 from tests.streams import DAY, Document, Stream, measurements
@@ -65,7 +66,7 @@ class Archive:
     def batch_of(self, run: Run, number: int) -> list[ListedObject]:
         """Objects of a batch, as the ledger still knows them."""
         plan_id = run.result("plan", key="plan")["plan_id"]
-        return Ledger(self.stream.client, self.dataset.name).batch(plan_id, number)
+        return Plans(Ledger(self.stream.client, self.dataset.name)).batch(plan_id, number)
 
 
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ from opensearch_strata.archive.dead_letters.letter import DeadLetter
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load_batch
+from opensearch_strata.archive.load.batch import LoadSettings, load_batch
+from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.archive.store.objects import ListedObject
 from tests.streams import DAY, Stream

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
+    from opensearch_strata.archive.backfill_proof import BackfillProof
     from opensearch_strata.archive.planning.load_estimate import Estimate
     from opensearch_strata.archive.planning.plan import Plan
-    from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.archive.redrive import Redriven
     from opensearch_strata.history.condense.engines.base import EngineRun
     from opensearch_strata.history.reaggregate import Rebuilt
     from opensearch_strata.history.verify.coverage import DayCoverage
-    from opensearch_strata.history.verify.verify import Proof
+    from opensearch_strata.history.verify.proof import Proof
     from opensearch_strata.workflows.backfill.settle import DayOutcome
     from opensearch_strata.workflows.cycle import Retirement
     from opensearch_strata.workflows.cycle_report import CycleReport

@@ -20,7 +20,7 @@ from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.raw_day.inspection import RawDay
-from opensearch_strata.history.verify.verify import Proof
+from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.sketches.ddsketch import pack, step_of
 
 if TYPE_CHECKING:

@@ -17,12 +17,14 @@ from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import OnDocuments
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
+from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.history.verify.repair import prove
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.archives import days_due
 from opensearch_strata.workflows.archiving import archive_day, require_archived
 from opensearch_strata.workflows.cycle_report import WOULD_GO, CycleReport, report_cycle
-from opensearch_strata.workflows.retention import Expired, Outcome, Proven, RequireArchive, list_expired, retire
+from opensearch_strata.workflows.expired import Expired, list_expired
+from opensearch_strata.workflows.retention import Outcome, Proven, RequireArchive, retire
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

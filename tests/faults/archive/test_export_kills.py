@@ -15,7 +15,8 @@ from opensearch_strata.archive.export import parts
 from opensearch_strata.archive.lines import document_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.proof import Proof
+from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.archiving import ArchivedDay, archive_day
 from tests.streams import DAY, Stream, StreamFactory
 

@@ -19,7 +19,7 @@ from opensearchpy import OpenSearch
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.workflows.cycle import Retirement, retire_expired
-from opensearch_strata.workflows.retention import Expired
+from opensearch_strata.workflows.expired import Expired
 from tests.faults import rules
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
 from tests.streams import DAY, Stream, StreamFactory

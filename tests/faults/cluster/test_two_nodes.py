@@ -18,7 +18,7 @@ from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.cycle import Retirement, retire_expired
-from opensearch_strata.workflows.retention import Expired
+from opensearch_strata.workflows.expired import Expired
 from tests.streams import Stream, dataset_of, measurements
 
 DAY = date(2024, 5, 6)

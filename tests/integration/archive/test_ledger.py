@@ -20,6 +20,7 @@ from opensearch_strata.archive.ledger import index as ledger_index_module
 from opensearch_strata.archive.ledger import store as ledger_module
 from opensearch_strata.archive.ledger.index import Change
 from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
+from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, source_of
 from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
@@ -256,26 +257,26 @@ def listed(number: int) -> ListedObject:
 
 def test_batches_of_a_plan_come_back(ledger: Ledger) -> None:
     batches = [[listed(1), listed(2)], [listed(3)], []]
-    ledger.write_plan("p1", batches)
-    assert [ledger.batch("p1", number) for number in range(3)] == batches
+    Plans(ledger).write("p1", batches)
+    assert [Plans(ledger).batch("p1", number) for number in range(3)] == batches
 
 
 def test_a_plan_that_is_written_again_replaces_the_first(ledger: Ledger) -> None:
-    ledger.write_plan("p1", [[listed(1)], [listed(2)], [listed(3)]])
-    ledger.write_plan("p1", [[listed(4)]])
-    assert ledger.batch("p1", 0) == [listed(4)]
+    Plans(ledger).write("p1", [[listed(1)], [listed(2)], [listed(3)]])
+    Plans(ledger).write("p1", [[listed(4)]])
+    assert Plans(ledger).batch("p1", 0) == [listed(4)]
     with pytest.raises(Refused, match="Batch 1 of plan 'p1'"):
-        ledger.batch("p1", 1)
+        Plans(ledger).batch("p1", 1)
 
 
 def test_a_forgotten_plan_is_gone_and_no_other(ledger: Ledger) -> None:
-    ledger.write_plan("p1", [[listed(1)], [listed(2)]])
-    ledger.write_plan("p2", [[listed(1)]])
+    Plans(ledger).write("p1", [[listed(1)], [listed(2)]])
+    Plans(ledger).write("p2", [[listed(1)]])
     claim(ledger, place())
-    assert ledger.forget_plan("p1") == 2
+    assert Plans(ledger).forget("p1") == 2
     with pytest.raises(Refused, match="Plan again"):
-        ledger.batch("p1", 0)
-    assert ledger.batch("p2", 0) == [listed(1)]
+        Plans(ledger).batch("p1", 0)
+    assert Plans(ledger).batch("p2", 0) == [listed(1)]
     assert ledger.rows([place()])
 
 
@@ -356,7 +357,7 @@ def test_an_empty_ledger_has_no_days(client: OpenSearch, index: str) -> None:
     absent = Ledger(client, "logs", index=index)
     assert absent.created_by_day() == {}
     assert absent.forget_days(["logs-1"]) == 0
-    assert absent.forget_plan("p") == 0
+    assert Plans(absent).forget("p") == 0
     assert absent.rows([place()]) == {}
 
 

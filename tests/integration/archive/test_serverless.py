@@ -11,10 +11,10 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import reconcile as prove_module
+from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.ledger.rows import Counts
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict

@@ -21,7 +21,7 @@ from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit import drawn as drawing
 from opensearch_strata.workflows.audit.audit import Audited, AuditPlan, audit_archives, plan_audit
 from opensearch_strata.workflows.audit.scratch_indices import NOTE, make_raw, scratch_of
-from opensearch_strata.workflows.retention import list_expired
+from opensearch_strata.workflows.expired import list_expired
 from tests.streams import DAY, Stream, StreamFactory, delete_indices
 
 NOW = datetime(2024, 5, 14, 5, tzinfo=UTC)

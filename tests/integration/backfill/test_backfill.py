@@ -15,9 +15,10 @@ from uuid import uuid4
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.archive.backfill_proof import BackfillProof
+from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets import under_load
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.month.row_ids import RAW_UUID
@@ -348,10 +349,10 @@ def test_plans_of_dead_runs_are_forgotten_in_the_end(target: Stream, archive: Ar
     older = Backfill(target.client, target.dataset).write(old)
     fresh = Backfill(target.client, target.dataset).write(plan(target, archive))
     Backfill(target.client, target.dataset).write(plan(target, archive))
-    ledger = Ledger(target.client, target.dataset.name)
-    assert len(ledger.batch(fresh.plan_id, 0)) == 4
+    plans = Plans(Ledger(target.client, target.dataset.name))
+    assert len(plans.batch(fresh.plan_id, 0)) == 4
     with pytest.raises(Refused, match="is not in the ledger"):
-        ledger.batch(older.plan_id, 0)
+        plans.batch(older.plan_id, 0)
 
 
 def test_a_day_that_is_there_is_loaded_with_its_settings_as_they_are(target: Stream, archive: Archive) -> None:

@@ -14,10 +14,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from local.samples.cloudwatch import object_key
+from opensearch_strata.archive.backfill_proof import BackfillProof, DayProof
+from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress
-from opensearch_strata.archive.reconcile import BackfillProof, DayProof
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.settle import settle_day
@@ -148,14 +149,14 @@ def test_a_proof_holds_while_a_neighbour_is_loading(target: Stream, archive: Arc
     other.plan()
     assert other.ref
     ledger = Ledger(target.client, target.dataset.name)
-    objects = [(listed.place, listed.size) for listed in ledger.batch(other.ref.plan_id, 0)]
+    objects = [(listed.place, listed.size) for listed in Plans(ledger).batch(other.ref.plan_id, 0)]
     running = ledger.claim(objects, other.ref.span, "somebody").claimed
     assert len(running) == len(objects)
     assert_proven(target, one.prove(), {DAY: EACH}, {})
     assert "objects still being loaded" in verdict(other.prove())
     assert planned(target, archive, DAY, DAY) == 0
     assert len(ledger.claim(objects, one.ref.span, "a third").done) == len(
-        {place for place, _ in objects} & {listed.place for listed in ledger.batch(one.ref.plan_id, 0)}
+        {place for place, _ in objects} & {listed.place for listed in Plans(ledger).batch(one.ref.plan_id, 0)}
     )
 
 

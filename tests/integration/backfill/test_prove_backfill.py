@@ -11,10 +11,11 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import reconcile as prove_module
+from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.reconcile import BackfillCheck, BackfillProof, DayProof, prove_range
+from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.targets.raw_indices import documents_in
 from opensearch_strata.errors import TransientError
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table

@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 from benchmarks.material.emulated_s3 import BUCKET, emulated_s3, s3_at
 from local.samples.firehose import Written, write_flights
 from local.samples.flights import flights, flights_dataset, index_template
+from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.archive.reconcile import BackfillProof
 from opensearch_strata.archive.targets.made_days import create
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between

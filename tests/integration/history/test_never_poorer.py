@@ -12,7 +12,8 @@ from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.cycle import require_proven, retire_expired
-from opensearch_strata.workflows.retention import Expired, retire
+from opensearch_strata.workflows.expired import Expired
+from opensearch_strata.workflows.retention import retire
 from tests.streams import DAY, Document, Stream, assert_verified, measurements
 
 

@@ -20,11 +20,12 @@ from opensearch_strata.history.condense.engines.row_writer import write_rows
 from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify import repair as prove_module
+from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.history.verify.repair import prove
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.presentation.tables import proof_table
 from opensearch_strata.workflows.cycle import require_proven, retire_expired, unproven
-from opensearch_strata.workflows.retention import Expired
+from opensearch_strata.workflows.expired import Expired
 from tests.mutations import MUTATIONS, set_value
 from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of, definition_of, measurements
 

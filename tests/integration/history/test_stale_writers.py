@@ -17,7 +17,7 @@ from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.cycle import retire_expired
-from opensearch_strata.workflows.retention import Expired
+from opensearch_strata.workflows.expired import Expired
 from tests.streams import DAY, Stream, assert_verified, measurements
 
 Meanwhile = Callable[[Stream], None]

@@ -8,7 +8,8 @@ import pytest
 
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.history.condense.condense import condense
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.proof import Proof
+from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.cycle import require_proven
 from tests.shell import Shell
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory

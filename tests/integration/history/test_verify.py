@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.verify import verify as verify_module
+from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.history.verify.ruler import same
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.verify import verify
 from tests.mutations import MUTATIONS, pair_with, set_value
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 

@@ -24,7 +24,7 @@ from opensearch_strata.history.raw_day.hold import OvertakenError
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.reader import read
-from opensearch_strata.workflows.retention import list_expired
+from opensearch_strata.workflows.expired import list_expired
 from tests.copies import marks_of, odd_documents, odd_stream, proven_days, rows_in, strata_of
 from tests.streams import DAY, Stream, StreamFactory, assert_verified
 

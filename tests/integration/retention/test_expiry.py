@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.cycle import Retirement, retire_expired
-from opensearch_strata.workflows.retention import Expired, list_expired
+from opensearch_strata.workflows.expired import Expired, list_expired
 from tests.mutations import change_a_sum
 from tests.streams import DAY, Stream, StreamFactory, dataset_of, measurements
 from tests.transform_api import TransformApi

@@ -13,7 +13,7 @@ from opensearch_strata.history.raw_day.inspection import newest_raw_day
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.reader import read
 from opensearch_strata.workflows.cycle import retire_expired
-from opensearch_strata.workflows.retention import list_expired
+from opensearch_strata.workflows.expired import list_expired
 from tests.streams import DAY, Stream
 
 NEXT = DAY + timedelta(days=1)

@@ -17,7 +17,8 @@ from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.backfill.restored_days import wanted_for
 from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.cycle import require_proven, retire_expired, run_cycle
-from opensearch_strata.workflows.retention import Expired, list_expired, retire
+from opensearch_strata.workflows.expired import Expired, list_expired
+from opensearch_strata.workflows.retention import retire
 from tests.archives import forget_ledger
 from tests.raw_archives import archived, documents, restore
 from tests.shell import Shell

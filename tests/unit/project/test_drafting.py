@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import load_definitions
 from opensearch_strata.errors import Refused
-from opensearch_strata.workflows.drafting.choose import MOST_METRICS, choose, daily_name, definition
+from opensearch_strata.workflows.drafting.choose import MOST_METRICS, choose, definition
+from opensearch_strata.workflows.drafting.daily_name import daily_name
 from opensearch_strata.workflows.drafting.seen import Observed, SeenField, decimals_of, values_at
 from opensearch_strata.workflows.drafting.yaml_text import written
 

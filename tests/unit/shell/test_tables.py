@@ -10,7 +10,7 @@ import pytest
 from opensearch_strata.errors.amounts import size
 from opensearch_strata.history.condense.engines.base import EngineRun
 from opensearch_strata.history.verify.coverage import DayCoverage
-from opensearch_strata.history.verify.verify import Check, Proof
+from opensearch_strata.history.verify.proof import Check, Proof
 from opensearch_strata.presentation.tables import Table, coverage_table, proof_table, run_table, shown, some_names
 from tests.streams import DAY
 

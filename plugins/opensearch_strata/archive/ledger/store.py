@@ -8,20 +8,18 @@ late does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
-from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, source_of
+from opensearch_strata.archive.ledger.row_documents import ledger_row_id, row_of, source_of
 from opensearch_strata.archive.ledger.rows import Claims, LeaseLost, ObjectRow, Removals
 from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
-from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import is_dead, this_process
-from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -199,57 +197,6 @@ class Ledger:
             forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
 
-    def write_plan(self, plan_id: str, batches: Sequence[Sequence[ListedObject]]) -> None:
-        """Store what each batch of a plan loads, replacing a plan with the same id.
-
-        :param plan_id: ids must sort by the time of their plans
-        :param batches: the objects of each batch, in the order of the batch numbers
-        """
-
-        def batch(number: int) -> Callable[[str, Any], dict[str, Any]]:
-            objects = [[*listed.place, listed.size, listed.modified] for listed in batches[number]]
-            source = {"kind": "batch", "dataset": self.dataset_name, "plan": plan_id, "number": number}
-            return lambda *_: {**source, "objects": objects}
-
-        for number in range(len(batches)):
-            self.index.change([batch_id(self.dataset_name, plan_id, number)], batch(number))
-        beyond = {"range": {"number": {"gte": len(batches)}}}
-        self._delete(self.query("batch", {"term": {"plan": plan_id}}, beyond))
-
-    def batch(self, plan_id: str, number: int) -> list[ListedObject]:
-        """The objects of a batch of a plan.
-
-        :param plan_id: as it was written
-        :param number: of the batch, counted from 0
-        :raises Refused: the batch does not exist
-        """
-        identity = batch_id(self.dataset_name, plan_id, number)
-        stored = self.index.get([identity]).get(identity)
-        if stored is None:
-            raise Refused(
-                f"Batch {number} of plan {plan_id!r} is not in the ledger {self.index.name}: the plan was forgotten, "
-                f"or the index was deleted. None of its objects were loaded. Plan again; objects that are already "
-                f"loaded are left out."
-            )
-        return [
-            ListedObject(Place(bucket, key, etag), size, modified)
-            for bucket, key, etag, size, modified in stored.source["objects"]
-        ]
-
-    def forget_plans_before(self, plan_id: str) -> int:
-        """Delete the batches of all plans with smaller ids, which killed runs left behind, and return their number.
-
-        :param plan_id: an id, or the beginning of one
-        """
-        return self._delete(self.query("batch", {"range": {"plan": {"lt": plan_id}}}))
-
-    def forget_plan(self, plan_id: str) -> int:
-        """Delete the batches of a plan and return their number.
-
-        :param plan_id: as it was written
-        """
-        return self._delete(self.query("batch", {"term": {"plan": plan_id}}))
-
     def query(self, kind: str, *filters: dict[str, Any]) -> dict[str, Any]:
         """Query for the dataset's documents of one kind.
 
@@ -257,10 +204,6 @@ class Ledger:
         """
         ours = [{"term": {"kind": kind}}, {"term": {"dataset": self.dataset_name}}]
         return {"bool": {"filter": [*ours, *filters]}}
-
-    def _delete(self, query: dict[str, Any]) -> int:
-        found = [Change(stored.id, None, stored.seq_no, stored.primary_term) for stored in self.index.find(query)]
-        return sum(version is not None for version in self.index.write(found))
 
     def new_lease(self) -> int:
         """The end of a lease that begins now, epoch milliseconds."""

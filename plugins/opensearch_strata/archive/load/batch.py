@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.bulk.body import Body
@@ -13,10 +13,11 @@ from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.dead_letters.file import DeadLetterFile
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, State
+from opensearch_strata.archive.ledger.rows import ObjectRow, State
 from opensearch_strata.archive.ledger.store import now_ms
 from opensearch_strata.archive.ledger.takeover import MOST_DEATHS
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount, record_outcomes
+from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver
 from opensearch_strata.archive.load.leases import Leases, Outcome
 from opensearch_strata.archive.load.prefetch import first_blocks
@@ -26,9 +27,8 @@ from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.manifest_check import Manifests
 from opensearch_strata.archive.store.objects import ListedObject, open_object
 from opensearch_strata.archive.targets.removals import RemovalsBefore
-from opensearch_strata.errors import Refused, StrataError, TransientError
+from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.amounts import counted
-from opensearch_strata.errors.judging import is_transient
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -42,7 +42,6 @@ _log = logging.getLogger(__name__)
 _CHUNK = 50  # maximum number of objects in one claim
 _CHUNK_BYTES = 256_000_000  # a claim also ends once its objects have this many bytes
 _POLLS = 10  # how often objects that somebody else is loading are checked per lease renewal
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -65,47 +64,6 @@ class LoadSettings:
     renew_every: float = 20
     progress_every: float = 10
     ids: bool = True
-
-
-@dataclass
-class BatchResult:
-    """What became of a batch.
-
-    :param rows: objects that this batch processed: done, quarantined or failed
-    :param skipped: objects that were loaded earlier, or by somebody else in the meantime
-    :param failures: why objects failed
-    """
-
-    rows: list[ObjectRow] = field(default_factory=list)
-    skipped: list[ObjectRow] = field(default_factory=list)
-    failures: list[StrataError] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def counts(self) -> Counts:
-        """Sums over the objects that this batch processed."""
-        return sum((row.counts for row in self.rows), Counts())
-
-    def in_state(self, state: str) -> list[ObjectRow]:
-        """The rows in a state.
-
-        :param state: ``done``, ``quarantined`` or ``failed``
-        """
-        return [row for row in self.rows if row.state == state]
-
-    def require_success(self) -> None:
-        """Raise if an object failed; all others are loaded by then.
-
-        :raises TransientError: another attempt may load all objects that failed
-        :raises Refused: at least one object will fail again
-        """
-        if not self.failures:
-            return
-        named = " ".join(str(failure) for failure in self.failures[:_NAMED])
-        more = f" {len(self.failures) - _NAMED} more: see the ledger." if len(self.failures) > _NAMED else ""
-        kind = TransientError if all(map(is_transient, self.failures)) else Refused
-        of_all = f"{len(self.failures):,} of {counted(len(self.rows), 'object')}"
-        raise kind(f"{of_all} failed; all others are loaded. {named}{more}")
 
 
 def load_batch(

@@ -20,8 +20,8 @@ from opensearch_strata.errors.amounts import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from opensearch_strata.archive.backfill_proof import BackfillProof
     from opensearch_strata.archive.planning.plan import Plan
-    from opensearch_strata.archive.reconcile import BackfillProof
     from opensearch_strata.archive.targets.wanted_days import Wanted
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.backfill.backfill import Backfill

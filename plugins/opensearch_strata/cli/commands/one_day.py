@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.history.condense.engines.base import EngineRun
     from opensearch_strata.history.raw_day.inspection import RawDay
-    from opensearch_strata.history.verify.verify import Proof
+    from opensearch_strata.history.verify.proof import Proof
 
 
 def condense(

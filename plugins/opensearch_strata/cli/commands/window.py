@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.cycle import Retirement
-    from opensearch_strata.workflows.retention import Expired
+    from opensearch_strata.workflows.expired import Expired
 
 Apply = Annotated[
     bool,
@@ -53,7 +53,7 @@ def expire(
     from opensearch_strata.presentation.tables import some_names
     from opensearch_strata.workflows.cycle import retire_expired
     from opensearch_strata.workflows.cycle_report import question
-    from opensearch_strata.workflows.retention import list_expired
+    from opensearch_strata.workflows.expired import list_expired
 
     definition = find_dataset(dataset, datasets_dir)
     retirements = []

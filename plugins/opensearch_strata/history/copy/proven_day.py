@@ -14,7 +14,8 @@ from opensearch_strata.history.copy.reading import read_rows
 from opensearch_strata.history.month.marks import Mark, mark_of, marks_in
 from opensearch_strata.history.month.rows_of_day import Carried, carried, of_day
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.proof import Proof
+from opensearch_strata.history.verify.verify import verify
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

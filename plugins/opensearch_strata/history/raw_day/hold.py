@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from opensearch_strata.connections import decisive
 from opensearch_strata.connections.processes import is_dead, this_process
-from opensearch_strata.errors import Refused, StrataError, TransientError
+from opensearch_strata.errors import Refused, TransientError
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -204,36 +203,6 @@ def _where_allowed() -> Iterator[None]:
     except TransportError as error:
         if error.error != "cluster_block_exception":
             raise
-
-
-FULL_DISK = "read_only_allow_delete"
-"""The block that the server itself sets on all indices of a node whose disk is full."""
-
-
-@contextmanager
-def past_full_disk(client: OpenSearch, raw: RawDay) -> Iterator[None]:
-    """Lift the block of a full disk from a raw day that is to be deleted, because it prevents holding the day.
-
-    If the day is kept, the block is set again. A deletion that relied on this block instead of a hold would race with
-    the server, which may lift the block at any moment. A write before the day is held changes its sequence numbers, so
-    the day is kept.
-    https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/cluster-settings/ (``flood_stage``)
-
-    :param raw: the raw day as it was inspected
-    """
-    from opensearchpy import OpenSearchException
-
-    if FULL_DISK not in raw.blocked:
-        yield
-        return
-    client.indices.put_settings(index=raw.index, body={f"index.blocks.{FULL_DISK}": None})
-    try:
-        yield
-    except BaseException:
-        with suppress(StrataError, OpenSearchException):  # the server would also set it again, but later
-            if decisive.uuid_of(client, raw.index) == raw.uuid:
-                client.indices.put_settings(index=raw.index, body={f"index.blocks.{FULL_DISK}": True})
-        raise
 
 
 def release(client: OpenSearch, index: str, hold: Hold) -> None:

@@ -13,7 +13,8 @@ from opensearch_strata.history.condense.engines.base import OnDocuments
 from opensearch_strata.history.condense.replaceable import persons_word
 from opensearch_strata.history.month.marks import remember
 from opensearch_strata.history.raw_day.hold import release_dead
-from opensearch_strata.history.verify.verify import Proof, verify
+from opensearch_strata.history.verify.proof import Proof
+from opensearch_strata.history.verify.verify import verify
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -7,11 +7,11 @@ and no search ever reads a whole day to return a page of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
@@ -22,9 +22,10 @@ from opensearch_strata.history.buckets.partials import State, counts_of_states, 
 from opensearch_strata.history.buckets.scripts import row_values
 from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_any_value
 from opensearch_strata.history.month.row_ids import row_id
-from opensearch_strata.history.month.rows_of_day import NOTHING, Carried, carried, is_stray, of_day, stream_rows
+from opensearch_strata.history.month.rows_of_day import Carried, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.comparison import Comparison, Measured
+from opensearch_strata.history.verify.proof import Check, Proof, ProofState
 from opensearch_strata.history.verify.ruler import Ruler, rounded, same
 from opensearch_strata.sketches.top_values import NO_TERMS, ValueCounts, contradictions, occurrences
 
@@ -32,69 +33,6 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _READS = 5
-
-Verdict = Literal["verified", "differs", "held", "missing", "empty"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the proof.
-
-    :param named: the first of the cases that it counts, in words
-    """
-
-    name: str
-    raw: Any
-    history: Any
-    holds: bool
-    named: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Proof:
-    """All lines of a day's proof. ``missing`` and ``empty`` are separate states that never count as verified.
-
-    ``held`` is a day whose rows carry everything that searches see, but whose documents hold something that searches do
-    not see.
-
-    :param raw: the raw day that was read, with its UUID and sequence numbers; None if missing
-    :param carried: what its rows carried, and their version, when they were read
-    :param rows: how many rows carry it
-    :param null_rows: how many rows are of documents without a group value or a time; they count like all others
-    :param genuine_documents: how many documents are carried by rows with a transform's ids
-    :param metrics: metric -> ``{count, min?, max?, sum?, bins?}`` over all rows, as readers get them
-    """
-
-    index: str
-    day: date
-    state: Verdict
-    raw: RawDay | None
-    checks: list[Check] = field(default_factory=list)
-    rows: int = 0
-    null_rows: int = 0
-    genuine_documents: int = 0
-    carried: Carried = NOTHING
-    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> list[Check]:
-        """The lines that do not hold."""
-        return [check for check in self.checks if not check.holds]
-
-    @property
-    def named(self) -> list[str]:
-        """The first case of each line that does not hold, in words."""
-        return [f"{check.name}: {named}" for check in self.failed for named in check.named]
-
-    @property
-    def told(self) -> list[str]:
-        """What keeps a ``held`` day, one phrase for each problem."""
-        return [named for check in self.failed for named in check.named]
-
-    @property
-    def mendable(self) -> bool:
-        """Whether condensing can repair the day: its rows differ, but carry no more documents than the raw day."""
-        return self.state == "differs" and self.raw is not None and self.raw.documents >= self.genuine_documents
 
 
 @dataclass(frozen=True)
@@ -143,7 +81,7 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     index = dataset.raw_index(day)
     there = carried(client, dataset, day)
     if raw is None or raw.documents == 0:
-        state: Verdict = "missing" if raw is None else "empty"
+        state: ProofState = "missing" if raw is None else "empty"
         return Proof(index, day, state, raw, rows=there.rows, genuine_documents=there.documents, carried=there)
     if not there.rows:
         return Proof(index, day, "differs", raw, [Check("documents", raw.documents, 0, holds=False)], carried=there)

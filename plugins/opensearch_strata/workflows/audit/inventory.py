@@ -26,7 +26,7 @@ from opensearch_strata.history.query.sources.carried import DayRows, days_of_mon
 from opensearch_strata.history.query.sources.existing import Sources, find_sources
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.retention import list_expired
+from opensearch_strata.workflows.expired import list_expired
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

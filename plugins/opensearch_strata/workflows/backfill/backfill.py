@@ -12,17 +12,20 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.documents.event_times import EventTimes, reading_of
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
-from opensearch_strata.archive.load.batch import BatchResult, LoadSettings, load_batch
+from opensearch_strata.archive.load.batch import LoadSettings, load_batch
+from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.archive.planning.archived_days import ArchivedDays, day_of_key
 from opensearch_strata.archive.planning.batches import PlanLimits
 from opensearch_strata.archive.planning.held_days import days_held, ranges_of
 from opensearch_strata.archive.planning.plan import Plan, make_plan
 from opensearch_strata.archive.planning.restore_plan import RestorePlan, make_restore_plan
-from opensearch_strata.archive.reconcile import BackfillProof, prove_range
+from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.redrive import Redriven, load_letters
 from opensearch_strata.archive.store.listing import Listing
 from opensearch_strata.archive.store.objects import build_s3
@@ -75,6 +78,7 @@ class Backfill:
         self._give_s3 = s3 or partial(build_s3, request_payer=dataset.intake.request_payer)
         self._serverless = serverless
         self._ledger = Ledger(client, dataset.name, serverless=serverless)
+        self._plans = Plans(self._ledger)
 
     @cached_property
     def _s3(self) -> BaseClient:
@@ -148,9 +152,9 @@ class Backfill:
         if plan.refusal:
             raise Refused(plan.refusal)
         self._ledger.ensure()
-        self._ledger.forget_plans_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
+        self._plans.forget_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
         self._ledger.forget_days(plan.again, plan.days_now)
-        self._ledger.write_plan(plan.plan_id, [batch.objects for batch in plan.batches])
+        self._plans.write(plan.plan_id, [batch.objects for batch in plan.batches])
         return PlanRef(
             plan_id=plan.plan_id,
             source=plan.source_url,
@@ -217,7 +221,7 @@ class Backfill:
         :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
         :raises Refused: OpenSearch forbids it, the plan was forgotten, or a raw day was deleted during the load
         """
-        objects = self._ledger.batch(ref.plan_id, number)
+        objects = self._plans.batch(ref.plan_id, number)
         if ref.archived:
             held = sorted({day_of_key(listed.place.key) for listed in objects})
         else:
@@ -261,7 +265,7 @@ class Backfill:
 
         def planned() -> Iterator[Place]:
             for number in range(ref.batches):
-                for listed in self._ledger.batch(ref.plan_id, number):
+                for listed in self._plans.batch(ref.plan_id, number):
                     seen.add(hash(listed.place))
                     yield listed.place
             listing = self._archived(ref) if ref.archived else self._listing(ref)
@@ -284,7 +288,7 @@ class Backfill:
 
     def forget(self, ref: PlanRef) -> None:
         """Delete the batches of a plan from the ledger, once nobody will need them any more."""
-        self._ledger.forget_plan(ref.plan_id)
+        self._plans.forget(ref.plan_id)
 
     def redrive(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof
 from opensearch_strata.archive.causes import told_causes
-from opensearch_strata.archive.reconcile import BackfillCheck, BackfillProof
 from opensearch_strata.errors.amounts import counted
 
 _NAMED = 3

@@ -1,4 +1,4 @@
-"""What is chosen from an index for a dataset: its daily name, time, groups and metrics. Pure."""
+"""What is chosen from an index for a dataset: its time, groups and metrics. Pure."""
 
 from __future__ import annotations
 
@@ -6,44 +6,25 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 from opensearch_strata.definition.dataset import ROW_FIELDS, SERVER_FIELDS
 from opensearch_strata.definition.field_types import NUMERIC_TYPES, WHOLE_TYPES
-from opensearch_strata.definition.index_names import DIRECTIVES, IndexTemplate
 from opensearch_strata.errors import Refused
+from opensearch_strata.workflows.drafting.daily_name import DailyName, daily_name
 from opensearch_strata.workflows.drafting.seen import NAMING_TYPES, Observed, SeenField
 
 MOST_GROUPS = 3
 MOST_METRICS = 50
 
-_ORDERS = (("%Y", "%m", "%d"), ("%d", "%m", "%Y"), ("%m", "%d", "%Y"), ("%Y", "%j"))
 _TIME_NAMES = ("@timestamp", "timestamp", "time", "date", "event.created")
 _ROWS_SHARE = 10  # groups are added while a day has this many times fewer rows than documents
 _MOST_DECIMALS = 6  # if there are more, they come from binary floats and nobody chose them
 _FEWEST_LOOKED_AT = 30
 _DAY_MS = 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class DailyName:
-    """How the name of an index states its day.
-
-    :param template: the name with ``{day}`` in place of its day
-    :param form: strftime directives of the day
-    """
-
-    template: str
-    form: str
-    day: date
-
-    @property
-    def separator(self) -> str:
-        """The separator between the parts of the date."""
-        return re.sub(r"%.", "", self.form)[:1]
 
 
 @dataclass(frozen=True)
@@ -159,31 +140,6 @@ def _moment(time: float | None) -> datetime:
         return _EPOCH + timedelta(milliseconds=time or 0)
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC) if (time or 0) > 0 else datetime.min.replace(tzinfo=UTC)
-
-
-def daily_name(index: str, first: date, last: date) -> DailyName | None:
-    """Find how a name states its day: of several readings, one that fits the documents, else the most usual one.
-
-    :param index: such as ``app-2026.11.29``
-    :param first: day of the first document, in UTC
-    :param last: day of the last document, in UTC
-    :returns: None if it states no day
-    """
-    found = list(_daily_names(index))
-    fitting = [name for name in found if first - timedelta(days=1) <= name.day <= last + timedelta(days=1)]
-    return next(iter([*fitting, *found]), None)
-
-
-def _daily_names(index: str) -> Iterator[DailyName]:
-    for directives in _ORDERS:
-        for separator in (".", "-", "_", ""):
-            form = separator.join(directives)
-            digits = re.escape(separator).join(DIRECTIVES[each] for each in directives)
-            for match in re.finditer(rf"(?<!\d){digits}(?!\d)", index):
-                template = f"{index[: match.start()]}{{day}}{index[match.end() :]}"
-                names = IndexTemplate(template, "day", form)
-                if names.problem({"%Y%m%d", "%Y%j"}) is None and (day := names.date_in(index)):
-                    yield DailyName(template, form, day)
 
 
 def _dataset_name(template: str) -> str:

@@ -19,7 +19,7 @@ from opensearch_strata.history.copy.proven_day import NoRowsError, by_proof, pro
 from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.rows_of_day import Carried
-from opensearch_strata.history.verify.verify import Proof
+from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.history_copy.parquet_files import Contents, HistoryFiles, KnownFile
 

@@ -13,7 +13,7 @@ from opensearch_strata.presentation.tables import Table
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from opensearch_strata.archive.load.batch import BatchResult
+    from opensearch_strata.archive.load.batch_result import BatchResult
     from opensearch_strata.archive.load.progress import Progress
 
 

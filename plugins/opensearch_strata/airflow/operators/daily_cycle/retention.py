@@ -50,7 +50,7 @@ class ListExpiredOperator(DatasetOperator):
     def execute(self, context: Context) -> list[dict[str, str]]:
         """List; nothing is changed."""
         from opensearch_strata.history.raw_day.policies import policies_over
-        from opensearch_strata.workflows.retention import list_expired
+        from opensearch_strata.workflows.expired import list_expired
 
         dataset = self.dataset
         expired = list_expired(self.client, dataset, self.day, datetime.now(UTC))
