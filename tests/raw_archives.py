@@ -102,16 +102,19 @@ def archived(stream: Stream, s3: Any, day: date = DAY) -> ArchivedDay:
 
 
 class Restoring:
-    """The steps of a restore, as the shell takes them."""
+    """The steps of a restore, as the shell takes them; or of a backfill from another source."""
 
-    def __init__(self, stream: Stream, s3: Any, client: OpenSearch | None = None) -> None:
+    def __init__(
+        self, stream: Stream, s3: Any, client: OpenSearch | None = None, source: str | None = ARCHIVE_SOURCE
+    ) -> None:
+        self.source = source
         self.backfill = Backfill(client or stream.client, stream.dataset, lambda: s3)
         self.owner = f"test/{uuid4().hex}"
         self.ref: PlanRef | None = None
 
     def plan(self, first: date = DAY, last: date = DAY) -> Plan:
         """Plan days."""
-        return self.backfill.plan(ARCHIVE_SOURCE, first, last)
+        return self.backfill.plan(self.source, first, last)
 
     def write(self, first: date = DAY, last: date = DAY, wanted: Wanted | None = None) -> PlanRef:
         """Plan days and write the plan down."""

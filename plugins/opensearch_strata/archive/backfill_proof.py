@@ -30,7 +30,8 @@ class DayProof:
 
     :param created: documents that the objects of this proof created in it
     :param existed: documents of these objects that already existed in it
-    :param by_all: documents that all objects of the dataset created in it, whenever they were loaded
+    :param by_all: documents that all objects of the dataset created in it, whenever they were loaded. If it was
+        deleted and restored since, those that they created in one and the same index of that name
     :param documents: documents that it holds after a refresh; None if it is gone
     :param fate: ``same``: it is the index that was loaded into; ``anew``: it is another index with the same name;
         ``retired``: it was deleted, and history carries it, condensed and proven

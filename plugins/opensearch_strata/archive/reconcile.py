@@ -206,6 +206,7 @@ def _prove_days(
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
         now = counts_of_days(client, indices)
+        by_all |= _in_one_index(ledger, by_all, now, is_retired)
         return [_day(found, index, by_all.get(index, 0), now[index], is_retired) for index in indices]
     deadline = time.monotonic() + VISIBLE
     while True:
@@ -215,6 +216,27 @@ def _prove_days(
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days
         time.sleep(1)
+
+
+def _in_one_index(
+    ledger: Ledger,
+    by_all: Mapping[str, int],
+    now: Mapping[str, DayCount | None],
+    is_retired: Callable[[str, str], bool],
+) -> dict[str, int]:
+    """Of raw days with fewer documents than were created in them: how many were created in one and the same index.
+
+    A day that was loaded, deleted and restored from another source had several of that name, each with all documents.
+    What was created in one that history carries, and that is gone, need not be there.
+    """
+    poorer = {index: there for index, there in now.items() if there and there.documents < by_all.get(index, 0)}
+    found = {}
+    for index, created in (ledger.created_by_uuid(poorer) if poorer else {}).items():
+        unknown = created.pop("", 0)
+        present = poorer[index].uuid
+        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid)), default=0)
+        found[index] = min(by_all[index], most + unknown)  # more may have been created since the sum was read
+    return found
 
 
 def _day(

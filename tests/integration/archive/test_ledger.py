@@ -22,7 +22,7 @@ from opensearch_strata.archive.ledger.index import Change
 from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, source_of
-from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow
+from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, Removals
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import this_process
@@ -297,6 +297,25 @@ def test_created_documents_are_added_up_by_day(
     ledger.renew([replace(claim(ledger, place(3))[0], days={"logs-4": 1})])
     loaded(Ledger(client, "other", index=index), 4, {"logs-1": 100})
     assert ledger.created_by_day() == {"logs-1": 16, "logs-2": 7, "logs-3": 0, "logs-4": 1}
+
+
+def test_created_documents_are_told_by_the_index_that_they_were_created_in(
+    ledger: Ledger, client: OpenSearch, index: str
+) -> None:
+    """Of one name there may have been several: a day was loaded, deleted and restored."""
+    former, present, other = ({"logs-1": Removals(uuid, 0)} for uuid in ("former", "present", "other"))
+    (row,) = claim(ledger, place(1))
+    ledger.finish([done(row, days={"logs-1": 5, "logs-2": 7}, removals=former)])
+    (row,) = claim(ledger, place(1), span=(2_000, 3_000))
+    ledger.finish([done(row, days={"logs-1": 3}, removals=present)])
+    (row,) = claim(ledger, place(2))
+    ledger.finish([replace(row, state="failed", days={"logs-1": 2}, removals=other)])
+    claim(ledger, place(2), span=WIDER)  # a failed load is not kept, but what it created is
+    (row,) = claim(Ledger(client, "other", index=index), place(3))
+    Ledger(client, "other", index=index).finish([done(row, days={"logs-1": 100}, removals=present)])
+    assert ledger.created_by_day() == {"logs-1": 10, "logs-2": 7}
+    assert ledger.created_by_uuid(["logs-1"]) == {"logs-1": {"former": 5, "present": 3, "": 2}}
+    assert ledger.created_by_uuid(["logs-2", "logs-3"]) == {"logs-2": {"": 7}, "logs-3": {}}
 
 
 def test_objects_of_days_that_are_gone_are_loaded_again(ledger: Ledger) -> None:

@@ -7,6 +7,7 @@ range and keeps the loads that were finished before.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -208,6 +209,19 @@ class ObjectRow:
     def indices(self) -> set[str]:
         """The raw days that the row names."""
         return self.earlier.keys() | self.current.indices.union(*(load.indices for load in self.loads))
+
+    def created_in(self, index: str) -> Counter[str]:
+        """UUID of each raw index that had a name -> documents that attempts created in it.
+
+        Those whose index is not known are under an empty text.
+
+        :param index: the name
+        """
+        found: Counter[str] = Counter()
+        for load in (self.current, *self.loads):
+            found[load.removals[index].uuid if index in load.removals else ""] += load.days.get(index, 0)
+        found[""] += self.earlier.get(index, 0) - sum(load.days.get(index, 0) for load in self.loads)
+        return +found
 
     def is_done_for(self, span: Span, definition: str = "") -> bool:
         """Whether nothing is left to load for a range.

@@ -8,6 +8,7 @@ late does no harm.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -148,7 +149,7 @@ class Ledger:
         """Raw index -> documents created in it by any attempt, according to rows in any state.
 
         It is 0 if all documents already existed. A raw day that nobody else deletes from must hold at least this many
-        documents.
+        documents, unless it was loaded, deleted and restored; see :meth:`created_by_uuid`.
         """
         source = {"sources": [{"index": {"terms": {"field": "days.index"}}}], "size": _PAGE}
         sums = {name: {"sum": {"field": f"days.{name}"}} for name in ("created", "earlier")}
@@ -167,6 +168,22 @@ class Ledger:
             if "after_key" not in found:
                 return created
             source["after"] = found["after_key"]
+
+    def created_by_uuid(self, indices: Collection[str]) -> dict[str, Counter[str]]:
+        """Raw index -> UUID of each index that had this name -> documents created in it by any attempt.
+
+        Documents of an index whose UUID no row knows are under an empty text. This reads all rows of these days, so ask
+        only about days that seem to have lost documents.
+
+        :param indices: names of raw indices
+        """
+        created: dict[str, Counter[str]] = {index: Counter() for index in indices}
+        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(created)}}}}
+        for stored in self.index.find(self.query("object", held)):
+            row = row_of(stored.source, stored.seq_no, stored.primary_term)
+            for index in row.indices & created.keys():
+                created[index] += row.created_in(index)
+        return created
 
     def forget_days(self, indices: Collection[str], now: Mapping[str, Removals | None] | None = None) -> int:
         """Forget loads whose documents in raw indices are gone, so that the objects are loaded again for those ranges.

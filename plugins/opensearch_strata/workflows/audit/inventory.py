@@ -7,7 +7,7 @@ in at least one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -132,11 +132,16 @@ def take_inventory(
     newest = newest_complete(now, dataset.zone)
     window_end = min(newest, dataset.cycle.end_date or newest)
     wanted = list_expired(client, dataset, window_end, now).wanted
-    created = _created(client, dataset)
+    ledger = Ledger(client, dataset.name)
+    created = _created(ledger, dataset)
     raw = {found.day: found for found in coverage(client, dataset)}
     sources, rows = past_changes(lambda: _found(client, dataset), repr(dataset.name))
     shut = _shut(client, dataset)
     uuids = {source.day: source.uuid for source in sources.raw}
+    carried = [(day, found.documents) for day, found in rows.items()]
+    held = [(day, found.raw_documents) for day, found in raw.items() if found.raw_documents is not None]
+    poorer = sorted({day for day, count in [*carried, *held] if count < created.get(day, 0)})
+    created |= _in_one_index(ledger, dataset, created, poorer)
     objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
     there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
     known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *created} if day <= newest}
@@ -161,10 +166,23 @@ def take_inventory(
     return Inventory(days, window_end, _unreadable(client, dataset, sources))
 
 
-def _created(client: OpenSearch, dataset: Dataset) -> dict[date, int]:
+def _created(ledger: Ledger, dataset: Dataset) -> dict[date, int]:
     """Days -> documents that loads created in them."""
-    found = Ledger(client, dataset.name).created_by_day()
+    found = ledger.created_by_day()
     return {day: count for index, count in found.items() if (day := dataset.raw.names.date_in(index))}
+
+
+def _in_one_index(
+    ledger: Ledger, dataset: Dataset, created: Mapping[date, int], poorer: Sequence[date]
+) -> dict[date, int]:
+    """Of days with fewer documents than were created in them: how many were created in one and the same raw index.
+
+    A day that was loaded, deleted and restored had several of the same name, each with all of its documents.
+    """
+    names = {day: dataset.raw_index(day) for day in poorer}
+    found = ledger.created_by_uuid(list(names.values())) if names else {}
+    most = {day: max((n for uuid, n in found[names[day]].items() if uuid), default=0) for day in poorer}
+    return {day: min(created[day], most[day] + found[names[day]][""]) for day in poorer}
 
 
 def _shut(client: OpenSearch, dataset: Dataset) -> set[date]:
