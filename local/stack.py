@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -20,7 +22,7 @@ import requests
 from local.airflow.database import empty_database
 from local.errors import StackError
 from local.node_log import failure_reason
-from local.places import PROJECT, STACK, server_folder
+from local.places import PROJECT, STACK, include_folder, server_folder
 from local.ports import Ports
 from local.processes import PATIENCE, die_with_parent, end, session_of
 from local.readiness import (
@@ -105,11 +107,11 @@ class Stack:
     ) -> None:
         self.stop()
 
-    def launch(self, detached: bool = False) -> None:
+    def launch(self, detached: bool = False, include: Path | None = None) -> None:
         """Start all services and return before they are ready. Raises StackError.
 
         Unless `detached`, they end with this process, however it ends. Anything left of an earlier stack of this name
-        is stopped first.
+        is stopped first. `include` is the folder with `datasets/` for Airflow, by default `include_folder()`.
         """
         self.stop()
         self.ports = Ports.choose(self._preferred)
@@ -120,6 +122,7 @@ class Stack:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "local.supervisor", *folders, *ports],
                 cwd=PROJECT,
+                env={**os.environ, "STRATA_INCLUDE_DIR": str(include or include_folder())},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Brings the sample data into the stack: writes it to S3 as Firehose does, loads it with the DAG `archive_backfill`."""
+"""Brings sample data into the stack: written to S3 as Firehose does, loaded and restored by `archive_backfill`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from local.samples.firehose import Written, write_flights
 from local.samples.flights import flights_dataset, index_template
 from local.stack import Stack
 from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
     """Write the flights of these days to the stack's S3 as soon as it is ready."""
     stack.wait_until_ready("aws")
     began = time.monotonic()
-    s3 = _s3(stack)
+    s3 = s3_client(stack)
     bucket, prefix = split_s3_url(str(flights_dataset().intake.source))
     s3.create_bucket(Bucket=bucket)
     written = write_flights(s3, bucket, prefix, first, last)
@@ -45,7 +46,7 @@ def archive_flights(stack: Stack, first: date, last: date) -> Written:
 def has_archive(stack: Stack) -> bool:
     """Whether the stack's S3 already has the bucket of the flights."""
     bucket, _ = split_s3_url(str(flights_dataset().intake.source))
-    return any(found["Name"] == bucket for found in _s3(stack).list_buckets()["Buckets"])
+    return any(found["Name"] == bucket for found in s3_client(stack).list_buckets()["Buckets"])
 
 
 def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, first: date, last: date) -> None:
@@ -55,7 +56,14 @@ def backfill_flights(stack: Stack, client: OpenSearch, airflow: AirflowApi, firs
     run_dag(stack, airflow, "archive_backfill", None, conf)
 
 
-def _s3(stack: Stack) -> Any:
+def restore_flights(stack: Stack, airflow: AirflowApi, day: date, keep_days: int) -> None:
+    """Restore an archived raw day with the DAG, for a number of days. Raises StackError if it fails."""
+    conf = {"dataset": flights_dataset().name, "source": ARCHIVE_SOURCE, "from_day": f"{day}", "to_day": f"{day}"}
+    run_dag(stack, airflow, "archive_backfill", None, {**conf, "keep_until": keep_days, "dry_run": False})
+
+
+def s3_client(stack: Stack) -> Any:
+    """A boto3 client of the stack's S3."""
     return boto3.client(
         "s3",
         endpoint_url=stack.aws_url,

@@ -1,12 +1,12 @@
-"""`make run`: takes real days from their archive through the real scheduler and reads the result from the server."""
+"""`make run`: real days through the real scheduler, from S3 to rows, archive, deletion and back, and what they hold."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -15,17 +15,25 @@ from rich.console import Console
 from local.airflow.api import AirflowApi
 from local.airflow.dag_runs import run_dag
 from local.errors import StackError
-from local.samples.archived_flights import archive_flights, backfill_flights
+from local.samples.archived_dataset import archived_dataset
+from local.samples.archived_flights import archive_flights, backfill_flights, restore_flights, s3_client
 from local.samples.flights import exact_quantiles, flights, flights_dataset
-from local.samples.report import Comparison, print_comparisons, print_cycles
+from local.samples.raw_day import RawDay, read_raw_day, require_same
+from local.samples.report import ArchivedDay, Comparison, print_archives, print_comparisons, print_cycles
 from local.stack import Stack
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.reader import read
+from opensearch_strata.workflows.archives import archive_states
+from opensearch_strata.workflows.retention import list_expired
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
 CYCLES = (date(2013, 3, 2), date(2013, 3, 3), date(2013, 3, 4))
 """Days to run the cycle for: with a window of 60 days, each of them pushes one day out, beginning with FIRST."""
 EXPIRED = tuple(FIRST + timedelta(days=number) for number in range(len(CYCLES)))
+RESTORED = EXPIRED[0]
+KEEP_DAYS = 7
+"""For how many days the restored day is kept."""
 METRIC = "dep_delay"
 QUANTILES = {0.5: "p50", 0.9: "p90", 0.99: "p99"}
 
@@ -42,29 +50,39 @@ class Outcome:
 
 
 def run_demo(console: Console) -> None:
-    """Start a fresh stack, run the cycles, print the report and stop the stack.
+    """Start a fresh stack, run the cycles, restore one of the days that they delete, print the report, stop the stack.
 
-    Raises StackError if a run fails, if anything but the expired days was deleted, or if a quantile is further from the
-    exact one than the definition allows.
+    Raises StackError if a run fails, if anything but the expired days was deleted, if a quantile is further from the
+    exact one than the definition allows, if a deleted day is not archived, or if the restored day is not the same.
     """
     if Stack.running("run"):
         raise StackError("A `make run` of this checkout is already running. Wait for it, or stop it with `make down`.")
     stack = Stack("run")
     stack.remove()
+    include = stack.folder / "include"
+    dataset = archived_dataset(include)
     try:
-        stack.launch()
+        stack.launch(include=include)
         archive_flights(stack, FIRST, LAST)
         stack.wait_until_ready("opensearch", "airflow")
         client = OpenSearch(stack.opensearch_url, timeout=60, pool_maxsize=8)
         airflow = AirflowApi(stack.airflow_url)
         backfill_flights(stack, client, airflow, FIRST, LAST)
         _check_raw_days(client)
+        raw_days = {day: read_raw_day(stack.opensearch_url, dataset.raw_index(day)) for day in EXPIRED}
         outcome = _run_cycles(stack, client, airflow)
         print_cycles(console, outcome.cycles)
         comparisons = [_compare(client, day) for day in EXPIRED]
         print_comparisons(console, METRIC, list(QUANTILES.values()), comparisons)
         _check(outcome, comparisons)
         console.print(f"Exactly {', '.join(sorted(outcome.before - outcome.after))} were deleted, and nothing else.")
+        archives = archives_of(s3_client(stack), dataset, raw_days)
+        restore_flights(stack, airflow, RESTORED, KEEP_DAYS)
+        index = dataset.raw_index(RESTORED)
+        require_same(index, raw_days[RESTORED], read_raw_day(stack.opensearch_url, index))
+        print_archives(console, str(dataset.archive and dataset.archive.url), archives, RESTORED)
+        console.print(f"{index} is the same again: every _id, every byte of _source, its mapping and its settings.")
+        console.print(_kept(client, dataset, index))
     finally:
         stack.stop()
 
@@ -119,3 +137,32 @@ def _check(outcome: Outcome, comparisons: Sequence[Comparison]) -> None:
     worst = max(comparison.worst for comparison in comparisons)
     if worst > allowed * (1 + 1e-9):
         raise StackError(f"A quantile is {worst:.2%} off the exact one, more than the {allowed:.0%} that is defined.")
+
+
+def archives_of(s3: Any, dataset: Dataset, raw_days: Mapping[date, RawDay]) -> list[ArchivedDay]:
+    """The archive of each of these days, every object read back once more.
+
+    `s3` is a boto3 client. Raises StackError if other days are archived, or an archive is not what the day was.
+    """
+    states = {state.day: state for state in archive_states(s3, dataset, deep=True)}
+    if states.keys() != raw_days.keys():
+        raise StackError(f"{sorted(map(str, states))} are archived, but {sorted(map(str, raw_days))} were deleted.")
+    for day, state in states.items():
+        if state.problem or state.documents != len(raw_days[day].sources):
+            problem = state.problem or f"it holds {counted(state.documents, 'document')}"
+            raise StackError(f"The archive of {day} is not what was deleted: {problem}.")
+    return [
+        ArchivedDay(day, state.documents, raw_days[day].stored_bytes, state.stored_bytes)
+        for day, state in states.items()
+    ]
+
+
+def _kept(client: OpenSearch, dataset: Dataset, index: str) -> str:
+    """Until when the daily cycle keeps the restored day, as a sentence."""
+    now = datetime.now(UTC)
+    until = now + timedelta(days=KEEP_DAYS)
+    if index not in list_expired(client, dataset, CYCLES[-1], now).wanted:
+        raise StackError(f"{index} was restored for {counted(KEEP_DAYS, 'day')}, but the next cycle would delete it.")
+    if index not in list_expired(client, dataset, CYCLES[-1], until).indices:
+        raise StackError(f"{index} was restored for {counted(KEEP_DAYS, 'day')}, but would be kept for longer.")
+    return f"The daily cycle keeps it until {until:%Y-%m-%d}, and then deletes it again behind the same proofs."

@@ -24,6 +24,20 @@ class Comparison:
         return max(relative_error(found, exact) for pairs in self.carriers.values() for found, exact in pairs)
 
 
+@dataclass(frozen=True)
+class ArchivedDay:
+    """A raw day and its proven archive.
+
+    :param raw_bytes: of the primary shards of its index
+    :param stored_bytes: of its objects in S3
+    """
+
+    day: date
+    documents: int
+    raw_bytes: int
+    stored_bytes: int
+
+
 def relative_error(found: float, exact: float) -> float:
     """|found - exact| / |exact|; if the exact value is zero, only zero is right."""
     if exact == 0:
@@ -61,3 +75,18 @@ def print_comparisons(console: Console, metric: str, quantiles: Sequence[str], d
         table.add_section()
     console.print(table)
     console.print(f"Largest relative error: {max(day.worst for day in days):.2%}")
+
+
+def print_archives(console: Console, url: str, days: Sequence[ArchivedDay], restored: date) -> None:
+    """Print one line per archived day; `restored` came back the same."""
+    table = Table(title=f"The archive of the days that were deleted: {url}", title_justify="left")
+    table.add_column("day")
+    for heading in ("documents", "raw bytes", "bytes in S3"):
+        table.add_column(heading, justify="right")
+    table.add_column("proven")
+    table.add_column("restored")
+    for archived in days:
+        numbers = (archived.documents, archived.raw_bytes, archived.stored_bytes)
+        back = "the same" if archived.day == restored else ""
+        table.add_row(str(archived.day), *(f"{n:,}" for n in numbers), "yes", back)
+    console.print(table)
