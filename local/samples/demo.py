@@ -25,6 +25,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.reader import read
 from opensearch_strata.workflows.archives import archive_states
+from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.retention import list_expired
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
@@ -78,11 +79,7 @@ def run_demo(console: Console) -> None:
         console.print(f"Exactly {', '.join(sorted(outcome.before - outcome.after))} were deleted, and nothing else.")
         archives = archives_of(s3_client(stack), dataset, raw_days)
         restore_flights(stack, airflow, RESTORED, KEEP_DAYS)
-        index = dataset.raw_index(RESTORED)
-        require_same(index, raw_days[RESTORED], read_raw_day(stack.opensearch_url, index))
-        print_archives(console, str(dataset.archive and dataset.archive.url), archives, RESTORED)
-        console.print(f"{index} is the same again: every _id, every byte of _source, its mapping and its settings.")
-        console.print(_kept(client, dataset, index))
+        show_restored(console, stack.opensearch_url, client, dataset, raw_days[RESTORED], archives)
     finally:
         stack.stop()
 
@@ -155,6 +152,17 @@ def archives_of(s3: Any, dataset: Dataset, raw_days: Mapping[date, RawDay]) -> l
         ArchivedDay(day, state.documents, raw_days[day].stored_bytes, state.stored_bytes)
         for day, state in states.items()
     ]
+
+
+def show_restored(
+    console: Console, url: str, client: OpenSearch, dataset: Dataset, before: RawDay, archives: Sequence[ArchivedDay]
+) -> None:
+    """Compare the restored day with what it was `before`, and print what is archived. Raises StackError."""
+    index = dataset.raw_index(RESTORED)
+    require_same(index, before, read_raw_day(url, index))
+    print_archives(console, settings_of(dataset).url, archives, RESTORED)
+    console.print(f"{index} is the same again: every _id, every byte of _source, its mapping and its settings.")
+    console.print(_kept(client, dataset, index))
 
 
 def _kept(client: OpenSearch, dataset: Dataset, index: str) -> str:

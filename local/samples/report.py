@@ -79,7 +79,7 @@ def print_comparisons(console: Console, metric: str, quantiles: Sequence[str], d
 
 def print_archives(console: Console, url: str, days: Sequence[ArchivedDay], restored: date) -> None:
     """Print one line per archived day; `restored` came back the same."""
-    table = Table(title=f"The archive of the days that were deleted: {url}", title_justify="left")
+    table = Table(title=f"Archived and deleted: {url}", title_justify="left")
     table.add_column("day")
     for heading in ("documents", "raw bytes", "bytes in S3"):
         table.add_column(heading, justify="right")
