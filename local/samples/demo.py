@@ -26,7 +26,7 @@ from opensearch_strata.errors.amounts import counted
 from opensearch_strata.reader import read
 from opensearch_strata.workflows.archives import archive_states
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.retention import list_expired
+from opensearch_strata.workflows.expired import list_expired
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 3, 4)
 CYCLES = (date(2013, 3, 2), date(2013, 3, 3), date(2013, 3, 4))
