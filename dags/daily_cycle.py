@@ -9,9 +9,12 @@ Condenses one raw day into its history month, proves it, and deletes the raw day
 | `condense_day.ensure_history` | creates the month index, or adds new metrics to its mapping |
 | `condense_day.condense` | writes the day's rows; a re-run overwrites them |
 | `condense_day.verify` | nothing if the proof holds; otherwise rebuilds the day's rows once |
+| `condense_day.archive_due` | archives raw days in S3 that are old enough, if the dataset has `archive.after_days` |
 | `retention.list_expired` | nothing |
 | `retention.retire.prove` | writes rows for late documents |
+| `retention.retire.archive` | archives the raw day in S3, if the dataset has an `archive:` |
 | `retention.retire.delete` | **deletes one raw index**, by its exact name, after its own proof |
+| `copy_history` | writes the rows of each proven day to S3 as a Parquet file, if the dataset has an `archive:` |
 | `report` | nothing; shows one table for the run, and its verdict |
 
 ## What it deletes
@@ -66,6 +69,7 @@ from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_par
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.archive import ArchiveDueOperator, ArchiveOperator
 from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
+from opensearch_strata.airflow.operators.daily_cycle.copy_history import CopyHistoryOperator
 from opensearch_strata.airflow.operators.daily_cycle.ensure_history import EnsureHistoryOperator
 from opensearch_strata.airflow.operators.daily_cycle.report import ReportOperator
 from opensearch_strata.airflow.operators.daily_cycle.resolve_day import ResolveDayOperator
@@ -164,7 +168,13 @@ def daily_cycle(dataset: Dataset) -> DAG:
             retire.expand(expired=ListExpiredOperator(task_id="list_expired", dataset=dataset).output)
 
         report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset)
-        resolve_day >> [condense_day(), retention()] >> report
+        steps = [condense_day(), retention()]
+        resolve_day >> steps
+        if dataset.archive:
+            copy = CopyHistoryOperator(task_id="copy_history", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset)
+            steps >> copy >> report
+        else:
+            steps >> report
     return dag
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 
 from opensearch_strata.history.copy.contents import layout_of
@@ -96,3 +98,21 @@ def keys(s3: Any, bucket: str) -> list[str]:
     """Everything in a bucket."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return sorted(found["Key"] for page in pages for found in page.get("Contents", []))
+
+
+class Refusing:
+    """An S3 that answers some operations with an error."""
+
+    def __init__(self, s3: Any, code: str, *operations: str) -> None:
+        self._s3, self._code, self._operations = s3, code, operations
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._operations:
+            return getattr(self._s3, name)
+
+        def refuse(**_: Any) -> None:
+            status = {"AccessDenied": 403, "SlowDown": 503}[self._code]
+            answer = {"Error": {"Code": self._code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+            raise ClientError(answer, name.title().replace("_", ""))
+
+        return (lambda _: SimpleNamespace(paginate=refuse)) if name == "get_paginator" else refuse

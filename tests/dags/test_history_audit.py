@@ -12,6 +12,7 @@ from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import archive_day
+from opensearch_strata.workflows.history_copy.export import copy_day
 from tests.dags.conftest import Run, run_in_process
 from tests.streams import DAY, Stream, StreamFactory
 
@@ -31,7 +32,9 @@ def archived(make_stream: StreamFactory, define: Callable[[Dataset], None], s3: 
     define(stream.dataset)
     for day in (DAY, DAY + timedelta(days=1)):
         stream.fill(day)
-        archive_day(stream.client, s3, stream.dataset, prove(stream.client, stream.dataset, day))
+        proof = prove(stream.client, stream.dataset, day)
+        archive_day(stream.client, s3, stream.dataset, proof)
+        copy_day(stream.client, s3, stream.dataset, proof)
         stream.client.indices.delete(index=stream.dataset.raw_index(day))
     return stream
 

@@ -87,12 +87,17 @@ class ArchiveSettings(Strict):
         """
         return f"{self.prefix}dt={day.isoformat()}/"
 
+    @property
+    def history_root(self) -> str:
+        """Key prefix of all Parquet files of the history, with its slash at the end."""
+        return f"{self.prefix}history/"
+
     def history_folder(self, day: date) -> str:
         """Key prefix of the Parquet files of a month of history, with its slash at the end.
 
         :param day: of the month
         """
-        return f"{self.prefix}history/month={day:%Y-%m}/"
+        return f"{self.history_root}month={day:%Y-%m}/"
 
     def history_file(self, day: date) -> str:
         """Key of the Parquet file with the rows of a day.

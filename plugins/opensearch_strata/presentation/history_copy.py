@@ -21,10 +21,18 @@ def copied_table(dataset: str, days: Sequence[CopiedDay]) -> Table:
     :param days: in order
     """
     rows = [
-        (str(one.day), one.outcome, one.rows or None, one.documents or None, size(one.size) if one.size else "")
+        (
+            str(one.day),
+            one.outcome,
+            one.rows or None,
+            one.documents or None,
+            size(one.size) if one.size else "",
+            one.url or one.note,
+        )
         for one in days
     ]
-    return Table(f"Copies of the history of {dataset}", ("day", "outcome", "rows", "documents", "file"), rows)
+    columns = ("day", "outcome", "rows", "documents", "size", "file, or why not")
+    return Table(f"Copies of the history of {dataset}", columns, rows)
 
 
 def imported_table(dataset: str, months: Sequence[ImportedMonth]) -> Table:

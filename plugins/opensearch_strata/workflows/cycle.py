@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +24,8 @@ from opensearch_strata.workflows.archives import days_due
 from opensearch_strata.workflows.archiving import archive_day, require_archived
 from opensearch_strata.workflows.cycle_report import WOULD_GO, CycleReport, report_cycle
 from opensearch_strata.workflows.expired import Expired, list_expired
+from opensearch_strata.workflows.history_copy.cycle_copies import Copies, copy_proven, copy_window
+from opensearch_strata.workflows.history_copy.export import CopiedDay
 from opensearch_strata.workflows.retention import Outcome, Proven, RequireArchive, retire
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Retirement:
     """What became of one raw day that has left the window.
 
     :param outcome: ``kept`` with the reason in ``note``, or what :func:`retire` did
+    :param copy: what became of the history's second copy of the day; None in a dry run and without an archive
     """
 
     index: str
@@ -47,6 +50,7 @@ class Retirement:
     documents: int = 0
     rows: int = 0
     note: str = ""
+    copy: CopiedDay | None = None
 
 
 def require_proven(proof: Proof) -> Proven:
@@ -95,7 +99,8 @@ def retire_expired(
 ) -> Iterator[Retirement]:
     """Prove and delete expired raw days, oldest first, up to the number that one run may delete.
 
-    A day that has to stay never holds back the others. Without ``apply``, or without a person's confirmation (see
+    A day that has to stay never holds back the others. The history's second copy of a day is written before the day
+    goes; if that fails, the day goes all the same. Without ``apply``, or without a person's confirmation (see
     :mod:`consent`), nothing is changed at all: days are verified but not repaired, up to the same number.
 
     :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
@@ -107,13 +112,14 @@ def retire_expired(
     for index, old in expired.indices.items():
         if leaving >= dataset.cycle.max_deletes_per_run:
             return
-        proof = None
+        proof = copied = None
         try:
             proof = prove(client, dataset, old, engine=engine) if deletes else verify(client, dataset, old)
             if not deletes and proof.mendable:
                 retired = _described(index, old, "dry_run", proof, would_mend(proof))
             else:
                 proven = require_proven(proof)
+                copied = copy_proven(client, dataset, proof, s3) if deletes else None
                 archive = archived_first(client, dataset, proof, s3) if deletes else None
                 outcome = retire(client, dataset, proven, window_end, dry_run=not deletes, archive=archive)
                 note = would_archive(dataset, old) if outcome == "dry_run" else ""
@@ -121,7 +127,7 @@ def retire_expired(
         except (StrataError, OpenSearchException) as error:
             retired = _described(index, old, "kept", proof, explain(error))
         leaving += retired.outcome in ("deleted", "dry_run")
-        yield retired
+        yield replace(retired, copy=copied)
 
 
 def archived_first(
@@ -172,6 +178,7 @@ class CycleRun:
     :param expired: raw days that had left the window, and indices that are never touched
     :param problem: why the day could not be condensed or proven; empty if it was, or if nothing was to be condensed
     :param applied: whether deletions were requested
+    :param copies: what became of the history's second copy of each proven day
     """
 
     report: CycleReport
@@ -179,12 +186,15 @@ class CycleRun:
     expired: Expired
     problem: str = ""
     applied: bool = False
+    copies: Copies = field(default_factory=Copies)
 
     @property
     def failed(self) -> bool:
-        """Whether a person must look: the day is not proven, an expired day was kept, or a confirmation is missing."""
+        """Whether a person must look: the day is not proven, an expired day was kept, a confirmation or a copy is
+        missing."""
         unsaid = self.applied and bool(self.report.asks)
-        return bool(self.problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
+        problem = self.problem or self.copies.problem
+        return bool(problem) or unsaid or any(retired.outcome == "kept" for retired in self.retirements)
 
 
 def run_cycle(
@@ -201,7 +211,8 @@ def run_cycle(
 ) -> CycleRun:
     """Condense a day, prove it, and retire the days that have left the window: the DAG's steps in one process.
 
-    Expired days leave even if the day cannot be condensed or proven, since each of them needs its own proof.
+    Expired days leave even if the day cannot be condensed or proven, since each of them needs its own proof. At the
+    end, the history's second copy is brought up to date.
 
     :param now: timezone-aware; the day must have ended by then
     :param apply: delete what is proven, if the dataset allows it too; without it, only the deletions are left out
@@ -227,7 +238,8 @@ def run_cycle(
     report = report_cycle(
         client, dataset, day, verified=verified, retired=lots, wanted=expired.wanted, waiting=waiting, problem=problem
     )
-    return CycleRun(report, retirements, expired, problem, apply)
+    copies = copy_window(client, dataset, day, s3=s3).with_days(retired.copy for retired in retirements)
+    return CycleRun(report, retirements, expired, problem, apply, copies)
 
 
 def _archive_due(client: OpenSearch, dataset: Dataset, day: date, s3: Callable[[], BaseClient] | None) -> Iterator[str]:

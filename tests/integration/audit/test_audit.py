@@ -18,6 +18,8 @@ from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit import audit as auditing
 from opensearch_strata.workflows.audit.audit import Audited, audit_days, plan_audit
 from opensearch_strata.workflows.audit.findings import Finding
+from opensearch_strata.workflows.history_copy.cycle_copies import copy_window
+from opensearch_strata.workflows.history_copy.export import export_days
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory, dataset_of
 
@@ -43,6 +45,7 @@ def sound(make_stream: StreamFactory, s3: Any, bucket: str) -> Stream:
     for day in KEPT:
         stream.fill(day, count=COUNT)
         prove(stream.client, stream.dataset, day, engine="search")
+    assert {one.outcome for one in export_days(stream.client, s3, stream.dataset, OLD[0], NEWEST)} == {"written"}
     return stream
 
 
@@ -74,6 +77,11 @@ def bad(found: Audited) -> list[tuple[str, str, str]]:
 def key_of(s3: Any, bucket: str, day: date) -> str:
     body = s3.get_object(Bucket=bucket, Key=f"a/dt={day}/{NAME}")["Body"].read()
     return Manifest.model_validate_json(body).objects[0].key
+
+
+def copy_of(day: date) -> str:
+    """Key of the Parquet file of a day."""
+    return f"a/history/month={day:%Y-%m}/day={day}.parquet"
 
 
 def empty(s3: Any, bucket: str, prefix: str) -> None:
@@ -108,7 +116,7 @@ def test_a_dataset_with_nothing_wrong(sound: Stream, s3: Any) -> None:
     ]
     assert found.verdict == f"Nothing is lost of {sound.dataset.name}. 2 findings: 2 fine."
     assert found.spent == found.planned
-    assert (found.spent.documents, found.spent.bytes, found.spent.requests) == (0, 0, 2 + 3 * 3)
+    assert (found.spent.documents, found.spent.bytes, found.spent.requests) == (0, 0, 3 + 3 * 3 + 5)
     some = audited(sound, s3, first=OLD[1], last=OLD[2])
     assert [one.days for one in some.findings] == ["2024-05-10 .. 2024-05-11"]
 
@@ -191,13 +199,14 @@ def test_marks_that_are_stale(sound: Stream, s3: Any) -> None:
     assert the(found, "mark", "look", OLD[0]).what_to_do == "Nothing: its rows are those of its archive."
     again = audited(sound, s3, apply=True)
     assert "It was marked anew" in the(again, "mark", "fine").finding
-    assert bad(audited(sound, s3)) == [(f"{OLD[0]}", "mark", "look")]
+    assert bad(audited(sound, s3)) == [(f"{OLD[0]}", "mark", "look"), (f"{KEPT[0]}", "copy", "look")]
 
 
 def test_days_that_exist_nowhere(sound: Stream, s3: Any, bucket: str) -> None:
     """One whose rows were proven, one that only the ledger knows, and a hole of which nobody knows anything."""
     sound.drop_rows(OLD[1])
     empty(s3, bucket, f"a/dt={OLD[1]}/")
+    empty(s3, bucket, copy_of(OLD[1]))
     first = EARLIER - timedelta(days=3)
     sound.fill(first, count=COUNT)
     prove(sound.client, sound.dataset, first, engine="search")
@@ -236,7 +245,39 @@ def test_late_documents_in_the_window(sound: Stream, s3: Any, monkeypatch: pytes
     again = audited(sound, s3, apply=True)
     told = f"{late.finding} It was condensed anew, and is proven now."
     assert the(again, "late", "fine", KEPT[1]).finding == told
+    stale = audited(sound, s3)
+    assert bad(stale) == [("2024-05-12 .. 2024-05-13", "copy", "look")]
+    assert the(stale, "copy", "look").finding.startswith("The copy of its rows is older than its rows")
+    assert not copy_window(sound.client, sound.dataset, NEWEST, s3=lambda: s3).problem
     assert bad(audited(sound, s3)) == []
+
+
+def test_copies_of_rows_that_are_missing_or_hold_more(sound: Stream, s3: Any, bucket: str) -> None:
+    """Also one whose rows are gone with everything else: only its file shows that they existed."""
+    empty(s3, bucket, copy_of(OLD[0]))
+    where = {"Bucket": bucket, "Key": copy_of(OLD[1])}
+    noted = s3.head_object(**where)["Metadata"] | {"strata-documents": "70"}
+    s3.copy_object(**where, CopySource=where, Metadata=noted, MetadataDirective="REPLACE")
+    sound.drop_rows(OLD[2])
+    empty(s3, bucket, f"a/dt={OLD[2]}/")
+    found = audited(sound, s3)
+    missing = the(found, "copy", "look")
+    assert (missing.day, "no second copy in S3" in missing.finding) == (OLD[0], True)
+    assert f"strata history export {sound.dataset.name} --from {OLD[0]} --to {OLD[0]}" in missing.what_to_do
+    more = the(found, "copy", "would be lost", OLD[1])
+    assert more.finding == "The copy of its rows stands for 70 documents, but its rows carry 60."
+    alone = the(found, "copy", "would be lost", OLD[2])
+    assert alone.finding == "Its raw day and its rows are gone; the copy of its rows in S3 is left."
+    assert f"strata history import {sound.dataset.name} --from {OLD[2]} --to {OLD[2]} --apply" in alone.what_to_do
+    assert found.spent == found.planned
+
+
+def test_a_month_that_is_lost_with_its_marks_is_known_by_its_copies(sound: Stream, s3: Any, bucket: str) -> None:
+    sound.client.indices.delete(index=f"{sound.dataset.month_index(NEWEST)},{sound.dataset.raw_index(NEWEST)}")
+    empty(s3, bucket, f"a/dt={OLD[1]}/")
+    empty(s3, bucket, "a/hive/")
+    lost = [one.days for one in audited(sound, s3).findings if (one.kind, one.severity) == ("copy", "would be lost")]
+    assert lost == ["2024-05-09 .. 2024-05-11", f"{NEWEST}"]
 
 
 def test_a_raw_day_that_lost_documents(sound: Stream, s3: Any) -> None:

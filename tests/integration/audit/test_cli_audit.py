@@ -10,6 +10,7 @@ import pytest
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import archive_day
+from opensearch_strata.workflows.history_copy.export import copy_day
 from tests.shell import Shell
 from tests.streams import DAY, Stream
 
@@ -23,6 +24,7 @@ def stream(shell: Shell, s3: Any, bucket: str, aws: None) -> Stream:
     for day in (DAY, NEXT):
         made.fill(day, count=60)
         proof = prove(made.client, made.dataset, day)
+        copy_day(made.client, s3, made.dataset, proof)
         if day == DAY:
             archive_day(made.client, s3, made.dataset, proof)
             made.client.indices.delete(index=made.dataset.raw_index(day))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import date, timedelta
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from botocore.exceptions import ClientError
 
 from opensearch_strata.archive.store.conditional import OtherWriterError
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
@@ -22,7 +20,7 @@ from opensearch_strata.history.month.stand_in import stand_in_name
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.history_copy.export import copy_day, export_days
 from opensearch_strata.workflows.history_copy.importing import ImportedMonth, import_months
-from tests.copies import keys, odd_documents, odd_stream, proven_days, rows_in
+from tests.copies import Refusing, keys, odd_documents, odd_stream, proven_days, rows_in
 from tests.streams import DAY, Stream, StreamFactory
 
 FILE = f"plant/history/month=2024-05/day={DAY}.parquet"
@@ -51,24 +49,6 @@ def imported(stream: Stream, s3: Any, last: date = NEXT) -> ImportedMonth:
 def nothing_was_made(stream: Stream) -> bool:
     names = (stream.dataset.month_index(DAY), stand_in_name(stream.dataset, DAY))
     return not any(stream.client.indices.exists(index=name) for name in names)
-
-
-class Refusing:
-    """An S3 that answers some operations with an error."""
-
-    def __init__(self, s3: Any, code: str, *operations: str) -> None:
-        self._s3, self._code, self._operations = s3, code, operations
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self._operations:
-            return getattr(self._s3, name)
-
-        def refuse(**_: Any) -> None:
-            status = {"AccessDenied": 403, "SlowDown": 503}[self._code]
-            answer = {"Error": {"Code": self._code}, "ResponseMetadata": {"HTTPStatusCode": status}}
-            raise ClientError(answer, name.title().replace("_", ""))
-
-        return (lambda _: SimpleNamespace(paginate=refuse)) if name == "get_paginator" else refuse
 
 
 @pytest.mark.parametrize("place", [0.02, 0.3, 0.7, 0.99])

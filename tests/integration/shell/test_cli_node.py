@@ -195,6 +195,7 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
         "kept": {},
         "waiting": 0,
         "uncondensed": [],
+        "copies": [],
         "asks": "",
     }
     assert [stream.exists(day) for day in days] == [False, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.archiving import ArchivedDay
+    from opensearch_strata.workflows.history_copy.export import CopiedDay
 
 OptionalDay = Annotated[date | None, typer.Option("--day", metavar="DAY", parser=read_day, help="One raw day.")]
 
@@ -49,37 +51,52 @@ def archive(
 ) -> None:
     """Archive raw days in S3, each proven against the index; dry without --apply.
 
-    A day's rows are proven first. A day whose archive holds the very same documents is not written again.
+    A day's rows are proven first, and the history's second copy of the day is brought up to date. A day whose archive
+    holds the very same documents is not written again.
     """
     from opensearchpy import OpenSearchException
 
     from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.errors import StrataError
     from opensearch_strata.errors.judging import explain
+    from opensearch_strata.presentation.history_copy import copied_table
     from opensearch_strata.workflows.archiving import settings_of
+    from opensearch_strata.workflows.history_copy.cycle_copies import Copies
 
     definition = find_dataset(dataset, datasets_dir)
     settings_of(definition)
     days = _days(day, first, last)
     done: list[dict[str, Any]] = []
+    copied: list[CopiedDay | None] = []
     with connected(url, ca_certs) as client:
         s3 = build_s3()
         for each in days:
             try:
-                found = (_archived if apply else _estimated)(client, s3, definition, each, engine)
+                if apply:
+                    found = _archived(client, s3, definition, each, engine, copied.append)
+                else:
+                    found = _estimated(client, s3, definition, each)
             except (StrataError, OpenSearchException) as error:
                 found = {"day": each, "outcome": "refused", "note": explain(error)}
                 note(f"{definition.raw_index(each)}: {found['note']}")
             if found:
                 done.append(found)
+    copies = Copies(dataset).with_days(copied)
+    if copies.missing:
+        note(copies.missing)
     if as_json:
-        print_json({"dataset": dataset, "applied": apply, "days": done})
+        print_json({"dataset": dataset, "applied": apply, "days": done, "copies": [asdict(one) for one in copies.days]})
     else:
         _print(definition, done)
+        if copies.days:
+            print_table(copied_table(dataset, copies.days))
         if done and not apply:
             say("Nothing was written; run it again with --apply to archive.")
     if refused := [str(one["day"]) for one in done if one["outcome"] == "refused"]:
         fail(f"Not archived, each for the reason above: {', '.join(refused)}.")
+    if copies.problem:
+        fail(copies.problem)
+    if refused or copies.problem:
         raise typer.Exit(1)
 
 
@@ -93,15 +110,24 @@ def _days(day: date | None, first: date | None, last: date | None) -> list[date]
     return days_between(first, last) if first and last else []
 
 
-def _archived(client: OpenSearch, s3: Any, dataset: Dataset, day: date, engine: Any) -> dict[str, Any] | None:
+def _archived(
+    client: OpenSearch,
+    s3: Any,
+    dataset: Dataset,
+    day: date,
+    engine: Any,
+    on_copied: Callable[[CopiedDay | None], None],
+) -> dict[str, Any] | None:
     from opensearch_strata.history.verify.repair import prove
     from opensearch_strata.workflows.archiving import archive_day
+    from opensearch_strata.workflows.history_copy.cycle_copies import copy_proven
 
     index = dataset.raw_index(day)
     proof = prove(client, dataset, day, engine=engine)
     if proof.state in ("missing", "empty"):
         note(f"{index} {'does not exist' if proof.state == 'missing' else 'is empty'}; there is nothing to archive.")
         return None
+    on_copied(copy_proven(client, dataset, proof, lambda: s3))
     with progress_of(index, proof.raw.documents if proof.raw else 0) as on_documents:
         done = archive_day(client, s3, dataset, proof, lambda step, count: on_documents(count * (step == "export")))
     _tell(done)
@@ -121,7 +147,7 @@ def _tell(done: ArchivedDay) -> None:
     note(f"{done.index}: {done.outcome}, {done.proven.url}")
 
 
-def _estimated(client: OpenSearch, s3: Any, dataset: Dataset, day: date, engine: Any) -> dict[str, Any] | None:  # noqa: ARG001
+def _estimated(client: OpenSearch, s3: Any, dataset: Dataset, day: date) -> dict[str, Any] | None:
     from opensearch_strata.workflows.archives import estimate_day
 
     found = estimate_day(client, s3, dataset, day)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
     from opensearch_strata.workflows.cycle import Retirement
     from opensearch_strata.workflows.expired import Expired
+    from opensearch_strata.workflows.history_copy.cycle_copies import Copies
 
 Apply = Annotated[
     bool,
@@ -46,7 +47,8 @@ def expire(
 
     Each day is deleted only after its own proof; with --apply, late documents
     are condensed first. A day that cannot be proven is kept, and the exit code
-    is 1. It is also 1 with --apply if the dataset does not allow deletions.
+    is 1. It is also 1 with --apply if the dataset does not allow deletions, or
+    if the history's second copy of a day could not be written.
     """
     from opensearch_strata.definition.consent import consent_of
     from opensearch_strata.history.raw_day.policies import policies_over
@@ -54,6 +56,7 @@ def expire(
     from opensearch_strata.workflows.cycle import retire_expired
     from opensearch_strata.workflows.cycle_report import question
     from opensearch_strata.workflows.expired import list_expired
+    from opensearch_strata.workflows.history_copy.cycle_copies import Copies
 
     definition = find_dataset(dataset, datasets_dir)
     retirements = []
@@ -67,6 +70,9 @@ def expire(
             _tell_retired(retired)
             retirements.append(retired)
     waiting = list(expired.indices)[len(retirements) :]
+    copies = Copies(dataset).with_days(retired.copy for retired in retirements)
+    if copies.missing:
+        note(copies.missing)
     asks = question(definition, any_expired=bool(expired.indices), shown=bool(retirements))
     if as_json:
         more = {"postponed": waiting, "wanted": expired.wanted, "undated": expired.undated, "asks": asks}
@@ -75,6 +81,7 @@ def expire(
         print_json({"dataset": dataset, "day": day, "applied": applied, "expired": days, **more})
     else:
         _print_expired(definition, day, retirements, expired)
+        _tell_copies(copies, day)
         if waiting:
             most = counted(definition.cycle.max_deletes_per_run, "day")
             say(f"One run deletes at most {most}; these wait for the next: {some_names(waiting)}.")
@@ -87,7 +94,9 @@ def expire(
         fail(f"Kept, each for the reason shown with it: {some_names(kept)}.")
     if asks and apply:
         fail(asks)
-    if kept or (asks and apply):
+    if copies.problem:
+        fail(copies.problem)
+    if kept or copies.problem or (asks and apply):
         raise typer.Exit(1)
 
 
@@ -110,6 +119,14 @@ def _print_expired(dataset: Dataset, day: date, retirements: list[Retirement], e
         say(f"These match {dataset.raw.index} but contain no date, so they are never touched: {names}.")
 
 
+def _tell_copies(copies: Copies, day: date) -> None:
+    """Print what became of the history's second copy; nothing if the dataset has no archive."""
+    from opensearch_strata.presentation.history_copy import copied_table
+
+    if told := copies.worth_a_word(day):
+        print_table(copied_table(copies.dataset, told))
+
+
 def cycle(
     dataset: DatasetName,
     day: Day,
@@ -124,7 +141,8 @@ def cycle(
     """Condense, prove and expire: the daily DAG in one command.
 
     The day itself is condensed and proven in any case; --apply affects only
-    the deletions.
+    the deletions. If the dataset has an archive, the history's second copy
+    is brought up to date at the end.
     """
     from opensearch_strata.presentation.tables import some_names
     from opensearch_strata.workflows.cycle import run_cycle
@@ -144,12 +162,15 @@ def cycle(
             on_documents=on_documents,
             on_retired=_tell_retired,
         )
+    if run.copies.missing:
+        note(run.copies.missing)
     if as_json:
-        print_json(run.report.as_json())
+        print_json({**run.report.as_json(), "copies": [asdict(copied) for copied in run.copies.worth_a_word(day)]})
     else:
         from opensearch_strata.presentation.tables import report_table
 
         print_table(report_table(run.report))
+        _tell_copies(run.copies, day)
         say(run.report.verdict)
         if behind := run.report.uncondensed:
             cure = f"strata condense {definition.name} DAY"
@@ -162,6 +183,8 @@ def cycle(
         fail(f"Kept, each for the reason shown with it: {some_names(kept)}.")
     if run.report.asks and apply:
         fail(run.report.asks)
+    if run.copies.problem:
+        fail(run.copies.problem)
     if run.failed:
         raise typer.Exit(1)
 

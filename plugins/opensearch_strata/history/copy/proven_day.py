@@ -43,7 +43,7 @@ def proven_rows(client: OpenSearch, dataset: Dataset, day: date) -> tuple[Carrie
     if raw is None or not raw.documents:
         if mark is None:
             raise Refused(f"The raw day of {day} is gone, and no proof of its rows is noted.")
-        if (mark.rows_version, mark.documents) != (there.rows_version, there.documents):
+        if not mark.is_of(there.documents, there.rows_version):
             raise Refused(f"The raw day of {day} is gone, and its rows are not those that were proven.")
         return there, mark
     if mark == mark_of(dataset, raw.documents, raw.uuid, there.rows_version) and there.documents == raw.documents:

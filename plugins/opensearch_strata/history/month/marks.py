@@ -35,6 +35,14 @@ class Mark:
     fingerprint: str
     rows_version: str = ""
 
+    def is_of(self, documents: int, rows_version: str) -> bool:
+        """Whether these are the very rows that were proven.
+
+        :param documents: that the rows stand for
+        :param rows_version: of the rows, see :func:`rows_version`
+        """
+        return (self.documents, self.rows_version) == (documents, rows_version)
+
 
 def rows_version(month: str, rows: int, seq_no_sum: int, seq_no_max: int) -> str:
     """The version of a day's rows, which changes whenever one of them is written or deleted.

@@ -13,6 +13,7 @@ from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.audit.archived import ArchiveSeen, see_archive
+from opensearch_strata.workflows.audit.copy_findings import proven_states, see_copies
 from opensearch_strata.workflows.audit.cost import Cost, Meter
 from opensearch_strata.workflows.audit.day_findings import is_proven, see_day
 from opensearch_strata.workflows.audit.drawn import Drawn, draw, restore_drawn
@@ -145,6 +146,7 @@ def plan_audit(
     if days:
         # Two requests for a manifest, which is looked at before and after its objects, and one for each object.
         cost += Cost(requests=sum(len(state.objects) + 1 for state in inventory.days if state.objects))
+        cost += Cost(requests=sum(state.copied for state in proven_states(inventory)) if s3 else 0)
     return AuditPlan(client, s3, dataset, inventory, prove, later, drawn, apply, meter, cost)
 
 
@@ -179,6 +181,8 @@ def _of_days(plan: AuditPlan, engine: EngineName | None) -> Iterator[Finding]:
             proven |= {state.day} if found.severity == "fine" else set()
             yield found
     yield from waiting(plan.later)
+    if plan.s3:
+        yield from see_copies(plan.s3, dataset, inventory)
     for state in inventory.days:
         archive = archives.get(state.day)
         unreadable = state.day.replace(day=1) in inventory.unreadable

@@ -48,6 +48,9 @@ def see_day(
 def _without_raw(
     dataset: Dataset, state: DayState, archive: ArchiveSeen | None, first_archived: date | None
 ) -> Iterator[Finding]:
+    if state.copied and state.rows is None and (state.is_nowhere or not state.mark):
+        yield _only_copied(dataset, state)
+        return
     if state.is_nowhere:
         if not (archive and archive.findings):
             yield _nowhere(dataset, state)
@@ -68,6 +71,16 @@ def _without_raw(
             "look",
             f"Nothing, if documents were deleted on purpose. Otherwise: {_load(dataset)} --then condense",
         )  # fmt: skip
+
+
+def _only_copied(dataset: Dataset, state: DayState) -> Finding:
+    """A day whose rows are gone, while their copy is there."""
+    told = "Its raw day and its rows are gone; the copy of its rows in S3 is left."
+    cure = (
+        f"{_rows_back(dataset, state.day)} If the day belongs to another history.index, move its file elsewhere; if it "
+        f"was deleted on purpose, delete the file."
+    )
+    return Finding("copy", state.day, told, "would be lost", cure)
 
 
 def _nowhere(dataset: Dataset, state: DayState) -> Finding:

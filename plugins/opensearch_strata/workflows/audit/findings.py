@@ -19,7 +19,7 @@ NOTHING_TO_DO = ""
 
 Kind = Literal[
     "unreadable", "missing", "rows", "mark", "archive", "storage class", "ledger", "late", "beyond the window",
-    "restored", "leftover", "day",
+    "restored", "leftover", "copy", "day",
 ]  # fmt: skip
 """What a finding is about."""
 

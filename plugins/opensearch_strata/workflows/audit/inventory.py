@@ -1,4 +1,5 @@
-"""Everything that is left of each day of a dataset: its raw day, its rows, its archive, its mark, and what loads wrote.
+"""Everything that is left of each day of a dataset: its raw day, its rows and their copy, its archive, its mark, and
+what loads wrote.
 
 What is created later when a day moves on is read later: a day that is condensed, archived and deleted meanwhile is seen
 in at least one place.
@@ -27,6 +28,7 @@ from opensearch_strata.history.query.sources.existing import Sources, find_sourc
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.expired import list_expired
+from opensearch_strata.workflows.history_copy.parquet_files import HistoryFiles
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -57,6 +59,7 @@ class DayState:
     :param rows: None if it has none
     :param mark: of its last proof; None if there is none
     :param objects: in the folder of its archive, by name within the folder
+    :param copied: whether a Parquet file of its rows exists
     :param linked: whether Hive's link to the archive exists, which is written when the archive is
     :param created: documents that loads created in the raw day; None if no load is known
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
@@ -70,6 +73,7 @@ class DayState:
     rows: DayRows | None = None
     mark: Mark | None = None
     objects: Mapping[str, StoredObject] = field(default_factory=dict)
+    copied: bool = False
     linked: bool = False
     created: int | None = None
     problem: str = ""
@@ -143,8 +147,9 @@ def take_inventory(
     poorer = sorted({day for day, count in [*carried, *held] if count < created.get(day, 0)})
     created |= _in_one_index(ledger, dataset, created, poorer)
     objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
+    copied = HistoryFiles(s3, settings_of(dataset)).all_days() if s3 else set()
     there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
-    known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *created} if day <= newest}
+    known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *copied, *created} if day <= newest}
     between = days_between(min(known), max(known)) if known else []
     days = [
         DayState(
@@ -154,6 +159,7 @@ def take_inventory(
             rows=rows.get(day),
             mark=sources.marks.get(day),
             objects=objects.get(day, {}),
+            copied=day in copied,
             linked=day in links,
             created=created.get(day),
             problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",

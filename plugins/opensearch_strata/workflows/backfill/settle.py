@@ -21,6 +21,7 @@ from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.cycle import archived_first, nothing_to_condense, require_proven
+from opensearch_strata.workflows.history_copy.cycle_copies import Copies, copy_proven
 from opensearch_strata.workflows.retention import retire
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class DayOutcome:
         ``nothing``: there are no documents to condense; ``failed``: the day is unchanged, and ``note`` says why
     :param documents: number of documents of the raw day, as proven
     :param rows: number of history rows that carry them
-    :param note: a sentence, or empty
+    :param note: a sentence, or empty; why the history's second copy could not be written, if it could not
     """
 
     day: date
@@ -58,6 +59,8 @@ def settle_day(
 ) -> DayOutcome:
     """Condense a day, prove it, and drop it if ``then`` says so and the day has left the window. Safe to repeat.
 
+    If the dataset has an archive, the history's second copy is written too, before the day is dropped.
+
     :param now: a time with its zone
     :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
     :raises Refused: the day is not over, history would become poorer, the proof does not hold, or retention keeps it
@@ -74,16 +77,17 @@ def settle_day(
         return DayOutcome(day, "nothing", note=nothing_to_condense(dataset, day, raw))
     proof = prove(client, dataset, day)
     proven = require_proven(proof)
+    uncopied = Copies(dataset.name).with_days([copy_proven(client, dataset, proof, s3)]).problem
     newest = newest_complete(now, dataset.zone)
     if then == "condense":
-        return DayOutcome(day, "condensed", proven.documents, proof.rows)
+        return DayOutcome(day, "condensed", proven.documents, proof.rows, uncopied)
     if day > newest_expired(newest, dataset.raw.window_days):
         window = f"the window of {dataset.raw.window_days} days that ends with {newest}"
-        note = f"{proven.index} is inside {window}, so it stays raw."
-        return DayOutcome(day, "condensed", proven.documents, proof.rows, note)
+        note = f"{proven.index} is inside {window}, so it stays raw. {uncopied}"
+        return DayOutcome(day, "condensed", proven.documents, proof.rows, note.rstrip())
     retire(client, dataset, proven, newest, dry_run=False, archive=archived_first(client, dataset, proof, s3))
     # The ledger keeps its rows about the day: another run may still prove them, and a plan sees that the day is gone.
-    return DayOutcome(day, "dropped", proven.documents, proof.rows)
+    return DayOutcome(day, "dropped", proven.documents, proof.rows, uncopied)
 
 
 def _without_raw(client: OpenSearch, dataset: Dataset, day: date) -> DayOutcome:

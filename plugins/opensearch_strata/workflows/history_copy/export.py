@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-CopyOutcome = Literal["written", "unchanged", "no rows", "left out"]
+CopyOutcome = Literal["written", "unchanged", "no rows", "left out", "failed"]
 
 
 @dataclass(frozen=True)
 class CopiedDay:
     """What became of the copy of one day.
 
-    :param outcome: ``unchanged``: the file is already made of the very rows; ``left out``: for the reason in ``note``
+    :param outcome: ``unchanged``: the file is already made of the very rows; ``left out``, ``failed``: see ``note``
     :param rows: of the day
     :param documents: raw documents that they stand for
     :param size: bytes of the file
     :param url: of the file
+    :param passing: whether another attempt at a day that failed may succeed
     """
 
     day: date
@@ -48,13 +49,13 @@ class CopiedDay:
     size: int = 0
     url: str = ""
     note: str = ""
+    passing: bool = False
 
 
 def copy_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, proof: Proof) -> CopiedDay:
     """Write the file of a day whose rows are proven, unless it is there, made of the very rows.
 
-    To be called whenever a proof was made: a day that was condensed again replaces its file. Where pyarrow is missing,
-    the day is left out with a sentence.
+    A day that was condensed again replaces its file. Where pyarrow is missing, the day is left out with a sentence.
 
     :param proof: of the day's rows, just made
     :raises Refused: the rows are not proven, or S3 does not allow it
@@ -64,7 +65,7 @@ def copy_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, proof: Proof)
         arrow()
     except StrataError as error:
         return CopiedDay(proof.day, "left out", note=explain(error))
-    return _copied(client, s3, dataset, proof.day, *by_proof(dataset, proof))
+    return copy_rows(client, s3, dataset, proof.day, *by_proof(dataset, proof))
 
 
 def export_days(client: OpenSearch, s3: BaseClient, dataset: Dataset, first: date, last: date) -> Iterator[CopiedDay]:
@@ -83,30 +84,35 @@ def export_days(client: OpenSearch, s3: BaseClient, dataset: Dataset, first: dat
         raise Refused(f"The span from {first} to {last} is empty; let it end on the day on which it starts, or later.")
     for day in days_between(first, last):
         try:
-            yield _copied(client, s3, dataset, day, *proven_rows(client, dataset, day))
+            yield copy_rows(client, s3, dataset, day, *proven_rows(client, dataset, day))
         except NoRowsError:
             yield CopiedDay(day, "no rows")
         except (StrataError, OpenSearchException) as error:
             yield CopiedDay(day, "left out", note=explain(error))
 
 
-def _copied(
+def copy_rows(
     client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date, proven: Carried, mark: Mark | None
 ) -> CopiedDay:
-    settings = settings_of(dataset)
-    files = HistoryFiles(s3, settings)
-    percentiles = {name: float(name[1:]) / 100 for name in settings.percentiles}
-    made_of = _made_of(dataset, proven, mark, percentiles)
+    """Write the file of a day, unless it is there, made of the very rows.
+
+    :param proven: what its rows carried when they were proven
+    :param mark: of that proof; None for a day that is held
+    :raises Refused: the file that is there is of another dataset or stands for more documents, or S3 does not allow it
+    :raises TransientError: rows were written meanwhile, or S3 does not answer
+    """
+    files = HistoryFiles(s3, settings_of(dataset))
+    content_id = made_of(dataset, proven.rows_version, mark)
     there = files.find(day)
     if there:
-        if there.contents.made_of == made_of:
+        if there.contents.made_of == content_id:
             return CopiedDay(day, "unchanged", proven.rows, proven.documents, there.size, str(there.place))
         _require_replaceable(files, there, dataset, proven)
     copy = read_day(client, dataset, day, proven, mark)
-    content = file_of(copy, percentiles, _about(dataset))
+    content = file_of(copy, _percentiles(dataset), {**_about(dataset), "version": _version()})
     if found := difference(copy.layout, copy.rows, read_file(content, f"the file of {day}").rows):
         raise Refused(f"The file of {day} would not hold its rows: {found}. Nothing was written.")
-    about = Contents(dataset.name, str(copy.documents), made_of)
+    about = Contents(dataset.name, str(copy.documents), content_id)
     written = files.write(day, content, about, there)
     if files.read(written) != content:
         raise Refused(f"{written.place} is not what was written. Export the day again.")
@@ -136,10 +142,25 @@ def _require_replaceable(files: HistoryFiles, there: KnownFile, dataset: Dataset
         )
 
 
+def made_of(dataset: Dataset, rows_version: str, mark: Mark | None) -> str:
+    """What decides what a file holds, in one word: rows, mark, percentiles, units and zone. Pure.
+
+    :param rows_version: of the day's rows, see :func:`opensearch_strata.history.month.marks.rows_version`
+    :param mark: of their proof; None for a day that is held
+    """
+    said = [FORMAT, rows_version, mark and asdict(mark), _percentiles(dataset), _about(dataset)]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _percentiles(dataset: Dataset) -> dict[str, float]:
+    """Name -> share of the values below it."""
+    return {name: float(name[1:]) / 100 for name in settings_of(dataset).percentiles}
+
+
 def _about(dataset: Dataset) -> dict[str, Any]:
-    """What the footer says beside the rows."""
+    """What the footer says of the definition beside the rows."""
     units = {name: metric.unit for name, metric in dataset.metrics.items() if metric.unit}
-    return {"units": units, "time_zone": dataset.time_zone, "version": _version()}
+    return {"units": units, "time_zone": dataset.time_zone}
 
 
 def _version() -> str:
@@ -148,9 +169,3 @@ def _version() -> str:
         return version("opensearch-strata")
     except PackageNotFoundError:
         return ""
-
-
-def _made_of(dataset: Dataset, proven: Carried, mark: Mark | None, percentiles: Mapping[str, float]) -> str:
-    """What decides what a file holds, in one word."""
-    said = [FORMAT, proven.rows_version, mark and asdict(mark), percentiles, _about(dataset)]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]

@@ -84,6 +84,18 @@ class HistoryFiles:
                 found += [day for name in names if (day := _day_in(name)) and first <= day <= last]
         return sorted(found)
 
+    def all_days(self) -> set[date]:
+        """Every day that has a file; one request for each thousand of them.
+
+        :raises Refused: S3 does not allow it
+        :raises TransientError: S3 does not answer
+        """
+        folder = self._settings.history_root
+        pages = listed_pages(self._s3, self._settings.bucket, folder)
+        keys = (one["Key"] for page in pages for one in page.get("Contents", []))
+        days = {day: key for key in keys if (day := _day_in(key.rpartition("/")[2]))}
+        return {day for day, key in days.items() if key == self._settings.history_file(day)}
+
     def find(self, day: date) -> KnownFile | None:
         """The file of a day; None if there is none.
 

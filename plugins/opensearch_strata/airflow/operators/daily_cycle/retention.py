@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.history.verify.proof import Proof
 
 
 SPARE = 20
@@ -90,7 +91,8 @@ def is_dry(dataset: Dataset, cycle: dict[str, Any]) -> bool:
 class ProveOperator(DatasetOperator):
     """Prove one expired raw day, repairing its rows where late documents came.
 
-    Days are proven one after the other, until the run has as many as it may delete. A dry run only verifies. Returns
+    Days are proven one after the other, until the run has as many as it may delete. A dry run only verifies; otherwise,
+    the history's second copy is written too, if the dataset has an archive. Returns
     what must still hold when the day is deleted (:meth:`opensearch_strata.workflows.retention.Proven.as_json`) and
     ``mend``: what a run that deletes would have to do first, empty if nothing.
 
@@ -153,8 +155,24 @@ class ProveOperator(DatasetOperator):
             # Anything else that keeps the day is found here, so only days that can be deleted count towards the limit.
             retire(self.client, self.dataset, proven, self.day, dry_run=True)
             self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
+            if not dry_run:
+                self._copy(proof)
             found = proven.as_json()
         return {**found, "mend": mend}
+
+    def _copy(self, proof: Proof) -> None:
+        """Copy the rows to S3 before the raw day goes. If that fails, the task ``copy_history`` tries again, and says
+        so."""
+        from opensearch_strata.airflow.hooks.s3 import s3_client
+        from opensearch_strata.workflows.history_copy.cycle_copies import copy_proven
+
+        if self.dataset.archive is None:
+            return
+        copied = copy_proven(self.client, self.dataset, proof, partial(s3_client, self.dataset.archive.aws_conn_id))
+        if copied and copied.outcome == "failed":
+            self.log.warning("The history's second copy is left to the task copy_history. %s", copied.note)
+        elif copied:
+            self.log.info("history copied", outcome=copied.outcome, rows=copied.rows, bytes=copied.size, url=copied.url)
 
 
 class DeleteOperator(DatasetOperator):
