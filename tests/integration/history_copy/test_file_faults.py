@@ -14,13 +14,14 @@ import pytest
 
 from opensearch_strata.archive.store.conditional import OtherWriterError
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
-from opensearch_strata.history.copy import day_file
+from opensearch_strata.history.copy import day_file, writing
 from opensearch_strata.history.copy.replacement import Replacement
+from opensearch_strata.history.month.bulk import send_rows
 from opensearch_strata.history.month.stand_in import stand_in_name
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.history_copy.export import copy_day, export_days
 from opensearch_strata.workflows.history_copy.importing import ImportedMonth, import_months
-from tests.copies import Refusing, keys, odd_documents, odd_stream, proven_days, rows_in
+from tests.copies import Refusing, keys, marks_of, odd_documents, odd_stream, proven_days, rows_in
 from tests.streams import DAY, Stream, StreamFactory
 
 FILE = f"plant/history/month=2024-05/day={DAY}.parquet"
@@ -41,8 +42,8 @@ def lost(odd: Stream, s3: Any) -> Stream:
     return odd
 
 
-def imported(stream: Stream, s3: Any, last: date = NEXT) -> ImportedMonth:
-    (month,) = import_months(stream.client, s3, stream.dataset, DAY, last, apply=True)
+def imported(stream: Stream, s3: Any, last: date = NEXT, first: date = DAY) -> ImportedMonth:
+    (month,) = import_months(stream.client, s3, stream.dataset, first, last, apply=True)
     return month
 
 
@@ -217,6 +218,54 @@ def test_a_killed_import_is_finished_by_the_next_run(lost: Stream, s3: Any, step
     )
     assert sum(row["documents"] for row in rows_in(lost.client, lost.dataset.month_index(DAY))) == done.documents
     assert not lost.client.indices.exists(index=stand_in_name(lost.dataset, DAY))
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_an_import_that_died_within_a_day_of_an_existing_month_is_completed(
+    odd: Stream, s3: Any, monkeypatch: pytest.MonkeyPatch, marked: bool
+) -> None:
+    proven_days(odd, 2, keep_raw=False)
+    list(export_days(odd.client, s3, odd.dataset, DAY, NEXT))
+    month = odd.dataset.month_index(DAY)
+    before = rows_in(odd.client, month)
+    if marked:
+        odd.drop_rows(DAY)
+    else:  # the month was lost, and the cycle made it again for a later day
+        odd.client.indices.delete(index=month)
+        imported(odd, s3, first=NEXT)
+    monkeypatch.setattr(writing, "_AT_ONCE", 20)
+    sent: list[int] = []
+
+    def dying(*arguments: Any) -> Any:
+        sent.append(1)
+        if len(sent) == 3:
+            raise Killed
+        return send_rows(*arguments)
+
+    with patch.object(writing, "send_rows", dying), pytest.raises(Killed):
+        imported(odd, s3)
+    half = rows_in(odd.client, month)
+    assert len(before) > len(half) > len([row for row in before if row["_transform_id"].endswith(f"{NEXT:%Y.%m.%d}")])
+    assert marks_of(odd.client, month)[DAY].documents == 206  # so that whoever looks finds fewer than were proven
+    done = imported(odd, s3)
+    assert (done.outcome, done.days) == ("imported", {DAY: "added", NEXT: "same"}), done.note
+    now = rows_in(odd.client, month)
+    assert [{**row, "version": 0} for row in now] == [{**row, "version": 0} for row in before]
+    assert [one.outcome for one in export_days(odd.client, s3, odd.dataset, DAY, DAY)] == ["written"]  # its mark holds
+    assert imported(odd, s3).outcome == "unchanged"
+
+
+def test_half_a_day_with_a_row_that_differs_is_kept(odd: Stream, s3: Any) -> None:
+    proven_days(odd, 2, keep_raw=False)
+    list(export_days(odd.client, s3, odd.dataset, DAY, NEXT))
+    rows = odd.rows()
+    first, second = list(rows)[:2]
+    odd.drop_row(first)
+    odd.put_row(second, {**rows[second], "metrics": {**rows[second]["metrics"], "load": {"sum": 1, "count": 1}}})
+    before = rows_in(odd.client, odd.dataset.month_index(DAY))
+    done = imported(odd, s3)
+    assert (done.outcome, "holds other rows of" in done.note, "load_" in done.note) == ("refused", True, True)
+    assert rows_in(odd.client, odd.dataset.month_index(DAY)) == before
 
 
 def test_files_of_definitions_that_do_not_go_together_make_no_month(lost: Stream, s3: Any, bucket: str) -> None:

@@ -83,8 +83,8 @@ def import_days(
 ) -> None:
     """Make history months from their files in the archive's bucket; dry without --apply.
 
-    Every row is read back and compared with its file, bit for bit. A month that exists gets the days that it lacks; if
-    it holds other rows of a day, it is refused. The exit code is 1 if a month was refused, or if there is no file.
+    Every row is read back and compared with its file, bit for bit. A month that exists gets the rows that it lacks; if
+    it holds a row that differs, it is refused. The exit code is 1 if a month was refused, or if there is no file.
     """
     from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.workflows.history_copy.importing import import_months

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,18 +13,19 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.copy.contents import layout_of, require_same, versions_in
 from opensearch_strata.history.copy.day_file import DayCopy
-from opensearch_strata.history.copy.layout import RowLayout
+from opensearch_strata.history.copy.layout import IDENTITY, RowLayout
 from opensearch_strata.history.copy.reading import read_rows
 from opensearch_strata.history.copy.replacement import OnStep, Replacement
-from opensearch_strata.history.copy.row_tables import difference
+from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.copy.writing import write_table
 from opensearch_strata.history.month.index import mend_settings
 from opensearch_strata.history.month.mapping import mapping_differences
-from opensearch_strata.history.month.marks import Mark
+from opensearch_strata.history.month.marks import Mark, rows_version
 from opensearch_strata.history.month.rows_of_day import of_day
 from opensearch_strata.history.month.stand_in import require_not_replaced
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from opensearchpy import OpenSearch
 
 Taken = Literal["same", "added", "would be added"]
@@ -67,7 +68,7 @@ class MonthOfFiles:
         self._marks[copy.day] = copy.mark
 
     def take(self, read: Callable[[date], DayCopy], *, apply: bool) -> dict[date, Taken]:
-        """Bring the rows of all files into the month; those that are there must be the same.
+        """Bring the rows of all files into the month; those that are there must be the same, and are kept.
 
         :param read: reads the file of a day again
         :param apply: write; else only look
@@ -105,9 +106,9 @@ class MonthOfFiles:
         self._task.settle()
 
     def _compared(self, read: Callable[[date], DayCopy], index: str) -> dict[date, bool]:
-        """Whether the rows of each file are there, or none of their day.
+        """Whether all rows of each file are there. An import that was interrupted left some of them.
 
-        :raises Refused: others are there
+        :raises Refused: rows are there that differ from those of the file, or that it lacks
         """
         layout = layout_of(self._client, index)
         decisive.refresh(self._client, index)
@@ -115,10 +116,13 @@ class MonthOfFiles:
         for day in self._marks:
             self._tell(f"comparing {day}")
             rows = read_rows(self._client, index, layout, of_day(self._dataset, day))
-            found[day] = bool(rows.num_rows)
+            found[day] = False
             if rows.num_rows:
                 copy = read(day)
-                if other := difference(copy.layout, copy.rows, rows, versions=False):
+                same = _with_ids_of(copy.rows, rows)
+                found[day] = same.num_rows == copy.rows.num_rows
+                against = same if same.num_rows == rows.num_rows else copy.rows
+                if other := difference(copy.layout, against, rows, versions=False):
                     raise Refused(
                         f"{index} holds other rows of {day} than {copy.place}: {other}. Nothing was imported. If those "
                         f"of the file are right, delete the others first; if those of the index are, export the day."
@@ -126,7 +130,7 @@ class MonthOfFiles:
         return found
 
     def _complete(self, read: Callable[[date], DayCopy], found: Mapping[date, bool]) -> None:
-        """Write the days that the month lacks, and note the marks of all."""
+        """Write the rows that the month lacks, and note the marks of all days."""
         index = self._task.index
         require_not_replaced(self._client, self._dataset, self._month)
         settings = self._client.indices.get_settings(index=index, params={"flat_settings": "true"})[index]["settings"]
@@ -140,14 +144,16 @@ class MonthOfFiles:
             )
         meta = mapping.get("_meta", {})
         strata = _grown(meta.get("strata", {}), self._meta)
+        absent = [day for day, same in found.items() if not same]
+        strata["verified"] = {**self._announced(settings["index.uuid"], absent), **strata.get("verified", {})}
         body = {"_meta": {**meta, "strata": strata}, "properties": self._properties}
-        if not all(found.values()):
+        if absent:
             self._client.indices.put_mapping(index=index, body=body)
             layout = layout_of(self._client, index)
-            for day in (day for day, same in found.items() if not same):
+            for day in absent:
                 self._write(read(day), index, layout)
             decisive.flush(self._client, index)
-        before = strata.get("verified", {})
+        before = strata["verified"]
         marks = {
             day: mark
             for day, mark in self._marked(index).items()
@@ -158,16 +164,29 @@ class MonthOfFiles:
             self._client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
 
     def _write(self, copy: DayCopy, index: str, layout: RowLayout) -> None:
-        """Write the rows of a file and read them back.
+        """Write the rows of a file that are not there yet, and read all of them back.
 
         :raises Refused: what is there is not what the file holds
         """
         self._tell(f"writing {copy.day}")
-        write_table(self._client, index, copy.layout, copy.rows)
+        day = of_day(self._dataset, copy.day)
+        there = read_rows(self._client, index, layout, day)
+        write_table(self._client, index, copy.layout, _with_ids_of(copy.rows, there, invert=True))
         decisive.refresh(self._client, index)
-        written = read_rows(self._client, index, layout, of_day(self._dataset, copy.day))
+        written = read_rows(self._client, index, layout, day)
         same_versions = index == self._task.beside  # where no row was ever deleted
         require_same(copy.layout, copy.rows, written, copy.place, index, f"{copy.day}", versions=same_versions)
+
+    def _announced(self, uuid: str, days: Iterable[date]) -> dict[str, Any]:
+        """The marks of days that are about to be written, which hold for none of their rows.
+
+        So whoever looks at a day while it is half imported, or after an import that died, finds fewer documents than
+        were proven.
+
+        :param uuid: of the month index
+        """
+        nothing = rows_version(uuid, 0, 0, 0)
+        return {f"{day}": asdict(replace(mark, rows_version=nothing)) for day in days if (mark := self._marks[day])}
 
     def _marked(self, index: str) -> dict[str, Any]:
         """The marks of the files, as marks of the rows in an index."""
@@ -177,6 +196,16 @@ class MonthOfFiles:
             f"{day}": asdict(replace(mark, rows_version=versions[self._dataset.transform_id(day)]))
             for day, mark in marks.items()
         }
+
+
+def _with_ids_of(rows: pa.Table, others: pa.Table, *, invert: bool = False) -> pa.Table:
+    """Those of some rows whose ids are among others.
+
+    :param invert: those whose ids are not
+    """
+    compute = arrow().compute
+    found = compute.is_in(rows[IDENTITY], value_set=others[IDENTITY].combine_chunks())
+    return rows.filter(compute.invert(found) if invert else found)
 
 
 def _joined(properties: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
