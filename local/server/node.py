@@ -118,7 +118,7 @@ def _settings(folder: Path, port: int, member: Member | None) -> str:
     return (
         f"cluster.name: strata-embedded\n{_alone() if member is None else _together(member)}"
         f"network.host: 127.0.0.1\nhttp.port: {port}\n"
-        f"path.data: {folder / 'data'}\npath.logs: {folder / 'tmp'}\n"
+        f"path.data: {folder / 'data'}\npath.logs: {folder / 'tmp'}\npath.repo: {folder / 'snapshots'}\n"
         "bootstrap.system_call_filter: false\ncluster.routing.allocation.disk.threshold_enabled: false\n"
     )
 

@@ -39,6 +39,7 @@ class ProvenArchive:
     :param uuid: of the raw index
     :param sequence: highest sequence number of each of its primary shards
     :param documents: that it held
+    :param history: history UUID of the raw index
     """
 
     url: str
@@ -46,6 +47,7 @@ class ProvenArchive:
     uuid: str
     sequence: tuple[int, ...]
     documents: int
+    history: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As a small JSON object, for a task that deletes what another one has archived."""
@@ -115,9 +117,10 @@ def archive_day(
     with s3_errors(f"{raw.index} cannot be archived to {folder.url}"):
         known = folder.read()
         task = _Task(client, s3, dataset, settings, folder, raw, on_step)
-        if known and task.holds(known):
-            folder.require_there(known)
-            folder.tidy(known.manifest)
+        if known and task.holds(known) and not folder.damage(known):
+            if any(leftovers := folder.leftovers(known)):
+                known = folder.renew(known)
+            folder.tidy(known, leftovers)
             return ArchivedDay(raw.index, raw.day, "already archived", known.manifest, _proven(known, raw))
         return task.archive(proof, known)
 
@@ -133,7 +136,7 @@ class _Task:
     on_step: OnStep
 
     def holds(self, known: KnownManifest) -> bool:
-        """Whether an archive holds the very documents of the day.
+        """Whether a manifest names the very documents of the day, all of them.
 
         :raises Refused: it is of another dataset or day, or holds more
         """
@@ -143,7 +146,10 @@ class _Task:
                 f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {self.raw.index} was not "
                 f"archived and nothing was changed. Give {self.dataset.name!r} another archive.prefix."
             )
-        if index and (index.uuid, index.sequence) == (self.raw.uuid, self.raw.sequence):
+        same = (
+            index is not None and index.is_of(self.raw.uuid, self.raw.history) and index.sequence == self.raw.sequence
+        )
+        if same and manifest.is_complete and manifest.documents == self.raw.documents:
             return True
         if self.raw.documents < manifest.documents:
             raise Refused(
@@ -151,7 +157,7 @@ class _Task:
                 f"{manifest.documents:,}. The archive was kept as it is. Restore the day first; or, if the day is "
                 f"right, move the folder {self.folder.url} elsewhere."
             )
-        if self.raw.documents != manifest.documents or manifest.digest is None:
+        if self.raw.documents != manifest.documents or not manifest.is_complete:
             return False
         export = self._export("")
         content, differ = export.read_again(self._hours())
@@ -169,8 +175,9 @@ class _Task:
             if exported.failed:
                 lines = ", ".join(f"{check.name}: {check.raw} against {check.archive}" for check in exported.failed)
                 raise Refused(f"The archive of {self.raw.index} was not proven, and was removed again: {lines}.")
-            if known and self.settings.keep_superseded:
+            if known and (self.settings.keep_superseded or not self._grew(known)):
                 self.folder.keep(known)
+            leftovers = self.folder.leftovers(known, attempt)
         except BaseException:
             self.folder.remove(attempt)
             raise
@@ -179,10 +186,25 @@ class _Task:
         except OtherExportError:
             self.folder.remove(attempt)
             raise
-        self.folder.tidy(written.manifest)
+        if damage := self.folder.damage(written):
+            if known:
+                self.folder.write(known.manifest, written)
+            raise TransientError(f"{damage} It was removed while it was written; the day is kept. Run again.")
+        self.folder.tidy(written, leftovers)
+        if known:
+            self.folder.remove_former(known, written)
         self.folder.require_there(written)
         proven = _proven(written, self.raw)
         return ArchivedDay(self.raw.index, self.raw.day, "archived", written.manifest, proven, exported.checks)
+
+    def _grew(self, known: KnownManifest) -> bool:
+        """Whether the day holds everything that its former archive holds: it is the same index, and every operation
+        since then has added a document."""
+        index = known.manifest.index
+        if index is None or not known.manifest.is_complete or not index.is_of(self.raw.uuid, self.raw.history):
+            return False
+        operations = sum(self.raw.sequence) - sum(index.sequence)
+        return operations == self.raw.documents - known.manifest.documents
 
     def _export(self, attempt: str) -> DayExport:
         return DayExport(
@@ -248,7 +270,7 @@ def _version() -> str | None:
 
 
 def _proven(known: KnownManifest, raw: RawDay) -> ProvenArchive:
-    return ProvenArchive(str(known.place), known.etag, raw.uuid, raw.sequence, raw.documents)
+    return ProvenArchive(str(known.place), known.etag, raw.uuid, raw.sequence, raw.documents, raw.history)
 
 
 def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, raw: RawDay) -> None:
@@ -258,7 +280,8 @@ def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, r
     :param raw: the day as it is now, before or under its write block
     :raises Refused: one of them changed; the raw day is kept
     """
-    if (raw.uuid, raw.sequence, raw.documents) != (archive.uuid, archive.sequence, archive.documents):
+    now = (raw.uuid, raw.history, raw.sequence, raw.documents)
+    if now != (archive.uuid, archive.history, archive.sequence, archive.documents):
         raise Refused(f"{raw.index} was kept: it was written to since it was archived. The next run archives it again.")
     folder = DayFolder(s3, settings_of(dataset), raw.day)
     with s3_errors(f"{raw.index} was kept: its archive {archive.url} cannot be looked at"):

@@ -60,7 +60,7 @@ def require_proven(proof: Proof) -> Proven:
     """
     if proof.state == "verified" and proof.raw:
         raw = proof.raw
-        return Proven(proof.index, proof.day, raw.uuid, raw.documents, raw.sequence, proof.carried)
+        return Proven(proof.index, proof.day, raw.uuid, raw.documents, raw.sequence, proof.carried, raw.history)
     raise Refused(unproven(proof))
 
 

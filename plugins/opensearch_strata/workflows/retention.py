@@ -49,6 +49,7 @@ class Proven:
     :param uuid: UUID of the raw index
     :param sequence: highest sequence number of each of its primary shards; every write raises one of them
     :param carried: what the rows carry, with their version and the UUID of their month
+    :param history: history UUID of the raw index
     """
 
     index: str
@@ -57,6 +58,7 @@ class Proven:
     documents: int
     sequence: tuple[int, ...] = ()
     carried: Carried = NOTHING
+    history: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return a small JSON object, for a task that deletes what another task has proven."""
@@ -67,6 +69,7 @@ class Proven:
             "documents": self.documents,
             "rows": self.carried.rows,
             "sequence": list(self.sequence),
+            "history": self.history,
             "carried": {**asdict(self.carried), "sources": sorted(self.carried.sources)},
         }
 
@@ -85,6 +88,7 @@ class Proven:
             value["documents"],
             tuple(value.get("sequence", ())),
             Carried(**known) if known else NOTHING,
+            value.get("history", ""),
         )
 
 
@@ -227,7 +231,8 @@ def _contents_still_hold(client: OpenSearch, dataset: Dataset, proven: Proven, r
         )
     if not now.settled:
         raise TransientError(f"{proven.index} was kept: a write to it is still under way. Try again.")
-    if now.uuid != proven.uuid or not now.sequence == raw.sequence == proven.sequence:
+    same = now.uuid == proven.uuid and raw.history == proven.history
+    if not same or not now.sequence == raw.sequence == proven.sequence:
         raise Refused(
             f"{proven.index} was kept: some of its documents were written or deleted after it was proven, although it "
             f"holds the same number. The next run proves it again."

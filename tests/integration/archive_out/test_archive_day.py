@@ -161,7 +161,7 @@ def test_the_former_generation_is_kept_where_the_dataset_says_so(stream: Stream,
     first = archived(keeping, s3).manifest
     keeping.fill(DAY, count=10, seed=1)
     archived(keeping, s3)
-    kept = [key for key in keys(s3, bucket) if key.startswith("days/superseded/dt=2024-05-06/generation=1/")]
+    kept = [key for key in keys(s3, bucket) if key.startswith("days/superseded/dt=2024-05-06/generation=1-")]
     assert len(kept) == len(first.objects) + 1
     assert len([key for key in keys(s3, bucket) if key.startswith("days/dt=2024-05-06/part-")]) == 1
 

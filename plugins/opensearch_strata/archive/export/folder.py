@@ -2,20 +2,26 @@
 
 A manifest is written once (``If-None-Match: *``) or in place of the one that was read (``If-Match``), so that of two
 exports one wins: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+
+Leftovers of other exports are listed before a manifest is written, and removed after it. An export that is still under
+way can then no longer win, because it began with another manifest: its objects are never removed from under it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opensearch_strata.archive.decode.byte_stream import Damaged
+from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.parts import head
+from opensearch_strata.archive.export.read_back import read_back
 from opensearch_strata.archive.store.conditional import OtherWriterError, put_in_place
 from opensearch_strata.archive.store.listing import listed_pages
-from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Manifest, read_manifest
+from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME, Archived, Manifest, read_manifest
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.aws import error_code
@@ -50,6 +56,17 @@ class KnownManifest(NamedTuple):
     manifest: Manifest
     place: Place
     etag: str
+
+
+class Leftovers(NamedTuple):
+    """What exports left that did not win.
+
+    :param keys: of objects
+    :param uploads: key and id of each multipart upload that was not completed
+    """
+
+    keys: Sequence[str]
+    uploads: Sequence[tuple[str, str]]
 
 
 class DayFolder:
@@ -130,32 +147,75 @@ class DayFolder:
         return bool(answer["Body"].read() == _same(known, uuid, sequence))
 
     def keep(self, known: KnownManifest) -> None:
-        """Copy an archive that is about to be superseded to where no reader looks for days.
+        """Copy an archive that is about to be superseded, as far as it is there, to where no reader looks for days.
 
         :param known: the one that still counts
         """
-        to = f"{self._settings.prefix}{SUPERSEDED}dt={self._day.isoformat()}/generation={known.manifest.generation}/"
+        generation = f"generation={known.manifest.generation}-{known.etag[:8]}"
+        to = f"{self._settings.prefix}{SUPERSEDED}dt={self._day.isoformat()}/{generation}/"
         bucket = self._settings.bucket
         for name in [*known.manifest.names, known.place.key.removeprefix(self.prefix)]:
             source = {"Bucket": bucket, "Key": self.prefix + name}
-            self._s3.copy(source, bucket, to + name, ExtraArgs=self._encryption())
+            try:
+                self._s3.copy(source, bucket, to + name, ExtraArgs=self._encryption())
+            except self._s3.exceptions.ClientError as error:
+                if error_code(error) not in _ABSENT:
+                    raise
 
     def _encryption(self) -> dict[str, str]:
         key = self._settings.kms_key
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
 
-    def tidy(self, manifest: Manifest) -> None:
-        """Tell Hive and Athena which objects are the day, then remove all that it does not name: objects of exports
-        that did not win or were superseded, and uploads that were never completed.
+    def leftovers(self, known: KnownManifest | None, own: str = "") -> Leftovers:
+        """What exports left that did not win: objects that no manifest names, and uploads that were not completed.
 
-        :param manifest: the one that counts
+        :param known: the manifest that counts now
+        :param own: attempt whose objects are not leftovers
         """
-        self._link(manifest)
-        named = set(manifest.names)
-        for key in self._parts():
-            if key.removeprefix(self.prefix) not in named:
+        named = set(known.manifest.names) if known else set()
+        bucket, ours = self._settings.bucket, f"-{own}."
+        keys = [
+            key for key in self._parts() if key.removeprefix(self.prefix) not in named and not (own and ours in key)
+        ]
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=f"{self.prefix}part-")
+        found = [(one["Key"], one["UploadId"]) for page in pages for one in page.get("Uploads", [])]
+        return Leftovers(keys, [one for one in found if not (own and ours in one[0])])
+
+    def renew(self, known: KnownManifest) -> KnownManifest:
+        """Write a manifest again, so that no export that began with it can win any more.
+
+        :param known: the one that was read
+        :returns: the same with another ETag
+        :raises OtherExportError: another export was faster
+        """
+        return self.write(known.manifest.model_copy(update={"renewed": known.manifest.renewed + 1}), known)
+
+    def tidy(self, known: KnownManifest, leftovers: Leftovers) -> None:
+        """Tell Hive and Athena which objects are the day, then remove what exports left.
+
+        :param known: the manifest that counts, written after the leftovers were listed
+        :param leftovers: what is removed
+        """
+        self._link(known.manifest)
+        named = {self.key_of(one.key) for one in known.manifest.objects}
+        for key in leftovers.keys:
+            if key not in named:
                 self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
-        self._abort_uploads()
+        for key, upload in leftovers.uploads:
+            try:
+                self._s3.abort_multipart_upload(Bucket=self._settings.bucket, Key=key, UploadId=upload)
+            except self._s3.exceptions.ClientError as error:
+                if error_code(error) not in _ABSENT:  # its own export ended it
+                    raise
+
+    def remove_former(self, former: KnownManifest, now: KnownManifest) -> None:
+        """Remove the objects of a manifest that no longer counts.
+
+        :param former: the one that was replaced
+        :param now: the one that counts, whose objects are there
+        """
+        for name in set(former.manifest.names) - set(now.manifest.names):
+            self._s3.delete_object(Bucket=self._settings.bucket, Key=self.prefix + name)
 
     def _link(self, manifest: Manifest) -> None:
         urls = "".join(f"s3://{self._settings.bucket}/{self.key_of(one.key)}\n" for one in manifest.objects)
@@ -177,6 +237,16 @@ class DayFolder:
         now = self.read()
         if now is None or now.etag != known.etag:
             raise Refused(f"{known.place} {'is gone' if now is None else 'was written anew'} since it was proven.")
+        if damage := self.damage(known):
+            raise Refused(damage)
+
+    def damage(self, known: KnownManifest) -> str:
+        """Why the objects of a manifest are not what was proven, in a sentence; empty if they are.
+
+        An object that was put back from a copy has another ETag. It is read, and counts if it holds what was written.
+
+        :param known: the manifest
+        """
         for archived in known.manifest.objects:
             key = self.key_of(archived.key)
             try:
@@ -184,10 +254,19 @@ class DayFolder:
             except self._s3.exceptions.ClientError as error:
                 if error_code(error) not in _ABSENT:
                     raise
-                raise Refused(f"s3://{self._settings.bucket}/{key} is missing, which {known.place} names.") from None
+                return f"s3://{self._settings.bucket}/{key} is missing, which {known.place} names."
             wanted = {name: getattr(archived, name) for name in found}
-            if any(value is not None and value != found[name] for name, value in wanted.items()):
-                raise Refused(f"s3://{self._settings.bucket}/{key} is not the object that {known.place} names.")
+            differ = {name for name, value in wanted.items() if value is not None and value != found[name]}
+            if "stored_bytes" in differ or (differ and not self._holds_the_same(key, archived, found)):
+                return f"s3://{self._settings.bucket}/{key} is not the object that {known.place} names."
+        return ""
+
+    def _holds_the_same(self, key: str, archived: Archived, found: Mapping[str, Any]) -> bool:
+        try:
+            read_back(self._s3, self._settings.bucket, key, archived.model_copy(update=found))
+        except (Refused, Damaged, TooLarge):
+            return False
+        return True
 
     def remove(self, attempt: str) -> None:
         """Remove the objects of one export.
@@ -201,16 +280,6 @@ class DayFolder:
     def _parts(self) -> Iterator[str]:
         pages = listed_pages(self._s3, self._settings.bucket, f"{self.prefix}part-", Delimiter="/")
         return iter([found["Key"] for page in pages for found in page.get("Contents", [])])
-
-    def _abort_uploads(self) -> None:
-        where: dict[str, Any] = {"Bucket": self._settings.bucket}
-        pages = self._s3.get_paginator("list_multipart_uploads").paginate(**where, Prefix=f"{self.prefix}part-")
-        for found in [one for page in pages for one in page.get("Uploads", [])]:
-            try:
-                self._s3.abort_multipart_upload(**where, Key=found["Key"], UploadId=found["UploadId"])
-            except self._s3.exceptions.ClientError as error:
-                if error_code(error) not in _ABSENT:  # its own export ended it
-                    raise
 
 
 def _same(known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bytes:

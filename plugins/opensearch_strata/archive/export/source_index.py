@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS
+from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS, PageSize
 from opensearch_strata.archive.store.manifest import ArchivedIndex
 from opensearch_strata.archive.targets.archived_form import OUR_NOTES
 from opensearch_strata.errors import Refused
@@ -14,19 +14,21 @@ from opensearch_strata.errors import Refused
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_SERVERS = ("uuid", "creation_date", "provided_name", "version", "resize", "verified_before_close", "blocks")
+_SERVERS = ("uuid", "creation_date", "provided_name", "version", "resize", "verified_before_close", "blocks", "history")
 """Settings that the server makes, and those that only hold for a while."""
+
+_PACKED = 3  # bytes of a document for each byte that an index takes on disk, about
 
 
 @dataclass(frozen=True)
 class SourceIndex:
     """A raw index.
 
-    :param page: the most documents that a search returns
+    :param page: of documents that a search may return
     """
 
     archived: ArchivedIndex
-    page: int
+    page: PageSize
 
 
 def source_index(client: OpenSearch, index: str, sequence: tuple[int, ...]) -> SourceIndex:
@@ -52,9 +54,21 @@ def source_index(client: OpenSearch, index: str, sequence: tuple[int, ...]) -> S
     archived = ArchivedIndex(
         name=index,
         uuid=settings["index.uuid"],
+        history=settings.get("index.history.uuid", ""),
         sequence=sequence,
         mappings={**mappings, **({"_meta": meta} if meta else {})},
         settings=kept,
         reconstructed=str(settings.get("index.derived_source.enabled", "false")) == "true",
     )
-    return SourceIndex(archived, min(int(settings.get("index.max_result_window", PAGE_DOCUMENTS)), PAGE_DOCUMENTS))
+    most = min(int(settings.get("index.max_result_window", PAGE_DOCUMENTS)), PAGE_DOCUMENTS)
+    return SourceIndex(archived, PageSize(most, _average(client, index)))
+
+
+def _average(client: OpenSearch, index: str) -> int:
+    """Bytes of an average document, about, by the room that the index takes on disk."""
+    answer = client.indices.stats(index=index, metric="store,docs", params={"filter_path": "indices.*.primaries"})
+    found = answer.get("indices", {}).get(index, {}).get("primaries", {})
+    stored, documents = (
+        int(found.get(key, {}).get(name, 0)) for key, name in (("store", "size_in_bytes"), ("docs", "count"))
+    )
+    return _PACKED * stored // max(1, documents)

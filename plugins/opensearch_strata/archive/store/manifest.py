@@ -70,6 +70,7 @@ class ArchivedIndex(BaseModel):
 
     :param name: its name
     :param uuid: its UUID
+    :param history: its history UUID; empty unless it was restored from a snapshot, which keeps the UUID
     :param sequence: highest sequence number of each primary shard
     :param mappings: its mappings
     :param settings: the settings that a person or template chose, as ``index.*`` keys, without those of the server
@@ -84,12 +85,23 @@ class ArchivedIndex(BaseModel):
     mappings: dict[str, Any]
     settings: dict[str, Any]
     reconstructed: bool = False
+    history: str = ""
+
+    def is_of(self, uuid: str, history: str) -> bool:
+        """Whether an index is this one, and was not restored from a snapshot since.
+
+        :param uuid: of the index
+        :param history: its history UUID, empty without one
+        """
+        return (self.uuid, self.history) == (uuid, history)
 
 
 class Manifest(BaseModel):
     """An archived day: all its objects, in the order in which they were written. Version 1 ends after ``objects``.
 
     :param generation: 1 for the first archive of a day, one more each time the day is archived again
+    :param renewed: how often the manifest was written again, unchanged but for this, so that exports that had begun
+        with it could no longer win
     :param hours: number of documents by UTC hour, like ``2013-01-05T10``; those without a time are under an empty text
     :param first: time of the first document, epoch milliseconds
     :param last: time of the last document, epoch milliseconds
@@ -107,6 +119,7 @@ class Manifest(BaseModel):
     day: date
     objects: tuple[Archived, ...]
     generation: Annotated[int, Field(ge=1)] = 1
+    renewed: Annotated[int, Field(ge=0)] = 0
     index: ArchivedIndex | None = None
     hours: dict[str, int] = {}
     first: int | None = None
@@ -121,6 +134,12 @@ class Manifest(BaseModel):
     def documents(self) -> int:
         """Number of documents of the day."""
         return sum(archived.documents for archived in self.objects)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it says everything that a proof says, and its parts agree: nobody took an object out of it."""
+        stored = all(archived.etag and archived.stored_bytes for archived in self.objects)
+        return bool(self.digest and stored and sum(self.hours.values()) == self.documents)
 
     def named(self, key: str) -> Archived | None:
         """The entry of an object in the manifest's folder; None if the manifest does not name the object.

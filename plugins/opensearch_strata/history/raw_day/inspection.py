@@ -27,6 +27,8 @@ class RawDay:
     :param types: field path -> mapping type
     :param sequence: highest sequence number of each primary shard, read before the documents were counted; if they and
         the UUID are equal at two times, nothing was written or deleted in between
+    :param history: its history UUID; empty unless it was restored from a snapshot, which keeps the UUID and may bring
+        other documents under the same sequence numbers
     :param blocked: the write or read-only blocks that are set, for example ``{"read_only"}``
     :param created: when the index was created, epoch milliseconds
     :param meta: ``_meta`` of its mapping, where runs of Strata record what they do with the index
@@ -41,6 +43,7 @@ class RawDay:
     blocked: frozenset[str]
     sequence: tuple[int, ...] = ()
     created: int = 0
+    history: str = ""
     meta: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     hiding: Mapping[str, Hiding] = dataclasses.field(default_factory=dict)
 
@@ -87,6 +90,7 @@ def inspect_raw_day(client: OpenSearch, dataset: Dataset, day: date) -> RawDay |
         types=types,
         blocked=frozenset(name for name, on in settings.get("blocks", {}).items() if str(on) == "true"),
         created=int(settings["creation_date"]),
+        history=settings.get("history", {}).get("uuid", ""),
         meta=mappings.get("_meta", {}),
         hiding=hiding(mappings, list(dataset.source_fields.values()), resized="resize" in settings),
     )

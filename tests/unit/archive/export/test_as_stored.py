@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opensearchpy import NotFoundError
 
 from opensearch_strata.archive.export.reading import as_stored, pages
+from opensearch_strata.archive.export.reading.pages import Pace, PageSize
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.raw_hits import RawHit
 from opensearch_strata.errors import Refused, TransientError
@@ -57,7 +58,7 @@ def read(shards: Shards, page: int, page_bytes: int = 100) -> list[str]:
         patch.setattr(decisive, "open_point", shards.open_point)
         patch.setattr(decisive, "close_point", shards.close_point)
         patch.setattr(as_stored, "raw_hits_at", shards.hits_at)
-        found = as_stored.read_as_stored(client, "i", len(shards.numbers), page)
+        found = as_stored.read_as_stored(client, "i", len(shards.numbers), PageSize(page))
         return [hit.id for hit in chain.from_iterable(found)]
 
 
@@ -79,6 +80,16 @@ def test_a_whole_shard_takes_one_search_for_each_window() -> None:
     shards = Shards([list(range(10_000))])
     assert len(read(shards, 1000, 2_000_000)) == 10_000
     assert len(shards.sizes) <= 10_000 / 1000 + 2 * 4  # some before the pace is known, some after the end
+
+
+def test_no_page_is_much_larger_than_the_average_of_the_index_allows() -> None:
+    """Many small documents, then large ones: a page of as many would take more memory than a node has."""
+    pace = Pace(PageSize(10_000, average=12_000))
+    for _ in range(20):
+        pace.learn(pace.width, pace.width, pace.width * 60)
+    assert pace.width * 60_000 < 10 * pages.PAGE_BYTES
+    assert Pace(PageSize(10_000, average=0)).most == 10_000
+    assert Pace(PageSize(10_000, average=10**9)).most == 1
 
 
 def test_a_window_without_documents_is_not_the_end() -> None:

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS, Pace, ahead, require_sources, size_of
+from opensearch_strata.archive.export.reading.pages import USUAL_PAGE, Pace, PageSize, ahead, require_sources, size_of
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.raw_hits import RawHit, raw_hits_at
@@ -35,12 +35,12 @@ class _Window(NamedTuple):
     over: bool
 
 
-def read_as_stored(client: OpenSearch, index: str, shards: int, page: int = PAGE_DOCUMENTS) -> Iterator[list[RawHit]]:
+def read_as_stored(client: OpenSearch, index: str, shards: int, page: PageSize = USUAL_PAGE) -> Iterator[list[RawHit]]:
     """Every document of an index, a page at a time, shard by shard.
 
     :param index: exact name
     :param shards: number of its primary shards
-    :param page: the most documents in a page, as the index allows
+    :param page: what a page may be
     :raises Refused: a document has no ``_source``
     :raises TransientError: OpenSearch did not answer in full for too long, or lost the point in time
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_strata.archive.export.reading.pages import PAGE_DOCUMENTS, Pace, ahead, require_sources, size_of
+from opensearch_strata.archive.export.reading.pages import USUAL_PAGE, Pace, PageSize, ahead, require_sources, size_of
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.connections.raw_hits import RawHit, search_raw
 from opensearch_strata.errors import Refused
@@ -36,13 +36,13 @@ class Part(NamedTuple):
 
 
 def read_documents(
-    client: OpenSearch, index: str, parts: Sequence[Part], page: int = PAGE_DOCUMENTS
+    client: OpenSearch, index: str, parts: Sequence[Part], page: PageSize = USUAL_PAGE
 ) -> Iterator[tuple[int, list[RawHit]]]:
     """Every document of some parts of an index, a page at a time, in no particular order within a part.
 
     :param index: exact name
     :param parts: one is read behind the other
-    :param page: the most documents in a page, as the index allows
+    :param page: what a page may be
     :returns: the place of the part, and documents of it
     :raises Refused: a document has no ``_source``
     :raises IncompleteAnswer: OpenSearch did not answer in full for too long

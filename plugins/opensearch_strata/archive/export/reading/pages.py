@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from opensearch_strata.connections.raw_hits import RawHit
 from opensearch_strata.errors import Refused
@@ -15,23 +15,43 @@ PAGE_BYTES = 6 << 20
 PAGE_DOCUMENTS = 10_000
 """The most hits of a search unless ``index.max_result_window`` says otherwise."""
 
-_FIRST = 500  # documents of the first page, whose size nobody knows
+_FIRST = 100  # documents of the first page, whose size nobody knows
 _PARALLEL = 2
 _WAITING = 1  # pages beyond those being read
 _MARGIN = 16  # documents that are asked for beyond those that are expected
 
+_UNEVEN = 2  # how much larger than the average of the index the documents of a page may be
+
 _T = TypeVar("_T")
+
+
+class PageSize(NamedTuple):
+    """What a page of documents may be.
+
+    :param most: documents
+    :param average: bytes of an average document of the index, about; 0 if nobody knows
+    """
+
+    most: int = PAGE_DOCUMENTS
+    average: int = 0
+
+
+USUAL_PAGE = PageSize()
+"""A page of documents of whose sizes nobody knows anything."""
 
 
 class Pace:
     """How many numbers the next range takes, by what the last ones held.
 
-    :param most: documents of a page
+    Documents of very different sizes lie side by side, and a page of large ones where small ones were expected takes
+    memory of the server and of the worker. So no page has more documents than the average of the whole index allows.
+
+    :param page: the most documents in a page
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.width = min(_FIRST, most)
+    def __init__(self, page: PageSize) -> None:
+        self.most = max(1, min(page.most, _UNEVEN * PAGE_BYTES // max(1, page.average)))
+        self.width = min(_FIRST, self.most)
         self._density = 1.0
 
     def learn(self, width: int, documents: int, size: int) -> None:
