@@ -102,6 +102,33 @@ def test_days_in_the_window_are_archived_when_they_are_due(make: Any, run_dag: R
     assert again.result("copy_history")["written"] == [f"{DAY}"]  # it was condensed again
 
 
+def test_a_day_that_is_due_and_cannot_be_archived_keeps_no_other(
+    make: Any, run_dag: RunDag, s3: Any, bucket: str
+) -> None:
+    stream = make(after_days=1)
+    before = DAY - timedelta(days=1)
+    for day in (OLD, before, DAY):
+        stream.fill(day)
+    s3.put_object(Bucket=bucket, Key=f"a/dt={before}/{NAME}", Body=b"{")
+    run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
+    assert run.tasks["condense_day.archive_due"] == "failed"
+    assert manifest(s3, bucket, DAY).documents == 240
+    assert not stream.exists(OLD)
+    assert stream.exists(before)
+
+
+def test_a_dry_run_says_what_it_could_not_archive(make: Any, run_dag: RunDag, s3: Any, bucket: str) -> None:
+    stream = make()
+    for day in (OLD, DAY):
+        stream.condensed(day)
+    prove(stream.client, stream.dataset, OLD, engine="search")
+    other = Manifest(dataset="others", day=OLD, objects=())
+    s3.put_object(Bucket=bucket, Key=f"a/dt={OLD}/{NAME}", Body=other.written())
+    run = run_dag(stream.dataset, day=str(DAY))
+    assert run.tasks["retention.retire.archive[0]"] == "failed"
+    assert stream.exists(OLD)
+
+
 def test_late_documents_replace_the_file_of_their_day(make: Any, run_dag: RunDag, s3: Any, bucket: str) -> None:
     """Those of the day itself, and those of a day that is archived because it is due."""
     stream = make(after_days=1)

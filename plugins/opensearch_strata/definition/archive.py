@@ -17,15 +17,20 @@ STORAGE_CLASSES = ("STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING
 """Those that S3 reads at any time: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"""
 COLD_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
+_WILDCARDS = "*?[]{}\\"
+"""What one of the engines that read an archive where it lies takes for more than the character itself."""
+
 
 class ArchiveSettings(Strict):
     """Where raw days go before they are deleted, and how."""
 
     bucket: str = Field(description="Bucket of the archive.")
     prefix: str = Field("", description="Where the archive begins in the bucket; a day is at <prefix>/dt=YYYY-MM-DD/.")
-    before_delete: bool = Field(True, description="Delete a raw day only when its archive is proven.")
+    before_delete: bool = Field(
+        True, description="Archive a raw day when it leaves the window, and delete it only when its archive is proven."
+    )
     after_days: int | None = Field(
-        None, ge=1, description="Archive a day when it is this many days old; by default, when it leaves the window."
+        None, ge=1, description="Archive a day when it is this many days old; by default, not before it is deleted."
     )
     compression: Compression = Field("zstd", description="How objects are compressed.")
     storage_class: str = Field("STANDARD", description="Storage class of the objects; manifests are always STANDARD.")
@@ -59,6 +64,13 @@ class ArchiveSettings(Strict):
             raise ValueError(f"{prefix!r} has an empty folder name; write it like logs/flights/")
         if any(ord(character) < 32 for character in prefix) or not prefix.isprintable():
             raise ValueError("the prefix has a character that cannot be printed; write it like logs/flights/")
+        if found := [character for character in _WILDCARDS if character in prefix]:
+            raise ValueError(
+                f"{prefix!r} contains {found[0]}, a wildcard of what reads archives where they lie (Athena, DuckDB, "
+                f"Spark); write it like logs/flights/"
+            )
+        if "/dt=" in f"/{prefix}":
+            raise ValueError(f"{prefix!r} has a folder that begins with dt=, as those of days do; name it otherwise")
         return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
 
     @field_validator("storage_class")
@@ -79,6 +91,19 @@ class ArchiveSettings(Strict):
         if len(set(percentiles)) != len(percentiles):
             raise ValueError("percentiles names one twice; name each once")
         return percentiles
+
+    def caveat(self, window_days: int) -> str:
+        """That raw days are deleted without an archive, if so; else an empty text.
+
+        :param window_days: length of the dataset's window
+        """
+        if self.before_delete or (self.after_days is not None and self.after_days <= window_days):
+            return ""
+        why = "after_days is not set" if self.after_days is None else "they leave the window before after_days"
+        return (
+            f"raw days are deleted without an archive, because before_delete is false and {why}. Remove before_delete, "
+            f"or set after_days to at most {window_days}; or archive them by hand: strata archive."
+        )
 
     def folder(self, day: date) -> str:
         """Key prefix of everything that is archived of a day, with its slash at the end.

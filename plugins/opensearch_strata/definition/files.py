@@ -108,7 +108,7 @@ def dataset_schema() -> str:
 class Definitions:
     """The content of a folder of datasets: the valid ones, and a sentence for each problem.
 
-    :param warnings: a sentence for each key that has been renamed
+    :param warnings: a sentence for each key that has been renamed, and for what a person hardly means
     """
 
     datasets: dict[str, Dataset] = field(default_factory=dict)
@@ -139,7 +139,7 @@ def load_definitions(folder: Path) -> Definitions:
         try:
             document = _read_yaml(path)
             loaded[path] = Dataset.model_validate(document)
-            warnings += [f"{path.name}: {sentence}" for sentence in _renamed(document)]
+            warnings += [f"{path.name}: {sentence}" for sentence in [*_renamed(document), *_caveats(loaded[path])]]
         except ValidationError as error:
             problems += _sentences(path, error)
         except DefinitionError as error:
@@ -170,6 +170,11 @@ def _renamed(document: Any) -> list[str]:
         for old, new in RENAMED.items()
         if old in (document.get("intake") or {})
     ]
+
+
+def _caveats(dataset: Dataset) -> list[str]:
+    caveat = dataset.archive.caveat(dataset.raw.window_days) if dataset.archive else ""
+    return [f"archive: {caveat}"] if caveat else []
 
 
 def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:

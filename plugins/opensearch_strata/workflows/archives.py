@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
 from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
+from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
-from opensearch_strata.history.raw_day.inspection import inspect_raw_day
+from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.workflows.archiving import alike_field, settings_of
 
 if TYPE_CHECKING:
@@ -60,13 +62,24 @@ def archive_states(
     :raises DefinitionError: the dataset has no archive
     """
     settings = settings_of(dataset)
-    prefix = f"{settings.prefix}dt="
-    pages = listed_pages(s3, settings.bucket, prefix, Delimiter="/")
-    folders = sorted(found["Prefix"] for page in pages for found in page.get("CommonPrefixes", []))
-    for key in folders:
-        if named := _DAY.fullmatch(key.removeprefix(settings.prefix)):
-            day = date.fromisoformat(named[1])
-            yield _state(s3, dataset, DayFolder(s3, settings, day), day, on_documents if deep else None)
+    for day in sorted(_archived_days(s3, settings)):
+        yield _state(s3, dataset, DayFolder(s3, settings, day), day, on_documents if deep else None)
+
+
+def _archived_days(s3: BaseClient, settings: ArchiveSettings) -> set[date]:
+    """Days that have a folder, one request for each thousand of them. Folders of no day in the calendar are not ours.
+
+    :raises Refused: S3 may not be listed
+    :raises TransientError: S3 did not answer
+    """
+    pages = listed_pages(s3, settings.bucket, f"{settings.prefix}dt=", Delimiter="/")
+    folders = [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", [])]
+    days = set()
+    for folder in folders:
+        if named := _DAY.fullmatch(folder.removeprefix(settings.prefix)):
+            with suppress(ValueError):
+                days.add(date.fromisoformat(named[1]))
+    return days
 
 
 def _state(
@@ -87,7 +100,7 @@ def _state(
         len(manifest.objects),
         sum(one.stored_bytes or 0 for one in manifest.objects),
         manifest.proven_at,
-        _problem(s3, dataset, folder, known, on_documents),
+        _problem(s3, dataset, folder, day, known, on_documents),
     )
 
 
@@ -95,20 +108,21 @@ def _problem(
     s3: BaseClient,
     dataset: Dataset,
     folder: DayFolder,
+    day: date,
     known: KnownManifest,
     on_documents: Callable[[int], None] | None,
 ) -> str:
     manifest = known.manifest
-    if manifest.dataset != dataset.name:
-        return f"it is the archive of {manifest.dataset!r}"
+    if (manifest.dataset, manifest.day) != (dataset.name, day):
+        return f"it is the archive of {manifest.dataset!r}, day {manifest.day}"
     try:
         with s3_errors(f"{folder.url} cannot be looked at"):
             folder.require_there(known)
-        if on_documents:
-            named = ((folder.key_of(archived.key), archived) for archived in manifest.objects)
-            content = read_back_all(s3, known.place.bucket, named, on_documents)
-            if manifest.digest and content.digest != manifest.digest:
-                return "its documents are not those of its manifest: the digest differs"
+            if on_documents:
+                named = ((folder.key_of(archived.key), archived) for archived in manifest.objects)
+                content = read_back_all(s3, known.place.bucket, named, on_documents)
+                if manifest.digest and content.digest != manifest.digest:
+                    return "its documents are not those of its manifest: the digest differs"
     except (Refused, Damaged, ObjectGone, ObjectChanged) as error:
         return str(error)
     return ""
@@ -143,7 +157,7 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     folder = DayFolder(s3, settings, day)
     with s3_errors(f"{folder.url} cannot be looked at"):
         known = folder.read()
-        there = known.manifest if known and _is_of(folder, known, raw.uuid, raw.sequence) else None
+        there = known.manifest if known and _holds(dataset, folder, known, raw) else None
     if there:
         stored, size = (sum(getattr(one, name) or 0 for one in there.objects) for name in ("stored_bytes", "bytes"))
         return DayEstimate(day, "already archived", there.documents, len(there.objects), size, stored)
@@ -151,26 +165,67 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     return DayEstimate(day, "would be archived", raw.documents, found.objects, found.bytes, found.stored_bytes)
 
 
+def _holds(dataset: Dataset, folder: DayFolder, known: KnownManifest, raw: RawDay) -> bool:
+    """Whether an archive is of a raw day as it is now, as far as that shows without reading the day.
+
+    :raises Refused: the day may not take the archive's place, or an object of the archive is missing or changed
+    """
+    manifest = known.manifest
+    if (manifest.dataset, manifest.day) != (dataset.name, raw.day):
+        raise Refused(
+            f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {raw.index} cannot be archived "
+            f"there. Give {dataset.name!r} another archive.prefix."
+        )
+    if _is_of(folder, known, raw.uuid, raw.sequence):
+        folder.require_there(known)
+        return True
+    if raw.documents < manifest.documents:
+        raise Refused(
+            f"{raw.index} holds {raw.documents:,} documents, but {known.place} names {manifest.documents:,}, so it "
+            f"cannot take that archive's place. Restore the day first; or, if the day is right, move the folder "
+            f"{folder.url} elsewhere."
+        )
+    return False
+
+
 def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: date) -> Iterator[date]:
     """Raw days that are old enough to be archived (``archive.after_days``) and differ from what their manifests name.
 
-    A restored day is not due again while it is what it was when it was last compared with its archive.
+    A restored day is not due again while it is what it was when it was last compared with its archive. A day whose
+    manifest or index cannot be read is due too: archiving it says why it cannot be, and does not keep the others from
+    it.
 
     :param window_end: the newest complete day
+    :raises Refused: the bucket may not be listed
+    :raises TransientError: S3 or OpenSearch did not answer
     """
     settings = settings_of(dataset)
     if settings.after_days is None:
         return
-    indices = {day: index for index, day in _raw_days(client, dataset).items()}
-    for day in sorted(indices):
+    archived = _archived_days(s3, settings)
+    for day, index in sorted(_raw_days(client, dataset).items()):
         if (window_end - day).days + 1 < settings.after_days:
             continue
-        folder = DayFolder(s3, settings, day)
-        with s3_errors(f"{folder.url} cannot be looked at"):
-            known = folder.read()
-            now = decisive.primaries(client, indices[day])
-            if now.documents and not (known and _is_of(folder, known, now.uuid, now.sequence)):
-                yield day
+        try:
+            due = _is_due(client, DayFolder(s3, settings, day), index, has_folder=day in archived)
+        except Exception:  # noqa: BLE001 - whatever it is, archiving the day raises it again
+            due = True
+        if due:
+            yield day
+
+
+def _is_due(client: OpenSearch, folder: DayFolder, index: str, *, has_folder: bool) -> bool:
+    known = folder.read() if has_folder else None
+    now = decisive.primaries(client, index)
+    return bool(now.documents) and not (known and _is_of(folder, known, now.uuid, now.sequence))
+
+
+def raw_days_between(client: OpenSearch, dataset: Dataset, first: date, last: date) -> list[date]:
+    """The raw days of a range that exist, oldest first; also those that are closed or blocked.
+
+    :param last: inclusive
+    """
+    return sorted(day for day in _raw_days(client, dataset) if first <= day <= last)
 
 
 def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bool:
@@ -180,7 +235,7 @@ def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, sequence: tuple[i
     return there or folder.is_same(known, uuid, sequence)
 
 
-def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[str, date]:
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, str]:
     found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
-    named = {name: dataset.raw.names.date_in(name) for name in found.indices}
-    return {name: day for name, day in named.items() if day and not dataset.history.names.date_in(name)}
+    named = {name: dataset.raw.names.date_in(name) for name in [*found.indices, *found.blocked]}
+    return {day: name for name, day in named.items() if day and not dataset.history.names.date_in(name)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+_log = logging.getLogger(__name__)
 
 Lot = Outcome | Literal["kept"]
 
@@ -105,8 +107,6 @@ def retire_expired(
 
     :param s3: gives the client of the archive's bucket; by default that of the environment's credentials
     """
-    from opensearchpy import OpenSearchException
-
     deletes = apply and consent_of(dataset).given
     leaving = 0
     for index, old in expired.indices.items():
@@ -124,8 +124,8 @@ def retire_expired(
                 outcome = retire(client, dataset, proven, window_end, dry_run=not deletes, archive=archive)
                 note = would_archive(dataset, old) if outcome == "dry_run" else ""
                 retired = Retirement(index, old, outcome, proven.documents, proof.rows, note)
-        except (StrataError, OpenSearchException) as error:
-            retired = _described(index, old, "kept", proof, explain(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it keeps this day only
+            retired = _described(index, old, "kept", proof, _told(error))
         leaving += retired.outcome in ("deleted", "dry_run")
         yield replace(retired, copy=copied)
 
@@ -220,14 +220,12 @@ def run_cycle(
     :param on_retired: called with each expired day as soon as its outcome is known
     :raises Refused: the day has not ended yet
     """
-    from opensearchpy import OpenSearchException
-
     expired = list_expired(client, dataset, day, now)
     problem, verified = "", False
     try:
         verified = _condense_and_prove(client, dataset, day, engine, on_documents)
-    except (StrataError, OpenSearchException) as error:
-        problem = explain(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, expired days leave all the same
+        problem = _told(error)
     problem = "; ".join(filter(None, [problem, *_archive_due(client, dataset, day, s3)]))
     retirements = []
     for retired in retire_expired(client, dataset, expired, day, apply=apply, s3=s3, engine=engine):
@@ -244,16 +242,28 @@ def run_cycle(
 
 def _archive_due(client: OpenSearch, dataset: Dataset, day: date, s3: Callable[[], BaseClient] | None) -> Iterator[str]:
     """Archive the days that are old enough. Yields why one could not be; it does not keep others from it."""
-    from opensearchpy import OpenSearchException
-
     if not dataset.archive or not dataset.archive.after_days:
         return
-    store = (s3 or build_s3)()
-    for due in list(days_due(client, store, dataset, day)):
+    try:
+        store = (s3 or build_s3)()
+        days = list(days_due(client, store, dataset, day))
+    except Exception as error:  # noqa: BLE001 - whatever it is, expired days leave all the same
+        yield f"No raw day was archived before it leaves the window: {_told(error)}"
+        return
+    for due in days:
         try:
             archive_day(client, store, dataset, prove(client, dataset, due))
-        except (StrataError, OpenSearchException) as error:
-            yield f"{dataset.raw_index(due)} was not archived: {explain(error)}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it keeps no other day
+            yield f"{dataset.raw_index(due)} was not archived: {_told(error)}"
+
+
+def _told(error: Exception) -> str:
+    """A sentence about an error; that of a fault in Strata goes to the log as a whole."""
+    from opensearchpy import OpenSearchException
+
+    if not isinstance(error, (StrataError, OpenSearchException)):
+        _log.error("This should not happen.", exc_info=error)
+    return explain(error)
 
 
 def _condense_and_prove(

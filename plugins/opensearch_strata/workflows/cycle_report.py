@@ -80,7 +80,7 @@ def report_cycle(
     :param wanted: restored raw day that has left the window -> why it stays for now
     :param waiting: how many more have left the window
     :param failed: names of tasks that failed
-    :param problem: why the day could not be condensed or proven, if the caller knows it
+    :param problem: why the day could not be condensed or proven, or another one not archived, if the caller knows it
     """
     days, unknown = _days(client, dataset)
     this = days.get(day, DayCoverage(day))
@@ -97,7 +97,9 @@ def report_cycle(
     if failed:
         verdict = f"{day} FAILED in {', '.join(failed)}. Nothing was lost; look at the log of the first failed task."
     elif problem:
-        verdict = f"{day} is not verified: {problem}"
+        verdict = (
+            f"{day} is verified, but not all is well: {problem}" if verified else f"{day} is not verified: {problem}"
+        )
     else:
         state = "has nothing to condense"
         if verified:

@@ -314,6 +314,9 @@ def test_two_datasets_do_not_share_an_archive(folder: Path) -> None:
         ({"bucket": "archive/logs"}, "archive.bucket: 'archive/logs' is not the name of a bucket"),
         ({"bucket": "archive", "prefix": "/logs"}, "archive.prefix: '/logs' has an empty folder name"),
         ({"bucket": "archive", "prefix": "a\nb"}, "archive.prefix: the prefix has a character that cannot be printed"),
+        ({"bucket": "archive", "prefix": "a/dt=x/"}, "archive.prefix: 'a/dt=x/' has a folder that begins with dt="),
+        ({"bucket": "archive", "prefix": "star*/"}, "archive.prefix: 'star*/' contains *, a wildcard of what reads"),
+        ({"bucket": "archive", "prefix": "b[1]/"}, "archive.prefix: 'b[1]/' contains [, a wildcard of what reads"),
         ({"bucket": "archive", "storage_class": "DEEP_ARCHIVE"}, "objects in DEEP_ARCHIVE cannot be read back at once"),
         ({"bucket": "archive", "storage_class": "COLD"}, "archive.storage_class: 'COLD' is not a storage class"),
         ({"bucket": "archive", "after_days": 0}, "archive.after_days: Input should be greater than or equal to 1"),
@@ -323,6 +326,27 @@ def test_two_datasets_do_not_share_an_archive(folder: Path) -> None:
 def test_an_archive_that_cannot_work_is_refused(folder: Path, archive: Definition, sentence: str) -> None:
     save(folder, definition_of("logs", archive=archive), "logs.yaml")
     assert sentence in problem_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("archive", "why"),
+    [
+        ({"before_delete": False}, "after_days is not set"),
+        ({"before_delete": False, "after_days": 61}, "they leave the window before after_days"),
+        ({"before_delete": False, "after_days": 60}, ""),
+        ({"after_days": 61}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_archive_that_nothing_is_written_to_is_told(folder: Path, archive: Definition, why: str) -> None:
+    save(folder, definition_of("logs", archive={"bucket": "archive", **archive}), "logs.yaml")
+    found = load_definitions(folder)
+    assert "logs" in found.datasets
+    told = (
+        f"logs.yaml: archive: raw days are deleted without an archive, because before_delete is false and {why}. "
+        f"Remove before_delete, or set after_days to at most 60; or archive them by hand: strata archive."
+    )
+    assert found.warnings == ([told] if why else [])
 
 
 @pytest.mark.parametrize("changes", [{}, {"name": "copied"}, {"name": "copied", "metrics": {}}])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.decode.layers import decoded
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.content import Content
+from opensearch_strata.archive.export.parts import head
 from opensearch_strata.archive.lines import lines_in
 from opensearch_strata.archive.store.manifest import Archived, Measure
 from opensearch_strata.archive.store.objects import open_object
@@ -60,8 +61,11 @@ def read_back(s3: BaseClient, bucket: str, key: str, archived: Archived) -> Cont
     :raises Damaged: it cannot be decompressed
     """
     content, measure = Content(), Measure()
-    place = Place(bucket, key, archived.etag or "")
-    blocks = open_object(s3, place, archived.stored_bytes or 0)
+    there = archived
+    if archived.stored_bytes is None:  # a manifest of version 1
+        there = archived.model_copy(update=head(s3, bucket, key))
+    place = Place(bucket, key, there.etag or "")
+    blocks = open_object(s3, place, there.stored_bytes or 0)
     for lines in lines_in(measure.watched(decoded(blocks))):
         content.add(lines)
     if difference := measure.difference(archived):

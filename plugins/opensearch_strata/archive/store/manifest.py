@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.errors import DefinitionError
@@ -94,6 +94,34 @@ class ArchivedIndex(BaseModel):
         :param history: its history UUID, empty without one
         """
         return (self.uuid, self.history) == (uuid, history)
+
+    @field_validator("mappings")
+    @classmethod
+    def _mappings_are_objects(cls, mappings: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(mappings.get("_meta", {}), dict):
+            raise ValueError("_meta is not an object")
+        _require_properties(mappings)
+        return mappings
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_are_flat(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        if other := [name for name in settings if "." not in name]:
+            raise ValueError(f"{other[0]!r} is not a setting of an index")
+        return settings
+
+
+def _require_properties(mapping: Any) -> None:
+    """Demand that the properties of a mapping, and those below them, are objects.
+
+    :param mapping: of an index or a field, parsed JSON
+    :raises ValueError: they are not
+    """
+    properties = mapping.get("properties", {}) if isinstance(mapping, dict) else None
+    if not isinstance(properties, dict):
+        raise ValueError("a field or the properties of one are not an object")
+    for body in properties.values():
+        _require_properties(body)
 
 
 class Manifest(BaseModel):

@@ -56,7 +56,7 @@ class ArchivedForm:
         kept = {
             name: value
             for name, value in archived.settings.items()
-            if name.split(".")[1] not in _NOT_KEPT and name not in {**SAFE, **UNMANAGED}
+            if _is_kept(name) and name not in {**SAFE, **UNMANAGED}
         }
         return cls({**mappings, **({"_meta": meta} if meta else {})}, kept)
 
@@ -70,6 +70,12 @@ class ArchivedForm:
         for path, archived, found in _differences(self.mappings, mappings):
             return f"{path} is {_shown(found)}, archived as {_shown(archived)}"
         return ""
+
+
+def _is_kept(name: str) -> bool:
+    """Whether a restored index gets a setting. What the server once set aside (``archived.``) no index can be given."""
+    index, _, rest = name.partition(".")
+    return index == "index" and rest.split(".")[0] not in _NOT_KEPT
 
 
 def _differences(archived: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

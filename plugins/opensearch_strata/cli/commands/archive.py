@@ -54,29 +54,27 @@ def archive(
     A day's rows are proven first, and the history's second copy of the day is brought up to date. A day whose archive
     holds the very same documents is not written again.
     """
-    from opensearchpy import OpenSearchException
-
     from opensearch_strata.archive.store.objects import build_s3
-    from opensearch_strata.errors import StrataError
     from opensearch_strata.errors.judging import explain
     from opensearch_strata.presentation.history_copy import copied_table
+    from opensearch_strata.workflows.archives import raw_days_between
     from opensearch_strata.workflows.archiving import settings_of
     from opensearch_strata.workflows.history_copy.cycle_copies import Copies
 
     definition = find_dataset(dataset, datasets_dir)
     settings_of(definition)
-    days = _days(day, first, last)
+    span = _span(day, first, last)
     done: list[dict[str, Any]] = []
     copied: list[CopiedDay | None] = []
     with connected(url, ca_certs) as client:
         s3 = build_s3()
-        for each in days:
+        for each in [day] if day else raw_days_between(client, definition, *span):
             try:
                 if apply:
                     found = _archived(client, s3, definition, each, engine, copied.append)
                 else:
                     found = _estimated(client, s3, definition, each)
-            except (StrataError, OpenSearchException) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it keeps no other day
                 found = {"day": each, "outcome": "refused", "note": explain(error)}
                 note(f"{definition.raw_index(each)}: {found['note']}")
             if found:
@@ -100,14 +98,18 @@ def archive(
         raise typer.Exit(1)
 
 
-def _days(day: date | None, first: date | None, last: date | None) -> list[date]:
-    from opensearch_strata.definition.days import days_between
+def _span(day: date | None, first: date | None, last: date | None) -> tuple[date, date]:
+    """First and last day.
 
-    if (day is None) == (first is None) or (first is None) != (last is None):
+    :raises BadParameter: the options do not name a range
+    """
+    if day and not (first or last):
+        return day, day
+    if day or not first or not last:
         raise typer.BadParameter("Give either --day, or --from and --to.")
-    if day:
-        return [day]
-    return days_between(first, last) if first and last else []
+    if last < first:
+        raise typer.BadParameter(f"--from {first} is later than --to {last}; swap them.")
+    return first, last
 
 
 def _archived(

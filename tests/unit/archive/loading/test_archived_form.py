@@ -36,6 +36,7 @@ LEFT = {
     "index.default_pipeline": "drops",
     "index.translog.durability": "async",
     "index.provided_name": "n",
+    "archived.index.former": "set aside by a later server",
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 from datetime import date
+from typing import Any
 
+import orjson
 import pytest
 
 from opensearch_strata.archive.decode.object_reader import Reading
@@ -121,4 +123,20 @@ def test_other_formats_are_not_measured() -> None:
 )
 def test_what_is_no_manifest_is_refused(content: bytes, why: str) -> None:
     with pytest.raises(DefinitionError, match=f"s3://b/m is not a valid archive manifest.*{why}"):
+        read_manifest(content, "s3://b/m")
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ({"settings": {"foo": "1"}}, "index.settings: Value error, 'foo' is not a setting of an index"),
+        ({"mappings": {"_meta": "x"}}, "index.mappings: Value error, _meta is not an object"),
+        ({"mappings": {"properties": []}}, "the properties of one are not an object"),
+        ({"mappings": {"properties": {"a": {"properties": {"b": 1}}}}}, "the properties of one are not an object"),
+    ],
+)
+def test_what_no_index_can_be_made_of_is_named(index: dict[str, Any], words: str) -> None:
+    made = {"name": "i", "uuid": "u", "sequence": [1], "mappings": {}, "settings": {}, **index}
+    content = orjson.dumps({"dataset": "flights", "day": "2013-01-05", "objects": [], "index": made})
+    with pytest.raises(DefinitionError, match=words):
         read_manifest(content, "s3://b/m")

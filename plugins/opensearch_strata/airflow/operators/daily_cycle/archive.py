@@ -74,12 +74,12 @@ class ArchiveOperator(ArchivingOperator):
         from opensearch_strata.workflows.archives import estimate_day
 
         day = date.fromisoformat(self.proven["day"])
-        if is_dry(self.dataset, self.cycle):
-            found = estimate_day(self.client, self.s3(), self.dataset, day)
-            if found:
-                self.log.info("%s", archive_table(self.dataset.name, [vars(found)]))
-            return dict(self.proven)
         try:
+            if is_dry(self.dataset, self.cycle):
+                found = estimate_day(self.client, self.s3(), self.dataset, day)
+                if found:
+                    self.log.info("%s", archive_table(self.dataset.name, [vars(found)]))
+                return dict(self.proven)
             done = self.archived(day, repair=False)
         except Exception as error:
             context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.proven["index"], "why": explain(error)})
