@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opensearch_strata.archive.decode.byte_stream import Damaged
 from opensearch_strata.archive.export.estimate import estimate_archive
@@ -168,7 +168,7 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
 def _holds(dataset: Dataset, folder: DayFolder, known: KnownManifest, raw: RawDay) -> bool:
     """Whether an archive is of a raw day as it is now, as far as that shows without reading the day.
 
-    :raises Refused: the day may not take the archive's place, or an object of the archive is missing or changed
+    :raises Refused: the day may not take the archive's place
     """
     manifest = known.manifest
     if (manifest.dataset, manifest.day) != (dataset.name, raw.day):
@@ -176,8 +176,7 @@ def _holds(dataset: Dataset, folder: DayFolder, known: KnownManifest, raw: RawDa
             f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {raw.index} cannot be archived "
             f"there. Give {dataset.name!r} another archive.prefix."
         )
-    if _is_of(folder, known, raw.uuid, raw.sequence):
-        folder.require_there(known)
+    if _is_of(folder, known, raw.uuid, raw.history, raw.sequence) and not folder.damage(known):
         return True
     if raw.documents < manifest.documents:
         raise Refused(
@@ -203,21 +202,21 @@ def days_due(client: OpenSearch, s3: BaseClient, dataset: Dataset, window_end: d
     if settings.after_days is None:
         return
     archived = _archived_days(s3, settings)
-    for day, index in sorted(_raw_days(client, dataset).items()):
+    for day, raw in sorted(_raw_days(client, dataset).items()):
         if (window_end - day).days + 1 < settings.after_days:
             continue
         try:
-            due = _is_due(client, DayFolder(s3, settings, day), index, has_folder=day in archived)
+            due = _is_due(client, DayFolder(s3, settings, day), raw, has_folder=day in archived)
         except Exception:  # noqa: BLE001 - whatever it is, archiving the day raises it again
             due = True
         if due:
             yield day
 
 
-def _is_due(client: OpenSearch, folder: DayFolder, index: str, *, has_folder: bool) -> bool:
+def _is_due(client: OpenSearch, folder: DayFolder, raw: _RawIndex, *, has_folder: bool) -> bool:
     known = folder.read() if has_folder else None
-    now = decisive.primaries(client, index)
-    return bool(now.documents) and not (known and _is_of(folder, known, now.uuid, now.sequence))
+    now = decisive.primaries(client, raw.name)
+    return bool(now.documents) and not (known and _is_of(folder, known, now.uuid, raw.history, now.sequence))
 
 
 def raw_days_between(client: OpenSearch, dataset: Dataset, first: date, last: date) -> list[date]:
@@ -228,14 +227,29 @@ def raw_days_between(client: OpenSearch, dataset: Dataset, first: date, last: da
     return sorted(day for day in _raw_days(client, dataset) if first <= day <= last)
 
 
-def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bool:
-    """Whether an archive is of this very index, or was found to hold the same."""
+def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, history: str, sequence: tuple[int, ...]) -> bool:
+    """Whether an archive names all of this very index, or was found to hold the same."""
     index = known.manifest.index
-    there = index is not None and (index.uuid, index.sequence) == (uuid, sequence)
-    return there or folder.is_same(known, uuid, sequence)
+    there = index is not None and index.is_of(uuid, history) and index.sequence == sequence
+    return known.manifest.is_complete and (there or folder.is_same(known, uuid, sequence))
 
 
-def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, str]:
-    found = expand(client, dataset.raw.names.expression, "*.settings.index.uuid")
-    named = {name: dataset.raw.names.date_in(name) for name in [*found.indices, *found.blocked]}
-    return {day: name for name, day in named.items() if day and not dataset.history.names.date_in(name)}
+class _RawIndex(NamedTuple):
+    """A raw day's index.
+
+    :param history: its history UUID, empty without one
+    """
+
+    name: str
+    history: str
+
+
+def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawIndex]:
+    kept = "*.settings.index.uuid,*.settings.index.history"
+    found = expand(client, dataset.raw.names.expression, kept)
+    histories = {
+        name: body["settings"]["index"].get("history", {}).get("uuid", "") for name, body in found.indices.items()
+    }
+    indices = [_RawIndex(name, histories.get(name, "")) for name in [*found.indices, *found.blocked]]
+    named = ((dataset.raw.names.date_in(raw.name), raw) for raw in indices)
+    return {day: raw for day, raw in named if day and not dataset.history.names.date_in(raw.name)}

@@ -142,7 +142,7 @@ def test_a_manifest_of_version_1_is_read_deeply(stream: Stream, s3: Any, bucket:
     assert "is not what was written: it holds 30 lines" in state.problem
 
 
-@pytest.mark.parametrize("change", ["dataset", "day", "poorer", "gone", "not a manifest"])
+@pytest.mark.parametrize("change", ["dataset", "day", "poorer", "not a manifest"])
 def test_a_dry_run_refuses_what_a_run_refuses(stream: Stream, s3: Any, bucket: str, change: str) -> None:
     stream.fill(DAY, 30)
     archived(stream, s3)
@@ -155,8 +155,6 @@ def test_a_dry_run_refuses_what_a_run_refuses(stream: Stream, s3: Any, bucket: s
         case "poorer":
             content["index"]["uuid"] = "another"
             content["objects"][0]["documents"] = 99
-        case "gone":
-            s3.delete_object(Bucket=bucket, Key=content["objects"][0]["key"])
         case _:
             content = {}
     put_manifest(s3, bucket, content)
@@ -168,8 +166,28 @@ def test_a_dry_run_refuses_what_a_run_refuses(stream: Stream, s3: Any, bucket: s
         estimate_day(stream.client, s3, stream.dataset, DAY)
     with pytest.raises(Refused):
         archived(stream, s3)
-    words = {"dataset": "'others'", "day": f"day {NEXT}", "poorer": "names 99", "gone": "is missing"}
+    words = {"dataset": "'others'", "day": f"day {NEXT}", "poorer": "names 99"}
     assert words[change] in str(dry.value)
+
+
+@pytest.mark.parametrize("fault", ["object gone", "manifest cut"])
+def test_a_damaged_archive_would_be_written_again(stream: Stream, s3: Any, bucket: str, fault: str) -> None:
+    stream.fill(DAY, 30)
+    archived(stream, s3)
+    found = estimate_day(stream.client, s3, stream.dataset, DAY)
+    assert found
+    assert found.outcome == "already archived"
+    content = manifest(s3, bucket)
+    if fault == "object gone":
+        s3.delete_object(Bucket=bucket, Key=content["objects"][0]["key"])
+    else:
+        content["objects"] = []
+        put_manifest(s3, bucket, content)
+        assert list(days_due(stream.client, s3, stream.dataset, NEXT)) == [DAY]
+    found = estimate_day(stream.client, s3, stream.dataset, DAY)
+    assert found
+    assert found.outcome == "would be archived"
+    assert archived(stream, s3).outcome == "archived"
 
 
 def test_the_shell_takes_ranges_that_make_sense_and_only_days_that_exist(
