@@ -14,6 +14,7 @@ from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.planning.plan import Plan
 from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.connections.raw_hits import search_raw
+from opensearch_strata.connections.typed_answers import ANY_BYTES
 from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import ArchivedDay, archive_day
@@ -50,7 +51,7 @@ SETTINGS: dict[str, Any] = {
     "index.analysis.filter.few.type": "stop",
     "index.analysis.filter.few.stopwords": ["of", "the"],
 }
-ODD: dict[str, str] = {
+ODD: dict[str, str] = {  # bytes that are not UTF-8 as `surrogateescape` writes them
     "unicode": f'{{{TIME},"device":"d\\u00e9","text":"\u00fc \U0001f600 \\ud83d\\ude00 \u2028"}}',
     "zürich/é 1?#&": f'{{{TIME},"device":"d1"}}',
     'quote " and \\ back': f'{{{TIME},"device":"d1","text":"a \\"quote\\" \\\\ \\/"}}',
@@ -65,6 +66,7 @@ ODD: dict[str, str] = {
     "malformed": f'{{{TIME},"device":"d1","loose":"not a number"}}',
     "half a pair": f'{{{TIME},"device":"d1","text":"cut \\ud83d","other":"\\uDE00 \\ud83d\\ude00 \\\\ud800"}}',
     "comments": f'{{ /* a "note" {{ */ {TIME}, "device":"d1" // , "_source": {{ to the end\n }}',
+    "no UTF-8": f'{{{TIME},"device":"d1","other":"\udcc0\udc80 \udced\udca0\udc80"}}',  # C0 80, ED A0 80
     "late": '{"@timestamp":"2031-01-01T10:00:00Z","device":"d2"}',
     "early": '{"@timestamp":"1999-01-01T10:00:00Z","device":"d2"}',
     "empty values": f'{{{TIME},"device":null,"site":[],"text":""}}',
@@ -82,7 +84,7 @@ def fill_oddly(stream: Stream, count: int = 1500, day: date = DAY) -> str:
     stream.fill(day, count)
     for name, text in ODD.items():
         params = {"routing": f"r\u00f6ute {name}"} if name in ROUTED else {}
-        stream.client.index(index=index, id=name, body=text, params=params)
+        stream.client.index(index=index, id=name, body=text.encode("utf-8", ANY_BYTES), params=params)
     stream.client.indices.refresh(index=index)
     return index
 

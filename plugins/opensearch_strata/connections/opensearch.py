@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from opensearch_strata.connections.sigv4 import AwsService
+from opensearch_strata.connections.typed_answers import ANY_BYTES
 from opensearch_strata.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -228,12 +229,40 @@ def _options(settings: ClientSettings) -> dict[str, Any]:
     return options
 
 
+class _Text(NamedTuple):
+    """The body of an answer. A ``_source`` is stored as it was sent, and OpenSearch takes more than UTF-8."""
+
+    body: bytes
+
+    def decode(self, encoding: str, _: str) -> str:
+        """The text, from which ``surrogateescape`` gets the very bytes back; opensearch-py would raise."""
+        return self.body.decode(encoding, ANY_BYTES)
+
+
+class _Answer(NamedTuple):
+    """What opensearch-py needs of an answer."""
+
+    status: int
+    headers: Any
+    data: _Text
+
+
 def _connection_class() -> type[Urllib3HttpConnection]:
-    """A subclass of opensearch-py's own connection that compresses faster and logs fewer warnings."""
+    """A subclass of opensearch-py's own connection that compresses faster, logs fewer warnings and loses no byte."""
     from isal import igzip
     from opensearchpy import Urllib3HttpConnection
 
     class Connection(Urllib3HttpConnection):
+        def _create_urllib3_pool(self) -> None:
+            super()._create_urllib3_pool()
+            send = self.pool.urlopen
+
+            def urlopen(*args: Any, **kwargs: Any) -> _Answer:
+                answer = send(*args, **kwargs)
+                return _Answer(answer.status, answer.headers, _Text(answer.data))
+
+            self.pool.urlopen = urlopen
+
         def _gzip_compress(self, body: bytes) -> bytes:
             # opensearch-py compresses at level 9, at a twentieth of the speed at which the bodies of a load are built.
             return igzip.compress(body, compresslevel=1)

@@ -11,7 +11,7 @@ import msgspec
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.loose_json import cut_sources, is_strict
 from opensearch_strata.connections.retrying import part_of
-from opensearch_strata.connections.typed_answers import Decode, answers_by
+from opensearch_strata.connections.typed_answers import ANY_BYTES, Decode, answers_by
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -80,7 +80,7 @@ def _by(decoder: msgspec.json.Decoder[Any], depth: int, documents: Callable[[Any
     def decode(text: str) -> Any:
         with suppress(UnicodeEncodeError, msgspec.DecodeError, RecursionError):
             return decoder.decode(text.encode())
-        cut = cut_sources(text.encode("utf-8", "surrogatepass"), depth)
+        cut = cut_sources(text.encode("utf-8", ANY_BYTES), depth)
         try:
             answer = decoder.decode(cut.answer)
         except msgspec.DecodeError as error:

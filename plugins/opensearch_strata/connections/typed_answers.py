@@ -13,6 +13,9 @@ from typing import Any
 Decode = Callable[[str], Any]
 """Decodes the body of an answer; None: it is decoded as usual."""
 
+ANY_BYTES = "surrogateescape"
+"""How bytes that are not UTF-8 are kept in the text of an answer, so that they can be got back."""
+
 _WANTED: ContextVar[Decode | None] = ContextVar("decodes answers", default=None)
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 import pytest
+from botocore.exceptions import ClientError
 
+from opensearch_strata.archive.export import parts
 from opensearch_strata.archive.export.folder import DayFolder
 from opensearch_strata.archive.store.manifest import NAME, read_manifest
 from opensearch_strata.errors import Refused, TransientError
@@ -59,6 +61,38 @@ def test_a_manifest_that_does_not_say_everything_proves_nothing(
         DayFolder(s3, stream.dataset.archive, DAY).read()  # type: ignore[arg-type]
     )
     assert first.proven.etag != again.proven.etag
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_manifest_that_an_object_was_taken_out_of_restores_nothing(
+    stream: Stream, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    monkeypatch.setattr(parts, "CHUNK_BYTES", 5_000)
+    monkeypatch.setattr(parts, "OBJECT_BYTES", 12_000)
+    stream.fill(DAY)
+    archived(stream, s3)
+    change_manifest(s3, bucket, lambda manifest: manifest.update(objects=manifest["objects"][:left]))
+    stream.client.indices.delete(index=stream.dataset.raw_index(DAY))
+    with pytest.raises(Refused, match=r"does not name the whole day\. Its objects have \d+ .*, but its hours 240"):
+        restore(stream, s3)
+
+
+def test_a_former_archive_in_an_archive_tier_is_not_lost(stream: Stream, s3: Any, bucket: str) -> None:
+    stream.fill(DAY)
+    done = archived(stream, s3)
+    key = done.manifest.objects[0].key
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=bucket, Key=key, Body=body, StorageClass="GLACIER")
+    with pytest.raises(ClientError, match="InvalidObjectState"):
+        s3.get_object(Bucket=bucket, Key=key)
+    stream.client.delete(
+        index=stream.dataset.raw_index(DAY), id=next(iter(documents(stream.client, stream.dataset.raw_index(DAY))))
+    )
+    stream.fill(DAY, count=5, seed=9)
+    stream.client.indices.delete(index=stream.dataset.month_index(DAY))
+    with pytest.raises(Refused, match=r"is in an archive tier, .* Restore it first"):
+        archived(stream, s3)
+    assert set(done.manifest.names) == {name.rpartition("/")[2] for name in keys(s3, bucket, f"{FOLDER}part-")}
 
 
 @pytest.mark.parametrize("damage", ["gone", "garbage"])

@@ -41,6 +41,7 @@ SAME = "_same.json"
 another one: the day was restored. It saves reading the index again each day; no deletion trusts it."""
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
+_IN_ARCHIVE_TIER = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 
 
 class OtherExportError(TransientError):
@@ -159,6 +160,12 @@ class DayFolder:
             try:
                 self._s3.copy(source, bucket, to + name, ExtraArgs=self._encryption())
             except self._s3.exceptions.ClientError as error:
+                if error_code(error) in _IN_ARCHIVE_TIER:
+                    raise Refused(
+                        f"s3://{bucket}/{self.prefix}{name} is in an archive tier, so it cannot be copied to {to}, "
+                        f"where the former archive is kept. Restore it first (aws s3api restore-object), or copy the "
+                        f"folder elsewhere and remove it."
+                    ) from error
                 if error_code(error) not in _ABSENT:
                     raise
 

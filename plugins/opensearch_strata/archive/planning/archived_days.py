@@ -86,7 +86,7 @@ def manifest_of_day(s3: BaseClient, settings: ArchiveSettings, dataset_name: str
     :param settings: where the archive is
     :param dataset_name: the dataset that the archive must be of
     :raises DefinitionError: what is there is not a manifest
-    :raises Refused: S3 does not allow it, or the manifest is of another dataset or day
+    :raises Refused: S3 does not allow it, or the manifest is of another dataset or day, or does not name the whole day
     :raises TransientError: S3 does not answer
     """
     from botocore.exceptions import BotoCoreError, ClientError
@@ -101,6 +101,11 @@ def manifest_of_day(s3: BaseClient, settings: ArchiveSettings, dataset_name: str
         raise Refused(
             f"{known.place} is the archive of {known.manifest.dataset!r}, day {known.manifest.day}, not of "
             f"{dataset_name!r}, day {day}. Nothing was loaded. Correct archive.bucket and archive.prefix."
+        )
+    if known and known.manifest.contradiction:
+        raise Refused(
+            f"{known.place} does not name the whole day. {known.manifest.contradiction} Nothing was loaded. Put an "
+            f"earlier version of it back."
         )
     return known
 

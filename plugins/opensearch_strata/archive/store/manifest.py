@@ -164,10 +164,18 @@ class Manifest(BaseModel):
         return sum(archived.documents for archived in self.objects)
 
     @property
+    def contradiction(self) -> str:
+        """Why its parts do not agree, in a sentence; empty if they do, or if it only names objects."""
+        counted = sum(self.hours.values())
+        if self.index is None or counted == self.documents:
+            return ""
+        return f"Its objects have {self.documents:,} documents, but its hours {counted:,}: it was changed by hand."
+
+    @property
     def is_complete(self) -> bool:
         """Whether it says everything that a proof says, and its parts agree: nobody took an object out of it."""
         stored = all(archived.etag and archived.stored_bytes for archived in self.objects)
-        return bool(self.digest and stored and sum(self.hours.values()) == self.documents)
+        return bool(self.index and self.digest and stored and not self.contradiction)
 
     def named(self, key: str) -> Archived | None:
         """The entry of an object in the manifest's folder; None if the manifest does not name the object.

@@ -63,6 +63,8 @@ class Manifests:
         url, archived = folder.url, folder.manifest.named(place.key)
         if archived is None:
             return f"The manifest {url} does not name it, so nothing proves that it is complete."
+        if folder.manifest.contradiction:
+            raise Unproven(f"{url} does not name the whole day. {folder.manifest.contradiction}")
         if difference := measure.difference(archived):
             raise Unproven(
                 f"{place} is not what was archived: {difference}, according to {url}. What can be read is loaded; put "
