@@ -22,6 +22,9 @@ Each task logs what it is going to cost, a table of findings with what to do abo
 | look | nothing is at risk, but something is not as it should be | succeeds |
 | fine | what was compared agrees | succeeds |
 
+A day that cannot be looked at hides no other: it is a finding, and the run fails. A day that a daily cycle changes
+meanwhile is looked at again.
+
 It looks at rows (count, extremes, sum and every bin) against the totals in the manifest of each archive, at each object
 in S3, at the marks of proven days, at what the ledger says was loaded, at days that exist nowhere, and at raw days
 beyond the window and why they stay. `docs/operations.md` explains each sentence.

@@ -10,7 +10,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.load import scratch_load as writing
-from opensearch_strata.archive.store.manifest import NAME, Manifest
+from opensearch_strata.archive.store.manifest import NAME, Archived, Manifest
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.query.sources.existing import find_sources
@@ -18,9 +18,9 @@ from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.same_rows import compare_rows
 from opensearch_strata.sketches.ddsketch import pack, unpack
 from opensearch_strata.workflows.archiving import archive_day
-from opensearch_strata.workflows.audit import drawn as drawing
 from opensearch_strata.workflows.audit.audit import Audited, AuditPlan, audit_archives, plan_audit
-from opensearch_strata.workflows.audit.scratch_indices import NOTE, make_raw, scratch_of
+from opensearch_strata.workflows.audit.drawn_days import restoring as drawing
+from opensearch_strata.workflows.audit.drawn_days.scratch_indices import NOTE, make_raw, scratch_of
 from opensearch_strata.workflows.expired import list_expired
 from tests.streams import DAY, Stream, StreamFactory, delete_indices
 
@@ -177,6 +177,90 @@ def test_a_template_that_would_change_the_scratch_index_is_refused(stream: Strea
         stream.client.indices.delete_index_template(name=name)
     assert one.severity == "look"
     assert "Exclude strata-audit-* from its pattern" in one.finding
+    assert scratch_indices(stream) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"index.blocks.write": True}, {"index.mapping.depth.limit": 1}, {"index.sort.field": "load"}],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_template_is_no_fault_of_the_archive(stream: Stream, s3: Any, settings: dict[str, Any]) -> None:
+    name = f"template-of-{stream.dataset.name}"
+    body = {
+        "index_patterns": [f"strata-audit-{stream.dataset.name}-*"],
+        "priority": 7,
+        "template": {"settings": settings},
+    }
+    stream.client.indices.put_index_template(name=name, body=body)
+    try:
+        found = restored(stream, s3, DAYS[1])
+    finally:
+        stream.client.indices.delete_index_template(name=name)
+    assert [(one.kind, one.severity) for one in found.findings] == [("restored", "look")]
+    assert not found.failed
+    assert scratch_indices(stream) == []
+
+
+def test_a_template_of_the_rows_is_no_fault_of_the_archive(stream: Stream, s3: Any) -> None:
+    name = f"template-of-{stream.dataset.name}"
+    template = {"settings": {"index.mapping.total_fields.limit": 1}}
+    body = {"index_patterns": [f"strata-audit-{stream.dataset.name}-*-rows-*"], "priority": 7, "template": template}
+    stream.client.indices.put_index_template(name=name, body=body)
+    try:
+        (one,) = restored(stream, s3, DAYS[1]).findings
+    finally:
+        stream.client.indices.delete_index_template(name=name)
+    assert (one.kind, one.severity) == ("restored", "look")
+    assert "could not be condensed" in one.finding
+
+
+@pytest.mark.parametrize("again", ["condensed", "archived"])
+def test_a_day_that_changes_after_it_was_drawn_is_not_lost(stream: Stream, s3: Any, again: str) -> None:
+    client, dataset, day = stream.client, stream.dataset, DAY + timedelta(days=2)
+    stream.fill(day, count=60)
+    archive_day(client, s3, dataset, prove(client, dataset, day, engine="search"))
+    plan = planned(stream, s3, day=day)
+    stream.write([{"@timestamp": f"{day}T10:00:00Z", "device": "d1", "temperature": 5.0}], day)
+    stream.condense(day)
+    proof = prove(client, dataset, day, engine="search")
+    if again == "archived":
+        archive_day(client, s3, dataset, proof)
+    found = audit_archives(plan, RUN)
+    assert [(one.kind, one.severity) for one in found.findings] == [("unfinished", "look")]
+    assert "It changed while it was looked at" in found.findings[0].finding
+    assert found.may_pass
+    assert scratch_indices(stream) == []
+
+
+def test_a_day_whose_manifest_says_no_mapping_is_read(stream: Stream, s3: Any, bucket: str) -> None:
+    where = {"Bucket": bucket, "Key": f"a/dt={DAYS[1]}/{NAME}"}
+    there = Manifest.model_validate_json(s3.get_object(**where)["Body"].read())
+    (one,) = [of_version_1(one) for one in there.objects]
+    first = Manifest(strata_manifest=1, dataset=there.dataset, day=there.day, objects=(one,))
+    s3.put_object(**where, Body=first.written())
+    found = restored(stream, s3, DAYS[1])
+    assert [(one.kind, one.severity) for one in found.findings] == [("restored", "fine")]
+    assert "its 120 documents are those of its manifest" in found.findings[0].finding
+    assert found.spent.bytes == found.planned.bytes > 0
+    s3.put_object(Bucket=bucket, Key=one.key, Body=b"garbage")
+    assert [(one.kind, one.severity) for one in restored(stream, s3, DAYS[1]).findings] == [("restored", "lost")]
+
+
+def of_version_1(one: Archived) -> Archived:
+    """An object as manifests of the first version name it."""
+    return one.model_copy(update={"stored_bytes": None, "etag": None, "checksum": None})
+
+
+def test_a_restore_that_fails_hides_no_other(stream: Stream, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(drawing, "compare_rows", fail)
+    found = audit_archives(planned(stream, s3, number=2), RUN)
+    assert [(one.kind, one.severity) for one in found.findings] == [("unfinished", "look"), ("restored", "fine")]
+    assert found.failed
     assert scratch_indices(stream) == []
 
 

@@ -57,7 +57,8 @@ def audit(
 ) -> None:
     """Compare every day with whatever is left of it: raw day, rows, mark, archive and ledger.
 
-    Exit code 1 if something is lost, or would be with the next fault.
+    Exit code 1 if something is lost, would be with the next fault, or could not
+    be looked at.
     """
     from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.workflows.audit.audit import audit_archives, audit_days, plan_audit
@@ -76,7 +77,7 @@ def audit(
         )
         note(plan.sentence)
         found = audit_days(plan, engine=engine)
-        drawn = 2 * sum(one.known.manifest.documents for one in plan.drawn)
+        drawn = 2 * sum(one.cost.documents for one in plan.drawn)
         with progress_of(f"drawn days of {dataset}", drawn, "Restoring and condensing") as on_documents:
             found = found.followed_by(audit_archives(plan, run, on_documents))
     if as_json:

@@ -12,6 +12,7 @@ from typing import Any
 from opensearch_strata.archive.store.manifest import Manifest, MetricTotals
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
+from opensearch_strata.errors.printable import brief
 from opensearch_strata.history.verify.ruler import same
 from opensearch_strata.sketches.ddsketch import step_of, unpack
 
@@ -34,6 +35,20 @@ def differences(
             step = step_of(dataset.sketches[name]) if name in dataset.sketches else None
             found += (f"{what} of {name}" for what in _differing(archived, totals.get(name, {}), step))
     return found
+
+
+def unreadable_totals(manifest: Manifest) -> str:
+    """Which totals of a manifest cannot be read, as half a sentence; empty if all of them can.
+
+    :param manifest: of any dataset
+    """
+    for name, archived in manifest.metrics.items():
+        try:
+            if archived.sketch is not None:
+                unpack(archived.sketch)
+        except ValueError as error:
+            return f"the sketch of {brief(name)} cannot be read ({brief(str(error))})"
+    return ""
 
 
 def _differing(archived: MetricTotals, rows: Mapping[str, Any], step: int | None) -> Iterator[str]:

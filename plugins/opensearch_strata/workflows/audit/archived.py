@@ -14,11 +14,13 @@ from opensearch_strata.definition.archive import COLD_CLASSES
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.errors.amounts import counted
+from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify.totals import totals_of_rows
 from opensearch_strata.workflows.archiving import settings_of
-from opensearch_strata.workflows.audit.against_manifest import differences
+from opensearch_strata.workflows.audit.against_manifest import differences, unreadable_totals
 from opensearch_strata.workflows.audit.findings import Finding, Severity
 from opensearch_strata.workflows.audit.inventory import DayState
+from opensearch_strata.workflows.audit.looking import moving
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _WARMTH = ("STANDARD", "INTELLIGENT_TIERING", "STANDARD_IA", "ONEZONE_IA", "GLACIER_IR", *COLD_CLASSES)
 """Storage classes in the order in which a lifecycle rule may move objects:
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html"""
+
+_TRIES = 3  # to read rows and manifest while neither of them changes
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class ArchiveSeen:
     :param documents: that its manifest names
     :param version: UUID and sequence numbers of the raw index that was archived; None in old manifests
     :param totals_agree: whether the rows amount to what its manifest says; None if that was not compared
+    :param checked: whether S3 could be asked if its objects are the very ones that were proven
+    :param rows_proven: whether its manifest shows that the day had proven rows when it was archived
     """
 
     day: date
@@ -44,6 +50,8 @@ class ArchiveSeen:
     documents: int = 0
     version: tuple[str, tuple[int, ...]] | None = None
     totals_agree: bool | None = None
+    checked: bool = True
+    rows_proven: bool = False
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -64,14 +72,27 @@ def see_archive(client: OpenSearch, s3: BaseClient, dataset: Dataset, state: Day
     problem = _missing(folder, known)
     findings = [_broken(dataset, folder, state, problem, manifest)] if problem else []
     findings += _classes(dataset, folder, state, manifest)
+    checked = all(one.etag or one.checksum for one in manifest.objects)
+    if not checked and not problem:
+        findings.append(_unchecked(dataset, state))
     agree = None
-    if state.rows and state.documents in (None, manifest.documents):
-        differs = _against_totals(client, dataset, state, manifest)
-        agree = not differs
-        findings += [_tampered(dataset, state, manifest, differs)] if differs else []
+    if unreadable := unreadable_totals(manifest):
+        told = f"{known.place} is damaged: {unreadable}, so that its rows cannot be compared with it."
+        findings.append(Finding("archive", state.day, told, "would be lost", _put_back(folder)))
+    elif state.rows and state.documents in (None, manifest.documents):
+        agree, differs = _against_totals(client, dataset, folder, known, state)
+        findings += differs
     index = manifest.index
-    version = (index.uuid, index.sequence) if index else None
-    return ArchiveSeen(state.day, not problem, manifest.documents, version, agree, findings)
+    return ArchiveSeen(
+        day=state.day,
+        holds=not problem,
+        documents=manifest.documents,
+        version=(index.uuid, index.sequence) if index else None,
+        totals_agree=agree,
+        checked=checked,
+        rows_proven=manifest.fingerprint is not None,
+        findings=findings,
+    )
 
 
 def _read(dataset: Dataset, folder: DayFolder, day: date) -> tuple[KnownManifest | None, str]:
@@ -115,12 +136,24 @@ def severity_of(state: DayState, documents: int = 0) -> Severity:
 
 
 def _broken(dataset: Dataset, folder: DayFolder, state: DayState, problem: str, manifest: Manifest | None) -> Finding:
-    cure = f"Put it back from an earlier version of the bucket or from a copy, into {folder.url}."
+    cure = _put_back(folder)
     if manifest and manifest.dataset != dataset.name:
         cure = f"Give {dataset.name!r} or {manifest.dataset!r} another archive.prefix, and put the right manifest back."
     elif state.documents is not None:
         cure += f" Or archive the raw day again: move the folder elsewhere, then {_again(dataset)}"
     return Finding("archive", state.day, problem, severity_of(state, manifest.documents if manifest else 0), cure)
+
+
+def _put_back(folder: DayFolder) -> str:
+    return f"Put it back from an earlier version of the bucket or from a copy, into {folder.url}."
+
+
+def _unchecked(dataset: Dataset, state: DayState) -> Finding:
+    told = (
+        "Its manifest notes neither ETags nor checksums of its objects: they are there, but only reading them shows "
+        "whether they are those that were written."
+    )
+    return Finding("archive", state.day, told, "look", f"strata archives {dataset.name} --deep")
 
 
 def _without_manifest(dataset: Dataset, folder: DayFolder, state: DayState) -> Finding:
@@ -164,28 +197,69 @@ def _warmer(one: str, wanted: str) -> bool:
     return one in _WARMTH and _WARMTH.index(one) < _WARMTH.index(wanted)
 
 
-def _against_totals(client: OpenSearch, dataset: Dataset, state: DayState, manifest: Manifest) -> list[str]:
+def _against_totals(
+    client: OpenSearch, dataset: Dataset, folder: DayFolder, known: KnownManifest, state: DayState
+) -> tuple[bool | None, list[Finding]]:
+    """Whether the rows are those of a manifest, and what to say if they are not.
+
+    If they are not, both are read again until neither changed in between: a day may just be condensed and archived.
+    """
+    manifest, version = known.manifest, state.rows.version if state.rows else ""
+    documents = state.rows.documents if state.rows else 0
+    differs: list[str] = []
+    for _ in range(_TRIES):
+        differs = _differences(client, dataset, state, manifest, documents)
+        if not differs:
+            return True, []
+        with s3_errors(f"{folder.url} cannot be looked at"):
+            again = folder.read()
+        now = carried(client, dataset, state.day)
+        if again and (again.etag, now.rows_version) == (known.etag, version):
+            return False, [_tampered(dataset, state, manifest, documents, differs)]
+        if again is None or (again.manifest.dataset, again.manifest.day) != (manifest.dataset, manifest.day):
+            break
+        known, manifest, version, documents = again, again.manifest, now.rows_version, now.documents
+    return None, [moving(state.day, _told(differs))]
+
+
+def _differences(
+    client: OpenSearch, dataset: Dataset, state: DayState, manifest: Manifest, documents: int
+) -> list[str]:
     try:
         totals = totals_of_rows(client, dataset, state.day) if manifest.metrics else {}
     except Refused as error:
         return [str(error)]
-    return differences(dataset, manifest, state.rows.documents if state.rows else 0, totals)
+    return differences(dataset, manifest, documents, totals)
 
 
-def _tampered(dataset: Dataset, state: DayState, manifest: Manifest, differs: list[str]) -> Finding:
-    told = f"Its rows are not those that were archived: {', '.join(differs)}."
+def _told(differs: list[str]) -> str:
+    return f"Its rows are not those that were archived: {', '.join(differs)}."
+
+
+def _tampered(dataset: Dataset, state: DayState, manifest: Manifest, documents: int, differs: list[str]) -> Finding:
+    told = _told(differs)
     if manifest.fingerprint != dataset.fingerprint:
         cure = "Nothing, if the definition of these metrics was changed since the day was archived."
         return Finding("rows", state.day, told, "look", cure)
     if state.documents is not None:
         cure = f"strata verify {dataset.name} {{first}} --repair"
         return Finding("rows", state.day, told, "would be lost", cure)
-    return Finding("rows", state.day, told, "would be lost", from_archive(dataset))
+    return Finding("rows", state.day, told, "would be lost", from_archive(dataset, manifest.documents, documents))
 
 
-def from_archive(dataset: Dataset) -> str:
-    """The cure of rows that are wrong or missing while the archive has the documents."""
+def from_archive(dataset: Dataset, archived: int, in_rows: int) -> str:
+    """The cure of rows that are wrong or missing while the archive has the documents. It never costs any of them.
+
+    :param archived: documents of the archive
+    :param in_rows: documents that the rows stand for now; 0 if there are none
+    """
+    if in_rows > archived:
+        return (
+            f"Keep its rows: they stand for {counted(in_rows - archived, 'document')} that its archive lacks. Find out "
+            f"who wrote to the month; condense the day again only if these documents are in its raw day."
+        )
+    more = " --allow-poorer" if in_rows else ""  # the rows are not of these documents, so they are no reason to refuse
     return (
         f"strata backfill {dataset.name} --source archive --from {{first}} --to {{last}} --apply; then, for each day, "
-        f"strata condense {dataset.name} DAY --allow-poorer and strata verify {dataset.name} DAY."
+        f"strata condense {dataset.name} DAY{more} and strata verify {dataset.name} DAY."
     )

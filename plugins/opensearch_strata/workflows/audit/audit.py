@@ -13,14 +13,15 @@ from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.audit.archived import ArchiveSeen, see_archive
-from opensearch_strata.workflows.audit.copy_findings import proven_states, see_copies
+from opensearch_strata.workflows.audit.copy_findings import copied_states, see_copies
 from opensearch_strata.workflows.audit.cost import Cost, Meter
-from opensearch_strata.workflows.audit.day_findings import is_proven, see_day
-from opensearch_strata.workflows.audit.drawn import Drawn, draw, restore_drawn
-from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, joined
+from opensearch_strata.workflows.audit.day_findings import is_proven, is_redefined, see_day
+from opensearch_strata.workflows.audit.drawn_days.restoring import Drawn, draw, restore_drawn
+from opensearch_strata.workflows.audit.drawn_days.scratch_indices import drop_leftovers
+from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, is_bad, joined
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, take_inventory
+from opensearch_strata.workflows.audit.looking import Looks, settled
 from opensearch_strata.workflows.audit.raw_days import MOST_PROVEN, prove_day, see_raw_day, to_prove, waiting
-from opensearch_strata.workflows.audit.scratch_indices import drop_leftovers
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -45,15 +46,23 @@ class Audited:
 
     @property
     def failed(self) -> bool:
-        """Whether anything is lost, or would be."""
+        """Whether anything is lost or would be, or could not be looked at."""
         return failed(self.findings)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed only because something did not answer or changed meanwhile, so that another try may not."""
+        bad = [one for one in self.findings if is_bad(one) or one.kind == "unfinished"]
+        return bool(bad) and all(one.is_passing for one in bad)
 
     @property
     def verdict(self) -> str:
         """The result in a sentence."""
         counts = counts_of(self.findings)
         told = ", ".join(f"{count:,} {severity}" for severity, count in counts.items() if count)
-        begin = "Something is lost or would be" if self.failed else "Nothing is lost"
+        begin = "Not everything could be looked at" if self.failed else "Nothing is lost"
+        if any(map(is_bad, self.findings)):
+            begin = "Something is lost or would be"
         return f"{begin} of {self.dataset}. {counted(len(self.findings), 'finding')}: {told or 'no day is known'}."
 
     def as_json(self) -> dict[str, Any]:
@@ -80,8 +89,8 @@ class Audited:
 class AuditPlan:
     """What an audit is going to do.
 
+    :param now: when it was planned
     :param prove: raw days that are compared with their rows document by document
-    :param later: raw days that would have to be, and wait for the next audit
     :param drawn: archived days that are restored
     :param apply: condense late documents anew, and mark what is proven
     :param meter: what was spent to make the plan, and then what the audit spends
@@ -91,9 +100,9 @@ class AuditPlan:
     client: OpenSearch
     s3: BaseClient | None
     dataset: Dataset
+    now: datetime
     inventory: Inventory
     prove: list[DayState]
-    later: list[DayState]
     drawn: list[Drawn]
     apply: bool
     meter: Meter
@@ -140,14 +149,13 @@ def plan_audit(
     with meter.requests_of(s3):
         inventory = take_inventory(client, s3, dataset, now, first=first, last=last)
         drawn = draw(s3, dataset, inventory, seed, restore) if s3 else []
-    suspects = to_prove(inventory) if days else []
-    prove, later = suspects[:MOST_PROVEN], suspects[MOST_PROVEN:]
+    prove = to_prove(inventory)[:MOST_PROVEN] if days else []
     cost = meter.spent + sum((one.cost for one in drawn), Cost(documents=sum(_reads(one, apply) for one in prove)))
     if days:
         # Two requests for a manifest, which is looked at before and after its objects, and one for each object.
         cost += Cost(requests=sum(len(state.objects) + 1 for state in inventory.days if state.objects))
-        cost += Cost(requests=sum(state.copied for state in proven_states(inventory)) if s3 else 0)
-    return AuditPlan(client, s3, dataset, inventory, prove, later, drawn, apply, meter, cost)
+        cost += Cost(requests=len(copied_states(inventory)) if s3 else 0)
+    return AuditPlan(client, s3, dataset, now, inventory, prove, drawn, apply, meter, cost)
 
 
 def _reads(state: DayState, apply: bool) -> int:
@@ -157,48 +165,70 @@ def _reads(state: DayState, apply: bool) -> int:
 
 
 def audit_days(plan: AuditPlan, *, engine: EngineName | None = None) -> Audited:
-    """Look at every day of a plan.
+    """Look at every day of a plan. What cannot be looked at is a finding too.
 
     :param engine: condenses late documents; by default, the dataset's
-    :raises Refused: S3 may not be read
-    :raises TransientError: OpenSearch or S3 did not answer in full
     """
+
+    def take(first: date, last: date) -> Inventory:
+        return take_inventory(plan.client, plan.s3, plan.dataset, plan.now, first=first, last=last)
+
     with plan.meter.requests_of(plan.s3):
-        findings = joined(_of_days(plan, engine))
-    return Audited(plan.dataset.name, findings, plan.cost, plan.meter.spent)
+        found = settled(plan.inventory, lambda inventory: _of_days(plan, inventory, engine), take)
+    return Audited(plan.dataset.name, joined(found), plan.cost, plan.meter.spent)
 
 
-def _of_days(plan: AuditPlan, engine: EngineName | None) -> Iterator[Finding]:
-    client, dataset, inventory = plan.client, plan.dataset, plan.inventory
-    yield from _unreadable_months(inventory)
-    archives = _archives(plan)
-    first_archived = next((state.day for state in inventory.days if state.has_manifest), None)
-    proven = {state.day for state in inventory.days if is_proven(state)}
-    for state in plan.prove:
-        found = prove_day(client, dataset, state, archives.get(state.day), apply=plan.apply, engine=engine)
-        plan.meter.add(documents=_reads(state, plan.apply))
-        if found:
-            proven |= {state.day} if found.severity == "fine" else set()
-            yield found
-    yield from waiting(plan.later)
+def _of_days(plan: AuditPlan, inventory: Inventory, engine: EngineName | None) -> list[Finding]:
+    client, dataset, looks = plan.client, plan.dataset, Looks()
+    found = [*_unreadable_months(inventory)]
+    archives, of_archives = _archives(plan, inventory, looks)
+    found += of_archives
+    proven = {state.day for state in inventory.days if is_proven(state) and not is_redefined(dataset, state)}
+    suspects = to_prove(inventory)
+    for state in suspects[:MOST_PROVEN]:
+
+        def prove(state: DayState = state) -> Iterator[Finding]:
+            one = prove_day(client, dataset, state, archives.get(state.day), apply=plan.apply, engine=engine)
+            plan.meter.add(documents=_reads(state, plan.apply))
+            yield from [one] if one else []
+
+        one = looks.at(state.day, prove)
+        proven |= {state.day} if [found.severity for found in one] == ["fine"] else set()
+        found += one
+    found += waiting(suspects[MOST_PROVEN:])
     if plan.s3:
-        yield from see_copies(plan.s3, dataset, inventory)
+        found += see_copies(plan.s3, dataset, inventory, looks)
     for state in inventory.days:
-        archive = archives.get(state.day)
-        unreadable = state.day.replace(day=1) in inventory.unreadable
-        yield from see_day(dataset, state, archive, first_archived=first_archived, unreadable=unreadable)
-        if state.documents is not None:
-            is_now = state.day in proven
-            yield from see_raw_day(client, dataset, inventory, state, archive, proven=is_now)
+
+        def see(state: DayState = state) -> Iterator[Finding]:
+            archive = archives.get(state.day)
+            yield from see_day(dataset, state, archive, inventory)
+            if state.documents is not None:
+                is_now = state.day in proven
+                yield from see_raw_day(client, dataset, inventory, state, archive, proven=is_now)
+
+        found += looks.at(state.day, see)
+    return found
 
 
-def _archives(plan: AuditPlan) -> Mapping[date, ArchiveSeen]:
+def _archives(plan: AuditPlan, inventory: Inventory, looks: Looks) -> tuple[Mapping[date, ArchiveSeen], list[Finding]]:
+    """What was found of each archive, and a finding for each that could not be looked at."""
     client, s3, dataset = plan.client, plan.s3, plan.dataset
     if s3 is None:
-        return {}
-    states = [state for state in plan.inventory.days if state.objects]
+        return {}, []
+    seen: dict[date, ArchiveSeen] = {}
+
+    def see(state: DayState) -> list[Finding]:
+        def look() -> Iterator[Finding]:
+            seen[state.day] = see_archive(client, s3, dataset, state)
+            yield from ()
+
+        return looks.at(state.day, look)
+
+    states = [state for state in inventory.days if state.objects]
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="strata-audit") as pool:
-        return {seen.day: seen for seen in pool.map(lambda state: see_archive(client, s3, dataset, state), states)}
+        failures = [one for found in pool.map(see, states) for one in found]
+    return {**{one.day: ArchiveSeen(one.day) for one in failures if one.day}, **seen}, failures
 
 
 def _unreadable_months(inventory: Inventory) -> Iterator[Finding]:
@@ -215,14 +245,18 @@ def audit_archives(plan: AuditPlan, owner: str, on_documents: Callable[[int], No
 
     :param owner: this run
     :param on_documents: called with documents that were written or condensed since
-    :raises Refused: S3 may not be read
-    :raises TransientError: OpenSearch or S3 did not answer
     """
-    findings = [*_leftovers(plan, owner)]
-    if plan.s3:
-        with plan.meter.requests_of(plan.s3):
-            for drawn in plan.drawn:
-                findings += restore_drawn(plan.client, plan.s3, plan.dataset, drawn, owner, plan.meter, on_documents)
+    looks, s3 = Looks(), plan.s3
+    findings = looks.at(None, lambda: _leftovers(plan, owner))
+    if s3:
+        client, dataset, meter = plan.client, plan.dataset, plan.meter
+        with meter.requests_of(s3):
+            for one in plan.drawn:
+
+                def restore(drawn: Drawn = one) -> list[Finding]:
+                    return restore_drawn(client, s3, dataset, drawn, owner, meter, on_documents)
+
+                findings += looks.at(one.state.day, restore)
     return Audited(plan.dataset.name, joined(findings), plan.cost, plan.meter.spent)
 
 

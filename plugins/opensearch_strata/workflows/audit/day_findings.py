@@ -9,9 +9,9 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.audit.archived import ArchiveSeen, from_archive
 from opensearch_strata.workflows.audit.findings import Finding
-from opensearch_strata.workflows.audit.inventory import DayState
+from opensearch_strata.workflows.audit.inventory import DayState, Inventory
 
-AGREES = "Its raw day and its rows agree."
+AGREES = "Its raw day holds as many documents as when its rows were proven, and its rows are those of that proof."
 ROWS_ONLY = "Its rows are kept; the raw day was deleted, and there is no archive."
 ARCHIVED = "Its rows are those of its archive, and S3 has every object."
 _AGREE = "Nothing: its rows are those of its archive."
@@ -20,22 +20,23 @@ _ALONE = (
 )
 
 
-def see_day(
-    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, *, first_archived: date | None, unreadable: bool
-) -> Iterator[Finding]:
+def see_day(dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inventory: Inventory) -> Iterator[Finding]:
     """The findings of a day that no raw document must be read for.
 
     :param archive: what was found of its archive; None if its folder has no objects
-    :param first_archived: the first day that has a manifest; None if no day has one
-    :param unreadable: whether the rows of its month cannot be read, so that nothing is known about them
+    :param inventory: which months cannot be read, and what is known of archives of other days
     """
+    unreadable = state.day.replace(day=1) in inventory.unreadable
     if archive:
         yield from archive.findings
+    if is_redefined(dataset, state) and state.documents is None:
+        told = "Its rows are of an earlier definition of its metrics or groups, and its raw day is gone; they are kept."
+        yield Finding("definition", state.day, told, "fine")
     if state.problem:
         cure = "Repair or open the index, and audit again."
         yield Finding("unreadable", state.day, state.problem, "look" if state.shut else "would be lost", cure)
     if state.documents is None and not state.problem and not unreadable:
-        yield from _without_raw(dataset, state, archive, first_archived)
+        yield from _without_raw(dataset, state, archive, inventory.emptied_since)
     if state.created and state.documents is not None and state.documents < state.created:
         yield Finding(
             "ledger", state.day,
@@ -46,7 +47,7 @@ def see_day(
 
 
 def _without_raw(
-    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, first_archived: date | None
+    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, emptied_since: date | None
 ) -> Iterator[Finding]:
     if state.copied and state.rows is None and (state.is_nowhere or not state.mark):
         yield _only_copied(dataset, state)
@@ -56,12 +57,13 @@ def _without_raw(
             yield _nowhere(dataset, state)
         return
     if state.rows is None:
-        yield _without_rows(dataset, state)
+        yield _without_rows(dataset, state, archive)
         return
-    yield from _mark(dataset, state, archive)
+    marked = [*_mark(dataset, state, archive)]
+    yield from marked
     if archive is None:
-        yield _unarchived(dataset, state, first_archived)
-    elif archive.holds and archive.totals_agree:
+        yield from _unarchived(dataset, state, emptied_since, is_proven=not marked)
+    elif archive.holds and archive.totals_agree and archive.checked:
         yield Finding("day", state.day, ARCHIVED, "fine")
     if state.created and state.rows.documents < state.created:
         yield Finding(
@@ -119,32 +121,46 @@ def _load(dataset: Dataset) -> str:
     return f"strata backfill {dataset.name} --from {{first}} --to {{last}} --apply"
 
 
-def _without_rows(dataset: Dataset, state: DayState) -> Finding:
+def _without_rows(dataset: Dataset, state: DayState, archive: ArchiveSeen | None) -> Finding:
     """A day of which only the archive is left."""
+    restore = from_archive(dataset, archive.documents if archive else 0, 0)
     if state.mark:
         told = f"Its rows ({counted(state.mark.documents, 'document')}) were proven, but are gone; its archive is left."
-        cure = f"{_rows_back(dataset, state.day)} Or: {from_archive(dataset)}"
+        return Finding("rows", state.day, told, "would be lost", f"{_rows_back(dataset, state.day)} Or: {restore}")
+    if archive and archive.rows_proven:
+        told = "Its rows were proven when it was archived, but now there are neither a raw day nor rows."
+        cure = f"{restore} If the day belongs to another history.index, move its archive elsewhere."
         return Finding("rows", state.day, told, "would be lost", cure)
     told = "It has an archive, but neither a raw day nor rows."
-    return Finding("rows", state.day, told, "look", from_archive(dataset))
+    return Finding("rows", state.day, told, "look", restore)
 
 
-def _unarchived(dataset: Dataset, state: DayState, first_archived: date | None) -> Finding:
+def _unarchived(dataset: Dataset, state: DayState, emptied_since: date | None, *, is_proven: bool) -> Iterator[Finding]:
     """A day of which only the rows are left."""
+    wanted = dataset.archive is not None and dataset.archive.before_delete
     if state.linked:
-        return Finding(
+        yield Finding(
             "archive", state.day, "It was archived, but its folder in S3 is empty; its rows are kept.", "lost",
             "Restore its folder from an earlier version of the bucket.",
         )  # fmt: skip
-    wanted = dataset.archive is not None and dataset.archive.before_delete
-    if wanted and first_archived and state.day > first_archived:
-        return Finding(
+    elif wanted and emptied_since and state.day >= emptied_since:
+        yield Finding(
             "archive", state.day,
-            "Its raw day is gone and it has no archive, although earlier days have one; its rows are kept.", "look",
-            "Nothing, if it was deleted before the dataset had an archive, or by hand. Otherwise find out who deleted "
-            "it: Strata archives a day first (archive.before_delete).",
+            "Its raw day is gone and it has no archive, and no other day has one any more, although days were archived "
+            "since then; its rows are kept.", "lost",
+            "Restore the folders of these days from an earlier version of the bucket.",
         )  # fmt: skip
-    return Finding("day", state.day, ROWS_ONLY, "fine")
+    elif wanted:
+        yield Finding(
+            "archive", state.day,
+            "Its raw day is gone and it has no archive, although archive.before_delete is set; its rows are kept.",
+            "look",
+            "Nothing, if it was deleted before that was set, or by hand. Otherwise its archive is gone or elsewhere: "
+            "see whether archive.bucket and archive.prefix are what they were when it was archived, and whether the "
+            "bucket has an earlier version of its folder.",
+        )  # fmt: skip
+    elif is_proven:
+        yield Finding("day", state.day, ROWS_ONLY, "fine")
 
 
 def _mark(dataset: Dataset, state: DayState, archive: ArchiveSeen | None) -> Iterator[Finding]:
@@ -161,7 +177,7 @@ def _mark(dataset: Dataset, state: DayState, archive: ArchiveSeen | None) -> Ite
             "mark", state.day,
             f"Its rows carry {counted(rows.documents, 'document')}, but {mark.documents:,} were proven.",
             "would be lost" if archive and archive.holds else "lost",
-            from_archive(dataset) if archive else _rows_back(dataset, state.day),
+            from_archive(dataset, archive.documents, rows.documents) if archive else _rows_back(dataset, state.day),
         )  # fmt: skip
     elif mark.rows_version not in ("", rows.version):
         told = "Its mark is stale: rows were written or deleted after they were proven, and the raw day is gone."
@@ -175,3 +191,8 @@ def is_proven(state: DayState) -> bool:
         return False
     same = state.documents == mark.documents == rows.documents and state.uuid == mark.uuid
     return same and mark.rows_version in ("", rows.version)
+
+
+def is_redefined(dataset: Dataset, state: DayState) -> bool:
+    """Whether the rows of a day were proven by another definition than that of now."""
+    return state.rows is not None and state.mark is not None and state.mark.fingerprint != dataset.fingerprint

@@ -19,9 +19,9 @@ NOTHING_TO_DO = ""
 
 Kind = Literal[
     "unreadable", "missing", "rows", "mark", "archive", "storage class", "ledger", "late", "beyond the window",
-    "restored", "leftover", "copy", "day",
+    "restored", "leftover", "copy", "definition", "unfinished", "day",
 ]  # fmt: skip
-"""What a finding is about."""
+"""What a finding is about. ``unfinished``: something could not be looked at, so that the audit fails for want of it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Finding:
     :param cure: what to do, sentences or commands; ``{first}`` and ``{last}`` in it stand for the days. Empty if there
         is nothing to do
     :param last: the last day that it is about, if there are several consecutive ones
+    :param is_passing: whether another audit may find something else although nobody changes anything
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Finding:
     severity: Severity
     cure: str = NOTHING_TO_DO
     last: date | None = None
+    is_passing: bool = False
 
     @property
     def days(self) -> str:
@@ -109,9 +111,17 @@ def counts_of(findings: Sequence[Finding]) -> dict[Severity, int]:
     return {severity: sum(found.severity == severity for found in findings) for severity in SEVERITIES}
 
 
+def is_bad(found: Finding) -> bool:
+    """Whether something is lost, or would be.
+
+    :param found: of an audit
+    """
+    return found.severity in ("lost", "would be lost")
+
+
 def failed(findings: Iterable[Finding]) -> bool:
-    """Whether anything is lost, or would be.
+    """Whether anything is lost or would be, or could not be looked at.
 
     :param findings: of an audit
     """
-    return any(found.severity in ("lost", "would be lost") for found in findings)
+    return any(is_bad(found) or found.kind == "unfinished" for found in findings)

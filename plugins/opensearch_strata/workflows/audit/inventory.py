@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from opensearch_strata.archive.export.folder import SYMLINKS
+from opensearch_strata.archive.export.folder import SUPERSEDED, SYMLINKS
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.manifest import FORMER_NAME, NAME
@@ -60,7 +60,7 @@ class DayState:
     :param mark: of its last proof; None if there is none
     :param objects: in the folder of its archive, by name within the folder
     :param copied: whether a Parquet file of its rows exists
-    :param linked: whether Hive's link to the archive exists, which is written when the archive is
+    :param linked: whether something beside the archive shows that there was one: Hive's link, or a superseded archive
     :param created: documents that loads created in the raw day; None if no load is known
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
     :param shut: whether that is so because somebody closed or blocked it
@@ -104,15 +104,19 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True)
 class Inventory:
-    """All complete days of a dataset from the first known one to the last, in order.
+    """All complete days of a dataset from the first known one to the last, in order. Where a raw day is due every day,
+    the last one is the newest of the window.
 
     :param window_end: the newest day of the window: the newest complete one, or the last of the dataset's schedule
     :param unreadable: first day of each month whose rows cannot be read
+    :param emptied_since: if no day whose raw day is gone has an archive any more, the first day that is known to have
+        had one; None otherwise. Whatever span is asked for, it is of the whole dataset
     """
 
     days: list[DayState]
     window_end: date
     unreadable: Mapping[date, Unreadable]
+    emptied_since: date | None = None
 
 
 def take_inventory(
@@ -146,10 +150,13 @@ def take_inventory(
     held = [(day, found.raw_documents) for day, found in raw.items() if found.raw_documents is not None]
     poorer = sorted({day for day, count in [*carried, *held] if count < created.get(day, 0)})
     created |= _in_one_index(ledger, dataset, created, poorer)
-    objects, links = (_archived(s3, dataset, within, first, last) if s3 else {} for within in ("", SYMLINKS))
+    objects, links, former = (_archived(s3, dataset, begin) if s3 else {} for begin in ("", SYMLINKS, SUPERSEDED))
     copied = HistoryFiles(s3, settings_of(dataset)).all_days() if s3 else set()
     there = {day for day, found in raw.items() if found.raw_documents is not None or found.problem}
-    known = {day for day in {*there, *rows, *sources.marks, *objects, *links, *copied, *created} if day <= newest}
+    archived = {*objects, *links, *former}
+    known = {day for day in {*there, *rows, *sources.marks, *archived, *copied, *created} if day <= newest}
+    if dataset.raw.required_daily:
+        known.add(window_end)
     between = days_between(min(known), max(known)) if known else []
     days = [
         DayState(
@@ -160,16 +167,24 @@ def take_inventory(
             mark=sources.marks.get(day),
             objects=objects.get(day, {}),
             copied=day in copied,
-            linked=day in links,
+            linked=day in links or day in former,
             created=created.get(day),
             problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",
             shut=day in shut,
             wanted=wanted.get(dataset.raw_index(day), ""),
         )
         for day in between
-        if (first is None or day >= first) and (last is None or day <= last)
     ]
-    return Inventory(days, window_end, _unreadable(client, dataset, sources))
+    asked = [day for day in days if (first is None or day.day >= first) and (last is None or day.day <= last)]
+    return Inventory(asked, window_end, _unreadable(client, dataset, sources), _emptied_since(days))
+
+
+def _emptied_since(days: Sequence[DayState]) -> date | None:
+    """See :class:`Inventory`."""
+    gone = [state for state in days if state.documents is None and not state.problem]
+    if any(state.has_manifest for state in gone):
+        return None
+    return next((state.day for state in gone if state.linked), None)
 
 
 def _created(ledger: Ledger, dataset: Dataset) -> dict[date, int]:
@@ -220,25 +235,20 @@ def _unreadable(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[
     }
 
 
-def _archived(
-    s3: BaseClient, dataset: Dataset, within: str, first: date | None, last: date | None
-) -> dict[date, dict[str, StoredObject]]:
+def _archived(s3: BaseClient, dataset: Dataset, within: str) -> dict[date, dict[str, StoredObject]]:
     """Days -> objects in their folders, one request for each thousand of them.
 
     :param within: where the folders begin, below the prefix of the archive
     """
     settings = settings_of(dataset)
     begin = f"{settings.prefix}{within}"
-    after = {"StartAfter": f"{begin}dt={first}"} if first else {}
     found: dict[date, dict[str, StoredObject]] = {}
-    pages = listed_pages(s3, settings.bucket, f"{begin}dt=", OptionalObjectAttributes=["RestoreStatus"], **after)
+    pages = listed_pages(s3, settings.bucket, f"{begin}dt=", OptionalObjectAttributes=["RestoreStatus"])
     for one in (one for page in pages for one in page.get("Contents", [])):
         named = _DAY.fullmatch(one["Key"].removeprefix(begin))
         day = _day(named[1]) if named else None
         if named is None or day is None:
             continue
-        if last and day > last:
-            break
         restored = one.get("RestoreStatus", {}).get("RestoreExpiryDate") is not None
         kept = StoredObject(one["Size"], one.get("StorageClass", "STANDARD"), restored)
         found.setdefault(day, {})[named[2]] = kept

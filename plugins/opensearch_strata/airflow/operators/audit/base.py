@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from opensearch_strata.airflow.operators.audit.form import AuditForm
 from opensearch_strata.presentation.audit import costs_table, findings_table
@@ -92,7 +92,8 @@ class AuditOperator(BaseOperator):
     def told(self, context: Context, found: Audited) -> None:
         """Log what was found, and leave it for the report.
 
-        :raises AirflowFailException: something is lost, or would be
+        :raises AirflowFailException: something is lost or would be, or could not be looked at
+        :raises AirflowException: something did not answer or changed meanwhile, so that another try may succeed
         """
         if found.findings:
             self.log.info("%s", findings_table(found.dataset, found.findings))
@@ -101,6 +102,8 @@ class AuditOperator(BaseOperator):
         told = found.as_json()
         kept = {**told, "findings": told["findings"][:_MOST_FINDINGS]}
         context["ti"].xcom_push(key=AUDITED, value=kept)
+        if found.may_pass:
+            raise AirflowException(found.verdict)
         if found.failed:
             raise AirflowFailException(found.verdict)
         self.log.info("%s", found.verdict)

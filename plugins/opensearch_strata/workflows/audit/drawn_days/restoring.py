@@ -13,10 +13,12 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.byte_stream import Damaged
-from opensearch_strata.archive.decode.layers import TooLarge
+from opensearch_strata.archive.decode.layers import TooLarge, decoded
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.folder import DayFolder, KnownManifest
 from opensearch_strata.archive.load.scratch_load import write_archived
-from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone
+from opensearch_strata.archive.store.manifest import ArchivedIndex, Measure
+from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone, open_object
 from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.archive.targets.disk import free_below_watermark
 from opensearch_strata.connections import decisive
@@ -26,18 +28,21 @@ from opensearch_strata.errors import DefinitionError, Refused, StrataError
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.verify.same_rows import compare_rows
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.audit.archived import from_archive, severity_of
 from opensearch_strata.workflows.audit.cost import Cost, Meter
-from opensearch_strata.workflows.audit.findings import Finding
+from opensearch_strata.workflows.audit.drawn_days.scratch_indices import Scratch, drop, make_raw, scratch_of
+from opensearch_strata.workflows.audit.findings import Finding, failed, is_bad
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, StoredObject
-from opensearch_strata.workflows.audit.scratch_indices import Scratch, drop, make_raw, scratch_of
+from opensearch_strata.workflows.audit.looking import moving
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+_UNREADABLE = (Refused, Damaged, TooLarge, ObjectGone, ObjectChanged)
 _MOST_TRIED = 20  # manifests that are read to find a day that can be compared
 
 
@@ -54,9 +59,9 @@ class Drawn:
     @property
     def cost(self) -> Cost:
         """What its restore will take."""
-        objects = self.known.manifest.objects
-        stored = sum(one.stored_bytes or 0 for one in objects)
-        return Cost(self.known.manifest.documents, stored, len(objects))
+        manifest = self.known.manifest
+        stored = sum(one.size for name, one in self.state.objects.items() if name in manifest.names)
+        return Cost(manifest.documents if manifest.index else 0, stored, len(manifest.objects))
 
     @property
     def bytes(self) -> int:
@@ -106,7 +111,7 @@ def _known(s3: BaseClient, dataset: Dataset, state: DayState) -> KnownManifest |
     if known is None or (known.manifest.dataset, known.manifest.day) != (dataset.name, state.day):
         return None
     documents = known.manifest.documents
-    comparable = state.rows is not None and documents == state.rows.documents and known.manifest.index is not None
+    comparable = state.rows is not None and documents == state.rows.documents
     return known if documents and comparable else None
 
 
@@ -121,13 +126,75 @@ def restore_drawn(
 ) -> list[Finding]:
     """Restore a day into scratch indices, condense and compare it, and drop them again, whatever happens.
 
+    A day whose manifest does not say which mapping it had is only read. What is found counts only if neither its
+    archive nor its rows change meanwhile.
+
     :param owner: this run
     :param on_documents: called with documents that were written or condensed since
     :raises TransientError: OpenSearch or S3 did not answer; nothing was found out
     """
-    day, index = drawn.state.day, drawn.known.manifest.index
+    day = drawn.state.day
+    index = drawn.known.manifest.index
+    before = (drawn.known.etag, drawn.state.rows.version if drawn.state.rows else "")
     if index is None:
-        return [_not_restored(day, "Its manifest does not say which mapping it had.")]
+        found = [*_read_only(s3, dataset, drawn, meter)]
+    else:
+        found = _restored(client, s3, dataset, drawn, index, owner, meter, on_documents)
+    if failed(found) and _versions(client, s3, dataset, day) != before:
+        told = "It was drawn, and archived or condensed again before it was read and compared."
+        return [moving(day, told), *(one for one in found if not is_bad(one))]
+    return found
+
+
+def _versions(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date) -> tuple[str, str]:
+    """What changes when a day is archived again, and when its rows are written."""
+    folder = DayFolder(s3, settings_of(dataset), day)
+    with s3_errors(f"{folder.url} cannot be looked at"):
+        known = folder.read()
+    return known.etag if known else "", carried(client, dataset, day).rows_version
+
+
+def _read_only(s3: BaseClient, dataset: Dataset, drawn: Drawn, meter: Meter) -> Iterator[Finding]:
+    """Read every object of an archive, and compare it with what its manifest says of its content."""
+    day, manifest = drawn.state.day, drawn.known.manifest
+    folder = DayFolder(s3, settings_of(dataset), day)
+    try:
+        with s3_errors(f"{folder.url} cannot be read"):
+            for archived in manifest.objects:
+                place = Place(drawn.known.place.bucket, folder.key_of(archived.key), archived.etag or "")
+                there = drawn.state.objects.get(archived.key.rpartition("/")[2])
+                measure = Measure()
+                for block in decoded(open_object(s3, place, there.size if there else 0)):
+                    measure.add(block)
+                if difference := measure.difference(archived):
+                    raise Refused(f"{place} is not what was written: {difference}.")
+        meter.add(bytes=drawn.cost.bytes)
+    except _UNREADABLE as error:
+        yield _unrestorable(folder, drawn, error)
+        return
+    documents = counted(manifest.documents, "document")
+    told = f"It was drawn and read: its {documents} are those of its manifest, which does not say which mapping it had."
+    yield Finding("restored", day, told, "fine")
+
+
+def _unrestorable(folder: DayFolder, drawn: Drawn, error: Exception) -> Finding:
+    cure = f"Put the archive back from an earlier version of the bucket or from a copy, into {folder.url}."
+    told = f"It was drawn, and could not be restored: {explain(error)}"
+    severity = severity_of(drawn.state, drawn.known.manifest.documents)
+    return Finding("restored", drawn.state.day, told, severity, cure)
+
+
+def _restored(
+    client: OpenSearch,
+    s3: BaseClient,
+    dataset: Dataset,
+    drawn: Drawn,
+    index: ArchivedIndex,
+    owner: str,
+    meter: Meter,
+    on_documents: Callable[[int], None],
+) -> list[Finding]:
+    day = drawn.state.day
     findings: list[Finding] = []
     try:
         scratch = scratch_of(dataset, day, owner)
@@ -161,6 +228,8 @@ def _compared(
     meter: Meter,
     on_documents: Callable[[int], None],
 ) -> Iterator[Finding]:
+    from opensearchpy import AuthorizationException, RequestError
+
     day, manifest = drawn.state.day, drawn.known.manifest
 
     def on_written(documents: int) -> None:
@@ -173,17 +242,18 @@ def _compared(
             content = write_archived(client, s3, drawn.known, folder.key_of, scratch.raw, on_written)
         meter.add(bytes=drawn.cost.bytes)
         _require_same(client, drawn, scratch, content.digest)
-    except (Refused, Damaged, TooLarge, ObjectGone, ObjectChanged) as error:
-        cure = f"Put the archive back from an earlier version of the bucket or from a copy, into {folder.url}."
-        told = f"It was drawn, and could not be restored: {explain(error)}"
-        yield Finding("restored", day, told, severity_of(drawn.state, manifest.documents), cure)
+    except _UNREADABLE as error:
+        yield _unrestorable(folder, drawn, error)
         return
     try:
         condense(client, scratch.dataset, day, engine="search", on_documents=on_documents)
-    except (Refused, DefinitionError) as error:
+    except (Refused, DefinitionError, RequestError, AuthorizationException) as error:
         told = f"It was drawn and restored, but could not be condensed: {explain(error)}"
-        cure = "Do what the sentence says; its archive holds every document."
-        yield Finding("restored", day, told, "look" if _is_older(dataset, drawn) else "would be lost", cure)
+        cure = (
+            "Do what the sentence says, and exclude strata-audit-* from the patterns of index templates; its archive "
+            "holds every document."
+        )
+        yield Finding("restored", day, told, "look", cure)
         return
     compared = compare_rows(client, dataset, scratch.dataset, day)
     documents, rows = counted(manifest.documents, "document"), counted(compared.rows, "row")
@@ -196,7 +266,11 @@ def _compared(
         cure = "Nothing, if the definition of these metrics was changed since the day was archived."
         yield Finding("restored", day, told, "look", cure)
     else:
-        yield Finding("restored", day, told, "would be lost", from_archive(dataset))
+        in_rows = drawn.state.rows.documents if drawn.state.rows else 0
+        cure = from_archive(dataset, manifest.documents, in_rows)
+        if drawn.state.documents is not None:
+            cure = f"strata verify {dataset.name} {{first}} --repair"
+        yield Finding("restored", day, told, "would be lost", cure)
 
 
 def _is_older(dataset: Dataset, drawn: Drawn) -> bool:

@@ -104,7 +104,11 @@ def make_raw(client: OpenSearch, scratch: Scratch, archived: ArchivedIndex) -> N
     except RequestError as error:
         raise Refused(f"{scratch.raw} cannot be created. {explain(error)}") from error
     try:
-        found = client.indices.get(index=scratch.raw)[scratch.raw]
+        found = client.indices.get(index=scratch.raw, params={"flat_settings": "true"})[scratch.raw]
+        if added := sorted(name for name in found["settings"].keys() - settings.keys() if _matters(name)):
+            raise Refused(
+                f"An index template sets {', '.join(added)} of {scratch.raw}. Exclude strata-audit-* from its pattern."
+            )
         if found.get("aliases") or _shape(found["mappings"]) != _shape(mappings):
             raise Refused(
                 f"An index template adds fields or aliases to {scratch.raw}. Exclude strata-audit-* from its pattern."
@@ -112,6 +116,11 @@ def make_raw(client: OpenSearch, scratch: Scratch, archived: ArchivedIndex) -> N
     except BaseException:
         _drop(client, scratch.raw)
         raise
+
+
+def _matters(setting: str) -> bool:
+    """Whether a setting that was not archived may keep documents out of an index, or read them in another way."""
+    return setting.startswith(("index.blocks.", "index.mapping.", "index.sort.", "index.routing.allocation."))
 
 
 def _shape(mappings: Mapping[str, Any]) -> tuple[dict[str, str], Any]:

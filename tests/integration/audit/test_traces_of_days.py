@@ -1,0 +1,198 @@
+"""Days of which too little is left to see what is wrong, and days that change while they are looked at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from opensearch_strata.archive.store.manifest import NAME
+from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.workflows.archiving import archive_day
+from opensearch_strata.workflows.audit import audit as auditing
+from opensearch_strata.workflows.audit.archived import see_archive
+from opensearch_strata.workflows.audit.audit import audit_days, plan_audit
+from tests.audits import COUNT, KEPT, NEWEST, NOW, OLD, audited, bad, copy_of, empty, the
+from tests.streams import Stream, StreamFactory, dataset_of
+
+LATE = {"@timestamp": "2024-05-12T10:00:00Z", "device": "d1", "temperature": 5.0}
+
+
+def manifest(s3: Any, bucket: str, day: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=f"a/dt={day}/{NAME}")["Body"].read())
+    return found
+
+
+def put_manifest(s3: Any, bucket: str, day: Any, content: dict[str, Any]) -> None:
+    s3.put_object(Bucket=bucket, Key=f"a/dt={day}/{NAME}", Body=json.dumps(content).encode())
+
+
+def version_1(s3: Any, bucket: str, day: Any) -> str:
+    """Make the manifest of a day one of the first version; the key of its object."""
+    there = manifest(s3, bucket, day)
+    one = {key: there["objects"][0][key] for key in ("key", "documents", "bytes", "sha256")}
+    body = {"strata_manifest": 1, "dataset": there["dataset"], "day": f"{day}", "objects": [one]}
+    put_manifest(s3, bucket, day, body)
+    return str(one["key"])
+
+
+def test_an_archive_that_is_gone_altogether(sound: Stream, s3: Any, bucket: str) -> None:
+    """Nothing of it shows that it was there, until something beside it does."""
+    link = s3.get_object(Bucket=bucket, Key=f"a/hive/dt={OLD[0]}/symlink.txt")["Body"].read()
+    empty(s3, bucket, "a/dt=")
+    empty(s3, bucket, "a/hive/")
+    one = the(audited(sound, s3), "archive", "look")
+    assert (one.days, "although archive.before_delete is set" in one.finding) == (f"{OLD[0]} .. {OLD[2]}", True)
+    assert "archive.prefix" in one.what_to_do
+    s3.put_object(Bucket=bucket, Key=f"a/superseded/dt={OLD[0]}/generation=1/symlink.txt", Body=link)
+    lost = [one.days for one in audited(sound, s3).findings if (one.kind, one.severity) == ("archive", "lost")]
+    assert lost == [f"{OLD[0]}", f"{OLD[1]} .. {OLD[2]}"]
+
+
+def test_another_prefix_than_that_of_the_archive(sound: Stream, s3: Any, bucket: str) -> None:
+    moved = dataset_of(sound.dataset.name, raw={"window_days": 2}, archive={"bucket": bucket, "prefix": "other/"})
+    one = the(audited(Stream(sound.client, moved), s3), "archive", "look")
+    assert (one.days, "archive.prefix" in one.what_to_do) == (f"{OLD[0]} .. {OLD[2]}", True)
+
+
+def test_the_span_that_is_asked_for_changes_no_severity(sound: Stream, s3: Any, bucket: str) -> None:
+    empty(s3, bucket, "a/dt=")
+    for day in OLD[1:]:
+        empty(s3, bucket, f"a/hive/dt={day}")
+    whole = {one.day: one.severity for one in audited(sound, s3).findings if one.kind == "archive"}
+    for day in OLD[:2]:
+        (one,) = [one for one in audited(sound, s3, first=day, last=day).findings if one.kind == "archive"]
+        assert (one.day, one.severity) == (day, whole[day]) == (day, "lost")
+
+
+def test_a_month_that_is_lost_is_known_by_its_archives(sound: Stream, s3: Any, bucket: str) -> None:
+    empty(s3, bucket, "a/history/")
+    sound.client.indices.delete(index=sound.dataset.month_index(NEWEST))
+    one = the(audited(sound, s3), "rows", "would be lost")
+    assert one.days == f"{OLD[0]} .. {OLD[2]}"
+    assert "Its rows were proven when it was archived" in one.finding
+    assert f"strata backfill {sound.dataset.name} --source archive --from {OLD[0]}" in one.what_to_do
+
+
+def test_rows_of_which_only_a_part_came_back(sound: Stream, s3: Any) -> None:
+    """As an import that is killed leaves them: they have no mark, and stand for less than their copy."""
+    client, dataset = sound.client, sound.dataset
+    body = {
+        "query": {
+            "bool": {"filter": [{"term": {"transform._id": dataset.transform_id(OLD[0])}}, {"term": {"device": "d0"}}]}
+        }
+    }
+    client.delete_by_query(index=dataset.month_index(NEWEST), body=body, params={"refresh": "true"})
+    meta = client.indices.get_mapping(index=dataset.month_index(NEWEST))[dataset.month_index(NEWEST)]["mappings"][
+        "_meta"
+    ]
+    del meta["strata"]["verified"][f"{OLD[0]}"]
+    client.indices.put_mapping(index=dataset.month_index(NEWEST), body={"_meta": meta})
+    one = the(audited(sound, s3), "copy", "would be lost")
+    assert (one.day, "stands for 60 documents" in one.finding) == (OLD[0], True)
+    assert f"strata history import {dataset.name} --from {OLD[0]}" in one.what_to_do
+
+
+def test_copies_that_are_damaged(sound: Stream, s3: Any, bucket: str) -> None:
+    """They matter if the rows could not be made again from anything else."""
+    empty(s3, bucket, f"a/dt={OLD[0]}/")
+    for day in OLD[:2]:
+        s3.put_object(Bucket=bucket, Key=copy_of(day), Body=b"not a file of Parquet")
+    s3.put_object(Bucket=bucket, Key=copy_of(OLD[2]), Body=b"PAR1")
+    content = s3.get_object(Bucket=bucket, Key=copy_of(KEPT[0]))["Body"].read()
+    s3.put_object(Bucket=bucket, Key=copy_of(KEPT[0]), Body=content)
+    found = audited(sound, s3)
+    assert "is damaged" in the(found, "copy", "would be lost", OLD[0]).finding
+    assert "is damaged" in the(found, "copy", "look", OLD[1]).finding
+    assert "has only 4 bytes" in the(found, "copy", "look", OLD[2]).finding
+    assert "says nothing about it" in the(found, "copy", "look", KEPT[0]).finding
+
+
+def test_a_manifest_that_is_forged_is_one_finding(sound: Stream, s3: Any, bucket: str) -> None:
+    forged = manifest(s3, bucket, OLD[1])
+    forged["metrics"]["temperature"]["sketch"] = "!!!!"
+    put_manifest(s3, bucket, OLD[1], forged)
+    found = audited(sound, s3)
+    assert bad(found) == [(f"{OLD[1]}", "archive", "would be lost")]
+    assert "the sketch of temperature cannot be read" in the(found, "archive", "would be lost").finding
+    assert len([one for one in found.findings if "S3 has every object" in one.finding]) == 2
+
+
+def test_a_day_that_cannot_be_looked_at_hides_no_other(
+    sound: Stream, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def see(*arguments: Any) -> Any:
+        if arguments[3].day == OLD[0]:
+            raise TypeError("a bug")
+        return see_archive(*arguments)
+
+    monkeypatch.setattr(auditing, "see_archive", see)
+    empty(s3, bucket, f"a/dt={OLD[1]}/")
+    found = audited(sound, s3)
+    assert bad(found) == [(f"{OLD[1]}", "archive", "lost"), (f"{OLD[0]}", "unfinished", "look")]
+    assert found.failed
+    assert not found.may_pass
+    monkeypatch.setattr(auditing, "see_copies", lambda *_: [])
+    alone = audited(sound, s3, first=OLD[0], last=OLD[0])
+    assert alone.failed
+    assert alone.verdict.startswith("Not everything could be looked at of ")
+
+
+def test_a_manifest_that_says_too_little_of_its_objects(sound: Stream, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key=version_1(s3, bucket, OLD[1]), Body=b"garbage")
+    found = audited(sound, s3)
+    one = the(found, "archive", "look")
+    assert (one.day, "notes neither ETags nor checksums" in one.finding) == (OLD[1], True)
+    assert one.what_to_do == f"strata archives {sound.dataset.name} --deep"
+    assert OLD[1] not in [one.day for one in found.findings if "S3 has every object" in one.finding]
+
+
+def test_a_definition_that_changed_since_the_rows_were_proven(sound: Stream, s3: Any, bucket: str) -> None:
+    metrics = {"temperature": {"field": "load", "stats": ["sum", "count"], "sparse": True}}
+    archive = {"bucket": bucket, "prefix": "a/"}
+    changed = dataset_of(sound.dataset.name, raw={"window_days": 2}, archive=archive, metrics=metrics)
+    for apply in (False, True):
+        found = audited(Stream(sound.client, changed), s3, apply=apply)
+        one = the(found, "definition", "look")
+        assert one.days == f"{KEPT[0]} .. {KEPT[1]}"
+        assert one.what_to_do == f"strata reaggregate {sound.dataset.name} --from {KEPT[0]} --to {KEPT[1]}"
+        assert the(found, "definition", "fine").days == f"{OLD[0]} .. {OLD[2]}"
+        assert KEPT[0] not in [one.day for one in found.findings if one.kind == "day"]
+
+
+def test_days_that_producers_owe_until_now(make_stream: StreamFactory) -> None:
+    stream = make_stream(raw={"window_days": 30, "required_daily": True})
+    for day in OLD:
+        stream.fill(day, count=COUNT)
+        prove(stream.client, stream.dataset, day, engine="search")
+    plan = plan_audit(stream.client, None, stream.dataset, datetime(2024, 5, 22, 5, tzinfo=UTC))
+    one = the(audit_days(plan, engine="search"), "missing", "look")
+    assert one.days == "2024-05-12 .. 2024-05-21"
+    assert "Look at the producers" in one.what_to_do
+
+
+def test_a_day_that_is_condensed_and_archived_while_it_is_looked_at(sound: Stream, s3: Any) -> None:
+    client, dataset = sound.client, sound.dataset
+    archive_day(client, s3, dataset, prove(client, dataset, KEPT[0], engine="search"))
+    sound.write([LATE], KEPT[0])
+    plan = plan_audit(client, s3, dataset, NOW)
+    sound.condense(KEPT[0])
+    archive_day(client, s3, dataset, prove(client, dataset, KEPT[0], engine="search"))
+    found = audit_days(plan, engine="search")
+    assert [one for one in found.findings if one.severity in ("lost", "would be lost")] == []
+    assert not found.failed
+
+
+def test_what_is_lost_meanwhile_is_only_lost_if_it_stays_so(
+    sound: Stream, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inventory saw a folder that was empty for a moment."""
+    plan = plan_audit(sound.client, s3, sound.dataset, NOW)
+    days = [replace(state, objects={}) if state.day == OLD[0] else state for state in plan.inventory.days]
+    then = replace(plan, inventory=replace(plan.inventory, days=days))
+    assert not audit_days(then, engine="search").failed
+    monkeypatch.setattr(auditing, "take_inventory", lambda *_, **__: then.inventory)
+    assert audit_days(then, engine="search").failed
