@@ -44,9 +44,9 @@ def loaded(stream: Stream, s3: Any) -> BackfillProof:
 
 
 def findings(stream: Stream, s3: Any) -> list[str]:
-    """What an audit finds that is not fine."""
+    """What an audit finds that is not fine. Nobody copies rows here."""
     found = audit_days(plan_audit(stream.client, s3, stream.dataset, NOW), engine="search")
-    return [f"{one.kind}: {one.finding}" for one in found.findings if one.severity != "fine"]
+    return [f"{one.kind}: {one.finding}" for one in found.findings if one.severity != "fine" and one.kind != "copy"]
 
 
 @pytest.mark.parametrize("carried", [True, False], ids=["history carries it", "its rows are gone too"])
