@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from opensearch_strata.archive.store.conditional import OtherWriterError
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 from opensearch_strata.history.copy import day_file, writing
 from opensearch_strata.history.copy.replacement import Replacement
+from opensearch_strata.history.copy.rewrite import rewrite_month
 from opensearch_strata.history.month.bulk import send_rows
 from opensearch_strata.history.month.stand_in import stand_in_name
 from opensearch_strata.history.verify.repair import prove
@@ -253,6 +255,78 @@ def test_an_import_that_died_within_a_day_of_an_existing_month_is_completed(
     assert [{**row, "version": 0} for row in now] == [{**row, "version": 0} for row in before]
     assert [one.outcome for one in export_days(odd.client, s3, odd.dataset, DAY, DAY)] == ["written"]  # its mark holds
     assert imported(odd, s3).outcome == "unchanged"
+
+
+def test_marks_that_the_cycle_notes_during_an_import_are_kept(odd: Stream, s3: Any) -> None:
+    proven_days(odd, keep_raw=False)
+    list(export_days(odd.client, s3, odd.dataset, DAY, DAY))
+    odd.drop_rows(DAY)
+    odd.write(odd_documents(NEXT), NEXT)
+    odd.condense(NEXT)
+
+    def prove_first(*arguments: Any) -> Any:
+        if odd.exists(NEXT):
+            assert prove(odd.client, odd.dataset, NEXT, engine="search").state == "verified"
+            odd.client.indices.delete(index=odd.dataset.raw_index(NEXT))
+        return send_rows(*arguments)
+
+    with patch.object(writing, "send_rows", prove_first):
+        assert imported(odd, s3, DAY).outcome == "imported"
+    assert set(marks_of(odd.client, odd.dataset.month_index(DAY))) == {DAY, NEXT}
+    assert [one.outcome for one in export_days(odd.client, s3, odd.dataset, DAY, NEXT)] == ["written", "written"]
+
+
+def change_month(s3: Any, bucket: str, key: str, name: str, value: Any) -> None:
+    """Change what the notes of a file's month say, as a stranger could."""
+    source = pq.ParquetFile(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+    said = dict(source.metadata.metadata)
+    month = json.loads(said[b"strata.month"])
+    said[b"strata.month"] = json.dumps({**month, "meta": {**month["meta"], name: value}})
+    out = io.BytesIO()
+    with pq.ParquetWriter(out, source.schema_arrow.remove_metadata(), store_schema=False) as writer:
+        writer.write_table(source.read())
+        writer.add_key_value_metadata(said)
+    s3.put_object(Bucket=bucket, Key=key, Body=out.getvalue())
+
+
+def test_notes_of_an_index_in_a_file_are_not_taken_over(lost: Stream, s3: Any, bucket: str) -> None:
+    change_month(s3, bucket, FILE, "same_rows", {"y": [1]})
+    assert imported(lost, s3).outcome == "imported"
+    assert set(marks_of(lost.client, lost.dataset.month_index(DAY))) == {DAY, NEXT}
+    assert not lost.client.indices.exists(index=stand_in_name(lost.dataset, DAY))
+
+
+def test_a_month_whose_notes_are_broken_is_cured_by_the_next_run(lost: Stream, s3: Any) -> None:
+    """A stand-in that stands with notes that are none: readers read it, and the same command finishes it."""
+    stood = Replacement.stand
+
+    def stand(task: Replacement, strata: dict[str, Any], *more: Any) -> None:
+        stood(task, {**strata, "same_rows": {"y": [1]}, "verified": {**strata["verified"], "x": 1}}, *more)
+        raise Killed
+
+    with patch.object(Replacement, "stand", stand), patch.object(Replacement, "give_up"), pytest.raises(Killed):
+        imported(lost, s3)
+    with patch("opensearch_strata.history.raw_day.hold._MINE", set()):
+        assert imported(lost, s3).outcome == "unchanged"
+    month = lost.dataset.month_index(DAY)
+    assert set(marks_of(lost.client, month)) == {DAY, NEXT}
+    assert not lost.client.indices.exists(index=stand_in_name(lost.dataset, DAY))
+    assert rewrite_month(lost.client, lost.dataset, DAY, apply=True).outcome == "rewritten"
+
+
+def test_a_forged_file_refuses_its_month_and_no_other(odd: Stream, s3: Any, bucket: str) -> None:
+    june = DAY.replace(month=6)
+    for day in (DAY, june):
+        odd.write(odd_documents(day), day)
+        odd.condense(day)
+        assert prove(odd.client, odd.dataset, day, engine="search").state == "verified"
+        list(export_days(odd.client, s3, odd.dataset, day, day))
+        odd.client.indices.delete(index=odd.dataset.month_index(day))
+    change_month(s3, bucket, FILE, "metrics", [1])
+    months = list(import_months(odd.client, s3, odd.dataset, DAY, june, apply=True))
+    assert [month.outcome for month in months] == ["refused", "imported"]
+    assert "(meta.metrics: Input should be a valid dictionary)" in months[0].note
+    assert nothing_was_made(odd)
 
 
 def test_half_a_day_with_a_row_that_differs_is_kept(odd: Stream, s3: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -98,7 +99,9 @@ def table_of(found: list[Mapping[str, Any]]) -> pa.Table:
 
 
 def copy_of(found: list[Mapping[str, Any]]) -> DayCopy:
-    return DayCopy("plant", DAY, table_of(found), EMPTY.properties, EMPTY.meta, MARK)
+    table = table_of(found)
+    mark = replace(MARK, documents=sum(table["documents"].to_pylist()))
+    return DayCopy("plant", DAY, table, EMPTY.properties, EMPTY.meta, mark)
 
 
 @settings(max_examples=150)

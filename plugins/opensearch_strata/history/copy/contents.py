@@ -119,7 +119,7 @@ def noted_versions(
     old, new = versions_in(client, before), versions_in(client, index)
     there = {day: name for name in old if (day := day_of_transform(dataset.name, name))}
     marks, same = marks_in(strata), same_rows_in(strata)
-    verified = dict(strata.get("verified", {}))
+    verified = {f"{day}": asdict(mark) for day, mark in marks.items()}
     for day, mark in marks.items():
         if day in there and mark.rows_version == old[there[day]]:
             verified[f"{day}"] = asdict(replace(mark, rows_version=new[there[day]]))

@@ -8,13 +8,17 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from opensearch_strata.definition.index_names import transform_id
 from opensearch_strata.errors import Refused, StrataError
+from opensearch_strata.errors.printable import brief
+from opensearch_strata.history.copy.footer import FORMAT, Footer, footer_of
 from opensearch_strata.history.copy.layout import (
     DAY,
     DOC_COUNT,
@@ -34,9 +38,6 @@ from opensearch_strata.sketches.ddsketch import quantiles, unpack
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FORMAT = 1
-"""Version of the files that are written; a file of a later one is refused."""
 
 _LEVEL = 9  # of zstd: 2 % smaller than the usual 3, and still a tenth of the time that reading the rows takes
 _ORDER = ("count", "min", "max", "sum", "avg", "sketch", "top")
@@ -200,42 +201,52 @@ def read_file(content: bytes, place: str) -> DayCopy:
     try:
         source = pa.parquet.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
         said = {key.decode(): value.decode() for key, value in (source.metadata.metadata or {}).items()}
-        _require_known(said, place)
-        table = source.read()
-        copy = _copy_of(said, table, place)
+        footer = footer_of(said, place)
+        if source.metadata.num_rows != footer.rows:
+            raise Refused(f"{place} is damaged: it holds {source.metadata.num_rows:,} rows and says {footer.rows:,}.")
+        copy = _copy_of(footer, source.read(), place)
+        _require_rows(copy)
     except StrataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(f"{place} is damaged: it cannot be read as the file of a day ({error}).") from None
-    stated = int(said["strata.rows"]), int(said["strata.documents"])
-    if (copy.rows.num_rows, copy.documents) != stated:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise Refused(f"{place} is damaged: it cannot be read as the file of a day ({_brief(error)}).") from None
+    if copy.documents != footer.documents:
         raise Refused(
-            f"{place} is damaged: it holds {copy.rows.num_rows:,} rows of {copy.documents:,} documents and says "
-            f"{stated[0]:,} of {stated[1]:,}."
+            f"{place} is damaged: it holds rows of {copy.documents:,} documents and says {footer.documents:,}."
         )
     return copy
 
 
-def _require_known(said: Mapping[str, str], place: str) -> None:
-    version = said.get("strata.format", "")
-    if not version.isdecimal():
-        raise Refused(f"{place} is not the file of a day of history: it was not written by Strata.")
-    if int(version) > FORMAT:
-        raise Refused(f"{place} was written by a later release of Strata (format {version}); update this one.")
+def _brief(error: Exception) -> str:
+    """What is wrong with a value, without repeating it: it is a stranger's, and of any length."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        return brief(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+    return brief(str(error) or type(error).__name__)
 
 
-def _copy_of(said: Mapping[str, str], table: pa.Table, place: str) -> DayCopy:
+def _require_rows(copy: DayCopy) -> None:
+    """Make sure that an index takes the rows: each under an id of its own, with a version, of at least one document.
+
+    :raises ValueError: it does not
+    """
+    compute = arrow().compute
+    rows = copy.rows
+    if compute.count_distinct(rows[IDENTITY]).as_py() != rows.num_rows:
+        raise ValueError("it holds a row twice")
+    for name, least in ((VERSION, 0), (DOCUMENTS, 1)):
+        if rows[name].null_count or (rows.num_rows and compute.min(rows[name]).as_py() < least):
+            raise ValueError(f"it holds a row whose {name} is missing or below {least}")
+
+
+def _copy_of(footer: Footer, table: pa.Table, place: str) -> DayCopy:
     pa = arrow()
-    month, noted = json.loads(said["strata.month"]), json.loads(said["strata.mark"])
-    mark = Mark(**noted) if noted else None
-    day = date.fromisoformat(said["strata.day"])
-    copy = DayCopy(said["strata.dataset"], day, table, month["properties"], month["meta"], mark, place)
-    name = transform_id(copy.dataset, day)
-    schema = schema_of(copy.layout)
+    copy = DayCopy(footer.dataset, footer.day, table, footer.properties, footer.meta, footer.mark, place)
     made = {
         IDENTITY: _identities(copy),
-        TRANSFORM: pa.array([name] * table.num_rows, pa.string()),
+        TRANSFORM: pa.array([transform_id(copy.dataset, copy.day)] * table.num_rows, pa.string()),
         DOC_COUNT: table[DOCUMENTS],
     }
+    schema = schema_of(copy.layout)
     rows = pa.table([made.get(f.name, table[f.name] if f.name not in made else None) for f in schema], schema=schema)
-    return DayCopy(copy.dataset, day, rows, copy.properties, copy.meta, mark, place)
+    return replace(copy, rows=rows)

@@ -20,7 +20,7 @@ from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.copy.writing import write_table
 from opensearch_strata.history.month.index import mend_settings
 from opensearch_strata.history.month.mapping import mapping_differences
-from opensearch_strata.history.month.marks import Mark, rows_version
+from opensearch_strata.history.month.marks import Mark, marks_in, rows_version
 from opensearch_strata.history.month.rows_of_day import of_day
 from opensearch_strata.history.month.stand_in import require_not_replaced
 
@@ -98,7 +98,8 @@ class MonthOfFiles:
             for day in self._marks:
                 self._task.keep()
                 self._write(read(day), self._task.beside, layout)
-            self._task.stand({**self._meta, "verified": self._marked(self._task.beside)})
+            marks = {f"{day}": asdict(mark) for day, mark in self._marked(self._task.beside).items()}
+            self._task.stand({**self._meta, "verified": marks})
             stands = True
         finally:
             if not stands:
@@ -142,26 +143,34 @@ class MonthOfFiles:
                 f"{index} has another shape than its files: {'; '.join(problems)}. Nothing was imported; rewrite it "
                 f"first (strata history rewrite)."
             )
-        meta = mapping.get("_meta", {})
-        strata = _grown(meta.get("strata", {}), self._meta)
         absent = [day for day, same in found.items() if not same]
-        strata["verified"] = {**self._announced(settings["index.uuid"], absent), **strata.get("verified", {})}
-        body = {"_meta": {**meta, "strata": strata}, "properties": self._properties}
         if absent:
-            self._client.indices.put_mapping(index=index, body=body)
+            self._note(index, self._announced(settings["index.uuid"], absent))
             layout = layout_of(self._client, index)
             for day in absent:
                 self._write(read(day), index, layout)
             decisive.flush(self._client, index)
-        before = strata["verified"]
-        marks = {
-            day: mark
-            for day, mark in self._marked(index).items()
-            if before.get(day, {}).get("rows_version") != mark["rows_version"]
-        }
-        if marks:
-            after = {**strata, "verified": {**before, **marks}}
-            self._client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
+        self._note(index, self._marked(index), marks_only=True)
+
+    def _note(self, index: str, marks: Mapping[date, Mark], *, marks_only: bool = False) -> None:
+        """Note marks in the month, and what else its new rows need.
+
+        The cycle notes marks of other days while rows are written. The server replaces ``_meta`` as a whole, so each
+        change is one of what is noted at that moment.
+
+        :param marks_only: the month has the fields and definitions of the files already
+        """
+        meta = self._client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
+        strata = meta.get("strata", {})
+        before = marks_in(strata)
+        after = {**before, **marks}
+        if marks_only and before == after:
+            return
+        if not marks_only:
+            strata = _grown(strata, self._meta)
+        strata = {**strata, "verified": {f"{day}": asdict(mark) for day, mark in after.items()}}
+        body = {"_meta": {**meta, "strata": strata}, "properties": {} if marks_only else self._properties}
+        self._client.indices.put_mapping(index=index, body=body)
 
     def _write(self, copy: DayCopy, index: str, layout: RowLayout) -> None:
         """Write the rows of a file that are not there yet, and read all of them back.
@@ -177,7 +186,7 @@ class MonthOfFiles:
         same_versions = index == self._task.beside  # where no row was ever deleted
         require_same(copy.layout, copy.rows, written, copy.place, index, f"{copy.day}", versions=same_versions)
 
-    def _announced(self, uuid: str, days: Iterable[date]) -> dict[str, Any]:
+    def _announced(self, uuid: str, days: Iterable[date]) -> dict[date, Mark]:
         """The marks of days that are about to be written, which hold for none of their rows.
 
         So whoever looks at a day while it is half imported, or after an import that died, finds fewer documents than
@@ -186,15 +195,15 @@ class MonthOfFiles:
         :param uuid: of the month index
         """
         nothing = rows_version(uuid, 0, 0, 0)
-        return {f"{day}": asdict(replace(mark, rows_version=nothing)) for day in days if (mark := self._marks[day])}
+        return {day: replace(mark, rows_version=nothing) for day in days if (mark := self._marks[day])}
 
-    def _marked(self, index: str) -> dict[str, Any]:
+    def _marked(self, index: str) -> dict[date, Mark]:
         """The marks of the files, as marks of the rows in an index."""
         versions = versions_in(self._client, index)
-        marks = {day: mark for day, mark in self._marks.items() if mark}
         return {
-            f"{day}": asdict(replace(mark, rows_version=versions[self._dataset.transform_id(day)]))
-            for day, mark in marks.items()
+            day: replace(mark, rows_version=versions[self._dataset.transform_id(day)])
+            for day, mark in self._marks.items()
+            if mark
         }
 
 

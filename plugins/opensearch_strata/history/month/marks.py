@@ -9,6 +9,7 @@ lost mark only costs time, because raw is read instead; so marks are never locke
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
+
+
+_MARKED = ("documents", "uuid", "fingerprint", "rows_version")
 
 
 @dataclass(frozen=True)
@@ -66,26 +70,41 @@ def mark_of(dataset: Dataset, documents: int, uuid: str, rows_version: str = "")
 
 
 def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
-    """All marks of a month.
+    """All marks of a month. Anyone may write to a mapping: what is not a mark is left out, as if it were lost.
 
     :param meta: ``_meta.strata`` of the month index
     """
-    return {
-        date.fromisoformat(day): Mark(
-            mark["documents"], mark["uuid"], mark["fingerprint"], mark.get("rows_version", "")
-        )
-        for day, mark in meta.get("verified", {}).items()
-    }
+    found = {}
+    for day, mark in _noted(meta, "verified").items():
+        said = [mark.get(key, "") for key in _MARKED] if isinstance(mark, Mapping) else []
+        match said:
+            case [int() as documents, str() as uuid, str() as fingerprint, str() as version]:
+                found[day] = Mark(documents, uuid, fingerprint, version)
+    return found
 
 
 def same_rows_in(meta: Mapping[str, Any]) -> dict[date, list[str]]:
     """Of each day of a month that was rewritten: versions of its rows in the indices that it was copied through.
 
-    All of them are of the very same rows; the last one is of this index.
+    All of them are of the very same rows; the last one is of this index. What is not a list of versions is left out.
 
     :param meta: ``_meta.strata`` of the month index
     """
-    return {date.fromisoformat(day): list(versions) for day, versions in meta.get("same_rows", {}).items()}
+    return {
+        day: list(versions)
+        for day, versions in _noted(meta, "same_rows").items()
+        if isinstance(versions, list) and versions and all(isinstance(version, str) for version in versions)
+    }
+
+
+def _noted(meta: Mapping[str, Any], name: str) -> dict[date, Any]:
+    """Day -> what a month notes of it under a name."""
+    noted = meta.get(name)
+    found = {}
+    for day, said in noted.items() if isinstance(noted, Mapping) else ():
+        with suppress(ValueError):
+            found[date.fromisoformat(day)] = said
+    return found
 
 
 def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: str) -> None:
@@ -96,7 +115,7 @@ def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: st
     index = dataset.month_index(raw.day)
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
     strata = meta.get("strata", {})
-    before = strata.get("verified", {})
+    before = {f"{day}": asdict(mark) for day, mark in marks_in(strata).items()}
     after = {**before, f"{raw.day}": asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))}
-    if after != before:  # read, change, write: the server replaces `_meta` as a whole
+    if after != strata.get("verified"):  # read, change, write: the server replaces `_meta` as a whole
         client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": {**strata, "verified": after}}})

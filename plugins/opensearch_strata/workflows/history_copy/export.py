@@ -14,7 +14,8 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between
 from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.history.copy.day_file import FORMAT, file_of, read_file
+from opensearch_strata.history.copy.day_file import file_of, read_file
+from opensearch_strata.history.copy.footer import FORMAT
 from opensearch_strata.history.copy.proven_day import NoRowsError, by_proof, proven_rows, read_day
 from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.month.marks import Mark
