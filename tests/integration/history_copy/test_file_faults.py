@@ -175,7 +175,10 @@ def test_of_two_that_write_a_file_one_wins(odd: Stream, s3: Any, bucket: str) ->
     ):
         copy_day(odd.client, s3, odd.dataset, proof)
     assert s3.get_object(Bucket=bucket, Key=FILE)["Body"].read() == b"of another run"
-    assert copy_day(odd.client, s3, odd.dataset, proof).outcome == "written"  # in place of what is damaged
+    with pytest.raises(Refused, match=r"is damaged: it cannot be read as the file of a day .* It was kept"):
+        copy_day(odd.client, s3, odd.dataset, proof)
+    s3.delete_object(Bucket=bucket, Key=FILE)
+    assert copy_day(odd.client, s3, odd.dataset, proof).outcome == "written"
 
 
 def test_rows_that_are_written_while_they_are_read_are_not_copied(odd: Stream, s3: Any, bucket: str) -> None:

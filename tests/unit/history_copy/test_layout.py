@@ -30,6 +30,17 @@ def test_groups_that_bear_the_name_of_another_column_get_one_of_their_own() -> N
     assert len(layout.stored) == len(layout.fields)
 
 
+def test_no_two_columns_differ_in_case_alone() -> None:
+    """SQL does not distinguish them; and programs make a column of the folder's ``month=``."""
+    names = ["Day", "TIME", "month", "Month", "site", "Site", "Load_Sum", "Temperature_P99", "Version", "version"]
+    layout = layout_of(dict.fromkeys(names, "keyword"))
+    assert list(layout.group_columns.values()) == [
+        "Day_", "TIME_", "month_", "Month__", "site", "Site_", "Load_Sum_", "Temperature_P99_", "Version_", "version__"
+    ]  # fmt: skip
+    columns = [*(name.lower() for name in layout.stored), "day", "month"]
+    assert len(set(columns)) == len(columns)
+
+
 def test_a_group_below_metrics_is_no_metric() -> None:
     layout = layout_of({"metrics.shelf.row": "keyword", "metrics.kind": "keyword"})
     assert {leaf.metric for leaf in layout.leaves} == METRICS.keys()

@@ -21,6 +21,8 @@ IDENTITY, TRANSFORM, DOC_COUNT = "_id", "_transform_id", "_doc_count"
 """Columns of a table that no file has: a file's day and groups say the same."""
 DAY, TIME, DOCUMENTS, SOURCE, VERSION = "day", "time", "documents", "raw_uuid", "version"
 """Columns beside groups and metrics."""
+PARTITION = "month"
+"""The column that programs make of the folders of files (``month=2013-01``), in place of one of that name."""
 
 _LEAVES: Mapping[str, tuple[Kind, frozenset[str]]] = {
     "count": ("whole", frozenset({"long"})),
@@ -106,16 +108,18 @@ class RowLayout:
 
     @cached_property
     def group_columns(self) -> dict[str, str]:
-        """Group field -> its column: the same name, unless another column has it."""
-        taken = {IDENTITY, TRANSFORM, DOC_COUNT, DAY, TIME, DOCUMENTS, SOURCE, VERSION}
-        metrics = {leaf.metric for leaf in self.leaves}
+        """Group field -> its column: the same name, unless another column has it, in upper or lower case."""
+        taken = {IDENTITY, TRANSFORM, DOC_COUNT, DAY, TIME, DOCUMENTS, SOURCE, VERSION, PARTITION}
+        metrics = {leaf.metric.lower() for leaf in self.leaves}
         taken |= {f"{metric}_{name}" for metric in metrics for name in _LEAVES}
         columns = {}
         for field in self.groups:
             name = field
-            while name in taken or (_PERCENTILE.search(name) and _PERCENTILE.sub("", name) in metrics):
+            while (folded := name.lower()) in taken or (
+                _PERCENTILE.search(folded) and _PERCENTILE.sub("", folded) in metrics
+            ):
                 name += "_"
-            taken.add(name)
+            taken.add(folded)
             columns[field] = name
         return columns
 

@@ -99,7 +99,8 @@ def copy_rows(
 
     :param proven: what its rows carried when they were proven
     :param mark: of that proof; None for a day that is held
-    :raises Refused: the file that is there is of another dataset or stands for more documents, or S3 does not allow it
+    :raises Refused: what is there is not an older copy of this day, or stands for more documents; or S3 does not allow
+        it
     :raises TransientError: rows were written meanwhile, or S3 does not answer
     """
     files = HistoryFiles(s3, settings_of(dataset))
@@ -108,33 +109,42 @@ def copy_rows(
     if there:
         if there.contents.made_of == content_id:
             return CopiedDay(day, "unchanged", proven.rows, proven.documents, there.size, str(there.place))
-        _require_replaceable(files, there, dataset, proven)
+        _require_replaceable(files, there, dataset, day, proven)
     copy = read_day(client, dataset, day, proven, mark)
     content = file_of(copy, _percentiles(dataset), {**_about(dataset), "version": _version()})
     if found := difference(copy.layout, copy.rows, read_file(content, f"the file of {day}").rows):
         raise Refused(f"The file of {day} would not hold its rows: {found}. Nothing was written.")
-    about = Contents(dataset.name, str(copy.documents), content_id)
+    about = Contents(dataset.name, f"{day}", f"{FORMAT}", f"{copy.documents}", content_id)
     written = files.write(day, content, about, there)
     if files.read(written) != content:
         raise Refused(f"{written.place} is not what was written. Export the day again.")
     return CopiedDay(day, "written", copy.rows.num_rows, copy.documents, written.size, str(written.place))
 
 
-def _require_replaceable(files: HistoryFiles, there: KnownFile, dataset: Dataset, proven: Carried) -> None:
-    """Make sure that a file is of this dataset and holds no more than the rows that are to replace it.
+def _require_replaceable(files: HistoryFiles, there: KnownFile, dataset: Dataset, day: date, proven: Carried) -> None:
+    """Make sure that what is there is a copy of this day which holds no more than the rows that are to replace it.
 
-    A month that was lost, and condensed again from what was left of its days, must not take its copy with it.
+    A month that was lost, and condensed again from what was left of its days, must not take its copy with it. Nor must
+    anything else be overwritten that somebody put there, or that cannot be read.
     """
-    name, documents = there.contents.dataset, there.contents.documents
-    if not name or not documents.isdecimal():
+    said = there.contents
+    name, of, documents = said.dataset, said.day, said.documents
+    if (name, of, said.format) != (dataset.name, f"{day}", f"{FORMAT}") or not documents.isdecimal():
         try:
             found = read_file(files.read(there), str(there.place))
-        except Refused:  # damaged: the rows are here, and proven
-            return
-        name, documents = found.dataset, str(found.documents)
+        except Refused as error:
+            raise Refused(
+                f"{error} It was kept, and the rows of {day} were not copied. If nobody needs it, delete it, else move "
+                f"it elsewhere; then export the day again."
+            ) from None
+        name, of, documents = found.dataset, f"{found.day}", f"{found.documents}"
     if name != dataset.name:
         raise Refused(
             f"{there.place} is of dataset {name!r}. It was kept; give {dataset.name!r} another archive.prefix."
+        )
+    if of != f"{day}":
+        raise Refused(
+            f"{there.place} holds the rows of {of}. It was kept; move it to where it belongs, then export {day} again."
         )
     if int(documents) > proven.documents:
         raise Refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 _ABSENT = frozenset({"404", "NoSuchKey"})
-_NOTED = ("dataset", "documents", "made-of", "sha256")
+_NOTED = ("dataset", "day", "format", "documents", "made-of", "sha256")
 _NAME = re.compile(r"day=(\d{4}-\d{2}-\d{2})\.parquet")
 
 
@@ -31,12 +32,16 @@ class Contents(NamedTuple):
     """What the object of a file says of its content; empty where it says nothing, because another tool copied it.
 
     :param dataset: name of the dataset
+    :param day: whose rows it holds, ``YYYY-MM-DD``
+    :param format: version of the file
     :param documents: raw documents that the rows stand for
     :param made_of: what it was made from, in one word: another file of the same would be the same
     :param sha256: in hexadecimal digits
     """
 
     dataset: str = ""
+    day: str = ""
+    format: str = ""
     documents: str = ""
     made_of: str = ""
     sha256: str = ""
@@ -47,6 +52,8 @@ class KnownFile(NamedTuple):
 
     :param place: with the ETag of this version
     :param size: bytes
+    :param contents: what was noted when it was written, of an object that is what was written then; of any other one,
+        the SHA-256 that it should have, at most
     """
 
     place: Place
@@ -99,21 +106,31 @@ class HistoryFiles:
     def find(self, day: date) -> KnownFile | None:
         """The file of a day; None if there is none.
 
+        One request, because S3 knows the SHA-256 of what we wrote. Where it does not, the object is read.
+
         :raises Refused: S3 does not allow it
         :raises TransientError: S3 does not answer
         """
         place = self.place(day)
         with _in_words(place, "read"):
             try:
-                there = self._s3.head_object(Bucket=place.bucket, Key=place.key)
+                there = self._s3.head_object(Bucket=place.bucket, Key=place.key, ChecksumMode="ENABLED")
             except self._s3.exceptions.ClientError as error:
                 if error_code(error) in _ABSENT:
                     return None
                 raise
         said = there.get("Metadata", {})
         contents = Contents(*(said.get(f"strata-{name}", "") for name in _NOTED))
-        etag = there["ETag"].strip('"')
-        return KnownFile(place._replace(etag=etag), int(there["ContentLength"]), contents)
+        place, size = place._replace(etag=there["ETag"].strip('"')), int(there["ContentLength"])
+        if not contents.sha256:
+            return KnownFile(place, size, Contents())
+        stored = _hex(there.get("ChecksumSHA256", "")) or hashlib.sha256(self._content(place, size)).hexdigest()
+        if stored != contents.sha256:  # somebody replaced the object, and kept what was noted of the one before
+            contents = Contents(sha256=contents.sha256)
+        return KnownFile(place, size, contents)
+
+    def _content(self, place: Place, size: int) -> bytes:
+        return b"".join(open_object(self._s3, place, size))
 
     def read(self, known: KnownFile) -> bytes:
         """The content of a file, in the version that was found.
@@ -121,7 +138,7 @@ class HistoryFiles:
         :raises Refused: it is damaged
         :raises StrataError: it is gone, changed or cannot be read
         """
-        content = b"".join(open_object(self._s3, known.place, known.size))
+        content = self._content(known.place, known.size)
         if (noted := known.contents.sha256) and hashlib.sha256(content).hexdigest() != noted:
             raise Refused(f"{known.place} is damaged: its SHA-256 is not the one that was noted when it was written.")
         return content
@@ -138,9 +155,12 @@ class HistoryFiles:
         :raises TransientError: S3 does not answer
         """
         place = replaced.place if replaced else self.place(day)
-        noted = about._replace(sha256=hashlib.sha256(content).hexdigest())
+        digest = hashlib.sha256(content)
+        noted = about._replace(sha256=digest.hexdigest())
         more: dict[str, Any] = {
             "ContentType": "application/vnd.apache.parquet",
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": base64.b64encode(digest.digest()).decode(),
             "StorageClass": self._settings.storage_class,
             "Metadata": {f"strata-{name}": value for name, value in zip(_NOTED, noted, strict=True)},
         }
@@ -149,6 +169,14 @@ class HistoryFiles:
         with _in_words(place, "written"):
             etag = put_in_place(self._s3, place, content, **more)
         return KnownFile(place._replace(etag=etag), len(content), noted)
+
+
+def _hex(checksum: str) -> str:
+    """A checksum of S3 in hexadecimal digits; empty if it is not one of a whole object."""
+    try:
+        return base64.b64decode(checksum, validate=True).hex()
+    except ValueError:  # of the checksums of parts, as <base64>-<number of parts>
+        return ""
 
 
 def _day_in(name: str) -> date | None:
