@@ -279,6 +279,43 @@ def test_marks_that_the_cycle_notes_during_an_import_are_kept(odd: Stream, s3: A
     assert [one.outcome for one in export_days(odd.client, s3, odd.dataset, DAY, NEXT)] == ["written", "written"]
 
 
+def test_a_rewrite_that_meets_an_import_waits_for_it(odd: Stream, s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven_days(odd, 2, keep_raw=False)
+    list(export_days(odd.client, s3, odd.dataset, DAY, NEXT))
+    before = rows_in(odd.client, odd.dataset.month_index(DAY))
+    odd.drop_rows(DAY)
+    monkeypatch.setattr("opensearch_strata.history.raw_day.hold._PATIENCE", 1)
+    said: list[str] = []
+
+    def meeting(*arguments: Any) -> Any:
+        if not said:
+            with pytest.raises(Refused) as refused:
+                rewrite_month(odd.client, odd.dataset, DAY, apply=True)
+            said.append(str(refused.value))
+        return send_rows(*arguments)
+
+    with patch.object(writing, "send_rows", meeting):
+        done = imported(odd, s3)
+    assert (done.outcome, done.days[DAY]) == ("imported", "added"), done.note
+    assert "another run holds it" in said[0]
+    assert rewrite_month(odd.client, odd.dataset, DAY, apply=True).outcome == "rewritten"
+    now = rows_in(odd.client, odd.dataset.month_index(DAY))
+    assert [{**row, "version": 0} for row in now] == [{**row, "version": 0} for row in before]
+
+
+def test_a_closed_month_is_named(odd: Stream, s3: Any) -> None:
+    proven_days(odd)
+    list(export_days(odd.client, s3, odd.dataset, DAY, DAY))
+    month = odd.dataset.month_index(DAY)
+    odd.client.indices.close(index=month)
+    sentence = f"{month} is closed, so its rows cannot be read. Nothing was done; open it and run again."
+    assert imported(odd, s3, DAY).note == sentence
+    with pytest.raises(Refused, match=sentence):
+        rewrite_month(odd.client, odd.dataset, DAY, apply=True)
+    odd.client.indices.open(index=month)
+    assert imported(odd, s3, DAY).outcome == "unchanged"
+
+
 def change_month(s3: Any, bucket: str, key: str, name: str, value: Any) -> None:
     """Change what the notes of a file's month say, as a stranger could."""
     source = pq.ParquetFile(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))

@@ -79,6 +79,7 @@ FORGED: dict[str, Callable[[dict[str, str]], Any]] = {
     "no JSON": lambda said: said.update({"strata.mark": "{"}),
     "infinite": lambda said: said.update({"strata.mark": '{"documents": Infinity}'}),
     "endless rows": lambda said: said.update({"strata.rows": "9" * 5000}),
+    "more rows than memory holds": lambda said: said.update({"strata.rows": "500000000"}),
     "other rows": lambda said: said.update({"strata.rows": "3"}),
     "endless documents": lambda said: said.update({"strata.documents": "9" * 5000}),
     "other digits": lambda said: said.update({"strata.rows": "\u0662"}),

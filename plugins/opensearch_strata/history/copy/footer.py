@@ -23,6 +23,7 @@ FORMAT = 1
 _LONGEST = 4 * 1024 * 1024  # characters of one value; a mapping of a thousand metrics has a tenth of them
 _DEEPEST = 20  # objects within objects, as OpenSearch allows by default (index.mapping.depth.limit)
 _MOST_FIELDS = 10_000
+_MOST_ROWS = 20_000_000  # of a day: a few bytes of a file can say so many that no memory holds them
 _OWN_TYPES = {
     "@timestamp": ("date",),
     "transform._id": ("keyword",),
@@ -119,10 +120,12 @@ def footer_of(said: Mapping[str, str], place: str) -> Footer:
     documents = _number("strata.documents", said)
     if mark and mark.documents != documents:
         raise ValueError(f"it holds {documents:,} documents, and {mark.documents:,} were proven")
+    if (rows := _number("strata.rows", said)) > _MOST_ROWS:
+        raise ValueError(f"it says that it has {rows:,} rows, and no day of more than {_MOST_ROWS:,} is copied")
     _require_fields(month.properties)
     layout = RowLayout.of_month(place, month.properties, meta)
     properties = _only(month.properties, {*layout.fields})
-    return Footer(dataset, day, _number("strata.rows", said), documents, properties, meta, mark)
+    return Footer(dataset, day, rows, documents, properties, meta, mark)
 
 
 def _parsed(name: str, said: Mapping[str, str]) -> Any:

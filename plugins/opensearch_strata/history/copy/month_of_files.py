@@ -23,6 +23,7 @@ from opensearch_strata.history.month.mapping import mapping_differences
 from opensearch_strata.history.month.marks import Mark, marks_in, rows_version
 from opensearch_strata.history.month.rows_of_day import of_day
 from opensearch_strata.history.month.stand_in import require_not_replaced
+from opensearch_strata.history.raw_day.hold import Hold, claim, release, renewed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,6 +52,7 @@ class MonthOfFiles:
         self._properties: dict[str, Any] = {}
         self._meta: dict[str, Any] = {}
         self._marks: dict[date, Mark | None] = {}
+        self._hold: Hold | None = None
 
     def add(self, copy: DayCopy) -> None:
         """Look at a file: what index its rows need.
@@ -83,10 +85,10 @@ class MonthOfFiles:
             if apply:
                 self._build(read)
             return dict.fromkeys(self._marks, "added" if apply else "would be added")
-        index = self._task.beside if note and note.stands else self._task.index
-        found = self._compared(read, index)
         if apply:
-            self._complete(read, found)
+            found = self._held(read)
+        else:
+            found = self._compared(read, self._task.beside if note and note.stands else self._task.index)
         return {day: "same" if same else "added" if apply else "would be added" for day, same in found.items()}
 
     def _build(self, read: Callable[[date], DayCopy]) -> None:
@@ -106,6 +108,19 @@ class MonthOfFiles:
                 self._task.give_up()
         self._task.settle()
 
+    def _held(self, read: Callable[[date], DayCopy]) -> dict[date, bool]:
+        """Complete the month while nobody rewrites it; whether all rows of each file were there.
+
+        :raises Refused: the month holds other rows, or another run holds it
+        """
+        self._hold = claim(self._client, self._task.index)
+        try:
+            found = self._compared(read, self._task.index)
+            self._complete(read, found)
+        finally:
+            release(self._client, self._task.index, self._hold)
+        return found
+
     def _compared(self, read: Callable[[date], DayCopy], index: str) -> dict[date, bool]:
         """Whether all rows of each file are there. An import that was interrupted left some of them.
 
@@ -115,6 +130,7 @@ class MonthOfFiles:
         decisive.refresh(self._client, index)
         found = {}
         for day in self._marks:
+            self._keep(index)
             self._tell(f"comparing {day}")
             rows = read_rows(self._client, index, layout, of_day(self._dataset, day))
             found[day] = False
@@ -148,9 +164,18 @@ class MonthOfFiles:
             self._note(index, self._announced(settings["index.uuid"], absent))
             layout = layout_of(self._client, index)
             for day in absent:
+                self._keep(index)
                 self._write(read(day), index, layout)
             decisive.flush(self._client, index)
         self._note(index, self._marked(index), marks_only=True)
+
+    def _keep(self, index: str) -> None:
+        """Go on holding the month that is completed.
+
+        :raises OvertakenError: another run took this one for dead
+        """
+        if self._hold:
+            self._hold = renewed(self._client, index, self._hold)
 
     def _note(self, index: str, marks: Mapping[date, Mark], *, marks_only: bool = False) -> None:
         """Note marks in the month, and what else its new rows need.

@@ -69,13 +69,16 @@ class Replacement:
     def look(self) -> tuple[Mapping[str, Any] | None, StandIn | None]:
         """What bears the month's name, as the server says it, and what the stand-in says of itself.
 
-        :raises Refused: an alias bears one of the names, or something else bears that of the stand-in
+        :raises Refused: an alias bears one of the names, something else bears that of the stand-in, or one is closed
         """
         names = (self.index, self.beside)
         params = {"flat_settings": "true", "ignore_unavailable": "true"}
         found: dict[str, Any] = self._client.indices.get(index=",".join(names), params=params)
         if strange := found.keys() - set(names):
             raise Refused(f"{self.index} is an alias of {', '.join(sorted(strange))}, not an index. Nothing was done.")
+        for name in names:
+            if found.get(name, {}).get("settings", {}).get("index.verified_before_close") == "true":
+                raise Refused(f"{name} is closed, so its rows cannot be read. Nothing was done; open it and run again.")
         if self.beside not in found:
             return found.get(self.index), None
         note = stand_in_of(found[self.beside]["mappings"].get("_meta", {}))

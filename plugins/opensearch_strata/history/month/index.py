@@ -94,7 +94,9 @@ def _found(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, Any] | 
     body: dict[str, Any] = found[index]
     hold = hold_in(body["mappings"].get("_meta", {}))
     if hold and not hold.over:
-        raise TransientError(f"{index} is being rewritten. Nothing was written; try again when that is done.")
+        raise TransientError(
+            f"{index} is being rewritten or completed by an import. Nothing was written; try again when that is done."
+        )
     if hold:
         release(client, index, hold)
     return body

@@ -143,7 +143,7 @@ def renewed(client: OpenSearch, index: str, hold: Hold) -> Hold:
 
 def taken_over(index: str) -> str:
     """Sentence for the raw day ``index``, which another run now holds."""
-    return f"{index} was kept: another run took it over meanwhile. The next run proves it again."
+    return f"{index} was kept: another run took it over meanwhile. The next run looks at it again."
 
 
 def block_writes(client: OpenSearch, index: str, hold: Hold | None = None) -> bool:
