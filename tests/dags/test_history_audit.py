@@ -59,13 +59,13 @@ def test_every_dataset_is_audited_and_late_documents_are_condensed(
     names = sorted([archived.dataset.name, plain.dataset.name])
     assert sorted(run.label(f"look[{place}]") for place in range(2)) == names
     sums = run.result("report")["datasets"]
-    assert sums[archived.dataset.name] == {"lost": 0, "would be lost": 0, "look": 0, "fine": 2}
+    assert sums[archived.dataset.name] == {"lost": 0, "would be lost": 0, "look": 0, "fine": 3}
     assert sums[plain.dataset.name]["look"] == 0
     assert sum(row["transform._doc_count"] for row in plain.rows().values()) == 245
     place = names.index(archived.dataset.name)
     restored = run.result(f"restore[{place}]", key="audited")
     assert restored["spent"]["documents"] == restored["planned"]["documents"] == 240
-    assert [one["kind"] for one in restored["findings"]] == ["restored"]
+    assert [one["kind"] for one in restored["findings"]] == ["copy", "restored"]
 
 
 def test_a_loss_fails_its_dataset_and_the_run(

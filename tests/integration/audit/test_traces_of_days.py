@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit import audit as auditing
 from opensearch_strata.workflows.audit.archived import see_archive
-from opensearch_strata.workflows.audit.audit import audit_days, plan_audit
+from opensearch_strata.workflows.audit.audit import audit_archives, audit_days, plan_audit
 from tests.audits import COUNT, KEPT, NEWEST, NOW, OLD, audited, bad, copy_of, empty, the
 from tests.streams import Stream, StreamFactory, dataset_of
 
@@ -196,3 +197,63 @@ def test_what_is_lost_meanwhile_is_only_lost_if_it_stays_so(
     assert not audit_days(then, engine="search").failed
     monkeypatch.setattr(auditing, "take_inventory", lambda *_, **__: then.inventory)
     assert audit_days(then, engine="search").failed
+
+
+def test_an_older_generation_that_was_put_back_is_no_reason_to_touch_the_rows(
+    sound: Stream, s3: Any, bucket: str
+) -> None:
+    """The rows are those of their last proof, and the cure keeps the documents that only they have."""
+    client, dataset, day = sound.client, sound.dataset, KEPT[0]
+    archive_day(client, s3, dataset, prove(client, dataset, day, engine="search"))
+    folder = {one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read()
+              for one in s3.list_objects_v2(Bucket=bucket, Prefix=f"a/dt={day}/")["Contents"]}  # fmt: skip
+    sound.write([LATE], day)
+    sound.condense(day)
+    archive_day(client, s3, dataset, prove(client, dataset, day, engine="search"))
+    client.indices.delete(index=dataset.raw_index(day))
+    empty(s3, bucket, f"a/dt={day}/")
+    for key, body in folder.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    one = the(audited(sound, s3), "archive", "lost")
+    assert (one.day, "Its archive is not that of its rows" in one.finding) == (day, True)
+    assert "this is generation 1. Do not condense the day from it" in one.what_to_do
+    assert "--allow-poorer" not in one.what_to_do
+
+
+def test_a_month_that_is_closed_is_named_even_if_nothing_else_of_its_days_is_known(make_stream: StreamFactory) -> None:
+    stream = make_stream(raw={"window_days": 2})
+    stream.fill(OLD[0], count=COUNT)
+    prove(stream.client, stream.dataset, OLD[0], engine="search")
+    stream.client.indices.delete(index=stream.dataset.raw_index(OLD[0]))
+    stream.client.indices.close(index=stream.dataset.month_index(OLD[0]))
+    one = the(audited(stream, None), "unreadable", "look")
+    assert one.days == "2024-05-01 .. 2024-05-31"
+    found = audited(stream, None, first=NEWEST.replace(month=6), last=NEWEST.replace(month=7))
+    assert found.verdict == (
+        f"No day of {stream.dataset.name} is known, or none of those that were asked for: nothing was looked at."
+    )
+
+
+def test_a_copy_is_drawn_and_compared_with_its_rows(sound: Stream, s3: Any, bucket: str) -> None:
+    day, where = OLD[0], {"Bucket": bucket, "Key": copy_of(OLD[0])}
+
+    def read() -> tuple[str, str]:
+        plan = plan_audit(sound.client, s3, sound.dataset, NOW, days=False, restore=1, first=day, last=day)
+        found = audit_archives(plan, "test")
+        (one,) = [one for one in found.findings if one.kind in ("copy", "unfinished")]
+        assert found.spent.bytes == plan.cost.bytes or one.severity != "fine"
+        return one.severity, one.finding
+
+    severity, told = read()
+    assert (severity, "are those that history has" in told) == ("fine", True)
+    noted = s3.head_object(**where)["Metadata"]
+    content = bytearray(s3.get_object(**where)["Body"].read())
+    content[len(content) // 2] ^= 1
+    s3.put_object(**where, Body=bytes(content), Metadata=noted)
+    assert "its SHA-256 is not the one that was noted" in read()[1]
+    others = s3.get_object(Bucket=bucket, Key=copy_of(OLD[1]))["Body"].read()
+    s3.put_object(**where, Body=others, Metadata={**noted, "strata-sha256": hashlib.sha256(others).hexdigest()})
+    severity, told = read()
+    assert (severity, "are not those that history has" in told) == ("look", True)
+    empty(s3, bucket, f"a/dt={day}/")
+    assert read()[0] == "would be lost"

@@ -79,7 +79,12 @@ def audit(
         found = audit_days(plan, engine=engine)
         drawn = 2 * sum(one.cost.documents for one in plan.drawn)
         with progress_of(f"drawn days of {dataset}", drawn, "Restoring and condensing") as on_documents:
-            found = found.followed_by(audit_archives(plan, run, on_documents))
+            try:
+                found = found.followed_by(audit_archives(plan, run, on_documents))
+            except BaseException:  # such as Ctrl-C: the days were all looked at
+                if not as_json:
+                    _print(found)
+                raise
     if as_json:
         print_json({**found.as_json(), "applied": apply, "restored": [one.state.day for one in plan.drawn]})
     else:

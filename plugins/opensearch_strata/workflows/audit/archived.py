@@ -104,6 +104,8 @@ def _read(dataset: Dataset, folder: DayFolder, day: date) -> tuple[KnownManifest
         return None, str(error)
     if known and (known.manifest.dataset, known.manifest.day) != (dataset.name, day):
         return known, f"{known.place} is the archive of {known.manifest.dataset!r}, day {known.manifest.day}."
+    if known and (problem := known.manifest.contradiction):
+        return known, f"{known.place} contradicts itself: {problem}."
     return known, ""
 
 
@@ -215,7 +217,8 @@ def _against_totals(
             again = folder.read()
         now = carried(client, dataset, state.day)
         if again and (again.etag, now.rows_version) == (known.etag, version):
-            return False, [_tampered(dataset, state, manifest, documents, differs)]
+            is_proven = state.has_proven_rows and state.rows is not None and state.rows.version == version
+            return False, [_tampered(dataset, state, manifest, documents, differs, is_proven=is_proven)]
         if again is None or (again.manifest.dataset, again.manifest.day) != (manifest.dataset, manifest.day):
             break
         known, manifest, version, documents = again, again.manifest, now.rows_version, now.documents
@@ -236,7 +239,9 @@ def _told(differs: list[str]) -> str:
     return f"Its rows are not those that were archived: {', '.join(differs)}."
 
 
-def _tampered(dataset: Dataset, state: DayState, manifest: Manifest, documents: int, differs: list[str]) -> Finding:
+def _tampered(
+    dataset: Dataset, state: DayState, manifest: Manifest, documents: int, differs: list[str], *, is_proven: bool
+) -> Finding:
     told = _told(differs)
     if manifest.fingerprint != dataset.fingerprint:
         cure = "Nothing, if the definition of these metrics was changed since the day was archived."
@@ -244,7 +249,19 @@ def _tampered(dataset: Dataset, state: DayState, manifest: Manifest, documents: 
     if state.documents is not None:
         cure = f"strata verify {dataset.name} {{first}} --repair"
         return Finding("rows", state.day, told, "would be lost", cure)
+    if is_proven:
+        return Finding("archive", state.day, *_not_of_its_rows(manifest, documents, differs))
     return Finding("rows", state.day, told, "would be lost", from_archive(dataset, manifest.documents, documents))
+
+
+def _not_of_its_rows(manifest: Manifest, documents: int, differs: list[str]) -> tuple[str, Severity, str]:
+    """What to say of an archive if nobody touched the rows since they were proven: it is the archive that is wrong."""
+    told = f"Its archive is not that of its rows, which are those of their last proof: {', '.join(differs)}."
+    cure = (
+        f"Put a later version of the folder back: this is generation {manifest.generation}. Do not condense the day "
+        f"from it: its rows are right."
+    )
+    return told, "lost" if manifest.documents < documents else "would be lost", cure
 
 
 def from_archive(dataset: Dataset, archived: int, in_rows: int) -> str:

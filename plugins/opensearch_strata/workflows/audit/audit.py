@@ -16,6 +16,7 @@ from opensearch_strata.workflows.audit.archived import ArchiveSeen, see_archive
 from opensearch_strata.workflows.audit.copy_findings import copied_states, see_copies
 from opensearch_strata.workflows.audit.cost import Cost, Meter
 from opensearch_strata.workflows.audit.day_findings import is_proven, is_redefined, see_day
+from opensearch_strata.workflows.audit.drawn_days.copies import DrawnCopy, draw_copy, read_drawn
 from opensearch_strata.workflows.audit.drawn_days.restoring import Drawn, draw, restore_drawn
 from opensearch_strata.workflows.audit.drawn_days.scratch_indices import drop_leftovers
 from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, is_bad, joined
@@ -58,12 +59,14 @@ class Audited:
     @property
     def verdict(self) -> str:
         """The result in a sentence."""
+        if not self.findings:
+            return f"No day of {self.dataset} is known, or none of those that were asked for: nothing was looked at."
         counts = counts_of(self.findings)
         told = ", ".join(f"{count:,} {severity}" for severity, count in counts.items() if count)
         begin = "Not everything could be looked at" if self.failed else "Nothing is lost"
         if any(map(is_bad, self.findings)):
             begin = "Something is lost or would be"
-        return f"{begin} of {self.dataset}. {counted(len(self.findings), 'finding')}: {told or 'no day is known'}."
+        return f"{begin} of {self.dataset}. {counted(len(self.findings), 'finding')}: {told}."
 
     def as_json(self) -> dict[str, Any]:
         """As a small JSON object."""
@@ -92,6 +95,7 @@ class AuditPlan:
     :param now: when it was planned
     :param prove: raw days that are compared with their rows document by document
     :param drawn: archived days that are restored
+    :param copy: a file of the history's second copy that is read whole, if one is drawn
     :param apply: condense late documents anew, and mark what is proven
     :param meter: what was spent to make the plan, and then what the audit spends
     :param cost: of the whole audit, the plan included
@@ -104,6 +108,7 @@ class AuditPlan:
     inventory: Inventory
     prove: list[DayState]
     drawn: list[Drawn]
+    copy: DrawnCopy | None
     apply: bool
     meter: Meter
     cost: Cost
@@ -149,13 +154,15 @@ def plan_audit(
     with meter.requests_of(s3):
         inventory = take_inventory(client, s3, dataset, now, first=first, last=last)
         drawn = draw(s3, dataset, inventory, seed, restore) if s3 else []
+        copy = draw_copy(s3, dataset, inventory, seed) if s3 and restore else None
     prove = to_prove(inventory)[:MOST_PROVEN] if days else []
     cost = meter.spent + sum((one.cost for one in drawn), Cost(documents=sum(_reads(one, apply) for one in prove)))
+    cost += copy.cost if copy else Cost()
     if days:
         # Two requests for a manifest, which is looked at before and after its objects, and one for each object.
         cost += Cost(requests=sum(len(state.objects) + 1 for state in inventory.days if state.objects))
         cost += Cost(requests=len(copied_states(inventory)) if s3 else 0)
-    return AuditPlan(client, s3, dataset, now, inventory, prove, drawn, apply, meter, cost)
+    return AuditPlan(client, s3, dataset, now, inventory, prove, drawn, copy, apply, meter, cost)
 
 
 def _reads(state: DayState, apply: bool) -> int:
@@ -233,15 +240,15 @@ def _archives(plan: AuditPlan, inventory: Inventory, looks: Looks) -> tuple[Mapp
 
 def _unreadable_months(inventory: Inventory) -> Iterator[Finding]:
     for month, (why, red) in inventory.unreadable.items():
-        days = [state.day for state in inventory.days if month <= state.day <= last_of_month(month)]
-        if days:
-            cure = "Repair or open the index, and audit again: nothing is known about these rows."
-            severity: Severity = "would be lost" if red else "look"
-            yield Finding("unreadable", days[0], why, severity, cure, last=days[-1])
+        known = [state.day for state in inventory.days if month <= state.day <= last_of_month(month)]
+        days = known or [month, last_of_month(month)]
+        cure = "Repair or open the index, and audit again: nothing is known about these rows."
+        severity: Severity = "would be lost" if red else "look"
+        yield Finding("unreadable", days[0], why, severity, cure, last=days[-1])
 
 
 def audit_archives(plan: AuditPlan, owner: str, on_documents: Callable[[int], None] = lambda _: None) -> Audited:
-    """Restore the drawn days of a plan one after the other, and drop what killed audits left.
+    """Restore the drawn days of a plan one after the other, read the drawn copy, and drop what killed audits left.
 
     :param owner: this run
     :param on_documents: called with documents that were written or condensed since
@@ -257,6 +264,8 @@ def audit_archives(plan: AuditPlan, owner: str, on_documents: Callable[[int], No
                     return restore_drawn(client, s3, dataset, drawn, owner, meter, on_documents)
 
                 findings += looks.at(one.state.day, restore)
+            if copy := plan.copy:
+                findings += looks.at(copy.state.day, lambda: read_drawn(client, s3, dataset, copy, meter))
     return Audited(plan.dataset.name, joined(findings), plan.cost, plan.meter.spent)
 
 

@@ -29,11 +29,7 @@ _SMALLEST = 12  # bytes of a Parquet file without any content
 
 def proven_states(inventory: Inventory) -> list[DayState]:
     """Days whose rows are those of their last proof. The daily cycle owes a file to each of them."""
-    return [
-        state
-        for state in inventory.days
-        if state.rows and state.mark and state.mark.is_of(state.rows.documents, state.rows.version)
-    ]
+    return [state for state in inventory.days if state.has_proven_rows]
 
 
 def copied_states(inventory: Inventory) -> list[DayState]:

@@ -86,6 +86,13 @@ class DayState:
         return NAME in self.objects or FORMER_NAME in self.objects
 
     @property
+    def has_proven_rows(self) -> bool:
+        """Whether its rows are the very ones of their last proof."""
+        return (
+            self.rows is not None and self.mark is not None and self.mark.is_of(self.rows.documents, self.rows.version)
+        )
+
+    @property
     def is_nowhere(self) -> bool:
         """Whether there is neither a raw day, nor rows, nor an archive."""
         return self.documents is None and not self.problem and self.rows is None and not self.has_manifest
@@ -176,7 +183,12 @@ def take_inventory(
         for day in between
     ]
     asked = [day for day in days if (first is None or day.day >= first) and (last is None or day.day <= last)]
-    return Inventory(asked, window_end, _unreadable(client, dataset, sources), _emptied_since(days))
+    months = {
+        month: why
+        for month, why in _unreadable(client, dataset, sources).items()
+        if (first is None or last_of_month(month) >= first) and (last is None or month <= last)
+    }
+    return Inventory(asked, window_end, months, _emptied_since(days))
 
 
 def _emptied_since(days: Sequence[DayState]) -> date | None:

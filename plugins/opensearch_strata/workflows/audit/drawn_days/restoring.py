@@ -268,6 +268,11 @@ def _compared(
     else:
         in_rows = drawn.state.rows.documents if drawn.state.rows else 0
         cure = from_archive(dataset, manifest.documents, in_rows)
+        if drawn.state.has_proven_rows:
+            cure = (
+                "Its rows are those of their last proof, so do not condense the day from its archive. Put a later "
+                "version of its folder back, if the bucket has one."
+            )
         if drawn.state.documents is not None:
             cure = f"strata verify {dataset.name} {{first}} --repair"
         yield Finding("restored", day, told, "would be lost", cure)

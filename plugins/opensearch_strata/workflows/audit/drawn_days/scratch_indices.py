@@ -171,7 +171,8 @@ def _is_left(note: Mapping[str, Any], owner: str) -> bool:
 
 def _note(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     note = body.get("mappings", {}).get("_meta", {}).get(NOTE)
-    return note if isinstance(note, Mapping) else None
+    is_ours = isinstance(note, Mapping) and isinstance(note.get("until", 0), int)
+    return note if is_ours else None
 
 
 def _meta(client: OpenSearch, index: str) -> Mapping[str, Any] | None:
