@@ -10,6 +10,7 @@ import pytest
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import archive_day
+from opensearch_strata.workflows.audit import audit as auditing
 from opensearch_strata.workflows.history_copy.export import copy_day
 from tests.shell import Shell
 from tests.streams import DAY, Stream
@@ -54,6 +55,17 @@ def test_what_is_lost_is_the_exit_code(shell: Shell, stream: Stream, s3: Any, bu
     assert "could not be restored" in result.stdout
     assert f"Something is lost or would be of {stream.dataset.name}" in result.stderr
     assert shell.json(f"audit {stream.dataset.name} --no-restore --from {NEXT} --to {NEXT}")["counts"]["lost"] == 0
+
+
+def test_what_was_found_is_shown_even_if_a_restore_is_stopped(
+    shell: Shell, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(auditing, "audit_archives", stop)
+    result = shell.run(f"audit {stream.dataset.name}", 130)
+    assert "Its rows are those of its archive" in result.stdout
 
 
 def test_late_documents_are_only_shown_without_apply(shell: Shell, stream: Stream) -> None:

@@ -158,9 +158,10 @@ def test_what_a_killed_audit_left_is_dropped_by_the_next_one(stream: Stream, s3:
     assert scratch_indices(stream) == []
 
 
-def test_an_index_of_somebody_else_with_a_scratch_name_is_kept(stream: Stream, s3: Any) -> None:
+@pytest.mark.parametrize("meta", [{}, {NOTE: "ours"}, {NOTE: {"owner": "another", "until": "soon"}}])
+def test_an_index_of_somebody_else_with_a_scratch_name_is_kept(stream: Stream, s3: Any, meta: dict[str, Any]) -> None:
     name = scratch_of(stream.dataset, DAY, RUN).raw
-    stream.client.indices.create(index=name)
+    stream.client.indices.create(index=name, body={"mappings": {"_meta": meta}})
     found = restored(stream, s3).findings
     assert [(one.kind, one.severity) for one in found] == [("leftover", "look"), ("restored", "look")]
     assert scratch_indices(stream) == [name]

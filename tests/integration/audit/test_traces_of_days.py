@@ -116,10 +116,13 @@ def test_a_manifest_that_is_forged_is_one_finding(sound: Stream, s3: Any, bucket
     forged = manifest(s3, bucket, OLD[1])
     forged["metrics"]["temperature"]["sketch"] = "!!!!"
     put_manifest(s3, bucket, OLD[1], forged)
+    emptied = {**manifest(s3, bucket, OLD[2]), "objects": []}
+    put_manifest(s3, bucket, OLD[2], emptied)
     found = audited(sound, s3)
-    assert bad(found) == [(f"{OLD[1]}", "archive", "would be lost")]
+    assert bad(found) == [(f"{OLD[2]}", "archive", "lost"), (f"{OLD[1]}", "archive", "would be lost")]
+    assert "contradicts itself. Its objects have 0 documents" in the(found, "archive", "lost").finding
     assert "the sketch of temperature cannot be read" in the(found, "archive", "would be lost").finding
-    assert len([one for one in found.findings if "S3 has every object" in one.finding]) == 2
+    assert len([one for one in found.findings if "S3 has every object" in one.finding]) == 1
 
 
 def test_a_day_that_cannot_be_looked_at_hides_no_other(

@@ -105,7 +105,7 @@ def _read(dataset: Dataset, folder: DayFolder, day: date) -> tuple[KnownManifest
     if known and (known.manifest.dataset, known.manifest.day) != (dataset.name, day):
         return known, f"{known.place} is the archive of {known.manifest.dataset!r}, day {known.manifest.day}."
     if known and (problem := known.manifest.contradiction):
-        return known, f"{known.place} contradicts itself: {problem}."
+        return known, f"{known.place} contradicts itself. {problem}"
     return known, ""
 
 
