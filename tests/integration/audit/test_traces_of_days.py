@@ -105,11 +105,14 @@ def test_copies_that_are_damaged(sound: Stream, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key=copy_of(OLD[2]), Body=b"PAR1")
     content = s3.get_object(Bucket=bucket, Key=copy_of(KEPT[0]))["Body"].read()
     s3.put_object(Bucket=bucket, Key=copy_of(KEPT[0]), Body=content)
+    noted = s3.head_object(Bucket=bucket, Key=copy_of(KEPT[1]))["Metadata"]
+    s3.put_object(Bucket=bucket, Key=copy_of(KEPT[1]), Body=b"of another tool" * 9, Metadata=noted)
     found = audited(sound, s3)
     assert "is damaged" in the(found, "copy", "would be lost", OLD[0]).finding
     assert "is damaged" in the(found, "copy", "look", OLD[1]).finding
     assert "has only 4 bytes" in the(found, "copy", "look", OLD[2]).finding
     assert "says nothing about it" in the(found, "copy", "look", KEPT[0]).finding
+    assert "is not what Strata wrote there" in the(found, "copy", "look", KEPT[1]).finding
 
 
 def test_a_manifest_that_is_forged_is_one_finding(sound: Stream, s3: Any, bucket: str) -> None:

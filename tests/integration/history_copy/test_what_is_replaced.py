@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.history_copy.cycle_copies import copy_window
 from opensearch_strata.workflows.history_copy.export import CopiedDay, export_days
 from opensearch_strata.workflows.history_copy.parquet_files import HistoryFiles
@@ -81,6 +82,9 @@ def test_a_file_that_is_not_what_was_written_is_not_unchanged(
         f"and the rows of {DAY} were not copied. If nobody needs it, delete it, else move it elsewhere; then export "
         f"the day again."
     )
+    known = HistoryFiles(s3, settings_of(copied.dataset)).find(DAY)
+    assert known
+    assert known.is_replaced  # which the audit reports
     (of_cycle,) = copy_window(copied.client, copied.dataset, DAY, s3=lambda: s3).days
     assert (of_cycle.outcome, of_cycle.note, in_bucket(s3, bucket)) == ("failed", done.note, body)
     s3.delete_object(Bucket=bucket, Key=FILE)

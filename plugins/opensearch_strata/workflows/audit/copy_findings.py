@@ -56,6 +56,8 @@ def see_copies(s3: BaseClient, dataset: Dataset, inventory: Inventory, looks: Lo
                 yield from [_missing(dataset, state)] if state.day in is_proven else []
             elif known.size < _SMALLEST:
                 yield damaged(dataset, state, f"{known.place} has only {counted(known.size, 'byte')}.")
+            elif known.is_replaced:
+                yield damaged(dataset, state, f"{known.place} is not what Strata wrote there.")
             elif not known.contents.made_of:
                 silent.append((state, known))
             else:
@@ -80,7 +82,7 @@ def damaged(dataset: Dataset, state: DayState, told: str) -> Finding:
     :param told: what is wrong, a sentence
     """
     has_other = state.documents is not None or state.has_manifest
-    cure = f"{_export(dataset)} It replaces a file that is damaged."
+    cure = f"Move the file elsewhere, then: {_export(dataset)}"
     return Finding("copy", state.day, told, "look" if has_other else "would be lost", cure)
 
 

@@ -60,6 +60,11 @@ class KnownFile(NamedTuple):
     size: int
     contents: Contents
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the object is not what was written, although it bears the notes of what was."""
+        return bool(self.contents.sha256) and not self.contents.made_of
+
 
 class HistoryFiles:
     """The files of one dataset.
