@@ -80,8 +80,14 @@ class _Target:
         workload = kept.workload
         raw = workload.dataset.raw.model_copy(update={"index": f"{workload.prefix}-restored-{{day}}"})
         dataset = workload.dataset.model_copy(update={"raw": raw, "archive": kept.settings})
-        archived = kept.export().source.archived
-        manifest = Manifest(dataset=dataset.name, day=workload.days[0], objects=tuple(objects), index=archived)
+        export = kept.export()
+        manifest = Manifest(
+            dataset=dataset.name,
+            day=workload.days[0],
+            objects=tuple(objects),
+            index=export.source.archived,
+            hours=export.count_by_hour().named,
+        )
         DayFolder(kept.s3, kept.settings, workload.days[0]).write(manifest, None)
         return cls(kept, dataset, objects)
 
