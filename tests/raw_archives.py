@@ -14,7 +14,6 @@ from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.planning.plan import Plan
 from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.connections.raw_hits import search_raw
-from opensearch_strata.connections.typed_answers import ANY_BYTES
 from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import ArchivedDay, archive_day
@@ -84,7 +83,7 @@ def fill_oddly(stream: Stream, count: int = 1500, day: date = DAY) -> str:
     stream.fill(day, count)
     for name, text in ODD.items():
         params = {"routing": f"r\u00f6ute {name}"} if name in ROUTED else {}
-        stream.client.index(index=index, id=name, body=text.encode("utf-8", ANY_BYTES), params=params)
+        stream.client.index(index=index, id=name, body=text.encode("utf-8", "surrogateescape"), params=params)
     stream.client.indices.refresh(index=index)
     return index
 

@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from opensearch_strata.connections import typed_answers
 from opensearch_strata.connections.sigv4 import AwsService
-from opensearch_strata.connections.typed_answers import ANY_BYTES
 from opensearch_strata.errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -230,13 +230,17 @@ def _options(settings: ClientSettings) -> dict[str, Any]:
 
 
 class _Text(NamedTuple):
-    """The body of an answer. A ``_source`` is stored as it was sent, and OpenSearch takes more than UTF-8."""
+    """The body of an answer. A ``_source`` is stored as it was sent, and OpenSearch takes more than UTF-8.
+
+    :param raw: whether the serializer wants the bytes
+    """
 
     body: bytes
+    raw: bool
 
-    def decode(self, encoding: str, _: str) -> str:
-        """The text, from which ``surrogateescape`` gets the very bytes back; opensearch-py would raise."""
-        return self.body.decode(encoding, ANY_BYTES)
+    def decode(self, encoding: str, _: str) -> str | bytes:
+        """The text, where opensearch-py would raise if there is another byte in it; or the very bytes."""
+        return self.body if self.raw else self.body.decode(encoding, "surrogateescape")
 
 
 class _Answer(NamedTuple):
@@ -259,7 +263,8 @@ def _connection_class() -> type[Urllib3HttpConnection]:
 
             def urlopen(*args: Any, **kwargs: Any) -> _Answer:
                 answer = send(*args, **kwargs)
-                return _Answer(answer.status, answer.headers, _Text(answer.data))
+                raw = answer.status < 300 and typed_answers.is_wanted()
+                return _Answer(answer.status, answer.headers, _Text(answer.data, raw))
 
             self.pool.urlopen = urlopen
 
@@ -281,12 +286,12 @@ def _serializer() -> JSONSerializer:
     import orjson
     from opensearchpy.serializer import JSONSerializer
 
-    from opensearch_strata.connections import typed_answers
-
     class Serializer(JSONSerializer):
-        def loads(self, s: str) -> Any:
-            if (answer := typed_answers.decoded(s)) is not None:
-                return answer
+        def loads(self, s: str | bytes) -> Any:
+            if isinstance(s, bytes):
+                if (answer := typed_answers.decoded(s)) is not None:
+                    return answer
+                s = s.decode("utf-8", "surrogateescape")
             try:
                 return orjson.loads(s)
             except orjson.JSONDecodeError:  # it is stricter than some servers: NaN, or half of a surrogate pair

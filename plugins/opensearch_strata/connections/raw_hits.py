@@ -11,7 +11,7 @@ import msgspec
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.loose_json import cut_sources, is_strict
 from opensearch_strata.connections.retrying import part_of
-from opensearch_strata.connections.typed_answers import ANY_BYTES, Decode, answers_by
+from opensearch_strata.connections.typed_answers import Decode, answers_by
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -77,16 +77,18 @@ def _by(decoder: msgspec.json.Decoder[Any], depth: int, documents: Callable[[Any
     :param documents: those of a decoded answer
     """
 
-    def decode(text: str) -> Any:
-        with suppress(UnicodeEncodeError, msgspec.DecodeError, RecursionError):
-            return decoder.decode(text.encode())
-        cut = cut_sources(text.encode("utf-8", ANY_BYTES), depth)
+    def decode(body: bytes) -> Any:
+        with suppress(UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+            if not body.isascii():
+                body.decode()
+            return decoder.decode(body)
+        cut = cut_sources(body, depth)
         try:
             answer = decoder.decode(cut.answer)
         except msgspec.DecodeError as error:
             from opensearchpy import SerializationError
 
-            raise SerializationError(text[:200], error) from error
+            raise SerializationError(body[:200].decode(errors="replace"), error) from error
         for document in documents(answer):
             if document.source:
                 source = cut.sources[int(bytes(document.source))]

@@ -10,22 +10,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-Decode = Callable[[str], Any]
+Decode = Callable[[bytes], Any]
 """Decodes the body of an answer; None: it is decoded as usual."""
-
-ANY_BYTES = "surrogateescape"
-"""How bytes that are not UTF-8 are kept in the text of an answer, so that they can be got back."""
 
 _WANTED: ContextVar[Decode | None] = ContextVar("decodes answers", default=None)
 
 
-def decoded(text: str) -> Any:
+def is_wanted() -> bool:
+    """Whether the present block decodes answers. Called by the client's connection."""
+    return _WANTED.get() is not None
+
+
+def decoded(body: bytes) -> Any:
     """An answer as the present block wants it; None: as usual. Called by the client's serializer.
 
-    :param text: the body of an answer, as the client decoded it
+    :param body: of an answer
     """
     decode = _WANTED.get()
-    return None if decode is None else decode(text)
+    return None if decode is None else decode(body)
 
 
 @contextmanager

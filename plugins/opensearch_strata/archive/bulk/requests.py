@@ -67,9 +67,9 @@ class AllCreated(msgspec.Struct, forbid_unknown_fields=True):
 _USUAL = msgspec.json.Decoder(AllCreated)
 
 
-def _usual(text: str) -> AllCreated | None:
+def _usual(body: bytes) -> AllCreated | None:
     try:
-        return _USUAL.decode(text)
+        return _USUAL.decode(body)
     except msgspec.DecodeError:
         return None
 

@@ -16,7 +16,6 @@ from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.lines import document_of, line_of, lines_in, raw_document_of
 from opensearch_strata.connections import raw_hits
 from opensearch_strata.connections.loose_json import is_strict, strict_form
-from opensearch_strata.connections.typed_answers import ANY_BYTES
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -132,7 +131,7 @@ def test_one_loose_document_does_not_keep_an_answer_from_being_read(found: list[
         for n, source in enumerate(sources)
     ]
     answer = b'{"took":1,"hits":{"total":{"value":%d},"hits":[%b]}}' % (len(hits), b",".join(hits))
-    decoded = raw_hits._HITS(answer.decode("utf-8", ANY_BYTES))["hits"]["hits"]
+    decoded = raw_hits._HITS(answer)["hits"]["hits"]
     assert [(hit.id, bytes(hit.source), bytes(hit.sort)) for hit in decoded] == [
         (f"{n}", source, b"[%d]" % n) for n, source in enumerate(sources)
     ]

@@ -105,8 +105,8 @@ def answered(*items: dict[str, Any], errors: bool = False) -> Any:
 
     class Decoding(Server):
         def bulk(self, body: bytes, params: dict[str, str]) -> Any:
-            text = orjson.dumps({"errors": errors, "items": [{"create": item} for item in items]}).decode()
-            return typed_answers.decoded(text) or orjson.loads(text)
+            answer = orjson.dumps({"errors": errors, "items": [{"create": item} for item in items]})
+            return typed_answers.decoded(answer) or orjson.loads(answer)
 
     return create(Decoding(), body_of(*[PLAIN] * len(items)))  # type: ignore[arg-type]
 
@@ -120,7 +120,7 @@ def test_the_usual_answer_is_decoded_into_what_is_needed_of_it() -> None:
     assert isinstance(answer, AllCreated)
     assert answer.are(body_of(PLAIN, PLAIN))
     assert answer.plain() == {"errors": False, "items": [{"create": created(0)}, {"create": created(1)}]}
-    assert typed_answers.decoded("{}") is None  # outside of a request
+    assert typed_answers.decoded(b"{}") is None  # outside of a request
 
 
 @pytest.mark.parametrize("odd", [{"_index": "other"}, {"_id": "another"}], ids=["index", "id"])
