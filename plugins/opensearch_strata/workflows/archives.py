@@ -23,7 +23,7 @@ from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
-from opensearch_strata.workflows.archiving import alike_field, settings_of
+from opensearch_strata.workflows.archiving import alike_field, require_not_poorer, require_own, settings_of
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -170,20 +170,10 @@ def _holds(dataset: Dataset, folder: DayFolder, known: KnownManifest, raw: RawDa
 
     :raises Refused: the day may not take the archive's place
     """
-    manifest = known.manifest
-    if (manifest.dataset, manifest.day) != (dataset.name, raw.day):
-        raise Refused(
-            f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {raw.index} cannot be archived "
-            f"there. Give {dataset.name!r} another archive.prefix."
-        )
+    require_own(known, dataset, raw)
     if _is_of(folder, known, raw.uuid, raw.history, raw.sequence) and not folder.damage(known):
         return True
-    if raw.documents < manifest.documents:
-        raise Refused(
-            f"{raw.index} holds {raw.documents:,} documents, but {known.place} names {manifest.documents:,}, so it "
-            f"cannot take that archive's place. Restore the day first; or, if the day is right, move the folder "
-            f"{folder.url} elsewhere."
-        )
+    require_not_poorer(folder, known, raw)
     return False
 
 

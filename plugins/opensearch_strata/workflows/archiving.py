@@ -141,22 +141,13 @@ class _Task:
         :raises Refused: it is of another dataset or day, or holds more
         """
         manifest, index = known.manifest, known.manifest.index
-        if (manifest.dataset, manifest.day) != (self.dataset.name, self.raw.day):
-            raise Refused(
-                f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {self.raw.index} was not "
-                f"archived and nothing was changed. Give {self.dataset.name!r} another archive.prefix."
-            )
+        require_own(known, self.dataset, self.raw)
         same = (
             index is not None and index.is_of(self.raw.uuid, self.raw.history) and index.sequence == self.raw.sequence
         )
         if same and manifest.is_complete and manifest.documents == self.raw.documents:
             return True
-        if self.raw.documents < manifest.documents:
-            raise Refused(
-                f"{self.raw.index} holds {self.raw.documents:,} documents, but {known.place} names "
-                f"{manifest.documents:,}. The archive was kept as it is. Restore the day first; or, if the day is "
-                f"right, move the folder {self.folder.url} elsewhere."
-            )
+        require_not_poorer(self.folder, known, self.raw)
         if self.raw.documents != manifest.documents or not manifest.is_complete:
             return False
         export = self._export("")
@@ -271,6 +262,35 @@ def _version() -> str | None:
 
 def _proven(known: KnownManifest, raw: RawDay) -> ProvenArchive:
     return ProvenArchive(str(known.place), known.etag, raw.uuid, raw.sequence, raw.documents, raw.history)
+
+
+def require_own(known: KnownManifest, dataset: Dataset, raw: RawDay) -> None:
+    """Demand that an archive is of this dataset and day.
+
+    :param raw: the day that is to be archived
+    :raises Refused: it is of another one
+    """
+    manifest = known.manifest
+    if (manifest.dataset, manifest.day) != (dataset.name, raw.day):
+        raise Refused(
+            f"{known.place} is the archive of {manifest.dataset!r}, day {manifest.day}. {raw.index} cannot be archived "
+            f"there. Give {dataset.name!r} another archive.prefix."
+        )
+
+
+def require_not_poorer(folder: DayFolder, known: KnownManifest, raw: RawDay) -> None:
+    """Demand that a day holds at least as many documents as the archive whose place it is to take.
+
+    :param folder: of the archive
+    :param raw: the day that is to be archived
+    :raises Refused: it holds fewer
+    """
+    if raw.documents < known.manifest.documents:
+        raise Refused(
+            f"{raw.index} holds {raw.documents:,} documents, but {known.place} names {known.manifest.documents:,}, so "
+            f"it cannot take that archive's place. Restore the day first; or, if the day is right, move the folder "
+            f"{folder.url} elsewhere."
+        )
 
 
 def require_archived(s3: BaseClient, dataset: Dataset, archive: ProvenArchive, raw: RawDay) -> None:

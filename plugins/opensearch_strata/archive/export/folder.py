@@ -151,6 +151,7 @@ class DayFolder:
         """Copy an archive that is about to be superseded, as far as it is there, to where no reader looks for days.
 
         :param known: the one that still counts
+        :raises Refused: S3 must first restore it from an archive tier
         """
         generation = f"generation={known.manifest.generation}-{known.etag[:8]}"
         to = f"{self._settings.prefix}{SUPERSEDED}dt={self._day.isoformat()}/{generation}/"

@@ -68,7 +68,7 @@ class Manifests:
         if difference := measure.difference(archived):
             raise Unproven(
                 f"{place} is not what was archived: {difference}, according to {url}. What can be read is loaded; put "
-                f"the archived object back and plan again. If it was changed on purpose, correct the manifest."
+                f"the archived object back and plan again. If it was changed on purpose, remove the manifest."
             )
         if folder.missing:
             missing = len(folder.missing)
@@ -76,7 +76,7 @@ class Manifests:
                 f"{place} is loaded as it was archived, but of the {counted(len(folder.manifest.objects), 'object')} "
                 f"that {url} names, {missing:,} {'is' if missing == 1 else 'are'} missing or empty: "
                 f"{', '.join(folder.missing[:_NAMED])}. Put back what is missing and plan again. If it was removed on "
-                f"purpose, correct the manifest."
+                f"purpose, remove the manifest."
             )
         return ""
 
