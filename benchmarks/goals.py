@@ -236,6 +236,19 @@ REASONS: dict[str, str] = {
     "*CPU seconds of the loader* shows the stages.",
     "worker memory": "The column *MB before* is Python with boto3 and opensearch-py, before anything is loaded. Added "
     "to it are the bodies in flight and the one that is being filled.",
+    "export floor": "The floor throws the text of each answer away, which costs the loader almost nothing. On the same "
+    "cores, an export takes the answers apart, builds and hashes lines, sorts, compresses and hashes them again, and "
+    "sends them to S3: see *CPU seconds*. The cores of the server and of the loader together are busy; only less work "
+    "for each document, or cores of its own for each of them, would bring it closer.",
+    "export peer": "The server hands documents out so fast on this machine that people's export is bound by Python's "
+    "json and gzip on one core, and ours by the two cores that it shares with the server.",
+    "archive bytes": "16 random bytes of `request`, 8 of `trace` and the random `_id` of each document cannot be "
+    "packed, and eleven random words of `message` hardly; see *What the bytes are for*. Level 9 on sorted lines "
+    "reaches 0.77 x at a quarter of the speed.",
+    "restore": "The loader and the server share the cores: decompressing, hashing and building bodies is what the "
+    "server lacks, see *CPU seconds*.",
+    "archive memory": "Python with boto3 and opensearch-py takes a third. Added to it are pages in flight, the lines "
+    "that are being filled, and those that are being packed.",
 }
 """Goal -> why its `go for` is out of reach; shown if a run falls short of it."""
 
