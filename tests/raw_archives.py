@@ -65,7 +65,6 @@ ODD: dict[str, str] = {  # bytes that are not UTF-8 as `surrogateescape` writes 
     "malformed": f'{{{TIME},"device":"d1","loose":"not a number"}}',
     "half a pair": f'{{{TIME},"device":"d1","text":"cut \\ud83d","other":"\\uDE00 \\ud83d\\ude00 \\\\ud800"}}',
     "comments": f'{{ /* a "note" {{ */ {TIME}, "device":"d1" // , "_source": {{ to the end\n }}',
-    "no UTF-8": f'{{{TIME},"device":"d1","other":"\udcc0\udc80 \udced\udca0\udc80"}}',  # C0 80, ED A0 80
     "late": '{"@timestamp":"2031-01-01T10:00:00Z","device":"d2"}',
     "early": '{"@timestamp":"1999-01-01T10:00:00Z","device":"d2"}',
     "empty values": f'{{{TIME},"device":null,"site":[],"text":""}}',
