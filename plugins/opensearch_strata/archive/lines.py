@@ -71,16 +71,6 @@ def line_of(
     return b"".join((head, b',"_source":', text.replace(b"\n", b" "), b"}\n"))
 
 
-def usual_line(document_id: str, source: msgspec.Raw) -> bytes:
-    """:func:`line_of` for nearly all documents, at half of its price.
-
-    :param document_id: its ``_id``
-    :param source: its ``_source``, JSON to everybody; there is no custom routing
-    """
-    line = b'{"_id":%b,"_source":%b}\n' % (orjson.dumps(document_id), source)
-    return line if line.find(b"\n") == len(line) - 1 else line_of(document_id, source, strict=True)
-
-
 def document_of(line: bytes) -> Hit:
     """``_id``, routing and ``_source`` of a line.
 

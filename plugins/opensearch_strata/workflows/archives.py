@@ -153,7 +153,7 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     settings, raw = settings_of(dataset), inspect_raw_day(client, dataset, day)
     if raw is None or not raw.documents:
         return None
-    source_index(client, raw.index, raw.sequence)
+    source = source_index(client, raw.index, raw.sequence)
     folder = DayFolder(s3, settings, day)
     with s3_errors(f"{folder.url} cannot be looked at"):
         known = folder.read()
@@ -161,7 +161,7 @@ def estimate_day(client: OpenSearch, s3: BaseClient, dataset: Dataset, day: date
     if there:
         stored, size = (sum(getattr(one, name) or 0 for one in there.objects) for name in ("stored_bytes", "bytes"))
         return DayEstimate(day, "already archived", there.documents, len(there.objects), size, stored)
-    found = estimate_archive(client, raw.index, raw.sequence, raw.documents, settings.compression, alike_field(dataset))
+    found = estimate_archive(client, source, raw.documents, settings.compression, alike_field(dataset))
     return DayEstimate(day, "would be archived", raw.documents, found.objects, found.bytes, found.stored_bytes)
 
 
@@ -219,9 +219,10 @@ def raw_days_between(client: OpenSearch, dataset: Dataset, first: date, last: da
 
 def _is_of(folder: DayFolder, known: KnownManifest, uuid: str, history: str, sequence: tuple[int, ...]) -> bool:
     """Whether an archive names all of this very index, or was found to hold the same."""
-    index = known.manifest.index
-    there = index is not None and index.is_of(uuid, history) and index.sequence == sequence
-    return known.manifest.is_complete and (there or folder.is_same(known, uuid, sequence))
+    manifest = known.manifest
+    return manifest.names_all_of(uuid, history, sequence) or (
+        manifest.is_complete and folder.is_same(known, uuid, history, sequence)
+    )
 
 
 class _RawIndex(NamedTuple):

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 from opensearch_strata.archive.export.day import ArchiveCheck, DayExport, ExportedDay, OnStep
 from opensearch_strata.archive.export.folder import DayFolder, KnownManifest, OtherExportError
-from opensearch_strata.archive.export.hours import Hours, count_by_hour
 from opensearch_strata.archive.export.source_index import source_index
 from opensearch_strata.archive.store.manifest import Manifest, MetricTotals
 from opensearch_strata.archive.store.s3_errors import s3_errors
@@ -140,22 +139,19 @@ class _Task:
 
         :raises Refused: it is of another dataset or day, or holds more
         """
-        manifest, index = known.manifest, known.manifest.index
-        require_own(known, self.dataset, self.raw)
-        same = (
-            index is not None and index.is_of(self.raw.uuid, self.raw.history) and index.sequence == self.raw.sequence
-        )
-        if same and manifest.is_complete and manifest.documents == self.raw.documents:
+        manifest, raw = known.manifest, self.raw
+        require_own(known, self.dataset, raw)
+        if manifest.names_all_of(raw.uuid, raw.history, raw.sequence) and manifest.documents == raw.documents:
             return True
-        require_not_poorer(self.folder, known, self.raw)
-        if self.raw.documents != manifest.documents or not manifest.is_complete:
+        require_not_poorer(self.folder, known, raw)
+        if raw.documents != manifest.documents or not manifest.is_complete:
             return False
         export = self._export("")
-        content, differ = export.read_again(self._hours())
+        content, differ = export.read_again(export.count_by_hour())
         self._require_unchanged()
         if differ or content.digest != manifest.digest:
             return False
-        self.folder.note_same(known, self.raw.uuid, self.raw.sequence)
+        self.folder.note_same(known, raw.uuid, raw.history, raw.sequence)
         return True
 
     def archive(self, proof: Proof, known: KnownManifest | None) -> ArchivedDay:
@@ -211,9 +207,6 @@ class _Task:
             on_step=self.on_step,
         )
 
-    def _hours(self) -> Hours:
-        return count_by_hour(self.client, self.raw.index, self.dataset.raw.timestamp, self.raw.documents)
-
     def _require_unchanged(self) -> None:
         from opensearchpy import NotFoundError
 
@@ -247,13 +240,13 @@ class _Task:
             digest=exported.content.digest,
             metrics=totals,
             fingerprint=self.dataset.fingerprint,
-            strata=_version(),
+            strata=installed_version(),
             proven_at=datetime.now(UTC),
         )
 
 
-def _version() -> str | None:
-    """Of the installed package; a plugins folder has none."""
+def installed_version() -> str | None:
+    """The version of the package; None if it lies in a plugins folder."""
     try:
         return version("opensearch-strata")
     except PackageNotFoundError:

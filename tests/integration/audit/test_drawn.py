@@ -91,7 +91,9 @@ def test_the_same_seed_draws_the_same_days_and_every_day_has_its_chance(stream: 
 
 def test_a_bin_that_is_not_what_the_documents_give_is_found(stream: Stream, s3: Any) -> None:
     rows = {name: row for name, row in stream.rows(DAYS[1]).items() if "2024.05.07" in row["transform._id"]}
-    identity, row = next((name, row) for name, row in sorted(rows.items()) if "sketch" in row["metrics"]["temperature"])
+    identity, row = next(
+        (name, row) for name, row in sorted(rows.items()) if "sketch" in row["metrics"].get("temperature", {})
+    )
     bins, step = unpack(row["metrics"]["temperature"]["sketch"])
     first = min(bins)
     bins[first - 3] = bins.pop(first)

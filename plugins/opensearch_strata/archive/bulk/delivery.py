@@ -25,7 +25,7 @@ from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.namesakes import namesakes
 from opensearch_strata.archive.bulk.outcomes import Outcome, judged_failure, judged_item, reason
-from opensearch_strata.archive.bulk.requests import AllCreated, create
+from opensearch_strata.archive.bulk.requests import create, unusual
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.judging import explain
@@ -180,12 +180,11 @@ class Delivery(Generic[Owner]):
             failure = _Unfinished(Outcome.BLOCKED, str(error))
         if failure:  # raised outside the handler, because the traceback of `error` holds the bytes that were sent
             raise failure
-        if isinstance(answer, AllCreated):
-            if answer.are(self._rest):  # the usual case
-                self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
-                self._route.limits.answered()
-                return
-            answer = answer.plain()
+        answer = unusual(answer, self._rest)
+        if answer is None:  # the usual case
+            self._route.on_resolved(Resolved(self._rest, created=range(len(self._rest))))
+            self._route.limits.answered()
+            return
         items = _items(answer)
         if len(items) != len(self._rest):
             raise _Unfinished(

@@ -17,7 +17,7 @@ from opensearch_strata.archive.export.read_back import read_back_all
 from opensearch_strata.archive.export.reading.as_stored import read_as_stored
 from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
-from opensearch_strata.archive.lines import line_of, usual_line
+from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.manifest import Archived
 from opensearch_strata.connections.raw_hits import RawHit
 from opensearch_strata.definition.archive import ArchiveSettings
@@ -165,8 +165,4 @@ class DayExport:
 
 
 def _lines(hits: Iterable[RawHit]) -> list[bytes]:
-    return [usual_line(hit.id, hit.source) if hit.strict and hit.routing is None else _line(hit) for hit in hits]
-
-
-def _line(hit: RawHit) -> bytes:
-    return line_of(hit.id, hit.source, hit.routing, strict=hit.strict)
+    return [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]

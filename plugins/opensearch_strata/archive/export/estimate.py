@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import OBJECT_BYTES, compressor
 from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
+from opensearch_strata.archive.export.source_index import SourceIndex
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.archive import Compression
 
@@ -36,23 +36,22 @@ class ArchiveEstimate:
 
 
 def estimate_archive(
-    client: OpenSearch, index: str, sequence: Sequence[int], documents: int, compression: Compression, alike: str
+    client: OpenSearch, source: SourceIndex, documents: int, compression: Compression, alike: str
 ) -> ArchiveEstimate:
     """Look at some documents of a raw day and pack them.
 
-    :param index: exact name
-    :param sequence: highest sequence number of each primary shard
+    :param source: its index
     :param documents: of the index
     :param compression: of the archive
     :param alike: path of the field by whose value lines are sorted
     :raises Refused: it does not store the ``_source`` of every document
     :raises IncompleteAnswer: OpenSearch did not answer in full for too long
     """
-    lines: list[bytes] = []
+    index, sequence, lines = source.archived.name, source.archived.sequence, list[bytes]()
     for part in range(_SAMPLES):
         starts = [highest * part // _SAMPLES for highest in sequence]
         numbers = [(start, min(start + _NUMBERS, end + 1)) for start, end in zip(starts, sequence, strict=True)]
-        for _, hits in read_documents(client, index, [Part(numbers)]):
+        for _, hits in read_documents(client, index, [Part(numbers)], source.page):
             lines += [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]
     if not lines:
         return ArchiveEstimate(documents, 0, 0, 0)

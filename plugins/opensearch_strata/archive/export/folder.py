@@ -122,21 +122,23 @@ class DayFolder:
             ) from None
         return KnownManifest(manifest, Place(place.bucket, place.key), etag)
 
-    def note_same(self, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> None:
+    def note_same(self, known: KnownManifest, uuid: str, history: str, sequence: tuple[int, ...]) -> None:
         """Note that a raw index holds the very documents of the archive.
 
         :param known: the manifest that counts
         :param uuid: of the index
+        :param history: its history UUID, empty without one
         :param sequence: highest sequence number of each primary shard when it was read
         """
-        body = _same(known, uuid, sequence)
+        body = _same(known, uuid, history, sequence)
         self._s3.put_object(Bucket=self._settings.bucket, Key=self.prefix + SAME, Body=body, **self._encryption())
 
-    def is_same(self, known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bool:
+    def is_same(self, known: KnownManifest, uuid: str, history: str, sequence: tuple[int, ...]) -> bool:
         """Whether :meth:`note_same` noted this very index for this very manifest.
 
         :param known: the manifest that counts
         :param uuid: of the index
+        :param history: its history UUID, empty without one
         :param sequence: highest sequence number of each primary shard
         """
         try:
@@ -145,7 +147,7 @@ class DayFolder:
             if error_code(error) in _ABSENT:
                 return False
             raise
-        return bool(answer["Body"].read() == _same(known, uuid, sequence))
+        return bool(answer["Body"].read() == _same(known, uuid, history, sequence))
 
     def keep(self, known: KnownManifest) -> None:
         """Copy an archive that is about to be superseded, as far as it is there, to where no reader looks for days.
@@ -290,5 +292,5 @@ class DayFolder:
         return iter([found["Key"] for page in pages for found in page.get("Contents", [])])
 
 
-def _same(known: KnownManifest, uuid: str, sequence: tuple[int, ...]) -> bytes:
-    return json.dumps({"manifest": known.etag, "uuid": uuid, "sequence": sequence}).encode()
+def _same(known: KnownManifest, uuid: str, history: str, sequence: tuple[int, ...]) -> bytes:
+    return json.dumps({"manifest": known.etag, "uuid": uuid, "history": history, "sequence": sequence}).encode()

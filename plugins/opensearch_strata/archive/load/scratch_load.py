@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NoReturn
 
 from opensearch_strata.archive.bulk.body import Body
-from opensearch_strata.archive.bulk.requests import AllCreated, create
+from opensearch_strata.archive.bulk.requests import create, unusual
 from opensearch_strata.archive.decode.layers import decoded
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.export.content import Content
@@ -97,12 +97,8 @@ def _write(client: OpenSearch, body: Body[None]) -> None:
     """
     from opensearchpy.helpers.errors import BulkIndexError
 
-    answer = create(client, body)
-    if isinstance(answer, AllCreated):
-        if answer.are(body):
-            return
-        answer = answer.plain()
-    if answer["errors"] is False:
+    answer = unusual(create(client, body), body)
+    if answer is None or answer["errors"] is False:
         return
     items = part_of(answer, "items")
     refused = [item for item in items if next(iter(item.values())).get("status") not in (200, 201, _CONFLICT)]

@@ -177,6 +177,17 @@ class Manifest(BaseModel):
         stored = all(archived.etag and archived.stored_bytes for archived in self.objects)
         return bool(self.index and self.digest and stored and not self.contradiction)
 
+    def names_all_of(self, uuid: str, history: str, sequence: tuple[int, ...]) -> bool:
+        """Whether it says everything of an index in the state that it is in.
+
+        :param uuid: of the index
+        :param history: its history UUID, empty without one
+        :param sequence: highest sequence number of each of its primary shards
+        """
+        index = self.index
+        there = index is not None and index.is_of(uuid, history) and index.sequence == sequence
+        return there and self.is_complete
+
     def named(self, key: str) -> Archived | None:
         """The entry of an object in the manifest's folder; None if the manifest does not name the object.
 

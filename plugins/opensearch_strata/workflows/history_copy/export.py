@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Literal
 
 from opensearch_strata.definition.dataset import Dataset
@@ -21,7 +20,7 @@ from opensearch_strata.history.copy.row_tables import arrow, difference
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.rows_of_day import Carried
 from opensearch_strata.history.verify.proof import Proof
-from opensearch_strata.workflows.archiving import settings_of
+from opensearch_strata.workflows.archiving import installed_version, settings_of
 from opensearch_strata.workflows.history_copy.parquet_files import Contents, HistoryFiles, KnownFile
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def copy_rows(
             return CopiedDay(day, "unchanged", proven.rows, proven.documents, there.size, str(there.place))
         _require_replaceable(files, there, dataset, day, proven)
     copy = read_day(client, dataset, day, proven, mark)
-    content = file_of(copy, _percentiles(dataset), {**_about(dataset), "version": _version()})
+    content = file_of(copy, _percentiles(dataset), {**_about(dataset), "version": installed_version() or ""})
     if found := difference(copy.layout, copy.rows, read_file(content, f"the file of {day}").rows):
         raise Refused(f"The file of {day} would not hold its rows: {found}. Nothing was written.")
     about = Contents(dataset.name, f"{day}", f"{FORMAT}", f"{copy.documents}", content_id)
@@ -172,11 +171,3 @@ def _about(dataset: Dataset) -> dict[str, Any]:
     """What the footer says of the definition beside the rows."""
     units = {name: metric.unit for name, metric in dataset.metrics.items() if metric.unit}
     return {"units": units, "time_zone": dataset.time_zone}
-
-
-def _version() -> str:
-    """Of the installed package; a plugins folder has none."""
-    try:
-        return version("opensearch-strata")
-    except PackageNotFoundError:
-        return ""
