@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHOWN = ("*.md", "docs/**/*.md", "docs/images/*", "benchmarks/**/*.md", "benchmarks/**/*.py")
 """The pages, and what they show or link to."""
 
-PURPOSE = re.compile(r"^(```\w+) \S+$", re.MULTILINE)
+PURPOSE = re.compile(r"^(```\w+) .+$", re.MULTILINE)
 """A second word after the language tells our tests what to do with a block; MkDocs takes it for no block at all."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from local.places import PROJECT
 from tests.readme import assert_printed_as_shown
 
-pytestmark = pytest.mark.long  # a stack of its own, for two minutes
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]  # a stack of its own, for two minutes when nothing else runs
 
 
 def test_make_run_prints_what_the_readme_shows() -> None:
