@@ -27,7 +27,8 @@ BUILT_IN: Mapping[Kind, tuple[str, ...]] = {
     "format": ("auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"),
     "parser": (
         "auto", "json", "raw", "mysql_general", "mysql_slow", "mysql_error", "mysql_audit", "lambda", "vpc_flow",
-        "api_gateway", "pattern",
+        "api_gateway", "api_gateway_execution", "postgresql", "syslog", "journald", "cloud_init", "container",
+        "eks_control_plane", "pattern",
     ),
 }  # fmt: skip
 """Names in this package, which no other distribution can take."""

@@ -71,7 +71,10 @@ class EventTimes:
         self.start, self.end = span or (self._low, self._high)
         self.are_of_the_span = bool(self.formats) and written is None
         """Whether times may be read differently, as of another year, if other days are requested."""
-        self._near = self._date(written.start if written else None, span, modified)
+        self.near = self._date(written.start if written else None, span, modified)
+        """Epoch milliseconds by which the object's events had happened, for times that name no year; None: unknown."""
+        self.near_is_of_the_span = written is None
+        """Whether that time may be another one if other days are requested."""
 
     @staticmethod
     def _date(written: int | None, span: Span | None, modified: int | None) -> int | None:
@@ -156,13 +159,13 @@ class EventTimes:
 
     def _read(self, value: Any) -> int | None:
         """Read a value by the first format that gives a plausible time, else by the first that gives any time."""
-        times = [time for read in self.formats if (time := read(value, self._zone, self._near)) is not None]
+        times = [time for read in self.formats if (time := read(value, self._zone, self.near)) is not None]
         return next((time for time in times if self._low <= time < self._high), next(iter(times), None))
 
     def _unread(self, value: Any) -> str:
         shown = _short(value)
         if self.formats:
-            has_year = self._near is not None or "%Y" in self._stated_formats
+            has_year = self.near is not None or "%Y" in self._stated_formats
             year = "" if has_year else "; if the format lacks a year, the object's key must have one"
             return (
                 f"It has no valid time: the field {self._timestamp!r} is {shown}, which does not match "

@@ -12,7 +12,16 @@ from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules
 from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
 from opensearch_strata.archive.events import NOWHERE, Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.lines import document_of, line_of
-from opensearch_strata.archive.parsers.parsed import FAULTS, Parsed, Parser, Unreadable, fast_namedtuple, problem_of
+from opensearch_strata.archive.parsers.parsed import (
+    FAULTS,
+    Message,
+    NearParser,
+    Parsed,
+    Parser,
+    Unreadable,
+    fast_namedtuple,
+    problem_of,
+)
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.timestamps import MILLIS, OutOfCalendar, Second, Seconds
@@ -78,6 +87,7 @@ class _Stream(NamedTuple):
     origin: Origin
     parser: str
     parse: Parser
+    read: Callable[[Message, int | None], Parsed | None] | None
     remembers: bool
     hash_of: Callable[[str], bytes]
     metadata: dict[str, str]
@@ -101,6 +111,7 @@ class Shaper:
         self.times = EventTimes(dataset, place.key, span, modified)
         self._start, self._end = self.times.start, self.times.end
         self._earliest, self._latest = self.times.earliest, self.times.latest
+        self._near = self.times.near
         self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
         self.timed = self.strays = self.left_out = self.exchanged = 0
         """Events with a time; those of them whose times are not looked for in this object; of these, those that are
@@ -143,7 +154,10 @@ class Shaper:
             if outside:
                 self.times.require_likely(time)
             try:
-                parsed = stream.parse(message)
+                if stream.read is None:
+                    parsed = stream.parse(message)
+                else:  # the event's own time, or that of its object, has the year
+                    parsed = stream.read(message, self._near if time is None else time)
             except FAULTS as fault:
                 parsed = self._unparsed(message, stream, fault)
             if parsed is None or outside:
@@ -153,6 +167,8 @@ class Shaper:
                 self._rules.rename(fields)
             if time is None:
                 time = self.times.stated(fields) if stated is None else stated
+                if stated is not None and stream.read and self.times.near_is_of_the_span:
+                    self._is_sure = False  # the year may be that of the span
                 self._count(time)
                 if not self._start <= time < self._end:
                     self.times.require_likely(time)
@@ -263,10 +279,12 @@ class Shaper:
         known = self._streams.get(origin)
         if known is None:
             name = parser_name(self._dataset.intake, origin, self._place.key)
+            parse = parser_of(name, self._dataset.intake)
             known = self._streams[origin] = _Stream(
                 origin,
                 parser=name,
-                parse=parser_of(name, self._dataset.intake),
+                parse=parse,
+                read=parse.read if isinstance(parse, NearParser) else None,
                 remembers=remembers(name),
                 hash_of=hash_of_events(origin),
                 metadata={key: text for key, text in origin._asdict().items() if text} | {"object": str(self._place)},

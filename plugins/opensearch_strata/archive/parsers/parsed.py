@@ -62,6 +62,20 @@ A parser may remember earlier messages, so each log stream of an object gets its
 """
 
 
+class NearParser:
+    """A parser of times that may lack their year. Called like any other, it leaves such a time as it is written.
+
+    :param read: parses a message, given epoch milliseconds at which it existed, or None; raises as a parser does
+    """
+
+    def __init__(self, read: Callable[[Message, int | None], Parsed | None]) -> None:
+        self.read = read
+
+    def __call__(self, message: Message) -> Parsed | None:
+        """Parse one message of which only the text is known."""
+        return self.read(message, None)
+
+
 def text_of(message: Message) -> str:
     """Return a message that must be text, without the line break at its end.
 

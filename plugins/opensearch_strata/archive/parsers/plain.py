@@ -42,16 +42,20 @@ def raw_message(_: ZoneInfo) -> Parser:
     return lambda message: Parsed({"message": message} if isinstance(message, str) else dict(message), None)
 
 
-def auto_message(zone: ZoneInfo) -> Parser:
-    """The fields of a message that is a JSON object, else ``message``."""
-    raw = raw_message(zone)
+def json_object(text: str) -> dict[str, Any] | None:
+    """The fields of a text that is a JSON object; None if it is not.
 
-    def parse(message: Message) -> Parsed | None:
-        if isinstance(message, str) and message.lstrip().startswith("{"):
-            try:
-                return Parsed(json_fields(message), None)
-            except Unreadable:
-                pass
-        return raw(message)
+    :param text: a message, or a value in one
+    """
+    try:
+        return json_fields(text)
+    except Unreadable:
+        return None
 
-    return parse
+
+def plain_event(message: Message) -> Parsed:
+    """What a message is to which no parser applies: the fields of a JSON object, else ``message``."""
+    if not isinstance(message, str):
+        return Parsed(dict(message), None)
+    fields = json_object(message) if message.lstrip().startswith("{") else None
+    return Parsed({"message": message} if fields is None else fields, None)

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import NOWHERE, Origin
-from opensearch_strata.archive.parsers.api_gateway import api_gateway
+from opensearch_strata.archive.parsers.api_gateway.access import api_gateway
+from opensearch_strata.archive.parsers.api_gateway.execution import api_gateway_execution
+from opensearch_strata.archive.parsers.containers.container import container
+from opensearch_strata.archive.parsers.containers.control_plane import eks_control_plane
+from opensearch_strata.archive.parsers.content import by_content
 from opensearch_strata.archive.parsers.installed import installed_parser
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
 from opensearch_strata.archive.parsers.mysql import audit, error, general, slow
 from opensearch_strata.archive.parsers.parsed import Entries, Parser
 from opensearch_strata.archive.parsers.pattern import begins_by, pattern_message
-from opensearch_strata.archive.parsers.plain import auto_message, json_message, raw_message
+from opensearch_strata.archive.parsers.plain import json_message, raw_message
+from opensearch_strata.archive.parsers.postgresql import server_log
+from opensearch_strata.archive.parsers.system.cloud_init import CloudInitEntries, cloud_init
+from opensearch_strata.archive.parsers.system.journald import JournalEntries, journald
+from opensearch_strata.archive.parsers.system.syslog import syslog
 from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
 from opensearch_strata.definition.extensions import BUILT_IN
 from opensearch_strata.definition.intake import flow_names, listed
@@ -33,9 +41,16 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "lambda": lambda_log,
     "vpc_flow": vpc_flow,
     "api_gateway": api_gateway,
+    "api_gateway_execution": api_gateway_execution,
+    "postgresql": server_log.postgresql,
+    "syslog": syslog,
+    "journald": journald,
+    "cloud_init": cloud_init,
+    "container": container,
+    "eks_control_plane": eks_control_plane,
     "json": json_message,
     "raw": raw_message,
-    "auto": auto_message,
+    "auto": by_content,
 }
 """Name -> function that creates the parser for one log stream of an object, given the zone of times that name none.
 Only parsers that need nothing else from the dataset; see :func:`parser_of`."""
@@ -47,6 +62,9 @@ _ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
     "mysql_slow": lambda: Entries(slow.begins),
     "mysql_error": lambda: Entries(error.begins),
     "mysql_audit": lambda: Entries(audit.begins),
+    "postgresql": lambda: Entries(server_log.begins),
+    "journald": JournalEntries,
+    "cloud_init": CloudInitEntries,
 }
 
 # Log groups that AWS names, and keys and groups whose names say what they contain.
@@ -55,6 +73,7 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/rds/*/slowquery", "mysql_slow"),
     ("/aws/rds/*/error", "mysql_error"),
     ("/aws/rds/*/audit", "mysql_audit"),
+    ("/aws/rds/*/postgresql", "postgresql"),
     ("/aws/lambda/*", "lambda"),
     ("*vpcflowlogs*", "vpc_flow"),
     ("*vpc-flow-log*", "vpc_flow"),
@@ -62,6 +81,17 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/apigateway/*", "api_gateway"),
     ("/aws/api-gateway/*", "api_gateway"),
     ("*api-gateway-access-logs*", "api_gateway"),
+    ("api-gateway-execution-logs_*", "api_gateway_execution"),
+    ("/aws/eks/*/cluster", "eks_control_plane"),
+    ("/aws/containerinsights/*", "container"),
+    ("/aws/ecs/containerinsights/*", "container"),
+    ("/ecs/*", "container"),
+    ("*firelens*", "container"),
+    ("*cloud-init*", "cloud_init"),
+    ("*journald*", "journald"),
+    # As the CloudWatch agent calls them, by the path of their file.
+    *((f"*var/log/{name}*", "syslog") for name in ("messages", "syslog", "secure", "auth.log", "maillog", "mail.log")),
+    *((f"*var/log/{name}*", "syslog") for name in ("cron", "kern.log", "daemon.log", "boot.log")),
 )
 
 

@@ -13,7 +13,7 @@ from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.field_rules import dumped, find
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.parsers.parsed import FAULTS, Parser, problem_of
+from opensearch_strata.archive.parsers.parsed import FAULTS, NearParser, Parser, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of
 from opensearch_strata.archive.timestamps import iso_text, read_time
 from opensearch_strata.definition.dataset import Dataset
@@ -104,10 +104,11 @@ class Findings:
             self.last = shown.time if self.last is None else max(self.last, shown.time)
 
 
-def events_view(intake: Intake, key: str) -> View:
+def events_view(intake: Intake, key: str, modified: int | None) -> View:
     """Return a view of events, with the fields that parsers find in them.
 
     :param key: the text for the patterns of ``intake.parsers`` if there is no log group
+    :param modified: epoch milliseconds of the object's last change, if it is known; gives the year of times without one
     """
     parsers: dict[Origin, tuple[str, Parser]] = {}
 
@@ -117,7 +118,10 @@ def events_view(intake: Intake, key: str) -> View:
             parsers[event.origin] = chosen, parser_of(chosen, intake)
         name, parse = parsers[event.origin]
         try:
-            parsed = parse(event.message)
+            if isinstance(parse, NearParser):
+                parsed = parse.read(event.message, modified if event.time is None else event.time)
+            else:
+                parsed = parse(event.message)
         except FAULTS as fault:
             return Dead("unparsed", problem_of(name, fault), event.record, event.ordinal, raw_of(event), "", "")
         if parsed is None:

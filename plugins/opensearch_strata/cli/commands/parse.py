@@ -99,7 +99,8 @@ def parse(
 
     definition = _definition(dataset, datasets_dir, format_name, parser)
     intake = definition.intake if definition else _intake(None, format_name, parser)
-    view = documents_view(definition, file, _modified(file)) if definition else events_view(intake, file)
+    modified = _modified(file)
+    view = documents_view(definition, file, modified) if definition else events_view(intake, file, modified)
     findings = Findings(Reading(_blocks(file), intake.format, begins_of(intake, file), unwrap=intake.unwrap), view)
     try:
         line = json_line_of if as_json else line_of

@@ -224,11 +224,12 @@ def _last(found: dict[str, str], zone: tzinfo, near: int | None) -> int | None:
     """The latest such time that is at most one day after ``near``."""
     if near is None:
         return None
-    year = (_EPOCH + timedelta(milliseconds=near)).year
-    times = []
-    for candidate in range(year - 8, year + 2):  # February 29 may be up to 8 years away
+    year = (_EPOCH + timedelta(milliseconds=near + 2 * _DAY)).year  # a zone may be in the next year already
+    for candidate in range(year, year - 10, -1):  # February 29 may be up to 8 years away
         try:
-            times.append(_moment({**found, "Y": f"{candidate:04d}"}, zone))
+            time = _moment({**found, "Y": f"{candidate:04d}"}, zone)
         except (ValueError, OverflowError):
             continue
-    return max((time for time in times if time <= near + _DAY), default=None)
+        if time <= near + _DAY:
+            return time
+    return None

@@ -40,11 +40,21 @@ HEADS = [
     "2024-01-01T00:00:00.000Z ", '{"messageType":"DATA_MESSAGE","logGroup":"g","logEvents":[',
     '{"errorCode":"x","rawData":"', '{"_id":"',
     "Tcp port: ", "Time ",
+    "<34>1 2003-10-11T22:14:15Z h a 1 2 [", '<34>1 - - - - - [a b="', "<34>Oct 11 22:14:15 ", "Oct 11 22:14:15 h a[",
+    "2003-10-11T22:14:15Z ", "__CURSOR=a\n", "__CURSOR=a\nMESSAGE\n", "2019-10-10 04:51:25,321 - a[",
+    "Cloud-init v. 1 finished at Mon, 06 May 2024 07:08:09 +0000. Datasource ", "2016-10-06T00:17:09.6Z stdout F ",
+    '{"log":"', "I0520 05:24:43.888087 1 ", "I0520 05:24:43.888087 1 a:1] ", 'time="2022-05-26T18:55:30Z" a="',
+    "2018-08-22 16:00:04 UTC:", "2018-08-22 16:00:04 UTC:h(1):", "2018-08-22 16:00:04 UTC::a@b:[1]:",
+    "2018-08-22 16:00:04 UTC::a@b:[1]:2:40001:2026-02-02 21:33:19 UTC:1/1:0:6.2:", '2019-04-30 11:21:04.8 UTC,"',
+    "2018-08-22 16:00:04 UTC::a@b:[1]:LOG:  duration: ", "[INFO]\t2026-05-02T21:55:11.504Z\t\t", "INIT_START Runtime ",
+    "EXTENSION\tName: a\tEvents: [", '<request id="a">', '<request id="a"><ip>',
+    "(a) HTTP Method: GET, Resource Path: ",
 ]  # fmt: skip
 PIECES = [
     ",", "'", "',", "a,", "\\", " ", "\n", "\t", "a", "1", "1 ", "a=1,", "x: y ", "# \n", "# Query_time: 1\n", "[",
     "a[a] @ ", "aA", "a: 1 ms\t", " Version: ", "XRAY ", "a-b ", '"', '\\"', "{", "}", '{"', "}{", "\n{", '{"a":',
-    '"k":1,', "\0", "\r", "\u2028", "use a;\n", "] [", "-",
+    '"k":1,', '\\\\', 'a="1" ', ' b="c"', "<a>1</a>", "][", "](", "a=b\n", "\n\t", "): ", '""', '","',
+    "\0", "\r", "\u2028", "use a;\n", "] [", "-",
 ]  # fmt: skip
 KINDS: dict[str, Callable[[str], Any]] = {
     **{name: lambda text, make=make: make(ZoneInfo("UTC"))(text) for name, make in PARSERS.items()},  # type: ignore[misc]
@@ -127,9 +137,8 @@ def test_a_record_of_millions_of_columns_is_refused_and_costs_little() -> None:
 
 def _patterns() -> Iterator[tuple[str, str | bytes]]:
     for package in (parsers, formats, codecs):
-        for found in pkgutil.iter_modules(package.__path__):
-            module = importlib.import_module(f"{package.__name__}.{found.name}")
-            yield from _patterns_of(module)
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            yield from _patterns_of(importlib.import_module(found.name))
 
 
 def _patterns_of(module: ModuleType) -> Iterator[tuple[str, str | bytes]]:

@@ -1,0 +1,1 @@
+"""Logs of API Gateway: access logs, and the execution logs of REST and WebSocket APIs."""

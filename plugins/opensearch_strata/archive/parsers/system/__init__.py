@@ -1,0 +1,1 @@
+"""Logs of a machine: syslog, the systemd journal, cloud-init."""
