@@ -15,8 +15,6 @@ from markdown_it import MarkdownIt
 
 from local.places import PROJECT
 
-pytestmark = pytest.mark.long  # every build takes 5 s
-
 SOURCES = ("mkdocs.yml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "benchmarks")
 TAGS = ("h1", "h2", "h3", "h4", "p", "li", "ol", "ul", "pre", "tr", "th", "td", "img", "em", "strong")
 
@@ -54,6 +52,7 @@ def test_every_page_has_the_same_lists_tables_and_blocks_as_on_github(sources: P
         assert tags(article) == tags(github.render((sources / place).read_text())), place
 
 
+@pytest.mark.long  # every build takes 5 s
 @pytest.mark.parametrize(
     ("link", "complaint"),
     [
@@ -70,6 +69,7 @@ def test_a_link_that_leads_nowhere_stops_the_build(sources: Path, link: str, com
     assert complaint in built.stderr
 
 
+@pytest.mark.long
 def test_a_page_that_no_menu_shows_stops_the_build(sources: Path) -> None:
     (sources / "docs" / "forgotten.md").write_text("# Forgotten\n")
     built = build(sources)
