@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.hours import Hours, count_by_hour
+from opensearch_strata.archive.export.large_blocks import keep_large_blocks_apart
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import DayWriter
 from opensearch_strata.archive.export.read_back import read_back_all
@@ -123,6 +124,7 @@ class DayExport:
         :raises Refused: a document has no ``_source``
         :raises IncompleteAnswer: OpenSearch did not answer in full for too long
         """
+        keep_large_blocks_apart()
         archived, page = self.source.archived, self.source.page
         with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
             for hits in read_as_stored(self.client, archived.name, len(archived.sequence), page):
@@ -144,6 +146,7 @@ class DayExport:
         :param hours: of the index
         :returns: the documents, and how many slices of hours hold another number of them than was counted
         """
+        keep_large_blocks_apart()
         again, shards = Content(), len(self.source.archived.sequence)
         found = Counter[int]()
         parts = [Part([part.numbers] * shards, part.query) for part in hours.slices]
