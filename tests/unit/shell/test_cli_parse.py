@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,15 @@ def test_format_and_parser_can_be_forced(parse: Parse) -> None:
     result = parse(envelope("{}"), "--parser", "vpc_flow", exit_code=1)
     assert "The parser vpc_flow cannot read the message" in result.stderr
     assert result.stderr.endswith("could be read.\n")
+
+
+def test_the_year_of_a_line_is_that_of_its_event_or_of_the_file(parse: Parse) -> None:
+    line = "Jan  5 11:59:58 web-1 sshd[7]: Accepted"
+    (event,) = values(parse(envelope(line, group="/var/log/secure"), "--json"))
+    assert (event["parser"], event["fields"]["timestamp"]) == ("syslog", "2013-01-05T11:59:58.000Z")
+    (event,) = values(parse(f"{line}\n".encode(), "--parser", "syslog", "--json"))
+    year = datetime.now(UTC).year
+    assert event["time"] in (f"{year}-01-05T11:59:58.000Z", f"{year - 1}-01-05T11:59:58.000Z")
 
 
 def test_what_a_parser_did_not_expect_is_told(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:

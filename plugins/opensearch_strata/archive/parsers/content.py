@@ -12,7 +12,7 @@ from opensearch_strata.archive.parsers.lambda_log import is_platform, lambda_lin
 from opensearch_strata.archive.parsers.parsed import Message, NearParser, Parsed, Unreadable, fast_namedtuple
 from opensearch_strata.archive.parsers.plain import json_fields
 from opensearch_strata.archive.parsers.postgresql.server_log import begins, server_line
-from opensearch_strata.archive.parsers.system.cloud_init import cloud_init_line
+from opensearch_strata.archive.parsers.system.cloud_init import cloud_init_lines
 from opensearch_strata.archive.parsers.system.journald import journal_entry
 from opensearch_strata.archive.parsers.system.syslog import syslog_lines
 
@@ -59,7 +59,7 @@ def by_content(zone: ZoneInfo) -> NearParser:
 
 def _readers(zone: ZoneInfo) -> dict[str, tuple[_Reads, ...]]:
     """First character of a message -> what may read it. Each looks at a few characters before it tries a pattern."""
-    syslog, klog = syslog_lines(zone), klog_lines(zone)
+    syslog, klog, cloud_init = syslog_lines(zone), klog_lines(zone), cloud_init_lines(zone)
 
     def of_machine(text: str, near: int | None) -> Parsed | None:
         return syslog(text, near, False) if text[0] == "<" or text[:4] in _MONTHS else None
@@ -67,18 +67,15 @@ def _readers(zone: ZoneInfo) -> dict[str, tuple[_Reads, ...]]:
     def of_component(text: str, near: int | None) -> Parsed | None:
         return klog(text, near) if text[1:5].isdecimal() else None
 
-    def of_time(text: str, _: int | None) -> Parsed | None:
+    def of_time(text: str, near: int | None) -> Parsed | None:
         if text[10:11] == "T":
             return cri_line(text) if " std" in text[19:40] else lambda_line(text)
         if text[19:20] == ",":
-            return cloud_init_line(text, zone)
+            return cloud_init(text, near)
         return server_line(text, zone) if text[4:5] == "-" and begins(text) else None
 
     def of_function(text: str, _: int | None) -> Parsed | None:
         return lambda_line(text) if text.startswith(_OF_FUNCTIONS) or "]\t" in text[:20] else None
-
-    def of_start(text: str, _: int | None) -> Parsed | None:
-        return cloud_init_line(text, zone)
 
     found: dict[str, tuple[_Reads, ...]] = {}
     for firsts, reads in (
@@ -86,7 +83,7 @@ def _readers(zone: ZoneInfo) -> dict[str, tuple[_Reads, ...]]:
         ("<JFMASOND", of_machine),
         ("IWEF", of_component),
         ("SERITL[", of_function),
-        ("C", of_start),
+        ("C", cloud_init),
     ):
         for first in firsts:
             found[first] = (*found.get(first, ()), reads)

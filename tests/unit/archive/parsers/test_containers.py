@@ -197,6 +197,11 @@ def test_audit_events_keep_their_names_and_objects_are_text() -> None:
     assert parsed == Parsed({**whole, "requestObject": '{"spec":{"a.b":[1]}}'}, ms("2023-05-20T04:14:53.798Z"))
 
 
+def test_no_object_in_an_audit_event_is_too_odd_for_text() -> None:
+    event = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "responseObject": [10**30, "\ud83d", {"ü": None}]}
+    assert plane(event).fields["responseObject"] == '[1000000000000000000000000000000,"\ud83d",{"ü":null}]'
+
+
 def test_lines_of_the_authenticator() -> None:
     line = (
         'time="2022-05-26T18:55:30Z" level=info msg="access granted" arn="arn:aws:iam::123456789000:user/testuser" '

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import Event, Origin, Place
 from opensearch_strata.archive.parsers.parsed import NearParser, Parsed, Unreadable
@@ -165,3 +166,29 @@ def test_a_megabyte_behind_any_head_is_kept(name: ParserName, seed: str) -> None
         parsed = parser.read(seed + tail, NEAR) if isinstance(parser, NearParser) else parser(seed + tail)
         assert parsed is not None
         assert any(isinstance(value, str) and value.endswith(tail) for value in parsed.fields.values())
+
+
+GROUPS = [
+    "/var/log/messages", "/shop/journald", "/var/log/cloud-init.log", "/aws/containerinsights/shop/application",
+    "/aws/eks/shop/cluster", "/aws/rds/instance/shop/postgresql", "API-Gateway-Execution-Logs_a/prod", "anything",
+]  # fmt: skip
+DATASET = Dataset.model_validate(definition_of("t"))
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(GROUPS), st.lists(st.sampled_from(SEEDS) | NASTY | st.binary(max_size=9), max_size=4))
+def test_any_bytes_in_a_log_group_become_a_document(group: str, pieces: list[str | bytes]) -> None:
+    """Half of a character, NUL, escapes of a terminal: what an envelope holds is kept, whatever it is."""
+    parts = [one if isinstance(one, bytes) else one.encode("utf-8", "surrogatepass") for one in pieces]
+    message = orjson.dumps(b"".join(parts).decode("latin-1")).decode().encode("latin-1", "replace")
+    envelope = (
+        b'{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"%b","logStream":"s","subscriptionFilters":["f"],'
+        b'"logEvents":[{"id":"37","timestamp":1357387200123,"message":%b}]}' % (group.encode(), message)
+    )
+    shaper = Shaper(DATASET, Place("logs", "2013/01/05/12/x"))
+    made = [shaper.shaped(item) for item in Reading([envelope])]
+    assert len(made) == 1
+    assert isinstance(made[0], Document), made
+    source = orjson.loads(made[0].source)
+    assert source["@timestamp"] == "2013-01-05T12:00:00.123Z"
+    assert source["archive"]["log_group"] == group

@@ -110,7 +110,7 @@ def test_a_file_of_exported_entries_is_divided_by_their_cursors() -> None:
 
 
 def init(message: Any, zone: ZoneInfo = ZONE) -> Parsed:
-    parsed = cloud_init(zone)(message)
+    parsed = cloud_init(zone).read(message, 1608307200000)  # 2020-12-18T16:00:00Z
     assert parsed is not None
     return parsed
 
@@ -130,6 +130,20 @@ def test_lines_of_cloud_init() -> None:
     )  # fmt: skip
     assert init("[CLOUDINIT]" + MOUNT) == init(MOUNT)
     assert init(MOUNT, ZoneInfo("Asia/Tokyo")).time == read_iso("2019-10-09T19:51:25.321Z")
+
+
+def test_lines_of_cloud_init_on_amazon_linux_2() -> None:
+    line = "Dec 18 15:46:23 cloud-init[3290]: util.py[DEBUG]: Cloud-init v. 19.3-3.amzn2 finished at …\n"
+    assert init(line) == Parsed(
+        {
+            "time": "2020-12-18T15:46:23.000Z", "filename": "util.py", "levelname": "DEBUG",
+            "message": "Cloud-init v. 19.3-3.amzn2 finished at …",
+        },
+        read_iso("2020-12-18T15:46:23Z"),
+    )  # fmt: skip
+    assert init(line.replace("cloud-init[", "ip-10-0-0-36 cloud-init[")) == init(line)
+    assert cloud_init(ZONE)(line) == Parsed({**init(line).fields, "time": "Dec 18 15:46:23"}, None)
+    assert init(line.replace("Dec 18", "Dec 32")).fields.keys() == {"message"}
 
 
 def test_stages_of_cloud_init() -> None:

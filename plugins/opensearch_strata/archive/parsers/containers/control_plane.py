@@ -10,12 +10,11 @@ https://github.com/kubernetes/klog, whose times name no year. Authenticator: the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from opensearch_strata.archive.parsers.parsed import Message, NearParser, Parsed
 from opensearch_strata.archive.parsers.plain import json_object, plain_event
@@ -77,7 +76,7 @@ def audit_event(fields: dict[str, Any]) -> Parsed:
     """
     for name in _OBJECTS:
         if isinstance(fields.get(name), dict | list):
-            fields[name] = orjson.dumps(fields[name]).decode()
+            fields[name] = json.dumps(fields[name], ensure_ascii=False, separators=(",", ":"))
     stated = fields.get("stageTimestamp", fields.get("requestReceivedTimestamp"))
     return Parsed(fields, read_iso(stated) if isinstance(stated, str) else None)
 

@@ -1,6 +1,7 @@
 """What cloud-init writes when a machine starts: /var/log/cloud-init.log, and its own lines in cloud-init-output.log.
 
     2024-01-16 11:17:41,274 - handlers.py[DEBUG]: finish: init-network: SUCCESS: searching for network datasources
+    Dec 18 15:46:23 cloud-init[3290]: util.py[DEBUG]: Cloud-init v. 19.3-3.amzn2 finished at …    (Amazon Linux 2)
     Cloud-init v. 23.4 running 'modules:final' at Tue, 16 Jan 2024 11:17:52 +0000. Up 21.43 seconds.
 
 Formats: ``DEFAULT_LOG_FORMAT`` of cloudinit/log and ``FINAL_MESSAGE_DEF`` of cc_final_message.py. The rest of
@@ -10,16 +11,19 @@ cloud-init-output.log is what the commands printed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from opensearch_strata.archive.parsers.parsed import Entries, Message, Parsed, Parser
+from opensearch_strata.archive.parsers.parsed import Entries, NearParser, Parsed
 from opensearch_strata.archive.parsers.plain import plain_event
+from opensearch_strata.archive.parsers.system.moments import Moments
 from opensearch_strata.archive.timestamps import iso_text, read_iso
 from opensearch_strata.definition.notation.time_formats import reads
 
 _LINE = re.compile(
-    r"(?:\[CLOUDINIT\] ?)?(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - (?P<filename>[^\s\[\]]{1,128})"
-    r"\[(?P<levelname>[A-Z]{1,20})\]: (?P<message>.*)",
+    r"(?:(?:\[CLOUDINIT\] ?)?(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - "
+    r"|(?P<minute>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d):(?P<second>[0-5]\d) (?:[^\s\[\]]{1,255} )?cloud-init\[\d{1,10}\]: )"
+    r"(?P<filename>[^\s\[\]]{1,128})\[(?P<levelname>[A-Z]{1,20})\]: (?P<message>.*)",
     re.DOTALL,
 )
 _STAGE = re.compile(
@@ -44,7 +48,7 @@ class CloudInitEntries(Entries):
         return not self._has_times
 
 
-def cloud_init(zone: ZoneInfo) -> Parser:
+def cloud_init(zone: ZoneInfo) -> NearParser:
     """Fields ``time``, ``filename``, ``levelname``, ``message``.
 
     A stage has ``time``, ``version``, ``mode``, ``datasource``, ``up_seconds`` and the whole ``message``. Any other
@@ -52,25 +56,35 @@ def cloud_init(zone: ZoneInfo) -> Parser:
 
     :param zone: zone of the times, which are local
     """
-
-    def parse(message: Message) -> Parsed:
-        found = cloud_init_line(message, zone) if isinstance(message, str) else None
-        return found or plain_event(message)
-
-    return parse
+    find = cloud_init_lines(zone)
+    return NearParser(
+        lambda message, near: (find(message, near) if isinstance(message, str) else None) or plain_event(message)
+    )
 
 
-def cloud_init_line(text: str, zone: ZoneInfo) -> Parsed | None:
-    """Read a line with a head of cloud-init; None: it has none.
+def cloud_init_lines(zone: ZoneInfo) -> Callable[[str, int | None], Parsed | None]:
+    """Return a function that reads a text and a time at which it existed; None: it has no head of cloud-init.
 
-    :param text: the message
     :param zone: zone of times that name none
     """
-    line = _LINE.fullmatch(text.removesuffix("\n"))
-    if line is None:
-        return _stage(text, zone) if text.startswith("Cloud-init v. ") else None
-    time = read_iso(line["time"].replace(",", "."), zone)
-    return None if time is None else Parsed({**line.groupdict(), "time": iso_text(time)}, time)
+    moments = Moments("%b %d %H:%M", zone)
+
+    def find(text: str, near: int | None) -> Parsed | None:
+        line = _LINE.fullmatch(text.removesuffix("\n"))
+        if line is None:
+            return _stage(text, zone) if text.startswith("Cloud-init v. ") else None
+        stated, minute, second, filename, level, said = line.groups()
+        fields = {"filename": filename, "levelname": level, "message": said}
+        if stated is None:
+            moment = moments.moment(minute, int(second), 0, near)
+            if moment is None and near is not None:
+                return None
+            shown, time = moment or (f"{minute}:{second}", None)
+            return Parsed({"time": shown, **fields}, time)
+        time = read_iso(stated.replace(",", "."), zone)
+        return None if time is None else Parsed({"time": iso_text(time), **fields}, time)
+
+    return find
 
 
 def _stage(text: str, zone: ZoneInfo) -> Parsed | None:
