@@ -26,6 +26,7 @@ from tests.streams import Stream, StreamFactory, dataset_of, delete_indices
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.ledger.store import Ledger
+    from tests.arrivals import Inflow, Queues
     from tests.stores import Store
 
 # The machine may be busy with other tests: how long an example takes says nothing about the code.
@@ -127,6 +128,41 @@ def bucket(s3: Any) -> Iterator[str]:
         if there := [{"Key": found["Key"]} for found in page.get("Contents", [])]:
             s3.delete_objects(Bucket=name, Delete={"Objects": there})
     s3.delete_bucket(Bucket=name)
+
+
+@pytest.fixture(scope="session")
+def sqs(s3_url: str) -> Iterator[Any]:
+    """A client of the queues, as the shell builds it."""
+    from opensearch_strata.archive.arrivals.queue import build_sqs
+
+    with patch.dict(os.environ, s3_environment(s3_url)):
+        connection = build_sqs("arn:aws:sqs:us-east-1:123456789012:any")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def queues(sqs: Any) -> Iterator[Queues]:
+    """A queue of one test, and its dead-letter queue."""
+    from tests.arrivals import Queues
+
+    made = Queues(sqs, f"t{uuid4().hex}")
+    yield made
+    made.delete()
+
+
+@pytest.fixture
+def inflow(s3: Any, bucket: str, queues: Queues, make_stream: StreamFactory) -> Iterator[Inflow]:
+    """A bucket that tells the queue of a dataset what is put into it."""
+    from tests.arrivals import ALL_DAYS, Inflow
+    from tests.faults.archives import INTAKE
+
+    intake = {**INTAKE, "source": f"s3://{bucket}/logs/", "queue": queues.arn}
+    stream = make_stream(raw={"window_days": ALL_DAYS}, intake=intake)
+    queues.notify(s3, bucket)
+    made = Inflow(s3, bucket, stream, queues)
+    yield made
+    made.forget_ledger()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from opensearch_strata.airflow.operators.backfill.load import LoadOperator
 from opensearch_strata.airflow.operators.backfill.plan import PlanOperator
-from opensearch_strata.archive.load import batch
+from opensearch_strata.archive.load import batch, loading
 from opensearch_strata.archive.store.objects import open_object
 from opensearch_strata.archive.targets import loading_settings
 from opensearch_strata.archive.targets.made_days import create
@@ -127,7 +127,7 @@ def test_a_load_that_is_killed_hands_its_objects_back_and_the_next_try_loads_the
             time.sleep(1)  # the signal is handled in another thread
         return open_object(s3, place, size)
 
-    monkeypatch.setattr(batch, "open_object", killed_at_the_fifth)
+    monkeypatch.setattr(loading, "open_object", killed_at_the_fifth)
     began = time.monotonic()
     run = run_backfill(archive.dataset, **LOADED)
     assert run.state == "success"

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from opensearch_strata.cli.commands.archive import archive, archives
+from opensearch_strata.cli.commands.arrivals import arrivals, follow
 from opensearch_strata.cli.commands.audit import audit
 from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
@@ -150,6 +151,14 @@ app.command(
         "strata backfill flights --from 2012-01-01 --to 2012-01-31 --apply --then condense_and_drop",
     ),
 )(backfill)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples("strata follow flights", "strata follow flights --json | jq .waiting"),
+)(follow)
+app.command(
+    rich_help_panel=ARCHIVES,
+    epilog=_examples("strata arrivals flights", "strata arrivals flights --day 2013-01-05"),
+)(arrivals)
 app.command(
     rich_help_panel=ARCHIVES,
     epilog=_examples(

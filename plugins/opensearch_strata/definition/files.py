@@ -116,7 +116,7 @@ class Definitions:
     warnings: list[str] = field(default_factory=list)
 
     def get(self, name: str) -> Dataset:
-        """One dataset by name.
+        """One dataset by its ``name``.
 
         :raises DefinitionError: it is unknown or broken; names the datasets that exist
         """

@@ -12,7 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 
 from opensearch_strata.definition.extensions import BUILT_IN, Kind, known
 from opensearch_strata.definition.notation.patterns import compiled
+from opensearch_strata.definition.notation.queue_address import queue_address
 from opensearch_strata.definition.notation.time_formats import reads
+from opensearch_strata.definition.schedule import once_a_day
 
 
 def _named(kind: Kind) -> Any:
@@ -30,8 +32,9 @@ CastName = Literal["string", "integer", "float", "boolean"]
 # Before March 2018, names of buckets in us-east-1 could have capital letters, underscores and 255 characters:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _S3_URL = re.compile(r"s3://(?P<bucket>[A-Za-z0-9._-]{3,255})(/(?P<prefix>.*))?", re.DOTALL)
-_LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[mhd])")
-_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_LENGTH = re.compile(r"(?P<n>\d+)(?P<unit>[smhd])")
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_LEAST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
 _DIRECTIVES = ("%Y", "%m", "%d", "%H")
 _UNPADDED = re.compile(r"%-[mdH](?:[0-9%]|$)")
 _FLOW_FIELD = re.compile(r"\$\{([a-z][a-z0-9-]*)\}|([a-z][a-z0-9-]*)")
@@ -50,14 +53,14 @@ def split_s3_url(url: str) -> tuple[str, str]:
 
 
 def length_of(text: str) -> timedelta:
-    """A length of time, written like 15m, 1h or 2d.
+    """A length of time, written like 30s, 15m, 1h or 2d.
 
-    :param text: a whole number and ``m``, ``h`` or ``d``
+    :param text: a whole number and ``s``, ``m``, ``h`` or ``d``
     :raises ValueError: it is not a length of time
     """
     match = _LENGTH.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a length of time; write it like 15m, 1h or 2d")
+        raise ValueError(f"{text!r} is not a length of time; write it like 30s, 15m, 1h or 2d")
     return int(match["n"]) * _UNITS[match["unit"]]
 
 
@@ -161,7 +164,16 @@ class Intake(BaseModel):
         description="Object field for owner, log_group, log_stream, event_id, object and position. null: no such "
         "field.",
     )
-    aws_conn_id: str = Field("aws_default", description="Airflow connection for S3.")
+    queue: str | None = Field(
+        None, description="SQS queue, URL or ARN, that S3 notifies of new objects of the source; they are then loaded."
+    )
+    max_wait: str = Field("10s", description="How long documents of new objects wait for others before they are sent.")
+    sweep: str | None = Field(
+        "30 1 * * *",
+        description="Cron expression, once a day, in the dataset's time zone: when new objects are looked for that "
+        "no notification told. null: never.",
+    )
+    aws_conn_id: str = Field("aws_default", description="Airflow connection for S3 and SQS.")
     request_payer: Literal["requester"] | None = Field(
         None, description="requester: we pay for requests to the bucket, as a Requester Pays bucket requires."
     )
@@ -195,6 +207,25 @@ class Intake(BaseModel):
     def _is_length(cls, text: str) -> str:
         length_of(text)
         return text
+
+    @field_validator("queue")
+    @classmethod
+    def _is_queue(cls, text: str | None) -> str | None:
+        if text is not None:
+            queue_address(text)
+        return text
+
+    @field_validator("max_wait")
+    @classmethod
+    def _is_short(cls, text: str) -> str:
+        if not _LEAST_WAIT <= length_of(text) <= _LONGEST_WAIT:
+            raise ValueError(f"{text!r} is not from 1s to 5m: until then, the documents wait to be found")
+        return text
+
+    @field_validator("sweep")
+    @classmethod
+    def _is_once_a_day(cls, text: str | None) -> str | None:
+        return text if text is None else once_a_day(text)
 
     @field_validator("layout")
     @classmethod
@@ -239,4 +270,10 @@ class Intake(BaseModel):
     def _pattern_is_there(self) -> Intake:
         if self.pattern is None and "pattern" in (self.parser, *self.parsers.values()):
             raise ValueError("the parser pattern needs intake.pattern; set it")
+        return self
+
+    @model_validator(mode="after")
+    def _source_is_there(self) -> Intake:
+        if self.queue is not None and self.source is None:
+            raise ValueError("queue needs intake.source, which says which of the objects are the dataset's; set it")
         return self

@@ -38,6 +38,26 @@ def _read_day(value: object) -> object:
 Day = Annotated[date, BeforeValidator(_read_day)]
 
 
+def once_a_day(text: str) -> str:
+    """A cron expression that runs once a day, with single spaces.
+
+    :param text: a minute and an hour in the five fields of cron, or ``@daily``
+    :raises ValueError: it runs more or less often, or is no cron expression
+    """
+    plain = " ".join(text.split())
+    if not _DAILY.fullmatch(_PRESETS.get(plain, plain)):
+        raise ValueError(f"{text!r} does not run exactly once a day; write a minute and an hour, like 0 3 * * *")
+    return plain
+
+
+def in_five_fields(schedule: str) -> str:
+    """A schedule of :func:`once_a_day` in the five fields of cron.
+
+    :param schedule: as it is written
+    """
+    return _PRESETS.get(schedule, schedule)
+
+
 class Cycle(Strict):
     """When the daily cycle runs, whether it may delete raw days, and how many."""
 
@@ -61,18 +81,12 @@ class Cycle(Strict):
     @property
     def cron(self) -> str:
         """The schedule in the five fields of cron."""
-        return _PRESETS.get(self.schedule, self.schedule)
+        return in_five_fields(self.schedule)
 
     @field_validator("schedule")
     @classmethod
     def _is_once_a_day(cls, text: str) -> str:
-        plain = " ".join(text.split())
-        if not _DAILY.fullmatch(_PRESETS.get(plain, plain)):
-            raise ValueError(
-                f"{text!r} does not run exactly once a day; a cycle handles one day, so write a minute and an hour, "
-                f"like 0 3 * * *"
-            )
-        return plain
+        return once_a_day(text)
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> Cycle:

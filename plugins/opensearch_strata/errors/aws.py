@@ -12,13 +12,16 @@ from opensearch_strata.errors.printable import brief
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
 
-# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and botocore's own list in retries/standard.py
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, botocore's own list in retries/standard.py, and
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html#API_ReceiveMessage_Errors
 _TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
         "InternalError",
+        "KmsThrottled",
         "OperationAborted",
+        "OverLimit",
         "PriorRequestNotComplete",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -37,6 +40,9 @@ _TRANSIENT_CODES = frozenset(
 _PERMISSION = (
     "Allow {action} for the identity in use: in its own policy, in the bucket's and in that of the KMS key. For a "
     "Requester Pays bucket, set intake.request_payer: requester."
+)
+_PERMISSION_OF_QUEUE = (
+    "Allow {action} for the identity in use: in its own policy, in the queue's and in that of the KMS key."
 )
 _WRONG_KEYS = "Set the access key and the secret of the right account, in the connection or in the environment."
 _LOG_IN = "Log in again, or use a role whose credentials renew themselves."
@@ -78,6 +84,11 @@ _ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
     "HeadObject": "s3:GetObject and s3:ListBucket",
     "HeadBucket": "s3:ListBucket",
+    "ReceiveMessage": "sqs:ReceiveMessage",
+    "DeleteMessageBatch": "sqs:DeleteMessage",
+    "ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "GetQueueAttributes": "sqs:GetQueueAttributes",
+    "GetQueueUrl": "sqs:GetQueueUrl",
 }
 
 
@@ -147,7 +158,10 @@ def _explain_answer(error: ClientError) -> str:
     message = brief(str(_answer(error).get("Message") or ""))
     said = f" ({message})" if message and message != code else ""
     number = f"{status} " if status and f"{status}" != code else ""
-    cure = _restore(error) if code == "InvalidObjectState" else _CURES.get(code, "").format(action=action)
+    cure = _CURES.get(code, "")
+    if cure is _PERMISSION and action.startswith("sqs:"):
+        cure = _PERMISSION_OF_QUEUE
+    cure = _restore(error) if code == "InvalidObjectState" else cure.format(action=action)
     return f"AWS answered {number}{code or 'without a code'} to {error.operation_name}{said}. {cure}".rstrip()
 
 

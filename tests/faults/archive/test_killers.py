@@ -9,7 +9,7 @@ import pytest
 
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import taken_over
-from opensearch_strata.archive.load import batch as load_module
+from opensearch_strata.archive.load import loading as load_module
 from opensearch_strata.archive.load.leases import Leases
 from tests.faults.archives import SPAN, Archive, cloudwatch, events
 
@@ -28,7 +28,7 @@ def deadly(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         archive.put(cloudwatch(events(range(start, start + 100))))
     killer = archive.objects[1].place
     seen: list[str] = []
-    really = load_module._Load._load_object
+    really = load_module.Loading._load_object
 
     def load_object(self: Any, tally: Any, blocks: Any) -> None:
         seen.append(tally.place.key)
@@ -37,7 +37,7 @@ def deadly(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise Killed
         really(self, tally, blocks)
 
-    monkeypatch.setattr(load_module._Load, "_load_object", load_object)
+    monkeypatch.setattr(load_module.Loading, "_load_object", load_object)
     return seen
 
 
@@ -62,7 +62,7 @@ def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: A
         archive.load(renew_every=0.1)
     time.sleep(LEASE + 0.2)
     claimed: list[int] = []
-    claim = load_module._Load._load_free
+    claim = load_module.Loading.take
 
     def noted(self: Any, objects: Any, *, alone: bool = False) -> Any:
         if alone:
@@ -70,7 +70,7 @@ def test_the_second_try_loads_the_objects_of_a_dead_loader_one_by_one(archive: A
         return claim(self, objects, alone=alone)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(load_module._Load, "_load_free", noted)
+        patched.setattr(load_module.Loading, "take", noted)
         with pytest.raises(Killed):
             archive.load(renew_every=0.1)
     assert set(claimed) == {1}

@@ -93,7 +93,7 @@ def changed(path: str, value: Any) -> Definition:
         ("cycle.delete_confirmed", True, "cycle.delete_confirmed: Input should be a valid string (got True)"),
         ("cycle.max_deletes_per_run", 10**9, "cycle.max_deletes_per_run: Input should be less than or equal to 1000"),
         ("cycle.schedule", "*/5 * * * *", "cycle.schedule: '*/5 * * * *' does not run exactly once a day"),
-        ("cycle.schedule", "0 * * * *", "does not run exactly once a day; a cycle handles one day, so write a minute"),
+        ("cycle.schedule", "0 * * * *", "does not run exactly once a day; write a minute"),
         ("cycle.schedule", "0 3 * * 1-5", "cycle.schedule: '0 3 * * 1-5' does not run exactly once a day"),
         ("cycle.schedule", "0 3,15 * * *", "does not run exactly once a day"),
         ("cycle.schedule", "0 24 * * *", "does not run exactly once a day"),

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 _DAY = 86_400_000  # milliseconds
 _FAR = 10 * 365 * _DAY
-_EARLIEST = 2**32  # in February 1970: seconds of any year, read as milliseconds, are earlier
-_CALENDAR = 253402300800000  # the year 10000
+EARLIEST = 2**32  # in February 1970: seconds of any year, read as milliseconds, are earlier
+LATEST = 253402300800000  # the year 10000
 _HALF_A_YEAR = 183 * _DAY
 EVER = (-(2**63), 2**63)
 _SHOWN = 100  # characters of a value
+_OF_THE_QUEUE = {"queue", "max_wait", "sweep"}  # keys of the intake that decide when an object is read, not how
 
 
 class NoTime(ValueError):  # noqa: N818 - the name says what is missing
@@ -64,10 +65,10 @@ class EventTimes:
         """Earlier events are not looked for in this object either: they would be too late."""
         written = arrived or arrival_in_name(key)
         known = [*(span or ()), *([written.start] if written else [])]
-        self._low = min(known) - _FAR if span else _EARLIEST
-        self._high = min(max(known) + _FAR, _CALENDAR) if span else _CALENDAR
-        if span is None or span[0] >= _EARLIEST:
-            self._low = max(self._low, _EARLIEST)
+        self._low = min(known) - _FAR if span else EARLIEST
+        self._high = min(max(known) + _FAR, LATEST) if span else LATEST
+        if span is None or span[0] >= EARLIEST:
+            self._low = max(self._low, EARLIEST)
         self.start, self.end = span or (self._low, self._high)
         self.are_of_the_span = bool(self.formats) and written is None
         """Whether times may be read differently, as of another year, if other days are requested."""
@@ -179,7 +180,9 @@ class EventTimes:
 
 def reading_of(dataset: Dataset) -> str:
     """Hash of everything that decides which events an object has and when they happened; equal hashes, equal events."""
-    said = dataset.model_dump_json(include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True})
+    said = dataset.model_dump_json(
+        include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True}, exclude={"intake": _OF_THE_QUEUE}
+    )
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.errors import Refused, StrataError, TransientError
 from opensearch_strata.errors.amounts import counted
@@ -19,11 +20,13 @@ class BatchResult:
     :param rows: objects that this batch processed: done, quarantined or failed
     :param skipped: objects that were loaded earlier, or by somebody else in the meantime
     :param failures: why objects failed
+    :param vanished: objects that were gone or rewritten before they were read, whatever their state is
     """
 
     rows: list[ObjectRow] = field(default_factory=list)
     skipped: list[ObjectRow] = field(default_factory=list)
     failures: list[StrataError] = field(default_factory=list)
+    vanished: list[Place] = field(default_factory=list)
     seconds: float = 0.0
 
     @property

@@ -69,6 +69,7 @@ class Ingest:
         self._send = send
         self._on_cut = on_cut
         self._body: Body[BulkShare] = Body(ids)
+        self._since = 0.0  # when the first document of the body came, by the monotonic clock
         self.bytes_in = 0
         self.events = 0
 
@@ -104,9 +105,12 @@ class Ingest:
         """Why an object that is read and accounted for belongs in quarantine, in sentences; empty if it does not."""
         return too_many_dead(self._dataset.intake.max_dead_share, tally)
 
-    def flush(self) -> None:
-        """Send the present body, unless it is empty."""
-        if self._body:
+    def flush(self, older_than: float = 0) -> None:
+        """Send the present body, unless it is empty.
+
+        :param older_than: seconds; only if its first document has waited for so long
+        """
+        if self._body and time.monotonic() - self._since >= older_than:
             body, self._body = self._body, Body(self._body.with_ids)
             self._send(body)
 
@@ -168,6 +172,8 @@ class Ingest:
             self.flush()
             self._require_worth(tally)
         portion = tally.begin(record)
+        if not self._body:
+            self._since = time.monotonic()
         if is_full:
             self._on_cut()
         return portion

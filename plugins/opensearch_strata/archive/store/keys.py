@@ -221,6 +221,9 @@ def reason_apart(text: str, size: int) -> Reason | None:
     """Why an object is not to be loaded, by its key after the prefix; None if it is to be loaded.
 
     If the prefix itself lies in an error folder, its objects are to be loaded.
+
+    :param text: the key after the prefix
+    :param size: bytes; -1 if it is not known
     """
     *folders, name = text.split("/")
     if any(is_error_folder(folder) for folder in folders):

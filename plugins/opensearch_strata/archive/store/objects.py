@@ -138,6 +138,27 @@ def open_object(s3: BaseClient, place: Place, size: int) -> Generator[bytes]:
         body.close()
 
 
+def object_now(s3: BaseClient, bucket: str, key: str) -> ListedObject | None:
+    """The version of an object that is there now; None if there is none.
+
+    :param bucket: its name
+    :param key: the object's full key
+    :raises Refused: S3 refuses to say
+    :raises TransientError: S3 does not answer
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    place = Place(bucket, key)
+    try:
+        found = s3.head_object(Bucket=bucket, Key=key)
+    except (BotoCoreError, ClientError) as error:
+        if error_code(error) in _GONE:
+            return None
+        raise _told(error, place, 0, 0) from error
+    modified = int(found["LastModified"].timestamp() * 1000)
+    return ListedObject(Place(bucket, key, found["ETag"].strip('"')), found["ContentLength"], modified)
+
+
 class _Body:
     """A body that is opened when it is read, at the position reached so far."""
 

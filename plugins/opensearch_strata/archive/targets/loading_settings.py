@@ -77,8 +77,13 @@ def prepare_indices(
     owner: str,
     process: str = "",
     restored: RestoredForms | None = None,
+    *,
+    live: bool = False,
 ) -> list[str]:
-    """Do what :func:`prepare` does, for indices given by their names."""
+    """Do what :func:`prepare` does, for indices given by their names.
+
+    :param live: people read the days while they are loaded, so those that are created keep their refresh and replicas
+    """
     forms = restored.forms if restored else {}
     there = writable_days(client, names)  # nothing is registered for indices that cannot be loaded
     _require_form(forms, there)
@@ -87,7 +92,7 @@ def prepare_indices(
         require_shard_room(client, [name for name in names if name not in there], settings)
         under_load.register(ledger, names, owner, process)
         there = writable_days(client, names)  # whoever deletes one from now on knows of us; see under_load
-    created = [name for name in names if name not in there and create(client, name, owner, restored)]
+    created = [name for name in names if name not in there and create(client, name, owner, restored, live=live)]
     if not ledger.index.serverless:
         _set_up(client, names, owner)
     there |= writable_days(client, [name for name in names if name not in there])

@@ -56,17 +56,24 @@ class RestoredForms:
     keep_until: str
 
 
-def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms | None = None) -> bool:
+def create(
+    client: OpenSearch, name: str, made_by: str, restored: RestoredForms | None = None, *, live: bool = False
+) -> bool:
     """Create an index according to the templates that match its name, but with safe settings and our note.
 
     :param made_by: owner of the load
     :param restored: for a restore: its mappings and settings take the place of those of the templates
+    :param live: it is not to be set up for loading, so there will be no settings to restore
     :returns: False if somebody else created it first
     :raises Refused: the server rejects it
     """
     from opensearchpy import RequestError
 
-    note = {"made_by": made_by, "loading": {}, **({KEEP_UNTIL: restored.keep_until} if restored else {})}
+    note = {
+        "made_by": made_by,
+        **({} if live else {"loading": {}}),
+        **({KEEP_UNTIL: restored.keep_until} if restored else {}),
+    }
     form = restored.forms.get(name) if restored else None
     mappings: Mapping[str, Any] = form.mappings if form else {}
     noted = {**mappings, "_meta": {**mappings.get("_meta", {}), NOTE: note}}
@@ -80,7 +87,7 @@ def create(client: OpenSearch, name: str, made_by: str, restored: RestoredForms 
     except RequestError as error:
         if "resource_already_exists_exception" in str(error.error):  # the raw text, if the response was cut off
             # It was created by us if the response to the first attempt was lost.
-            return notes(client, [name]).get(name, LoadNote("", None)) == LoadNote(made_by, {})
+            return notes(client, [name]).get(name, LoadNote("", None)) == LoadNote(made_by, None if live else {})
         cure = "Correct the index template that matches this name, if there is one."
         if "maximum shards open" in explain(error):
             cure = "The cluster is at its limit of shards: make room, or raise cluster.max_shards_per_node."

@@ -33,6 +33,7 @@ class ReadyDays:
     :param owner: the run that the days are registered for
     :param process: name of the process if the run is a single one
     :param restored: for a restore: what its days were archived with
+    :param live: people read the days while they are loaded, so those that are created keep their refresh and replicas
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class ReadyDays:
         owner: str,
         process: str = "",
         restored: RestoredForms | None = None,
+        *,
+        live: bool = False,
     ) -> None:
         self._client, self._ledger, self._dataset = client, ledger, dataset
-        self._owner, self._process, self._restored = owner, process, restored
+        self._owner, self._process, self._restored, self._live = owner, process, restored, live
         self._known: dict[str, str] = {}  # name -> UUID
         self._written: set[str] = set()
         self._lock = Lock()
@@ -118,7 +121,10 @@ class ReadyDays:
         if not names:
             return
         ordered = sorted(names)
-        prepare_indices(self._client, self._ledger, self._dataset, ordered, self._owner, self._process, self._restored)
+        prepare_indices(
+            self._client, self._ledger, self._dataset, ordered, self._owner, self._process, self._restored,
+            live=self._live,
+        )  # fmt: skip
         there = {} if self._ledger.index.serverless else patient(lambda: uuids(self._client, ordered))
         self._known |= {name: there.get(name, "") for name in ordered}
 

@@ -209,6 +209,7 @@ class Backfill:
         settings: LoadSettings,
         on_progress: Callable[[Progress], None] = lambda _: None,
         process: str = "",
+        live: bool = False,
     ) -> BatchResult:
         """Load one batch. Objects that are loaded already are left out; one that fails does not stop the others.
 
@@ -218,6 +219,8 @@ class Backfill:
         :param owner: of the run
         :param on_progress: see :func:`load_batch`; any exception but a StrataError ends the load immediately
         :param process: see :meth:`prepare`
+        :param live: people read the days while they are loaded, so those that are created keep their refresh and
+            replicas
         :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
         :raises Refused: OpenSearch forbids it, the plan was forgotten, or a raw day was deleted during the load
         """
@@ -227,7 +230,8 @@ class Backfill:
         else:
             held = days_held(self._listing(ref), self._dataset, objects, ref.span)
         restored = self._restored(ref, held)
-        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, restored and restored.forms)
+        forms = restored and restored.forms
+        days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, forms, live=live)
         days.prepare(self._dataset.raw_index(day) for day in held)
         with days.held():
             result = load_batch(

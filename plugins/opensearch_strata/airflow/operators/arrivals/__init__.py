@@ -1,0 +1,1 @@
+"""The tasks of ``archive_arrivals``, from messages of a queue to raw days."""

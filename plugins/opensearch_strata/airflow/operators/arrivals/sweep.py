@@ -1,0 +1,50 @@
+"""The task that looks for new objects that no notification told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.operators.arrivals.base import ArrivalsOperator
+from opensearch_strata.airflow.operators.backfill.base import owner
+from opensearch_strata.errors import Refused
+from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class SweepOperator(ArrivalsOperator):
+    """List the objects of yesterday and today, load those that are not loaded, and prove the days.
+
+    Returns ``{"first", "last", "found", "size", "read", "created", "existed", "filtered", "dead", "verdict"}``.
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Sweep.
+
+        :raises Refused: an object failed for good, or the days are not proven
+        :raises TransientError: worth a retry
+        """
+        from opensearch_strata.workflows.arrivals.sweep import sweep
+        from opensearch_strata.workflows.backfill.verdict import verdict
+
+        swept = sweep(self.build_backfill(), self.dataset, datetime.now(UTC), owner(context))
+        proof = swept.proof
+        self.log.info("%s", backfill_days_table(proof))
+        self.log.info("%s", backfill_proof_table(proof))
+        if swept.found.objects:
+            self.log.warning("Not told, or told late: %s. They are loaded now.", swept.found)
+        if not proof.holds:
+            self.log.error("%s", backfill_problems_table(proof))
+            raise Refused(verdict(proof))
+        self.log.info("%s", verdict(proof))
+        return {
+            "first": f"{swept.first}",
+            "last": f"{swept.last}",
+            "found": swept.found.objects,
+            "size": swept.found.size,
+            **asdict(proof.counts),
+            "verdict": verdict(proof),
+        }

@@ -1,0 +1,159 @@
+"""Takes messages from a queue until a time is over or the queue is empty, and loads the objects that they tell of."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING
+
+from opensearch_strata.archive.arrivals.drained import Drained
+from opensearch_strata.archive.arrivals.lane import Lane, Ticket
+from opensearch_strata.archive.arrivals.messages import NewObject
+from opensearch_strata.archive.arrivals.routing import ASIDE
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.arrivals.inbox import Inbox
+    from opensearch_strata.archive.arrivals.queue import Message
+    from opensearch_strata.archive.arrivals.routing import Route, Routes
+
+_log = logging.getLogger(__name__)
+
+_IDLE, _ANSWERS = 1.0, 0.05  # seconds to wait for messages if nothing is under way, and if answers are expected
+_QUIET = 0.25  # seconds without a message after which documents wait no longer for others
+_MOST_UNSENT = 500  # objects whose documents wait together, because their messages are in hand as long
+_FIRST_RETRY, _LONGEST_RETRY = 60.0, 900.0  # seconds until a message with an object that failed comes back
+_TOLD = 5  # objects of no dataset that are named
+
+
+@dataclass(frozen=True)
+class DrainLimits:
+    """When to stop.
+
+    :param seconds: after which nothing more is received; what is in hand is loaded
+    :param empty: seconds without a message after which the queue counts as empty; None: only the time counts
+    """
+
+    seconds: float
+    empty: float | None = None
+
+
+class Drain:
+    """One pass over a queue.
+
+    :param inbox: the messages, open
+    :param open_lane: opens the load of one dataset; each is asked for once, when its first object comes
+    :param stop: set by whoever wants it to end before its time: nothing more is received, what is in hand is loaded
+    """
+
+    def __init__(
+        self, inbox: Inbox, routes: Routes, open_lane: Callable[[Route], Lane], stop: Event, drained: Drained
+    ) -> None:
+        self._inbox, self._routes, self._open_lane, self._stop = inbox, routes, open_lane, stop
+        self._drained = drained
+        self._lanes: dict[str, Lane] = {}
+        self._tickets: list[Ticket] = []
+        self._named = 0
+
+    def run(self, limits: DrainLimits) -> None:
+        """Receive and load.
+
+        :raises TransientError: the queue, S3, OpenSearch or the ledger could not be used for too long
+        :raises Refused: one of them forbids it, or the queue does not exist
+        """
+        began = last = time.monotonic()
+        while not self._stop.is_set() and time.monotonic() - began < limits.seconds:
+            is_open = any(not lane.waits_only for lane in self._lanes.values())
+            messages = self._inbox.take(_ANSWERS if is_open else _IDLE)
+            for message in messages:
+                self._accept(message)
+            now = time.monotonic()
+            if messages:
+                last = now
+            is_full = sum(lane.open for lane in self._lanes.values()) >= _MOST_UNSENT
+            for lane in self._lanes.values():
+                lane.load(is_quiet=is_full or now - last >= _QUIET)
+            self._answer()
+            if (
+                limits.empty is not None
+                and not self._tickets
+                and min(now, self._inbox.last_empty) - last >= limits.empty
+            ):
+                break
+        self._finish()
+
+    def _finish(self) -> None:
+        """Load what is in hand; what others are still loading is left to later."""
+        self._inbox.receive(False)
+        for lane in self._lanes.values():
+            lane.complete()
+        if not self._stop.is_set():  # otherwise they are given back, so that the end comes soon
+            for message in self._inbox.rest():
+                self._accept(message)
+        for lane in self._lanes.values():
+            lane.complete()
+            lane.abandon()
+        self._answer()
+
+    def _accept(self, message: Message) -> None:
+        self._drained.messages += 1
+        if message.sent:
+            self._drained.oldest = max(self._drained.oldest, time.time() - message.sent / 1000)
+        told = message.told
+        ticket = Ticket(message)
+        if told.not_understood:
+            ticket.is_left = True
+            _log.warning(
+                "Message %s is left to the redrive policy of the queue (receive %s). %s",
+                message.id, message.receives, told.not_understood,
+            )  # fmt: skip
+        if told.aside:
+            self._drained.aside["other_event"] += len(told.aside)
+        for new in told.new:
+            self._route(new, ticket)
+        self._tickets.append(ticket)
+
+    def _route(self, new: NewObject, ticket: Ticket) -> None:
+        routes, aside = self._routes.of(new.bucket, new.key, new.size)
+        if aside == ["no_dataset"] and new.other_key:
+            other = new._replace(key=new.other_key, other_key=new.key)
+            routes, aside = self._routes.of(other.bucket, other.key, other.size)
+            new = other if routes else new
+        self._drained.aside.update(aside)
+        if "no_dataset" in aside:
+            self._tell_of_no_dataset(new, ticket)
+        for route in routes:
+            if route.dataset.name not in self._lanes:
+                self._lanes[route.dataset.name] = self._open_lane(route)
+            self._lanes[route.dataset.name].offer(new, ticket)
+
+    def _tell_of_no_dataset(self, new: NewObject, ticket: Ticket) -> None:
+        """An object of no dataset is not loaded, unless its dataset may be one that cannot be read now."""
+        ticket.is_left |= not self._routes.is_sure
+        self._named += 1
+        if self._named <= _TOLD:
+            kept = "; its message stays, because some definitions cannot be read" if ticket.is_left else ""
+            _log.warning("s3://%s/%s is not loaded: it is %s%s.", new.bucket, new.key, ASIDE["no_dataset"], kept)
+
+    def _answer(self) -> None:
+        """Delete the messages that are done, and give back those in which something failed."""
+        settled = [ticket for ticket in self._tickets if not ticket.open]
+        if not settled:
+            return
+        self._tickets = [ticket for ticket in self._tickets if ticket.open]
+        retried = [one.message for one in settled if one.to_retry]
+        for message in retried:
+            self._drained.given_back += 1
+            self._inbox.give_back([message], _pause(message.receives))
+        left = [one.message for one in settled if one.is_left and not one.to_retry]
+        self._drained.not_understood += len(left)
+        self._inbox.let_go(left)
+        self._inbox.delete([one.message for one in settled if not (one.is_left or one.to_retry)])
+
+
+def _pause(receives: int) -> float:
+    """Seconds until a message is to be tried again: a redrive policy counts its receives, so it must last for long."""
+    return random.uniform(0.8, 1) * min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** max(0, min(receives, 10) - 1))

@@ -1,0 +1,181 @@
+"""``strata follow`` and ``strata arrivals``: new objects, as a queue tells of them."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opensearch_strata.cli.connection import connected, is_serverless
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url, read_day
+from opensearch_strata.cli.output import fail, note, print_json, print_table, say
+from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_strata.archive.arrivals.drained import Drained
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.definition.files import Definitions
+    from opensearch_strata.workflows.arrivals.arrivals import Arrivals
+
+_GRACE = 20  # seconds after SIGTERM until what is in hand is handed back; container managers kill after 30 s
+
+OptionalDay = Annotated[
+    date | None,
+    typer.Option("--day", metavar="DAY", parser=read_day, help="Prove that this day is loaded completely."),
+]
+
+
+def follow(
+    dataset: DatasetName,
+    *,
+    url: Url,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load new objects as the dataset's queue tells of them, until it is stopped.
+
+    Prints a line a minute. SIGTERM or Ctrl-C ends it cleanly: what is in hand
+    is loaded, or goes back to the queue. Any number of these may run at once,
+    beside Airflow and beside backfills: each event is stored once.
+    """
+    from opensearch_strata.workflows.arrivals.follow import follow as follow_queue
+    from opensearch_strata.workflows.arrivals.standing import standing
+
+    with connected(url, ca_certs, serverless=True) as client:
+        arrivals, definition = _arrivals(client, dataset, datasets_dir, serverless=is_serverless(url))
+
+        def tell(drained: Drained) -> None:
+            stand = standing(client, definition, arrivals.state())
+            if as_json:
+                print_json({"at": datetime.now(UTC), **drained.as_json(), **stand.as_json()})
+            else:
+                say(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {drained}; {stand.sentence}")
+
+        with _stopping() as stop:
+            note(f"Following {definition.intake.queue} for {', '.join(one.name for one in arrivals.datasets)}.")
+            follow_queue(arrivals, f"follow@{socket.gethostname()}", stop, tell)
+    note("Stopped. Every message that was received is either done and deleted, or back in the queue.")
+
+
+def arrivals(
+    dataset: DatasetName,
+    *,
+    url: Url,
+    day: OptionalDay = None,
+    ca_certs: CaCerts = None,
+    datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the queue of a dataset stands, or prove a day.
+
+    With --day, lists the source once more and says whether the events read of
+    all objects of that day are created, already there, filtered or dead
+    letters, whoever loaded them. The exit code is 0 only if that is proven.
+    """
+    from opensearch_strata.workflows.arrivals.standing import standing
+
+    with connected(url, ca_certs, serverless=True) as client:
+        if day is not None:
+            _prove(client, dataset, datasets_dir, day, as_json, serverless=is_serverless(url))
+            return
+        found, definition = _arrivals(client, dataset, datasets_dir, serverless=is_serverless(url))
+        stand = standing(client, definition, found.state())
+    if as_json:
+        print_json({"dataset": dataset, "queue": definition.intake.queue, **stand.as_json()})
+        return
+    say(f"{dataset}: {stand.sentence}.")
+    if stand.warning:
+        note(stand.warning)
+
+
+def _prove(
+    client: OpenSearch, dataset: str, folder: Path | None, day: date, as_json: bool, *, serverless: bool
+) -> None:
+    from opensearch_strata.presentation.tables import (
+        backfill_days_table,
+        backfill_problems_table,
+        backfill_proof_table,
+    )
+    from opensearch_strata.workflows.arrivals.sweep import prove_day
+    from opensearch_strata.workflows.backfill.backfill import Backfill
+    from opensearch_strata.workflows.backfill.verdict import verdict
+
+    definition = _definitions(folder).get(dataset)
+    proof = prove_day(Backfill(client, definition, serverless=serverless), definition, day)
+    if as_json:
+        told = {**asdict(proof), "holds": proof.holds}
+        print_json({"dataset": dataset, "day": day, "proof": told, "verdict": verdict(proof)})
+    else:
+        print_table(backfill_days_table(proof))
+        print_table(backfill_proof_table(proof))
+        if proof.holds:
+            say(verdict(proof))
+        else:
+            print_table(backfill_problems_table(proof))
+    if not proof.holds:
+        fail(verdict(proof))
+        raise typer.Exit(1)
+
+
+def _arrivals(client: OpenSearch, name: str, folder: Path | None, *, serverless: bool) -> tuple[Arrivals, Dataset]:
+    from opensearch_strata.archive.arrivals.queue import build_sqs
+    from opensearch_strata.archive.store.objects import build_s3
+    from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients
+
+    found = _definitions(folder)
+    definition = found.get(name)
+    s3 = cache(lambda payer: build_s3(request_payer=payer))
+    clients = Clients(
+        opensearch=lambda _: client,
+        s3=lambda dataset: s3(dataset.intake.request_payer),
+        sqs=lambda dataset: build_sqs(dataset.intake.queue or ""),
+        serverless=lambda _: serverless,
+    )
+    if found.problems:
+        note(
+            f"{counted(len(found.problems), 'problem')} in the dataset files (see `strata check`): messages about "
+            f"objects of no valid dataset stay in the queue."
+        )
+    all_known = not found.problems
+    return Arrivals(definition, list(found.datasets.values()), clients, are_all_known=all_known), definition
+
+
+def _definitions(folder: Path | None) -> Definitions:
+    from opensearch_strata.definition.files import datasets_dir, load_definitions
+
+    return load_definitions(folder or datasets_dir())
+
+
+@contextmanager
+def _stopping() -> Iterator[Event]:
+    """An event that SIGTERM and Ctrl-C set. If that does not end the block soon, or at the second, it is broken off.
+
+    :raises KeyboardInterrupt: the block is broken off; it must put in order what it has begun
+    """
+    stop = Event()
+
+    def asked(*_: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        signal.alarm(_GRACE)
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
+    try:
+        yield stop
+    finally:
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)

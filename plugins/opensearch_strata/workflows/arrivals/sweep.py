@@ -1,0 +1,101 @@
+"""What no notification told: a listing finds it. And the proof of a day, whoever loaded it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from opensearch_strata.archive.dead_letters.letter import dead_letters_url
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.archive.planning.plan import new_plan_id
+from opensearch_strata.archive.store.listing import Amount
+from opensearch_strata.connections.processes import this_process
+from opensearch_strata.definition.days import day_bounds, day_of, newest_complete, newest_expired
+from opensearch_strata.definition.intake import length_of
+from opensearch_strata.errors import DefinitionError
+from opensearch_strata.workflows.arrivals.arrivals import USUAL_LOAD
+from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.backfill_proof import BackfillProof
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.backfill.backfill import Backfill
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found.
+
+    :param first: first day whose objects were listed
+    :param last: last day, inclusive
+    :param found: objects that were not loaded yet: no notification told them, or it was still in the queue
+    """
+
+    first: date
+    last: date
+    found: Amount
+    proof: BackfillProof
+
+
+def swept_days(dataset: Dataset, now: datetime) -> tuple[date, date]:
+    """The days that a sweep looks at: all that objects which arrived yesterday or today may hold, inside the window.
+
+    :param now: a time with its zone
+    """
+    newest = newest_complete(now, dataset.zone)
+    late = length_of(dataset.intake.max_lateness)
+    first = day_of(day_bounds(newest, dataset.zone)[0] - late, dataset.zone)
+    return max(first, newest_expired(newest, dataset.raw.window_days) + timedelta(days=1)), day_of(now, dataset.zone)
+
+
+def sweep(
+    backfill: Backfill, dataset: Dataset, now: datetime, owner: str, settings: LoadSettings = USUAL_LOAD
+) -> Swept:
+    """Load the objects of yesterday and today that are not loaded yet, as a backfill of these days does.
+
+    :param now: a time with its zone
+    :param owner: for the ledger, who loads
+    :raises DefinitionError: the dataset has no source
+    :raises Refused: an object failed for good, OpenSearch or S3 forbids it, or the objects cannot be loaded as they are
+    :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
+    """
+    first, last = swept_days(dataset, now)
+    plan = backfill.plan(None, first, last)
+    ref = backfill.write(plan)
+    owner, process = f"{owner}/{uuid4().hex[:8]}", this_process()
+    try:
+        for number in range(ref.batches):
+            backfill.load(ref, number, owner, settings=settings, process=process, live=True).require_success()
+    finally:
+        backfill.end(owner, process=process)
+    proof = backfill.prove(ref)
+    backfill.forget(ref)
+    return Swept(first, last, plan.amount, proof)
+
+
+def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:
+    """Prove that everything the source has for a day is loaded, whether a queue or a backfill brought it.
+
+    :param day: in the dataset's zone
+    :raises DefinitionError: the dataset has no source
+    :raises Refused: S3 does not allow it
+    :raises TransientError: S3, the ledger or the raw days cannot be read right now
+    """
+    source = dataset.intake.source
+    if source is None:
+        raise DefinitionError(f"Dataset {dataset.name!r} does not name an archive; set intake.source.")
+    start, end = (int(moment.astimezone(UTC).timestamp() * 1000) for moment in day_bounds(day, dataset.zone))
+    return backfill.prove(
+        PlanRef(
+            plan_id=new_plan_id(),
+            source=source,
+            first=day,
+            last=day,
+            span=(start, end),
+            dead_letters=dead_letters_url(dataset.intake, source),
+            batches=0,
+            held=(),
+        )
+    )

@@ -1,0 +1,151 @@
+"""The DAGs of new objects as Airflow runs them: the state of the run, and what is in the index and the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # where Airflow takes it from
+
+from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
+from opensearch_strata.airflow.triggers.queue import QueueTrigger
+from opensearch_strata.definition.dataset import Dataset
+from tests.arrivals import ALL_DAYS, Inflow, Queues
+from tests.dags.conftest import Run, load_bag, run_in_process
+from tests.faults.archives import INTAKE, cloudwatch, events, message, ndjson
+from tests.streams import DAY, StreamFactory, dataset_of
+
+RunArrivals = Callable[..., Run]
+
+
+@pytest.fixture
+def inflow(
+    s3: Any, bucket: str, queues: Queues, make_stream: StreamFactory, define: Callable[[Dataset], None]
+) -> Iterator[Inflow]:
+    """A bucket that tells the queue of a dataset that Airflow knows."""
+    intake = {**INTAKE, "source": f"s3://{bucket}/logs/", "queue": queues.arn}
+    stream = make_stream(raw={"window_days": ALL_DAYS}, intake=intake)
+    define(stream.dataset)
+    queues.notify(s3, bucket)
+    made = Inflow(s3, bucket, stream, queues)
+    yield made
+    made.forget_ledger()
+
+
+@pytest.fixture
+def run_arrivals(
+    airflow_database: None, connection: Callable[[str], None], aws_connection: None, monkeypatch: pytest.MonkeyPatch
+) -> RunArrivals:
+    """Run a dataset's DAG; an empty queue is watched for a second."""
+    monkeypatch.setattr("opensearch_strata.airflow.operators.arrivals.drain._POLL", 0.2)
+
+    def quicker(dag: Any) -> None:
+        for task in dag.tasks:
+            if isinstance(task, DrainOperator):
+                task.seconds, task.empty, task.wait = 60, 0, 1
+
+    def run(dataset: Dataset, name: str = "archive_arrivals") -> Run:
+        return run_in_process("archive_arrivals.py", f"{dataset.name}_{name}", quicker, {})
+
+    return run
+
+
+def test_a_run_loads_what_the_queue_tells_of(
+    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inflow.put(cloudwatch(events(range(100))))
+    inflow.queues.send("what is this")
+    run = run_arrivals(inflow.dataset)
+    assert (run.state, run.tasks) == ("success", {"drain": "success"})
+    result = run.result("drain")
+    assert (result["messages"], result["deleted"], result["created"], result["not_understood"]) == (2, 1, 100, 1)
+    assert (result["waiting"], result["in_flight"], result["dead_letters"]) == (0, 1, 0)
+    assert "events 100 created" in capsys.readouterr().out
+    inflow.assert_loaded(range(100))
+    assert run.result("drain", key="_link_RawDaysLink").endswith(f"{inflow.dataset.name}-*?v&s=index")
+
+
+def test_an_empty_queue_is_watched_without_a_worker_and_the_run_ends(
+    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_arrivals(inflow.dataset)
+    assert (run.state, run.result("drain")["messages"]) == ("success", 0)
+    assert "waiting for messages" in capsys.readouterr().out
+
+
+def test_a_queue_that_is_gone_fails_the_run_in_a_sentence(
+    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inflow.queues.delete()
+    run = run_arrivals(inflow.dataset)
+    assert (run.state, run.tasks, run.tries("drain")) == ("failed", {"drain": "failed"}, 1)
+    assert "does not exist. Its messages are gone, but no object is" in capsys.readouterr().out
+
+
+def test_a_sweep_finds_what_no_notification_told(
+    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    line = json.dumps({"@timestamp": now.isoformat(), **message(7)})
+    inflow.put(f"{line}\n".encode(), f"logs/{now:%Y/%m/%d/%H}/untold")
+    inflow.queues.empty()
+    run = run_arrivals(inflow.dataset, "arrivals_sweep")
+    assert (run.state, run.tasks) == ("success", {"sweep": "success"})
+    assert (run.result("sweep")["found"], run.result("sweep")["created"]) == (1, 1)
+    assert "Not told, or told late: 1 object" in capsys.readouterr().out
+    index = inflow.dataset.raw_index(now.date())
+    inflow.stream.client.indices.refresh(index=index)
+    assert inflow.stream.client.count(index=index)["count"] == 1
+
+
+def test_a_dataset_has_its_dags_if_it_has_a_queue(
+    inflow: Inflow, include: Path, define: Callable[[Dataset], None], airflow_database: None
+) -> None:
+    quiet = dataset_of("quiet", intake={**INTAKE, "source": "s3://x-y/", "queue": inflow.queues.arn, "sweep": None})
+    (include / "datasets" / "quiet.yaml").write_text(quiet.model_dump_json())
+    define(dataset_of("none"))
+    dags = load_bag("archive_arrivals.py").dags
+    name = inflow.dataset.name
+    assert set(dags) == {f"{name}_archive_arrivals", f"{name}_arrivals_sweep", "quiet_archive_arrivals"}
+    dag = dags[f"{name}_archive_arrivals"]
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert str(dag.timetable.summary) == "* * * * *"
+    assert str(dags[f"{name}_arrivals_sweep"].timetable.summary) == "30 1 * * *"
+
+
+def event_of(trigger: QueueTrigger) -> dict[str, Any]:
+    """The one event that a trigger fires."""
+
+    async def first() -> dict[str, Any]:
+        [event] = [event async for event in trigger.run()]
+        return dict(event.payload)
+
+    return asyncio.run(first())
+
+
+def test_the_trigger_fires_when_messages_wait_and_receives_none(inflow: Inflow, aws_connection: None) -> None:
+    trigger = QueueTrigger("aws_default", inflow.queues.arn, 30, 0.1)
+    path, arguments = trigger.serialize()
+    assert import_string(path)(**arguments).serialize() == trigger.serialize()
+    inflow.put(ndjson(range(5)))
+    assert event_of(trigger) == {"waiting": 1}
+    assert inflow.queues.receives() == {0}
+    inflow.queues.empty()
+    assert event_of(QueueTrigger("aws_default", inflow.queues.arn, 0.3, 0.1)) == {"waiting": 0}
+
+
+def test_the_trigger_says_what_does_not_pass(inflow: Inflow, aws_connection: None) -> None:
+    inflow.queues.delete()
+    event = event_of(QueueTrigger("aws_default", inflow.queues.arn, 30, 0.1))
+    assert event["transient"] is False
+    assert "does not exist" in event["error"]
+
+
+def test_a_kill_behind_the_load_changes_nothing_any_more(inflow: Inflow) -> None:
+    DrainOperator(task_id="drain", dataset=inflow.dataset).on_kill()
+    assert DAY
