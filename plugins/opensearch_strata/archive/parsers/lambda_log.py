@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,6 +41,7 @@ _TIMED = (
     re.compile(rf"(?P<timestamp>{_TIME})\t(?:(?P<id>{_ID})|undefined)\t(?P<level>[A-Z]{{1,16}})\t"),  # Node
     re.compile(rf"(?P<timestamp>{_TIME}) (?P<id>{_ID}) (?P<level>)(?=Task timed out after )"),
 )
+_LONGEST_NAME = 40  # characters of a name that is worth keeping
 _DURATIONS = ("init_duration_ms", "restore_duration_ms")
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _MEASURED = re.compile(r"(\d{1,20}(\.\d{1,20})?) (ms|MB)")
@@ -98,7 +100,7 @@ def _read_line(word: str, text: str) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for part in re.split(r"[\t\n]+| (?=Version: )" if word == "START" else r"[\t\n]+", text.replace("XRAY ", "")):
         name, _, value = part.strip().partition(": ")
-        name = _snake(name.replace(" ", ""))
+        name = _snake_word(name) if len(name) <= _LONGEST_NAME else _snake(name.replace(" ", ""))
         if measured := _MEASURED.fullmatch(value):
             name = f"{name}_{measured[3].lower()}"
             name = "duration_ms" if name in _DURATIONS and word != "REPORT" else name  # as in JSON
@@ -130,6 +132,11 @@ def platform_event(fields: dict[str, Any]) -> Parsed:
     flat = {**record, **metrics} if isinstance(metrics, dict) else record
     named = {_snake(name): value for name, value in flat.items() if value is not metrics or metrics is None}
     return Parsed({"type": fields["type"], **named}, read_time(fields.get("time")))
+
+
+@lru_cache(maxsize=200)
+def _snake_word(name: str) -> str:
+    return _snake(name.replace(" ", ""))
 
 
 def _snake(name: str) -> str:

@@ -73,7 +73,6 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/rds/*/slowquery", "mysql_slow"),
     ("/aws/rds/*/error", "mysql_error"),
     ("/aws/rds/*/audit", "mysql_audit"),
-    ("/aws/rds/*/postgresql", "postgresql"),
     ("/aws/lambda/*", "lambda"),
     ("*vpcflowlogs*", "vpc_flow"),
     ("*vpc-flow-log*", "vpc_flow"),
@@ -81,6 +80,10 @@ _WELL_KNOWN: tuple[tuple[str, ParserName], ...] = (
     ("/aws/apigateway/*", "api_gateway"),
     ("/aws/api-gateway/*", "api_gateway"),
     ("*api-gateway-access-logs*", "api_gateway"),
+)
+# Likewise, unless a dataset describes lines itself: it may have described these before there were parsers for them.
+_UNDESCRIBED: tuple[tuple[str, ParserName], ...] = (
+    ("/aws/rds/*/postgresql", "postgresql"),
     ("api-gateway-execution-logs_*", "api_gateway_execution"),
     ("/aws/eks/*/cluster", "eks_control_plane"),
     ("/aws/containerinsights/*", "container"),
@@ -107,7 +110,8 @@ def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
     if parser != "auto":
         return parser
     usual: ParserName = "auto" if intake.pattern is None else "pattern"
-    return next((known for pattern, known in _WELL_KNOWN if fnmatchcase(name.lower(), pattern)), usual)
+    named = (*_WELL_KNOWN, *_UNDESCRIBED) if intake.pattern is None else _WELL_KNOWN
+    return next((known for pattern, known in named if fnmatchcase(name.lower(), pattern)), usual)
 
 
 def parser_of(name: ParserName, intake: Intake) -> Parser:

@@ -174,10 +174,17 @@ def test_the_common_log_format_of_api_gateway() -> None:
 
 
 def test_json_of_api_gateway() -> None:
-    message = '{"requestId":"a","ip":"1.2.3.4","caller":"-","requestTimeEpoch":"1602330936123","status":"502"}'
-    assert read("api_gateway", message) == Parsed(
-        {"requestId": "a", "ip": "1.2.3.4", "requestTimeEpoch": "1602330936123", "status": 502}, 1602330936123
+    message = (
+        '{"requestId":"a","ip":"1.2.3.4","caller":"-","requestTimeEpoch":"1602330936123","status":"502",'
+        '"integrationStatus":"-","integrationLatency":"57","responseLatency":"61"}'
     )
+    assert read("api_gateway", message) == Parsed(
+        {
+            "requestId": "a", "ip": "1.2.3.4", "requestTimeEpoch": "1602330936123", "status": 502,
+            "integrationLatency": 57, "responseLatency": 61,
+        },
+        1602330936123,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("message", ["", "hello", "{", "<xml/>", REST.replace("200", "ok")])

@@ -131,6 +131,20 @@ def test_auto_goes_by_the_name_of_the_log(group: str, key: str, name: str) -> No
     assert parser_name(Intake(), Origin("", group, ""), key) == name
 
 
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("/aws/rds/instance/shop/postgresql", "pattern"),
+        ("/aws/containerinsights/shop/application", "pattern"),
+        ("/var/log/messages", "pattern"),
+        ("/aws/lambda/resize", "lambda"),
+        ("anything", "pattern"),
+    ],
+)
+def test_a_dataset_that_describes_its_lines_keeps_its_own_names(group: str, name: str) -> None:
+    assert parser_name(Intake(pattern="(?P<message>.*)"), Origin("", group, ""), "") == name
+
+
 SEEDS = [text for texts in TEXTS.values() for text in texts] + [orjson.dumps(one).decode() for one in OBJECTS.values()]
 NASTY = st.one_of(
     st.text(max_size=8),

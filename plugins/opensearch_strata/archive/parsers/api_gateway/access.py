@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,9 +23,10 @@ _CLF = re.compile(
     r'(?P<resourcePath>.*?) (?P<protocol>\S+)" (?P<status>\d{3}|-) (?P<responseLength>\d+|-) (?P<requestId>\S+)'
     r"(?: (?P<extendedRequestId>\S+))?"
 )
-_read_stated = reads("%d/%b/%Y:%H:%M:%S %z")
+_READ = reads("%d/%b/%Y:%H:%M:%S %z")
+_LONGEST_TIME = 40  # characters
 _STATUS = re.compile(r"\d{3}|-", re.ASCII)
-_NUMBERS = ("status", "responseLength")
+_NUMBERS = ("status", "responseLength", "responseLatency", "integrationLatency", "integrationStatus")
 # API Gateway puts values into the format as they are, so nothing in them is escaped.
 _XML = re.compile(r'<request id="([^"<>]{1,256})">(.*)</request>\s{0,4}', re.DOTALL)
 _ELEMENT = re.compile(r"\s{0,4}<(\w{1,64})>([^<]*)</(\w{1,64})>\s{0,4}")
@@ -87,4 +89,9 @@ def _when(fields: dict[str, Any]) -> int | None:
     if time is not None:
         return time
     stated = fields.get("requestTime")
-    return _read_stated(stated, UTC, None)
+    return _read_stated(stated) if isinstance(stated, str) and len(stated) <= _LONGEST_TIME else None
+
+
+@lru_cache(maxsize=1000)
+def _read_stated(text: str) -> int | None:
+    return _READ(text, UTC, None)
