@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-versions lint coverage docs release picture bench-history bench-backfill bench-archive schema lock mwaa clean
+.PHONY: help setup run up down test test-long test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ bench-backfill: setup  ## Compare S3 into OpenSearch with the server's ceiling a
 bench-archive: setup  ## Compare a raw day to S3 with the server's floor and peers (20 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.archive $(ARGS)
 
+bench-lambda: setup  ## Compare the Firehose function with the one that people copy (3 minutes; ARGS="--help")
+	@$(BIN)/python -m benchmarks.firehose $(ARGS)
+
 picture: setup  ## Redraw the README's delays of 2013 by condensing a year and reading it back
 	@$(BIN)/python -m local.samples.delays
 
@@ -67,6 +70,9 @@ schema: setup  ## Regenerate the JSON Schema of dataset files from the models
 lock: setup  ## Recompile the locks from requirements*.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.txt -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements-dev.txt -o requirements-dev.lock
+
+lambda:  ## Write the code of the Firehose function to build/strata-lambda.zip (docs/lambda.md)
+	@$(PYTHON) -m local.packaging.lambda_zip
 
 mwaa:  ## Write the files for managed Airflow to build/mwaa, ready for `aws s3 sync` (docs/deploy.md)
 	@$(PYTHON) -m local.packaging.mwaa

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 from local.bootstrap import SetupError, check_version
 from local.errors import StackError
+from local.packaging.zip_files import write_zip
 from local.places import PROJECT, include_folder
 
 AIRFLOW = "3.3.1"
@@ -29,8 +29,6 @@ FORM = "apache-airflow-providers-opensearch>=1.12"
 """Provides the form for OpenSearch connections: an unpacked `plugins.zip`, unlike a wheel, cannot register our own."""
 
 LEFT_OUT = {"__pycache__", "opensearch_strata.egg-info"}
-OLDEST = (1980, 1, 1, 0, 0, 0)
-"""The time of each file in the archive, so that an unchanged package has the same bytes: new ones trigger an update."""
 
 
 def main() -> None:
@@ -68,7 +66,12 @@ def lay_out(folder: Path, datasets: Path) -> list[str]:
     for path in sorted((PROJECT / "dags").glob("*.py")):
         shutil.copyfile(path, folder / "dags" / path.name)
     (folder / "requirements.txt").write_text(requirements(), "utf-8")
-    _pack(PROJECT / "plugins", folder / "plugins.zip")
+    plugins = PROJECT / "plugins"
+    packed = {path.relative_to(plugins): path for path in plugins.rglob("*") if path.is_file()}
+    write_zip(
+        folder / "plugins.zip",
+        {name.as_posix(): path for name, path in packed.items() if not LEFT_OUT.intersection(name.parts)},
+    )
     return [path.name for path in files]
 
 
@@ -81,17 +84,6 @@ def requirements() -> str:
     needed = [*project["dependencies"], *extras["airflow"], *extras["parquet"], FORM]
     lines = [line for line in needed if not re.match(r"apache-airflow\b(?!-)", line)]
     return "\n".join([f'--constraint "{CONSTRAINTS}"', *sorted(lines)]) + "\n"
-
-
-def _pack(source: Path, archive: Path) -> None:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for path in sorted(source.rglob("*")):
-            name = path.relative_to(source)
-            if path.is_file() and not LEFT_OUT.intersection(name.parts):
-                member = zipfile.ZipInfo(name.as_posix(), OLDEST)
-                member.compress_type = zipfile.ZIP_DEFLATED
-                member.external_attr = 0o644 << 16  # otherwise nobody could read the unpacked files
-                packed.writestr(member, path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-import orjson
+from opensearch_strata.archive.json_bytes import dumps
 
 
 class Place(NamedTuple):
@@ -41,6 +41,7 @@ class Event(NamedTuple):
     :param event_id: id from CloudWatch Logs, empty if the object has none
     :param document_id: the ``_id`` that the document had, in Strata's own archives
     :param routing: the custom routing that it had there, None without one
+    :param is_parsed: the message is what a parser made of the text before the object was written
     """
 
     record: int
@@ -52,6 +53,7 @@ class Event(NamedTuple):
     origin: Origin = NOWHERE
     document_id: str = ""
     routing: str | None = None
+    is_parsed: bool = False
 
 
 class Broken(NamedTuple):
@@ -82,6 +84,6 @@ def raw_of(event: Event) -> bytes:
         "logEvents": [{"id": event.event_id, "timestamp": event.time, "message": event.message}],
     }
     try:
-        return orjson.dumps(envelope)
+        return dumps(envelope)
     except TypeError:  # half of a surrogate pair, or a number larger than 64 bits
         return json.dumps(envelope, ensure_ascii=False).encode("utf-8", "replace")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.definition.notation.time_formats import epoch_ms, read_number
@@ -18,6 +21,9 @@ _YEAR = re.compile(r"[0-9]{4}")
 _LAST_SECOND = 253402300799 - 2 * 86400
 # The number of seconds whose texts are cached, a few hours.
 _MOST_SECONDS = 20_000
+
+# A file of the database as RFC 8536 describes it: version 1, no changes, one type of local time at offset 0.
+_UTC = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lBB", 0, 0, 0) + b"UTC\0"
 
 MILLIS = tuple(f".{millisecond:03d}Z" for millisecond in range(1000))
 """The end of an ISO 8601 text in UTC, indexed by millisecond."""
@@ -62,6 +68,20 @@ def iso_text(time: int) -> str:
     """
     second, millisecond = divmod(time, 1000)
     return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0") + MILLIS[millisecond]
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """A time zone; UTC is there even if the machine has no database of time zones.
+
+    :param name: as the IANA database has it
+    :raises ZoneInfoNotFoundError: the machine does not know it
+    """
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        if name != "UTC":
+            raise
+        return ZoneInfo.from_file(BytesIO(_UTC), "UTC")
 
 
 class Second(NamedTuple):

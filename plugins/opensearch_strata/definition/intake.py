@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from opensearch_strata.definition.extensions import BUILT_IN, Kind, known
+from opensearch_strata.definition.notation.lists import flow_names, listed
 from opensearch_strata.definition.notation.patterns import compiled
 from opensearch_strata.definition.notation.queue_address import queue_address
 from opensearch_strata.definition.notation.time_formats import reads
@@ -37,7 +38,6 @@ _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(h
 _LEAST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
 _DIRECTIVES = ("%Y", "%m", "%d", "%H")
 _UNPADDED = re.compile(r"%-[mdH](?:[0-9%]|$)")
-_FLOW_FIELD = re.compile(r"\$\{([a-z][a-z0-9-]*)\}|([a-z][a-z0-9-]*)")
 
 
 def split_s3_url(url: str) -> tuple[str, str]:
@@ -78,30 +78,6 @@ def _known_zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 """Name of a time zone of the IANA database."""
-
-
-def flow_names(text: str) -> list[str]:
-    """Field names of a flow log, from the format that AWS shows, ``${version} ${vpc-id}``, or from the names alone.
-
-    :param text: names separated by spaces
-    :raises ValueError: one is not a name, or occurs twice
-    """
-    found = [_FLOW_FIELD.fullmatch(word) for word in text.split()]
-    names = [match[1] or match[2] for match in found if match]
-    if not names or None in found or len(set(names)) != len(names):
-        raise ValueError(
-            f"{text!r} must be the format of the flow log as AWS shows it, each field once: "
-            "${version} ${srcaddr} ${start}"
-        )
-    return names
-
-
-def listed(stated: str | list[str] | None) -> list[str]:
-    """One text, several or none, as a list.
-
-    :param stated: the value as YAML has it
-    """
-    return [stated] if isinstance(stated, str) else stated or []
 
 
 RENAMED = {"early": "max_clock_lead", "late": "max_lateness", "most_dead": "max_dead_share"}

@@ -20,6 +20,7 @@ from opensearch_strata.archive.parsers.parsed import (
     Parser,
     Unreadable,
     fast_namedtuple,
+    parsed_before,
     problem_of,
 )
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of, remembers
@@ -139,7 +140,7 @@ class Shaper:
             return Dead("broken", item.reason, item.record, 0, item.raw, "", fixed_id)
         if item.document_id and isinstance(item.message, dict):
             return self._restored(item, item.message)
-        record, ordinal, message, raw, time, event_id, origin, own_id, _ = item
+        record, ordinal, message, raw, time, event_id, origin, own_id, _, is_parsed = item
         stream = self._stream
         if origin is not stream.origin and origin != stream.origin:
             stream = self._stream = self._stream_of(origin)
@@ -154,7 +155,10 @@ class Shaper:
             if outside:
                 self.times.require_likely(time)
             try:
-                if stream.read is None:
+                parsed: Parsed | None
+                if is_parsed:
+                    parsed = parsed_before(message)
+                elif stream.read is None:
                     parsed = stream.parse(message)
                 else:  # the event's own time, or that of its object, has the year
                     parsed = stream.read(message, self._near if time is None else time)

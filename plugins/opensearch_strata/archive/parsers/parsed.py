@@ -76,6 +76,11 @@ class NearParser:
         return self.read(message, None)
 
 
+def parsed_before(message: Message) -> Parsed:
+    """What a parser made of a message before it was stored: its fields. Text becomes the field ``message``."""
+    return Parsed({"message": message} if isinstance(message, str) else dict(message), None)
+
+
 def text_of(message: Message) -> str:
     """Return a message that must be text, without the line break at its end.
 

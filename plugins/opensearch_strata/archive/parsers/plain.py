@@ -6,9 +6,8 @@ import json
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
-from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable
+from opensearch_strata.archive.json_bytes import loads
+from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, parsed_before
 
 
 def json_fields(message: Message) -> dict[str, Any]:
@@ -21,8 +20,8 @@ def json_fields(message: Message) -> dict[str, Any]:
     if not isinstance(message, str):
         return dict(message)
     try:
-        fields = orjson.loads(message)
-    except ValueError:
+        fields = loads(message)
+    except (ValueError, RecursionError):
         try:
             fields = json.loads(message)
         except (ValueError, RecursionError) as error:
@@ -39,7 +38,7 @@ def json_message(_: ZoneInfo) -> Parser:
 
 def raw_message(_: ZoneInfo) -> Parser:
     """One field ``message`` with the text as it is; a message that has fields keeps them."""
-    return lambda message: Parsed({"message": message} if isinstance(message, str) else dict(message), None)
+    return parsed_before
 
 
 def json_object(text: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.events import NOWHERE, Origin
@@ -27,11 +27,12 @@ from opensearch_strata.archive.parsers.system.cloud_init import CloudInitEntries
 from opensearch_strata.archive.parsers.system.journald import JournalEntries, journald
 from opensearch_strata.archive.parsers.system.syslog import syslog
 from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
+from opensearch_strata.archive.timestamps import zone_of
 from opensearch_strata.definition.extensions import BUILT_IN
-from opensearch_strata.definition.intake import flow_names, listed
+from opensearch_strata.definition.notation.lists import flow_names, listed
 
 if TYPE_CHECKING:
-    from opensearch_strata.definition.intake import Intake, ParserName
+    from opensearch_strata.definition.intake import ParserName
 
 PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "mysql_general": general.mysql_general,
@@ -98,7 +99,22 @@ _UNDESCRIBED: tuple[tuple[str, ParserName], ...] = (
 )
 
 
-def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
+class ParserSettings(Protocol):
+    """What decides about parsers: the keys of these names in a dataset's intake."""
+
+    @property
+    def parser(self) -> ParserName: ...
+    @property
+    def parsers(self) -> Mapping[str, ParserName]: ...
+    @property
+    def pattern(self) -> str | list[str] | None: ...
+    @property
+    def flow_fields(self) -> str | None: ...
+    @property
+    def log_time_zone(self) -> str: ...
+
+
+def parser_name(intake: ParserSettings, origin: Origin, key: str) -> ParserName:
     """The parser for a log: by the dataset's patterns, else the dataset's parser, else by the name of the log.
 
     :param key: the object's key; used if there is no log group
@@ -114,7 +130,7 @@ def parser_name(intake: Intake, origin: Origin, key: str) -> ParserName:
     return next((known for pattern, known in named if fnmatchcase(name.lower(), pattern)), usual)
 
 
-def parser_of(name: ParserName, intake: Intake) -> Parser:
+def parser_of(name: ParserName, intake: ParserSettings) -> Parser:
     """Create the parser for one log stream of an object.
 
     :param name: as :func:`parser_name` returns it
@@ -125,7 +141,7 @@ def parser_of(name: ParserName, intake: Intake) -> Parser:
     if name == "vpc_flow" and intake.flow_fields:
         return flow_log(flow_names(intake.flow_fields))
     make = PARSERS[name] if name in PARSERS else installed_parser(name).made
-    return make(ZoneInfo(intake.log_time_zone))
+    return make(zone_of(intake.log_time_zone))
 
 
 def remembers(name: ParserName) -> bool:
@@ -139,7 +155,7 @@ def remembers(name: ParserName) -> bool:
     return installed_parser(name).remembers
 
 
-def begins_of(intake: Intake, key: str) -> Entries | None:
+def begins_of(intake: ParserSettings, key: str) -> Entries | None:
     """Decides whether a line of a plain text object begins an entry; None: every line is one. It may remember earlier
     lines, so each object needs its own.
 

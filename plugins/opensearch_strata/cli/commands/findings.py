@@ -13,7 +13,7 @@ from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.field_rules import dumped, find
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
-from opensearch_strata.archive.parsers.parsed import FAULTS, NearParser, Parser, problem_of
+from opensearch_strata.archive.parsers.parsed import FAULTS, NearParser, Parser, parsed_before, problem_of
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of
 from opensearch_strata.archive.timestamps import iso_text, read_time
 from opensearch_strata.definition.dataset import Dataset
@@ -116,7 +116,7 @@ def events_view(intake: Intake, key: str, modified: int | None) -> View:
         if event.origin not in parsers:
             chosen = parser_name(intake, event.origin, key)
             parsers[event.origin] = chosen, parser_of(chosen, intake)
-        name, parse = parsers[event.origin]
+        name, parse = ("none", parsed_before) if event.is_parsed else parsers[event.origin]
         try:
             if isinstance(parse, NearParser):
                 parsed = parse.read(event.message, modified if event.time is None else event.time)
@@ -154,7 +154,8 @@ def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
             return made
         source = orjson.loads(made.source)
         found = find(source, dataset.raw.timestamp)
-        parser = "none" if event.document_id else parser_name(dataset.intake, event.origin, key)
+        is_parsed = event.document_id or event.is_parsed
+        parser = "none" if is_parsed else parser_name(dataset.intake, event.origin, key)
         value = {"_index": made.index, "_id": made.id, "_source": source}
         return Shown(
             f"{made.index}  {made.id}", value, source, read_time(found[0][found[1]]) if found else None, parser

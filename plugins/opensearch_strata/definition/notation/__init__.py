@@ -1,4 +1,4 @@
-"""The notation for times and patterns in a definition, and the code that reads it.
+"""The notation for times, patterns and lists in a definition, and the code that reads it.
 
 Knows texts and moments in time; knows nothing about datasets.
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.decode.byte_stream import Source
 from opensearch_strata.archive.decode.codecs.members import Decompressor, Pushed, members
@@ -25,7 +26,10 @@ _TEXT = 1
 
 
 def is_gzip(head: bytes) -> bool:
-    """Whether gzip begins here (RFC 1952)."""
+    """Whether gzip begins here (RFC 1952).
+
+    :param head: the first bytes, two or more unless there are fewer
+    """
     return head.startswith(GZIP)
 
 
@@ -41,17 +45,33 @@ def is_bzip2(head: bytes) -> bool:
 
 def gunzipped(source: Source) -> Iterator[bytes]:
     """Yield the content of every member of a gzip file."""
-    from isal import igzip_lib
+    igzip_lib = _isal()
+    if igzip_lib is None:
+        return members(source, "gzip", lambda head: _plain_gzip() if is_gzip(head) else None, (zlib.error,))
 
     def starts(head: bytes) -> Decompressor | None:
         if not is_gzip(head):
             return None
         if len(head) < 4 or head[3] & ~_TEXT not in _READ_BY_ISAL:
-            return Pushed(zlib.decompressobj(31))
-        return igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+            return _plain_gzip()
+        made: Decompressor = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+        return made
 
-    isal_error = cast("type[Exception]", igzip_lib.IsalError)  # its stub declares an instance
-    return members(source, "gzip", starts, (isal_error, zlib.error))
+    return members(source, "gzip", starts, (igzip_lib.IsalError, zlib.error))
+
+
+@cache
+def _isal() -> Any:
+    """The library, or None in AWS Lambda, which has only the standard library; asked once, as looking takes a while."""
+    try:
+        from isal import igzip_lib
+    except ImportError:
+        return None
+    return igzip_lib
+
+
+def _plain_gzip() -> Decompressor:
+    return Pushed(zlib.decompressobj(31))
 
 
 def unzstandard(source: Source) -> Iterator[bytes]:

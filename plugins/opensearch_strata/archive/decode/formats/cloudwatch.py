@@ -1,20 +1,23 @@
-"""Envelopes of CloudWatch Logs subscriptions, as Firehose leaves them in S3.
+"""Envelopes of CloudWatch Logs subscriptions, as Firehose leaves them in S3, and lines of our own Lambda function.
 
 Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscriptions"; ``policyLevel`` of an
 envelope and ``extractedFields`` of an event may also be present and are not used here.
+
+The function (docs/lambda.md) writes a line for each event: ``{"cloudwatch":{"owner":..,"logGroup":..,"logStream":..,
+"id":..,"timestamp":..},`` and then the fields that a parser made of the message. An event without such fields stays an
+envelope.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-import orjson
 
 from opensearch_strata.archive.decode.formats.records import OBJECT_BEGINS, Record, Skipped, records
 from opensearch_strata.archive.events import Broken, Event, Origin
+from opensearch_strata.archive.json_bytes import dumps
 
 _BEGIN = re.compile(
     OBJECT_BEGINS + rb'\s*"(?:messageType|owner|logGroup|logStream|subscriptionFilters|policyLevel|logEvents)"\s*:'
@@ -22,12 +25,16 @@ _BEGIN = re.compile(
 _MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
 # Rewritten with sorted keys, for example by a transformation in Go: everything else comes after all the events.
 _EVENTS_FIRST = re.compile(rb'\s*\{\s*"logEvents"\s*:\s*\[\s*\{\s*"(?:id|extractedFields)"\s*:')
+_LINE_KEY = "cloudwatch"
+_LINE = re.compile(OBJECT_BEGINS + rb'\s*"cloudwatch"\s*:\s*\{\s*"owner"\s*:')
 _HEAD = 2**16
 _MOST_DIGITS = 20
 
 
 def matches(head: bytes) -> bool:
-    """Whether the keys of an envelope are present. In a message, their quotes would be escaped."""
+    """Whether the keys of an envelope or of a line are present. In a message, their quotes would be escaped."""
+    if _LINE.search(head):
+        return True
     if _BEGIN.search(head) and all(mark.search(head) for mark in _MARKS):
         return True
     return len(head) >= _HEAD and _EVENTS_FIRST.match(head) is not None
@@ -47,11 +54,13 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
 
 
 def opened(number: int, found: Record) -> list[Event | Broken]:
-    """The events of one envelope.
+    """The events of one envelope, or that of a line.
 
     :param number: number of the record
     """
     envelope = found.value
+    if _LINE_KEY in envelope and "messageType" not in envelope:
+        return [_read_line(number, found)]
     kind = envelope.get("messageType")
     if kind == "CONTROL_MESSAGE":
         return []
@@ -72,6 +81,39 @@ def opened(number: int, found: Record) -> list[Event | Broken]:
     except (KeyError, TypeError):
         return _opened_one_by_one(number, found, origin)
     return opened
+
+
+LineOf = Callable[[Event, dict[str, Any]], bytes]
+"""Writes the line of an event, with its line feed, from the fields that a parser made of its message.
+
+:raises TypeError: the fields cannot be written as JSON, or one has the name under which the line keeps the origin
+"""
+
+
+def lines_of(origin: Origin) -> LineOf:
+    """A function that writes lines for the events of a log stream; reading them gives id, time and origin again."""
+    owner, log_group, log_stream = origin
+    kept = {_LINE_KEY: {"owner": owner, "logGroup": log_group, "logStream": log_stream}}
+    head = dumps(kept).removesuffix(b"}}")  # written once: it is the same for all of them
+
+    def line_of(event: Event, fields: dict[str, Any]) -> bytes:
+        if _LINE_KEY in fields:
+            raise TypeError(f"There is a field {_LINE_KEY!r}.")
+        written = dumps(fields)
+        between = b"," if fields else b""
+        identity, time = dumps(event.event_id), event.time or 0
+        return b'%b,"id":%b,"timestamp":%d}%b%b\n' % (head, identity, time, between, written[1:])
+
+    return line_of
+
+
+def _read_line(number: int, found: Record) -> Event | Broken:
+    fields = dict(found.value)
+    kept = fields.pop(_LINE_KEY)
+    if not isinstance(kept, dict) or type(kept.get("timestamp")) is not int or type(kept.get("id")) is not str:
+        return Broken(number, f"Its {_LINE_KEY} has no id, or no timestamp in milliseconds.", found.raw)
+    time, identity = kept["timestamp"], kept["id"]
+    return Event(number, 0, fields, found.raw, time, identity, _origin(kept), is_parsed=True)
 
 
 def _origin(envelope: dict[str, Any]) -> Origin:
@@ -98,7 +140,7 @@ def _exactly(found: Record) -> dict[str, Any]:
 
 
 def _event(number: int, ordinal: int, found: Record, origin: Origin, logged: Any, exact: Any) -> Event | Broken:
-    alone = orjson.dumps({**found.value, "logEvents": [logged]})
+    alone = dumps({**found.value, "logEvents": [logged]})
     if not isinstance(logged, dict) or not isinstance(logged.get("message"), str | dict):
         return Broken(number, f"Its event {ordinal} has no message.", alone)
     time, identity = logged.get("timestamp"), exact.get("id") or ""

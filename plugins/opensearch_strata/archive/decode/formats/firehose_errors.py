@@ -13,14 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from opensearch_strata.archive.decode.byte_stream import BYTE_ORDER_MARK, KEPT, Damaged, Source
 from opensearch_strata.archive.decode.formats import cloudwatch, export_task, json, lines
 from opensearch_strata.archive.decode.formats.installed import installed_formats
 from opensearch_strata.archive.decode.formats.records import OBJECT_BEGINS, Record, Skipped, records
 from opensearch_strata.archive.decode.layers import DecompressionLimits, TooLarge, decoded
 from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.json_bytes import dumps
 
 _BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
 _MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
@@ -93,4 +92,4 @@ def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
 
 def _wrapped(raw: bytes) -> bytes:
     """An error object with only this data."""
-    return orjson.dumps({"rawData": base64.b64encode(raw).decode()})
+    return dumps({"rawData": base64.b64encode(raw).decode()})

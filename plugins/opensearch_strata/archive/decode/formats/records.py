@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-import orjson
-
 from opensearch_strata.archive.decode.byte_stream import KEPT, LONGEST, Damaged
+from opensearch_strata.archive.json_bytes import IS_STRICT, loads
 from opensearch_strata.errors.amounts import size
 
 # Quotes and line breaks inside a string are escaped, so none of these patterns matches in the middle of a string.
@@ -194,9 +193,11 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], int]:
     :raises _Unfinished: the data ends before the object does
     :raises ValueError: there is no object
     """
+    if not IS_STRICT:
+        return _leniently_parsed(data)
     try:
-        return orjson.loads(data), len(data)
-    except orjson.JSONDecodeError as error:
+        return loads(data), len(data)
+    except json.JSONDecodeError as error:
         if error.msg == "unexpected end of data":
             raise _Unfinished from error
         if error.msg == "depth limit exceeded":
@@ -204,15 +205,18 @@ def _parsed(data: bytes) -> tuple[dict[str, Any], int]:
         if error.msg != "unexpected content after document":
             return _leniently_parsed(data)
         length = error.pos if data.isascii() else len(data.decode()[: error.pos].encode())
-        return orjson.loads(data[:length]), len(data[:length].rstrip())
+        return loads(data[:length]), len(data[:length].rstrip())
 
 
 def _leniently_parsed(data: bytes) -> tuple[dict[str, Any], int]:
-    """Do the same with the standard library, for what orjson refuses: bytes that are not UTF-8 and halves of surrogate
-    pairs become U+FFFD, NaN and the infinities become null."""
+    """Do the same with the standard library, for what orjson refuses, or where there is no orjson: bytes that are not
+    UTF-8 and halves of surrogate pairs become U+FFFD, NaN and the infinities become null."""
     text = data.decode("utf-8", "surrogateescape")
     try:
         value, end = _DECODER.raw_decode(text)
+        length = end if text.isascii() else len(text[:end].encode("utf-8", "surrogateescape"))
+        if not IS_STRICT and not _may_hold_surrogates(text):
+            return value, length
         plain = _SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
     except json.JSONDecodeError as error:
         if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
@@ -220,7 +224,7 @@ def _leniently_parsed(data: bytes) -> tuple[dict[str, Any], int]:
         raise
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    return orjson.loads(plain), len(text[:end].encode("utf-8", "surrogateescape"))
+    return loads(plain), length
 
 
 def _finite(text: str) -> float | None:
@@ -230,3 +234,8 @@ def _finite(text: str) -> float | None:
 
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _may_hold_surrogates(text: str) -> bool:
+    """Whether a JSON text may have halves of surrogate pairs, as they are or escaped."""
+    return r"\ud" in text or r"\uD" in text or not (text.isascii() or _SURROGATE.search(text) is None)

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from opensearch_strata.archive.decode.byte_stream import KEPT
 from opensearch_strata.archive.decode.formats.records import Record, RecordWalk, Skipped
 from opensearch_strata.archive.events import Broken, Event
+from opensearch_strata.archive.json_bytes import dumps
 
 _TEXT = re.compile(rb'[^"\\]+')
 _SCALAR = re.compile(rb'[^\s,:"{}\[\]]+')
@@ -45,7 +44,7 @@ def rewrapped(value: dict[str, Any], path: str) -> bytes:
     holder: Any = [value]
     for name in reversed(names):
         holder = {name: holder}
-    return orjson.dumps(holder)
+    return dumps(holder)
 
 
 class _Unwrapping(RecordWalk):

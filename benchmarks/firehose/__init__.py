@@ -1,0 +1,1 @@
+"""`make bench-lambda`: the Firehose function compared with the one that people copy, as both run in AWS Lambda."""
