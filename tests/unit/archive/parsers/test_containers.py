@@ -161,8 +161,9 @@ def test_other_messages_of_containers_stay_as_they_are(message: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"log": 1}, {"log": None, "stream": {}}, {"kubernetes": []}, {"kubernetes": {"labels": "x"}},
-        {"log": "{", "time": "noon"}, {"time": True}, {"time": float("nan")}, {"Timestamp": "x"},
+        {"time": 5}, {"time": "2024-05-06T07:08:09Z", "date": 1.5}, {"log": 1}, {"log": None, "stream": {}},
+        {"kubernetes": []}, {"kubernetes": {"labels": "x"}},
+        {"log": "{", "time": "noon"}, {"log": "", "time": True}, {"log": "", "time": float("nan")}, {"Timestamp": "x"},
         {"_aws": 1}, {"_aws": {"Timestamp": "x"}}, {"partial_id": 1, "partial_ordinal": {}, "partial_last": []},
     ],
 )  # fmt: skip

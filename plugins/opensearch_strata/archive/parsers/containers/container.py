@@ -126,7 +126,7 @@ def _without_dots(named: dict[str, Any]) -> dict[str, Any]:
 
 def _when(fields: dict[str, Any]) -> int | None:
     """The time of a record: Docker's, Fluent Bit's (``date``), or that of embedded metrics and performance logs."""
-    time = fields.get("time", fields.get("date"))
+    time = fields.get("time", fields.get("date")) if "log" in fields else None  # else an application's own
     if isinstance(time, str):
         return read_iso(time)
     if isinstance(time, int | float):
