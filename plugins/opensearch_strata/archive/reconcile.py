@@ -27,6 +27,8 @@ from opensearch_strata.errors import TransientError
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.archive.documents.event_times import ReadAs
+
 _T = TypeVar("_T")
 
 _AT_ONCE = 1000
@@ -41,7 +43,7 @@ class _Found:
     """Sums over the objects, and what is wrong with them."""
 
     latest_of: Callable[[Place], int]
-    definition: str = ""
+    now: ReadAs | None = None
     counts: Counts = field(default_factory=Counts)
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
@@ -69,6 +71,7 @@ _BUSY = "objects still being loaded"
 _FAILED = "objects that failed"
 _QUARANTINED = "objects in quarantine"
 _OTHER_RANGE = "objects loaded for another range"
+_OTHER_RULES = "objects loaded without events that are wanted now"
 _UNBALANCED = "objects whose events do not add up"
 _AHEAD = "keys that show another clock"
 _UNSAMPLED = "sampled documents that are missing"
@@ -83,7 +86,7 @@ def prove_range(
     later: Iterable[Place] = (),
     is_retired: Callable[[str, str], bool] = lambda *_: False,
     latest_of: Callable[[Place], int] = lambda _: 0,
-    definition: str = "",
+    now: ReadAs | None = None,
 ) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
@@ -91,14 +94,14 @@ def prove_range(
     :param later: objects that arrived since the plan; the loaded ones are proven, the others are counted
     :param is_retired: whether history carries a raw day, by index and UUID
     :param latest_of: the latest time that an object's key allows by the present definition, epoch milliseconds
-    :param definition: the definition that events are read by now, as in the plan; see :meth:`ObjectRow.is_done_for`
+    :param now: how objects are read now, as in the plan; see :meth:`ObjectRow.is_done_for`
     :raises TransientError: a raw day cannot be read right now
     """
-    found = _Found(latest_of, definition)
+    found = _Found(latest_of, now)
     for part in _parts(places):
         _prove_part(client, ledger, found, part, ledger.rows(part), span)
     for part in _parts(later):
-        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span, definition)}
+        rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span, now)}
         found.later += len(part) - len(rows)
         _prove_part(client, ledger, found, list(rows), rows, span)
     days = _prove_days(client, ledger, found, is_retired)
@@ -108,18 +111,18 @@ def prove_range(
         if day.fate != "retired":
             for sample in found.missing.get(day.index, ()):
                 found.add_problem(_UNSAMPLED, sample)
-    documents = found.counts.created + found.counts.existed
-    if found.ahead > EARLY_SHARE * documents:
+    events = found.counts.created + found.counts.existed + found.counts.unwanted
+    if found.ahead > EARLY_SHARE * events:
         found.add_problem(
             _AHEAD,
-            f"{found.ahead:,} of {documents:,} documents are later than the keys of their objects by more than "
+            f"{found.ahead:,} of {events:,} events are later than the keys of their objects by more than "
             f"intake.max_clock_lead, so others of these days may be in objects that no plan looks at: set "
             f"intake.layout_time_zone to the clock of the keys, or a longer intake.max_clock_lead, and load these "
             f"days again",
         )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
-        *(found.line(name) for name in (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _UNBALANCED)),
+        *map(found.line, (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _OTHER_RULES, _UNBALANCED)),
         BackfillCheck(
             "events read = created + there + filtered + dead",
             found.counts.read,
@@ -150,10 +153,10 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
 
     If somebody is loading the object for another range by now, that makes no difference.
     """
-    loads = row.loaded_for(span, found.definition) if row else ()
+    loads = row.loaded_for(span, found.now) if row else ()
     for load in loads:
         _add(found, place, load)
-    if row and row.is_done_for(span, found.definition):
+    if row and row.is_done_for(span, found.now):
         return loads
     if row is None:
         found.add_problem(_MISSING, f"{place}")
@@ -163,6 +166,8 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
         found.add_problem(_FAILED, f"{place}: {row.error}")
     elif row.state == "quarantined":
         found.add_problem(_QUARANTINED, f"{place}: {row.error}")
+    elif row.lacks_wanted(span, found.now):
+        found.add_problem(_OTHER_RULES, f"{place}")
     else:
         found.add_problem(_OTHER_RANGE, f"{place}")
     return ()

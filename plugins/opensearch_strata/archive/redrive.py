@@ -24,7 +24,8 @@ from opensearch_strata.archive.causes import Cause, one, summed, told_causes
 from opensearch_strata.archive.dead_letters.file import StoredLetters, read_dead_letters
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url, letter_key
 from opensearch_strata.archive.decode.object_reader import Reading
-from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
+from opensearch_strata.archive.documents.event_filter import Unwanted
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.parsers.registry import begins_of, parser_name, remembers
@@ -63,6 +64,7 @@ class Redriven:
     :param created: documents that were created
     :param existed: documents that already existed under the same id
     :param dropped: letters that turned out not to be events, like the banner of a log file
+    :param unwanted: letters that ``intake.keep`` and ``intake.skip`` leave out; they stay where they are
     :param still_dead: letters that still cannot be loaded, by reason
     :param first: reason -> object and sentence of the first such letter
     :param damage: what could not be read in the files, one sentence each; it is left there
@@ -75,6 +77,7 @@ class Redriven:
     created: int = 0
     existed: int = 0
     dropped: int = 0
+    unwanted: int = 0
     still_dead: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
@@ -214,6 +217,9 @@ class _File:
                 yield shaped, letter
             elif isinstance(shaped, Dead):
                 self._bury(letter, shaped.reason, shaped.detail)
+            elif isinstance(shaped, Unwanted):
+                self._sums.unwanted += 1
+                self._keep(letter, letter.reason, letter.detail)
             else:
                 self._sums.dropped += 1
 
@@ -226,9 +232,13 @@ class _File:
 
     def _bury(self, letter: DeadLetter, reason: str, detail: str) -> None:
         with self._lock:
-            self._still_dead[letter_key(letter)] = sys.intern(reason), sys.intern(detail)  # there may be millions
+            self._keep(letter, reason, detail)
             self._sums.still_dead[reason] += 1
             self._sums.first.setdefault(reason, f"{letter.place}, record {letter.record}: {detail}")
+
+    def _keep(self, letter: DeadLetter, reason: str, detail: str) -> None:
+        with self._lock:
+            self._still_dead[letter_key(letter)] = sys.intern(reason), sys.intern(detail)  # there may be millions
 
     def _kept(self) -> Iterator[DeadLetter]:
         for letter in self._stored:
@@ -236,7 +246,7 @@ class _File:
                 yield letter.again(*fault)
 
 
-def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Document | Dead | None:
+def _shaped(dataset: Dataset, shaper: Shaper, letter: DeadLetter) -> Shaped:
     """What becomes of a letter by the present definition of the dataset; None if it is not an event."""
     intake = dataset.intake
     begins = begins_of(intake, letter.place.key)

@@ -212,7 +212,8 @@ class Dataset(Strict):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Dataset:
-        for message in [*self._name_overlaps(), *self._field_overlaps(), *self.type_problems(self.raw.fields)]:
+        fields = [*self._field_overlaps(), *self._unseen_by_rules(), *self.type_problems(self.raw.fields)]
+        for message in [*self._name_overlaps(), *fields]:
             raise ValueError(message)
         return self
 
@@ -223,6 +224,17 @@ class Dataset(Strict):
             for field in self.history.group_by
             for name in self.metrics
             if f"{field}.".startswith(f"metrics.{name}.")
+        ]
+
+    def _unseen_by_rules(self) -> list[str]:
+        """Sentences about rules for fields that an event does not have yet when the rules are applied."""
+        metadata = f"{self.intake.metadata}."
+        return [
+            f"intake.{key}.{number} is about the field {rule.field!r}, which an event gets only after the rules; "
+            + ("name its log_group or log_stream instead" if stands_for_log else "name a field of its message")
+            for key, rules in (("keep", self.intake.keep), ("skip", self.intake.skip))
+            for number, rule in enumerate(rules)
+            if rule.field and ((stands_for_log := rule.field.startswith(metadata)) or rule.field == self.raw.timestamp)
         ]
 
     def _name_overlaps(self) -> list[str]:

@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from opensearch_strata.definition.extensions import BUILT_IN, Kind, known
+from opensearch_strata.definition.notation.event_rules import EventRule
 from opensearch_strata.definition.notation.lists import flow_names, listed
 from opensearch_strata.definition.notation.patterns import compiled
 from opensearch_strata.definition.notation.queue_address import queue_address
@@ -130,6 +131,13 @@ class Intake(BaseModel):
     )
     unparsed: Literal["dead_letter", "document"] = Field(
         "dead_letter", description="What a message becomes that the parser cannot read."
+    )
+    keep: list[EventRule] = Field(
+        default_factory=list,
+        description="Rules that name the events to load; any other event is left out. Empty: all events.",
+    )
+    skip: list[EventRule] = Field(
+        default_factory=list, description="Rules that name events to leave out, even if keep names them too."
     )
     rename: dict[str, str] = Field(default_factory=dict, description="Parsed field -> its name in the document.")
     cast: dict[str, CastName] = Field(default_factory=dict, description="Field of the document -> its type.")

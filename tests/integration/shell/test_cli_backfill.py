@@ -14,6 +14,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import yaml
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.ledger.store import Ledger
@@ -30,7 +31,7 @@ from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, s
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.servers import recording_server
 from tests.shell import Shell
-from tests.streams import DAY, TYPES, Stream
+from tests.streams import DAY, TYPES, Stream, dataset_of
 
 NEXT = DAY + timedelta(days=1)
 
@@ -92,6 +93,33 @@ def test_a_dry_run_says_what_becomes_of_the_days_also_when_nothing_is_left_to_lo
     assert "ARE DELETED with everything in them, including what was there before this load" in told
     assert "then condensed and proven." in " ".join(shell.run(line(target, "--then condense")).stdout.split())
     assert target.exists()
+
+
+def test_events_that_were_left_out_and_are_wanted_now_are_named_and_loaded(
+    shell: Shell, target: Stream, archive: Archive
+) -> None:
+    def define(**intake: Any) -> None:
+        dataset = dataset_of(target.dataset.name, intake=intake_of(archive.bucket, **intake), raw={"fields": TYPES})
+        file = shell.folder / f"{dataset.name}.yaml"
+        file.write_text(yaml.safe_dump(dataset.model_dump(mode="json")), "utf-8")
+
+    archive.fill(DAY)
+    define(skip=[{"field": "device", "in": ["d1"]}])
+    done = shell.json(line(target, "--apply"))
+    counts = done["proof"]["counts"]
+    assert counts["unwanted"] == counts["filtered"] == 240 - counts["created"] > 0
+    assert done["plan"]["estimate"]["unwanted"] == counts["unwanted"]
+    target.client.indices.refresh(index="strata-ledger")
+    assert not [warning for warning in shell.json("check")["warnings"] if "wanted now" in warning]
+    define()
+    (warning,) = [warning for warning in shell.json("check")["warnings"] if "wanted now" in warning]
+    assert warning == (
+        f"{target.dataset.name}: 4 objects of its archives were loaded by other rules of intake.keep and intake.skip, "
+        f"which left out events that are wanted now. A backfill of the days that should have them loads them."
+    )
+    assert shell.json(line(target))["plan"]["lacking"]["objects"] == 4
+    again = shell.json(line(target, "--apply"))["proof"]["counts"]
+    assert (again["created"], again["existed"], again["unwanted"]) == (counts["unwanted"], counts["created"], 0)
 
 
 def test_as_json(shell: Shell, target: Stream, archive: Archive) -> None:

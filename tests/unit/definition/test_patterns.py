@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from local.places import PROJECT
 from opensearch_strata.archive.decode.object_reader import Reading
-from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.definition.dataset import Dataset
@@ -181,7 +181,7 @@ def dataset_of(intake: Intake) -> Dataset:
     return Dataset.model_validate(definition_of("t", raw=raw, intake=stated) | {"time_zone": "UTC"})
 
 
-def shaped(content: bytes, intake: Intake, key: str = "x.log") -> list[Document | Dead | None]:
+def shaped(content: bytes, intake: Intake, key: str = "x.log") -> list[Shaped]:
     shaper = Shaper(dataset_of(intake), Place("b", key))
     return [shaper.shaped(item) for item in Reading([content], begins=begins_of(intake, key))]
 

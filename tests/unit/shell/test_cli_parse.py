@@ -15,6 +15,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from local.places import PROJECT
 from opensearch_strata.archive.parsers.parsed import Parsed
 from opensearch_strata.cli.app import app
 from tests.shell import ENVIRONMENT
@@ -174,6 +175,7 @@ def test_stats_alone(parse: Parse) -> None:
         "parsers": {"mysql_general": 1},
         "events": 1,
         "filtered": 0,
+        "unwanted": {},
         "broken": 1,
         "first": "2013-01-05T12:00:00.123Z",
         "last": "2013-01-05T12:00:00.123Z",
@@ -260,3 +262,47 @@ def test_a_file_that_is_not_there_is_wrong_use() -> None:
     result = CliRunner().invoke(app, ["parse", "/nowhere"])
     assert result.exit_code == 2
     assert "there is no file '/nowhere'" in result.stderr
+
+
+RULES = {"skip": [{"field": "level", "level_below": "info"}], "metadata": None}
+PAGE = (PROJECT / "docs" / "datasets.md").read_text()
+
+
+def with_dataset(folder: Path, **intake: Any) -> None:
+    """A file of a dataset in a folder."""
+    definition = definition_of("shop", intake=intake)
+    (folder / "shop.yaml").write_text(yaml.safe_dump(definition))
+
+
+def test_what_a_filter_leaves_out_is_shown_as_the_reference_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (log,) = re.findall(r"^```text app\.log\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    ((command, shown),) = re.findall(r"^\$ strata (parse app\.log .*?)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "app.log").write_text(log)
+    with_dataset(tmp_path, **RULES)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner(env=dict.fromkeys(ENVIRONMENT)).invoke(app, [*command.split(), "--datasets-dir", "."])
+    assert result.exit_code == 0, result.output
+    assert result.stdout + result.stderr == shown
+
+
+def test_events_that_a_filter_leaves_out_are_counted_by_rule(parse: Parse, tmp_path: Path) -> None:
+    with_dataset(tmp_path, skip=[{"log_group": "app"}, {"field": "perform", "in": ["Ping"]}], metadata=None)
+    ping, other = "2013-01-05T12:00:00.123456Z\t    7 Ping\t", envelope("x", "y", group="app")
+    content = b"".join([envelope(ENTRY, ping), other])
+    options = ("--dataset", "shop", "--datasets-dir", str(tmp_path), "--json")
+    left_out = [shown for shown in values(parse(content, *options)) if "left_out" in shown]
+    assert [(one["left_out"], one["position"], one["fields"]) for one in left_out] == [
+        (
+            "intake.skip.1: {field: perform, in: [Ping]}",
+            "0:1",
+            {"time": "2013-01-05T12:00:00.123456Z", "pid": 7, "perform": "Ping", "statement": ""},
+        ),
+        ("intake.skip.0: {log_group: app}", "1:0", {"message": "x"}),
+        ("intake.skip.0: {log_group: app}", "1:1", {"message": "y"}),
+    ]
+    told = values(parse(content, *options, "--stats"))[0]
+    assert (told["events"], told["filtered"], told["broken"]) == (1, 0, 0)
+    assert told["unwanted"] == {"intake.skip.0: {log_group: app}": 2, "intake.skip.1: {field: perform, in: [Ping]}": 1}
+    parse(other, *options)  # an object of which nothing is wanted is no failure

@@ -74,7 +74,12 @@ class Drained:
             "failed": self.failed,
             "left aside": self.aside.total(),
         }
-        events = {"already there": counts.existed, "filtered": counts.filtered, "dead": counts.dead}
+        events = {
+            "already there": counts.existed,
+            "filtered": counts.filtered,
+            "of these unwanted": counts.unwanted,
+            "dead": counts.dead,
+        }
         told = [
             f"messages {self.messages:,} (deleted {self.deleted:,}{_more(messages)})",
             f"objects {self.done:,} loaded{_more(objects)}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.documents.field_rules import Fields, find
@@ -13,6 +13,7 @@ from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.keys import Arrival, Layout, arrival_in_key, arrival_in_name
 from opensearch_strata.archive.timestamps import iso_text, read_time
 from opensearch_strata.definition.intake import Intake, length_of
+from opensearch_strata.definition.notation.event_rules import RuleMarks, marks_of
 from opensearch_strata.definition.notation.lists import listed
 from opensearch_strata.definition.notation.time_formats import reads
 
@@ -179,12 +180,26 @@ class EventTimes:
         )
 
 
-def reading_of(dataset: Dataset) -> str:
-    """Hash of everything that decides which events an object has and when they happened; equal hashes, equal events."""
+class ReadAs(NamedTuple):
+    """How a dataset reads objects.
+
+    :param definition: hash of everything that decides which events an object has and when they happened; equal hashes,
+        equal events
+    :param rules: which of these events are left out
+    """
+
+    definition: str
+    rules: RuleMarks
+
+
+def reading_of(dataset: Dataset) -> ReadAs:
+    """How a dataset reads objects."""
     said = dataset.model_dump_json(
-        include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True}, exclude={"intake": _OF_THE_QUEUE}
+        include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True},
+        exclude={"intake": {*_OF_THE_QUEUE, "keep", "skip"}},
     )
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
+    marks = marks_of(dataset.intake.keep, dataset.intake.skip)
+    return ReadAs(hashlib.sha256(said.encode()).hexdigest()[:16], marks)
 
 
 def _arrival(intake: Intake, key: str) -> Arrival | None:

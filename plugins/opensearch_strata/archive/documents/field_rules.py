@@ -82,7 +82,10 @@ def remove(fields: Fields, path: str) -> None:
 
 
 def as_text(message: str | Fields) -> str:
-    """A message as text; fields as JSON."""
+    """A message as text; fields as JSON.
+
+    :param message: as it was logged, or its fields
+    """
     return message if isinstance(message, str) else dumped(message).decode()
 
 
@@ -115,6 +118,17 @@ def writable(value: Any) -> Any:
     return value
 
 
+def plain_number(text: str) -> str:
+    """A text, if it is a number in JSON's form; Python also reads ``1_234`` and the digits of other scripts.
+
+    :param text: the value of a field
+    :raises ValueError: it is not
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    return text
+
+
 def _cast_each(value: Any, kind: CastName) -> Any:
     if value is None:
         return None
@@ -127,18 +141,8 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _plain(text: str) -> str:
-    """Return a text if it is a number in JSON's form; Python also reads ``1_234`` and the digits of other scripts.
-
-    :raises ValueError: it is not
-    """
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(text)
-    return text
-
-
 def _integer(value: Any) -> int:
-    number = Decimal(_plain(value).strip()) if isinstance(value, str) else value
+    number = Decimal(plain_number(value).strip()) if isinstance(value, str) else value
     whole = int(number)
     if whole != number or not -_LONG <= whole < _LONG:
         raise ValueError(value)
@@ -146,7 +150,7 @@ def _integer(value: Any) -> int:
 
 
 def _float(value: Any) -> float:
-    number = float(_plain(value) if isinstance(value, str) else value)
+    number = float(plain_number(value) if isinstance(value, str) else value)
     if not math.isfinite(number):
         raise ValueError(value)
     return number

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
+from opensearch_strata.archive.documents.event_filter import EventFilter, Unwanted
 from opensearch_strata.archive.documents.event_times import EVER, EventTimes, NoTime, OutOfRange
 from opensearch_strata.archive.documents.field_rules import BadValue, FieldRules, Fields, as_text, dumped, remove
 from opensearch_strata.archive.documents.ids import RecordHashes, document_id, hash_of_events
@@ -72,6 +73,9 @@ class Dead(NamedTuple):
     id: str
 
 
+Shaped = Document | Dead | Unwanted | None
+"""What an item becomes. None: it is outside the span, or part of the log but not an event (a file's banner)."""
+
 _REASONS: dict[type[Exception], str] = {
     Unreadable: "unparsed",
     NoTime: "no_time",
@@ -83,9 +87,15 @@ _FAULTS = tuple(_REASONS)
 
 
 class _Stream(NamedTuple):
-    """What the events of one log stream share."""
+    """What the events of one log stream share.
+
+    :param unwanted: why none of them is wanted; None if that depends on the event
+    :param judged: why an event with these fields is left out, if it is; None if none is
+    """
 
     origin: Origin
+    unwanted: Unwanted | None
+    judged: Callable[[Fields], Unwanted | None] | None
     parser: str
     parse: Parser
     read: Callable[[Message, int | None], Parsed | None] | None
@@ -113,7 +123,7 @@ class Shaper:
         self._start, self._end = self.times.start, self.times.end
         self._earliest, self._latest = self.times.earliest, self.times.latest
         self._near = self.times.near
-        self._documents = self.early = 0  # documents, and those that are later than the key of their object allows
+        self._documents = self.early = 0  # of the days, and those that are later than the key of their object allows
         self.timed = self.strays = self.left_out = self.exchanged = 0
         """Events with a time; those of them whose times are not looked for in this object; of these, those that are
         days off and outside the span, and those that would be looked for if day and month were exchanged."""
@@ -131,8 +141,11 @@ class Shaper:
         self._streams: dict[Origin, _Stream] = {}
         self._stream = self._stream_of(NOWHERE)
 
-    def shaped(self, item: Event | Broken, fixed_id: str = "") -> Document | Dead | None:
-        """What an item becomes; None: it is outside the span, or part of the log but not an event (a file's banner).
+    def shaped(self, item: Event | Broken, fixed_id: str = "") -> Shaped:
+        """What an item becomes.
+
+        In a log stream that the dataset leaves out as a whole, messages are not even parsed. So events that state no
+        time outside of the message count as unwanted there, whenever they happened.
 
         :param fixed_id: the id from the record's dead letter; empty: the record's own id
         """
@@ -151,6 +164,8 @@ class Shaper:
             outside = not self._start <= time < self._end
         if outside and not stream.remembers and self.times.is_likely(time):
             return None
+        if stream.unwanted:
+            return None if outside else self._unwanted(stream.unwanted, time)
         try:
             if outside:
                 self.times.require_likely(time)
@@ -180,6 +195,8 @@ class Shaper:
             self._documents += 1
             if time >= self._latest:
                 self.early += 1
+            if stream.judged and (unwanted := stream.judged(fields)):
+                return unwanted
             text, stamp, day, index = self._seconds[time // 1000]
             if self._changes:
                 self._rules.change(fields)
@@ -203,7 +220,7 @@ class Shaper:
 
     @property
     def documents(self) -> int:
-        """Number of events of the requested days."""
+        """Number of events of the requested days, wanted or not."""
         return self._documents
 
     @property
@@ -237,6 +254,13 @@ class Shaper:
             if self.times.is_likely(time):
                 self.left_out += not self._start <= time < self._end and self.times.is_days_off(time)
                 self.exchanged += self.times.fits_exchanged(time)
+
+    def _unwanted(self, unwanted: Unwanted, time: int | None) -> Unwanted:
+        """What becomes of an event of a stream that is not wanted, which is counted like others of the days."""
+        if time is not None:
+            self._documents += 1
+            self.early += time >= self._latest
+        return unwanted
 
     def _see(self, time: int) -> None:
         if time < self._start:
@@ -284,8 +308,11 @@ class Shaper:
         if known is None:
             name = parser_name(self._dataset.intake, origin, self._place.key)
             parse = parser_of(name, self._dataset.intake)
+            judge = EventFilter(self._dataset.intake, origin, self._place.key)
             known = self._streams[origin] = _Stream(
                 origin,
+                unwanted=judge.all,
+                judged=judge.judged if judge.looks else None,
                 parser=name,
                 parse=parse,
                 read=parse.read if isinstance(parse, NearParser) else None,

@@ -43,6 +43,8 @@ PROPERTIES: dict[str, Any] = {
     "ahead": _LONG,
     "latest": _LONG,
     "reach": _OPAQUE,
+    "unwanted": _LONG,
+    "rules": _KEYWORD,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach, Removals
+from opensearch_strata.definition.notation.event_rules import RuleMarks
 
 
 def ledger_row_id(dataset: str, place: Place) -> str:
@@ -97,7 +98,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
     return {
         "span_start": load.span[0],
         "span_end": load.span[1],
-        **asdict(load.counts),
+        **{name: count for name, count in asdict(load.counts).items() if name != "unwanted"},
         "days": [_source_of_day(load, index) for index in sorted(load.indices)],
         "samples": list(load.samples),
         # Rows without these also fit an index from before they were kept, which a run may still be using.
@@ -106,6 +107,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         ),
         **({"ahead": load.ahead, "latest": load.latest} if load.ahead else {}),
         **({"reach": list(load.reach)} if load.reach else {}),
+        **({"unwanted": load.counts.unwanted, "rules": load.rules.text} if load.counts.unwanted else {}),
         **({"marks": {index: list(one) for index, one in load.removals.items()}} if load.removals else {}),
     }
 
@@ -116,13 +118,14 @@ def _source_of_day(load: Loaded, index: str) -> dict[str, Any]:
 
 def _load_of(source: Mapping[str, Any]) -> Loaded:
     span = source["span_start"], source["span_end"]
-    counts = Counts(source["read"], source["created"], source["existed"], source["filtered"], source["dead"])
+    counts = Counts(**{count.name: source.get(count.name, 0) for count in fields(Counts)})
     days, there = _by_day(source, "created"), _by_day(source, "existed")
     removals = {index: Removals(*one) for index, one in source.get("marks", {}).items()}
     causes = {reason: Cause(*cause) for reason, cause in source.get("causes", {}).items()}
     ahead = source.get("ahead", 0), source.get("latest", 0)
     reach = Reach(*source["reach"]) if "reach" in source else None
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, removals, *ahead, reach)
+    rules = RuleMarks.read(source.get("rules", ""))
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, removals, *ahead, reach, rules)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import quote, unquote
 
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.spans import Span, cover, meet
+from opensearch_strata.definition.notation.event_rules import NO_RULES, RuleMarks
 from opensearch_strata.errors import TransientError
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.documents.event_times import ReadAs
 
 State = Literal["running", "done", "quarantined", "failed"]
 """A running row whose lease has expired is free; ``done`` is true for a range of event times."""
@@ -27,8 +31,9 @@ class Counts:
     """Events of an object. Every event that was read is counted in exactly one of the other numbers.
 
     :param existed: documents that already existed under the same id
-    :param filtered: outside the range, or not events (control messages)
+    :param filtered: outside the range, not events (control messages), or unwanted
     :param dead: written as dead letters
+    :param unwanted: those among the filtered that ``intake.keep`` and ``intake.skip`` leave out
     """
 
     read: int = 0
@@ -36,6 +41,7 @@ class Counts:
     existed: int = 0
     filtered: int = 0
     dead: int = 0
+    unwanted: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -44,6 +50,7 @@ class Counts:
             self.existed + other.existed,
             self.filtered + other.filtered,
             self.dead + other.dead,
+            self.unwanted + other.unwanted,
         )
 
     @property
@@ -60,7 +67,7 @@ class Reach(NamedTuple):
     :param start: epoch milliseconds, inclusive
     :param end: epoch milliseconds, exclusive
     :param definition: the definition that the times were read by, see
-        :func:`~opensearch_strata.archive.documents.event_times.reading_of`
+        :class:`~opensearch_strata.archive.documents.event_times.ReadAs`
     """
 
     start: int
@@ -93,6 +100,7 @@ class Loaded:
         are no such documents
     :param removals: raw index -> its state before the load; empty on Serverless and for loads from before it was kept
     :param reach: None if it is not known, and for loads from before it was kept
+    :param rules: what left out the unwanted events
     """
 
     span: Span
@@ -105,22 +113,32 @@ class Loaded:
     ahead: int = 0
     latest: int = 0
     reach: Reach | None = None
+    rules: RuleMarks = NO_RULES
 
     @property
     def indices(self) -> set[str]:
         """The raw days that hold documents of this load."""
         return self.days.keys() | self.there.keys()
 
-    def holds_for(self, wanted: Span, definition: str) -> Span:
-        """Event times for which the load leaves nothing to do if a range is wanted.
+    def lacks_wanted(self, now: ReadAs | None) -> bool:
+        """Whether the load may have left out events that are wanted now.
+
+        It has if it left out any, and the rules of now do not leave out all that the rules of then did.
+
+        :param now: how the object would be read; None if that makes no difference
+        """
+        return now is not None and self.counts.unwanted > 0 and not now.rules.leave_out_all_of(self.rules)
+
+    def holds_for(self, wanted: Span, now: ReadAs | None) -> Span:
+        """Event times for which the load leaves nothing to do if a range is wanted, except for what it left out.
 
         These are the load's own range and, if the wanted range includes it, also the times around it in which the
         object has no events.
 
-        :param definition: the definition that times would be read by now; another one may find other times
+        :param now: how the object would be read; another definition may find other times
         """
         is_within = wanted[0] <= self.span[0] and self.span[1] <= wanted[1]
-        if is_within and self.reach and self.reach.definition == definition:
+        if is_within and now and self.reach and self.reach.definition == now.definition:
             return self.reach.start, self.reach.end
         return self.span
 
@@ -129,10 +147,10 @@ class Loaded:
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there``, ``samples``, ``causes``, ``removals`` and ``reach`` (see :class:`Loaded`) are about the
-    records below ``resume`` while the row is running, and about the whole object when it is done. This way, an
-    interrupted attempt is continued without counting anything twice; the next attempt finds the documents that were
-    created beyond ``resume`` already there.
+    Counts, ``days``, ``there``, ``samples``, ``causes``, ``removals``, ``reach`` and ``rules`` (see :class:`Loaded`)
+    are about the records below ``resume`` while the row is running, and about the whole object when it is done. This
+    way, an interrupted attempt is continued without counting anything twice; the next attempt finds the documents that
+    were created beyond ``resume`` already there.
 
     :param size: bytes in S3
     :param span: event times that the latest attempt is about
@@ -173,6 +191,7 @@ class ObjectRow:
     ahead: int = 0
     latest: int = 0
     reach: Reach | None = None
+    rules: RuleMarks = NO_RULES
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -198,6 +217,7 @@ class ObjectRow:
             self.ahead,
             self.latest,
             self.reach,
+            self.rules,
         )
 
     @property
@@ -223,27 +243,38 @@ class ObjectRow:
         found[""] += self.earlier.get(index, 0) - sum(load.days.get(index, 0) for load in self.loads)
         return +found
 
-    def is_done_for(self, span: Span, definition: str = "") -> bool:
+    def is_done_for(self, span: Span, now: ReadAs | None = None) -> bool:
         """Whether nothing is left to load for a range.
 
-        :param definition: the definition that it would be read by, see :meth:`Loaded.holds_for`; if empty, only the
-            ranges that loads were for count, not the reach beyond them
+        :param now: how the object would be read, see :meth:`Loaded.holds_for` and :meth:`Loaded.lacks_wanted`; if None,
+            only the ranges that loads were for count, not the reach beyond them, and what they left out makes no
+            difference
         """
-        return cover((load.holds_for(span, definition) for load in self.finished), span)
+        loads = (load for load in self.finished if not load.lacks_wanted(now))
+        return cover((load.holds_for(span, now) for load in loads), span)
 
-    def loaded_for(self, span: Span, definition: str = "") -> tuple[Loaded, ...]:
+    def lacks_wanted(self, span: Span, now: ReadAs | None) -> bool:
+        """Whether something is left to load for a range only because loads left out events that are wanted now.
+
+        :param now: how the object would be read
+        """
+        is_covered = cover((load.holds_for(span, now) for load in self.finished), span)
+        return is_covered and not self.is_done_for(span, now)
+
+    def loaded_for(self, span: Span, now: ReadAs | None = None) -> tuple[Loaded, ...]:
         """The loads that together cover a range; empty if they do not.
 
         If a single load covers the range, only that one is returned; if several do, the one with the shortest range.
 
-        :param definition: see :meth:`is_done_for`
+        :param now: see :meth:`is_done_for`
         """
-        alone = [load for load in self.finished if cover([load.holds_for(span, definition)], span)]
+        loads = [load for load in self.finished if not load.lacks_wanted(now)]
+        alone = [load for load in loads if cover([load.holds_for(span, now)], span)]
         if alone:
             return (min(alone, key=lambda load: load.span[1] - load.span[0]),)
-        if not self.is_done_for(span, definition):
+        if not self.is_done_for(span, now):
             return ()
-        return tuple(load for load in self.finished if meet(load.span, span))
+        return tuple(load for load in loads if meet(load.span, span))
 
 
 @dataclass(frozen=True)

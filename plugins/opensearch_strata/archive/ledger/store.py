@@ -25,6 +25,8 @@ from opensearch_strata.connections.processes import is_dead, this_process
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.archive.documents.event_times import ReadAs
+
 LEASE = 90.0
 """Seconds; a loader renews about every 20 s. The clocks of loaders may differ by a few seconds, but not by more."""
 
@@ -83,17 +85,25 @@ class Ledger:
         return {row.place: row for row in rows}
 
     def claim(
-        self, objects: Iterable[tuple[Place, int]], span: Span, owner: str, *, leave_suspects: bool = False
+        self,
+        objects: Iterable[tuple[Place, int]],
+        span: Span,
+        owner: str,
+        *,
+        leave_suspects: bool = False,
+        now: ReadAs | None = None,
     ) -> Claims:
         """Take objects that nobody else is loading.
 
-        These are new, interrupted, failed and quarantined objects, and those that were loaded for other ranges only.
+        These are new, interrupted, failed and quarantined objects, those that were loaded for other ranges only, and
+        those whose loads left out events that are wanted now.
 
         :param objects: each with its size in bytes
         :param span: event times that will be loaded
         :param owner: who loads them, a name that no other loader uses
         :param leave_suspects: do not take objects whose loaders died: if they were claimed together with others, it
             would not be known which object kills the next loader
+        :param now: how the objects will be read, see :meth:`ObjectRow.lacks_wanted`
         """
         claims = Claims()
         sizes = dict(objects)
@@ -101,16 +111,16 @@ class Ledger:
         while sizes:
             wanted = []
             there = self.rows(sizes)
-            now = now_ms()
+            moment = now_ms()
             for place, size in sizes.items():
                 row = there.get(place)
                 if row is None:
                     wanted.append(ObjectRow(place, size, span))
                 elif row.owner == owner and row.attempt == tried.get(place):
                     claims.claimed.append(row)  # we wrote it, but the response was lost
-                elif row.is_done_for(span):
+                elif row.is_done_for(span) and not row.lacks_wanted(span, now):
                     claims.done.append(row)
-                elif _is_held(row, now):
+                elif _is_held(row, moment):
                     claims.busy.append(row)
                 elif (taken := taken_over(row, span)).deaths and leave_suspects:
                     claims.suspects.append(row)

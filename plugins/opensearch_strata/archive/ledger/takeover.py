@@ -140,6 +140,7 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         latest=max(one.latest, other.latest),
         removals={**other.removals, **one.removals},  # the older removals take precedence, so deletions since then show
         reach=_joined_reach(one.reach, other.reach),
+        rules=one.rules.joined(other.rules),
     )
 
 

@@ -18,6 +18,7 @@ from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, Reach, Removals, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
+from opensearch_strata.definition.notation.event_rules import NO_RULES
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.body import Body
@@ -35,6 +36,8 @@ class BulkShare:
 
     :param first: number of the first record
     :param last: number of the last record so far
+    :param filtered: number of events that are of other days, no events, or unwanted
+    :param unwanted: number of those among them that ``intake.keep`` and ``intake.skip`` leave out
     :param waiting: number of documents that are not accounted for yet
     """
 
@@ -43,6 +46,7 @@ class BulkShare:
     last: int
     read: int = 0
     filtered: int = 0
+    unwanted: int = 0
     waiting: int = 0
     created: Counter[str] = field(default_factory=Counter)
     existed: Counter[str] = field(default_factory=Counter)
@@ -57,7 +61,7 @@ class BulkShare:
     @property
     def counts(self) -> Counts:
         """The counts in the form that the ledger uses."""
-        return Counts(self.read, self.created.total(), self.existed.total(), self.filtered, self.dead)
+        return Counts(self.read, self.created.total(), self.existed.total(), self.filtered, self.dead, self.unwanted)
 
 
 class ObjectAccount:
@@ -83,6 +87,8 @@ class ObjectAccount:
         self.bytes_in = 0
         self.ahead = self.latest = 0
         """Documents that are later than the object's key allows, and the latest time it allows; set after reading."""
+        self.rules = row.rules
+        """What leaves out its unwanted events."""
         self.reach: Reach | None = None
         """Known at the earliest when the whole object has been read."""
         self.seconds = 0.0
@@ -227,6 +233,7 @@ class ObjectAccount:
             ahead=self.ahead,
             latest=self.latest,
             reach=self.reach,
+            rules=self.rules if self._certain.counts.unwanted else NO_RULES,
             bytes_in=self.bytes_in,
             seconds=self._certain.seconds + self.seconds,
             seq_no=self.row.seq_no,

@@ -11,8 +11,9 @@ from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.object_reader import Reading
+from opensearch_strata.archive.documents.event_filter import Unwanted
 from opensearch_strata.archive.documents.event_times import reading_of
-from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Document, Shaped, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.archive.ledger.rows import Reach
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
@@ -118,11 +119,16 @@ class Ingest:
         """Load the object and return sentences about events that came late."""
         shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken, first = tally.row.resume, -1, 0, ""
+        lacks_wanted = tally.row.current.lacks_wanted(self._reading)
+        if not lacks_wanted:  # otherwise the rules stay those of the earlier attempt, until its counts are discarded
+            tally.rules = self._reading.rules
         portion: BulkShare | None = None
         for item, shaped in _shaped(reading, shaper, tally.place):  # loaded records too: later ones may depend on them
             record = item.record
-            if resume and reading.format != tally.row.format:  # the earlier attempt counted records differently
+            # An earlier attempt counted records differently, or left out some that are wanted now.
+            if resume and (lacks_wanted or reading.format != tally.row.format):
                 tally.restart()
+                tally.rules = self._reading.rules
                 resume = 0
             if record < resume:
                 continue
@@ -136,6 +142,9 @@ class Ingest:
                 self._body.add(shaped, portion)
             elif shaped is None:
                 portion.filtered += 1
+            elif isinstance(shaped, Unwanted):
+                portion.filtered += 1
+                portion.unwanted += 1
             else:
                 broken += shaped.reason == "broken"
                 first = first or shaped.detail
@@ -146,7 +155,7 @@ class Ingest:
             why = reading.damage or f"It looks like {reading.format}, but none of its records is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
         if reach := shaper.reach:
-            tally.reach = Reach(*reach, self._reading)
+            tally.reach = Reach(*reach, self._reading.definition)
         if shaper.early:
             tally.ahead, tally.latest = shaper.early, shaper.times.latest
         strays = of_other_times(shaper, tally.place)
@@ -193,7 +202,7 @@ class Ingest:
             yield block
 
 
-def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Event | Broken, Document | Dead | None]]:
+def _shaped(reading: Reading, shaper: Shaper, place: Place) -> Iterator[tuple[Event | Broken, Shaped]]:
     """Yield each item that is read and what it becomes. Any exception of a decoder or parser affects only this object.
 
     :raises Poisoned: the object cannot be read further

@@ -38,7 +38,8 @@ class Estimate:
 
     :param documents: number of documents to be created
     :param document_bytes: their bytes, uncompressed
-    :param filtered: events of other days, which are read and left out
+    :param filtered: events that are read and left out, because they are of other days or unwanted
+    :param unwanted: those among them that ``intake.keep`` and ``intake.skip`` leave out
     :param dead: records that will become dead letters
     :param rate: events a second
     :param measured: whether the rate was measured in earlier loads of these objects; otherwise it is
@@ -50,6 +51,7 @@ class Estimate:
     documents: int
     document_bytes: int
     filtered: int
+    unwanted: int
     dead: int
     rate: float
     measured: bool
@@ -85,6 +87,7 @@ def estimate(sample: Sample, packed: int, rate: float | None, room: DiskRoom) ->
         documents=round(sample.documents * share),
         document_bytes=document_bytes,
         filtered=round(sample.filtered * share),
+        unwanted=round(sample.unwanted * share),
         dead=round(sample.dead * share),
         rate=rate or ASSUMED_RATE,
         measured=rate is not None,

@@ -12,13 +12,16 @@ from opensearch_strata.archive.ledger.takeover import lost_days, without_days
 from opensearch_strata.archive.planning.load_estimate import rate_of
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.archive.store.objects import ListedObject
+from opensearch_strata.definition.notation.event_rules import RuleMarks
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
+    from opensearch_strata.archive.documents.event_times import ReadAs
     from opensearch_strata.archive.ledger.rows import ObjectRow, Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
 
+_MOST_RULES = 1000  # versions of a definition
 _ASKED_AT_ONCE = 1000  # rows of the ledger in one request
 
 
@@ -27,10 +30,12 @@ class NotLoaded:
     """The objects of a listing that are left to load, and what earlier loads show.
 
     :param span: event times to load
-    :param definition: the definition that times are read by
+    :param now: how the objects will be read; None for archives of our own, which are loaded as they are
     :param poorer_days: raw days that hold fewer documents than were created in them
     :param days_now: present state of raw days
     :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
+    :param lacking: those of the objects to load that were loaded before, by rules that left out events that are wanted
+        now
     :param dead: dead letters of the last loads
     :param frozen: objects that must first be restored from an archive tier
     :param read: events that earlier loads read
@@ -38,10 +43,11 @@ class NotLoaded:
     """
 
     span: Span
-    definition: str
+    now: ReadAs | None
     poorer_days: Collection[str]
     days_now: Mapping[str, Removals | None]
     again: dict[str, set[str]] = field(default_factory=dict)
+    lacking: Amount = field(default_factory=Amount)
     dead: Causes = field(default_factory=dict)
     objects: list[ListedObject] = field(default_factory=list)
     size: int = 0
@@ -85,9 +91,12 @@ class NotLoaded:
                 removals = (load.removals.get(index) for load in (row.current, *row.loads))
                 self.again.setdefault(index, set()).update(one.uuid for one in removals if one)
             row = without_days(row, lost)
-        if row and row.is_done_for(self.span, self.definition):
+        if row and row.is_done_for(self.span, self.now):
             self.left_out = self.left_out.plus(listed.size)
-        elif frozen:
+            return
+        if row and row.lacks_wanted(self.span, self.now):
+            self.lacking = self.lacking.plus(listed.size)
+        if frozen:
             self.frozen.append(listed)
         else:
             self.objects.append(listed)
@@ -113,6 +122,23 @@ def not_loaded(listing: Iterable[tuple[ListedObject, bool]], ledger: Ledger, fou
                 f"Use a range that ends before {found.objects[-1].place}, and load the rest with the next plan."
             )
     return found
+
+
+def objects_lacking(ledger: Ledger, now: ReadAs) -> int:
+    """How many objects were last loaded by rules that left out events which are wanted now, according to the ledger.
+
+    A plan of their days loads them again.
+
+    :param ledger: of the dataset
+    :param now: how the dataset reads objects
+    """
+    body = {
+        "size": 0,
+        "query": ledger.query("object", {"range": {"unwanted": {"gt": 0}}}),
+        "aggs": {"rules": {"terms": {"field": "rules", "size": _MOST_RULES}}},
+    }
+    found = ledger.index.search(body).get("aggregations", {}).get("rules", {}).get("buckets", [])
+    return sum(bucket["doc_count"] for bucket in found if not now.rules.leave_out_all_of(RuleMarks.read(bucket["key"])))
 
 
 def _pages(listing: Iterable[tuple[ListedObject, bool]]) -> Iterator[list[tuple[ListedObject, bool]]]:

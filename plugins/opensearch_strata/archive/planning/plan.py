@@ -53,6 +53,8 @@ class Plan:
     :param left_out: objects that are loaded already, according to the ledger
     :param again: raw day -> why objects that were loaded into it are loaded again
     :param days_now: present state of the raw days that the ledger knows
+    :param lacking: objects to load that were loaded before, by other rules of ``intake.keep`` and ``intake.skip``,
+        which left out events that are wanted now
     :param dead: dead letters of the objects when they were last loaded, by cause
     :param set_apart: objects that were listed but are not to be loaded, by reason
     :param error_prefixes: prefixes of the records that Firehose could not deliver
@@ -74,6 +76,7 @@ class Plan:
     left_out: Amount
     again: Mapping[str, str]
     days_now: Mapping[str, Removals | None]
+    lacking: Amount
     dead: Causes
     set_apart: dict[Reason, Amount]
     error_prefixes: Sequence[str]
@@ -187,6 +190,7 @@ def make_plan(
         left_out=found.left_out,
         again=found.again_because(is_retired),
         days_now=days_now,
+        lacking=found.lacking,
         dead=found.dead,
         set_apart={**listing.apart, **({"in_glacier": amount_of(found.frozen)} if found.frozen else {})},
         error_prefixes=listing.error_prefixes,

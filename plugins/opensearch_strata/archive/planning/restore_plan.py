@@ -129,7 +129,7 @@ def make_restore_plan(
     if last < first:
         raise DefinitionError(f"The last day, {last}, is before the first day, {first}; swap them.")
     days = ArchivedDays(s3, settings, dataset.name, days_between(first, last))
-    found = not_loaded(days, ledger, NotLoaded(ALWAYS, "", poorer_days, days_now), limits.objects)
+    found = not_loaded(days, ledger, NotLoaded(ALWAYS, None, poorer_days, days_now), limits.objects)
 
     def midnight(listed: ListedObject) -> int:
         return _milliseconds(day_bounds(day_of_key(listed.place.key), dataset.zone)[0])
@@ -149,6 +149,7 @@ def make_restore_plan(
         left_out=found.left_out,
         again=found.again_because(is_retired),
         days_now=days_now,
+        lacking=found.lacking,
         dead=found.dead,
         set_apart={"in_glacier": amount_of(found.frozen)} if found.frozen else {},
         error_prefixes=[],
@@ -169,6 +170,7 @@ def _estimate(days: ArchivedDays, found: NotLoaded, room: DiskRoom) -> Estimate:
         documents=sum(entry.documents for entry in entries),
         document_bytes=size,
         filtered=0,
+        unwanted=0,
         dead=0,
         rate=found.rate or ASSUMED_RATE,
         measured=found.rate is not None,

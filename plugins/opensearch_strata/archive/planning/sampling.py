@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.object_reader import Reading
+from opensearch_strata.archive.documents.event_filter import Unwanted
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.parsers.registry import begins_of
@@ -38,7 +39,8 @@ class Sample:
 
     :param packed: how many bytes of the objects, as stored in S3, were decoded
     :param document_bytes: bytes of the documents as they will be sent
-    :param filtered: events of other days
+    :param filtered: events that are of other days, no events, or unwanted
+    :param unwanted: those among them that ``intake.keep`` and ``intake.skip`` leave out
     :param dead: records that will become dead letters
     :param problem: the first thing that will go wrong, as a sentence; empty if there is none
     :param kinds: format and layers -> number of objects
@@ -49,6 +51,7 @@ class Sample:
     documents: int = 0
     document_bytes: int = 0
     filtered: int = 0
+    unwanted: int = 0
     dead: int = 0
     problem: str = ""
     kinds: Counter[str] = field(default_factory=Counter)
@@ -95,6 +98,9 @@ def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedOb
             case Dead() as dead:
                 found.dead += 1
                 found.problem = found.problem or f"{listed.place}, record {dead.record}: {dead.detail}"
+            case Unwanted():
+                found.filtered += 1
+                found.unwanted += 1
             case None:
                 found.filtered += 1
         if found.document_bytes - before > _ENOUGH:

@@ -248,6 +248,7 @@ def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[DayOutcome]
             "loaded_already": plan.left_out._asdict(),
             "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
             "loaded_again": dict(plan.again),
+            "lacking": plan.lacking._asdict(),
             "dead_letters": {reason: cause.records for reason, cause in plan.dead.items()},
             "estimate": plan.estimate and asdict(plan.estimate),
             "refusal": plan.refusal,

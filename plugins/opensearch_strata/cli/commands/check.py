@@ -10,11 +10,16 @@ import typer
 from opensearch_strata.cli.connection import connected
 from opensearch_strata.cli.options import AnyEngine, AsJson, CaCerts, DatasetsDir, OptionalUrl
 from opensearch_strata.cli.output import note, print_json, say
+from opensearch_strata.errors import StrataError
+from opensearch_strata.errors.amounts import counted
+from opensearch_strata.errors.judging import explain
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.definition.dataset import Dataset
+
+_PATIENCE = 5.0  # seconds for which the ledger may be unavailable
 
 
 def check(
@@ -38,17 +43,19 @@ def check(
     if not (found.datasets or problems):
         problems.append(f"{folder} contains no dataset file (*.yaml); name another folder with --datasets-dir.")
     compared: dict[str, str | None] = {}
+    lacking: list[str] = []
     if url:
         with connected(url, ca_certs) as client:
             for dataset in found.datasets.values():
                 compared[dataset.name], more = _compare(client, dataset)
                 policies = policies_over(client, dataset)
                 problems += [*more, *policies.dangers]
+                lacking += _lacking(client, dataset)
                 if policies.unseen:
                     note(policies.unseen)
     deletions = {dataset.name: consent_of(dataset).sentence for dataset in found.datasets.values()}
     judged = (zone_warning(dataset, date.today()) for dataset in found.datasets.values())
-    warnings = [*found.warnings, *(warning for warning in judged if warning)]
+    warnings = [*found.warnings, *(warning for warning in judged if warning), *lacking]
     for other in [] if datasets_dir else datasets_not_read():
         warnings.append(f"{other} also contains datasets, but they are not read: {folder} takes precedence.")
     if as_json:
@@ -68,6 +75,28 @@ def _compare(client: OpenSearch, dataset: Dataset) -> tuple[str | None, list[str
 
     day = newest_raw_day(client, dataset)
     return (dataset.raw_index(day), misfits(client, dataset, day)) if day else (None, [])
+
+
+def _lacking(client: OpenSearch, dataset: Dataset) -> list[str]:
+    """Return a sentence if objects lack events that the rules of the dataset no longer leave out."""
+    from opensearchpy.exceptions import OpenSearchException
+
+    from opensearch_strata.archive.documents.event_times import reading_of
+    from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.archive.planning.not_loaded import objects_lacking
+
+    try:
+        count = objects_lacking(Ledger(client, dataset.name, patience=_PATIENCE), reading_of(dataset))
+    except (StrataError, OpenSearchException) as error:
+        note(f"{dataset.name}: whether loaded objects lack events that are wanted now is unknown. {explain(error)}")
+        return []
+    if not count:
+        return []
+    return [
+        f"{dataset.name}: {counted(count, 'object')} of its archives {'was' if count == 1 else 'were'} loaded by other "
+        f"rules of intake.keep and intake.skip, which left out events that are wanted now. A backfill of the days that "
+        f"should have them loads them."
+    ]
 
 
 def _tell(names: list[str], sentences: list[str], compared: dict[str, str | None], problems: int) -> None:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from opensearch_strata.archive.decode.object_reader import Reading
-from opensearch_strata.archive.documents.field_rules import dumped, find
+from opensearch_strata.archive.documents.event_filter import Unwanted
+from opensearch_strata.archive.documents.field_rules import as_text, dumped, find
 from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.parsers.parsed import FAULTS, NearParser, Parser, parsed_before, problem_of
@@ -32,6 +33,7 @@ class Shown(NamedTuple):
     :param fields: the rest of the line
     :param time: epoch milliseconds, None if unknown
     :param parser: the parser that read it
+    :param left_out: the rule that leaves it out; empty for an event that is wanted
     """
 
     head: str
@@ -39,6 +41,7 @@ class Shown(NamedTuple):
     fields: dict[str, Any]
     time: int | None
     parser: str
+    left_out: str = ""
 
 
 View = Callable[[Event], Shown | Dead | None]
@@ -49,6 +52,7 @@ class Findings:
     """What was recognised.
 
     :param filtered: number of parts of a log that are not events, such as a file's banner
+    :param unwanted: rule -> number of events that it leaves out
     :param broken: number of records that could not be read; the first of them are described in ``problems``
     """
 
@@ -56,6 +60,7 @@ class Findings:
     view: View
     events: int = 0
     filtered: int = 0
+    unwanted: Counter[str] = field(default_factory=Counter)
     broken: int = 0
     problems: list[str] = field(default_factory=list)
     parsers: Counter[str] = field(default_factory=Counter)
@@ -70,6 +75,9 @@ class Findings:
                 self.filtered += 1
             elif isinstance(shown, Dead):
                 self.add_problem(f"Record {shown.record}, event {shown.ordinal} ({shown.reason}): {shown.detail}")
+            elif shown.left_out:
+                self.unwanted[shown.left_out] += 1
+                yield shown
             else:
                 self._count(shown)
                 yield shown
@@ -88,6 +96,7 @@ class Findings:
             "parsers": dict(self.parsers),
             "events": self.events,
             "filtered": self.filtered,
+            "unwanted": dict(self.unwanted),
             "broken": self.broken,
             "first": shown_time(self.first),
             "last": shown_time(self.last),
@@ -142,14 +151,19 @@ def events_view(intake: Intake, key: str, modified: int | None) -> View:
 
 
 def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
-    """Return a view of documents as a dataset would index them.
+    """Return a view of documents as a dataset would index them, and of the events that its rules leave out.
 
     :param modified: epoch milliseconds of the object's last change, if it is known
     """
     shaper = Shaper(dataset, Place(_NO_BUCKET, key), modified=modified)
+    has_rules = bool(dataset.intake.keep or dataset.intake.skip)
+    parsed = events_view(dataset.intake, key, modified)
 
     def view(event: Event) -> Shown | Dead | None:
         made = shaper.shaped(event)
+        plain = parsed(event) if has_rules and not event.document_id else None  # of every event: parsers remember
+        if isinstance(made, Unwanted):
+            return _left_out(event, made, plain)
         if not isinstance(made, Document):
             return made
         source = orjson.loads(made.source)
@@ -162,6 +176,15 @@ def documents_view(dataset: Dataset, key: str, modified: int | None) -> View:
         )
 
     return view
+
+
+def _left_out(event: Event, unwanted: Unwanted, plain: Shown | Dead | None) -> Shown:
+    """An event that a rule leaves out: with its fields or, if a parser could not read it, as it was logged."""
+    position = f"{event.record}:{event.ordinal}"
+    fields = plain.fields if isinstance(plain, Shown) else {"message": as_text(event.message)}
+    value = {"left_out": unwanted.why, "position": position, "fields": fields}
+    parser = plain.parser if isinstance(plain, Shown) else "none"
+    return Shown(f"left out by {unwanted.why}  {position}", value, fields, None, parser, unwanted.why)
 
 
 def line_of(shown: Shown) -> tuple[str, bytes]:

@@ -76,8 +76,8 @@ def parse(
             "--dataset",
             metavar="DATASET",
             autocompletion=dataset_names,
-            help="Show documents as this dataset would index them. Without an event id from CloudWatch, the real _id "
-            "is different, because it depends on bucket and key.",
+            help="Show documents as this dataset would index them, and the events that its rules leave out. Without an "
+            "event id from CloudWatch, the real _id is different, because it depends on bucket and key.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Stop after N events.")] = None,
@@ -112,7 +112,7 @@ def parse(
     else:
         for sentence in _told(findings):
             say(sentence) if stats else note(sentence)
-    if findings.broken and not findings.events:
+    if findings.broken and not (findings.events or findings.unwanted):
         fail(f"Nothing in {file} could be read.")
         raise typer.Exit(1)
 
@@ -155,6 +155,8 @@ def _told(findings: Findings) -> Iterator[str]:
     yield f"Format:   {summary['format'] or 'unknown'}"
     yield f"Parsers:  {parsers or 'none'}"
     yield f"Events:   {findings.events:,}, filtered {findings.filtered:,}, broken {findings.broken:,}"
+    for rule, count in findings.unwanted.most_common():
+        yield f"Left out: {count:,} by {rule}"
     if summary["first"]:
         yield f"Times:    {summary['first']} to {summary['last']}"
     yield from findings.reading.notes

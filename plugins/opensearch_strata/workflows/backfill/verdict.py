@@ -12,9 +12,10 @@ _NAMED = 3
 def verdict(proof: BackfillProof) -> str:
     """The proof in a sentence or two."""
     counts = proof.counts
+    left_out = f"{counts.unwanted:,} left out by the rules of intake + " if counts.unwanted else ""
     read = (
         f"{counted(counts.read, 'event')} read = {counts.created:,} created + {counts.existed:,} already there + "
-        f"{counts.filtered:,} of other days + {counted(counts.dead, 'dead letter')}"
+        f"{counts.filtered - counts.unwanted:,} of other days + {left_out}{counted(counts.dead, 'dead letter')}"
     )
     why = f" Dead letters: {told_causes(proof.causes)}" if proof.causes else ""
     if proof.replaced:

@@ -216,6 +216,26 @@ def test_error_objects_give_what_was_to_be_delivered() -> None:
     assert all(isinstance(item, Event) and item.origin == NOWHERE for item in found[2:])
 
 
+@pytest.mark.parametrize("names", [("ErrorCode", "ErrorMessage"), ("lastErrorCode", "lastErrorMessage")])
+def test_failed_format_conversions_name_their_error_otherwise(names: tuple[str, str]) -> None:
+    failed = json.loads(error_object(b'{"a":1}\n'))
+    failed |= dict(zip(names, (failed.pop("errorCode"), failed.pop("errorMessage")), strict=True))
+    good, bad = packed(failed), packed({**failed, "rawData": "no base64!"})
+    event, broken = read(good + b"\n" + bad)
+    assert (messages_in([event]), type(broken)) == ([{"a": 1}], Broken)
+    assert isinstance(broken, Broken)
+    assert broken.reason == (
+        "Its rawData cannot be read: it is not valid base64. Firehose could not deliver it: Lambda.FunctionError, it "
+        "failed."
+    )
+
+
+def test_what_firehose_says_of_a_record_that_cannot_be_read_is_told_in_part() -> None:
+    (broken,) = read(error_object(b"\x1f\x8b cut", errorMessage="m" * 5000, errorCode=None))
+    assert isinstance(broken, Broken)
+    assert broken.reason.endswith(f" Firehose could not deliver it: {'m' * 200}.")
+
+
 def test_events_of_error_objects_are_read_again_in_their_format() -> None:
     data = (
         error_object(gzip.compress(packed(envelope(["one"]))))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.decode.formats import strata
-from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, Shaper
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.dataset import Dataset
@@ -28,7 +28,7 @@ def dataset_with(**intake: Any) -> Dataset:
 
 def shaped(
     value: Any, span: tuple[int, int] | None = DAY, key: str = KEY, modified: int | None = None, **intake: Any
-) -> Document | Dead | None:
+) -> Shaped:
     shaper = Shaper(dataset_with(**intake), Place("b", key), span, modified)
     return shaper.shaped(Event(0, 0, {"@timestamp": value}, b"raw"))
 

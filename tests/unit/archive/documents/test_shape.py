@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import opensearch_strata.archive.documents.shaper as shape_module
 from opensearch_strata.archive.decode.formats import cloudwatch, json, strata
 from opensearch_strata.archive.decode.object_reader import Reading
-from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, Shaper
 from opensearch_strata.archive.events import Broken, Event, Origin, Place, raw_of
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.timestamps import iso_text, read_iso, read_time
@@ -53,7 +53,7 @@ def line(message: Any, raw: bytes | None = None) -> Event:
     return Event(4, 0, message, raw if raw is not None else orjson.dumps(message))
 
 
-def shape(event: Event | Broken, dataset: Dataset | None = None, **options: Any) -> Document | Dead | None:
+def shape(event: Event | Broken, dataset: Dataset | None = None, **options: Any) -> Shaped:
     return Shaper(dataset or dataset_in("UTC"), OBJECT, **options).shaped(event)
 
 

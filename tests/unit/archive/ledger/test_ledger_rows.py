@@ -16,11 +16,14 @@ from opensearch_strata.archive.ledger.mapping import PROPERTIES
 from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, settings_id, source_of
 from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach
 from opensearch_strata.archive.ledger.takeover import taken_over
+from opensearch_strata.definition.notation.event_rules import RuleMarks
 from tests.ledgers import place
 
 numbers = st.integers(0, 2**53)
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
-counts = st.builds(Counts, numbers, numbers, numbers, numbers, numbers)
+counts = st.builds(Counts, numbers, numbers, numbers, numbers, numbers, unwanted=st.integers(1, 2**53))
+hashes = st.frozensets(st.text("0123456789abcdef", min_size=8, max_size=8), max_size=3)
+rules = st.builds(RuleMarks, hashes, hashes)
 days = st.dictionaries(texts, st.integers(1, 2**53), max_size=4)
 causes = st.dictionaries(texts, st.builds(Cause, numbers, texts), max_size=2)
 samples = st.lists(texts, max_size=3).map(tuple)
@@ -40,6 +43,7 @@ rows = st.builds(
     ahead=st.integers(1, 2**53),
     latest=numbers,
     reach=reaches,
+    rules=rules,
     counts=counts,
     days=days,
     there=days,
@@ -52,7 +56,7 @@ rows = st.builds(
     seconds=st.floats(0, 1e9),
     error=texts,
     earlier=days,
-    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples, causes), max_size=3).map(tuple),
+    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples, causes, rules=rules), max_size=3).map(tuple),
     seq_no=numbers,
     primary_term=numbers,
 )
@@ -67,7 +71,7 @@ def test_rows_come_back_from_json(row: ObjectRow) -> None:
 def test_rows_from_before_loads_were_kept_are_read() -> None:
     row = ObjectRow(place(), 1, (10, 20), "done", counts=Counts(3, 3), days={"a": 3}, seq_no=1, primary_term=1)
     source = source_of("logs", row)
-    assert "loads" not in source
+    assert not {"loads", "unwanted", "rules"} & source.keys()
     assert source["days"] == [{"index": "a", "created": 3, "existed": 0}]
     assert row_of(source, 1, 1) == row
     assert row_of(source, 1, 1).is_done_for((10, 20))

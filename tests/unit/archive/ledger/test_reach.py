@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.documents.event_times import ReadAs, reading_of
 from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import NOWHERE, Event
 from opensearch_strata.archive.ledger.rows import ObjectRow, Reach
@@ -36,7 +36,7 @@ def loaded(times: list[int], span: tuple[int, int], dataset: Dataset = DATASET) 
     items = [line(number, {"@timestamp": time}) for number, time in enumerate(times)]
     items += [line(len(times), {"no": "time"})]
     taken = {time for time, item in zip(times, items, strict=False) if isinstance(shaper.shaped(item), Document)}
-    reach = Reach(*shaper.reach, reading_of(dataset)) if shaper.reach else None
+    reach = Reach(*shaper.reach, reading_of(dataset).definition) if shaper.reach else None
     return ObjectRow(place(), 1, span, "done", reach=reach), taken
 
 
@@ -73,7 +73,7 @@ WIDE = (BASE - 100, BASE + 100)
         (replace(ROW, reach=None), WIDE, BY),  # of a version that kept none
         (ROW, WIDE, reading_of(dataset_of("t", intake={"timestamp_format": "epoch_seconds"}))),
         (ROW, WIDE, reading_of(dataset_of("t", time_zone="Asia/Kolkata"))),
-        (ROW, WIDE, ""),  # whoever claims it asks for what was loaded
+        (ROW, WIDE, None),  # whoever claims it asks for what was loaded
         (replace(ROW, state="quarantined"), WIDE, BY),
         (replace(ROW, state="failed"), WIDE, BY),
         (replace(ROW, state="running"), WIDE, BY),
@@ -81,7 +81,9 @@ WIDE = (BASE - 100, BASE + 100)
         (without_days(replace(ROW, days={"t-2024.05.06": 1}), ["t-2024.05.06"]), WIDE, BY),
     ],
 )
-def test_it_is_read_again_where_that_is_not_certain(row: ObjectRow | None, wanted: tuple[int, int], by: str) -> None:
+def test_it_is_read_again_where_that_is_not_certain(
+    row: ObjectRow | None, wanted: tuple[int, int], by: ReadAs | None
+) -> None:
     assert ROW.is_done_for(WIDE, BY)
     assert row is None or not row.is_done_for(wanted, by)
 

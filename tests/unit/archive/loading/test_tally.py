@@ -13,8 +13,11 @@ from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
+from opensearch_strata.definition.notation.event_rules import NO_RULES, RuleMarks
 
 ROW = ObjectRow(Place("b", "k", "e"), 10, (0, 1))
+
+RULES = RuleMarks(skip=frozenset({"12345678"}))
 
 
 class Letters:
@@ -29,7 +32,9 @@ class Letters:
 
 def tally_of(row: ObjectRow = ROW) -> ObjectAccount:
     letters: Any = Letters()
-    return ObjectAccount(row, letters)
+    tally = ObjectAccount(row, letters)
+    tally.rules = RULES
+    return tally
 
 
 def dead(record: int) -> Dead:
@@ -38,7 +43,11 @@ def dead(record: int) -> Dead:
 
 # Of each event: the record goes on / begins, what becomes of it, whether the body ends behind it.
 stories = st.lists(
-    st.tuples(st.booleans(), st.sampled_from(["created", "existed", "rejected", "filtered", "dead"]), st.booleans()),
+    st.tuples(
+        st.booleans(),
+        st.sampled_from(["created", "existed", "rejected", "filtered", "unwanted", "dead"]),
+        st.booleans(),
+    ),
     max_size=40,
 )
 
@@ -59,8 +68,9 @@ def test_a_checkpoint_is_exact_about_the_records_below_it(
         portion.last = record
         portion.read += 1
         outcomes.append((record, fate))
-        if fate == "filtered":
+        if fate in ("filtered", "unwanted"):
             portion.filtered += 1
+            portion.unwanted += fate == "unwanted"
         elif fate == "dead":
             tally.add_dead_letter(portion, dead(record))
         else:
@@ -94,7 +104,9 @@ def _settle_some(tally: ObjectAccount, pending: list[tuple[BulkShare, str]], rng
 def _assert_exact(row: ObjectRow, outcomes: list[tuple[int, str]]) -> None:
     below = Counter(fate for record, fate in outcomes if record < row.resume)
     buried = below["dead"] + below["rejected"]
-    assert row.counts == Counts(below.total(), below["created"], below["existed"], below["filtered"], buried)
+    filtered, unwanted = below["filtered"] + below["unwanted"], below["unwanted"]
+    assert row.counts == Counts(below.total(), below["created"], below["existed"], filtered, buried, unwanted)
+    assert row.rules == (RULES if unwanted else NO_RULES)
     assert row.counts.balanced
     assert row.days.get("i", 0) == below["created"]
     assert row.there.get("i", 0) == below["existed"]

@@ -16,7 +16,7 @@ from opensearch_strata.archive.planning.sampling import OBJECTS, Sample, spread
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import kept_free
 
-SAMPLE = Sample(objects=2, packed=1_000, documents=300, document_bytes=120_000, filtered=60, dead=3)
+SAMPLE = Sample(objects=2, packed=1_000, documents=300, document_bytes=120_000, filtered=60, unwanted=20, dead=3)
 MIB = 1 << 20
 
 sizes = st.lists(st.integers(1, 300 * MIB), min_size=1, max_size=200)
@@ -33,6 +33,7 @@ def listed_all(sizes: list[int]) -> list[ListedObject]:
 def test_the_sample_stands_for_all_bytes() -> None:
     found = estimate(SAMPLE, 100_000, None, DiskRoom(free=None, copies=1))
     assert (found.documents, found.document_bytes, found.filtered, found.dead) == (30_000, 12_000_000, 6_000, 300)
+    assert found.unwanted == 2_000
     assert found.rate == ASSUMED_RATE
     assert not found.measured
     assert found.minutes == pytest.approx(36_300 / ASSUMED_RATE / 60)

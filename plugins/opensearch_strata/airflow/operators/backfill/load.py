@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class LoadOperator(PlannedOperator):
     """Load a batch. Safe to repeat: loaded objects are left out, and the others continue where they stopped.
 
-    Returns ``{"objects", "skipped", "read", "created", "existed", "filtered", "dead", "seconds"}``.
+    Returns ``{"objects", "skipped", "read", "created", "existed", "filtered", "dead", "unwanted", "seconds"}``. The
+    unwanted events are among the filtered.
 
     :param batch: ``{"number", "label"}``, one of the batches that ``plan`` returned
     """
@@ -76,8 +77,14 @@ class LoadOperator(PlannedOperator):
 
 def _table(label: str, result: BatchResult) -> Table:
     counts = result.counts
-    columns = ("done", "failed", "quarantined", "loaded before", "created", "already there", "filtered", "dead", "time")
     objects = (len(result.in_state(state)) for state in ("done", "failed", "quarantined"))
-    events = (counts.created, counts.existed, counts.filtered, counts.dead)
-    row = (*objects, len(result.skipped), *events, f"{result.seconds:,.1f} s")
+    events = {
+        "created": counts.created,
+        "already there": counts.existed,
+        "filtered": counts.filtered,
+        **({"of these unwanted": counts.unwanted} if counts.unwanted else {}),
+        "dead": counts.dead,
+    }
+    columns = ("done", "failed", "quarantined", "loaded before", *events, "time")
+    row = (*objects, len(result.skipped), *events.values(), f"{result.seconds:,.1f} s")
     return Table(f"Objects and events of {label}", columns, [row])

@@ -21,7 +21,8 @@ _COUNTS = {
     "read": "events read",
     "created": "documents created",
     "existed": "already there",
-    "filtered": "of other days, or not events",
+    "filtered": "of other days, not events, or unwanted",
+    "unwanted": "left out by the rules of intake",
     "dead": "dead letters",
 }
 
@@ -130,7 +131,8 @@ def _table(dataset: str, steps: _Steps) -> Table:
         rows.append(("planned", f"{counted(planned['objects'], 'object')}, {size(planned['bytes'])}"))
         rows.append(("batches loaded", f"{steps.batches_loaded:,} of {planned['batches']:,}"))
     if steps.proof:
-        rows += [(name, steps.proof["counts"][count]) for count, name in _COUNTS.items()]
+        counts = steps.proof["counts"]
+        rows += [(name, counts[count]) for count, name in _COUNTS.items() if counts[count] or count != "unwanted"]
         rows.append(("proven", steps.proof["holds"]))
     rows += [(f"days {outcome}", count) for outcome, count in sorted(steps.outcomes.items())]
     if steps.redriven:

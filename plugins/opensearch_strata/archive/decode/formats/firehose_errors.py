@@ -1,8 +1,10 @@
 """Records that Firehose could not deliver; their original data is read again.
 
-One JSON object for each, in the error prefix (Amazon Data Firehose Developer Guide, "Handle data delivery failures"):
-``attemptsMade``, ``arrivalTimestamp``, ``errorCode``, ``errorMessage``, ``attemptEndingTimestamp``, ``rawData`` in
-base64, and more fields depending on the destination. Only ``rawData`` is needed.
+One JSON object for each, in the error prefix (Amazon Data Firehose Developer Guide, "Handle data delivery failures",
+"Handle failure in data transformation", "Troubleshoot decompression"): ``attemptsMade``, ``arrivalTimestamp``,
+``errorCode``, ``errorMessage``, ``attemptEndingTimestamp``, ``rawData`` in base64, and more fields depending on the
+destination. A failed format conversion calls them ``ErrorCode`` and ``ErrorMessage``, formerly ``lastErrorCode`` and
+``lastErrorMessage`` ("Handling errors for data format conversion"). Only ``rawData`` is needed.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.json_bytes import dumps
 
 _BEGIN = re.compile(OBJECT_BEGINS + rb'\s*"[A-Za-z]+"\s*:')
-_MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"errorCode"\s*:')]
+_MARKS = [re.compile(mark) for mark in (rb'"rawData"\s*:\s*"', rb'"(?:e|E|lastE)rrorCode"\s*:')]
+_NAMES = ("error", "Error", "lastError")
 _HEAD = 2**16
+_SHOWN = 200  # characters
 _LIMITS = DecompressionLimits(ratio=100, free=2**25)  # a record of Firehose is at most 1,000 KiB
 
 Begins = Callable[[str], bool]
@@ -59,7 +63,8 @@ def _delivered(number: int, found: Record, begins: Begins | None) -> Iterator[Ev
                 yield item._replace(record=number, ordinal=ordinal, raw=raw)
                 ordinal += 1
     except (ValueError, Damaged, TooLarge) as error:
-        yield Broken(number, f"Its rawData cannot be read: {error}", found.raw[:KEPT])
+        problem = f"Its rawData cannot be read: {error}{_failure(found)}"
+        yield Broken(number, problem, found.raw[:KEPT])
 
 
 def _data(found: Record) -> bytes:
@@ -73,6 +78,13 @@ def _data(found: Record) -> bytes:
         return base64.b64decode(found.value["rawData"], validate=True)
     except (TypeError, binascii.Error) as error:
         raise ValueError("it is not valid base64.") from error
+
+
+def _failure(found: Record) -> str:
+    """What Firehose says of the failure, as one more sentence; empty if it says nothing."""
+    said = [found.value.get(f"{prefix}{what}") for what in ("Code", "Message") for prefix in _NAMES]
+    told = ", ".join(str(text)[:_SHOWN].rstrip(".") for text in said if text)
+    return f" Firehose could not deliver it: {told}." if told else ""
 
 
 def _content(data: bytes, begins: Begins | None) -> Iterator[Event | Broken]:
