@@ -16,7 +16,7 @@ from local.errors import StackError
 from local.packaging import lambda_zip
 from local.places import PROJECT
 from opensearch_strata.archive.decode.object_reader import Reading
-from opensearch_strata.archive.documents.shaper import Document, Shaper
+from opensearch_strata.archive.documents.shaper import Dead, Document, Shaper
 from opensearch_strata.archive.events import Place
 from tests.archives import s3_environment
 from tests.envelopes import envelope, packed
@@ -86,8 +86,10 @@ def documents(contents: list[bytes]) -> list[Any]:
     for content in contents:
         shaper = Shaper(dataset_of("shop", intake={"metadata": None}), Place("logs", "2023/11/14/22/a"))
         for one in map(shaper.shaped, Reading([content])):
-            if one is not None:
-                made.append((one.id, json.loads(one.source) if isinstance(one, Document) else one.reason))
+            if isinstance(one, Document):
+                made.append((one.id, json.loads(one.source)))
+            elif isinstance(one, Dead):
+                made.append((one.id, one.reason))
     return made
 
 

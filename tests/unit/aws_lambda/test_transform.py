@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from opensearch_strata.archive import json_bytes
 from opensearch_strata.archive.decode.formats import cloudwatch, detected
 from opensearch_strata.archive.decode.object_reader import Reading
+from opensearch_strata.archive.documents.event_filter import Unwanted
 from opensearch_strata.archive.documents.shaper import Dead, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
 from opensearch_strata.aws_lambda.settings import Settings
@@ -44,7 +45,7 @@ def made_of(data: bytes) -> list[Any]:
     made = []
     for item in Reading([data]):
         one = shaper.shaped(item)
-        if one is None:
+        if one is None or isinstance(one, Unwanted):
             continue
         if isinstance(one, Dead):
             made.append((one.id, one.index, one.detail))
