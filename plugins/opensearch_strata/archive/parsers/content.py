@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -57,6 +58,7 @@ def by_content(zone: ZoneInfo) -> NearParser:
     return NearParser(read)
 
 
+@lru_cache(maxsize=50)  # what they remember is what times mean, which is the same for all streams
 def _readers(zone: ZoneInfo) -> dict[str, tuple[_Reads, ...]]:
     """First character of a message -> what may read it. Each looks at a few characters before it tries a pattern."""
     syslog, klog, cloud_init = syslog_lines(zone), klog_lines(zone), cloud_init_lines(zone)
