@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
@@ -125,9 +126,14 @@ def parser_name(intake: ParserSettings, origin: Origin, key: str) -> ParserName:
     parser = next(stated, intake.parser)
     if parser != "auto":
         return parser
-    usual: ParserName = "auto" if intake.pattern is None else "pattern"
-    named = (*_WELL_KNOWN, *_UNDESCRIBED) if intake.pattern is None else _WELL_KNOWN
-    return next((known for pattern, known in named if fnmatchcase(name.lower(), pattern)), usual)
+    return _by_name(name.lower(), intake.pattern is not None)
+
+
+@lru_cache(maxsize=1000)  # each of thousands of small objects asks
+def _by_name(name: str, is_described: bool) -> ParserName:
+    named = _WELL_KNOWN if is_described else (*_WELL_KNOWN, *_UNDESCRIBED)
+    usual: ParserName = "pattern" if is_described else "auto"
+    return next((known for pattern, known in named if fnmatchcase(name, pattern)), usual)
 
 
 def parser_of(name: ParserName, intake: ParserSettings) -> Parser:
