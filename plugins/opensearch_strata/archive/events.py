@@ -38,7 +38,7 @@ class Event(NamedTuple):
     :param message: the text as it was logged, or the fields if the object holds JSON documents
     :param raw: the record's bytes if this event is all it holds; empty for an event of an envelope, which has an id
     :param time: epoch milliseconds, if the object states the time alongside the message
-    :param event_id: id from CloudWatch Logs, empty if the object has none
+    :param event_id: id from CloudWatch Logs, or from CloudTrail; empty if the object has none
     :param document_id: the ``_id`` that the document had, in Strata's own archives
     :param routing: the custom routing that it had there, None without one
     :param is_parsed: the message is what a parser made of the text before the object was written

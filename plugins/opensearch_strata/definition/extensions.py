@@ -24,11 +24,16 @@ GROUPS: Mapping[Kind, str] = {"format": "opensearch_strata.formats", "parser": "
 """Kind of extension -> the group of its entry points."""
 
 BUILT_IN: Mapping[Kind, tuple[str, ...]] = {
-    "format": ("auto", "cloudwatch", "firehose_errors", "export_task", "json", "strata", "elasticdump", "lines"),
+    "format": (
+        "auto", "cloudwatch", "firehose_errors", "cloudtrail", "parquet", "export_task", "json", "strata",
+        "elasticdump", "lines",
+    ),
     "parser": (
         "auto", "json", "raw", "mysql_general", "mysql_slow", "mysql_error", "mysql_audit", "lambda", "vpc_flow",
         "api_gateway", "api_gateway_execution", "postgresql", "syslog", "journald", "cloud_init", "container",
-        "eks_control_plane", "pattern",
+        "eks_control_plane",
+        "alb", "alb_connection", "nlb", "clb", "cloudfront", "s3_access", "cloudtrail", "waf",
+        "route53_resolver", "ocsf", "pattern",
     ),
 }  # fmt: skip
 """Names in this package, which no other distribution can take."""

@@ -39,6 +39,7 @@ _UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(h
 _LEAST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(minutes=5)
 _DIRECTIVES = ("%Y", "%m", "%d", "%H")
 _UNPADDED = re.compile(r"%-[mdH](?:[0-9%]|$)")
+_OPEN_STAR = re.compile(r"\*[*%]")
 
 
 def split_s3_url(url: str) -> tuple[str, str]:
@@ -94,8 +95,8 @@ class Intake(BaseModel):
     layout: str | None = Field(
         "%Y/%m/%d/%H/",
         description="How keys continue after the prefix: with the time of arrival, as Firehose writes it; "
-        "%Y %m %d %H, at least %Y; %-m %-d %-H without a leading zero. null: keys contain no time, and the time of the "
-        "last change is used.",
+        "%Y %m %d %H, at least %Y; %-m %-d %-H without a leading zero. Before %Y, * is any text up to the character "
+        "after it. null: keys contain no time, and the time of the last change is used.",
     )
     layout_time_zone: TimeZone = Field("UTC", description="IANA name of the time zone of the times in keys.")
     max_clock_lead: str = Field("1h", description="How much earlier than an event its object's time may be.")
@@ -221,6 +222,11 @@ class Intake(BaseModel):
             raise ValueError(
                 f"{layout!r} must contain %Y, %m, %d and %H in this order, each once, or only the first of them; %-m, "
                 "%-d and %-H are numbers without a leading zero"
+            )
+        if "*" in layout[layout.index("%") :] or _OPEN_STAR.search(layout):
+            raise ValueError(
+                f"{layout!r} may have * only before %Y and with the text after it that ends it, like "
+                f"*/CloudTrail/*/%Y/%m/%d/"
             )
         if _UNPADDED.search(layout):
             raise ValueError(f"{layout!r} must state the text after %-m, %-d or %-H, like the slash in month=%-m/")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from opensearch_strata.archive.lines import line_of
+from opensearch_strata.archive.store import listing
 from opensearch_strata.archive.store.listing import Amount, is_in_glacier
 from opensearch_strata.archive.store.manifest import manifest_of
 from opensearch_strata.errors import Refused, TransientError
@@ -50,6 +54,63 @@ def test_other_layouts(store: Store, layout: str) -> None:
     for moment in (NOON - timedelta(days=400), NOON, NOON + timedelta(days=400)):
         store.put_raw(f"fire/{moment.strftime(layout)}x.gz", envelope(5, moment))
     assert store.keys() == [f"fire/{NOON.strftime(layout)}x.gz"]
+
+
+def test_stars_of_a_layout_are_looked_up_and_only_the_days_are_listed(store: Store) -> None:
+    store.reads(layout="*/CloudTrail/*/%Y/%m/%d/")
+    wanted = []
+    for account, region in (("111111111111", "eu-west-1"), ("222222222222", "us-east-1"), ("odd %m * name", "*")):
+        for moment in (NOON - timedelta(days=40), NOON, NOON + timedelta(days=40)):
+            store.put_raw(f"fire/{account}/CloudTrail/{region}/{moment:%Y/%m/%d}/x.gz", envelope(1, moment))
+        store.put_raw(f"fire/{account}/Config/{region}/{NOON:%Y/%m/%d}/x.gz", b"of another service")
+        wanted.append(f"fire/{account}/CloudTrail/{region}/{NOON:%Y/%m/%d}/x.gz")
+    store.put_raw("fire/ELBAccessLogTestFile", b"at the top")
+    with listed(store) as asked:
+        found = store.plan()
+    assert [one.place.key for batch in found.batches for one in batch.objects] == sorted(wanted)
+    assert not any(prefix in ("fire/", "fire/111111111111/") and not delimiter for prefix, delimiter in asked)
+    days = {prefix for prefix, delimiter in asked if not delimiter}
+    assert all(prefix.endswith(("/2024/05/05/", "/2024/05/06/", "/2024/05/07/")) for prefix in days)
+
+
+def test_a_star_may_stand_for_the_beginning_of_a_name(store: Store) -> None:
+    """As CloudFront names its objects."""
+    store.reads(layout="*.%Y-%m-%d-%H.")
+    for distribution in ("E1AAAAAAAAAAAA", "E2BBBBBBBBBBBB"):
+        for moment in (NOON - timedelta(days=40), NOON):
+            store.put_raw(f"fire/{distribution}.{moment:%Y-%m-%d-%H}.abcdef01.gz", envelope(1, moment))
+    assert store.keys() == [f"fire/{name}.2024-05-06-12.abcdef01.gz" for name in ("E1AAAAAAAAAAAA", "E2BBBBBBBBBBBB")]
+
+
+def test_too_much_for_the_stars_of_a_layout_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_MOST_HEADS", 2)
+    store.reads(layout="*/%Y/%m/%d/")
+    for folder in "abc":
+        store.put_raw(f"fire/{folder}/{NOON:%Y/%m/%d}/x.gz", envelope(1, NOON))
+    with pytest.raises(Refused, match=r"stand for more than 2 texts in s3://.*/fire/.*Nothing was loaded"):
+        store.plan()
+
+
+def test_other_numbers_below_a_star_are_refused(store: Store) -> None:
+    store.reads(layout="*/%Y/%m/%d/")
+    store.put_raw("fire/a/2024/5/6/x.gz", envelope(1, NOON))
+    with pytest.raises(Refused, match="use %-m there"):
+        store.plan()
+
+
+@contextmanager
+def listed(store: Store) -> Iterator[list[tuple[str, str]]]:
+    """Prefix and delimiter of every listing."""
+    asked: list[tuple[str, str]] = []
+
+    def note(params: Any, **_: Any) -> None:
+        asked.append((params.get("Prefix", ""), params.get("Delimiter", "")))
+
+    store.s3.meta.events.register("before-parameter-build.s3.ListObjectsV2", note)
+    try:
+        yield asked
+    finally:
+        store.s3.meta.events.unregister("before-parameter-build.s3.ListObjectsV2", note)
 
 
 def test_without_a_layout_the_time_of_the_last_change_counts(store: Store) -> None:

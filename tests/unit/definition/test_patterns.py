@@ -132,34 +132,10 @@ SHOWN = {
     for match in BLOCK.finditer((PROJECT / "docs" / "datasets.md").read_text())
 }
 LINES = {
-    "Application Load Balancer": (
-        b"https 2025-03-05T07:00:01.186641Z app/my-lb/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.086 0.048 0.037 200"
-        b' 200 0 57 "GET https://example.com:443/a?b=c HTTP/1.1" "curl/7.46.0" ECDHE TLSv1.2 arn:x "R=1-5" "a" "b" 1 '
-        b'2025-03-05T07:00:00.364000Z "forward" "-" "-" "10.0.0.1:80" "200" "-" "-" TID_1234\n'
-        b"h2 2025-03-05T07:00:01.186641Z app/my-lb/50dc6c495c0c9188 192.0.2.1:2817 - -1 -1 -1 400 - 0 57 "
-        b'"- http://x:80- -" "-" - - - "-" "-" "-" - 2025-03-05T07:00:00.364000Z "-" "-" "-" "-" "-" "-" "-"\n',
+    "nginx and Apache, combined format": (
+        b'192.0.2.1 - - [05/Mar/2025:07:00:01 +0000] "GET /a?b=c HTTP/1.1" 200 612 "-" "Mozilla/5.0 (X11; Linux)"\n'
+        b'192.0.2.1 - tom [05/Mar/2025:07:00:01 +0000] "HEAD / HTTP/1.1" 304 - "http://a/" "curl/7.46.0"\n',
         2,
-    ),
-    "Classic Load Balancer": (
-        b"2025-03-05T07:00:01.529348Z my-elb 192.0.2.1:34140 10.0.0.1:443 0.000744 0.000009 0.000012 - - 710 31845 "
-        b'"- - - " "-" - -\n',
-        1,
-    ),
-    "Network Load Balancer": (
-        b"tls 2.0 2025-03-05T07:00:01 net/my-nlb/c6e77e28c25b2234 g3d4b5e8bb8464cd 192.0.2.1:51341 10.0.0.1:443 5 2 98 "
-        b"246 - arn:aws:acm:x - ECDHE-RSA-AES128-SHA tlsv12 - my-nlb.elb.amazonaws.com - - - 2025-03-05T07:00:01\n",
-        1,
-    ),
-    "CloudFront": (
-        b"#Version: 1.0\n#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status\n"
-        b"2025-03-05\t07:00:01\tFRA50-C1\t2390\t192.0.2.1\tGET\td111.cloudfront.net\t/a.html\t200\t-\tMozilla/5.0\t-\t-\tHit"
-        b"\tSOX4==\tcdn.example.com\thttps\t23\t0.001\n",
-        1,
-    ),
-    "S3 server access": (
-        b"79a59df900b949e5 amzn-bucket [05/Mar/2025:07:00:01 +0000] 192.0.2.3 79a59df900b949e5 3E57427F3EXAMPLE "
-        b'REST.GET.VERSIONING - "GET /amzn-bucket?versioning HTTP/1.1" 200 - 113 - 7 - "-" "S3Console" - s9l= SigV4\n',
-        1,
     ),
     "PostgreSQL": (
         b"2025-03-05 07:00:01 UTC:172.21.7.53(49654):user@db:[1371]:LOG:  duration: 39401.431 ms  statement:\n"

@@ -66,7 +66,8 @@ class Reading:
                 yield item
         except Damaged as damage:
             self.damage, self.left_unread = str(damage), not damage.at_end
-            yield Broken(last + 1, f"The object ends too early: {damage}", damage.tail)
+            what = "ends too early" if damage.at_end else "is damaged"
+            yield Broken(last + 1, f"The object {what}: {damage}", damage.tail)
 
     def _items(self) -> Iterator[Event | Broken]:
         content = self._content
@@ -77,7 +78,7 @@ class Reading:
                 raise content.damage
             self.measure = Measure() if self.format in ("", "strata") else None
             return iter(())
-        self.format = self.format or detected(head) or self._by_first_line(head)
+        self.format = self.format or self._seen(head) or self._by_first_line(head)
         if not self.format:
             return self._unknown(head)
         if self.format == "lines" and self._begins:
@@ -91,6 +92,11 @@ class Reading:
             self.measure.add(mark)
             return strata.events(self.measure.watched(content.rest()))
         return format_of(self.format).events(content.rest())
+
+    def _seen(self, head: bytes) -> str | None:
+        """The format of the content; what a dataset states of its JSON counts for CloudTrail's, too."""
+        name = detected(head)
+        return "json" if name == "cloudtrail" and self._unwrap else name
 
     def _by_first_line(self, head: bytes) -> str:
         """Statements may contain any bytes, so content that begins like an entry is text if a parser knows entries."""

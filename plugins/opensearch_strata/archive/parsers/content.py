@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.containers.container import collected, cri_line, is_collected
 from opensearch_strata.archive.parsers.containers.control_plane import audit_event, is_audit, klog_lines
+from opensearch_strata.archive.parsers.delivered.recognized import UNKNOWN, Recognized
 from opensearch_strata.archive.parsers.lambda_log import is_platform, lambda_line, platform_event
 from opensearch_strata.archive.parsers.parsed import Message, NearParser, Parsed, Unreadable, fast_namedtuple
 from opensearch_strata.archive.parsers.plain import json_fields
@@ -29,13 +30,14 @@ def by_content(zone: ZoneInfo) -> NearParser:
     """The fields of a message that is a JSON object or certainly of a known log, else ``message``.
 
     A JSON object keeps its fields; only those of collectors, the journal and the platform of Lambda are typed and named
-    as their parsers do it. Its time is left to the dataset, which names the field.
+    as their parsers do it. Its time is left to the dataset, which names the field. Logs that AWS's services deliver are
+    read as by their own parsers, and so are their times.
 
     :param zone: zone of times that name none
     """
-    readers = _readers(zone)
+    readers, delivered = _readers(zone), Recognized(zone)
 
-    def read(message: Message, near: int | None) -> Parsed:
+    def read(message: Message, near: int | None) -> Parsed | None:
         if isinstance(message, str):
             first = message[:1]
             if first == "{" or (first.isspace() and message.lstrip().startswith("{")):
@@ -44,6 +46,8 @@ def by_content(zone: ZoneInfo) -> NearParser:
                 except Unreadable:
                     return fast_namedtuple(Parsed, ({"message": message}, None))
             else:
+                if (of_service := delivered.line(message)) is not UNKNOWN:
+                    return of_service
                 for reads in readers.get(first, ()):
                     if found := reads(message, near):
                         return found
@@ -53,6 +57,8 @@ def by_content(zone: ZoneInfo) -> NearParser:
         for name in _RARE:
             if name in fields:
                 return _of_fields(fields)
+        if (of_service := delivered.fields(fields)) is not UNKNOWN:
+            return of_service
         return fast_namedtuple(Parsed, (fields, None))
 
     return NearParser(read)

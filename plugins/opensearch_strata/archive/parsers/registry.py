@@ -17,6 +17,14 @@ from opensearch_strata.archive.parsers.api_gateway.execution import api_gateway_
 from opensearch_strata.archive.parsers.containers.container import container
 from opensearch_strata.archive.parsers.containers.control_plane import eks_control_plane
 from opensearch_strata.archive.parsers.content import by_content
+from opensearch_strata.archive.parsers.delivered.cloudfront import cloudfront
+from opensearch_strata.archive.parsers.delivered.cloudtrail import cloudtrail
+from opensearch_strata.archive.parsers.delivered.load_balancers import alb, alb_connection, clb, nlb
+from opensearch_strata.archive.parsers.delivered.ocsf import ocsf
+from opensearch_strata.archive.parsers.delivered.route53_resolver import route53_resolver
+from opensearch_strata.archive.parsers.delivered.s3_access import s3_access
+from opensearch_strata.archive.parsers.delivered.vpc_flow import flow_log, vpc_flow
+from opensearch_strata.archive.parsers.delivered.waf import waf
 from opensearch_strata.archive.parsers.installed import installed_parser
 from opensearch_strata.archive.parsers.lambda_log import lambda_log
 from opensearch_strata.archive.parsers.mysql import audit, error, general, slow
@@ -27,13 +35,13 @@ from opensearch_strata.archive.parsers.postgresql import server_log
 from opensearch_strata.archive.parsers.system.cloud_init import CloudInitEntries, cloud_init
 from opensearch_strata.archive.parsers.system.journald import JournalEntries, journald
 from opensearch_strata.archive.parsers.system.syslog import syslog
-from opensearch_strata.archive.parsers.vpc_flow import flow_log, vpc_flow
 from opensearch_strata.archive.timestamps import zone_of
 from opensearch_strata.definition.extensions import BUILT_IN
 from opensearch_strata.definition.notation.lists import flow_names, listed
 
 if TYPE_CHECKING:
     from opensearch_strata.definition.intake import ParserName
+
 
 PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "mysql_general": general.mysql_general,
@@ -50,6 +58,16 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
     "cloud_init": cloud_init,
     "container": container,
     "eks_control_plane": eks_control_plane,
+    "alb": alb,
+    "alb_connection": alb_connection,
+    "nlb": nlb,
+    "clb": clb,
+    "cloudfront": cloudfront,
+    "s3_access": s3_access,
+    "cloudtrail": cloudtrail,
+    "waf": waf,
+    "route53_resolver": route53_resolver,
+    "ocsf": ocsf,
     "json": json_message,
     "raw": raw_message,
     "auto": by_content,
@@ -57,7 +75,7 @@ PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {
 """Name -> function that creates the parser for one log stream of an object, given the zone of times that name none.
 Only parsers that need nothing else from the dataset; see :func:`parser_of`."""
 
-_REMEMBERING = frozenset({"mysql_general", "mysql_slow", "vpc_flow"})
+_REMEMBERING = frozenset({"mysql_general", "mysql_slow", "vpc_flow", "cloudfront"})
 
 _ENTRIES: Mapping[ParserName, Callable[[], Entries]] = {
     "mysql_general": general.GeneralLogEntries,
@@ -99,6 +117,23 @@ _UNDESCRIBED: tuple[tuple[str, ParserName], ...] = (
     *((f"*var/log/{name}*", "syslog") for name in ("cron", "kern.log", "daemon.log", "boot.log")),
 )
 
+_DIGIT = "[0-9]"
+# Likewise; keys as the services lay them out, in small letters. Not used for log groups, whose names are free.
+_DELIVERED: tuple[tuple[str, ParserName], ...] = (
+    ("*/conn_log.*_elasticloadbalancing_*", "alb_connection"),
+    ("*_elasticloadbalancing_*_app.*", "alb"),
+    ("*_elasticloadbalancing_*_net.*", "nlb"),
+    ("*_elasticloadbalancing_*", "clb"),
+    ("*_cloudtrail_*", "cloudtrail"),
+    ("*_cloudtrail-insight_*", "cloudtrail"),
+    ("*_waflogs_*", "waf"),
+    ("*aws-waf-logs-*", "waf"),
+    ("*_vpcdnsquerylogs_*", "route53_resolver"),
+    (f"*{12 * '[0-9a-z]'}.20{'-'.join([2 * _DIGIT] * 4)}.*", "cloudfront"),
+    (f"*20{'-'.join([2 * _DIGIT] * 6)}-{16 * '[0-9a-f]'}", "s3_access"),
+    ("*/region=*/accountid=*/eventday=*", "ocsf"),
+)
+
 
 class ParserSettings(Protocol):
     """What decides about parsers: the keys of these names in a dataset's intake."""
@@ -126,12 +161,13 @@ def parser_name(intake: ParserSettings, origin: Origin, key: str) -> ParserName:
     parser = next(stated, intake.parser)
     if parser != "auto":
         return parser
-    return _by_name(name.lower(), intake.pattern is not None)
+    return _by_name(name.lower(), bool(origin.log_group), intake.pattern is not None)
 
 
 @lru_cache(maxsize=1000)  # each of thousands of small objects asks
-def _by_name(name: str, is_described: bool) -> ParserName:
-    named = _WELL_KNOWN if is_described else (*_WELL_KNOWN, *_UNDESCRIBED)
+def _by_name(name: str, is_group: bool, is_described: bool) -> ParserName:
+    unnamed = () if is_group else _DELIVERED
+    named = _WELL_KNOWN if is_described else (*_WELL_KNOWN, *_UNDESCRIBED, *unnamed)
     usual: ParserName = "pattern" if is_described else "auto"
     return next((known for pattern, known in named if fnmatchcase(name, pattern)), usual)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from opensearch_strata.archive.decode.formats.delivered import parquet
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.event_filter import Unwanted
@@ -30,12 +31,13 @@ OBJECTS = 5
 """How many objects are sampled."""
 
 _PIECE = 256 << 10  # bytes of an object: more than a block of bzip2, and done in a fraction of a second
+_WHOLE = 8 << 20  # bytes of a Parquet file, whose beginning says nothing; a larger one is counted but not decoded
 _ENOUGH = 32 << 20  # bytes of documents at which decoding a piece ends
 
 
 @dataclass
 class Sample:
-    """What was found in the first 256 KiB of some objects.
+    """What was found in the first 256 KiB of some objects, or in whole ones of a few MiB if they are Parquet.
 
     :param packed: how many bytes of the objects, as stored in S3, were decoded
     :param document_bytes: bytes of the documents as they will be sent
@@ -85,7 +87,15 @@ def spread(objects: Sequence[ListedObject]) -> list[ListedObject]:
 
 def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedObject, span: Span) -> None:
     with closing(open_object(s3, listed.place, listed.size)) as blocks:
-        piece = next(blocks, b"")[:_PIECE]
+        piece = next(blocks, b"")
+        if not parquet.matches(piece):
+            piece = piece[:_PIECE]
+        elif listed.size <= _WHOLE:
+            piece = b"".join([piece, *blocks])
+        else:
+            found.objects += 1
+            found.kinds["parquet"] += 1
+            return
     shaper = Shaper(dataset, listed.place, span)
     intake = dataset.intake
     reading = Reading([piece], intake.format, begins_of(intake, listed.place.key), unwrap=intake.unwrap)
@@ -103,7 +113,7 @@ def _look_into(found: Sample, s3: BaseClient, dataset: Dataset, listed: ListedOb
                 found.unwanted += 1
             case None:
                 found.filtered += 1
-        if found.document_bytes - before > _ENOUGH:
+        if found.document_bytes - before > _ENOUGH and len(piece) <= _PIECE:
             break
     found.problem = found.problem or shaper.problem
     found.objects += 1

@@ -8,7 +8,8 @@ The prefix may be laid out differently.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -20,7 +21,7 @@ Reason = Literal["empty", "marker", "digest", "errors", "dead_letters", "manifes
 
 REASONS: dict[Reason, str] = {
     "empty": "empty, like the folders that consoles create",
-    "marker": "the permission check that an export task leaves behind",
+    "marker": "what services leave behind to check that they may write",
     "digest": "CloudTrail digests, which sign other objects",
     "errors": "records that Firehose could not deliver; load them with their own prefix as the source",
     "dead_letters": "Strata's own dead letters; `strata redrive` loads them",
@@ -32,6 +33,12 @@ REASONS: dict[Reason, str] = {
 
 EXPORT_MARKER = "aws-logs-write-test"
 """Base name of the object that CreateExportTask writes to check its permission."""
+
+# Those of load balancers and of AWS Config lie next to the folders of their logs.
+_MARKERS = frozenset(
+    {EXPORT_MARKER, "ELBAccessLogTestFile", "ELBConnectionLogTestFile", "ELBHealthCheckLogTestFile"}
+    | {"ConfigWritabilityCheckFile"}
+)
 
 UTC_ZONE = ZoneInfo("UTC")
 _HOUR, _NONE = timedelta(hours=1), timedelta()
@@ -82,17 +89,34 @@ class Arrival(NamedTuple):
 
 class Layout:
     """The layout of keys after the prefix: literal text around %Y, %m, %d and %H, or around the first of these; %-m,
-    %-d and %-H are numbers without a leading zero.
+    %-d and %-H are numbers without a leading zero. Before %Y, ``*`` is any text up to the character that follows it, as
+    the accounts and regions in ``*/CloudTrail/*/%Y/%m/%d/``.
 
     :param zone: the time zone of the keys
     """
 
     def __init__(self, layout: str, zone: ZoneInfo = UTC_ZONE) -> None:
         head, *rest = re.split(r"(%-?[YmdH])", layout)
-        self._head = head
+        self._heads = head.split("*")
         self.text = layout
         self._parts = list(zip(rest[::2], rest[1::2], strict=True))
         self.zone = zone
+
+    @property
+    def literals(self) -> Sequence[str]:
+        """The texts before the time: the one before the first ``*``, and the ones after each. There is only one if the
+        layout has no ``*``, and then its prefixes are known."""
+        return self._heads
+
+    def under(self, head: str) -> Layout:
+        """The layout with a text in place of everything before the time.
+
+        :param head: as a key has it, so nothing in it stands for anything else
+        """
+        known = copy(self)
+        known._heads = [head]
+        known.__dict__.pop("_pattern", None)
+        return known
 
     def prefixes(self, start: int, end: int) -> list[str]:
         """The fewest prefixes that hold all arrivals in ``[start, end)``. Only the first and the last may hold other
@@ -160,14 +184,17 @@ class Layout:
         return moment.replace(tzinfo=None) + extreme(*(at.astimezone(self.zone).utcoffset() or _NONE for at in both))
 
     def _text(self, moment: datetime, units: int) -> str:
-        return self._head + "".join(_written(moment, part) + literal for part, literal in self._parts[:units])
+        (head,) = self._heads
+        return head + "".join(_written(moment, part) + literal for part, literal in self._parts[:units])
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         pattern = ""
         for part, literal in reversed(self._parts):
             pattern = f"(?:{_DIRECTIVES[part]}(?:{re.escape(literal)}{pattern})?)?"
-        return re.compile(re.escape(self._head) + pattern, re.ASCII)
+        first, *others = self._heads
+        head = re.escape(first) + "".join(f"[^{re.escape(other[0])}]+{re.escape(other)}" for other in others)
+        return re.compile(head + pattern, re.ASCII)
 
 
 def arrived_in(start: datetime, end: datetime, zone: ZoneInfo) -> Arrival:
@@ -228,7 +255,7 @@ def reason_apart(text: str, size: int) -> Reason | None:
     *folders, name = text.split("/")
     if any(is_error_folder(folder) for folder in folders):
         return "errors"
-    if name == EXPORT_MARKER:
+    if name in _MARKERS:
         return "marker"
     if _DIGESTS in folders:
         return "digest"

@@ -3,8 +3,10 @@ to be loaded are counted."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without a layout of their own
 _MOST_FOLDERS = 10_000  # searched for error prefixes; where there are more, folders do not indicate anything
+_MOST_HEADS = 10_000  # that the stars of a layout stand for
 _FEW = 5
 _ZEROS = "%m, %d and %H are numbers of two digits; %-m, %-d and %-H have no leading zero."
 _IN_GLACIER = frozenset({"GLACIER", "DEEP_ARCHIVE"})
@@ -82,14 +85,22 @@ class Listing:
         )
         self._early, self._late = early, late
         self._arrived = (start - early, end + late)
-        self.prefixes = [self._prefix + text for text in self._texts(self._layout)]
-        """The prefixes that are listed, each with everything below it."""
         self.apart: dict[Reason, Amount] = {}
         """Objects that were listed but are not to be loaded; complete once everything has been listed."""
         self.too_late: list[ListedObject] = []
         """A few of the objects whose last change is too late for these days, if only that shows when they arrived."""
         self.error_prefixes: list[str] = []
         """Prefixes with records that Firehose could not deliver; complete once everything has been listed."""
+
+    @cached_property
+    def prefixes(self) -> list[str]:
+        """The prefixes that are listed, each with everything below it.
+
+        :raises Refused: S3 does not allow to look for what a ``*`` of the layout stands for, or that is too much
+        :raises TransientError: S3 does not answer
+        """
+        layouts: Sequence[Layout | None] = self._layouts or [None]
+        return [self._prefix + text for layout in layouts for text in self._texts(layout)]
 
     def __iter__(self) -> Iterator[tuple[ListedObject, bool]]:
         """Yield the objects to load, each with whether it must first be restored from an archive tier.
@@ -132,14 +143,41 @@ class Listing:
 
         :raises Refused: there is such a folder
         """
-        layout = self._layout
-        for moment, parent, units in layout.folders(self._arrived[0]) if layout else []:
-            for folder in self._folders(self._prefix + parent):
-                if layout and (other := layout.misread(moment, folder.removeprefix(self._prefix), units)):
-                    raise Refused(
-                        f"Keys of s3://{self._bucket}/{folder} are not laid out as intake.layout says, "
-                        f"{layout.text!r}: use {other} there. {_ZEROS} Nothing was loaded."
-                    )
+        for layout in self._layouts[:_FEW]:  # one writer numbers the folders of all accounts and regions
+            for moment, parent, units in layout.folders(self._arrived[0]):
+                for folder in self._folders(self._prefix + parent):
+                    if other := layout.misread(moment, folder.removeprefix(self._prefix), units):
+                        raise Refused(
+                            f"Keys of s3://{self._bucket}/{folder} are not laid out as intake.layout says, "
+                            f"{layout.text!r}: use {other} there. {_ZEROS} Nothing was loaded."
+                        )
+
+    @cached_property
+    def _layouts(self) -> list[Layout]:
+        """The layout, once for each text that its stars stand for; empty without a layout."""
+        if self._layout is None:
+            return []
+        first, *others = self._layout.literals
+        heads = [first]
+        for literal in others:
+            found = (beginning + literal[1:] for head in heads for beginning in self._stands_for(head, literal[0]))
+            heads = list(islice(found, _MOST_HEADS + 1))
+            if len(heads) > _MOST_HEADS:
+                raise Refused(
+                    f"The stars of intake.layout, {self._layout.text!r}, stand for more than {_MOST_HEADS:,} texts in "
+                    f"s3://{self._bucket}/{self._prefix}. Nothing was loaded; state more of the path in the layout or "
+                    f"in the source."
+                )
+        return [self._layout.under(head) for head in heads]
+
+    def _stands_for(self, head: str, until: str) -> Iterator[str]:
+        """Yield the beginnings of keys that have some text between ``head`` and the next ``until``, which they end
+        with."""
+        for page in listed_pages(self._s3, self._bucket, self._prefix + head, Delimiter=until):
+            for found in page.get("CommonPrefixes", []):
+                beginning = found["Prefix"].removeprefix(self._prefix)
+                if beginning != head + until:
+                    yield beginning
 
     def _texts(self, layout: Layout | None) -> list[str]:
         return layout.prefixes(*self._arrived) if layout else [""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -16,6 +17,7 @@ from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.definition.extensions import BUILT_IN
+from tests.delivered import CLOUDTRAIL, trail
 from tests.envelopes import blocks_of, envelope, messages_in, packed, read
 
 
@@ -26,6 +28,8 @@ def test_the_registry_knows_the_names_that_a_dataset_may_use() -> None:
 HEADS = {
     "cloudwatch": packed(envelope(["a"])),
     "firehose_errors": b'{"attemptsMade":4,"arrivalTimestamp":1,"errorCode":"400","errorMessage":"m","rawData":"YQ=="}',
+    "cloudtrail": gzip.decompress(trail(CLOUDTRAIL)),
+    "parquet": b"PAR1\x15\x04\x15\x80\x12\x15\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08",
     "strata": b'{"_id":"a","_source":{"b":1}}\n',
     "json": b'{"a":1}\n',
     "export_task": b"2024-05-06T07:08:09.123Z hello\n",
@@ -57,7 +61,7 @@ def test_content_tells_its_format(name: str) -> None:
         ("lines", "Z\u00fcrich \u65e5\u672c\n".encode("utf-16-le").replace(b"\0", b"") + "日本".encode("shift-jis")),
         ("export_task", b"Permission Check Successful"),
         (None, bytes(range(256)) * 8),
-        (None, b"PAR1\x15\x04\x15\x80\x12\x15\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"),
+        (None, b"ORC\x15\x04\x15\x80\x12\x15\x00\x00\x01\x02\x03\x04\x05\x06\x07\x08"),
     ],
 )
 def test_content_tells_its_format_in_less_plain_cases(name: str | None, head: bytes) -> None:

@@ -49,12 +49,14 @@ HEADS = [
     "2018-08-22 16:00:04 UTC::a@b:[1]:LOG:  duration: ", "[INFO]\t2026-05-02T21:55:11.504Z\t\t", "INIT_START Runtime ",
     "EXTENSION\tName: a\tEvents: [", '<request id="a">', '<request id="a"><ip>',
     "(a) HTTP Method: GET, Resource Path: ",
+    "https 2025-03-05T07:00:01.186641Z app/", '"', '" "', "#Fields: ", "#Fields: x-edge ",
+    "2025-03-05\t07:00:01\tLAX1", "a b [05/Mar/2025:07:00:01 +0000] ", '{"Records":[{"eventVersion":"1",', "PAR1",
 ]  # fmt: skip
 PIECES = [
     ",", "'", "',", "a,", "\\", " ", "\n", "\t", "a", "1", "1 ", "a=1,", "x: y ", "# \n", "# Query_time: 1\n", "[",
     "a[a] @ ", "aA", "a: 1 ms\t", " Version: ", "XRAY ", "a-b ", '"', '\\"', "{", "}", '{"', "}{", "\n{", '{"a":',
     '"k":1,', '\\\\', 'a="1" ', ' b="c"', "<a>1</a>", "][", "](", "a=b\n", "\n\t", "): ", '""', '","',
-    "\0", "\r", "\u2028", "use a;\n", "] [", "-",
+    "\0", "\r", "\u2028", "use a;\n", "] [", "-", '" ', ' "', '"a" ', "- ",
 ]  # fmt: skip
 KINDS: dict[str, Callable[[str], Any]] = {
     **{name: lambda text, make=make: make(ZoneInfo("UTC"))(text) for name, make in PARSERS.items()},  # type: ignore[misc]

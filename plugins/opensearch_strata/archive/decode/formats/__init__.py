@@ -15,6 +15,7 @@ from opensearch_strata.archive.decode.formats import (
     lines,
     strata,
 )
+from opensearch_strata.archive.decode.formats.delivered import cloudtrail, parquet
 from opensearch_strata.archive.decode.formats.installed import installed_format, installed_formats
 from opensearch_strata.archive.events import Broken, Event
 
@@ -34,14 +35,17 @@ FORMATS: dict[str, Format] = {
     "elasticdump": elasticdump,
     "firehose_errors": firehose_errors,
     "cloudwatch": cloudwatch,
+    "cloudtrail": cloudtrail,
+    "parquet": parquet,
     "json": json,
     "export_task": export_task,
     "lines": lines,
 }
 """The first match counts, so the more specific formats come first."""
 
-_BEFORE_INSTALLED = ("strata", "elasticdump", "firehose_errors", "cloudwatch")
-"""Envelopes, which no other format is meant to match; those that match any JSON or text come after installed ones."""
+_BEFORE_INSTALLED = ("strata", "elasticdump", "firehose_errors", "cloudwatch", "cloudtrail", "parquet")
+"""Envelopes and binary files, which no other format is meant to match; those that match any JSON or text come after
+installed ones."""
 
 
 def format_of(name: str) -> Format:

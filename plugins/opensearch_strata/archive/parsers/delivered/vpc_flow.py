@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.parsers.parsed import Message, Parsed, Parser, Unreadable, text_of
@@ -19,10 +20,13 @@ _WORD = (
     "(?:version|srcaddr|dstaddr|srcport|dstport|protocol|packets|bytes|start|end|action|type|region"
     "|[a-z]{1,40}(?:-[a-z]{1,40}){1,8})"
 )
+_TELLING = frozenset({"start", "end", "srcaddr", "pkt_srcaddr", "interface_id", "log_status", "tgw_id"})
 _MOST_FIELDS = 200  # AWS has 39
 _HEADER = re.compile(f"{_WORD}(?: {_WORD}){{1,{_MOST_FIELDS}}}")
 _NUMBERS = frozenset(
     {"version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path"}
+    # Of transit gateways: https://docs.aws.amazon.com/vpc/latest/tgw/tgw-flow-logs.html.
+    | {"packets_lost_no_route", "packets_lost_blackhole", "packets_lost_mtu_exceeded", "packets_lost_ttl_expired"}
 )
 
 
@@ -34,7 +38,8 @@ def vpc_flow(_: ZoneInfo) -> Parser:
 def flow_log(fields: Sequence[str]) -> Parser:
     """The fields of a record, with ``_`` for ``-`` in their names; those without a value (``-``) are left out.
 
-    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of the other lines.
+    ``start`` and ``end`` stay epoch seconds. The first line of an object in S3 names the fields of the other lines; in
+    Parquet, each record names its own.
 
     :param fields: names as AWS gives them, used until a line names others
     """
@@ -42,6 +47,11 @@ def flow_log(fields: Sequence[str]) -> Parser:
 
     def parse(message: Message) -> Parsed | None:
         nonlocal names
+        if isinstance(message, dict):
+            record = {name.replace("-", "_"): value for name, value in message.items() if value != "-"}
+            if not _TELLING & record.keys():
+                raise Unreadable("has no field that a flow log must have")
+            return _timed(record)
         text = text_of(message)
         if _HEADER.fullmatch(text):
             names = _names(text.split())
@@ -63,10 +73,14 @@ def flow_log(fields: Sequence[str]) -> Parser:
                 f"has {str(error)!r} where a flow log record has a number; if it has other fields, state them as "
                 f"intake.flow_fields"
             ) from None
-        start = fields.get("start")
-        return Parsed(fields, start * 1000 if isinstance(start, int) else None)
+        return _timed(fields)
 
     return parse
+
+
+def _timed(fields: dict[str, Any]) -> Parsed:
+    start = fields.get("start")
+    return Parsed(fields, start * 1000 if isinstance(start, int) else None)
 
 
 def _names(fields: Sequence[str]) -> list[str]:
