@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from opensearch_strata.archive.store.keys import Layout, arrival_of, reason_apart
 from opensearch_strata.definition.intake import Intake
@@ -300,3 +301,9 @@ def test_records_that_failed_are_counted_from_the_log_of_the_function(stack: Sta
     (counted,) = filter["metricTransformations"]
     assert (counted["metricNamespace"], counted["metricName"]) == (alarm["Namespace"], alarm["MetricName"])
     assert (filter["filterPattern"], counted["metricValue"]) == ("{ $.failed > 0 }", "$.failed")
+
+
+def test_the_intake_that_it_prints_is_valid(stack: Stack) -> None:
+    printed = yaml.safe_load(stack.outputs["Intake"])["intake"]
+    intake = Intake.model_validate(printed)
+    assert intake.model_dump(mode="json", include=set(printed)) == printed

@@ -13,13 +13,7 @@ from local.places import PROJECT
 
 PAGE = (PROJECT / "docs" / "comparison.md").read_text()
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
-LATER = {
-    "S3->SQS intake",
-    "every Record of a message",
-    "TestEvent / SNS / EventBridge shapes",
-    "visibility heartbeat",
-    "ack after index, default on",
-}
+LATER = {"visibility heartbeat", "ack after index, default on"}
 
 
 def features() -> dict[str, list[str]]:
