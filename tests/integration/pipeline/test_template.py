@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from opensearch_strata.archive.store.keys import Layout, arrival_of, reason_apart
+from opensearch_strata.aws_lambda.settings import read_settings
 from opensearch_strata.definition.intake import Intake
 from tests.deployed import GROUP, TEMPLATE, Stack
 from tests.servers.cloudformation import Account, key_policy, listed, without_policy
@@ -30,7 +31,13 @@ def stack(account: Account) -> Stack:
 
 @pytest.fixture(scope="module")
 def with_kinesis(account: Account) -> Stack:
-    return Stack(account, ThroughKinesis="true", ArchiveDays="400", SilenceHours="0", Versioning="Suspended")
+    other = {
+        "ArchiveDays": "400",
+        "SilenceHours": "0",
+        "Versioning": "Suspended",
+        "TransformRename": "time=Time,pid=PID",
+    }
+    return Stack(account, ThroughKinesis="true", **other)
 
 
 def test_the_queue_gives_up_into_a_queue_that_keeps_longer(stack: Stack) -> None:
@@ -164,6 +171,15 @@ def test_firehose_hands_to_the_function_what_its_answer_can_hold(stack: Stack) -
     }
     assert (function["MemorySize"], function["Timeout"]) == (512, 120)
     assert function["Handler"] == "opensearch_strata.aws_lambda.firehose.handler"
+
+
+def test_the_function_gets_other_names_if_there_are_any(stack: Stack, with_kinesis: Stack) -> None:
+    def variables(of: Stack) -> Any:
+        function = of.account.client("lambda").get_function(FunctionName=of.resources["Transform"])["Configuration"]
+        return function.get("Environment", {}).get("Variables", {})
+
+    assert variables(stack) == {}
+    assert read_settings(variables(with_kinesis)).rename == {"time": "Time", "pid": "PID"}
 
 
 def test_the_log_group_is_subscribed(stack: Stack, with_kinesis: Stack) -> None:
