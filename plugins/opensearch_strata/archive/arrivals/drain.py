@@ -14,6 +14,7 @@ from opensearch_strata.archive.arrivals.drained import Drained
 from opensearch_strata.archive.arrivals.lane import Lane, Ticket
 from opensearch_strata.archive.arrivals.messages import NewObject
 from opensearch_strata.archive.arrivals.routing import ASIDE
+from opensearch_strata.archive.ledger.store import LEASE
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.arrivals.inbox import Inbox
@@ -26,6 +27,7 @@ _IDLE, _ANSWERS = 1.0, 0.05  # seconds to wait for messages if nothing is under 
 _QUIET = 0.25  # seconds without a message after which documents wait no longer for others
 _MOST_UNSENT = 500  # objects whose documents wait together, because their messages are in hand as long
 _FIRST_RETRY, _LONGEST_RETRY = 60.0, 900.0  # seconds until a message with an object that failed comes back
+_AFTER_LEASE = LEASE + 5  # seconds until one with an object that others are loading does; a dead one's lease is over
 _TOLD = 5  # objects of no dataset that are named
 
 
@@ -144,10 +146,11 @@ class Drain:
         if not settled:
             return
         self._tickets = [ticket for ticket in self._tickets if ticket.open]
-        retried = [one.message for one in settled if one.to_retry]
-        for message in retried:
+        retried = [one for one in settled if one.to_retry]
+        for ticket in retried:
             self._drained.given_back += 1
-            self._inbox.give_back([message], _pause(message.receives))
+            pause = _AFTER_LEASE if ticket.is_busy else _pause(ticket.message.receives)
+            self._inbox.give_back([ticket.message], pause)
         left = [one.message for one in settled if one.is_left and not one.to_retry]
         self._drained.not_understood += len(left)
         self._inbox.let_go(left)

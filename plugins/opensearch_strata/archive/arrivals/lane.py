@@ -38,13 +38,15 @@ class Ticket:
 
     :param open: objects that are not accounted for
     :param is_left: it, or something in it, is left to the queue's redrive policy
-    :param to_retry: an object in it failed
+    :param to_retry: an object in it failed, or others are loading it
+    :param is_busy: others are loading an object in it
     """
 
     message: Message
     open: int = 0
     is_left: bool = False
     to_retry: bool = False
+    is_busy: bool = False
 
 
 @dataclass(eq=False)
@@ -131,7 +133,9 @@ class Lane:
 
     def abandon(self) -> None:
         """Give up what others are still loading: their messages are to be tried again."""
-        for place in list(self._tasks):
+        for place, task in list(self._tasks.items()):
+            for ticket in task.tickets:
+                ticket.is_busy = True
             self._end(place, to_retry=True)
 
     def _begin(self, task: _Task, place: Place, size: int) -> None:
