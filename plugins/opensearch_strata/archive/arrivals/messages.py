@@ -2,7 +2,9 @@
 
 Sources: S3's notifications (docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html), also
 inside SNS messages (docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html), and S3's events of
-EventBridge (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html).
+EventBridge (docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html). Names of other events:
+docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-event-types-and-destinations.html, EventBridge.html
+beside it, and MinIO's for objects that are read or move to another tier.
 """
 
 from __future__ import annotations
@@ -18,6 +20,34 @@ from opensearch_strata.errors.printable import brief
 
 _CREATED = "ObjectCreated:"
 _OF_S3 = ("aws:s3", "minio:s3")
+_TEST = "s3:TestEvent"
+
+# Events that announce no new object. A message is set aside for nothing but these: what is not known may be new.
+_OTHERS = frozenset({"ReducedRedundancyLostObject", "LifecycleTransition", "IntelligentTiering", "ObjectAcl:Put"})
+_OTHER_FAMILIES = (
+    "ObjectRemoved:",
+    "ObjectRestore:",
+    "ObjectTagging:",
+    "LifecycleExpiration:",
+    "Replication:",
+    "ObjectAccessed:",
+    "ObjectTransition:",
+)
+_OTHERS_OF_EVENTBRIDGE = frozenset(
+    {
+        "Object Deleted",
+        "Object Restore Initiated",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Storage Class Changed",
+        "Object Access Tier Changed",
+        "Object ACL Updated",
+        "Object Tags Added",
+        "Object Tags Deleted",
+    }
+)
+
+_MOST_WRAPPED = 4  # a notification in a message of SNS, each of which somebody has encoded once more
 
 
 class NewObject(NamedTuple):
@@ -44,7 +74,7 @@ class Told:
     """What a message says.
 
     :param new: the objects that it names, in its order
-    :param aside: what else it says, which is not about new objects: names of events
+    :param aside: what else it says, which is not about new objects: names of events, all of them known
     :param not_understood: a sentence about the first part of it that is not understood; empty if all of it is
     """
 
@@ -63,17 +93,17 @@ def read_message(body: str) -> Told:
     :param body: the text of the message
     """
     try:
-        told = _parsed(body)
-        if isinstance(told, dict) and told.get("Type") == "Notification" and isinstance(told.get("Message"), str):
-            told = _parsed(told["Message"])
+        told = _unwrapped(body)
     except _NotUnderstood as problem:
         return Told(not_understood=str(problem))
+    if isinstance(told, dict) and told.get("Event") == _TEST and "Records" not in told:
+        return Told(aside=(_TEST,))
     new: list[NewObject] = []
     aside: list[str] = []
     problems: list[str] = []
     for part in _parts(told):
         try:
-            found = part if isinstance(part, str) else _read(part)
+            found = _read(_parsed(part) if isinstance(part, str) else part)
         except _NotUnderstood as problem:
             problems.append(str(problem))
             continue
@@ -84,6 +114,20 @@ def read_message(body: str) -> Told:
     return Told(tuple(new), tuple(aside), next(iter(problems), ""))
 
 
+def _unwrapped(body: str) -> Any:
+    """What a message says, taken out of the message of SNS or the JSON text that it is in."""
+    text = body
+    for _ in range(_MOST_WRAPPED):
+        told = _parsed(text)
+        if isinstance(told, dict) and told.get("Type") == "Notification" and isinstance(told.get("Message"), str):
+            text = told["Message"]
+        elif isinstance(told, str):
+            text = told
+        else:
+            return told
+    raise _NotUnderstood(f"It is wrapped more than {_MOST_WRAPPED} times: {brief(body)!r}.")
+
+
 def _parsed(text: str) -> Any:
     try:
         return orjson.loads(text)
@@ -92,29 +136,30 @@ def _parsed(text: str) -> Any:
 
 
 def _parts(told: Any) -> Iterator[Any]:
-    """The parts of a message: its records, itself, or the name of S3's test event."""
+    """The parts of a message: its records, or itself."""
     if isinstance(told, dict) and isinstance(told.get("Records"), list) and told["Records"]:
         yield from told["Records"]
-    elif isinstance(told, dict) and told.get("Event") == "s3:TestEvent":
-        yield "s3:TestEvent"
     else:
         yield told
 
 
 def _read(part: Any) -> NewObject | str:
-    """The new object that a part of a message names, or the name of another event."""
-    if not isinstance(part, dict):
-        raise _NotUnderstood(f"It is no notification of S3, nor an event of EventBridge: {_shown(part)}.")
-    if part.get("source") == "aws.s3" and isinstance(part.get("detail"), dict):
+    """The new object that a part of a message names, or the name of another event that is known."""
+    if isinstance(part, dict) and part.get("source") == "aws.s3" and isinstance(part.get("detail"), dict):
         kind = part.get("detail-type")
-        if kind != "Object Created":
-            return brief(str(kind))
-        return _object(part["detail"], _bucket(part["detail"]), is_encoded=False)
-    if part.get("eventSource") in _OF_S3 and isinstance(part.get("s3"), dict):
-        name = str(part.get("eventName")).removeprefix("s3:")
-        if not name.startswith(_CREATED):
+        if kind == "Object Created":
+            return _object(part["detail"], _bucket(part["detail"]), is_encoded=False)
+        if isinstance(kind, str) and kind in _OTHERS_OF_EVENTBRIDGE:
+            return kind
+        raise _NotUnderstood(f"Its detail-type is none that S3 sends: {_shown(part)}.")
+    if isinstance(part, dict) and part.get("eventSource") in _OF_S3 and isinstance(part.get("s3"), dict):
+        name = part.get("eventName")
+        name = name.removeprefix("s3:") if isinstance(name, str) else ""
+        if name.startswith(_CREATED):
+            return _object(part["s3"], _bucket(part["s3"]), is_encoded=True)
+        if name in _OTHERS or name.startswith(_OTHER_FAMILIES):
             return brief(name)
-        return _object(part["s3"], _bucket(part["s3"]), is_encoded=True)
+        raise _NotUnderstood(f"Its eventName is none that S3 sends: {_shown(part)}.")
     raise _NotUnderstood(f"It is no notification of S3, nor an event of EventBridge: {_shown(part)}.")
 
 
