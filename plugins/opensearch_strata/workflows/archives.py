@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+_MANIFEST_GONE = (
+    "it was deleted, and nobody can restore the day without it; put it back from an earlier version of the bucket"
+)
+_NOT_ENDED = (
+    "an export has not ended; if the raw day is there, its next export removes the objects, else keep them: they may be "
+    "the only copy"
+)
 _DAY = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 
 
@@ -88,10 +95,11 @@ def _state(
     try:
         with s3_errors(f"{folder.url} cannot be looked at"):
             known = folder.read()
+            was_archived = known is None and folder.was_archived()
     except DefinitionError as error:
         return ArchiveState(day, problem=str(error))
     if known is None:
-        return ArchiveState(day, problem="there is no manifest: an export did not end, and the next one clears it up")
+        return ArchiveState(day, problem=f"there is no manifest: {_MANIFEST_GONE if was_archived else _NOT_ENDED}")
     manifest = known.manifest
     return ArchiveState(
         day,

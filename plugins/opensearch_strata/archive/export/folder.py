@@ -229,8 +229,22 @@ class DayFolder:
 
     def _link(self, manifest: Manifest) -> None:
         urls = "".join(f"s3://{self._settings.bucket}/{self.key_of(one.key)}\n" for one in manifest.objects)
-        key = f"{self._settings.prefix}{SYMLINKS}dt={self._day.isoformat()}/symlink.txt"
-        self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=urls.encode(), **self._encryption())
+        body = urls.encode()
+        self._s3.put_object(Bucket=self._settings.bucket, Key=self._link_key, Body=body, **self._encryption())
+
+    def was_archived(self) -> bool:
+        """Whether a manifest of the day once counted, as the link for Hive shows."""
+        try:
+            self._s3.head_object(Bucket=self._settings.bucket, Key=self._link_key)
+        except self._s3.exceptions.ClientError as error:
+            if error_code(error) in _ABSENT:
+                return False
+            raise
+        return True
+
+    @property
+    def _link_key(self) -> str:
+        return f"{self._settings.prefix}{SYMLINKS}dt={self._day.isoformat()}/symlink.txt"
 
     def key_of(self, key: str) -> str:
         """Where an object of the manifest is: in this folder, wherever the folder was when it was written.

@@ -90,6 +90,8 @@ class RestorePlan(Plan):
                 f"To restore for {days}: {counted(len(self.held), 'archived day')}, {self.amount}, in "
                 f"{counted(len(self.batches), 'batch', 'batches')}."
             )
+        if self.missing:
+            return f"Not everything that is archived of {days} can be restored."
         if self.archived:
             return f"Everything that is archived of {days} is loaded already: {_days(self.archived)}."
         return (

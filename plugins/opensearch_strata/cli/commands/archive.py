@@ -85,11 +85,11 @@ def archive(
     if as_json:
         print_json({"dataset": dataset, "applied": apply, "days": done, "copies": [asdict(one) for one in copies.days]})
     else:
-        _print(definition, done)
+        _print(definition, span, done)
         if copies.days:
             print_table(copied_table(dataset, copies.days))
         if done and not apply:
-            say("Nothing was written; run it again with --apply to archive.")
+            say("The sizes are estimates from a sample. Nothing was written; run it again with --apply to archive.")
     if refused := [str(one["day"]) for one in done if one["outcome"] == "refused"]:
         fail(f"Not archived, each for the reason above: {', '.join(refused)}.")
     if copies.problem:
@@ -156,13 +156,15 @@ def _estimated(client: OpenSearch, s3: Any, dataset: Dataset, day: date) -> dict
     return asdict(found) if found else None
 
 
-def _print(dataset: Dataset, done: list[dict[str, Any]]) -> None:
+def _print(dataset: Dataset, span: tuple[date, date], done: list[dict[str, Any]]) -> None:
     from opensearch_strata.presentation.archives import archive_table
 
     if done:
         print_table(archive_table(dataset.name, done))
     else:
-        say("There is nothing to archive.")
+        first, last = span
+        asked = f"{first}" if first == last else f"{first} .. {last}"
+        say(f"{dataset.name} has no raw day with documents in {asked}: there is nothing to archive.")
 
 
 class ListIsDefault(TyperGroup):

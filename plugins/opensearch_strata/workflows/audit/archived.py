@@ -160,6 +160,10 @@ def _unchecked(dataset: Dataset, state: DayState) -> Finding:
 
 def _without_manifest(dataset: Dataset, folder: DayFolder, state: DayState) -> Finding:
     objects = counted(len(state.objects), "object")
+    if state.documents is not None and state.linked:
+        told = f"Its archive has {objects} but no manifest: it was deleted since the day was archived."
+        cure = f"{_put_back(folder)} Or archive the raw day again: {_again(dataset)}"
+        return Finding("archive", state.day, told, "would be lost", cure)
     if state.documents is not None:
         told = f"Its archive has {objects} but no manifest: an export did not end."
         return Finding("archive", state.day, told, "look", f"Nothing: the next export clears it up. {_again(dataset)}")

@@ -225,7 +225,9 @@ def _beyond(
         return Finding(kind, state.day, told, "look", behind.cure)
     waits = (newest_expired(inventory.window_end, dataset.raw.window_days) - state.day).days
     cure = f"Unpause {dataset.name}_daily_cycle, or: strata expire {dataset.name} --day {inventory.window_end} --apply"
-    told += "Nothing keeps it: it waits for the next daily cycle, which deletes it."
+    archives = dataset.archive is not None and dataset.archive.before_delete
+    first = " archives it again if its archive does not hold, and then" if archives else ""
+    told += f"Nothing keeps it: it waits for the next daily cycle, which{first} deletes it."
     return Finding(kind, state.day, told, "fine" if waits < _LATE_DAYS else "look", cure if waits >= _LATE_DAYS else "")
 
 
