@@ -114,8 +114,8 @@ def test_a_dataset_has_its_dags_if_it_has_a_queue(
     assert set(dags) == {f"{name}_archive_arrivals", f"{name}_arrivals_sweep", "quiet_archive_arrivals"}
     dag = dags[f"{name}_archive_arrivals"]
     assert (dag.max_active_runs, dag.catchup) == (1, False)
-    assert str(dag.timetable.summary) == "* * * * *"
-    assert str(dags[f"{name}_arrivals_sweep"].timetable.summary) == "30 1 * * *"
+    assert str(dag.timetable.expression) == "* * * * *"
+    assert str(dags[f"{name}_arrivals_sweep"].timetable.expression) == "30 1 * * *"
 
 
 def event_of(trigger: QueueTrigger) -> dict[str, Any]:

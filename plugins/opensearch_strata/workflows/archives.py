@@ -33,8 +33,8 @@ _MANIFEST_GONE = (
     "it was deleted, and nobody can restore the day without it; put it back from an earlier version of the bucket"
 )
 _NOT_ENDED = (
-    "an export has not ended; if the raw day is there, its next export removes the objects, else keep them: they may be "
-    "the only copy"
+    "an export has not ended; if the raw day is there, its next export removes the objects, else keep them: they may "
+    "be the only copy"
 )
 _DAY = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/")
 

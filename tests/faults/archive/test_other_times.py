@@ -23,7 +23,7 @@ def test_keys_of_another_clock_are_no_success_though_all_that_was_found_is_loade
     archive.load().require_success()
     archive.assert_loaded(LOCAL)
     (named,) = failed(archive)["keys that show another clock"]
-    assert named.startswith("100 of 100 documents are later than the keys of their objects")
+    assert named.startswith("100 of 100 events are later than the keys of their objects")
     assert "intake.layout_time_zone" in named
     places = [listed.place for listed in archive.objects]
     later = SPAN[0] + 8 * HOUR  # what the key allows by the clock of New York

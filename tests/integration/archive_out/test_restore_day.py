@@ -206,6 +206,7 @@ def test_an_archive_that_is_not_what_was_proven_is_not_taken_for_it(stream: Stre
                 Refused, match=f"1 object that the manifests name is missing or empty: s3://.*{one.key}"
             ):
                 run.write()
+            assert run.plan().verdict == f"Not everything that is archived of {DAY} can be restored."
             assert not stream.exists()
         case "foreign":
             foreign = manifest.model_copy(update={"dataset": "others"})

@@ -83,6 +83,16 @@ def test_archives_of_which_the_manifest_or_everything_is_gone(sound: Stream, s3:
     assert "It was archived, but its folder in S3 is empty" in the(found, "archive", "lost", OLD[1]).finding
 
 
+def test_a_deleted_manifest_is_no_export_that_did_not_end(sound: Stream, s3: Any, bucket: str) -> None:
+    archived(sound, s3, KEPT[0], gone=False)
+    s3.delete_object(Bucket=bucket, Key=f"a/dt={KEPT[0]}/{NAME}")
+    found = the(audited(sound, s3), "archive", "would be lost", KEPT[0])
+    assert "no manifest: it was deleted since the day was archived" in found.finding
+    assert "earlier version of the bucket" in found.what_to_do
+    s3.delete_object(Bucket=bucket, Key=f"a/hive/dt={KEPT[0]}/symlink.txt")
+    assert "an export did not end" in the(audited(sound, s3), "archive", "look", KEPT[0]).finding
+
+
 def test_objects_in_another_storage_class(sound: Stream, s3: Any, bucket: str) -> None:
     for day, name in ((OLD[0], "GLACIER"), (OLD[1], "STANDARD_IA")):
         where = {"Bucket": bucket, "Key": key_of(s3, bucket, day)}

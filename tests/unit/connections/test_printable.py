@@ -94,7 +94,7 @@ def test_a_file_name_acts_on_nothing(tmp_path: Path) -> None:
 def test_text_leaves_in_one_place(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
-            case ast.Call(func=ast.Name(id="print" | "echo" | "secho")):
+            case ast.Call(func=ast.Name(id="print" | "echo" | "secho")) if path.name != "firehose.py":  # of JSON alone
                 pytest.fail(f"{path.name}:{node.lineno} prints by itself; use opensearch_strata.cli.output")
             case ast.Call(func=ast.Attribute(value=ast.Name(id="typer"), attr="echo" | "secho" | "get_text_stream")):
                 pytest.fail(f"{path.name}:{node.lineno} prints by itself; use opensearch_strata.cli.output")

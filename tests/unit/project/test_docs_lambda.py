@@ -64,7 +64,7 @@ def test_firehose_takes_the_processing_configuration() -> None:
 
 
 def test_the_role_may_do_what_is_called_and_nothing_else() -> None:
-    allowed = [statement["Action"] for statement in fenced("policy")["Statement"]]
+    allowed = [statement["Action"] for statement in fenced("role")["Statement"]]
     assert allowed == [["logs:CreateLogStream", "logs:PutLogEvents"], "firehose:PutRecordBatch"]
     assert "`kinesis:PutRecords`" in section("Permissions")
 
