@@ -50,6 +50,12 @@ MESSAGES: dict[str, list[str]] = {
         '{"requestId":"a","ip":"10.0.0.1","requestTime":"14/Nov/2023:22:13:20 +0000","status":"200"}'
     ],
     "app": ['{"nested":' + '{"a":' * 40 + "1" + "}" * 40 + "}", "\x00\x1b[31m", '{"cloudwatch":1}', "{", ""],
+    "shop/orders": [
+        '{"level":"info","messageType":"OrderCreated","order":7}',
+        '{"level":"info","messageType":"CONTROL_MESSAGE","order":8}',
+        '{"messageType":"DATA_MESSAGE","logEvents":[]}',
+        '{"rawData":"e30=","errorCode":"Lambda.FunctionError"}',
+    ],
 }
 """Log group -> messages, among them what a line cannot carry, and one that is no event: the head of a log file."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
+from opensearch_strata.archive.decode.formats.cloudwatch import LINE_KEY
 from opensearch_strata.archive.timestamps import zone_of
 from opensearch_strata.definition.extensions import known
 from opensearch_strata.definition.notation.lists import flow_names
@@ -74,6 +75,8 @@ def _rename(text: str) -> dict[str, str]:
     names = _pairs(text)
     if len(set(names.values())) < len(names):
         raise ValueError(f"{text!r} gives two fields one name")
+    if LINE_KEY in names.values():
+        raise ValueError(f"{text!r} gives a field the name {LINE_KEY}, which a line has for what identifies its event")
     return names
 
 

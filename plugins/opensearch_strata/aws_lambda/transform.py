@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_strata.archive.decode.byte_stream import LONGEST, Damaged
-from opensearch_strata.archive.decode.formats.cloudwatch import LineOf, lines_of, opened
+from opensearch_strata.archive.decode.formats.cloudwatch import LineOf, is_line, lines_of, opened
 from opensearch_strata.archive.decode.formats.records import Record, Skipped, records
 from opensearch_strata.archive.decode.layers import LIMITS, TooLarge, decoded
 from opensearch_strata.archive.events import Broken, Event, Origin, raw_of
@@ -140,8 +140,10 @@ def partition_keys(event: Event, names: Iterable[str]) -> dict[str, str]:
 def _events(number: int, found: Record) -> list[Event | Broken]:
     """The events of a DATA_MESSAGE; none for a CONTROL_MESSAGE.
 
-    :raises Unusable: it is neither
+    :raises Unusable: it is neither, or it is a line that the function has written
     """
+    if is_line(found.value):
+        raise Unusable("It is a line that this function has written, and no envelope of CloudWatch Logs.")
     items = opened(number, found)
     is_data = found.value.get("messageType") == "DATA_MESSAGE" and isinstance(found.value.get("logEvents"), list)
     if items and not is_data:

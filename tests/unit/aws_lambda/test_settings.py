@@ -58,6 +58,7 @@ def test_its_parsers_are_chosen_as_those_of_a_dataset() -> None:
         ("STRATA_FLOW_FIELDS", "${a} ${a}", "each field once"),
         ("STRATA_LOG_TIME_ZONE", "Mars/Olympus", "Mars/Olympus"),
         ("STRATA_RENAME", "time=T,pid=T", "two fields one name"),
+        ("STRATA_RENAME", "pid=cloudwatch", "gives a field the name cloudwatch"),
         ("STRATA_PARTITION_KEYS", "day", "'day' is not one of dt, hour, owner, log_group"),
     ],
 )

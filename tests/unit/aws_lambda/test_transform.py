@@ -118,11 +118,62 @@ def test_a_line_is_read_as_the_event_that_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "kept", [b"7", b'{"owner":"1"}', b'{"owner":"1","id":"2","timestamp":"3"}', b'{"owner":"1","id":2,"timestamp":3}']
+    "kept",
+    [
+        b"7",
+        b'{"owner":"1"}',
+        b'{"owner":"1","id":"2","timestamp":3}',
+        b'{"owner":"1","logGroup":"g","logStream":"s","id":"2","timestamp":"3"}',
+        b'{"owner":"1","logGroup":"g","logStream":"s","id":2,"timestamp":3}',
+        b'{"owner":"1","logGroup":"g","logStream":"s","id":"2","timestamp":3,"more":4}',
+    ],
 )
-def test_a_line_without_what_identifies_an_event_is_broken(kept: bytes) -> None:
-    (item,) = cloudwatch.events([b'{"cloudwatch":%b,"a":1}' % kept])
+@pytest.mark.parametrize("kind", ["CONTROL_MESSAGE", "DATA_MESSAGE"])
+def test_a_line_without_what_identifies_an_event_is_broken(kept: bytes, kind: str) -> None:
+    (item,) = cloudwatch.events([b'{"cloudwatch":%b,"messageType":"%b","logEvents":[]}' % (kept, kind.encode())])
     assert isinstance(item, Broken)
+    assert item.reason.startswith("Its cloudwatch ")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messageType": "CONTROL_MESSAGE", "order": 8},
+        {"messageType": "OrderCreated"},
+        {"messageType": "DATA_MESSAGE", "logEvents": []},
+        envelope(["an envelope as a message"]),
+        CONTROL,
+        {"rawData": "e30=", "errorCode": "Lambda.FunctionError", "attemptsMade": 4},
+        {"_id": "1", "_source": {"a": 1}, "eventVersion": "1.08", "Records": []},
+    ],
+    ids=["control", "another type", "no events", "envelope", "health check", "failed record", "document"],
+)
+@pytest.mark.parametrize("order", [dict, lambda line: dict(sorted(line.items(), reverse=True))], ids=["ours", "sorted"])
+def test_fields_that_are_those_of_another_format_do_not_change_what_a_line_is(
+    fields: dict[str, Any], order: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Also if a tool has written its keys in another order."""
+    (line,) = lines(data_message([json.dumps(fields)], logGroup="app"))
+    written = packed(order(line))
+    if order is dict:
+        assert detected(written) == "cloudwatch"
+    (event,) = Reading([written], "cloudwatch")
+    assert isinstance(event, Event)
+    assert (event.event_id, event.message, event.is_parsed) == (event_id(0), fields, True)
+
+
+def test_an_envelope_to_which_somebody_added_a_key_stays_one() -> None:
+    for added in (7, {}, {"id": "1", "timestamp": 2}):
+        (event,) = cloudwatch.events([packed({**envelope([QUERY]), "cloudwatch": added})])
+        assert isinstance(event, Event)
+        assert (event.message, event.is_parsed) == (QUERY, False)
+
+
+@pytest.mark.parametrize("fields", [{}, {"messageType": "CONTROL_MESSAGE"}, envelope([]), envelope([QUERY])])
+def test_a_line_is_no_envelope_for_the_function_either(fields: dict[str, Any]) -> None:
+    made = transformed(data_message([json.dumps({**fields, "n": 1})], logGroup="app"))
+    with pytest.raises(Unusable, match="It is a line that this function has written"):
+        transformed(made.lines)
 
 
 def test_an_event_without_a_message_becomes_the_dead_letter_that_it_would_have_been() -> None:
@@ -155,6 +206,18 @@ TEXTS = st.one_of(
         max_leaves=5,
     ).map(lambda value: json.dumps({"value": value, "message": "START RequestId: x"})),
 )
+KEYS = [
+    *["messageType", "logEvents", "owner", "logGroup", "logStream", "cloudwatch", "message", "timestamp", "id"],
+    *["rawData", "errorCode", "attemptsMade", "_id", "_index", "_source", "Records", "eventVersion"],
+]
+VALUES = st.one_of(
+    st.sampled_from(["CONTROL_MESSAGE", "DATA_MESSAGE", "OrderCreated", "e30=", "", 7, None, 1700000000000]),
+    st.sampled_from([[], {}, [{"id": "1", "timestamp": 2, "message": "m"}], envelope(["m"]), CONTROL]),
+    st.just({"owner": OWNER, "logGroup": GROUP, "logStream": STREAM, "id": "1", "timestamp": 2}),
+)
+OBJECTS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=6).map(json.dumps)
+"""JSON messages with the keys by which formats are told from one another."""
+
 NAMED = ["/var/log/messages", "/aws/eks/shop/cluster", "/aws/rds/instance/shop/postgresql", "/ecs/shop", "app", ""]
 GROUPS = st.sampled_from(
     [GROUP, "/aws/rds/instance/shop/error", "/aws/lambda/f", "/vpcflowlogs/x", "/aws/apigateway/shop", *NAMED]
@@ -174,7 +237,7 @@ def only_standard_library() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("library", [nullcontext, only_standard_library], ids=["orjson", "standard library"])
-@given(group=GROUPS, messages=st.lists(TEXTS, min_size=1, max_size=4), is_ascii=st.booleans())
+@given(group=GROUPS, messages=st.lists(TEXTS | OBJECTS, min_size=1, max_size=4), is_ascii=st.booleans())
 def test_a_backfill_makes_the_same_of_raw_and_of_transformed_records(
     library: Callable[[], AbstractContextManager[None]], group: str, messages: list[str], is_ascii: bool
 ) -> None:

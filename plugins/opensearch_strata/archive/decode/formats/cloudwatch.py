@@ -4,8 +4,8 @@ Amazon CloudWatch Logs User Guide, "Real-time processing of log data with subscr
 envelope and ``extractedFields`` of an event may also be present and are not used here.
 
 The function (docs/lambda.md) writes a line for each event: ``{"cloudwatch":{"owner":..,"logGroup":..,"logStream":..,
-"id":..,"timestamp":..},`` and then the fields that a parser made of the message. An event without such fields stays an
-envelope.
+"id":..,"timestamp":..},`` and then the fields that a parser made of the message, whatever their names. An event without
+such fields stays an envelope. AWS writes no key ``cloudwatch`` into an envelope.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _BEGIN = re.compile(
 _MARKS = [re.compile(mark) for mark in (rb'"messageType"\s*:', rb'"logGroup"\s*:', rb'"logEvents"\s*:\s*\[')]
 # Rewritten with sorted keys, for example by a transformation in Go: everything else comes after all the events.
 _EVENTS_FIRST = re.compile(rb'\s*\{\s*"logEvents"\s*:\s*\[\s*\{\s*"(?:id|extractedFields)"\s*:')
-_LINE_KEY = "cloudwatch"
+LINE_KEY = "cloudwatch"
+"""The key under which a line has what identifies its event."""
+
+_KEPT = ("owner", "logGroup", "logStream", "id", "timestamp")
 _LINE = re.compile(OBJECT_BEGINS + rb'\s*"cloudwatch"\s*:\s*\{\s*"owner"\s*:')
 _HEAD = 2**16
 _MOST_DIGITS = 20
@@ -33,11 +36,29 @@ _MOST_DIGITS = 20
 
 def matches(head: bytes) -> bool:
     """Whether the keys of an envelope or of a line are present. In a message, their quotes would be escaped."""
-    if _LINE.search(head):
+    if has_line(head):
         return True
     if _BEGIN.search(head) and all(mark.search(head) for mark in _MARKS):
         return True
     return len(head) >= _HEAD and _EVENTS_FIRST.match(head) is not None
+
+
+def has_line(head: bytes) -> bool:
+    """Whether a line of our function is present, whose event may have the keys of any other format as its fields.
+
+    :param head: the first bytes of the content
+    """
+    return _LINE.search(head) is not None
+
+
+def is_line(value: dict[str, Any]) -> bool:
+    """Whether an object is a line of our function, and no envelope: ``cloudwatch`` is its first key, or holds exactly
+    what a line keeps there. Its event may have the keys of an envelope as its fields.
+
+    :param value: the object
+    """
+    kept = value.get(LINE_KEY)
+    return next(iter(value), "") == LINE_KEY or (isinstance(kept, dict) and kept.keys() == set(_KEPT))
 
 
 def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
@@ -59,7 +80,7 @@ def opened(number: int, found: Record) -> list[Event | Broken]:
     :param number: number of the record
     """
     envelope = found.value
-    if _LINE_KEY in envelope and "messageType" not in envelope:
+    if is_line(envelope):
         return [_read_line(number, found)]
     kind = envelope.get("messageType")
     if kind == "CONTROL_MESSAGE":
@@ -93,12 +114,12 @@ LineOf = Callable[[Event, dict[str, Any]], bytes]
 def lines_of(origin: Origin) -> LineOf:
     """A function that writes lines for the events of a log stream; reading them gives id, time and origin again."""
     owner, log_group, log_stream = origin
-    kept = {_LINE_KEY: {"owner": owner, "logGroup": log_group, "logStream": log_stream}}
+    kept = {LINE_KEY: {"owner": owner, "logGroup": log_group, "logStream": log_stream}}
     head = dumps(kept).removesuffix(b"}}")  # written once: it is the same for all of them
 
     def line_of(event: Event, fields: dict[str, Any]) -> bytes:
-        if _LINE_KEY in fields:
-            raise TypeError(f"There is a field {_LINE_KEY!r}.")
+        if LINE_KEY in fields:
+            raise TypeError(f"There is a field {LINE_KEY!r}.")
         written = dumps(fields)
         between = b"," if fields else b""
         identity, time = dumps(event.event_id), event.time or 0
@@ -109,10 +130,12 @@ def lines_of(origin: Origin) -> LineOf:
 
 def _read_line(number: int, found: Record) -> Event | Broken:
     fields = dict(found.value)
-    kept = fields.pop(_LINE_KEY)
-    if not isinstance(kept, dict) or type(kept.get("timestamp")) is not int or type(kept.get("id")) is not str:
-        return Broken(number, f"Its {_LINE_KEY} has no id, or no timestamp in milliseconds.", found.raw)
+    kept = fields.pop(LINE_KEY)
+    if not isinstance(kept, dict) or kept.keys() != set(_KEPT):
+        return Broken(number, f"Its {LINE_KEY} does not have exactly {', '.join(_KEPT)}.", found.raw)
     time, identity = kept["timestamp"], kept["id"]
+    if type(time) is not int or type(identity) is not str:
+        return Broken(number, f"Its {LINE_KEY} has no id, or no timestamp in milliseconds.", found.raw)
     return Event(number, 0, fields, found.raw, time, identity, _origin(kept), is_parsed=True)
 
 

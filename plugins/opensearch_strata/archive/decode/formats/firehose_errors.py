@@ -34,8 +34,8 @@ Begins = Callable[[str], bool]
 
 
 def matches(head: bytes) -> bool:
-    """Whether the keys of an error object are present."""
-    return bool(_BEGIN.search(head)) and all(mark.search(head) for mark in _MARKS)
+    """Whether the keys of an error object are present, and not as fields of an event in a line of our function."""
+    return bool(_BEGIN.search(head)) and all(mark.search(head) for mark in _MARKS) and not cloudwatch.has_line(head)
 
 
 def events(blocks: Iterable[bytes], begins: Begins | None = None) -> Iterator[Event | Broken]:
