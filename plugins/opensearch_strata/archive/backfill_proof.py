@@ -89,6 +89,7 @@ class BackfillProof:
     :param counts: sum over the objects that are done
     :param causes: why dead letters of these objects could not be loaded
     :param later: objects that arrived since the plan and that nobody has loaded
+    :param objects: that the proof is about, those of ``later`` not included
     """
 
     checks: list[BackfillCheck]
@@ -96,6 +97,7 @@ class BackfillProof:
     counts: Counts
     causes: Causes = field(default_factory=dict)
     later: int = 0
+    objects: int = 0
 
     @property
     def failed(self) -> list[BackfillCheck]:

@@ -50,6 +50,7 @@ class _Found:
     existed: Counter[str] = field(default_factory=Counter)
     removals: dict[str, set[Removals]] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
+    objects: int = 0
     later: int = 0
     ahead: int = 0
     problems: Counter[str] = field(default_factory=Counter)
@@ -133,7 +134,7 @@ def prove_range(
         found.line(_UNSAMPLED),
         found.line(_AHEAD),
     ]
-    return BackfillProof(checks, days, found.counts, found.causes, found.later)
+    return BackfillProof(checks, days, found.counts, found.causes, found.later, found.objects)
 
 
 def _prove_part(
@@ -144,6 +145,7 @@ def _prove_part(
     rows: Mapping[Place, ObjectRow],
     span: Span,
 ) -> None:
+    found.objects += len(places)
     loads = [load for place in places for load in _judged(found, place, rows.get(place), span)]
     _look_up(client, found, [sample for load in loads for sample in load.samples], serverless=ledger.index.serverless)
 

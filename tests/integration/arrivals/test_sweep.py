@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.arrivals.sweep import prove_day, sweep, swept_days
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.arrivals import Inflow
@@ -54,6 +56,27 @@ def test_an_object_that_fails_is_said(inflow: Inflow, backfill: Backfill) -> Non
     inflow.put(b"\x1f\x8b" + b"not gzip" * 20, "logs/2024/05/06/00/y")
     swept = sweep(backfill, inflow.dataset, MORNING, "tests", QUICK)
     assert [check.name for check in swept.proof.failed] == ["objects in quarantine"]
+
+
+def test_a_day_without_any_object_is_not_proven(inflow: Inflow, backfill: Backfill) -> None:
+    with pytest.raises(Refused, match=rf"0 objects of {DAY} in {inflow.dataset.intake.source}: nothing to prove\."):
+        prove_day(backfill, inflow.dataset, DAY)
+    inflow.put(ndjson(range(10)), "logs/2024/05/09/00/x")
+    inflow.put(b"", "logs/2024/05/06/00/empty")
+    with pytest.raises(Refused, match="nothing to prove"):
+        prove_day(backfill, inflow.dataset, DAY)
+    inflow.put(ndjson(range(10, 20)), "logs/2024/05/06/00/x")
+    time.sleep(1.1)  # S3 dates objects to the second, and those that come after the question are not part of it
+    proof = prove_day(backfill, inflow.dataset, DAY)
+    assert (proof.objects, proof.holds) == (1, False)
+
+
+def test_a_day_in_the_future_is_refused(inflow: Inflow, backfill: Backfill) -> None:
+    today = datetime.now(UTC).date()
+    with pytest.raises(Refused, match="is in the future; nothing can be proven"):
+        prove_day(backfill, inflow.dataset, today + timedelta(days=1))
+    with pytest.raises(Refused, match="nothing to prove"):
+        prove_day(backfill, inflow.dataset, today)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,14 @@ def test_a_day_is_proven_over_all_its_objects_whoever_loaded_them(followed: Infl
     assert listed.place.key not in failed.stderr
 
 
+def test_a_day_without_objects_or_in_the_future_is_not_proven(followed: Inflow, shell: Shell) -> None:
+    name, source = followed.dataset.name, followed.dataset.intake.source
+    empty = shell.run(f"arrivals {name} --day {DAY}", exit_code=1)
+    assert f"0 objects of {DAY} in {source}: nothing to prove." in empty.stderr
+    assert "Proven" not in empty.stdout
+    assert "is in the future" in shell.run(f"arrivals {name} --day 2999-01-01 --json", exit_code=1).stderr
+
+
 def test_a_dataset_without_a_queue_is_refused_in_a_sentence(shell: Shell, aws: None) -> None:
     name = shell.stream().dataset.name
     for command in ("follow", "arrivals"):

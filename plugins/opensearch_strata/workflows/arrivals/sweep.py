@@ -14,7 +14,8 @@ from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import day_bounds, day_of, newest_complete, newest_expired
 from opensearch_strata.definition.intake import length_of
-from opensearch_strata.errors import DefinitionError
+from opensearch_strata.errors import DefinitionError, Refused
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.arrivals.arrivals import USUAL_LOAD
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
@@ -80,14 +81,16 @@ def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:
 
     :param day: in the dataset's zone
     :raises DefinitionError: the dataset has no source
-    :raises Refused: S3 does not allow it
+    :raises Refused: the day is in the future, the source has no object for it, or S3 does not allow it
     :raises TransientError: S3, the ledger or the raw days cannot be read right now
     """
     source = dataset.intake.source
     if source is None:
         raise DefinitionError(f"Dataset {dataset.name!r} does not name an archive; set intake.source.")
+    if day > (today := day_of(datetime.now(UTC), dataset.zone)):
+        raise Refused(f"{day} is in the future; nothing can be proven. Today is {today}, in {dataset.time_zone}.")
     start, end = (int(moment.astimezone(UTC).timestamp() * 1000) for moment in day_bounds(day, dataset.zone))
-    return backfill.prove(
+    proof = backfill.prove(
         PlanRef(
             plan_id=new_plan_id(),
             source=source,
@@ -99,3 +102,10 @@ def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:
             held=(),
         )
     )
+    if not proof.objects:
+        since = f" {counted(proof.later, 'object')} came a moment ago: ask again." if proof.later else ""
+        raise Refused(
+            f"0 objects of {day} in {source}: nothing to prove. If the day should have some, check intake.source and "
+            f"what writes there.{since}"
+        )
+    return proof
