@@ -5,8 +5,10 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 
 from __future__ import annotations
 
+import logging
+import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,11 +20,15 @@ from opensearch_strata.archive.arrivals.messages import Told, read_message
 from opensearch_strata.connections.sigv4 import default_session
 from opensearch_strata.definition.notation.queue_address import QueueAddress, queue_address
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
+from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.aws import error_code
 from opensearch_strata.errors.judging import explain, is_transient
+from opensearch_strata.errors.printable import brief
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
+
+_log = logging.getLogger(__name__)
 
 AT_ONCE = 10
 """Messages in one request; the service takes no more."""
@@ -32,6 +38,10 @@ LONGEST_HELD = 12 * 3600.0
 
 _POLL = 20  # seconds for which the service waits for a message; its longest
 _LEAST_VISIBILITY = 10  # seconds; a queue may have 0, and one lost request must not give a message to others
+_PAUSES = (0.2, 0.4, 0.8)  # seconds until messages that the service failed to change are tried again
+
+# Codes of a single message that is no longer ours: API_ChangeMessageVisibility.html and API_DeleteMessage.html there.
+_NOT_OURS = frozenset({"ReceiptHandleIsInvalid", "InvalidReceiptHandle", "MessageNotInflight"})
 _GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _DEPTHS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed")
 
@@ -165,13 +175,14 @@ class Queue:
 
         :param messages: as they were received
         :param seconds: as long, but no longer than the service allows since their receipt
-        :returns: the messages that are no longer ours: deleted, or received by somebody else
+        :returns: the messages that are no longer ours: deleted, or received by somebody else. Those that the service
+            failed to change are not among them: it may do so the next time
         """
         entries = [
             {"ReceiptHandle": one.receipt, "VisibilityTimeout": int(max(0, min(seconds, one.left)))} for one in messages
         ]
         with self._told("keep its messages"):
-            return self._each(self._sqs.change_message_visibility_batch, messages, entries)
+            return self._each(self._sqs.change_message_visibility_batch, messages, entries)[0]
 
     def delete(self, messages: Sequence[Message]) -> list[Message]:
         """Delete messages.
@@ -180,19 +191,40 @@ class Queue:
         :returns: those that were not deleted, by the answer for each of them; they will be received again
         """
         with self._told("delete messages"):
-            return self._each(
+            not_ours, failed = self._each(
                 self._sqs.delete_message_batch, messages, [{"ReceiptHandle": one.receipt} for one in messages]
             )
+            return not_ours + failed
 
-    def _each(self, request: Any, messages: Sequence[Message], entries: Sequence[dict[str, Any]]) -> list[Message]:
-        """Send a request for many messages in parts, and return those without a success in the answer."""
-        left: list[Message] = []
-        for start in range(0, len(messages), AT_ONCE):
-            part = [{"Id": str(at), **entry} for at, entry in enumerate(entries[start : start + AT_ONCE])]
-            answer = request(QueueUrl=self._where(), Entries=part)
-            done = {found["Id"] for found in answer.get("Successful", [])}
-            left += [one for at, one in enumerate(messages[start : start + AT_ONCE]) if str(at) not in done]
-        return left
+    def _each(
+        self, request: Any, messages: Sequence[Message], entries: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[Message], list[Message]]:
+        """Send a request for many messages in parts; messages that the service fails to change are tried again.
+
+        :returns: the messages that are no longer ours, and those that failed each time
+        """
+        failed, not_ours = list(range(len(messages))), list[int]()
+        for pause in (0, *_PAUSES):
+            time.sleep(random.uniform(0.5, 1) * pause)
+            tried, failed, why = failed, [], set[str]()
+            for start in range(0, len(tried), AT_ONCE):
+                part = tried[start : start + AT_ONCE]
+                answer = request(QueueUrl=self._where(), Entries=[{"Id": str(at), **entries[at]} for at in part])
+                done = {found["Id"] for found in answer.get("Successful", [])}
+                faults = {found["Id"]: found for found in answer.get("Failed", [])}
+                for at in part:
+                    fault = faults.get(str(at), {"Code": "no answer"})
+                    if _is_not_ours(fault):
+                        not_ours.append(at)
+                    elif str(at) not in done:
+                        failed.append(at)
+                        why.add(brief(str(fault.get("Code"))))
+            if not failed:
+                break
+        else:
+            said = ", ".join(sorted(why))
+            _log.warning("The queue %s failed to change %s (%s).", self.named, counted(len(failed), "message"), said)
+        return [messages[at] for at in not_ours], [messages[at] for at in failed]
 
     def _where(self) -> str:
         if not self._url:
@@ -238,6 +270,14 @@ class Queue:
                 ) from error
             kind = TransientError if is_transient(error) else Refused
             raise kind(f"The queue {self.named} cannot {what}. {explain(error)} Its messages are kept.") from error
+
+
+def _is_not_ours(fault: Mapping[str, Any]) -> bool:
+    """Whether a message was deleted, or received by somebody else, as the service says of it in an answer."""
+    code, says = str(fault.get("Code", "")).rpartition(".")[2], str(fault.get("Message", "")).lower()
+    return code in _NOT_OURS or (
+        code == "InvalidParameterValue" and ("receipthandle" in says or "receipt handle" in says)
+    )
 
 
 def _message(found: dict[str, Any]) -> Message:
