@@ -121,12 +121,55 @@ def test_objects_of_no_dataset_are_counted_and_named(inflow: Inflow, caplog: pyt
     assert f"s3://{inflow.bucket}/elsewhere/x is not loaded: it is below the source of no dataset" in caplog.text
 
 
-def test_they_stay_if_their_dataset_may_be_one_that_cannot_be_read_now(inflow: Inflow) -> None:
+def test_what_may_be_a_new_object_is_never_deleted_because_it_is_not_known(inflow: Inflow) -> None:
+    inflow.s3.put_bucket_notification_configuration(Bucket=inflow.bucket, NotificationConfiguration={})
+    listed = inflow.put(ndjson(range(10)))
+    about = inflow.notified(*listed.place[1:], listed.size)["s3"]
+    for body in (
+        {"Records": [{"eventSource": "aws:s3", "s3": about}]},
+        {"source": "aws.s3", "detail": about},
+        {"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "detail": {"eventName": "PutObject"}},
+        {"Type": "Notification", "Message": json.dumps("some text")},
+    ):
+        inflow.queues.send(body)
+    drained = inflow.drain()
+    assert (drained.messages, drained.deleted, drained.not_understood) == (4, 0, 4)
+    assert drained.aside == {}
+    inflow.queues.send(
+        json.dumps(json.dumps({"Records": [json.dumps(inflow.notified(*listed.place[1:], listed.size))]}))
+    )
+    drained = inflow.drain()
+    assert (drained.deleted, drained.done) == (1, 1)
+    inflow.assert_loaded(range(10))
+
+
+def test_messages_are_kept_while_a_dataset_that_cannot_be_read_may_need_them(
+    inflow: Inflow, make_stream: StreamFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its source may overlap, or lie where others leave objects aside. The others are loaded meanwhile."""
+    intake = {**INTAKE, "source": f"s3://{inflow.bucket}/logs/web/", "queue": inflow.queues.arn}
+    broken = make_stream(raw={"window_days": ALL_DAYS}, intake=intake)
     inflow.are_all_known = False
     inflow.put(ndjson(range(5)), "elsewhere/x")
+    inflow.put(ndjson(range(5)), "logs/dead-letters/x")
+    inflow.put(ndjson(range(5)), "logs/web/2024/05/06/00/x")
+    mine = inflow.put(ndjson(range(100, 110)))
+    inflow.queues.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": inflow.bucket})
     drained = inflow.drain()
-    assert (drained.deleted, drained.not_understood) == (0, 1)
-    assert inflow.queues.depth() == (0, 1)
+    assert (drained.messages, drained.deleted, drained.held, drained.given_back) == (5, 1, 4, 0)
+    assert "messages 5 (deleted 1, 4 kept for broken definitions)" in str(drained)
+    assert (inflow.ledger.rows([mine.place])[mine.place].state, inflow.queues.depth()) == ("done", (0, 4))
+    assert caplog.text.count("Some definitions cannot be read (see `strata check`).") == 1
+    inflow.queues.set_visibility(1)
+    assert inflow.drain(empty=2).messages == 0  # no receive is used up until the first hour is over
+    inflow.are_all_known = True
+    inflow.others = [broken.dataset]
+    inflow.queues.hurry()
+    drained = inflow.drain()
+    assert (drained.messages, drained.deleted, drained.held) == (4, 4, 0)
+    client = broken.client
+    client.indices.refresh(index=broken.dataset.raw_index(DAY))
+    assert client.count(index=broken.dataset.raw_index(DAY))["count"] == 5
 
 
 def test_one_consumer_loads_for_all_datasets_of_the_queue(inflow: Inflow, make_stream: StreamFactory) -> None:

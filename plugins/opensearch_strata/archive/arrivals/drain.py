@@ -27,6 +27,7 @@ _IDLE, _ANSWERS = 1.0, 0.05  # seconds to wait for messages if nothing is under 
 _QUIET = 0.25  # seconds without a message after which documents wait no longer for others
 _MOST_UNSENT = 500  # objects whose documents wait together, because their messages are in hand as long
 _FIRST_RETRY, _LONGEST_RETRY = 60.0, 900.0  # seconds until a message with an object that failed comes back
+_FIRST_HOLD, _LONGEST_HOLD = 3600.0, 12 * 3600.0  # seconds until one that a broken definition may be about comes back
 _AFTER_LEASE = LEASE + 5  # seconds until one with an object that others are loading does; a dead one's lease is over
 _TOLD = 5  # objects of no dataset that are named
 
@@ -105,7 +106,7 @@ class Drain:
         if message.sent:
             self._drained.oldest = max(self._drained.oldest, time.time() - message.sent / 1000)
         told = message.told
-        ticket = Ticket(message)
+        ticket = Ticket(message, is_held=bool(told.new) and not self._routes.is_sure)
         if told.not_understood:
             ticket.is_left = True
             _log.warning(
@@ -126,19 +127,16 @@ class Drain:
             new = other if routes else new
         self._drained.aside.update(aside)
         if "no_dataset" in aside:
-            self._tell_of_no_dataset(new, ticket)
+            self._tell_of_no_dataset(new)
         for route in routes:
             if route.dataset.name not in self._lanes:
                 self._lanes[route.dataset.name] = self._open_lane(route)
             self._lanes[route.dataset.name].offer(new, ticket)
 
-    def _tell_of_no_dataset(self, new: NewObject, ticket: Ticket) -> None:
-        """An object of no dataset is not loaded, unless its dataset may be one that cannot be read now."""
-        ticket.is_left |= not self._routes.is_sure
+    def _tell_of_no_dataset(self, new: NewObject) -> None:
         self._named += 1
         if self._named <= _TOLD:
-            kept = "; its message stays, because some definitions cannot be read" if ticket.is_left else ""
-            _log.warning("s3://%s/%s is not loaded: it is %s%s.", new.bucket, new.key, ASIDE["no_dataset"], kept)
+            _log.warning("s3://%s/%s is not loaded: it is %s.", new.bucket, new.key, ASIDE["no_dataset"])
 
     def _answer(self) -> None:
         """Delete the messages that are done, and give back those in which something failed."""
@@ -151,10 +149,27 @@ class Drain:
             self._drained.given_back += 1
             pause = _AFTER_LEASE if ticket.is_busy else _pause(ticket.message.receives)
             self._inbox.give_back([ticket.message], pause)
-        left = [one.message for one in settled if one.is_left and not one.to_retry]
-        self._drained.not_understood += len(left)
-        self._inbox.let_go(left)
-        self._inbox.delete([one.message for one in settled if not (one.is_left or one.to_retry)])
+        self._drained.not_understood += sum(one.is_left and not one.to_retry for one in settled)
+        rest = [one for one in settled if not one.to_retry]
+        self._hold([one.message for one in rest if one.is_held])
+        self._inbox.let_go([one.message for one in rest if one.is_left and not one.is_held])
+        self._inbox.delete([one.message for one in rest if not (one.is_left or one.is_held)])
+
+    def _hold(self, messages: list[Message]) -> None:
+        """Give back what is done for the datasets that are known, for one whose definition cannot be read now.
+
+        Whether that one has this queue, and objects below its source are in these messages, cannot be known.
+        """
+        if messages and not self._drained.held:
+            _log.warning(
+                "Some definitions cannot be read (see `strata check`). Their datasets may need the messages of this "
+                "queue too, so none that tells of an object is deleted: they are loaded for the other datasets, and "
+                "come back after 1, 2, 4, 8 and 12 hours, until the redrive policy gives them up."
+            )
+        self._drained.held += len(messages)
+        for receives in {one.receives for one in messages}:
+            pause = min(_LONGEST_HOLD, _FIRST_HOLD * 2.0 ** max(0, min(receives, 10) - 1))
+            self._inbox.give_back([one for one in messages if one.receives == receives], pause)
 
 
 def _pause(receives: int) -> float:

@@ -18,6 +18,7 @@ class Drained:
     :param messages: that were received
     :param deleted: everything that they told of is accounted for
     :param given_back: something in them has to be tried again, later
+    :param held: done, but kept for datasets whose definitions cannot be read
     :param not_understood: left to the redrive policy of the queue
     :param lost: others received or deleted them meanwhile
     :param done: objects that were loaded
@@ -34,6 +35,7 @@ class Drained:
     messages: int = 0
     deleted: int = 0
     given_back: int = 0
+    held: int = 0
     not_understood: int = 0
     lost: int = 0
     done: int = 0
@@ -66,7 +68,12 @@ class Drained:
     def __str__(self) -> str:
         """``messages 12 (deleted 12), objects 11 loaded and 1 loaded before, events 240 created, …``."""
         counts = self.counts
-        messages = {"given back": self.given_back, "not understood": self.not_understood, "lost": self.lost}
+        messages = {
+            "given back": self.given_back,
+            "kept for broken definitions": self.held,
+            "not understood": self.not_understood,
+            "lost": self.lost,
+        }
         objects = {
             "loaded before": self.there,
             "in quarantine": self.quarantined,

@@ -40,6 +40,7 @@ class Ticket:
     :param is_left: it, or something in it, is left to the queue's redrive policy
     :param to_retry: an object in it failed, or others are loading it
     :param is_busy: others are loading an object in it
+    :param is_held: a dataset whose definition cannot be read may need it
     """
 
     message: Message
@@ -47,6 +48,7 @@ class Ticket:
     is_left: bool = False
     to_retry: bool = False
     is_busy: bool = False
+    is_held: bool = False
 
 
 @dataclass(eq=False)

@@ -83,8 +83,8 @@ class Routes:
 
     :param datasets: those with the queue
     :param archives: s3://bucket/prefix/ of the archives of all datasets, which no dataset takes
-    :param is_sure: whether every definition is known; otherwise, an object of no dataset may be one of those that
-        cannot be read now
+    :param is_sure: whether every definition is known; otherwise, any object, also one that others take or that they
+        leave aside, may belong to a dataset that cannot be read now
     """
 
     def __init__(self, datasets: Sequence[Dataset], archives: Collection[str], *, is_sure: bool) -> None:

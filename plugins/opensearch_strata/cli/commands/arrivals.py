@@ -145,8 +145,8 @@ def _arrivals(client: OpenSearch, name: str, folder: Path | None, *, serverless:
     )
     if found.problems:
         note(
-            f"{counted(len(found.problems), 'problem')} in the dataset files (see `strata check`): messages about "
-            f"objects of no valid dataset stay in the queue."
+            f"{counted(len(found.problems), 'problem')} in the dataset files (see `strata check`): messages are loaded "
+            f"for the valid datasets, but stay in the queue. Mend the files and start this command again."
         )
     all_known = not found.problems
     return Arrivals(definition, list(found.datasets.values()), clients, are_all_known=all_known), definition

@@ -56,6 +56,15 @@ def test_what_is_left_to_the_redrive_policy_is_neither_deleted_nor_given_back() 
     assert (left.deleted, left.left, left.given_back) == ([], ["m"], {})
 
 
+def test_what_a_broken_definition_may_need_is_held_for_hours() -> None:
+    """Five receives, as a redrive policy may allow, last for more than a day."""
+    hours = [answered(is_held=True, receives=receives).given_back["m"] / 3600 for receives in range(1, 7)]
+    assert hours == [1, 2, 4, 8, 12, 12]
+    held = answered(is_held=True, is_left=True)
+    assert (held.deleted, held.left, held.given_back) == ([], [], {"m": 3600})
+    assert answered(is_held=True, to_retry=True).given_back["m"] <= 60
+
+
 def test_what_failed_comes_back_later_each_time() -> None:
     """Five receives, as a redrive policy may allow, last for half an hour."""
     pauses = [answered(to_retry=True, receives=receives).given_back["m"] for receives in range(1, 7)]
