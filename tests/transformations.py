@@ -130,10 +130,15 @@ def transform(
     stream: Taking | None = None,
     settings: Settings | None = None,
     remaining: Callable[[], int] = lambda: 60_000,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> tuple[dict[str, Any], Report]:
-    """What the function answers and reports; pauses take no time."""
+    """What the function answers and reports; pauses take no time.
+
+    :param remaining: milliseconds that are left to send records again
+    :param has_time: whether there is time left to transform records
+    """
     source = source_of(called)
-    batch = Batch(source, called["records"], settings or Settings())
+    batch = Batch(source, called["records"], settings or Settings(), has_time)
     taking = stream or Taking()
     answer = batch.answered(Resender(source, remaining, lambda *_: taking, lambda _: None))
     return answer, batch.report
@@ -143,6 +148,12 @@ def running_out(requests: int) -> Callable[[], int]:
     """A clock by which there is time for some requests and no more; it is asked before each request and pause."""
     asked = count()
     return lambda: 60_000 if next(asked) < 2 * requests else 100
+
+
+def asked_at_most(times: int) -> Callable[[], bool]:
+    """A deadline that is over when it has been asked so often."""
+    asked = count()
+    return lambda: next(asked) < times
 
 
 def lines_of(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from opensearch_strata.aws_lambda.parts import parts_of
 from opensearch_strata.aws_lambda.resend import Outgoing, Resender
 from opensearch_strata.aws_lambda.settings import Settings
 from opensearch_strata.aws_lambda.source import Source, Unusable, data_of, partition_key_of
-from opensearch_strata.aws_lambda.transform import Transformer, partition_keys
+from opensearch_strata.aws_lambda.transform import Late, Transformer, partition_keys
 from opensearch_strata.errors.amounts import counted
 
 _MOST_PROBLEMS = 10
@@ -22,6 +22,7 @@ class Report:
     """What is told of a batch; never what a message says.
 
     :param ok: records in the answer; the others are ``dropped``, ``resent`` (also dropped for Firehose) or ``failed``
+    :param late: those of the failed ones that could not be transformed in time
     :param events: number of events in all records that could be read
     :param unparsed: those of them whose lines are envelopes
     :param parts: records that were sent to the stream
@@ -34,6 +35,7 @@ class Report:
     dropped: int = 0
     resent: int = 0
     failed: int = 0
+    late: int = 0
     events: int = 0
     unparsed: int = 0
     parts: int = 0
@@ -67,13 +69,16 @@ class Batch:
     """The records of one invocation.
 
     :param records: as Firehose gave them
+    :param has_time: whether there is time to transform more of them; without it, the others fail
     """
 
-    def __init__(self, source: Source, records: Sequence[Mapping[str, Any]], settings: Settings) -> None:
+    def __init__(
+        self, source: Source, records: Sequence[Mapping[str, Any]], settings: Settings, has_time: Callable[[], bool]
+    ) -> None:
         self._source = source
         self._records = records
         self._settings = settings
-        self._transformer = Transformer(settings, MOST_LINES)
+        self._transformer = Transformer(settings, MOST_LINES, has_time)
         self._answer = Answer([record["recordId"] for record in records], source.data)
         self.report = Report(len(records))
 
@@ -89,6 +94,7 @@ class Batch:
             try:
                 parts = self._outcome(place, record)
             except Unusable as problem:
+                self.report.late += isinstance(problem, Late)
                 self.report.fail(record, str(problem))
             except Exception as error:  # noqa: BLE001 - whatever a record does, it must not cost its neighbours
                 self.report.fail(record, f"It makes the function raise {type(error).__name__}.")

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from opensearch_strata.aws_lambda.batch import Batch
+from opensearch_strata.aws_lambda.deadline import deadline
 from opensearch_strata.aws_lambda.resend import Resender, connected
 from opensearch_strata.aws_lambda.settings import Settings, read_settings
 from opensearch_strata.aws_lambda.source import source_of
@@ -30,8 +31,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     started = time.perf_counter()
     settings = _settings()
     source = source_of(event)
-    batch = Batch(source, event["records"], settings)
-    answer = batch.answered(Resender(source, context.get_remaining_time_in_millis, connected))
+    remaining_ms = context.get_remaining_time_in_millis
+    batch = Batch(source, event["records"], settings, deadline(remaining_ms))
+    answer = batch.answered(Resender(source, remaining_ms, connected))
     told = {
         "invocationId": str(event.get("invocationId", ""))[:100],
         "source": source.kind,

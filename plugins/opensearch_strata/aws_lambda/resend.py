@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from opensearch_strata.aws_lambda.deadline import LONGEST
 from opensearch_strata.aws_lambda.source import Source
 from opensearch_strata.errors import aws
 from opensearch_strata.errors.printable import brief
@@ -20,7 +21,6 @@ MOST_REQUEST_BYTES = 4 * 2**20
 
 _CONNECT, _READ = 3, 10  # seconds that a request waits
 _RESERVE_MS = 1000 * (_CONNECT + _READ) + 2000  # what a request and the answer may need
-_LONGEST = 240.0  # seconds; Firehose waits five minutes for the function and then calls it again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 _OVERHEAD = 64  # bytes around the data of a record
 
@@ -63,7 +63,7 @@ class Resender:
         self._remaining_ms = remaining_ms
         self._connect = connect
         self._pause = pause
-        self._until = time.monotonic() + _LONGEST
+        self._until = time.monotonic() + LONGEST
         self.requests = 0
 
     def sent(self, records: Sequence[Outgoing]) -> list[str]:

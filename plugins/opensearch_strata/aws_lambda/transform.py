@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,11 @@ _Reads = Callable[[Message, int | None], Parsed | None]  # what it reads may dep
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _LIMITS = LIMITS._replace(bytes=LONGEST, spool=LONGEST)
 """An envelope beyond it would not be read from an archive either."""
+_EVENTS_AT_ONCE = 1000  # events of which the time is not asked in between
+
+
+class Late(Unusable):
+    """The time is over before all of a record is transformed."""
 
 
 @dataclass
@@ -58,11 +63,13 @@ class Transformer:
     """Transforms the records of a batch, in order: some parsers remember earlier messages of a log stream.
 
     :param most: bytes of lines of one record that are of use; with more, only their sizes are kept
+    :param has_time: whether there is time to go on; asked again and again, as a small record may unpack to a large one
     """
 
-    def __init__(self, settings: Settings, most: int) -> None:
+    def __init__(self, settings: Settings, most: int, has_time: Callable[[], bool] = lambda: True) -> None:
         self._settings = settings
         self._most = most
+        self._has_time = has_time
         self._streams: dict[Origin, tuple[_Reads, LineOf]] = {}
 
     def transformed(self, data: bytes) -> Transformed:
@@ -70,11 +77,13 @@ class Transformer:
 
         :param data: one or more envelopes of CloudWatch Logs, compressed or not
         :raises Unusable: it contains anything else, or is damaged
+        :raises Late: the time is over
         """
+        self._require_time()
         made, lines, size = Transformed(), list[bytes](), 0
         try:
             number = -1
-            for number, found in enumerate(records(decoded([data], _LIMITS))):
+            for number, found in enumerate(records(self._in_time(decoded([data], _LIMITS)))):
                 if isinstance(found, Skipped):
                     raise Unusable(brief(found.reason))
                 events = _events(number, found)
@@ -82,7 +91,9 @@ class Transformer:
                     continue
                 made.envelopes.append(found.value)
                 made.sizes.append([])
-                for item in events:
+                for ordinal, item in enumerate(events):
+                    if not ordinal % _EVENTS_AT_ONCE:
+                        self._require_time()
                     line = self._line(item, made)
                     made.sizes[-1].append(len(line))
                     size += len(line)
@@ -97,6 +108,15 @@ class Transformer:
             raise Unusable("It contains no envelope of CloudWatch Logs.")
         made.lines = b"".join(lines) if size <= self._most else b""
         return made
+
+    def _in_time(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self._require_time()
+            yield block
+
+    def _require_time(self) -> None:
+        if not self._has_time():
+            raise Late("There was no time left to transform it.")
 
     def _line(self, item: Event | Broken, made: Transformed) -> bytes:
         if isinstance(item, Broken):

@@ -25,6 +25,7 @@ from tests.transformations import (
     FIREHOSE,
     KINESIS,
     Taking,
+    asked_at_most,
     data_in,
     data_message,
     ids_in,
@@ -215,11 +216,18 @@ REFUSALS = st.lists(
 )
 
 
-@given(kinds=st.lists(KINDS, max_size=12), refusals=REFUSALS, requests=st.integers(0, 12), kinesis=st.booleans())
+@given(
+    kinds=st.lists(KINDS, max_size=12),
+    refusals=REFUSALS,
+    requests=st.integers(0, 12),
+    kinesis=st.booleans(),
+    most_asked=st.just(10**6) | st.integers(0, 40),
+)
 def test_every_event_is_in_exactly_one_place(
-    kinds: list[list[str] | str], refusals: list[str], requests: int, kinesis: bool
+    kinds: list[list[str] | str], refusals: list[str], requests: int, kinesis: bool, most_asked: int
 ) -> None:
-    """In the answer, in the stream, or in a record that failed, whatever the batch and whatever the stream does."""
+    """In the answer, in the stream, or in a record that failed, whatever the batch, whatever the stream does, and
+    whenever the time is over."""
     records, sent = list[bytes](), Counter[str]()
     for place, kind in enumerate(kinds):
         messages = kind if isinstance(kind, list) else [QUERY]
@@ -243,7 +251,7 @@ def test_every_event_is_in_exactly_one_place(
     called = invocation(records, KINESIS if kinesis else FIREHOSE)
     stream = Taking(answer_of)
     with small_limits():
-        answer, report = transform(called, stream, remaining=running_out(requests))
+        answer, report = transform(called, stream, remaining=running_out(requests), has_time=asked_at_most(most_asked))
     assert [record["recordId"] for record in answer["records"]] == [one["recordId"] for one in called["records"]]
     assert len(json.dumps(answer)) == report.answer_bytes
     assert report.answer_bytes <= max(6_000, len(json.dumps(transform(invocation([b"x"] * len(kinds)))[0])))

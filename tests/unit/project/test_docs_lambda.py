@@ -12,7 +12,7 @@ from botocore.session import Session
 
 from local.packaging.lambda_zip import HANDLER
 from local.places import PROJECT
-from opensearch_strata.aws_lambda import answer, parts, resend, transform
+from opensearch_strata.aws_lambda import answer, deadline, parts, resend, transform
 from opensearch_strata.aws_lambda.batch import Report
 from opensearch_strata.aws_lambda.settings import _READ, PARTITION_KEYS, read_settings
 from tests.envelopes import envelope
@@ -85,6 +85,8 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"no more than {parts._PART_BYTES / 1e6:.0f} MB of lines" in text
     assert f"at most {resend.MOST_RECORDS} records and {resend.MOST_REQUEST_BYTES / 2**20:.0f} MiB" in text
     assert f"grow up to {resend._LONGEST_PAUSE:.0f} s" in text
+    assert f"the last {deadline.RESERVE_MS / 1000:.0f} s, or a quarter" in text
+    assert f"more than {deadline.LONGEST / 60:.0f} minutes" in text
 
 
 def test_the_line_that_is_printed_has_the_fields_that_are_shown() -> None:
