@@ -30,16 +30,16 @@ class Context:
 
 
 def test_what_there_is_no_time_to_transform_fails_and_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    """40 small records that unpack to 15 MB each; all of them would take many times as long as there is."""
+    """200 small records that unpack to 15 MB each; all of them would take many times as long as there is."""
     large = data_message(["x" * 15_000_000], logGroup="app")
     context = Context(2)
-    called = invocation([data_message([QUERY]), *[large] * 40])
+    called = invocation([data_message([QUERY]), *[large] * 200])
     answer = firehose.handler(called, context)
     assert context.get_remaining_time_in_millis() > 0
-    assert [record["result"] for record in answer["records"]] == ["Ok", *["ProcessingFailed"] * 40]
+    assert [record["result"] for record in answer["records"]] == ["Ok", *["ProcessingFailed"] * 200]
     told = json.loads(capsys.readouterr().out)
-    assert told["failed"] == 40
-    assert 10 < told["late"] < 40  # some are found to be too large for any answer before
+    assert told["failed"] == 200
+    assert 10 < told["late"] < 200  # some are found to be too large for any answer before
 
 
 @pytest.mark.parametrize("time_is_up", [0, -5])
