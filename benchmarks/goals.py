@@ -261,11 +261,12 @@ REASONS: dict[str, str] = {
     "worker memory": "The column *MB before* is Python with boto3 and opensearch-py, before anything is loaded. Added "
     "to it are the bodies in flight and the one that is being filled.",
     "export floor": "The floor throws the text of each answer away, which costs the loader almost nothing. On the same "
-    "cores, an export takes the answers apart, builds and hashes lines, sorts, compresses and hashes them again, and "
-    "sends them to S3: see *CPU seconds*. The cores of the server and of the loader together are busy; only less work "
-    "for each document, or cores of its own for each of them, would bring it closer.",
+    "cores, an export takes the answers apart, hashes each document, sorts the lines, compresses and hashes them, and "
+    "sends them to S3, which takes them: all of this and the server's work together is more than 0.6 x leaves room "
+    "for, see *CPU seconds*. About a fifth of both cores is idle besides, because the stages wait for one another. If "
+    "the server has cores of its own, only the loader's seconds matter.",
     "export peer": "The server hands documents out so fast on this machine that people's export is bound by Python's "
-    "json and gzip on one core, and ours by the two cores that it shares with the server.",
+    "json and gzip on one core, and ours by the two cores that it shares with the server and S3.",
     "archive bytes": "16 random bytes of `request`, 8 of `trace` and the random `_id` of each document cannot be "
     "packed, and eleven random words of `message` hardly; see *What the bytes are for*. Level 9 on sorted lines "
     "reaches 0.77 x at a quarter of the speed.",

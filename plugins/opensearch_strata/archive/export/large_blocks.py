@@ -1,8 +1,7 @@
 """Memory of a worker that moves a day through large blocks.
 
 After glibc has freed a block of several megabytes for the first time, it takes blocks of this size from the heap,
-between small ones, and the heap never shrinks below the last of them: a worker that holds 200 MB grows to 500 MB with
-the day.
+between small ones, and the heap never shrinks below the last of them: the process grows with the day.
 https://man7.org/linux/man-pages/man3/mallopt.3.html, ``M_MMAP_THRESHOLD``
 """
 
