@@ -12,8 +12,9 @@ dead letters as a backfill. One DAG per dataset with a queue, and one that sweep
 ## What becomes of a message
 
 It is deleted when each object in it is loaded, left aside for a reason that is counted, or in quarantine in the ledger.
-A message with an object that failed comes back after some minutes, at most as often as the queue's redrive policy
-allows. What is not understood is left to that policy, with the reason in the log.
+A message with an object that failed comes back after 1, 4, 16, 64 and 256 minutes, at most as often as the queue's
+redrive policy allows. What is not understood is left to that policy, with the reason in the log. A dataset that cannot
+be loaded fails the task, but stops no other that shares the queue.
 
 ## When it runs
 

@@ -59,6 +59,17 @@ def is_transient(error: BaseException) -> bool:
     return aws.is_transient(error)
 
 
+def is_known(error: BaseException) -> bool:
+    """Whether the sentence of :func:`explain` is all that there is to say: it is ours, or an answer of OpenSearch or
+    AWS. Anything else is a fault of the program, whose trace is worth more.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+    from opensearchpy import OpenSearchException
+    from opensearchpy.helpers.errors import BulkIndexError
+
+    return isinstance(error, StrataError | OpenSearchException | BulkIndexError | BotoCoreError | ClientError)
+
+
 def explain(error: BaseException) -> str:
     """One sentence about any exception, with its status, type, reason, causes and script line as far as they are known.
 

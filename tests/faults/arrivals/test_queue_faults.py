@@ -14,7 +14,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.arrivals import drain, queue
+from opensearch_strata.archive.arrivals import inbox, queue
 from opensearch_strata.archive.arrivals.inbox import InboxLimits
 from opensearch_strata.archive.arrivals.queue import build_sqs
 from opensearch_strata.archive.ledger.store import Ledger
@@ -135,6 +135,7 @@ def test_a_consumer_that_may_not_delete_stops_before_it_uses_up_the_tries(
         inflow.drain(None, None, sqs_between, seconds=20, empty=5)
     assert inflow.queues.depth(inflow.queues.letters) == (0, 0)
     between.clear()
+    inflow.queues.hurry()
     inflow.drain(None, None, sqs_between)
     inflow.assert_loaded(range(200))
     assert inflow.queues.depth() == (0, 0)
@@ -231,9 +232,8 @@ def test_an_outage_of_s3_stops_the_pass_before_it_uses_up_the_tries(inflow: Infl
     ):
         inflow.drain(None, s3)
     assert inflow.queues.depth(inflow.queues.letters) == (0, 0)
-    with patch.object(drain, "_FIRST_RETRY", 0):
-        inflow.queues.set_visibility(1)
-        time.sleep(1.2)
+    with patch.object(inbox, "_FIRST_RETRY", 0):
+        inflow.queues.hurry()
         deadline = time.monotonic() + 90
         while inflow.queues.depth() != (0, 0) and time.monotonic() < deadline:
             inflow.drain(empty=1)

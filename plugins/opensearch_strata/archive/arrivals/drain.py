@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.arrivals.drained import Drained
+from opensearch_strata.archive.arrivals.inbox import back_off, by_receives
 from opensearch_strata.archive.arrivals.lane import Lane, Ticket
 from opensearch_strata.archive.arrivals.messages import NewObject
 from opensearch_strata.archive.arrivals.routing import ASIDE
 from opensearch_strata.archive.ledger.store import LEASE
+from opensearch_strata.errors.judging import explain, is_known
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.arrivals.inbox import Inbox
@@ -26,9 +28,9 @@ _log = logging.getLogger(__name__)
 _IDLE, _ANSWERS = 1.0, 0.05  # seconds to wait for messages if nothing is under way, and if answers are expected
 _QUIET = 0.25  # seconds without a message after which documents wait no longer for others
 _MOST_UNSENT = 500  # objects whose documents wait together, because their messages are in hand as long
-_FIRST_RETRY, _LONGEST_RETRY = 60.0, 900.0  # seconds until a message with an object that failed comes back
 _FIRST_HOLD, _LONGEST_HOLD = 3600.0, 12 * 3600.0  # seconds until one that a broken definition may be about comes back
-_AFTER_LEASE = LEASE + 5  # seconds until one with an object that others are loading does; a dead one's lease is over
+_AFTER_LEASE = LEASE + 5  # least seconds until a message with an object that others are loading comes back; a dead
+# loader's lease is over by then
 _TOLD = 5  # objects of no dataset that are named
 
 
@@ -47,28 +49,49 @@ class DrainLimits:
 class Drain:
     """One pass over a queue.
 
+    A dataset that cannot be loaded stops no other: its load is closed until the end of the pass, and its messages come
+    back later.
+
     :param inbox: the messages, open
-    :param open_lane: opens the load of one dataset; each is asked for once, when its first object comes
+    :param open_lane: the load of one dataset; each is asked for once, when its first object comes
     :param stop: set by whoever wants it to end before its time: nothing more is received, what is in hand is loaded
+    :param failed: datasets that cannot be loaded now, and why, by their names
     """
 
     def __init__(
-        self, inbox: Inbox, routes: Routes, open_lane: Callable[[Route], Lane], stop: Event, drained: Drained
+        self,
+        inbox: Inbox,
+        routes: Routes,
+        open_lane: Callable[[Route], AbstractContextManager[Lane]],
+        stop: Event,
+        drained: Drained,
+        failed: Mapping[str, Exception] | None = None,
     ) -> None:
         self._inbox, self._routes, self._open_lane, self._stop = inbox, routes, open_lane, stop
         self._drained = drained
+        self._failed = dict(failed or {})
         self._lanes: dict[str, Lane] = {}
+        self._ends_with = ExitStack()
+        self._ends: dict[str, ExitStack] = {}  # what closes the lanes
         self._tickets: list[Ticket] = []
         self._named = 0
 
-    def run(self, limits: DrainLimits) -> None:
-        """Receive and load.
+    def run(self, limits: DrainLimits) -> dict[str, Exception]:
+        """Receive and load, until the time is over, the queue is empty or no dataset can be loaded.
 
-        :raises TransientError: the queue, S3, OpenSearch or the ledger could not be used for too long
-        :raises Refused: one of them forbids it, or the queue does not exist
+        :returns: the datasets that could not be loaded to the end, and why, by their names
+        :raises TransientError: the queue could not be used for too long
+        :raises Refused: we may not use the queue, or it does not exist
         """
+        with ExitStack() as lanes:
+            self._ends_with = lanes
+            self._take(limits)
+            self._finish()
+        return self._failed
+
+    def _take(self, limits: DrainLimits) -> None:
         began = last = time.monotonic()
-        while not self._stop.is_set() and time.monotonic() - began < limits.seconds:
+        while not self._stop.is_set() and self._is_any_left and time.monotonic() - began < limits.seconds:
             is_open = any(not lane.waits_only for lane in self._lanes.values())
             messages = self._inbox.take(_ANSWERS if is_open else _IDLE)
             for message in messages:
@@ -77,29 +100,68 @@ class Drain:
             if messages:
                 last = now
             is_full = sum(lane.open for lane in self._lanes.values()) >= _MOST_UNSENT
-            for lane in self._lanes.values():
-                lane.load(is_quiet=is_full or now - last >= _QUIET)
+            for name, lane in list(self._lanes.items()):
+                with self._isolated(name):
+                    lane.load(is_quiet=is_full or now - last >= _QUIET)
             self._answer()
+            if self._drained.objects or any(lane.open and lane.waits_only for lane in self._lanes.values()):
+                self._inbox.widen()
             if (
                 limits.empty is not None
                 and not self._tickets
                 and min(now, self._inbox.last_empty) - last >= limits.empty
             ):
                 break
-        self._finish()
+
+    @property
+    def _is_any_left(self) -> bool:
+        """Whether a dataset can still be loaded; if none can, what is received comes closer to the dead letters."""
+        return len(self._failed) < len(self._routes.routes)
+
+    @contextmanager
+    def _isolated(self, name: str) -> Iterator[None]:
+        """What fails in this block closes the load of one dataset."""
+        try:
+            yield
+        except Exception as error:
+            if not is_known(error):
+                raise
+            self._failed[name] = error
+            _log.warning("%s is not loaded any more in this pass. %s", name, explain(error))
+            if not self._is_any_left:
+                self._inbox.receive(False)  # before messages are given back, as that makes room for others
+            if lane := self._lanes.pop(name, None):
+                lane.give_up()
+                self._end(name, error)
+
+    def _end(self, name: str, error: Exception) -> None:
+        """Close the load of a dataset that failed, so that others may load what it has claimed."""
+        try:
+            self._ends.pop(name).__exit__(type(error), error, error.__traceback__)
+        except Exception as another:
+            if not is_known(another):
+                raise
+            _log.warning("%s", explain(another))  # secondary: the cause is told
 
     def _finish(self) -> None:
         """Load what is in hand; what others are still loading is left to later."""
         self._inbox.receive(False)
-        for lane in self._lanes.values():
-            lane.complete()
+        self._complete()
         if not self._stop.is_set():  # otherwise they are given back, so that the end comes soon
             for message in self._inbox.rest():
                 self._accept(message)
+        self._complete()
         for lane in self._lanes.values():
-            lane.complete()
             lane.abandon()
         self._answer()
+        for name in list(self._lanes):
+            with self._isolated(name):
+                self._ends[name].close()
+
+    def _complete(self) -> None:
+        for name, lane in list(self._lanes.items()):
+            with self._isolated(name):
+                lane.complete()
 
     def _accept(self, message: Message) -> None:
         self._drained.messages += 1
@@ -129,9 +191,21 @@ class Drain:
         if "no_dataset" in aside:
             self._tell_of_no_dataset(new)
         for route in routes:
-            if route.dataset.name not in self._lanes:
-                self._lanes[route.dataset.name] = self._open_lane(route)
-            self._lanes[route.dataset.name].offer(new, ticket)
+            name = route.dataset.name
+            if name not in self._failed:
+                with self._isolated(name):
+                    self._lane(route).offer(new, ticket)
+            if name in self._failed:
+                self._drained.failed += 1
+                ticket.to_retry = True
+
+    def _lane(self, route: Route) -> Lane:
+        name = route.dataset.name
+        if name not in self._lanes:
+            end = ExitStack()
+            self._lanes[name] = end.enter_context(self._open_lane(route))
+            self._ends[name] = self._ends_with.enter_context(end)
+        return self._lanes[name]
 
     def _tell_of_no_dataset(self, new: NewObject) -> None:
         self._named += 1
@@ -144,11 +218,11 @@ class Drain:
         if not settled:
             return
         self._tickets = [ticket for ticket in self._tickets if ticket.open]
-        retried = [one for one in settled if one.to_retry]
-        for ticket in retried:
-            self._drained.given_back += 1
-            pause = _AFTER_LEASE if ticket.is_busy else _pause(ticket.message.receives)
-            self._inbox.give_back([ticket.message], pause)
+        for least, is_busy in ((_AFTER_LEASE, True), (0.0, False)):
+            retried = [one.message for one in settled if one.to_retry and one.is_busy is is_busy]
+            self._drained.given_back += len(retried)
+            for receives, group in by_receives(retried):
+                self._inbox.give_back(group, max(least, back_off(receives)))
         self._drained.not_understood += sum(one.is_left and not one.to_retry for one in settled)
         rest = [one for one in settled if not one.to_retry]
         self._hold([one.message for one in rest if one.is_held])
@@ -167,11 +241,5 @@ class Drain:
                 "come back after 1, 2, 4, 8 and 12 hours, until the redrive policy gives them up."
             )
         self._drained.held += len(messages)
-        for receives in {one.receives for one in messages}:
-            pause = min(_LONGEST_HOLD, _FIRST_HOLD * 2.0 ** max(0, min(receives, 10) - 1))
-            self._inbox.give_back([one for one in messages if one.receives == receives], pause)
-
-
-def _pause(receives: int) -> float:
-    """Seconds until a message is to be tried again: a redrive policy counts its receives, so it must last for long."""
-    return random.uniform(0.8, 1) * min(_LONGEST_RETRY, _FIRST_RETRY * 2.0 ** max(0, min(receives, 10) - 1))
+        for receives, group in by_receives(messages):
+            self._inbox.give_back(group, min(_LONGEST_HOLD, _FIRST_HOLD * 2.0 ** max(0, min(receives, 10) - 1)))

@@ -7,9 +7,10 @@ has looked at it: of messages that wait, the last would otherwise be given to ot
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _BEATS = 3  # renewals per visibility timeout: two may fail
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between requests after errors
+_FIRST_RETRY, _RETRY_GROWTH, _LONGEST_RETRY = 60.0, 4.0, 6 * 3600.0  # seconds until what failed comes back
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,38 @@ class InboxLimits:
     patience: float = 300
 
 
+def back_off(receives: int) -> float:
+    """Seconds until a message that could not be loaded comes back: after 1, 4, 16, 64 and 256 minutes, then 6 hours.
+
+    A redrive policy counts receives and not time, so it must be hours until a usual one gives a message up.
+
+    :param receives: how often it was received
+    """
+    return random.uniform(0.8, 1) * min(_LONGEST_RETRY, _FIRST_RETRY * _RETRY_GROWTH ** max(0, min(receives, 10) - 1))
+
+
+def by_receives(messages: Iterable[Message]) -> list[tuple[int, list[Message]]]:
+    """Messages by how often they were received, so that those that wait equally long share requests."""
+    found: defaultdict[int, list[Message]] = defaultdict(list)
+    for one in messages:
+        found[one.receives].append(one)
+    return list(found.items())
+
+
 class Inbox:
-    """Messages in hand. Use it in a ``with`` block; what is still in hand at its end is given back to the queue.
+    """Messages in hand. Use it in a ``with`` block; what is still in hand at its end is given back to the queue: at
+    once if the end was wanted, and after :func:`back_off` if an error is the cause, as whoever received them at once
+    would only fail again.
 
     :param visibility: seconds for which the queue keeps a received message from others
+    :param is_careful: no more than a request's messages are in hand before :meth:`widen` is called
     """
 
-    def __init__(self, queue: Queue, visibility: float, limits: InboxLimits = InboxLimits()) -> None:
+    def __init__(
+        self, queue: Queue, visibility: float, limits: InboxLimits = InboxLimits(), *, is_careful: bool = False
+    ) -> None:
         self._queue, self._visibility, self._limits = queue, visibility, limits
+        self._most = min(AT_ONCE, limits.messages) if is_careful else limits.messages
         self._held: dict[str, Message] = {}  # receipt -> message
         self._leaving: set[str] = set()  # receipts of those that are being deleted
         self._new: deque[Message] = deque()
@@ -85,7 +111,20 @@ class Inbox:
         for thread in self._threads:
             thread.join()
         self._deleting.shutdown(wait=True)
-        self.give_back(list(self._held.values()), 0)
+        held = list(self._held.values())
+        if isinstance(error, Exception):  # not KeyboardInterrupt or SystemExit, by which somebody stops us
+            for receives, group in by_receives(held):
+                self.give_back(group, back_off(receives))
+        else:
+            self.give_back(held, 0)
+
+    def widen(self) -> None:
+        """Say that messages can be done, so that as many are received as the limits allow."""
+        if self._most == self._limits.messages:
+            return
+        with self._changed:
+            self._most = self._limits.messages
+            self._changed.notify_all()
 
     def receive(self, wanted: bool) -> None:
         """Say whether more messages are wanted.
@@ -192,12 +231,12 @@ class Inbox:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._over.is_set() or (self._is_receiving and self._has_room))
             self._is_asking = not self._over.is_set()
-            return self._limits.messages - len(self._held) if self._is_asking else 0
+            return self._most - len(self._held) if self._is_asking else 0
 
     @property
     def _has_room(self) -> bool:
         held = self._held.values()
-        return len(held) < self._limits.messages and sum(one.size for one in held) < self._limits.size
+        return len(held) < self._most and sum(one.size for one in held) < self._limits.size
 
     def _keep(self) -> None:
         """Renew the visibility timeouts of all messages in hand, as long as the service allows."""

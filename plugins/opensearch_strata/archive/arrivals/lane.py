@@ -133,6 +133,12 @@ class Lane:
             self.load(is_quiet=True)
             self._settle(self._loading.complete())
 
+    def give_up(self) -> None:
+        """The dataset cannot be loaded now: the messages of everything that is open are to be tried again."""
+        for place in list(self._tasks):
+            self._drained.failed += 1
+            self._end(place, to_retry=True)
+
     def abandon(self) -> None:
         """Give up what others are still loading: their messages are to be tried again."""
         for place, task in list(self._tasks.items()):

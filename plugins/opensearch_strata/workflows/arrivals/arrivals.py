@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -26,10 +26,12 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.loading import Loading
 from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.archive.targets.ready_days import ReadyDays
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import day_bounds, newest_complete, newest_expired
-from opensearch_strata.errors import DefinitionError, StrataError
+from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError
+from opensearch_strata.errors.judging import explain, is_known, is_transient
 from opensearch_strata.workflows.backfill.empty_days import end_load, given_back_later
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ class Arrivals:
         archives = [one.archive.url for one in all_datasets if one.archive]
         self._routes = Routes(self.datasets, archives, is_sure=are_all_known)
         self._queue = Queue(clients.sqs(dataset), dataset.intake.queue)
+        self._is_proven = False  # whether the last pass loaded all datasets
 
     def state(self) -> QueueState:
         """How the queue stands.
@@ -101,32 +104,51 @@ class Arrivals:
     ) -> Drained:
         """Take messages and load the objects that they tell of; delete the messages whose objects are accounted for.
 
-        Nothing is received unless the ledger can be used: a message that is received and given back comes closer to the
-        dead-letter queue.
+        A message that is received and given back comes closer to the dead-letter queue. So nothing is received unless
+        the ledger and the source of a dataset can be used; the first pass, and one after a failure, begin with a few
+        messages; and what could not be loaded comes back later each time. A dataset that cannot be loaded does not stop
+        those that share the queue.
 
         :param owner: for the ledger, who loads
         :param stop: to be set by whoever wants an end before the time; what is in hand is loaded
-        :raises TransientError: OpenSearch, S3 or SQS could not be used for too long; everything is kept
+        :raises TransientError: OpenSearch, S3 or SQS could not be used for too long, for all datasets or for one of
+            them; everything is kept
         :raises Refused: one of them forbids it, or the queue does not exist
         """
         began = time.monotonic()
         drained = Drained()
-        for dataset in self.datasets:
-            self._ledger(dataset).ensure()
+        is_careful, self._is_proven = not self._is_proven, False
+        failed = self._not_loadable()
+        if len(failed) == len(self.datasets):
+            raise _failure(failed)
         settings = replace(settings, vanished="quarantined")
-        with Inbox(self._queue, self.state().visibility, inbox) as messages:
-            try:
-                with ExitStack() as lanes:
+        with Inbox(self._queue, self.state().visibility, inbox, is_careful=is_careful) as messages:
 
-                    def open_lane(route: Route) -> Lane:
-                        return lanes.enter_context(self._lane(route, owner, settings, drained))
+            def open_lane(route: Route) -> AbstractContextManager[Lane]:
+                return self._lane(route, owner, settings, drained)
 
-                    Drain(messages, self._routes, open_lane, stop or Event(), drained).run(limits)
-            finally:
-                drained.lost = messages.lost
-        drained.deleted = messages.deleted
+            failed = Drain(messages, self._routes, open_lane, stop or Event(), drained, failed).run(limits)
+        drained.lost, drained.deleted = messages.lost, messages.deleted
         drained.seconds = time.monotonic() - began
+        if failed:
+            _log.warning("The pass has failed in part: %s", drained)
+            raise _failure(failed)
+        self._is_proven = True
         return drained
+
+    def _not_loadable(self) -> dict[str, Exception]:
+        """The datasets that cannot be loaded now, as far as that is known before a message is received, and why."""
+        failed: dict[str, Exception] = {}
+        for route in self._routes.routes:
+            try:
+                self._ledger(route.dataset).ensure()
+                with s3_errors(f"s3://{route.bucket}/{route.prefix} cannot be read"):
+                    self._clients.s3(route.dataset).list_objects_v2(Bucket=route.bucket, Prefix=route.prefix, MaxKeys=1)
+            except Exception as error:
+                if not is_known(error):
+                    raise
+                failed[route.dataset.name] = error
+        return failed
 
     @contextmanager
     def _lane(self, route: Route, owner: str, settings: LoadSettings, drained: Drained) -> Iterator[Lane]:
@@ -156,6 +178,16 @@ class Arrivals:
     def _ledger(self, dataset: Dataset) -> Ledger:
         client = self._clients.opensearch(dataset)
         return Ledger(client, dataset.name, serverless=self._clients.serverless(dataset))
+
+
+def _failure(failed: Mapping[str, Exception]) -> StrataError:
+    """What ends a pass in which datasets could not be loaded.
+
+    :param failed: why, by their names
+    """
+    reasons = " ".join(f"{name}: {explain(error)}" for name, error in failed.items())
+    kind = TransientError if all(is_transient(error) for error in failed.values()) else Refused
+    return kind(f"New objects could not be loaded. {reasons} Their messages are in the queue and come back later.")
 
 
 def live_span(dataset: Dataset, now: datetime) -> Span:
