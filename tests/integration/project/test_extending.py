@@ -75,7 +75,7 @@ def test_the_table_of_formats_is_in_the_order_in_which_they_are_asked() -> None:
     rows = re.findall(r"^\| (?:`(\w+)`|(\*installed\*)) \| [^|]* \| [^|]* \| [^|]* \|$", PAGE, re.MULTILINE)
     names = [ours or "installed" for ours, _ in rows]
     assert [name for name in names if name != "installed"] == [name for name, _ in in_order()]
-    assert names.index("installed") == names.index("json") - 1 == names.index("cloudwatch") + 1
+    assert names.index("installed") == names.index("json") - 1 == names.index("parquet") + 1
 
 
 GREEDY = """
