@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from opensearchpy import OpenSearch
 
 from local.samples.cloudwatch import data_record, log_event, object_key
+from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX
-from tests.streams import Document, Stream, measurements
+from opensearch_strata.archive.load.batch import LoadSettings
+from opensearch_strata.workflows.backfill.backfill import Backfill
+from tests.streams import DAY, Document, Stream, measurements
 
 PREFIX = "firehose/"
 GROUP = "/plant/sensors"
@@ -77,6 +81,24 @@ class Archive:
         """Key -> eTag of everything in the bucket."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         return {found["Key"]: found["ETag"] for page in pages for found in page.get("Contents", [])}
+
+
+def backfilled(
+    stream: Stream, archive: Archive, first: date = DAY, last: date = DAY, source: str | None = None
+) -> BackfillProof:
+    """All steps of a backfill, as the shell takes them.
+
+    :param source: URL; None: that of the dataset
+    """
+    backfill, owner = Backfill(stream.client, stream.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
+    ref = backfill.write(backfill.plan(source, first, last))
+    backfill.prepare(ref, owner)
+    for number in range(ref.batches):
+        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
+    backfill.end(owner)
+    proof = backfill.prove(ref)
+    backfill.forget(ref)
+    return proof
 
 
 def held(stream: Stream, day: date) -> list[Document]:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.definition.notation.time_formats import epoch_ms
 
 Span = tuple[int, int]
 """Range of event times in epoch milliseconds: start inclusive, end exclusive."""
 
 ALWAYS: Span = (-(2**53), 2**53)
 """The span of objects that are loaded as a whole, whatever the times of their events."""
+
+
+def span_of_days(first: date, last: date, zone: ZoneInfo) -> Span:
+    """The event times of some days.
+
+    :param last: inclusive
+    """
+    return epoch_ms(day_bounds(first, zone)[0]), epoch_ms(day_bounds(last, zone)[1])
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from opensearchpy import OpenSearch
 
 from local.samples.cloudwatch import data_record, log_event, object_key
 from opensearch_strata.archive.backfill_proof import BackfillProof
-from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import Archive, forget_ledger
+from tests.archives import Archive, backfilled, forget_ledger
 from tests.streams import DAY, Stream, StreamFactory
 from tests.transformations import CONTROL_RECORD, MESSAGES, Taking, data_in, invocation, transform
 
@@ -65,15 +62,7 @@ def delivered(records: list[bytes], **settings: Any) -> bytes:
 
 def run(target: Stream, archive: Archive, prefix: str) -> BackfillProof:
     """A backfill of the day from one of the prefixes, all steps of it."""
-    backfill, owner = Backfill(target.client, target.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
-    ref = backfill.write(backfill.plan(f"s3://{archive.bucket}/{prefix}", DAY, DAY))
-    backfill.prepare(ref, owner)
-    for number in range(ref.batches):
-        backfill.load(ref, number, owner, settings=LoadSettings())
-    backfill.end(owner)
-    proof = backfill.prove(ref)
-    backfill.forget(ref)
-    return proof
+    return backfilled(target, archive, source=f"s3://{archive.bucket}/{prefix}")
 
 
 def held(target: Stream) -> dict[str, dict[str, Any]]:

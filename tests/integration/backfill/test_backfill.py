@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
@@ -27,7 +25,7 @@ from opensearch_strata.workflows.backfill.empty_days import delete_if_empty
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.settle import require_settleable, settle_day, settle_days
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import Archive, forget_ledger, held, intake_of, ledger_of, same
+from tests.archives import Archive, backfilled, forget_ledger, held, intake_of, ledger_of, same
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified
 
@@ -49,23 +47,10 @@ def plan(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) 
     return Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, first, last)
 
 
-def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY) -> BackfillProof:
-    """All steps, as the shell takes them."""
-    backfill, owner = Backfill(target.client, target.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
-    ref = backfill.write(backfill.plan(None, first, last))
-    backfill.prepare(ref, owner)
-    for number in range(ref.batches):
-        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
-    backfill.end(owner)
-    proof = backfill.prove(ref)
-    backfill.forget(ref)
-    return proof
-
-
 def test_a_range_is_loaded_and_proven(target: Stream, archive: Archive) -> None:
     sent = {day: archive.fill(day) for day in (DAY, NEXT)}
     archive.fill(NEXT + timedelta(days=1))  # arrives within the margin, and is of another day
-    proof = run(target, archive, DAY, NEXT)
+    proof = backfilled(target, archive, DAY, NEXT)
     assert proof.holds, verdict(proof)
     assert (proof.counts.created, proof.counts.existed, proof.counts.dead) == (480, 0, 0)
     assert verdict(proof).startswith("Proven: ")
@@ -76,7 +61,7 @@ def test_a_range_is_loaded_and_proven(target: Stream, archive: Archive) -> None:
 
 def test_a_second_run_has_nothing_to_do_and_opens_no_object(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     with recorded_calls(archive) as called:
         again = plan(target, archive)
     assert set(called) == {"ListObjectsV2"}
@@ -128,10 +113,10 @@ def record_requests(client: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> list
 def test_a_rewritten_object_adds_what_is_new_and_nothing_twice(target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY, objects=1)
     (key,) = archive.contents()
-    run(target, archive)
+    backfilled(target, archive)
     late = {**sent[-1], "device": "late"}
     archive.put_before([late], key)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert proof.holds
     assert (proof.counts.created, proof.counts.existed) == (1, 240)
     assert same(held(target, DAY), [*sent, late])
@@ -140,19 +125,19 @@ def test_a_rewritten_object_adds_what_is_new_and_nothing_twice(target: Stream, a
 
 def test_a_raw_day_that_is_gone_is_loaded_again(target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     target.client.indices.delete(index=target.dataset.raw_index(DAY))
     assert plan(target, archive).again == {target.dataset.raw_index(DAY): "is gone"}
-    assert run(target, archive).holds
+    assert backfilled(target, archive).holds
     assert same(held(target, DAY), sent)
 
 
 def test_a_raw_day_that_lost_a_document_gets_it_back(target: Stream, archive: Archive) -> None:
     sent = archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     params = {"refresh": "true", "max_docs": "1"}
     target.client.delete_by_query(index=target.dataset.raw_index(DAY), body={"query": {"match_all": {}}}, params=params)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 1, 239)
     assert same(held(target, DAY), sent)
 
@@ -163,7 +148,7 @@ def test_a_day_that_cannot_be_counted_is_not_taken_for_poorer(
     target: Stream, archive: Archive, opensearch_url: str, status: int, kind: str
 ) -> None:
     archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
 
     def one_fails(request: Request, forward: Forward) -> Answer:
         items = forward(request).json["responses"]
@@ -182,7 +167,7 @@ def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
 ) -> None:
     monkeypatch.setattr("opensearch_strata.workflows.backfill.losses.refresh_days", lambda *_: None)  # takes a minute
     archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     index = target.dataset.raw_index(DAY)
     target.client.indices.delete(index=index)
     settings = {"number_of_shards": 2, "routing.allocation.total_shards_per_node": 1}  # there is one node
@@ -193,7 +178,7 @@ def test_a_day_of_which_a_shard_is_away_is_not_taken_for_poorer(
 
 def test_a_day_that_is_closed_is_refused(target: Stream, archive: Archive) -> None:
     archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     index = target.dataset.raw_index(DAY)
     target.client.indices.close(index=index)
     with pytest.raises(Refused, match=f"{index} is closed, so its documents cannot be counted"):
@@ -204,12 +189,12 @@ def test_a_day_made_anew_whose_documents_were_there_before_its_load_is_loaded_ag
     target: Stream, archive: Archive
 ) -> None:
     sent = archive.fill(DAY)
-    run(target, archive)
+    backfilled(target, archive)
     forget_ledger(target.client, target.dataset.name)
-    assert run(target, archive).counts.existed == 240
+    assert backfilled(target, archive).counts.existed == 240
     target.client.indices.delete(index=target.dataset.raw_index(DAY))
     target.create()
-    assert run(target, archive).counts.created == 240
+    assert backfilled(target, archive).counts.created == 240
     assert same(held(target, DAY), sent)
 
 
@@ -217,7 +202,7 @@ def test_days_without_events_have_no_raw_index_afterwards(target: Stream, archiv
     archive.fill(DAY)
     before, after = DAY - timedelta(days=1), DAY + timedelta(days=1)
     target.create(before)  # somebody else's, and empty
-    assert run(target, archive, before, after).holds
+    assert backfilled(target, archive, before, after).holds
     assert [target.exists(day) for day in (before, DAY, after)] == [True, True, False]
     assert target.blocks(before) == set()
 
@@ -487,7 +472,7 @@ def test_nothing_says_where_the_archive_is(stream: Stream, archive: Archive) -> 
 
 def loaded(target: Stream, archive: Archive, count: int = 240) -> list[Document]:
     sent = archive.fill(DAY, count)
-    assert run(target, archive).holds
+    assert backfilled(target, archive).holds
     return sent
 
 
@@ -516,7 +501,7 @@ def test_a_day_is_condensed_and_dropped_and_can_come_back(target: Stream, archiv
     assert plan(target, archive).again == {index: "was retired: condensed, proven and deleted"}
     rows = said(target)
     assert len(rows) > 60
-    assert run(target, archive).counts.created == 240
+    assert backfilled(target, archive).counts.created == 240
     assert same(held(target, DAY), sent)
     assert settle(target, "condense_and_drop").outcome == "dropped"
     assert said(target) == rows

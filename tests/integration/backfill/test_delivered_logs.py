@@ -16,9 +16,8 @@ from opensearch_strata.archive.dead_letters.file import read_dead_letters
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests import delivered
-from tests.archives import Archive, forget_ledger, held
+from tests.archives import Archive, backfilled, forget_ledger, held
 from tests.delivered import CONTENTS, KEYS
-from tests.integration.backfill.test_backfill import run
 from tests.streams import Stream, StreamFactory
 from tests.unit.archive.planning.test_layout_stars import LAYOUTS
 
@@ -66,7 +65,7 @@ def reading(client: OpenSearch, make_stream: StreamFactory, archive: Archive) ->
 def test_each_log_is_found_by_its_keys_and_loaded_once(name: str, reading: Any, archive: Archive) -> None:
     archive.s3.put_object(Bucket=archive.bucket, Key=KEYS[name], Body=CONTENTS[name])
     target = reading(*LAYOUTS[name])
-    proof = run(target, archive, DAY, DAY)
+    proof = backfilled(target, archive, DAY, DAY)
     assert proof.holds, verdict(proof)
     expected = {"alb": 2, "clb": 2, "cloudtrail": 2}.get(name, 1)
     headers = {"cloudfront": 2, "vpc_flow": 1}.get(name, 0)
@@ -81,7 +80,7 @@ def test_events_of_two_trails_are_there_once(reading: Any, archive: Archive) -> 
     digest = KEYS["cloudtrail"].replace("/CloudTrail/", "/CloudTrail-Digest/")
     archive.s3.put_object(Bucket=archive.bucket, Key=digest, Body=b"{}")
     target = reading(*LAYOUTS["cloudtrail"])
-    proof = run(target, archive, DAY, DAY)
+    proof = backfilled(target, archive, DAY, DAY)
     assert proof.holds, verdict(proof)
     assert (proof.counts.created, proof.counts.existed) == (2, 2)
     assert len(held(target, DAY)) == 2
@@ -95,7 +94,7 @@ def test_rows_of_parquet_become_documents_and_a_second_run_adds_none(reading: An
     found = Backfill(target.client, target.dataset, lambda: archive.s3).plan(None, DAY, DAY)
     assert found.sample is not None
     assert (found.sample.documents, found.sample.problem, dict(found.sample.kinds)) == (FLOWS, "", {"parquet": 1})
-    proof = run(target, archive, DAY, DAY)
+    proof = backfilled(target, archive, DAY, DAY)
     assert proof.holds, verdict(proof)
     assert proof.counts.created == FLOWS
     documents = held(target, DAY)
@@ -103,7 +102,7 @@ def test_rows_of_parquet_become_documents_and_a_second_run_adds_none(reading: An
     assert documents[0]["@timestamp"] == "2025-03-05T07:00:00.000Z"
 
     archive.s3.put_object(Bucket=archive.bucket, Key=key, Body=flows(FLOWS + 10))  # rewritten, with rows added
-    again = run(target, archive, DAY, DAY)
+    again = backfilled(target, archive, DAY, DAY)
     assert again.holds, verdict(again)
     assert len(held(target, DAY)) == FLOWS + 10
 
@@ -112,7 +111,7 @@ def test_what_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_not(reading
     lines = [delivered.ALB, delivered.ALB[:150], delivered.ALB.replace(" 200 200 ", " ok 200 "), delivered.ALB_REFUSED]
     archive.s3.put_object(Bucket=archive.bucket, Key=KEYS["alb"], Body=delivered.packed(*lines))
     target = reading(*LAYOUTS["alb"])
-    proof = run(target, archive, DAY, DAY)
+    proof = backfilled(target, archive, DAY, DAY)
     assert (proof.counts.created, proof.counts.dead) == (2, 2)
     url = f"s3://{archive.bucket}/AWSLogs/dead-letters/"
     letters = [letter for stored in read_dead_letters(archive.s3, url, target.dataset.name) for letter in stored]

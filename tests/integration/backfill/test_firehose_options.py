@@ -18,10 +18,9 @@ from opensearchpy import OpenSearch
 from local.samples.cloudwatch import control_record, data_record, failed_record, log_event, object_key
 from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.dead_letters.file import read_dead_letters
-from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import Archive, forget_ledger
+from tests.archives import Archive, backfilled, forget_ledger
 from tests.streams import DAY, Stream, StreamFactory, dataset_of
 
 NOON = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=UTC)
@@ -44,14 +43,8 @@ def reads(target: Stream, archive: Archive, **intake: Any) -> None:
 
 
 def run(target: Stream, archive: Archive, first: date = DAY, last: date = DAY, source: str = "") -> BackfillProof:
-    """All steps, as the shell takes them."""
-    backfill, owner = Backfill(target.client, target.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
-    ref = backfill.write(backfill.plan(source or None, first, last))
-    backfill.prepare(ref, owner)
-    for number in range(ref.batches):
-        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
-    backfill.end(owner)
-    proof = backfill.prove(ref)
+    """A backfill, which is proven."""
+    proof = backfilled(target, archive, first, last, source or None)
     assert proof.holds, verdict(proof)
     return proof
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from opensearchpy import OpenSearch
 
 from local.samples.cloudwatch import data_record, log_event, object_key
-from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import PREFIX, Archive, forget_ledger, held, intake_of
+from tests.archives import PREFIX, Archive, backfilled, forget_ledger, held, intake_of
 from tests.streams import DAY, Document, Stream, StreamFactory
 
 pytestmark = pytest.mark.versions
@@ -36,14 +33,7 @@ def loaded(target: Stream, archive: Archive, group: str, messages: list[str]) ->
     events = [log_event(number, start + number * 1000, message) for number, message in enumerate(messages)]
     body = data_record(group, "i-0abc", events)
     archive.s3.put_object(Bucket=archive.bucket, Key=object_key(PREFIX, "logs", NOON), Body=body)
-    backfill, owner = Backfill(target.client, target.dataset, lambda: archive.s3), f"test/{uuid4().hex}"
-    ref = backfill.write(backfill.plan(None, DAY, DAY))
-    backfill.prepare(ref, owner)
-    for number in range(ref.batches):
-        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
-    backfill.end(owner)
-    proof = backfill.prove(ref)
-    backfill.forget(ref)
+    proof = backfilled(target, archive)
     assert proof.holds, verdict(proof)
     assert (proof.counts.created, proof.counts.dead) == (len(messages), 0)
     return held(target, DAY)

@@ -13,8 +13,8 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest, Measure
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import Archive, forget_ledger, held, intake_of, same
-from tests.integration.backfill.test_backfill import plan, run
+from tests.archives import Archive, backfilled, forget_ledger, held, intake_of, same
+from tests.integration.backfill.test_backfill import plan
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, measurements
 
 
@@ -49,7 +49,7 @@ def test_a_day_comes_back_as_it_was_and_is_proven(target: Stream, archive: Archi
     write(archive, documents)
     found = plan(target, archive)
     assert (found.amount.objects, found.set_apart["manifest"].objects) == (3, 1)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert verdict(proof).startswith("Proven: 240 events read = 240 created")
     assert same(held(target, DAY), documents)
     assert plan(target, archive).batches == []
@@ -64,7 +64,7 @@ def test_a_dump_of_elasticdump_comes_back_with_its_ids(target: Stream, archive: 
     ]
     content = gzip.compress(b"\n".join(lines))
     archive.s3.put_object(Bucket=archive.bucket, Key=f"raw/{DAY:%Y.%m.%d}/dump.json.gz", Body=content)
-    assert verdict(run(target, archive)).startswith("Proven: 24 events read = 24 created")
+    assert verdict(backfilled(target, archive)).startswith("Proven: 24 events read = 24 created")
     assert same(held(target, DAY), documents)
     assert client.get(index=target.dataset.raw_index(DAY), id="d-7")["_source"] == documents[7]
 
@@ -75,13 +75,13 @@ def test_a_day_of_which_an_object_is_missing_is_not_proven_until_it_is_back(targ
     gone = archive.s3.get_object(Bucket=archive.bucket, Key=keys[1])["Body"].read()
     archive.s3.delete_object(Bucket=archive.bucket, Key=keys[1])
     for _ in range(2):
-        said = verdict(run(target, archive))
+        said = verdict(backfilled(target, archive))
         assert said.startswith("NOT proven: objects in quarantine (2): ")
         assert "of the 3 objects that " in said
         assert " names, 1 is missing or empty: part-00001.gz" in said
     assert len(held(target, DAY)) == 160
     archive.s3.put_object(Bucket=archive.bucket, Key=keys[1], Body=gone)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 80, 160)
     assert same(held(target, DAY), documents)
 
@@ -95,7 +95,7 @@ def test_two_documents_of_one_id_are_not_taken_for_one(target: Stream, archive: 
     documents = measurements(DAY, 24)
     dump(archive, "a.json", "app-a", documents[:12])
     dump(archive, "b.json", "app-b", documents[:2] + documents[14:])
-    said = verdict(run(target, archive))
+    said = verdict(backfilled(target, archive))
     assert said.startswith("NOT proven: objects in quarantine (1): ")
     assert f"Another document already exists in {target.dataset.raw_index(DAY)} under its _id" in said
     assert len(held(target, DAY)) == 12
@@ -106,7 +106,7 @@ def test_documents_that_are_there_already_are_looked_at_and_found_to_be_the_same
 ) -> None:
     documents = measurements(DAY, 24)
     dump(archive, "a.json", "app-a", documents)
-    assert run(target, archive).holds
+    assert backfilled(target, archive).holds
     forget_ledger(client, target.dataset.name)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert (proof.holds, proof.counts.created, proof.counts.existed) == (True, 0, 24)

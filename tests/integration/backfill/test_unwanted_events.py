@@ -7,13 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.ledger.rows import Counts
 from opensearch_strata.archive.ledger.store import Ledger
@@ -23,7 +21,7 @@ from opensearch_strata.archive.planning.plan import Plan
 from opensearch_strata.presentation.tables import plan_table
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from opensearch_strata.workflows.backfill.verdict import verdict
-from tests.archives import Archive, forget_ledger, held, intake_of
+from tests.archives import Archive, backfilled, forget_ledger, held, intake_of
 from tests.streams import DAY, TYPES, Stream, StreamFactory, dataset_of
 
 pytestmark = pytest.mark.versions
@@ -52,19 +50,6 @@ def backfill_of(target: Stream, archive: Archive) -> Backfill:
 
 def plan(target: Stream, archive: Archive) -> Plan:
     return backfill_of(target, archive).plan(None, DAY, DAY)
-
-
-def run(target: Stream, archive: Archive) -> BackfillProof:
-    """All steps, as the shell takes them."""
-    backfill, owner = backfill_of(target, archive), f"test/{uuid4().hex}"
-    ref = backfill.write(backfill.plan(None, DAY, DAY))
-    backfill.prepare(ref, owner)
-    for number in range(ref.batches):
-        backfill.load(ref, number, owner, settings=LoadSettings()).require_success()
-    backfill.end(owner)
-    proof = backfill.prove(ref)
-    backfill.forget(ref)
-    return proof
 
 
 def messages(count: int, begin: datetime) -> list[tuple[datetime, str]]:
@@ -96,7 +81,7 @@ def test_unwanted_events_are_counted_and_proven_and_no_document(
     assert (planned.estimate.documents, planned.estimate.filtered, planned.estimate.unwanted) == (600, 300, 300)
     rows = table_of(planned)
     assert (rows["estimated events of other days"], rows["estimated events left out by the rules"]) == (0, 300)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert proof.holds, verdict(proof)
     assert proof.counts == Counts(read=900, created=600, filtered=300, unwanted=300)
     assert verdict(proof) == (
@@ -112,7 +97,7 @@ def test_objects_are_loaded_again_if_events_that_they_left_out_are_wanted_now(
 ) -> None:
     archive.put_messages(messages(300, noon))
     archive.put_messages([message for message in messages(300, noon + timedelta(hours=1)) if "debug" not in message[1]])
-    run(target, archive)
+    backfilled(target, archive)
     ledger = Ledger(target.client, target.dataset.name)
     ledger.index.refresh()
     assert objects_lacking(ledger, reading_of(target.dataset)) == 0
@@ -125,7 +110,7 @@ def test_objects_are_loaded_again_if_events_that_they_left_out_are_wanted_now(
     stale = backfill_of(target, archive).prove(ref)
     (failed,) = stale.failed
     assert (failed.name, failed.found) == ("objects loaded without events that are wanted now", 1)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert proof.holds, verdict(proof)
     assert (proof.counts.created, proof.counts.existed, proof.counts.unwanted) == (300, 200, 0)
     assert levels(target) == ["debug", "error", "info"]
@@ -137,7 +122,7 @@ def test_objects_are_loaded_again_if_events_that_they_left_out_are_wanted_now(
 
 def test_stricter_rules_load_nothing_again_and_delete_nothing(target: Stream, archive: Archive, noon: datetime) -> None:
     archive.put_messages(messages(300, noon))
-    run(target, archive)
+    backfilled(target, archive)
     for stricter in (
         {"skip": [NO_INFO, NO_DEBUG]},
         {"skip": [NO_DEBUG], "keep": [{"field": "level", "in": ["error"]}]},
@@ -145,11 +130,11 @@ def test_stricter_rules_load_nothing_again_and_delete_nothing(target: Stream, ar
         reads(target, archive, **stricter)
         planned = plan(target, archive)
         assert (planned.amount.objects, planned.lacking.objects) == (0, 0)
-        assert run(target, archive).holds
+        assert backfilled(target, archive).holds
     assert levels(target) == ["error", "info"]
     reads(target, archive, skip=[NO_INFO])
     assert plan(target, archive).lacking.objects == 1
-    assert run(target, archive).counts == Counts(300, created=100, existed=100, filtered=100, unwanted=100)
+    assert backfilled(target, archive).counts == Counts(300, created=100, existed=100, filtered=100, unwanted=100)
     assert levels(target) == ["debug", "error", "info"]
 
 
@@ -166,7 +151,7 @@ def test_a_load_that_was_interrupted_begins_anew_if_more_is_wanted_now(
     stood = replace(stood, days={target.dataset.raw_index(DAY): 100}, format="cloudwatch", state="failed")
     ledger.finish([stood])
     reads(target, archive)
-    proof = run(target, archive)
+    proof = backfilled(target, archive)
     assert proof.counts == Counts(read=300, created=300)
     assert len(held(target, DAY)) == 300
 
@@ -180,7 +165,7 @@ def test_it_resumes_where_it_stopped_under_the_same_rules(target: Stream, archiv
     (row,) = ledger.claim([(listed.place, listed.size)], planned.span, "killed").claimed
     stood = replace(row, resume=6, counts=Counts(150, 0, 0, 150, 0, 50), rules=reading_of(target.dataset).rules)
     ledger.finish([replace(stood, format="cloudwatch", state="failed")])
-    run(target, archive)
+    backfilled(target, archive)
     assert ledger.rows([listed.place])[listed.place].counts == Counts(300, 100, 0, 200, 0, 100)
 
 
@@ -189,7 +174,7 @@ def test_dead_letters_that_are_unwanted_now_stay_where_they_are(
 ) -> None:
     reads(target, archive, cast={"load": "boolean"}, max_dead_share=1.0)
     archive.put_messages(list(islice(messages(300, noon), 3, 9)))
-    assert run(target, archive).counts.dead == 6
+    assert backfilled(target, archive).counts.dead == 6
     reads(target, archive, skip=[NO_DEBUG])
     place = f"{archive.url}dead-letters/"
     sums = backfill_of(target, archive).redrive(place, apply=True, settings=LoadSettings())

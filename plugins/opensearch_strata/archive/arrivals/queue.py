@@ -227,13 +227,13 @@ class Queue:
         return [messages[at] for at in not_ours], [messages[at] for at in failed]
 
     def _where(self) -> str:
-        if not self._url:
-            with self._told("be found"):
-                found = self._sqs.get_queue_url(
-                    QueueName=self._address.name, QueueOwnerAWSAccountId=self._address.account
-                )
-            self._url = str(found["QueueUrl"])
+        self._url = self._url or self._url_of(self._address)
         return self._url
+
+    def _url_of(self, address: QueueAddress) -> str:
+        with self._told("be found"):
+            found = self._sqs.get_queue_url(QueueName=address.name, QueueOwnerAWSAccountId=address.account)
+        return str(found["QueueUrl"])
 
     def _attributes(self, url: str, names: Sequence[str]) -> dict[str, Any]:
         with self._told("be looked at"):
@@ -244,10 +244,8 @@ class Queue:
     def _depth_of(self, arn: str) -> int | None:
         """Messages in another queue; None if we may not look at it, which stops nothing."""
         try:
-            address = queue_address(arn)
-            with self._told("be found"):
-                found = self._sqs.get_queue_url(QueueName=address.name, QueueOwnerAWSAccountId=address.account)
-            return int(self._attributes(str(found["QueueUrl"]), _DEPTHS[:1]).get(_DEPTHS[0], 0))
+            url = self._url_of(queue_address(arn))
+            return int(self._attributes(url, _DEPTHS[:1]).get(_DEPTHS[0], 0))
         except (ValueError, Refused):
             return None
 

@@ -17,11 +17,11 @@ from opensearch_strata.archive.planning.held_days import days_held
 from opensearch_strata.archive.planning.load_estimate import DiskRoom, Estimate, estimate
 from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
 from opensearch_strata.archive.planning.sampling import Sample, sample
+from opensearch_strata.archive.spans import Span, span_of_days
 from opensearch_strata.archive.store.keys import REASONS, Reason
 from opensearch_strata.archive.store.listing import Amount, Listing, amount_of
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import copies, free_below_watermark
-from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.definition.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from opensearch_strata.archive.ledger.rows import Removals
     from opensearch_strata.archive.ledger.store import Ledger
-    from opensearch_strata.archive.spans import Span
     from opensearch_strata.definition.dataset import Dataset
 
 _COPIED = (
@@ -169,7 +168,7 @@ def make_plan(
         letters = dead_letters_url(dataset.intake, source_url)
     except ValueError as error:
         raise DefinitionError(f"{error}.") from None
-    span = (_milliseconds(day_bounds(first, dataset.zone)[0]), _milliseconds(day_bounds(last, dataset.zone)[1]))
+    span = span_of_days(first, last, dataset.zone)
     listing = Listing(s3, source_url, dataset.intake, *span, letters)
     left = NotLoaded(span, reading_of(dataset), poorer_days, days_now)
     found = not_loaded(listing, ledger, left, limits.objects)
@@ -224,10 +223,6 @@ def room_of(client: OpenSearch, dataset: Dataset, last: date) -> DiskRoom:
     """
     free = free_below_watermark(client)
     return DiskRoom(free, 1 if free is None else copies(client, dataset, dataset.raw_index(last)))
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)
 
 
 def _listed(source_url: str, prefixes: Sequence[str]) -> str:

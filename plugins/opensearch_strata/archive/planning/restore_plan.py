@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.events import Place
@@ -15,10 +15,10 @@ from opensearch_strata.archive.planning.held_days import ranges_of
 from opensearch_strata.archive.planning.load_estimate import ASSUMED_RATE, DISK_SHARE, DiskRoom, Estimate
 from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
 from opensearch_strata.archive.planning.plan import Plan, new_plan_id, room_of
-from opensearch_strata.archive.spans import ALWAYS
+from opensearch_strata.archive.spans import ALWAYS, span_of_days
 from opensearch_strata.archive.store.listing import amount_of
 from opensearch_strata.archive.store.objects import ListedObject
-from opensearch_strata.definition.days import day_bounds, days_between
+from opensearch_strata.definition.days import days_between
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 
@@ -134,7 +134,8 @@ def make_restore_plan(
     found = not_loaded(days, ledger, NotLoaded(ALWAYS, None, poorer_days, days_now), limits.objects)
 
     def midnight(listed: ListedObject) -> int:
-        return _milliseconds(day_bounds(day_of_key(listed.place.key), dataset.zone)[0])
+        day = day_of_key(listed.place.key)
+        return span_of_days(day, day, dataset.zone)[0]
 
     room = room_of(client, dataset, last) if found.objects else None
     return RestorePlan(
@@ -202,7 +203,3 @@ def _days(days: Sequence[date]) -> str:
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{', '.join(names[:_NAMED])}{more}"
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.days import moment
-from opensearch_strata.errors import DefinitionError
+from opensearch_strata.errors.optional import pyarrow_for
 from opensearch_strata.history.copy.layout import DOC_COUNT, IDENTITY, TIME, TRANSFORM, VERSION, Kind, RowLayout
 
 if TYPE_CHECKING:
@@ -17,16 +17,7 @@ def arrow() -> Any:
 
     :raises DefinitionError: it is not installed
     """
-    try:
-        import pyarrow
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DefinitionError(
-            f"The history's second copy needs pyarrow, which cannot be imported ({error}). Nothing was done; install "
-            f"it: pip install 'opensearch-strata[parquet]'."
-        ) from None
-    return pyarrow
+    return pyarrow_for("The history's second copy", "Nothing was done")
 
 
 def arrow_type(kind: Kind) -> pa.DataType:

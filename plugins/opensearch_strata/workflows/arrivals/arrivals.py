@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -25,11 +25,11 @@ from opensearch_strata.archive.documents.event_times import EARLIEST, LATEST
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.loading import Loading
-from opensearch_strata.archive.spans import Span
+from opensearch_strata.archive.spans import Span, span_of_days
 from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.archive.targets.ready_days import ReadyDays
 from opensearch_strata.connections.processes import this_process
-from opensearch_strata.definition.days import day_bounds, newest_complete, newest_expired
+from opensearch_strata.definition.days import newest_complete, newest_expired
 from opensearch_strata.errors import DefinitionError, Refused, StrataError, TransientError
 from opensearch_strata.errors.judging import explain, is_known, is_transient
 from opensearch_strata.workflows.backfill.empty_days import end_load, given_back_later
@@ -198,6 +198,13 @@ def live_span(dataset: Dataset, now: datetime) -> Span:
 
     :param now: a time with its zone
     """
-    first = newest_expired(newest_complete(now, dataset.zone), dataset.raw.window_days) + timedelta(days=1)
-    start = int(day_bounds(first, dataset.zone)[0].timestamp() * 1000)
-    return max(start, EARLIEST), LATEST
+    first = first_of_window(dataset, now)
+    return max(span_of_days(first, first, dataset.zone)[0], EARLIEST), LATEST
+
+
+def first_of_window(dataset: Dataset, now: datetime) -> date:
+    """The oldest day whose raw index the daily cycle still keeps.
+
+    :param now: a time with its zone
+    """
+    return newest_expired(newest_complete(now, dataset.zone), dataset.raw.window_days) + timedelta(days=1)

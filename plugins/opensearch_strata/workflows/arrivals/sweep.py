@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.planning.plan import new_plan_id
+from opensearch_strata.archive.spans import span_of_days
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.connections.processes import this_process
-from opensearch_strata.definition.days import day_bounds, day_of, newest_complete, newest_expired
+from opensearch_strata.definition.days import day_bounds, day_of, newest_complete
 from opensearch_strata.definition.intake import length_of
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.errors.amounts import counted
-from opensearch_strata.workflows.arrivals.arrivals import USUAL_LOAD
+from opensearch_strata.workflows.arrivals.arrivals import USUAL_LOAD, first_of_window
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 if TYPE_CHECKING:
@@ -45,10 +46,9 @@ def swept_days(dataset: Dataset, now: datetime) -> tuple[date, date]:
 
     :param now: a time with its zone
     """
-    newest = newest_complete(now, dataset.zone)
-    late = length_of(dataset.intake.max_lateness)
-    first = day_of(day_bounds(newest, dataset.zone)[0] - late, dataset.zone)
-    return max(first, newest_expired(newest, dataset.raw.window_days) + timedelta(days=1)), day_of(now, dataset.zone)
+    yesterday, late = newest_complete(now, dataset.zone), length_of(dataset.intake.max_lateness)
+    first = day_of(day_bounds(yesterday, dataset.zone)[0] - late, dataset.zone)
+    return max(first, first_of_window(dataset, now)), day_of(now, dataset.zone)
 
 
 def sweep(
@@ -89,14 +89,13 @@ def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:
         raise DefinitionError(f"Dataset {dataset.name!r} does not name an archive; set intake.source.")
     if day > (today := day_of(datetime.now(UTC), dataset.zone)):
         raise Refused(f"{day} is in the future; nothing can be proven. Today is {today}, in {dataset.time_zone}.")
-    start, end = (int(moment.astimezone(UTC).timestamp() * 1000) for moment in day_bounds(day, dataset.zone))
     proof = backfill.prove(
         PlanRef(
             plan_id=new_plan_id(),
             source=source,
             first=day,
             last=day,
-            span=(start, end),
+            span=span_of_days(day, day, dataset.zone),
             dead_letters=dead_letters_url(dataset.intake, source),
             batches=0,
             held=(),

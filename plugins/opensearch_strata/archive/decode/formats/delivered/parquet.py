@@ -20,8 +20,9 @@ from opensearch_strata.archive.decode.formats import json
 from opensearch_strata.archive.decode.formats.delivered.arrow_rows import rows_of
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.json_bytes import dumps
-from opensearch_strata.errors import DefinitionError, TransientError
+from opensearch_strata.errors import TransientError
 from opensearch_strata.errors.amounts import size as shown_size
+from opensearch_strata.errors.optional import pyarrow_for
 
 _BEGIN = b"PAR1"
 _ENCRYPTED = b"PARE"  # with an encrypted footer
@@ -52,26 +53,9 @@ def events(blocks: Iterable[bytes]) -> Iterator[Event | Broken]:
     if not matches(source.head(len(_BEGIN))):
         yield from json.events(source.rest())
         return
-    arrow = _arrow()
+    arrow = pyarrow_for("A Parquet file", "Nothing of it was read")
     with tempfile.NamedTemporaryFile(suffix=".parquet") as spool:
         yield from _File(arrow, _stored(arrow, source, spool)).events()
-
-
-def _arrow() -> Any:
-    """The module ``pyarrow``.
-
-    :raises DefinitionError: it is not installed
-    """
-    try:
-        import pyarrow
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DefinitionError(
-            f"A Parquet file needs pyarrow, which cannot be imported ({error}). Nothing of it was read; install "
-            f"pyarrow: pip install 'opensearch-strata[parquet]'."
-        ) from None
-    return pyarrow
 
 
 def _stored(arrow: Any, source: Source, spool: IO[bytes]) -> Any:
