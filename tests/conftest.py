@@ -36,6 +36,7 @@ settings.load_profile("strata")
 
 ORDER = ["unit", "integration", "faults", "dags", "system"]
 WITH_AIRFLOW = ("dags", "system")
+ONE_BY_ONE = ("tests/faults/cluster/test_deciding_requests.py",)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -54,12 +55,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process takes everything with Airflow, of which there is one, the other the rest, file by file."""
+    """One process takes everything with Airflow, of which there is one, the others the rest, file by file.
+
+    Cases that take minutes each, and would keep one process busy long after the others, are taken one by one.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in ONE_BY_ONE:
+                return nodeid
             return "airflow" if file.split("/")[1] in WITH_AIRFLOW else file
 
     return ByFile(config, log)

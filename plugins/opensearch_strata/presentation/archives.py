@@ -33,12 +33,14 @@ def archive_table(dataset: str, days: Iterable[Mapping[str, Any]]) -> Table:
     return Table(f"Archives of {dataset}", ("day", "outcome", "documents", "objects", "lines", "in S3"), rows)
 
 
-def states_table(dataset: str, states: Sequence[ArchiveState]) -> Table:
+def states_table(dataset: str, states: Sequence[ArchiveState], *, deep: bool = False) -> Table:
     """What is archived of each day.
 
     :param dataset: its name
     :param states: oldest first
+    :param deep: whether every object was read
     """
+    fine = "as proven: read again" if deep else "as proven: ETags and sizes"
     rows = [
         (
             str(state.day),
@@ -47,7 +49,7 @@ def states_table(dataset: str, states: Sequence[ArchiveState]) -> Table:
             size(state.stored_bytes),
             state.generation,
             f"{state.proven_at:%Y-%m-%d %H:%M}" if state.proven_at else "",
-            state.problem or "as proven",
+            state.problem or fine,
         )
         for state in states
     ]

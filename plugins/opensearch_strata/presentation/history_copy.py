@@ -9,7 +9,7 @@ from opensearch_strata.errors.amounts import size
 from opensearch_strata.presentation.tables import Table, some_names
 
 if TYPE_CHECKING:
-    from opensearch_strata.history.copy.rewrite import MonthIndex, RewrittenMonth
+    from opensearch_strata.history.copy.rewrite import RewrittenMonth
     from opensearch_strata.workflows.history_copy.export import CopiedDay
     from opensearch_strata.workflows.history_copy.importing import ImportedMonth
 
@@ -58,14 +58,8 @@ def imported_table(dataset: str, months: Sequence[ImportedMonth]) -> Table:
 
 
 def rewritten_table(done: RewrittenMonth) -> Table:
-    """A month before and after it was rewritten."""
-    rows = [
-        ("primary shards", _part(done.before, "shards"), _part(done.after, "shards")),
-        ("codec", _part(done.before, "codec"), _part(done.after, "codec")),
-        ("index format", _part(done.before, "release"), _part(done.after, "release")),
-    ]
-    return Table(f"{done.index}: {done.outcome}, {done.rows:,} rows", ("", "before", "after"), rows)
-
-
-def _part(index: MonthIndex | None, name: str) -> str:
-    return "" if index is None else str(getattr(index, name))
+    """A month before it was rewritten, and afterwards if it was."""
+    sides = {name: index for name, index in (("before", done.before), ("after", done.after)) if index}
+    parts = {"primary shards": "shards", "codec": "codec", "index format": "release"}
+    rows = [(name, *(str(getattr(index, part)) for index in sides.values())) for name, part in parts.items()]
+    return Table(f"{done.index}: {done.outcome}, {done.rows:,} rows", ("", *sides), rows)

@@ -87,6 +87,10 @@ def test_the_shell_archives_lists_and_finds_damage(shell: Shell, s3: Any, bucket
     assert [(one["outcome"], one["documents"]) for one in done["days"]] == [("archived", 240)]
     (listed,) = bare(f"archives {name} --deep")
     assert (listed["documents"], listed["problem"]) == (240, "")
+    for option, told in (("", "as proven: ETags and sizes"), ("--deep", "as proven: read again")):
+        assert told in shell.run_bare(f"archives {name} {option} --datasets-dir {shell.folder}").stdout
+    nothing = shell.run(f"archive {name} --day {NEXT} --apply", 1)
+    assert f"{name} has no raw day with documents in {NEXT}: there is nothing to archive." in nothing.stderr
     ddl = shell.run_bare(f"archives ddl {name} --for duckdb --datasets-dir {shell.folder}")
     assert f"s3://{bucket}/a/dt=*/*manifest.json" in ddl.stdout
     key = manifest(s3, bucket).objects[0].key

@@ -218,6 +218,13 @@ def test_a_month_that_is_lost_with_its_marks_is_known_by_its_copies(sound: Strea
     assert lost == ["2024-05-09 .. 2024-05-11", f"{NEWEST}"]
 
 
+def test_a_month_that_is_lost_is_no_answer_of_the_server(sound: Stream, s3: Any) -> None:
+    sound.client.indices.delete(index=sound.dataset.month_index(NEWEST))
+    found = audited(sound, s3)
+    print(found.findings)
+    assert not [one for one in found.findings if one.kind == "unfinished" or "OpenSearch answered" in one.finding]
+
+
 def test_a_raw_day_that_lost_documents(sound: Stream, s3: Any) -> None:
     index = sound.dataset.raw_index(KEPT[0])
     sound.client.delete_by_query(index=index, body={"query": {"term": {"device": "d0"}}}, params={"refresh": "true"})

@@ -182,4 +182,7 @@ def test_the_shell_says_what_stays_and_why(
     for words in ("--keep-until 3", "--source archive --then condense_and_drop --keep-until 3"):
         refused = shell.run(f"backfill {name} --from {DAY} --to {DAY} {words}", exit_code=2)
         assert "keep-until" in refused.stderr
+    for text in ("2024-06-01", "-1", "1000000"):
+        refused = shell.run(f"backfill {name} --source archive --from {DAY} --to {DAY} --keep-until {text}", exit_code=2)
+        assert f"'{text}' is not a number of days from 0 to" in " ".join(refused.stderr.replace("│", " ").split())
     forget_ledger(client, name)

@@ -14,6 +14,7 @@ import orjson
 import pytest
 from opensearchpy import AuthorizationException, OpenSearch, TransportError
 
+from opensearch_strata.connections.decisive import IncompleteAnswer, live_copies
 from opensearch_strata.connections.safe_settings import MONTH, weaker
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
@@ -254,6 +255,11 @@ def test_a_month_with_fewer_live_copies_than_it_should_have_keeps_the_day(old: S
     before = proven(old)
     assert_kept(old, before, f"shard 0 of {month} has 1 live copy, but a deletion requires 2 .*cycle.history_copies")
     assert retire_now(with_copies(old, 1), before) == "deleted"
+
+
+def test_the_shards_of_an_index_that_is_gone_are_not_waited_for(client: OpenSearch) -> None:
+    with pytest.raises(IncompleteAnswer, match="the shards of no-such-index, or there is no such index"):
+        live_copies(client, "no-such-index")
 
 
 def test_a_person_may_demand_more_copies_than_there_are(old: Stream) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
 _SAMPLES = 4
-_NUMBERS = 500
+_NUMBERS = 2500
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,12 @@ def archive(
     """Archive raw days in S3, each proven against the index; dry without --apply.
 
     A day's rows are proven first, and the history's second copy of the day is brought up to date. A day whose archive
-    holds the very same documents is not written again.
+    holds the very same documents is not written again. The exit code is 1 if a day was refused, or if there was no
+    raw day to archive.
     """
     from opensearch_strata.archive.store.objects import build_s3
     from opensearch_strata.errors.judging import explain
+    from opensearch_strata.presentation.archives import archive_table
     from opensearch_strata.presentation.history_copy import copied_table
     from opensearch_strata.workflows.archives import raw_days_between
     from opensearch_strata.workflows.archiving import settings_of
@@ -85,16 +87,19 @@ def archive(
     if as_json:
         print_json({"dataset": dataset, "applied": apply, "days": done, "copies": [asdict(one) for one in copies.days]})
     else:
-        _print(definition, span, done)
+        if done:
+            print_table(archive_table(dataset, done))
         if copies.days:
             print_table(copied_table(dataset, copies.days))
         if done and not apply:
             say("The sizes are estimates from a sample. Nothing was written; run it again with --apply to archive.")
     if refused := [str(one["day"]) for one in done if one["outcome"] == "refused"]:
         fail(f"Not archived, each for the reason above: {', '.join(refused)}.")
+    if not done:
+        fail(_nothing(definition, span))
     if copies.problem:
         fail(copies.problem)
-    if refused or copies.problem:
+    if refused or copies.problem or not done:
         raise typer.Exit(1)
 
 
@@ -156,15 +161,10 @@ def _estimated(client: OpenSearch, s3: Any, dataset: Dataset, day: date) -> dict
     return asdict(found) if found else None
 
 
-def _print(dataset: Dataset, span: tuple[date, date], done: list[dict[str, Any]]) -> None:
-    from opensearch_strata.presentation.archives import archive_table
-
-    if done:
-        print_table(archive_table(dataset.name, done))
-    else:
-        first, last = span
-        asked = f"{first}" if first == last else f"{first} .. {last}"
-        say(f"{dataset.name} has no raw day with documents in {asked}: there is nothing to archive.")
+def _nothing(dataset: Dataset, span: tuple[date, date]) -> str:
+    first, last = span
+    asked = f"{first}" if first == last else f"{first} .. {last}"
+    return f"{dataset.name} has no raw day with documents in {asked}: there is nothing to archive."
 
 
 class ListIsDefault(TyperGroup):
@@ -202,7 +202,7 @@ def list_archives(
     if as_json:
         print_json({"dataset": dataset, "deep": deep, "days": [asdict(state) for state in states]})
     elif states:
-        print_table(states_table(dataset, states))
+        print_table(states_table(dataset, states, deep=deep))
     else:
         say(f"No day of {dataset} is archived.")
     if wrong := [str(state.day) for state in states if state.problem]:

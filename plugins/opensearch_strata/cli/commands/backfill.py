@@ -29,6 +29,16 @@ if TYPE_CHECKING:
     from opensearch_strata.workflows.backfill.settle import DayOutcome
 
 
+def read_kept_days(text: str) -> int:
+    """A number of days to keep restored days for.
+
+    :raises BadParameter: it is none, or too many
+    """
+    if not (text.isascii() and text.isdigit()) or int(text) > MOST_KEPT:
+        raise typer.BadParameter(f"{text!r} is not a number of days from 0 to {MOST_KEPT}; a week is 7.")
+    return int(text)
+
+
 def backfill(
     dataset: DatasetName,
     *,
@@ -55,8 +65,7 @@ def backfill(
         typer.Option(
             "--keep-until",
             metavar="DAYS",
-            min=0,
-            max=MOST_KEPT,
+            parser=read_kept_days,
             help="With `--source archive`: the daily cycle keeps the days for this many days.",
             show_default=f"{KEEP_DAYS}",
         ),
