@@ -93,8 +93,8 @@ def test_a_preparation_that_fails_half_way_gives_everything_back(
     client, held = archive.stream.client, archive.stream.create(NEXT)
     real = create
 
-    def then_one_is_held(*args: Any) -> bool:
-        created = real(*args)
+    def then_one_is_held(*args: Any, **more: Any) -> bool:
+        created = real(*args, **more)
         client.indices.put_settings(index=held, body={"index.blocks.read_only": True})
         return created
 
