@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-long test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -23,8 +23,11 @@ down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airf
 test: setup  ## Run the tests (15 minutes)
 	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
-test-long: setup  ## Run the long tests: a year of archives, every bad answer to every request, long random histories
-	@$(BIN)/python -m pytest -m long --numprocesses 3 --no-loadscope-reorder
+test-long: setup  ## Run the long tests: a year of archives, bad answers to every request, long random histories
+	@$(BIN)/python -m pytest -m "long and not mwaa" --numprocesses 3 --no-loadscope-reorder
+
+test-mwaa: setup  ## Run the tests of the DAGs with the Airflow and Python of managed Airflow (10 minutes)
+	@$(BIN)/python -m pytest -m mwaa
 
 test-versions: setup  ## Run the tests that every OpenSearch must pass with the oldest and the newest (6 minutes)
 	@for version in $$($(BIN)/python -m local.server.releases); do \

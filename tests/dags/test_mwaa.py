@@ -132,7 +132,8 @@ def test_every_dag_is_read_by_the_airflow_and_python_of_the_service(service: Pat
     check(found, service)
 
 
-@pytest.mark.long  # ten minutes
+@pytest.mark.long
+@pytest.mark.mwaa
 @pytest.mark.timeout(3600)
 def test_the_tests_of_the_dags_pass_with_the_airflow_and_python_of_the_service(environment: Path) -> None:
     lines = (PROJECT / "requirements-dev.txt").read_text().splitlines()

@@ -257,7 +257,8 @@ def test_a_month_with_fewer_live_copies_than_it_should_have_keeps_the_day(old: S
     assert retire_now(with_copies(old, 1), before) == "deleted"
 
 
-def test_the_shards_of_an_index_that_is_gone_are_not_waited_for(client: OpenSearch) -> None:
+@pytest.mark.long  # OpenSearch waits for the index
+def test_an_index_that_is_gone_is_no_timeout_of_a_request(client: OpenSearch) -> None:
     with pytest.raises(IncompleteAnswer, match="the shards of no-such-index, or there is no such index"):
         live_copies(client, "no-such-index")
 

@@ -40,8 +40,8 @@ def live_copies(client: OpenSearch, index: str) -> tuple[list[int], int]:
     :returns: number of live copies for each shard, 0 if its primary is missing; and the number it should have
     :raises IncompleteAnswer: OpenSearch gave no information about the index
     """
-    # An index that does not exist is waited for, and then the answer is 408, with a body as always.
-    health = client.cluster.health(index=index, params={"level": "shards", "timeout": "0s"}, ignore=408)
+    # OpenSearch waits half a minute for an index that does not exist; then its answer is a 408, with a body as always.
+    health = client.cluster.health(index=index, params={"level": "shards"}, ignore=408)
     found = health.get("indices", {}).get(index) if isinstance(health, Mapping) else None
     if not found or health.get("timed_out") is not False or len(found.get("shards", {})) != found["number_of_shards"]:
         raise IncompleteAnswer(
