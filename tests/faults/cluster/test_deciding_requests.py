@@ -169,7 +169,7 @@ def cases(names: list[str]) -> list[tuple[str, str]]:
 def test_a_bad_answer_keeps_the_day(
     kind: str, proxied: tuple[FaultyProxy, OpenSearch], make_stream: StreamFactory
 ) -> None:
-    """Each kind of bad answer to a share of the requests, another share for each kind; the long test has half of them."""
+    """Each kind of bad answer to a share of the requests, another share for each kind; the long test has half."""
     proxy, through = proxied
     names = recorded(proxy, through, expired_day(make_stream))
     chosen = [name for name, found in cases(names) if found == kind]

@@ -221,7 +221,6 @@ def test_a_month_that_is_lost_with_its_marks_is_known_by_its_copies(sound: Strea
 def test_a_month_that_is_lost_is_no_answer_of_the_server(sound: Stream, s3: Any) -> None:
     sound.client.indices.delete(index=sound.dataset.month_index(NEWEST))
     found = audited(sound, s3)
-    print(found.findings)
     assert not [one for one in found.findings if one.kind == "unfinished" or "OpenSearch answered" in one.finding]
 
 

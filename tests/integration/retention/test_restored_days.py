@@ -183,6 +183,7 @@ def test_the_shell_says_what_stays_and_why(
         refused = shell.run(f"backfill {name} --from {DAY} --to {DAY} {words}", exit_code=2)
         assert "keep-until" in refused.stderr
     for text in ("2024-06-01", "-1", "1000000"):
-        refused = shell.run(f"backfill {name} --source archive --from {DAY} --to {DAY} --keep-until {text}", exit_code=2)
+        line = f"backfill {name} --source archive --from {DAY} --to {DAY} --keep-until {text}"
+        refused = shell.run(line, exit_code=2)
         assert f"'{text}' is not a number of days from 0 to" in " ".join(refused.stderr.replace("│", " ").split())
     forget_ledger(client, name)
