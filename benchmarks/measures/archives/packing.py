@@ -18,7 +18,7 @@ from benchmarks.material.telemetry import SENSORS
 from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import CHUNK_BYTES, compressor
 from opensearch_strata.archive.export.reading.as_stored import read_as_stored
-from opensearch_strata.archive.lines import document_of, line_of
+from opensearch_strata.archive.lines import document_of, line_of, lines_of
 from opensearch_strata.presentation.tables import Table
 from opensearch_strata.workflows.archiving import alike_field
 
@@ -110,7 +110,7 @@ def measure_packing(day: BenchDay, rounds: int, say: Callable[[str], None]) -> P
 def pages_of_lines(day: BenchDay) -> Iterator[Lines]:
     """The lines of a day, in index order."""
     for hits in read_as_stored(day.workload.client, day.index, len(day.primaries.sequence)):
-        yield [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]
+        yield lines_of(hits)
 
 
 def first_chunk(day: BenchDay) -> Lines:

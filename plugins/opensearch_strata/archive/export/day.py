@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,9 +18,8 @@ from opensearch_strata.archive.export.read_back import read_back_all
 from opensearch_strata.archive.export.reading.as_stored import read_as_stored
 from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
-from opensearch_strata.archive.lines import line_of
+from opensearch_strata.archive.lines import lines_of
 from opensearch_strata.archive.store.manifest import Archived
-from opensearch_strata.connections.raw_hits import RawHit
 from opensearch_strata.definition.archive import ArchiveSettings
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class DayExport:
         archived, page = self.source.archived, self.source.page
         with DayWriter(self.s3, self.settings, self.folder, self.attempt, sort_key(self.alike)) as writer:
             for hits in read_as_stored(self.client, archived.name, len(archived.sequence), page):
-                writer.add(_lines(hits))
+                writer.add(lines_of(hits))
                 self.on_step("export", len(hits))
             return writer.finish(), writer.content
 
@@ -151,7 +150,7 @@ class DayExport:
         found = Counter[int]()
         parts = [Part([part.numbers] * shards, part.query) for part in hours.slices]
         for place, hits in read_documents(self.client, self.source.archived.name, parts, self.source.page):
-            again.add(_lines(hits))
+            again.add(lines_of(hits))
             found[place] += len(hits)
             self.on_step("read again", len(hits))
         return again, sum(found[place] != part.documents for place, part in enumerate(hours.slices))
@@ -165,7 +164,3 @@ class DayExport:
         if not every:
             return [stored]
         return [stored, ArchiveCheck("digest of what S3 holds", written.digest, found.digest)]
-
-
-def _lines(hits: Iterable[RawHit]) -> list[bytes]:
-    return [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]

@@ -9,7 +9,7 @@ from opensearch_strata.archive.export.order import sort_key
 from opensearch_strata.archive.export.parts import OBJECT_BYTES, compressor
 from opensearch_strata.archive.export.reading.by_numbers import Part, read_documents
 from opensearch_strata.archive.export.source_index import SourceIndex
-from opensearch_strata.archive.lines import line_of
+from opensearch_strata.archive.lines import lines_of
 from opensearch_strata.definition.archive import Compression
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def estimate_archive(
         starts = [highest * part // _SAMPLES for highest in sequence]
         numbers = [(start, min(start + _NUMBERS, end + 1)) for start, end in zip(starts, sequence, strict=True)]
         for _, hits in read_documents(client, index, [Part(numbers)], source.page):
-            lines += [line_of(hit.id, hit.source, hit.routing, strict=hit.strict) for hit in hits]
+            lines += lines_of(hits)
     if not lines:
         return ArchiveEstimate(documents, 0, 0, 0)
     lines.sort(key=sort_key(alike))

@@ -8,14 +8,16 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Event
 from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.order import sort_key
-from opensearch_strata.archive.lines import document_of, line_of, lines_in, raw_document_of
+from opensearch_strata.archive.lines import document_of, line_of, lines_in, lines_of, raw_document_of
 from opensearch_strata.connections import raw_hits
 from opensearch_strata.connections.loose_json import is_strict, strict_form
+from opensearch_strata.connections.raw_hits import RawHit
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -41,6 +43,16 @@ def test_a_document_comes_back_byte_for_byte(identity: str, source: bytes, routi
     assert document_of(line) == (identity, routing, source)
     value = orjson.loads(line)
     assert (value["_id"], value["_source"]) == (identity, orjson.loads(source))
+
+
+@given(st.lists(st.tuples(IDS, SOURCES | st.just(b'{"a":NaN}'), st.none() | IDS), max_size=6))
+def test_lines_of_a_page_are_those_of_its_documents(documents: list[tuple[str, bytes, str | None]]) -> None:
+    hits = [
+        RawHit(id=identity, source=Raw(source), routing=routing, strict=is_strict(source))
+        for identity, source, routing in documents
+    ]
+    expected = [line_of(identity, source, routing) for identity, source, routing in documents]
+    assert lines_of(hits) == expected
 
 
 @given(st.lists(SOURCES, max_size=20), st.randoms(), st.integers(1, 200))

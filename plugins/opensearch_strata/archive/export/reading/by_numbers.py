@@ -7,7 +7,7 @@ range and the last; who calls this compares the highest numbers before and after
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,39 +48,75 @@ def read_documents(
     :raises IncompleteAnswer: OpenSearch did not answer in full for too long
     """
     pace = Pace(page)
-
-    def read(place: int, shard: int, first: int, last: int) -> tuple[int, list[list[RawHit]]]:
-        return place, _read(client, index, shard, first, last, parts[place].query, pace)
-
-    for place, pages in ahead(partial(read, *of) for of in _ranges(parts, pace)):
-        for hits in pages:
-            require_sources(index, hits)
-            yield place, hits
+    yield from _pages(client, index, parts, _ranges(parts, pace), pace)
 
 
-def _ranges(parts: Sequence[Part], pace: Pace) -> Iterator[tuple[int, int, int, int]]:
-    """Place of the part, shard, first number and exclusive last number of each range."""
+class _Range(NamedTuple):
+    """Sequence numbers of a shard, for a part at a place.
+
+    :param end: the number after the last one
+    """
+
+    place: int
+    shard: int
+    first: int
+    end: int
+
+
+class _Found(NamedTuple):
+    """What a range holds.
+
+    :param total: its documents, which may be more than those that fit into one page
+    """
+
+    range: _Range
+    hits: list[RawHit]
+    total: int
+
+
+def _ranges(parts: Sequence[Part], pace: Pace) -> Iterator[_Range]:
     for place, part in enumerate(parts):
         for shard, (first, end) in enumerate(part.numbers):
             while first < end:
                 last = min(first + pace.width, end)
-                yield place, shard, first, last
+                yield _Range(place, shard, first, last)
                 first = last
 
 
-def _read(
-    client: OpenSearch, index: str, shard: int, first: int, last: int, query: Query | None, pace: Pace
-) -> list[list[RawHit]]:
-    numbers = {"range": {"_seq_no": {"gte": first, "lt": last}}}
+def _pages(
+    client: OpenSearch, index: str, parts: Sequence[Part], ranges: Iterable[_Range], pace: Pace
+) -> Iterator[tuple[int, list[RawHit]]]:
+    """The documents of ranges. A range with more documents than a page is read again in smaller ones, of which only as
+    many are under way as of the others: an hour whose documents begin late may hold most of a day.
+    """
+    reads = (partial(_read, client, index, parts[one.place].query, one, pace) for one in ranges)
+    for found in ahead(reads):
+        if found.total > len(found.hits):
+            yield from _pages(client, index, parts, _cut(index, found, pace.most), pace)
+        else:
+            require_sources(index, found.hits)
+            yield found.range.place, found.hits
+
+
+def _read(client: OpenSearch, index: str, query: Query | None, asked: _Range, pace: Pace) -> _Found:
+    numbers = {"range": {"_seq_no": {"gte": asked.first, "lt": asked.end}}}
     body = {"size": pace.most, "sort": ["_doc"], "query": {"bool": {"filter": [numbers, *([query] if query else [])]}}}
-    found = patient(partial(search_raw, client, index, body, shard))
-    if found.total > len(found.hits):  # numbers of several shards meet in an index that was shrunk
-        middle = (first + last) // 2
-        if middle == first:
-            raise Refused(
-                f"{index} has more than {pace.most:,} documents with the sequence number {first}; it was kept."
-            )
-        halves = ((first, middle), (middle, last))
-        return [page for one in halves for page in _read(client, index, shard, *one, query, pace)]
-    pace.learn(last - first, len(found.hits), size_of(found.hits))
-    return [found.hits]
+    found = patient(partial(search_raw, client, index, body, asked.shard))
+    if found.hits:
+        size = size_of(found.hits) * found.total // len(found.hits)
+        pace.learn(asked.end - asked.first, found.total, size)
+    else:
+        pace.learn(asked.end - asked.first, 0, 0)
+    return _Found(asked, found.hits, found.total)
+
+
+def _cut(index: str, found: _Found, most: int) -> list[_Range]:
+    """Smaller ranges, each of which holds about half of a page.
+
+    :raises Refused: it is one number, which several shards had in an index that was shrunk
+    """
+    place, shard, first, end = found.range
+    if end - first == 1:
+        raise Refused(f"{index} has more than {most:,} documents with the sequence number {first}; it was kept.")
+    width = max(1, (end - first) * most // (2 * found.total))
+    return [_Range(place, shard, start, min(start + width, end)) for start in range(first, end, width)]
