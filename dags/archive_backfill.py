@@ -102,7 +102,7 @@ from opensearch_strata.airflow.operators.backfill.report import ReportBackfillOp
 from opensearch_strata.airflow.operators.backfill.settle import SettleOperator
 from opensearch_strata.airflow.retry import RETRIES
 from opensearch_strata.definition.files import datasets_dir, load_definitions
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT
 
 DATASETS = load_definitions(datasets_dir()).datasets
 SOURCES = sorted({d.intake.source for d in DATASETS.values() if d.intake.source})

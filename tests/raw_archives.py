@@ -14,7 +14,7 @@ from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.planning.plan import Plan
 from opensearch_strata.archive.targets.wanted_days import Wanted
 from opensearch_strata.connections.raw_hits import search_raw
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.archiving import ArchivedDay, archive_day
 from opensearch_strata.workflows.backfill.backfill import Backfill

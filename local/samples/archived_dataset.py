@@ -13,7 +13,7 @@ import yaml
 from local.samples.flights import flights_dataset
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 
 PREFIX = "raw-days/"
 

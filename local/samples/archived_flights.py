@@ -15,8 +15,8 @@ from local.airflow.dag_runs import run_dag
 from local.samples.firehose import Written, write_flights
 from local.samples.flights import flights_dataset, index_template
 from local.stack import Stack
-from opensearch_strata.definition.intake import split_s3_url
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.definition.loading.intake import split_s3_url
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from local.samples.firehose import write_flights
 from local.samples.flights import index_template
 from local.samples.raw_day import read_raw_day
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 from tests.archives import forget_ledger
 from tests.dags.conftest import RunDag
 from tests.readme import assert_printed_as_shown

@@ -15,7 +15,7 @@ from opensearch_strata.archive.store.objects import ListedObject, build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.workflows.backfill.backfill import Backfill
 
 

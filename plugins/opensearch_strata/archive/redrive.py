@@ -29,7 +29,7 @@ from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, S
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.parsers.registry import begins_of, parser_name, remembers
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 

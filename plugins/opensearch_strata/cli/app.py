@@ -9,18 +9,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from opensearch_strata.cli.commands.archive import archive, archives
-from opensearch_strata.cli.commands.arrivals import arrivals, follow
+from opensearch_strata.cli.commands.archives.archive import archive, archives
+from opensearch_strata.cli.commands.archives.arrivals import arrivals, follow
+from opensearch_strata.cli.commands.archives.backfill import backfill
+from opensearch_strata.cli.commands.archives.parse import parse
+from opensearch_strata.cli.commands.archives.redrive import redrive
 from opensearch_strata.cli.commands.audit import audit
-from opensearch_strata.cli.commands.backfill import backfill
 from opensearch_strata.cli.commands.check import check
 from opensearch_strata.cli.commands.history import export_days, import_days, rewrite
 from opensearch_strata.cli.commands.init import init
 from opensearch_strata.cli.commands.one_day import condense, verify
-from opensearch_strata.cli.commands.parse import parse
 from opensearch_strata.cli.commands.query import query, status
 from opensearch_strata.cli.commands.reaggregate import reaggregate
-from opensearch_strata.cli.commands.redrive import redrive
 from opensearch_strata.cli.commands.window import cycle, expire
 from opensearch_strata.cli.output import fail, say
 from opensearch_strata.errors.printable import printable

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.definition.strict_model import Strict
 
 Compression = Literal["zstd", "gzip"]

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.definition.index_names import IndexTemplate, transform_id
-from opensearch_strata.definition.intake import Intake, TimeZone
+from opensearch_strata.definition.loading.intake import Intake, TimeZone
 from opensearch_strata.definition.schedule import Cycle
 from opensearch_strata.definition.strict_model import Strict
 

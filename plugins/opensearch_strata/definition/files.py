@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from yaml.constructor import ConstructorError
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
-from opensearch_strata.definition.intake import RENAMED
+from opensearch_strata.definition.loading.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 
 MOST_NESTED = 500

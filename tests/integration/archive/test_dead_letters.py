@@ -17,7 +17,7 @@ from opensearch_strata.archive.dead_letters.file import DeadLetterFile, StoredLe
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, dead_letters_url
 from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from opensearch_strata.errors import Refused, TransientError
 from tests.servers.cutting_proxy import impatient_s3
 from tests.servers.recording_server import Answer, serving

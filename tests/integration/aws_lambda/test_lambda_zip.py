@@ -138,7 +138,7 @@ _LOGIN = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
 def test_a_module_that_needs_more_stops_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lambda_zip, "HANDLER", "opensearch_strata.definition.intake.Intake")
+    monkeypatch.setattr(lambda_zip, "HANDLER", "opensearch_strata.definition.loading.intake.Intake")
     with pytest.raises(StackError, match="No module named 'pydantic'"):
         lambda_zip.build(tmp_path / "a.zip")
     assert list(tmp_path.iterdir()) == []

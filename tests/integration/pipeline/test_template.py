@@ -13,7 +13,7 @@ import yaml
 
 from opensearch_strata.archive.store.keys import Layout, arrival_of, reason_apart
 from opensearch_strata.aws_lambda.settings import read_settings
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from tests.deployed import GROUP, TEMPLATE, Stack
 from tests.servers.cloudformation import Account, key_policy, listed, without_policy
 

@@ -6,7 +6,7 @@ import pytest
 
 from opensearch_strata.archive.parsers.registry import ParserSettings
 from opensearch_strata.aws_lambda.settings import Settings, read_settings
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from opensearch_strata.errors import DefinitionError
 
 

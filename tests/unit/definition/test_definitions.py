@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.definition.files import dataset_schema, datasets_dir, load_definitions
-from opensearch_strata.definition.intake import RENAMED
+from opensearch_strata.definition.loading.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 from tests.shell import start
 from tests.streams import definition_of

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.event_rules import NO_RULES, EventRule, RuleMarks, marks_of
+from opensearch_strata.definition.loading.event_rules import NO_RULES, EventRule, RuleMarks, marks_of
 from tests.streams import definition_of
 
 

@@ -19,7 +19,7 @@ from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, S
 from opensearch_strata.archive.events import Event, Place
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from opensearch_strata.definition.notation.patterns import compiled
 from tests.streams import definition_of
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from opensearch_strata.definition.notation.time_formats import epoch_ms, reads
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.store.keys import REASONS, Layout, Reason, arrival_of, reason_apart
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import length_of, split_s3_url
+from opensearch_strata.definition.loading.intake import length_of, split_s3_url
 from opensearch_strata.definition.notation.queue_address import queue_address
 
 Aside = Literal[Reason, "archive", "layout", "no_dataset", "other_event"]

@@ -28,7 +28,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from opensearch_strata.archive.dead_letters.letter import DeadLetter, letter_key, letters_key, now
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.objects import ObjectChanged, ObjectGone, open_object
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.aws import error_code
 from opensearch_strata.errors.judging import explain, is_transient

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.definition.intake import Intake, split_s3_url
+from opensearch_strata.definition.loading.intake import Intake, split_s3_url
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.shaper import Dead

@@ -18,8 +18,8 @@ import orjson
 
 from opensearch_strata.archive.documents.field_rules import Fields, find, plain_number
 from opensearch_strata.archive.events import Origin
-from opensearch_strata.definition.event_rules import EventRule, LevelName
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.event_rules import EventRule, LevelName
+from opensearch_strata.definition.loading.intake import Intake
 
 _RANKS: Mapping[str, int] = {
     name: rank

@@ -12,8 +12,8 @@ from opensearch_strata.archive.documents.field_rules import Fields, find
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.keys import Arrival, Layout, arrival_in_key, arrival_in_name
 from opensearch_strata.archive.timestamps import iso_text, read_time
-from opensearch_strata.definition.event_rules import RuleMarks, marks_of
-from opensearch_strata.definition.intake import Intake, length_of
+from opensearch_strata.definition.loading.event_rules import RuleMarks, marks_of
+from opensearch_strata.definition.loading.intake import Intake, length_of
 from opensearch_strata.definition.notation.lists import listed
 from opensearch_strata.definition.notation.time_formats import reads
 

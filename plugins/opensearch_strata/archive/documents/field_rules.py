@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from opensearch_strata.definition.intake import CastName, Intake
+from opensearch_strata.definition.loading.intake import CastName, Intake
 
 Fields = dict[str, Any]
 

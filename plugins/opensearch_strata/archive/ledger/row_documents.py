@@ -10,7 +10,7 @@ from typing import Any
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach, Removals
-from opensearch_strata.definition.event_rules import RuleMarks
+from opensearch_strata.definition.loading.event_rules import RuleMarks
 
 
 def ledger_row_id(dataset: str, place: Place) -> str:

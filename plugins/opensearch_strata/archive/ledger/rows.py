@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.spans import Span, cover, meet
-from opensearch_strata.definition.event_rules import NO_RULES, RuleMarks
+from opensearch_strata.definition.loading.event_rules import NO_RULES, RuleMarks
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:

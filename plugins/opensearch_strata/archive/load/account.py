@@ -18,7 +18,7 @@ from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, Reach, Removals, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
-from opensearch_strata.definition.event_rules import NO_RULES
+from opensearch_strata.definition.loading.event_rules import NO_RULES
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.body import Body

@@ -40,7 +40,7 @@ from opensearch_strata.definition.extensions import BUILT_IN
 from opensearch_strata.definition.notation.lists import flow_names, listed
 
 if TYPE_CHECKING:
-    from opensearch_strata.definition.intake import ParserName
+    from opensearch_strata.definition.loading.intake import ParserName
 
 
 PARSERS: Mapping[ParserName, Callable[[ZoneInfo], Parser]] = {

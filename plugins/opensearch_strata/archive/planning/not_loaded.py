@@ -12,7 +12,7 @@ from opensearch_strata.archive.ledger.takeover import lost_days, without_days
 from opensearch_strata.archive.planning.load_estimate import rate_of
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.archive.store.objects import ListedObject
-from opensearch_strata.definition.event_rules import RuleMarks
+from opensearch_strata.definition.loading.event_rules import RuleMarks
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from opensearch_strata.archive.store.keys import REASONS, Reason
 from opensearch_strata.archive.store.listing import Amount, Listing, amount_of
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.targets.disk import copies, free_below_watermark
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
 

@@ -15,7 +15,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.store.keys import Arrival, Layout, Reason, arrival_of, is_error_folder, reason_apart
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.archive.store.s3_errors import s3_errors
-from opensearch_strata.definition.intake import length_of, split_s3_url
+from opensearch_strata.definition.loading.intake import length_of, split_s3_url
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.amounts import size as shown_size
@@ -23,7 +23,7 @@ from opensearch_strata.errors.amounts import size as shown_size
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
-    from opensearch_strata.definition.intake import Intake
+    from opensearch_strata.definition.loading.intake import Intake
 
 _ERROR_LAYOUT = "%Y/%m/%d/%H/"  # of error prefixes without a layout of their own
 _MOST_FOLDERS = 10_000  # searched for error prefixes; where there are more, folders do not indicate anything

@@ -18,7 +18,7 @@ from opensearch_strata.archive.parsers.parsed import FAULTS, NearParser, Parser,
 from opensearch_strata.archive.parsers.registry import parser_name, parser_of
 from opensearch_strata.archive.timestamps import iso_text, read_time
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 
 _MOST_SENTENCES = 20
 # An object on a disk is in no bucket; nothing that is shown is sent anywhere.

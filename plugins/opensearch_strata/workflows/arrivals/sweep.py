@@ -14,7 +14,7 @@ from opensearch_strata.archive.spans import span_of_days
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import day_bounds, day_of, newest_complete
-from opensearch_strata.definition.intake import length_of
+from opensearch_strata.definition.loading.intake import length_of
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.arrivals.arrivals import USUAL_LOAD, first_of_window

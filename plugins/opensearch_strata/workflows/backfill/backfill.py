@@ -37,7 +37,7 @@ from opensearch_strata.archive.targets.removals import counts_of_days
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.backfill.empty_days import end_load

@@ -11,7 +11,7 @@ from opensearch_strata.archive.planning.archived_days import manifest_of_day
 from opensearch_strata.archive.targets.archived_form import ArchivedForm
 from opensearch_strata.archive.targets.made_days import RestoredForms
 from opensearch_strata.archive.targets.wanted_days import Wanted
-from opensearch_strata.definition.restore_request import KEEP_DAYS
+from opensearch_strata.definition.loading.restore_request import KEEP_DAYS
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.archiving import settings_of
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from opensearch_strata.definition.dataset import Dataset
-    from opensearch_strata.definition.post_load import Then
+    from opensearch_strata.definition.loading.post_load import Then
 
 
 class RestoredDays(NamedTuple):

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Literal
 
 from opensearch_strata.definition.days import day_of, newest_complete, newest_expired, require_complete
-from opensearch_strata.definition.post_load import Then
+from opensearch_strata.definition.loading.post_load import Then
 from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain

@@ -6,7 +6,7 @@ import pytest
 
 from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
-from opensearch_strata.definition.intake import split_s3_url
+from opensearch_strata.definition.loading.intake import split_s3_url
 
 SOURCE = '"_source":{"@timestamp":"2025-03-05T07:00:01Z","_id":"inner"}}'
 

@@ -26,7 +26,7 @@ from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.parsers.mysql.audit import mysql_audit
 from opensearch_strata.archive.parsers.parsed import FAULTS, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 
 SIZE = 2**12
 MOST_BYTES = 60

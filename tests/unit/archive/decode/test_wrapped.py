@@ -16,7 +16,7 @@ from opensearch_strata.archive.decode.formats import wrapped
 from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.store.keys import reason_apart
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from tests.envelopes import blocks_of
 
 NESTED = {"a": [{"b": 1}, {"c": 2}]}

@@ -20,8 +20,8 @@ from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, S
 from opensearch_strata.archive.events import NOWHERE, Event, Origin, Place
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.parsers import registry
-from opensearch_strata.definition.event_rules import EventRule, LevelName, marks_of
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.event_rules import EventRule, LevelName, marks_of
+from opensearch_strata.definition.loading.intake import Intake
 from tests.streams import dataset_of
 
 NOON = 1357387200123  # 2013-01-05T12:00:00.123Z

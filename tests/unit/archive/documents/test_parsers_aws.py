@@ -15,7 +15,7 @@ from opensearch_strata.archive.parsers.parsed import Parsed, Parser, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, begins_of, parser_name
 from opensearch_strata.archive.parsers.registry import parser_of as made_for
 from opensearch_strata.definition.extensions import BUILT_IN
-from opensearch_strata.definition.intake import Intake, ParserName
+from opensearch_strata.definition.loading.intake import Intake, ParserName
 
 UTC = ZoneInfo("UTC")
 REQUEST = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"

@@ -16,7 +16,7 @@ from opensearch_strata.archive.ledger.mapping import PROPERTIES
 from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, settings_id, source_of
 from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach
 from opensearch_strata.archive.ledger.takeover import taken_over
-from opensearch_strata.definition.event_rules import RuleMarks
+from opensearch_strata.definition.loading.event_rules import RuleMarks
 from tests.ledgers import place
 
 numbers = st.integers(0, 2**53)

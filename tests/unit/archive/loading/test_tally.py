@@ -13,7 +13,7 @@ from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
-from opensearch_strata.definition.event_rules import NO_RULES, RuleMarks
+from opensearch_strata.definition.loading.event_rules import NO_RULES, RuleMarks
 
 ROW = ObjectRow(Place("b", "k", "e"), 10, (0, 1))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.ledger.rows import document_of_sample, sample_of
 from opensearch_strata.archive.targets.wanted_days import Wanted, why_wanted
-from opensearch_strata.definition.restore_request import keeping_problem
+from opensearch_strata.definition.loading.restore_request import keeping_problem
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.restored_days import wanted_for
 from tests.streams import DAY

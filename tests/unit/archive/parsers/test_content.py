@@ -17,7 +17,7 @@ from opensearch_strata.archive.events import Event, Origin, Place
 from opensearch_strata.archive.parsers.parsed import NearParser, Parsed, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, parser_name
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.intake import Intake, ParserName
+from opensearch_strata.definition.loading.intake import Intake, ParserName
 from tests.streams import definition_of
 
 UTC = ZoneInfo("UTC")

@@ -15,7 +15,7 @@ from opensearch_strata.archive.events import NOWHERE, Origin
 from opensearch_strata.archive.parsers.delivered.columns import words_around, words_of
 from opensearch_strata.archive.parsers.parsed import Parsed, Unreadable
 from opensearch_strata.archive.parsers.registry import PARSERS, parser_name
-from opensearch_strata.definition.intake import Intake, ParserName
+from opensearch_strata.definition.loading.intake import Intake, ParserName
 from tests import delivered
 from tests.delivered import KEYS
 

@@ -17,7 +17,7 @@ from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.parsers.system.cloud_init import cloud_init
 from opensearch_strata.archive.parsers.system.journald import journald
 from opensearch_strata.archive.timestamps import read_iso
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 
 ZONE = ZoneInfo("UTC")
 

@@ -17,7 +17,7 @@ from opensearch_strata.archive.parsers.parsed import Parsed
 from opensearch_strata.archive.parsers.postgresql import server_log
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.timestamps import read_iso
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 
 ZONE = ZoneInfo("UTC")
 

@@ -18,7 +18,7 @@ from opensearch_strata.archive.store.keys import (
     is_error_folder,
     reason_apart,
 )
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 
 FIREHOSE = Layout("%Y/%m/%d/%H/")
 LAYOUTS = ["%Y/%m/%d/%H/", "year=%Y/month=%m/day=%d/hour=%H/", "%Y-%m-%d/", "%Y%m%d%H", "y%Y/%m/", "%Y/"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from local.places import PROJECT
 from opensearch_strata.archive.store.keys import Arrival, Layout, arrival_in_key, arrival_of, reason_apart
-from opensearch_strata.definition.intake import Intake
+from opensearch_strata.definition.loading.intake import Intake
 from tests.delivered import KEYS
 
 _OF_LOAD_BALANCERS = ("AWSLogs/", "*/elasticloadbalancing/*/%Y/%m/%d/")

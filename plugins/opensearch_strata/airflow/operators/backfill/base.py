@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from opensearch_strata.airflow.operators.backfill.form import BackfillForm
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,9 +9,9 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from opensearch_strata.airflow.operators.forms import checked_form
-from opensearch_strata.definition.intake import split_s3_url
-from opensearch_strata.definition.post_load import Then
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, MOST_KEPT, keeping_problem
+from opensearch_strata.definition.loading.intake import split_s3_url
+from opensearch_strata.definition.loading.post_load import Then
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE, MOST_KEPT, keeping_problem
 
 MOST_MAPPED = 1024
 """The largest number of items over which Airflow maps a task (``core.max_map_length``)."""

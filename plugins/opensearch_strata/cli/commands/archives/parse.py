@@ -18,7 +18,7 @@ from opensearch_strata.definition.extensions import BUILT_IN, Kind, extensions, 
 if TYPE_CHECKING:
     from opensearch_strata.cli.commands.findings import Findings
     from opensearch_strata.definition.dataset import Dataset
-    from opensearch_strata.definition.intake import Intake
+    from opensearch_strata.definition.loading.intake import Intake
 
 _BLOCK = 2**20
 
@@ -126,7 +126,7 @@ def _definition(name: str | None, folder: Path | None, format_name: str | None, 
 
 
 def _intake(dataset: Dataset | None, format_name: str | None, parser: str | None) -> Intake:
-    from opensearch_strata.definition.intake import Intake
+    from opensearch_strata.definition.loading.intake import Intake
 
     intake = dataset.intake if dataset else Intake()
     if format_name:

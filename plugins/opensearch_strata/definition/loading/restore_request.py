@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from opensearch_strata.definition.post_load import Then
+    from opensearch_strata.definition.loading.post_load import Then
 
 ARCHIVE_SOURCE = "archive"
 """The source that stands for the dataset's own archive, as its ``archive:`` settings say."""

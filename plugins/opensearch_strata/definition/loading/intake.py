@@ -10,8 +10,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from opensearch_strata.definition.event_rules import EventRule
 from opensearch_strata.definition.extensions import BUILT_IN, Kind, known
+from opensearch_strata.definition.loading.event_rules import EventRule
 from opensearch_strata.definition.notation.lists import flow_names, listed
 from opensearch_strata.definition.notation.patterns import compiled
 from opensearch_strata.definition.notation.queue_address import queue_address

@@ -13,8 +13,8 @@ import typer
 from opensearch_strata.cli.connection import connected, find_dataset, is_serverless
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, FirstDay, LastDay, Url
 from opensearch_strata.cli.output import fail, note, print_json, print_table, say
-from opensearch_strata.definition.post_load import Then
-from opensearch_strata.definition.restore_request import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT, keeping_problem
+from opensearch_strata.definition.loading.post_load import Then
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE, KEEP_DAYS, MOST_KEPT, keeping_problem
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
