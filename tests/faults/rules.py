@@ -136,3 +136,13 @@ def serverless_time_series(request: Request, forward: Forward) -> Answer:
 def _with_items(answer: Answer, changed: Callable[[list[Any]], list[Any]]) -> Answer:
     body = answer.json
     return Answer.of_json(answer.status, {**body, "items": changed(body["items"])})
+
+
+def of_sqs(operation: str, rule: Rule) -> Rule:
+    """A rule for one operation of SQS, all of which have the same path."""
+
+    def judged(request: Request, forward: Forward) -> Answer:
+        asked = request.headers.get("x-amz-target", "")
+        return rule(request, forward) if asked == f"AmazonSQS.{operation}" else forward(request)
+
+    return judged

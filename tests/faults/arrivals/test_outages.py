@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from threading import Event
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.arrivals import drain, queue
+from opensearch_strata.archive.arrivals import drain
 from opensearch_strata.archive.arrivals.drained import Drained
 from opensearch_strata.archive.arrivals.inbox import InboxLimits
-from opensearch_strata.archive.arrivals.queue import build_sqs
-from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.workflows.arrivals import arrivals as arrivals_module
 from opensearch_strata.workflows.arrivals.follow import follow
-from tests.archives import s3_environment
 from tests.arrivals import Inflow
 from tests.faults.archives import cloudwatch, events, ndjson
-from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
-from tests.faults.rules import late, refused
-
-
-@pytest.fixture
-def between(s3_url: str) -> Iterator[FaultyProxy]:
-    """SQS, behind whatever a test puts in between."""
-    with FaultyProxy(s3_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def sqs_between(between: FaultyProxy) -> Iterator[Any]:
-    """A client of the queues through the proxy."""
-    with patch.dict("os.environ", s3_environment(between.url)):
-        connection = build_sqs("arn:aws:sqs:us-east-1:123456789012:any")
-    yield connection
-    connection.close()
-
-
-@pytest.fixture(autouse=True)
-def brief_visibility(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Visibility timeouts may be as short as a test wants them."""
-    monkeypatch.setattr(queue, "_LEAST_VISIBILITY", 1)
-
-
-def of(operation: str, rule: Rule) -> Rule:
-    """A rule for one operation of SQS, all of which have the same path."""
-
-    def judged(request: Request, forward: Forward) -> Answer:
-        asked = request.headers.get("x-amz-target", "")
-        return rule(request, forward) if asked == f"AmazonSQS.{operation}" else forward(request)
-
-    return judged
+from tests.faults.proxy import FaultyProxy
+from tests.faults.rules import late, of_sqs, refused
 
 
 def test_a_message_whose_visibility_runs_out_is_loaded_by_two_and_is_there_once(
@@ -66,7 +27,7 @@ def test_a_message_whose_visibility_runs_out_is_loaded_by_two_and_is_there_once(
     inflow.queues.set_visibility(1)
     inflow.put(cloudwatch(events(range(3000))))
     proxy.add(late(0.1))
-    between.add(of("ChangeMessageVisibilityBatch", refused(503, "ServiceUnavailable")), path="/")
+    between.add(of_sqs("ChangeMessageVisibilityBatch", refused(503, "ServiceUnavailable")), path="/")
     with ThreadPoolExecutor(2) as pool:
         alone = InboxLimits(messages=1, poll=1)  # otherwise it would receive the message again itself
         first = pool.submit(inflow.drain, through, None, sqs_between, inbox=alone)
@@ -82,11 +43,11 @@ def test_a_message_whose_visibility_runs_out_is_loaded_by_two_and_is_there_once(
     assert inflow.queues.depth() == (0, 0)
 
 
+@pytest.mark.usefixtures("brief_patience")
 def test_an_outage_in_the_middle_costs_a_message_one_receive(
     inflow: Inflow, proxy: FaultyProxy, through: OpenSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`follow` over an outage that is far longer than its patience: an hour, at this pace. Its leases run out."""
-    patiently(monkeypatch)
     monkeypatch.setattr(drain, "_AFTER_LEASE", 2)
     for start in range(0, 1000, 100):
         inflow.put(cloudwatch(events(range(start, start + 100))))
@@ -112,16 +73,3 @@ def test_an_outage_in_the_middle_costs_a_message_one_receive(
     assert inflow.queues.depth(inflow.queues.letters) == (0, 0)
     inflow.assert_loaded(range(1100))
     inflow.assert_done()
-
-
-def _brief_ledger(*args: Any, lease: float, **more: Any) -> Ledger:
-    return Ledger(*args, lease=lease, patience=0.3, **more)
-
-
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of patience lasts as long as half a second."""
-    from opensearch_strata.workflows.arrivals import follow as follow_module
-
-    monkeypatch.setattr(arrivals_module, "Ledger", partial(_brief_ledger, lease=2))
-    monkeypatch.setattr(follow_module, "_FIRST_PAUSE", 0.2)
-    monkeypatch.setattr(follow_module, "_LONGEST_PAUSE", 0.5)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -16,49 +15,14 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.arrivals import inbox, queue
 from opensearch_strata.archive.arrivals.inbox import InboxLimits
-from opensearch_strata.archive.arrivals.queue import build_sqs
-from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.errors import Refused, TransientError
-from opensearch_strata.workflows.arrivals import arrivals as arrivals_module
 from opensearch_strata.workflows.backfill.backfill import Backfill
 from tests.archives import s3_environment
 from tests.arrivals import Inflow, Queues
 from tests.faults.archives import QUICK, START, cloudwatch, events, message, ndjson
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
-from tests.faults.rules import cut_after, cut_before, late, refused
+from tests.faults.rules import cut_after, cut_before, late, of_sqs, refused
 from tests.streams import DAY
-
-
-@pytest.fixture
-def between(s3_url: str) -> Iterator[FaultyProxy]:
-    """SQS, behind whatever a test puts in between."""
-    with FaultyProxy(s3_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def sqs_between(between: FaultyProxy) -> Iterator[Any]:
-    """A client of the queues through the proxy."""
-    with patch.dict("os.environ", s3_environment(between.url)):
-        connection = build_sqs("arn:aws:sqs:us-east-1:123456789012:any")
-    yield connection
-    connection.close()
-
-
-@pytest.fixture(autouse=True)
-def brief_visibility(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Visibility timeouts may be as short as a test wants them."""
-    monkeypatch.setattr(queue, "_LEAST_VISIBILITY", 1)
-
-
-def of(operation: str, rule: Rule) -> Rule:
-    """A rule for one operation of SQS, all of which have the same path."""
-
-    def judged(request: Request, forward: Forward) -> Answer:
-        asked = request.headers.get("x-amz-target", "")
-        return rule(request, forward) if asked == f"AmazonSQS.{operation}" else forward(request)
-
-    return judged
 
 
 def denied(request: Request, forward: Forward) -> Answer:
@@ -115,7 +79,7 @@ def test_a_queue_that_is_forbidden_is_said_with_the_permission(
         "GetQueueAttributes": "sqs:GetQueueAttributes",
     }.items():
         between.clear()
-        between.add(of(operation, denied), path="/")
+        between.add(of_sqs(operation, denied), path="/")
         if operation == "ChangeMessageVisibilityBatch":
             continue  # it is asked for only when a message is in hand for long
         with pytest.raises(Refused, match=f"Allow {action} for the identity in use: in its own policy, in the queue's"):
@@ -130,7 +94,7 @@ def test_a_consumer_that_may_not_delete_stops_before_it_uses_up_the_tries(
 ) -> None:
     for start in range(0, 200, 10):
         inflow.put(ndjson(range(start, start + 10)))
-    between.add(of("DeleteMessageBatch", denied), path="/")
+    between.add(of_sqs("DeleteMessageBatch", denied), path="/")
     with pytest.raises(Refused, match="Allow sqs:DeleteMessage"):
         inflow.drain(None, None, sqs_between, seconds=20, empty=5)
     assert inflow.queues.depth(inflow.queues.letters) == (0, 0)
@@ -150,7 +114,7 @@ def test_lost_requests_and_answers_of_the_queue_are_waited_out(
     inflow.queues.set_visibility(2)
     for start in range(0, 100, 10):
         inflow.put(ndjson(range(start, start + 10)))
-    between.add(of(operation, rule), path="/", times=6)
+    between.add(of_sqs(operation, rule), path="/", times=6)
     drained = inflow.drain(None, None, sqs_between, empty=3)
     assert drained.counts.created == 100
     inflow.assert_loaded(range(100))
@@ -170,7 +134,7 @@ def test_answers_to_deletions_are_read_one_by_one(inflow: Inflow, between: Fault
         return Answer.of_json(200, {**answer.json, "Failed": [failed]})
 
     inflow.queues.set_visibility(1)
-    between.add(of("DeleteMessageBatch", one_fails), path="/", times=1)
+    between.add(of_sqs("DeleteMessageBatch", one_fails), path="/", times=1)
     drained = inflow.drain(None, None, sqs_between, empty=0)
     assert drained.deleted >= 4
     time.sleep(1.2)
@@ -188,11 +152,9 @@ def _without_first(body: bytes) -> bytes:
     return orjson.dumps({**asked, "Entries": rest})
 
 
-def test_nothing_is_received_while_opensearch_is_away(
-    inflow: Inflow, proxy: FaultyProxy, through: OpenSearch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("brief_patience")
+def test_nothing_is_received_while_opensearch_is_away(inflow: Inflow, proxy: FaultyProxy, through: OpenSearch) -> None:
     """However often it is tried: the queue grows, and its messages are as they were."""
-    patiently(monkeypatch)
     inflow.put(ndjson(range(10)))
     with proxy.away():
         for number in range(8):
@@ -204,19 +166,6 @@ def test_nothing_is_received_while_opensearch_is_away(
     drained = inflow.drain(through)
     assert drained.deleted == 9
     inflow.assert_loaded(range(90))
-
-
-def _brief_ledger(*args: Any, lease: float, **more: Any) -> Ledger:
-    return Ledger(*args, lease=lease, patience=0.3, **more)
-
-
-def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute of patience lasts as long as half a second."""
-    from opensearch_strata.workflows.arrivals import follow as follow_module
-
-    monkeypatch.setattr(arrivals_module, "Ledger", partial(_brief_ledger, lease=2))
-    monkeypatch.setattr(follow_module, "_FIRST_PAUSE", 0.2)
-    monkeypatch.setattr(follow_module, "_LONGEST_PAUSE", 0.5)
 
 
 def test_an_outage_of_s3_stops_the_pass_before_it_uses_up_the_tries(inflow: Inflow, between: FaultyProxy) -> None:
