@@ -110,6 +110,26 @@ def test_what_is_not_understood_stays_and_goes_to_the_dead_letter_queue(
     assert "is left to the redrive policy of the queue (receive 1). It is not JSON: 'what is this'." in caplog.text
 
 
+def test_a_message_that_is_nested_deeply_costs_its_neighbours_nothing(inflow: Inflow) -> None:
+    inflow.put(ndjson(range(10)))
+    inflow.queues.send("[" * 300 + "]" * 300)
+    inflow.put(ndjson(range(10, 20)))
+    drained = inflow.drain()
+    assert (drained.messages, drained.deleted, drained.not_understood) == (3, 2, 1)
+    inflow.assert_loaded(range(20))
+
+
+@pytest.mark.parametrize("more", [{"eTag": "x" * 40_000}, {"eTag": "a\nb: 1"}, {"size": 2**64 - 1}], ids=str)
+def test_a_field_that_cannot_be_true_is_looked_up(inflow: Inflow, more: dict[str, Any]) -> None:
+    listed = inflow.put(ndjson(range(10)))
+    inflow.queues.empty()
+    told = inflow.notified(listed.place.key, listed.place.etag, listed.size)
+    told["s3"]["object"] |= more
+    inflow.queues.send({"Records": [told]})
+    assert inflow.drain().deleted == 1
+    inflow.assert_loaded(range(10))
+
+
 def test_objects_of_no_dataset_are_counted_and_named(inflow: Inflow, caplog: pytest.LogCaptureFixture) -> None:
     inflow.put(ndjson(range(5)), "elsewhere/x")
     inflow.put(ndjson(range(5)), "logs/dead-letters/x")

@@ -9,6 +9,7 @@ beside it, and MinIO's for objects that are read or move to another tier.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -47,6 +48,8 @@ _OTHERS_OF_EVENTBRIDGE = frozenset(
     }
 )
 
+_ETAG = re.compile(r"[!#-~]{1,128}")  # visible ASCII without quotes (RFC 9110, 8.8.3), longer than any that S3 makes
+_MOST_BYTES = 1 << 50  # of an object, twenty times as many as S3 takes
 _MOST_WRAPPED = 4  # a notification in a message of SNS, each of which somebody has encoded once more
 
 
@@ -58,8 +61,8 @@ class NewObject(NamedTuple):
     :param key: as the message's shape prescribes to read it
     :param other_key: the same text read the other way, for writers of messages that do not keep to that; empty if it
         is the same
-    :param etag: without quotes; empty if the message does not say it
-    :param size: bytes; -1 if the message does not say it
+    :param etag: without quotes; empty if the message does not say it, or something that cannot be one
+    :param size: bytes; -1 if the message does not say it, or a number that no object has
     """
 
     bucket: str
@@ -178,15 +181,19 @@ def _object(about: Mapping[str, Any], bucket: str, *, is_encoded: bool) -> NewOb
         raise _NotUnderstood(f"It names no key: {_shown(about)}.")
     decoded = _decoded(key)
     first, other = (decoded, key) if is_encoded else (key, decoded)
+    return NewObject(bucket, first, other if other != first else "", _etag(found), _size(found))
+
+
+def _etag(found: Mapping[str, Any]) -> str:
+    """The ETag; empty, as if it were not said, unless it can be one: it is sent in a header and kept in the ledger."""
     etag = found.get("eTag") or found.get("etag")
+    etag = etag.strip('"') if isinstance(etag, str) else ""
+    return etag if _ETAG.fullmatch(etag) else ""
+
+
+def _size(found: Mapping[str, Any]) -> int:
     size = found.get("size")
-    return NewObject(
-        bucket,
-        first,
-        other if other != first else "",
-        etag.strip('"') if isinstance(etag, str) else "",
-        size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else -1,
-    )
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_BYTES else -1
 
 
 def _decoded(key: str) -> str:
@@ -198,4 +205,8 @@ def _decoded(key: str) -> str:
 
 
 def _shown(part: Any) -> str:
-    return repr(brief(orjson.dumps(part).decode()))
+    try:
+        text = orjson.dumps(part).decode()
+    except orjson.JSONEncodeError:  # it reads what is nested four times as deep as what it writes
+        return "it is nested too deeply to be shown"
+    return repr(brief(text))

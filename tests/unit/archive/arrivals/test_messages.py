@@ -214,3 +214,20 @@ def test_no_message_is_taken_for_nothing(body: Any) -> None:
     """A message that says nothing of new objects, and nothing else that is known, is never deleted."""
     found = told(body)
     assert found.new or found.not_understood or set(found.aside) == {"s3:TestEvent"}
+
+
+@pytest.mark.parametrize("depth", [200, 300, 800, 5000])
+def test_what_is_nested_deeply_is_not_understood(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    for body in (deep, f'{{"Records":[{deep},{json.dumps(record("a"))}]}}', f'{{"source":"aws.s3","detail":{deep}}}'):
+        assert read_message(body).not_understood
+
+
+@pytest.mark.parametrize("etag", ["", "x" * 40_000, "a\nX-Evil: 1", "\u00e4", "a b", 7, ["a"]])
+def test_what_cannot_be_an_etag_is_not_taken_for_one(etag: Any) -> None:
+    assert only({"Records": [record("a", eTag=etag)]}).etag == ""
+
+
+@pytest.mark.parametrize("size", [-1, 2**63, 2**64 - 1, "7", None, True, 7.0])
+def test_what_cannot_be_a_size_is_not_taken_for_one(size: Any) -> None:
+    assert only({"Records": [record("a", size=size)]}).size == -1
