@@ -21,9 +21,12 @@ from local.samples.flights import flights_dataset, load_flights
 from local.stack import Stack
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
+from tests.arrivals import ALL_DAYS
+from tests.faults.archives import INTAKE
 from tests.streams import Document, Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"
+INFLOW = "inflow"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Running:
     """The stack while the tests run.
 
     :param ticking: a dataset whose schedule comes due while the tests run
+    :param inflow: a dataset with a queue
     """
 
     stack: Stack
@@ -38,6 +42,7 @@ class Running:
     client: OpenSearch
     flights: Dataset
     ticking: Stream
+    inflow: Dataset
 
     def run(self, dag_id: str, **conf: object) -> tuple[str, str]:
         """Trigger a run by hand and wait for its end: run id and state."""
@@ -76,16 +81,23 @@ def _ticking() -> Dataset:
     return Dataset.model_validate(definition)
 
 
+def _inflow() -> Dataset:
+    """A dataset whose bucket and queue a test makes."""
+    intake = {**INTAKE, "source": f"s3://{INFLOW}/logs/", "queue": f"arn:aws:sqs:us-east-1:123456789012:{INFLOW}"}
+    return Dataset.model_validate(definition_of(INFLOW, raw={"window_days": ALL_DAYS}, intake=intake))
+
+
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The stack, with six days of flights, one broken dataset file and one dataset that comes due soon."""
+    """The stack, with six days of flights, a broken dataset file, and datasets that come due soon or have a queue."""
     include: Path = tmp_path_factory.mktemp("include")
     (include / "datasets").mkdir()
     text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
     (include / "datasets" / "flights.yaml").write_text(text)
     (include / "datasets" / "broken.yaml").write_text(text.replace("name: flights", "name: broken\nspeed: fast"))
-    ticking = _ticking()
-    (include / "datasets" / "ticking.yaml").write_text(yaml.safe_dump(ticking.model_dump(mode="json")))
+    ticking, inflow = _ticking(), _inflow()
+    for dataset in (ticking, inflow):
+        (include / "datasets" / f"{dataset.name}.yaml").write_text(yaml.safe_dump(dataset.model_dump(mode="json")))
     stack = Stack("test")
     stack.remove()
     with ExitStack() as until_the_end:
@@ -99,7 +111,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for dag_id in ("ticking_daily_cycle", FLIGHTS):
             airflow.wait_for_dag(dag_id)
             airflow.unpause(dag_id)
-        yield Running(stack, airflow, client, flights_dataset(), stream)
+        yield Running(stack, airflow, client, flights_dataset(), stream, inflow)
     stack.remove()
 
 

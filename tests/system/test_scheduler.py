@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import FLIGHTS, Running
+from tests.system.conftest import FLIGHTS, INFLOW, Running
 
 
 def test_nothing_is_broken_but_what_is_meant_to_be(running: Running) -> None:
@@ -18,7 +18,9 @@ def test_nothing_is_broken_but_what_is_meant_to_be(running: Running) -> None:
     assert [error["filename"] for error in errors] == ["dataset_definitions.py"], errors
     assert "broken.yaml: speed: unknown key" in errors[0]["stack_trace"]
     dags = running.airflow.call("GET", "dags").json()["dags"]
-    assert {dag["dag_id"] for dag in dags} == {FLIGHTS, "ticking_daily_cycle", "archive_backfill", "history_audit"}
+    of_inflow = {f"{INFLOW}_{name}" for name in ("daily_cycle", "archive_arrivals", "arrivals_sweep")}
+    of_all = {"archive_backfill", "history_audit"}
+    assert {dag["dag_id"] for dag in dags} == {FLIGHTS, "ticking_daily_cycle", *of_inflow, *of_all}
     assert running.airflow.call("GET", "plugins/importErrors").json()["import_errors"] == []
     assert "strata" in {plugin["name"] for plugin in running.airflow.call("GET", "plugins").json()["plugins"]}
 
