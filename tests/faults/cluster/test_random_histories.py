@@ -112,7 +112,7 @@ def test_about_a_hundred_steps_lose_nothing(make_world: Any) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_hundreds_of_steps_lose_nothing(make_world: Any) -> None:
-    run(make_world, examples=30, steps=25, derandomize=False)
+    run(make_world, examples=20, steps=25, derandomize=False)
 
 
 def test_a_cycle_in_a_quiet_world_retires_what_expired(make_world: Any) -> None:
