@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -20,11 +20,14 @@ up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the back
 down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airflow is kept, queues are not
 	@$(BIN)/python -m local down
 
-test: setup  ## Run the tests (15 minutes)
+test: setup  ## Run the tests (20 minutes)
 	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
 test-long: setup  ## Run the long tests: a year of archives, bad answers to every request, long random histories
-	@$(BIN)/python -m pytest -m "long and not mwaa" --numprocesses 3 --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "long and not mwaa and not exhaustive" --numprocesses 3 --no-loadscope-reorder
+
+test-exhaustive: setup  ## Run what the long tests repeat less: each bad answer to each request, thousands of random steps
+	@$(BIN)/python -m pytest -m exhaustive --numprocesses 3 --no-loadscope-reorder
 
 test-mwaa: setup  ## Run the tests of the DAGs with the Airflow and Python of managed Airflow (10 minutes)
 	@$(BIN)/python -m pytest -m mwaa

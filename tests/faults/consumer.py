@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from threading import Lock
 from typing import Any
 
 from opensearch_strata.archive.arrivals import queue
@@ -15,6 +13,7 @@ from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients
+from tests.faults.deaths import die_after
 
 
 def consume(job: dict[str, Any], last: int) -> None:
@@ -25,27 +24,9 @@ def consume(job: dict[str, Any], last: int) -> None:
     """
     os.environ.update(job["environment"])
     queue._LEAST_VISIBILITY = 1
-    guard, sent = Lock(), 0
-
-    def count(**_: Any) -> None:
-        nonlocal sent
-        with guard:
-            sent += 1
-            if sent > last:
-                os.kill(os.getpid(), signal.SIGKILL)
-
     client = build_client(ClientSettings.from_url(job["url"]))
-    transport: Any = client.transport
-    real = transport.perform_request
-
-    def perform(method: str, path: str, **options: Any) -> Any:
-        count()
-        return real(method, path, **options)
-
-    transport.perform_request = perform
     s3, sqs = build_s3(), queue.build_sqs(job["queue"])
-    for service in (s3, sqs):
-        service.meta.events.register("before-send", count)
+    die_after(last, client, s3, sqs)
     dataset = Dataset.model_validate(job["dataset"])
     clients = Clients(opensearch=lambda _: client, s3=lambda _: s3, sqs=lambda _: sqs)
     arrivals = Arrivals(dataset, [dataset], clients)

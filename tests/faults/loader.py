@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 from datetime import date
-from threading import Lock
 from typing import Any
 
 from opensearch_strata.archive.events import Place
@@ -17,6 +15,7 @@ from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.workflows.backfill.backfill import Backfill
+from tests.faults.deaths import die_after
 
 
 def load(job: dict[str, Any], begins: Any) -> None:
@@ -47,18 +46,7 @@ def restore(job: dict[str, Any], last: int) -> None:
     """
     os.environ.update(job["environment"])
     client = build_client(ClientSettings.from_url(job["url"]))
-    transport: Any = client.transport
-    real, guard, sent = transport.perform_request, Lock(), 0
-
-    def perform(method: str, path: str, **options: Any) -> Any:
-        nonlocal sent
-        with guard:
-            sent += 1
-            if sent > last:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return real(method, path, **options)
-
-    transport.perform_request = perform
+    die_after(last, client)
     backfill, owner, process = Backfill(client, Dataset.model_validate(job["dataset"])), job["owner"], this_process()
     day = date.fromisoformat(job["day"])
     ref = backfill.write(backfill.plan(ARCHIVE_SOURCE, day, day))

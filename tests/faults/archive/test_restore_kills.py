@@ -80,5 +80,8 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
 
 @pytest.mark.long  # some minutes
 @pytest.mark.timeout(3000)
-def test_a_restore_is_killed_at_every_second_request(stream: Stream, opensearch_url: str, s3: Any, s3_url: str) -> None:
-    assert killed_at(stream, opensearch_url, s3, s3_url, range(0, MOST, 2)) == 1
+@pytest.mark.parametrize("step", [2, pytest.param(1, marks=pytest.mark.exhaustive)])
+def test_a_restore_is_killed_at_every_nth_request(
+    stream: Stream, opensearch_url: str, s3: Any, s3_url: str, step: int
+) -> None:
+    assert killed_at(stream, opensearch_url, s3, s3_url, range(0, MOST, step)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ MANY = 1000  # receives that the redrive policy allows, as each kill is one
 
 
 @pytest.fixture
-def queues(sqs: Any, request: pytest.FixtureRequest) -> Any:
+def queues(sqs: Any) -> Iterator[Queues]:
     """A queue whose messages come back after a second, however often."""
     made = Queues(sqs, f"k{time.time_ns()}", VISIBILITY, MANY)
     yield made

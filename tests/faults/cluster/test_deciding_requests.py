@@ -27,6 +27,7 @@ from tests.streams import DAY, Stream, StreamFactory
 TODAY = DAY + timedelta(days=90)
 COUNT = 40
 SHARE = 40
+EVERY = pytest.param(1, id="every", marks=pytest.mark.exhaustive)
 
 
 def changed(change: Callable[[dict[str, Any]], None]) -> Rule:
@@ -169,7 +170,7 @@ def cases(names: list[str]) -> list[tuple[str, str]]:
 def test_a_bad_answer_keeps_the_day(
     kind: str, proxied: tuple[FaultyProxy, OpenSearch], make_stream: StreamFactory
 ) -> None:
-    """Each kind of bad answer to a share of the requests, another share for each kind; the long test has a third."""
+    """Each kind of bad answer to a share of the requests, another share for each kind; the long test has more."""
     proxy, through = proxied
     names = recorded(proxy, through, expired_day(make_stream))
     chosen = [name for name, found in cases(names) if found == kind]
@@ -180,15 +181,16 @@ def test_a_bad_answer_keeps_the_day(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("turns", [pytest.param(3, id="a third"), EVERY])
 def test_bad_answers_to_every_request_keep_the_day(
-    kind: str, proxied: tuple[FaultyProxy, OpenSearch], make_stream: StreamFactory
+    kind: str, turns: int, proxied: tuple[FaultyProxy, OpenSearch], make_stream: StreamFactory
 ) -> None:
-    """Every third kind of bad answer to each request: the kinds take turns, so that each request gets three of nine."""
+    """Every bad answer to each request, or a third of them: then the kinds take turns."""
     proxy, through = proxied
     names = recorded(proxy, through, expired_day(make_stream))
     chosen = [name for name, found in cases(names) if found == kind]
     assert chosen
-    for name in chosen[list(BAD).index(kind) % 3 :: 3] or chosen[:1]:
+    for name in chosen[list(BAD).index(kind) % turns :: turns] or chosen[:1]:
         assert_kept_and_mended(proxy, through, expired_day(make_stream), name, kind)
 
 

@@ -111,8 +111,12 @@ def test_about_a_hundred_steps_lose_nothing(make_world: Any) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-def test_hundreds_of_steps_lose_nothing(make_world: Any) -> None:
-    run(make_world, examples=20, steps=25, derandomize=False)
+@pytest.mark.parametrize(
+    "examples",
+    [pytest.param(20, id="hundreds"), pytest.param(120, id="thousands", marks=pytest.mark.exhaustive)],
+)
+def test_random_steps_lose_nothing(make_world: Any, examples: int) -> None:
+    run(make_world, examples=examples, steps=25, derandomize=False)
 
 
 def test_a_cycle_in_a_quiet_world_retires_what_expired(make_world: Any) -> None:

@@ -218,7 +218,10 @@ def test_a_month_that_is_lost_with_its_marks_is_known_by_its_copies(sound: Strea
     assert lost == ["2024-05-09 .. 2024-05-11", f"{NEWEST}"]
 
 
+@pytest.mark.long  # OpenSearch waits for the month
 def test_a_month_that_is_lost_is_no_answer_of_the_server(sound: Stream, s3: Any) -> None:
+    """Also where the deletion of a raw day beyond the window is tried dryly."""
+    archived(sound, s3, EARLIER, gone=False)
     sound.client.indices.delete(index=sound.dataset.month_index(NEWEST))
     found = audited(sound, s3)
     assert not [one for one in found.findings if one.kind == "unfinished" or "OpenSearch answered" in one.finding]

@@ -55,7 +55,7 @@ def test_a_commit_is_checked_by_all_that_make_lint_runs() -> None:
 def test_continuous_integration_runs_the_targets_of_the_makefile() -> None:
     jobs = read_yaml(GITHUB / "workflows" / "ci.yml")["jobs"]
     ran = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
-    names = ("lint", "test", "test-versions", "test-long", "test-mwaa", "docs")
+    names = ("lint", "test", "test-versions", "test-long", "test-exhaustive", "test-mwaa", "docs")
     assert ran == {name: [f"make {name}"] for name in names}
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert ran.keys() <= targets

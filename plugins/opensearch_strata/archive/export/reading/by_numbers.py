@@ -102,11 +102,8 @@ def _read(client: OpenSearch, index: str, query: Query | None, asked: _Range, pa
     numbers = {"range": {"_seq_no": {"gte": asked.first, "lt": asked.end}}}
     body = {"size": pace.most, "sort": ["_doc"], "query": {"bool": {"filter": [numbers, *([query] if query else [])]}}}
     found = patient(partial(search_raw, client, index, body, asked.shard))
-    if found.hits:
-        size = size_of(found.hits) * found.total // len(found.hits)
-        pace.learn(asked.end - asked.first, found.total, size)
-    else:
-        pace.learn(asked.end - asked.first, 0, 0)
+    size = size_of(found.hits) * found.total // max(1, len(found.hits))  # also of those that did not fit in
+    pace.learn(asked.end - asked.first, found.total, size)
     return _Found(asked, found.hits, found.total)
 
 
