@@ -14,7 +14,8 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, misfit
-from opensearch_strata.definition.index_names import IndexTemplate, transform_id
+from opensearch_strata.definition.index_names import IndexTemplate, month_transform_id, transform_id
+from opensearch_strata.definition.levels import Level, StatedLevel, levels_of, levels_template, quantiles_problem
 from opensearch_strata.definition.loading.intake import Intake, TimeZone
 from opensearch_strata.definition.schedule import Cycle
 from opensearch_strata.definition.strict_model import Strict
@@ -22,7 +23,9 @@ from opensearch_strata.definition.strict_model import Strict
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
 
-ROW_FIELDS = frozenset({"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw"})
+ROW_FIELDS = frozenset(
+    {"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw", "metrics._level"}
+)
 SERVER_FIELDS = frozenset(
     {
         "_id",
@@ -99,6 +102,14 @@ class History(Strict):
     month_format: str = Field("%Y.%m", description="strftime format of {month}.")
     bucket: str = Field("1h", description="Length of a row's time bucket; must divide a day evenly: 15m, 1h, 1d.")
     group_by: list[FieldPath] = Field(min_length=1, description="Fields that identify a row together with its time.")
+    levels: list[StatedLevel] | None = Field(
+        None,
+        description="Further rows, merged from these for longer buckets or fewer groups. By default those of each hour "
+        "and of each day over all groups, and those of each day and group.",
+    )
+    quantiles: list[float | int] = Field(
+        [50, 90, 99], description="Percentages of the quantiles that rows of levels carry as numbers (p50, p90, p99)."
+    )
     shards: int = Field(1, ge=1)
     replicas: int = Field(1, ge=0)
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
@@ -121,6 +132,16 @@ class History(Strict):
             raise ValueError(f"{self.bucket!r} is not a valid interval; write it like 15m, 1h or 1d")
         return timedelta(seconds=int(match["n"]) * _UNIT_SECONDS[match["unit"]])
 
+    @property
+    def all_levels(self) -> tuple[Level, ...]:
+        """The levels, stated or by default: those with the shortest buckets and the most groups first."""
+        return levels_of(self.levels, self.bucket_length, self.group_by)
+
+    @property
+    def levels_names(self) -> IndexTemplate | None:
+        """Names of the indices with rows of levels, one for each year; None if there are no levels."""
+        return levels_template(self.names) if self.all_levels else None
+
     @model_validator(mode="after")
     def _is_sound(self) -> History:
         if problem := self.names.problem({"%Y%m"}):
@@ -131,6 +152,9 @@ class History(Strict):
             raise ValueError("group_by names a field twice; name each field once")
         if taken := ROW_FIELDS.intersection(self.group_by):
             raise ValueError(f"group_by contains {sorted(taken)}, which every row has as a field; leave it out")
+        if problem := quantiles_problem(self.quantiles):
+            raise ValueError(problem)
+        _ = self.levels_names  # raises
         return self
 
 
@@ -238,12 +262,19 @@ class Dataset(Strict):
         ]
 
     def _name_overlaps(self) -> list[str]:
+        found = []
         if overlap := overlapping(self.raw.names, self.history.names):
-            return [
+            found.append(
                 f"raw.index {self.raw.index!r} also matches history.index {self.history.index!r} "
                 f"(both can be {overlap!r}); give them different literal parts"
-            ]
-        return []
+            )
+        levels = self.history.levels_names
+        if levels and (overlap := overlapping(self.raw.names, levels)):
+            found.append(
+                f"raw.index {self.raw.index!r} also matches {levels.template!r}, the index of history.levels (both can "
+                f"be {overlap!r}); rename history.index, from which that name is made, or set levels to []"
+            )
+        return found
 
     @property
     def source_fields(self) -> dict[str, str]:
@@ -286,9 +317,28 @@ class Dataset(Strict):
         """Name of the history month that holds the rows of ``day``."""
         return self.history.names.name(day)
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels of its history: those with the shortest buckets and the most groups first."""
+        return self.history.all_levels
+
+    def levels_index(self, day: date) -> str:
+        """Name of the index that holds the rows of levels of ``day``.
+
+        :raises ValueError: the dataset has no levels
+        """
+        names = self.history.levels_names
+        if names is None:
+            raise ValueError(f"{self.name!r} has no levels.")
+        return names.name(day)
+
     def transform_id(self, day: date) -> str:
         """Id of the transform that condenses ``day``."""
         return transform_id(self.name, day)
+
+    def unit_id(self, level: Level, day: date) -> str:
+        """What rows of a level have as ``transform._id``: the id of ``day``, or that of its month for ``1M``."""
+        return month_transform_id(self.name, day) if level.is_of_months else transform_id(self.name, day)
 
     @property
     def sketches(self) -> dict[str, float]:

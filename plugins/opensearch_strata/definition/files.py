@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from yaml.constructor import ConstructorError
 
 from opensearch_strata.definition.dataset import Dataset, overlapping
+from opensearch_strata.definition.index_names import IndexTemplate
 from opensearch_strata.definition.loading.intake import RENAMED
 from opensearch_strata.errors import DefinitionError
 
@@ -185,7 +186,7 @@ def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
     numbers = {path: number for number, path in enumerate(loaded)}
     begins = [(f"name {dataset.name}\n", path) for path, dataset in loaded.items()]
     for path, dataset in loaded.items():
-        begins += [(names.before, path) for names in (dataset.raw.names, dataset.history.names)]
+        begins += [(names.before, path) for _, names in _families(dataset)]
         if dataset.archive:
             begins.append((f"{dataset.archive.url}\n", path))
     begins.sort()
@@ -197,6 +198,13 @@ def _neighbours(loaded: dict[Path, Dataset]) -> list[tuple[Path, Path]]:
             if one != other:
                 pairs.add((one, other) if numbers[one] < numbers[other] else (other, one))
     return sorted(pairs, key=lambda pair: (numbers[pair[0]], numbers[pair[1]]))
+
+
+def _families(dataset: Dataset) -> list[tuple[str, IndexTemplate]]:
+    """Key and names of each family of indices."""
+    levels = dataset.history.levels_names
+    families = [("raw.index", dataset.raw.names), ("history.index", dataset.history.names)]
+    return [*families, ("history.levels", levels)] if levels else families
 
 
 def _own_names(path: Path, dataset: Dataset) -> int:
@@ -286,8 +294,8 @@ def _advice(item: Any) -> str:
 def _clash(one: Dataset, other: Dataset) -> str | None:
     if one.name == other.name:
         return f"name: {one.name!r} is also the name"
-    for key, mine in (("raw.index", other.raw.names), ("history.index", other.history.names)):
-        for theirs in (one.raw.names, one.history.names):
+    for key, mine in _families(other):
+        for _, theirs in _families(one):
             if overlapping(mine, theirs):
                 return f"{key}: {mine.template!r} overlaps {theirs.template!r}"
     if one.archive and other.archive and one.archive.url == other.archive.url:

@@ -112,6 +112,15 @@ def transform_id(dataset: str, day: date) -> str:
     return f"strata-{dataset}-{day:%Y.%m.%d}"
 
 
+def month_transform_id(dataset: str, day: date) -> str:
+    """The id that rows of a level have if they cover the raw days of a month; no day has it.
+
+    :param dataset: its name
+    :param day: any day of the month
+    """
+    return f"strata-{dataset}-{day:%Y.%m}"
+
+
 def day_of_transform(dataset: str, identity: str) -> date | None:
     """The day whose rows have this transform id, or None if the id does not belong to the dataset.
 

@@ -75,7 +75,7 @@ def marks_in(meta: Mapping[str, Any]) -> dict[date, Mark]:
     :param meta: ``_meta.strata`` of the month index
     """
     found = {}
-    for day, mark in _noted(meta, "verified").items():
+    for day, mark in noted_in(meta, "verified").items():
         said = [mark.get(key, "") for key in _MARKED] if isinstance(mark, Mapping) else []
         match said:
             case [int() as documents, str() as uuid, str() as fingerprint, str() as version]:
@@ -92,13 +92,17 @@ def same_rows_in(meta: Mapping[str, Any]) -> dict[date, list[str]]:
     """
     return {
         day: list(versions)
-        for day, versions in _noted(meta, "same_rows").items()
+        for day, versions in noted_in(meta, "same_rows").items()
         if isinstance(versions, list) and versions and all(isinstance(version, str) for version in versions)
     }
 
 
-def _noted(meta: Mapping[str, Any], name: str) -> dict[date, Any]:
-    """Day -> what a month notes of it under a name."""
+def noted_in(meta: Mapping[str, Any], name: str) -> dict[date, Any]:
+    """Day -> what a month notes of it under a name.
+
+    :param meta: ``_meta.strata`` of the month index
+    :param name: its key there
+    """
     noted = meta.get(name)
     found = {}
     for day, said in noted.items() if isinstance(noted, Mapping) else ():

@@ -1,0 +1,121 @@
+"""Notes of complete levels in the month index: which levels a reader may take instead of the rows of a day.
+
+Rows of levels are in an index of their own, one for each year, and are merged from the base rows of a proven day. The
+note of a day stands beside its mark, ``_meta.strata.levels.<day>`` in the month's mapping, and names the version of the
+base rows that the levels were merged from. So it holds exactly as long as the mark of the very same rows does: rows
+that are written anew have another version, whatever became of their levels. It is written with the levels' own
+versions, after all of them were compared with the base rows; a level that it does not name is missing or incomplete.
+
+Rows of a month cover all proven days of it. Their note, ``_meta.strata.month_levels``, names the version of all marks.
+A lost note only costs time, because the base rows are read instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.history.month.marks import Mark, marks_in, noted_in
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+LEVEL = "metrics._level"
+"""Field of a row of a level that holds the level's name; no metric can have this name, and base rows have no value."""
+
+OF_DAYS, OF_MONTH = "levels", "month_levels"
+"""Keys in ``_meta.strata`` of a month."""
+
+
+@dataclass(frozen=True)
+class LevelNote:
+    """Which levels are complete.
+
+    :param of: version of the base rows that they were merged from: of a day, see
+        :func:`opensearch_strata.history.month.marks.rows_version`; of a month, see :func:`marks_version`
+    :param versions: level -> version of its rows, as :func:`opensearch_strata.history.month.marks.rows_version` gives
+        it for the index that they are in
+    """
+
+    of: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def marks_version(marks: Mapping[date, Mark]) -> str:
+    """The version of all proven rows of a month, which changes whenever those of one of its days do.
+
+    :param marks: all marks of the month
+    """
+    text = json.dumps(sorted((f"{day}", mark.rows_version, mark.documents) for day, mark in marks.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def complete_levels(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
+    """Of each marked day, the levels that were merged from the very rows that the mark names.
+
+    They may be read wherever the rows of the day may be read by that mark. A day without a complete level is left out.
+
+    :param meta: ``_meta.strata`` of the month index
+    """
+    marks, notes = marks_in(meta), _days_in(meta)
+    return {day: note for day, note in notes.items() if day in marks and marks[day].rows_version == note.of}
+
+
+def complete_month(meta: Mapping[str, Any]) -> LevelNote | None:
+    """The levels of a month that cover all of its marked days as they are marked; None if no such level is complete.
+
+    They may be read in place of base rows only if all days with rows in the month are marked, and all of them are read
+    from history.
+
+    :param meta: ``_meta.strata`` of the month index
+    """
+    note = _note(meta.get(OF_MONTH))
+    return note if note and note.of == marks_version(marks_in(meta)) else None
+
+
+def noted(meta: Mapping[str, Any], notes: Mapping[date, LevelNote], month: LevelNote | None) -> dict[str, Any]:
+    """``_meta.strata`` of a month with these notes, and no others. Pure.
+
+    :param meta: as it is
+    :param notes: of its days
+    :param month: of the month as a whole; None if no level of it is complete
+    """
+    rest = {key: value for key, value in meta.items() if key not in (OF_DAYS, OF_MONTH)}
+    days = {OF_DAYS: {f"{day}": asdict(note) for day, note in sorted(notes.items())}} if notes else {}
+    return {**rest, **days, **({OF_MONTH: asdict(month)} if month else {})}
+
+
+def note_levels(
+    client: OpenSearch, index: str, notes: Mapping[date, LevelNote], month: Mapping[str, str] | None = None
+) -> None:
+    """Note levels as complete. What is noted of other days stays.
+
+    :param index: name of the month
+    :param notes: day -> its levels; one without levels removes the note of its day
+    :param month: level -> version, of those that cover the month with the marks that it has now; None: as before
+    """
+    meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
+    strata = meta.get("strata", {})
+    days = {day: note for day, note in {**complete_levels(strata), **notes}.items() if note.versions}
+    whole = complete_month(strata) if month is None else LevelNote(marks_version(marks_in(strata)), month)
+    after = noted(strata, days, whole if whole and whole.versions else None)
+    if after != strata:  # read, change, write: the server replaces `_meta` as a whole
+        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
+
+
+def _days_in(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
+    """Anyone may write to a mapping: what is not a note is left out, as if it were lost."""
+    found = {day: _note(said) for day, said in noted_in(meta, OF_DAYS).items()}
+    return {day: note for day, note in found.items() if note}
+
+
+def _note(said: Any) -> LevelNote | None:
+    match said:
+        case {"of": str() as of, "versions": Mapping() as versions} if of and versions:
+            if all(isinstance(version, str) for version in versions.values()):
+                return LevelNote(of, dict(versions))
+    return None

@@ -1,0 +1,58 @@
+"""Notes of complete levels: they hold with the mark of the rows that they were merged from, and no longer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from opensearch_strata.history.month.level_notes import (
+    LevelNote,
+    complete_levels,
+    complete_month,
+    marks_version,
+    noted,
+)
+from opensearch_strata.history.month.marks import Mark
+
+DAY, OTHER = date(2013, 1, 5), date(2013, 1, 6)
+MARK = Mark(10, "uuid", "fingerprint", "month/3/6/3")
+NOTE = LevelNote("month/3/6/3", {"1h": "levels/24/1/2", "1d": "levels/1/1/1"})
+
+
+def meta_of(marks: dict[date, Mark], **more: Any) -> dict[str, Any]:
+    return {"dataset": "t", "verified": {f"{day}": asdict(mark) for day, mark in marks.items()}, **more}
+
+
+def test_a_note_holds_with_the_mark_of_its_rows() -> None:
+    meta = noted(meta_of({DAY: MARK, OTHER: MARK}), {DAY: NOTE}, None)
+    assert complete_levels(meta) == {DAY: NOTE}
+    anew = {**meta, **meta_of({DAY: replace(MARK, rows_version="month/3/9/4")})}
+    assert complete_levels(anew) == {}
+    assert complete_levels({**meta, "verified": {}}) == {}
+
+
+def test_the_note_of_a_month_holds_as_long_as_all_marks_stay() -> None:
+    marks = {DAY: MARK, OTHER: MARK}
+    note = LevelNote(marks_version(marks), {"1M": "levels/1/5/5"})
+    meta = noted(meta_of(marks), {}, note)
+    assert complete_month(meta) == note
+    for other in ({DAY: MARK}, {**marks, date(2013, 1, 7): MARK}, {**marks, DAY: replace(MARK, rows_version="v")}):
+        assert complete_month({**meta, **meta_of(other)}) is None
+
+
+@pytest.mark.parametrize(
+    "said", [None, 1, [], {}, {"of": "v"}, {"of": 1, "versions": {"1h": "v"}}, {"of": "v", "versions": {"1h": 1}}]
+)
+def test_what_is_no_note_is_as_good_as_lost(said: Any) -> None:
+    meta = meta_of({DAY: replace(MARK, rows_version="v")}, levels={f"{DAY}": said, "2013-01": said}, month_levels=said)
+    assert complete_levels(meta) == {}
+    assert complete_month(meta) is None
+    assert complete_levels(meta_of({DAY: MARK}, levels=said)) == {}
+
+
+def test_notes_replace_those_of_before_and_nothing_else() -> None:
+    meta = noted(meta_of({DAY: MARK}, same_rows={}), {DAY: NOTE}, LevelNote("m", {"1M": "v"}))
+    assert noted(meta, {}, None) == meta_of({DAY: MARK}, same_rows={})
