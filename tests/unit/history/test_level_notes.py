@@ -19,7 +19,7 @@ from opensearch_strata.history.month.marks import Mark
 
 DAY, OTHER = date(2013, 1, 5), date(2013, 1, 6)
 MARK = Mark(10, "uuid", "fingerprint", "month/3/6/3")
-NOTE = LevelNote("month/3/6/3", {"1h": "levels/24/1/2", "1d": "levels/1/1/1"})
+NOTE = LevelNote("month/3/6/3", {"1h": "levels/24/1/2", "1d": "levels/1/1/1"}, (50, 99.9))
 
 
 def meta_of(marks: dict[date, Mark], **more: Any) -> dict[str, Any]:
@@ -44,7 +44,18 @@ def test_the_note_of_a_month_holds_as_long_as_all_marks_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [None, 1, [], {}, {"of": "v"}, {"of": 1, "versions": {"1h": "v"}}, {"of": "v", "versions": {"1h": 1}}]
+    "said",
+    [
+        None,
+        1,
+        [],
+        {},
+        {"of": "v"},
+        {"of": 1, "versions": {"1h": "v"}, "quantiles": []},
+        {"of": "v", "versions": {"1h": 1}, "quantiles": []},
+        {"of": "v", "versions": {"1h": "v"}, "quantiles": ["50"]},
+        {"of": "v", "versions": {"1h": "v"}},
+    ],
 )
 def test_what_is_no_note_is_as_good_as_lost(said: Any) -> None:
     meta = meta_of({DAY: replace(MARK, rows_version="v")}, levels={f"{DAY}": said, "2013-01": said}, month_levels=said)

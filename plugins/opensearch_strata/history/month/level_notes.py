@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -39,10 +39,16 @@ class LevelNote:
         :func:`opensearch_strata.history.month.marks.rows_version`; of a month, see :func:`marks_version`
     :param versions: level -> version of its rows, as :func:`opensearch_strata.history.month.marks.rows_version` gives
         it for the index that they are in
+    :param quantiles: percentages of the quantiles that the rows carry, in ascending order
     """
 
     of: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    quantiles: tuple[float, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The note as the mapping holds it."""
+        return {"of": self.of, "versions": dict(self.versions), "quantiles": list(self.quantiles)}
 
 
 def marks_version(marks: Mapping[date, Mark]) -> str:
@@ -58,11 +64,12 @@ def complete_levels(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
     """Of each marked day, the levels that were merged from the very rows that the mark names.
 
     They may be read wherever the rows of the day may be read by that mark. A day without a complete level is left out.
+    The mark of an earlier release does not know which rows it is of; then the note alone says it.
 
     :param meta: ``_meta.strata`` of the month index
     """
     marks, notes = marks_in(meta), _days_in(meta)
-    return {day: note for day, note in notes.items() if day in marks and marks[day].rows_version == note.of}
+    return {day: note for day, note in notes.items() if day in marks and marks[day].rows_version in ("", note.of)}
 
 
 def complete_month(meta: Mapping[str, Any]) -> LevelNote | None:
@@ -85,23 +92,48 @@ def noted(meta: Mapping[str, Any], notes: Mapping[date, LevelNote], month: Level
     :param month: of the month as a whole; None if no level of it is complete
     """
     rest = {key: value for key, value in meta.items() if key not in (OF_DAYS, OF_MONTH)}
-    days = {OF_DAYS: {f"{day}": asdict(note) for day, note in sorted(notes.items())}} if notes else {}
-    return {**rest, **days, **({OF_MONTH: asdict(month)} if month else {})}
+    days = {OF_DAYS: {f"{day}": note.as_json() for day, note in sorted(notes.items())}} if notes else {}
+    return {**rest, **days, **({OF_MONTH: month.as_json()} if month else {})}
+
+
+def noted_anew(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """``_meta.strata`` of an index to which the very rows of another one were copied: levels that are complete stay so.
+
+    :param before: of the index that they were copied from
+    :param after: of the new index, with marks that speak of it
+    """
+    marks, month = marks_in(after), complete_month(before)
+    days = {
+        day: replace(note, of=marks[day].rows_version)
+        for day, note in complete_levels(before).items()
+        if marks[day].rows_version
+    }
+    return noted(after, days, month and replace(month, of=marks_version(marks)))
+
+
+def forget_levels(client: OpenSearch, index: str, day: date, strata: Mapping[str, Any]) -> None:
+    """Take the levels of a day, and those of its month, out of the notes, before the rows of the day are written anew.
+
+    :param index: name of the month
+    :param strata: its ``_meta.strata``
+    """
+    if day in complete_levels(strata) or complete_month(strata):
+        note_levels(client, index, {day: LevelNote("")}, LevelNote(""))
 
 
 def note_levels(
-    client: OpenSearch, index: str, notes: Mapping[date, LevelNote], month: Mapping[str, str] | None = None
+    client: OpenSearch, index: str, notes: Mapping[date, LevelNote], month: LevelNote | None = None
 ) -> None:
     """Note levels as complete. What is noted of other days stays.
 
     :param index: name of the month
     :param notes: day -> its levels; one without levels removes the note of its day
-    :param month: level -> version, of those that cover the month with the marks that it has now; None: as before
+    :param month: of the levels that cover the month; one without levels removes their note; None: as before
     """
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
     strata = meta.get("strata", {})
     days = {day: note for day, note in {**complete_levels(strata), **notes}.items() if note.versions}
-    whole = complete_month(strata) if month is None else LevelNote(marks_version(marks_in(strata)), month)
+    whole = month or complete_month(strata)
     after = noted(strata, days, whole if whole and whole.versions else None)
     if after != strata:  # read, change, write: the server replaces `_meta` as a whole
         client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
@@ -115,7 +147,8 @@ def _days_in(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
 
 def _note(said: Any) -> LevelNote | None:
     match said:
-        case {"of": str() as of, "versions": Mapping() as versions} if of and versions:
-            if all(isinstance(version, str) for version in versions.values()):
-                return LevelNote(of, dict(versions))
+        case {"of": str() as of, "versions": Mapping() as versions, "quantiles": list() as quantiles}:
+            is_sound = of and versions and all(isinstance(version, str) for version in versions.values())
+            if is_sound and all(isinstance(percent, int | float) for percent in quantiles):
+                return LevelNote(of, dict(versions), tuple(quantiles))
     return None
