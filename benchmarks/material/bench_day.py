@@ -69,7 +69,7 @@ class BenchDay:
     def keep(self) -> tuple[BenchDay, Sequence[Archived]]:
         """Export the day to a folder that nothing clears: the day with this folder, and the objects."""
         kept = replace(self, folder=f"kept/{self.index}/")
-        return kept, kept.export().write()[0]
+        return kept, kept.export().write()
 
     def require(self, documents: int, side: str) -> None:
         """Stop a run whose figures would be meaningless.

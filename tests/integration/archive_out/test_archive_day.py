@@ -10,9 +10,10 @@ import zstandard
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.export import parts
+from opensearch_strata.archive.export.content import Content
 from opensearch_strata.archive.export.folder import DayFolder
 from opensearch_strata.archive.export.reading import pages
-from opensearch_strata.archive.lines import document_of
+from opensearch_strata.archive.lines import document_of, line_of
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.verify.repair import prove
@@ -34,8 +35,14 @@ ODD = {
 
 
 @pytest.fixture
-def stream(make_stream: StreamFactory, bucket: str) -> Stream:
-    made = make_stream(archive={"bucket": bucket, "prefix": "days/"}, history={"group_by": ["device"]})
+def reads_back() -> str:
+    return "full"
+
+
+@pytest.fixture
+def stream(make_stream: StreamFactory, bucket: str, reads_back: str) -> Stream:
+    archive = {"bucket": bucket, "prefix": "days/", "prove": reads_back}
+    made = make_stream(archive=archive, history={"group_by": ["device"]})
     made.types = {
         "@timestamp": "date", "device": "keyword", "site": "keyword", "temperature": "double", "load": "short",
         "text": {"type": "text"}, "other": {"type": "object", "enabled": False}, "parts": {"type": "nested"},
@@ -116,6 +123,7 @@ def test_the_manifest_says_all_that_makes_the_day_again(stream: Stream, s3: Any,
     assert links == [f"s3://{bucket}/{one.key}" for one in manifest.objects]
 
 
+@pytest.mark.parametrize("reads_back", ["full", "sample"])
 def test_small_pages_and_objects_hold_the_same(
     stream: Stream, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,9 +134,14 @@ def test_small_pages_and_objects_hold_the_same(
     stream.client.indices.put_settings(
         index=stream.dataset.raw_index(DAY), body={"index.max_result_window": 10, "index.number_of_replicas": 0}
     )
-    manifest = archived(stream, s3).manifest
-    assert len(manifest.objects) > 3
-    assert len(documents(s3, bucket, manifest)) == 309
+    done = archived(stream, s3)
+    assert len(done.manifest.objects) > 3
+    found = documents(s3, bucket, done.manifest)
+    assert len(found) == 309
+    lines = Content()
+    lines.add([line_of(identity, source, routing) for identity, (routing, source) in found.items()])
+    assert lines.digest == done.manifest.digest
+    assert {check.name: check.archive for check in done.checks}["digest of a second reading"] == lines.digest
 
 
 def test_a_day_that_is_archived_is_not_written_again(stream: Stream, s3: Any, bucket: str) -> None:

@@ -13,6 +13,7 @@ from opensearchpy.exceptions import RequestError
 
 from opensearch_strata.archive.bulk import requests as bulk_requests
 from opensearch_strata.archive.export import parts
+from opensearch_strata.archive.export.reading import pages
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.connections.safe_settings import SAFE
@@ -61,6 +62,7 @@ def test_a_day_comes_back_as_it_was(stream: Stream, s3: Any, monkeypatch: pytest
     if small:
         monkeypatch.setattr(parts, "CHUNK_BYTES", 20_000)
         monkeypatch.setattr(parts, "OBJECT_BYTES", 60_000)
+        monkeypatch.setattr(pages, "PAGE_BYTES", 20_000)
     index = fill_oddly(stream)
     sent, before = documents(stream.client, index), index_of(stream)
     assert {name: sent[name][1].decode(errors="surrogateescape") for name in ODD} == ODD
