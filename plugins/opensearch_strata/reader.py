@@ -9,6 +9,7 @@ condensed, so that the two hold different documents. The same script computes bo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def read(
     :raises TransientError: rows or raw days were recreated while they were read, or were deleted one after another
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
-    return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress))))
+    return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress), sys.maxsize)))
 
 
 def read_pages(

@@ -13,10 +13,12 @@ class Pace:
 
     :param most: the most units of a search, whatever it finds, so that its answer arrives in time
     :param first: units of the first search; if no groups are kept apart, units are records
+    :param page: how many buckets a page holds, :data:`PAGE_SIZE` by default
     """
 
-    def __init__(self, most: int, first: int = 1) -> None:
+    def __init__(self, most: int, first: int = 1, page: int | None = None) -> None:
         self._most = max(most, 1)
+        self._page = page or PAGE_SIZE
         self.units = max(1, min(first, self._most))
 
     def learn(self, units: int, buckets: int) -> None:
@@ -25,5 +27,5 @@ class Pace:
         :param units: how many units the search spanned, see :attr:`units`
         :param buckets: how many buckets it found
         """
-        fitting = units * PAGE_SIZE * 4 // (5 * buckets) if buckets else self._most
+        fitting = units * self._page * 4 // (5 * buckets) if buckets else self._most
         self.units = max(1, min(fitting, 4 * units, self._most))

@@ -19,6 +19,7 @@ _INIT = ("fields", "begin")
 _ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
 _GATHER = ("fields", "sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
+_FETCH = ("fields", "sketch_wire", "records")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 
 
@@ -67,6 +68,40 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     if words:
         params["tops"] = {"names": words, "fields": [f"metrics.{n}.{leaf}" for n in words for leaf in ("count", "top")]}
     return _metric(params, "recall", finished=False)
+
+
+def fetch_metric(
+    dataset: Dataset, groups: Sequence[str], fractions: Sequence[float], *, length: int, most: int
+) -> Body:
+    """Aggregation over rows of history that merges nothing: returns the rows of each shard as records.
+
+    They are several times faster than hits and, because of their quantiles, smaller than rows.
+
+    :param dataset: the dataset with the wanted metrics, statistics and sketches only
+    :param groups: fields of the groups to return
+    :param fractions: the wanted quantiles of metrics with a sketch, 0 .. 1, ascending
+    :param length: bytes of a record
+    :param most: how many rows a shard may look at; it only counts the others
+    """
+    names = list(dataset.metrics)
+    steps, leaves = _params(dataset, names)["steps"], ("count", "min", "max", "sum", "sketch")
+    params = {
+        "groups": list(groups),
+        "fields": [_leaf(dataset, name, leaf) for name in names for leaf in leaves],
+        "steps": steps,
+        "fractions": list(fractions),
+        "length": length,
+        "most": most,
+    }
+    return {
+        "scripted_metric": {
+            "params": params,
+            "init_script": _script("fields", "fetch_init"),
+            "map_script": _script(*_FETCH, "fetch_map"),
+            "combine_script": _script("fetch_combine"),
+            "reduce_script": _painless("return states"),
+        }
+    }
 
 
 def in_source_metric(field: str, hiding: Hiding) -> Body:

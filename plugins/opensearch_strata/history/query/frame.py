@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.history.query.recall import Cell
+from opensearch_strata.history.query.single_rows.records import Records
 from opensearch_strata.sketches.ddsketch import quantiles
 from opensearch_strata.sketches.top_values import unpack as unpack_top
 
@@ -21,13 +21,23 @@ SOURCES = ("raw", "history", "both")
 _GROUP_TYPES = {"boolean": "boolean", **dict.fromkeys(("byte", "short", "integer", "long"), "Int64")}
 
 
-def frames(plan: ReadPlan, cells: Iterable[Cell]) -> Iterator[pd.DataFrame]:
+def frames(plan: ReadPlan, cells: Iterable[Cell | Records], most: int | None = None) -> Iterator[pd.DataFrame]:
     """Frames of at most :data:`PAGE_RECORDS` records, see :func:`opensearch_strata.reader.read`.
 
     :param cells: the cells in the order of the records
+    :param most: how many of the records that come together may be in one frame, :data:`PAGE_RECORDS` by default
     """
-    remaining = iter(cells)
-    while page := list(islice(remaining, PAGE_RECORDS)):
+    size = most or PAGE_RECORDS
+    page: list[Cell] = []
+    for one in cells:
+        if isinstance(one, Cell):
+            page.append(one)
+        if page and (len(page) == PAGE_RECORDS or isinstance(one, Records)):
+            yield frame_of(plan, page)
+            page = []
+        if isinstance(one, Records):
+            yield from (frame_of_records(plan, one[first : first + size]) for first in range(0, len(one), size))
+    if page:
         yield frame_of(plan, page)
 
 
@@ -64,7 +74,32 @@ def frame_of(plan: ReadPlan, cells: Sequence[Cell]) -> pd.DataFrame:
             values = [stats.get(stat) for stats in found]
             columns[f"{metric}.{stat}"] = _column(stat, values)
     columns["source"] = pd.Categorical([cell.source for cell in cells], categories=SOURCES)
-    frame = pd.DataFrame(columns, index=_times(plan, [cell.time for cell in cells]))
+    return _frame(plan, columns, [cell.time for cell in cells])
+
+
+def frame_of_records(plan: ReadPlan, records: Records) -> pd.DataFrame:
+    """Records as a frame."""
+    import numpy as np
+    import pandas as pd
+
+    question = plan.question
+    columns: dict[str, Any] = {}
+    for group, places, values in zip(question.by, records.groups, records.values, strict=True):
+        columns[group] = _group_of_places(places, values, plan.types.get(group, "keyword"))
+    for metric in question.metrics:
+        for stat in question.stats:
+            column = records.stats[name := f"{metric}.{stat}"]
+            columns[name] = pd.arrays.IntegerArray(column.copy(), column == 0) if stat == "count" else column.copy()
+    history = np.full(len(records), SOURCES.index("history"), dtype=np.int8)
+    columns["source"] = pd.Categorical.from_codes(history, categories=SOURCES)
+    return _frame(plan, columns, records.times)
+
+
+def _frame(plan: ReadPlan, columns: Mapping[str, Any], times: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    question = plan.question
+    frame = pd.DataFrame(columns, index=_times(plan, times))
     frame.attrs = {
         "dataset": question.dataset.name,
         "units": {metric: unit for metric in question.metrics if (unit := question.dataset.metrics[metric].unit)},
@@ -74,7 +109,7 @@ def frame_of(plan: ReadPlan, cells: Sequence[Cell]) -> pd.DataFrame:
     return frame
 
 
-def _times(plan: ReadPlan, times: Sequence[int]) -> pd.DatetimeIndex:
+def _times(plan: ReadPlan, times: Any) -> pd.DatetimeIndex:
     import numpy as np
     import pandas as pd
 
@@ -89,6 +124,23 @@ def _group(values: Sequence[Any], kind: str) -> Any:
         return pd.array(values, dtype=dtype)
     known = {value for value in values if value is not None}
     return pd.Categorical(values, categories=pd.Index(sorted(known), dtype="str"))
+
+
+def _group_of_places(places: Any, values: Sequence[Any], kind: str) -> Any:
+    """A group's column like that of :func:`_group`, from the place of each record's value among all values."""
+    import numpy as np
+    import pandas as pd
+
+    if kind in _GROUP_TYPES:
+        return _group([None if place < 0 else values[place] for place in places], kind)
+    there = np.unique(places[places >= 0])
+    codes = np.where(places < 0, -1, np.searchsorted(there, places))
+    found = [values[place] for place in there]
+    ordered = sorted(found)  # which addresses are not, among values in the server's order
+    if ordered != found:
+        rank = {value: place for place, value in enumerate(ordered)}
+        codes = np.array([*(rank[value] for value in found), -1])[codes]
+    return pd.Categorical.from_codes(codes, categories=pd.Index(ordered, dtype="str"))
 
 
 def _column(stat: str, values: Sequence[Any]) -> Any:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from ipaddress import ip_address
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,20 @@ from opensearch_strata.history.buckets.pace import Pace
 from opensearch_strata.history.buckets.partials import State, merged_of_states
 from opensearch_strata.history.query.borders import partial_buckets, rows_of_span
 from opensearch_strata.history.query.checks import plan_read, refuse_moved
+from opensearch_strata.history.query.group_order import key_order
 from opensearch_strata.history.query.read_plan import ReadPlan
-from opensearch_strata.history.query.search_bodies import TIME, Body, Side, page_body, raw_query, rows_query
+from opensearch_strata.history.query.search_bodies import (
+    TIME,
+    Body,
+    Side,
+    batches,
+    page_body,
+    raw_query,
+    rows_query,
+)
+from opensearch_strata.history.query.single_rows.fetching import Fetching, are_single, raw_spans
+from opensearch_strata.history.query.single_rows.records import Records
+from opensearch_strata.history.query.single_rows.runs import Run, runs_of
 from opensearch_strata.history.query.stretches import Stretch, stretches
 
 if TYPE_CHECKING:
@@ -27,8 +38,6 @@ if TYPE_CHECKING:
 OnProgress = Callable[[float], None]
 """Called with the share of the span that has been read, 0 .. 1."""
 
-# Characters of index names in one search, whose request line may have at most 4 KiB.
-_LINE = 3000
 # Indices in a search over more than a day: its response time must not grow with the window.
 _INDICES = 8
 # Buckets held at the same time over all searches of a stretch.
@@ -78,36 +87,92 @@ class Recall:
     def __init__(self, client: OpenSearch, plan: ReadPlan) -> None:
         self._client = client
         self.plan = plan
+        self._fetching = Fetching(client)
+        self._pace: Pace | None = None
+        self._on_progress: OnProgress = lambda _: None
 
-    def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell]:
+    def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell | Records]:
         """Every cell that has a value, ordered by time and groups; a missing group value comes first.
 
-        Only a few pages of buckets are held in memory, whatever the span. If a raw day is deleted meanwhile, reading
-        continues from its history.
+        Cells that are rows of history come as records, many at once. Only a few pages of buckets, or the records of one
+        answer, are held in memory, whatever the span. If a raw day is deleted meanwhile, reading continues from its
+        history.
 
         :raises TransientError: rows were rebuilt while they were read, or indices were deleted or created all the time
         """
-        start, end = self.plan.question.start, self.plan.question.end
-        longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
-        pace: Pace | None = None
-        for piece in stretches(self.plan.question, *self.plan.ends):
-            pace = pace or Pace(longest // (piece.unit or longest), 1 if self.plan.question.by else PAGE_SIZE)
-            rest: Stretch | None = piece
-            while rest:
-                part, rest = rest.cut(pace.units)
-                found = 0
-                for cell in self._cells_of(part):
-                    found += 1
-                    yield cell
-                pace.learn(part.units, found)
-                on_progress((part.end - start) / (end - start))
+        self._on_progress = on_progress
+        pieces: Iterable[Stretch | Run] = stretches(self.plan.question, *self.plan.ends)
+        if are_single(self.plan):
+            pieces = runs_of(pieces, self.plan.question.bucket)
+        for piece in pieces:
+            yield from self._of_run(piece) if isinstance(piece, Run) else self._of_stretch(piece)
         on_progress(1.0)
         refuse_moved(self._client, self.plan)
+
+    def _of_run(self, run: Run) -> Iterator[Cell | Records]:
+        """Cells of a run: fetched, except for those that raw documents belong to as well."""
+        at = 0
+        while at < len(run):
+            part, is_touched = run.part(at, len(run)).divided(raw_spans(self.plan))
+            records = None
+            if not is_touched:
+                part = part.part(0, self._fetching.units(self.plan, part))
+                records = self._fetch(part)
+                if records is None and len(part) > 1:
+                    continue  # there are more rows than expected, or raw documents by now: a smaller part comes next
+            if records is not None:
+                yield from self._with_repeated(part, records)
+                self._went_to(part.end)
+            else:
+                for stretch in part.stretches():
+                    yield from self._of_stretch(stretch)
+            at += len(part)
+
+    def _fetch(self, part: Run) -> Records | None:
+        """The rows of a part; None if there are too many of them, or if raw documents belong to it by now."""
+        for left in reversed(range(GOING_TRIES)):
+            try:
+                return self._fetching.fetch(self.plan, part)
+            except Exception as error:
+                if not is_going(error):
+                    raise
+                self._look_again(error, left)
+            if part.is_touched(raw_spans(self.plan)):
+                break
+        return None
+
+    def _with_repeated(self, part: Run, records: Records) -> Iterator[Cell | Records]:
+        """The records of a part; at times at which a group has several rows, the cells that are merged from them."""
+        done = 0
+        for repeated in part.at(records.repeated()):
+            yield records[done : records.place_of(repeated.span[0])]
+            for stretch in repeated.stretches():
+                yield from self._of_stretch(stretch)
+            done = records.place_of(repeated.end)
+        yield records[done:]
+
+    def _of_stretch(self, piece: Stretch) -> Iterator[Cell]:
+        """Cells of a stretch, whatever they are merged from."""
+        longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
+        pace = self._pace or Pace(longest // (piece.unit or longest), 1 if self.plan.question.by else PAGE_SIZE)
+        self._pace = pace
+        rest: Stretch | None = piece
+        while rest:
+            part, rest = rest.cut(pace.units)
+            found = 0
+            for cell in self._cells_of(part):
+                found += 1
+                yield cell
+            pace.learn(part.units, found)
+            self._went_to(part.end)
+
+    def _went_to(self, end: int) -> None:
+        question = self.plan.question
+        self._on_progress((end - question.start) / (question.end - question.start))
 
     def _cells_of(self, part: Stretch) -> Iterator[Cell]:
         """Cells of a stretch. If an index is deleted meanwhile, reading restarts after the last cell."""
         after: Body | None = None
-        whose = repr(self.plan.question.dataset.name)
         for left in reversed(range(GOING_TRIES)):
             try:
                 for _, same in groupby(merge(*self._searches(part, after), key=_order_of), key=_order_of):
@@ -118,15 +183,22 @@ class Recall:
             except Exception as error:
                 if not is_going(error):
                     raise
-                if not left:
-                    raise going_on(whose, error) from error
-                # Retention only deletes what history holds, and a rewrite only a month that has another index. What
-                # was read so far must be of the same rows as the rest.
-                time.sleep(GOING_PAUSE)
-                refuse_moved(self._client, self.plan)
-                self.plan = plan_read(self._client, self.plan.question)
+                self._look_again(error, left)
             else:
                 return
+
+    def _look_again(self, error: Exception, left: int) -> None:
+        """Make a new plan after a search that met an index on its way out or in.
+
+        :param left: how many more attempts there may be
+        """
+        if not left:
+            raise going_on(repr(self.plan.question.dataset.name), error) from error
+        # Retention only deletes what history holds, and a rewrite only a month that has another index. What was read so
+        # far must be of the same rows as the rest.
+        time.sleep(GOING_PAUSE)
+        refuse_moved(self._client, self.plan)
+        self.plan = plan_read(self._client, self.plan.question)
 
     def _cell(self, part: Stretch, buckets: Sequence[_Bucket]) -> Cell | None:
         row = self._row(buckets)
@@ -170,7 +242,7 @@ class Recall:
             buckets = found["page"]["buckets"]
             for bucket in buckets:
                 key = bucket["key"]
-                yield _Bucket(_order(plan, key), key, side, bucket["metrics"]["value"])
+                yield _Bucket(key_order(key, plan.types), key, side, bucket["metrics"]["value"])
             if len(buckets) < size:
                 return
             after = buckets[-1]["key"]
@@ -180,22 +252,6 @@ def _order_of(bucket: _Bucket) -> tuple[Any, ...]:
     return bucket.order
 
 
-def _order(plan: ReadPlan, key: Body) -> tuple[Any, ...]:
-    """Sort key that orders keys as the server does: missing values first, texts by code point, addresses by bytes."""
-    return tuple(
-        (False,) if value is None else (True, _address(value) if plan.types.get(name) == "ip" else value)
-        for name, value in key.items()
-    )
-
-
-def _address(text: str) -> bytes:
-    """An address as Lucene stores it: 16 bytes, with IPv4 mapped to IPv6."""
-    packed = ip_address(text).packed
-    return packed if len(packed) == 16 else b"\0" * 10 + b"\xff" * 2 + packed
-
-
 def _batches(part: Stretch, names: Sequence[str]) -> Iterator[Sequence[str]]:
-    most = _LINE // (1 + max(map(len, names), default=0))
-    if part.end - part.start > _LONGEST_RAW:
-        most = min(most, _INDICES)
-    return (names[first : first + most] for first in range(0, len(names), most))
+    is_long = part.end - part.start > _LONGEST_RAW
+    return batches(names, _INDICES if is_long else None)

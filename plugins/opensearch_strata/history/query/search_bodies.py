@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
+from opensearch_strata.history.buckets.scripts import condense_metric, fetch_metric, recall_metric
 from opensearch_strata.history.query.borders import Edge, RowsOfSpan
 from opensearch_strata.history.query.read_plan import ReadPlan
+from opensearch_strata.history.query.single_rows.records import Layout
 from opensearch_strata.history.query.stretches import Stretch
 
 Body = dict[str, Any]
@@ -17,6 +18,21 @@ Spans = Iterable[tuple[int, int]]
 
 TIME = "time"
 """Name of the composite source that holds the time; no group can have this name, see :class:`Question`."""
+
+
+# Characters of index names in one search, whose request line may have at most 4 KiB.
+_LINE = 3000
+
+
+def batches(names: Sequence[str], most: int | None = None) -> Iterator[Sequence[str]]:
+    """Names of indices, as many at a time as one search may have.
+
+    :param names: exact names of indices
+    :param most: how many a search may have at most
+    """
+    fitting = _LINE // (1 + max(map(len, names), default=0))
+    size = min(fitting, most or fitting)
+    return (names[first : first + size] for first in range(0, len(names), size))
 
 
 def page_body(plan: ReadPlan, side: Side, query: Body, stretch: Stretch, after: Body | None, size: int) -> Body:
@@ -34,6 +50,20 @@ def page_body(plan: ReadPlan, side: Side, query: Body, stretch: Stretch, after: 
         composite: Body = {"size": size, "sources": sources, **({"after": after} if after else {})}
         aggs = {"page": {"composite": composite, "aggs": aggs}}
     return {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
+
+
+def fetch_body(layout: Layout, query: Body, most: int) -> Body:
+    """The rows that a query finds, as they are.
+
+    :param most: if there are more in a shard, they are only counted
+    """
+    rows = fetch_metric(layout.dataset, layout.by, layout.fractions, length=layout.length, most=most)
+    return {"size": 0, "track_total_hits": False, "query": query, "aggs": {"rows": rows}}
+
+
+def count_body(query: Body) -> Body:
+    """How many documents a query finds."""
+    return {"size": 0, "track_total_hits": True, "query": query}
 
 
 def _sources(plan: ReadPlan, side: Side, stretch: Stretch) -> list[Body]:
