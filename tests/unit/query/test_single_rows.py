@@ -134,7 +134,7 @@ def test_records_are_the_frame_that_cells_are(rows: Any, stats: list[str], shard
     for hour, groups, values in rows:
         if values:
             kept = {"min": min(values), "max": max(values), "sum": round(sum(values), 1), "count": len(values)}
-            found = {stat: kept[stat] + 0 for stat in plan.dataset.metrics["x"].stats if stat != "avg"}
+            found: dict[str, Any] = {stat: kept[stat] + 0 for stat in plan.dataset.metrics["x"].stats if stat != "avg"}
             cells.append(Cell(hour * HOUR, groups, {"x": {**found, "bins": bins_of(values, 20)}}, "history"))
     cells.sort(key=lambda cell: key_order({"": cell.time, **dict(zip(GROUPS, cell.groups, strict=True))}, GROUPS))
     states = [packed(layout, [(h * HOUR, g, v) for h, g, v in rows[n::shards]]) for n in range(shards)]

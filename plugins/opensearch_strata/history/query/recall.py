@@ -101,10 +101,8 @@ class Recall:
         :raises TransientError: rows were rebuilt while they were read, or indices were deleted or created all the time
         """
         self._on_progress = on_progress
-        pieces: Iterable[Stretch | Run] = stretches(self.plan.question, *self.plan.ends)
-        if are_single(self.plan):
-            pieces = runs_of(pieces, self.plan.question.bucket)
-        for piece in pieces:
+        pieces = stretches(self.plan.question, *self.plan.ends)
+        for piece in runs_of(pieces, self.plan.question.bucket) if are_single(self.plan) else pieces:
             yield from self._of_run(piece) if isinstance(piece, Run) else self._of_stretch(piece)
         on_progress(1.0)
         refuse_moved(self._client, self.plan)
