@@ -27,6 +27,7 @@ METRICS = {
     "price": {"field": "price", "stats": ALL, "decimals": 3, "distribution": {"relative_error": 0.02}, "sparse": True},
     "ratio": {"field": "ratio", "stats": ["min", "max", "count"], "sparse": True},
     "status": {"field": "status", "stats": ["count"], "distribution": {"top_values": 3}, "sparse": True},
+    "kinds": {"field": "status", "stats": ["count"], "distribution": {"distinct": {"error": 0.05}}, "sparse": True},
 }
 ODD: list[Document] = [
     {"@timestamp": "1969-12-31T22:30:00Z", "device": "before the epoch", "temperature": -0.0},

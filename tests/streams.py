@@ -13,7 +13,7 @@ from opensearchpy import NotFoundError, OpenSearch
 from pydantic import ValidationError
 
 from opensearch_strata.definition.consent import confirmation
-from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import EngineRun
 from opensearch_strata.history.month.row_ids import RAW_UUID
@@ -200,7 +200,7 @@ def document_of(dataset: Dataset, hit: dict[str, Any]) -> dict[str, Any]:
         decimals = dataset.decimals(name) if name in dataset.metrics else None
         if decimals is not None and leaf in ("min", "max", "sum"):
             value = round(value, decimals)
-        if leaf in ("sketch", "top"):
+        if leaf in DISTRIBUTIONS:
             value += "=" * (-len(value) % 4)
         document["metrics"].setdefault(name, {})[leaf] = value
     if "transform._doc_count" in document:  # _doc_count itself is for aggregations only; verify reads it there

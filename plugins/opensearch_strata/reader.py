@@ -44,9 +44,9 @@ def read(
     The index ``time`` is the start of each record, in the dataset's time zone. The columns are the fields of ``by``;
     ``<metric>.<stat>`` for each metric and statistic, with counts as ``Int64`` and everything else as ``float64``, and
     a missing value where documents lack the metric; and ``source``: ``raw``, ``history`` or ``both``. ``frame.attrs``
-    holds ``dataset``, ``units`` by metric, ``relative_errors`` of the percentiles by metric, and ``notes``: sentences
-    about anything that is not as it should be, such as raw days that are at odds with their history, and how they were
-    read.
+    holds ``dataset``, ``units`` by metric, ``relative_errors`` of the percentiles by metric, ``distinct_errors`` (the
+    standard errors of distinct counts) by metric, and ``notes``: sentences about anything that is not as it should be,
+    such as raw days that are at odds with their history, and how they were read.
 
     :param start: aware, inclusive. A bucket that the start or the end cuts is read from raw documents
     :param end: aware, exclusive
@@ -54,7 +54,8 @@ def read(
     :param stats: ``min max sum count avg``, or percentiles such as ``p50`` and ``p99.9``, which are within the relative
         error of the exact value at rank ``floor(q * (n - 1))``. For a metric with ``top_values``: ``count`` and
         ``top``, a dictionary of ``values`` (value -> minimum and maximum of its occurrences, most frequent first), the
-        ``rest``, and the ``bound`` that no other value exceeds
+        ``rest``, and the ``bound`` that no other value exceeds. For a metric with ``distinct``: ``count`` and
+        ``distinct``, how many different values there are, within the standard error
     :param interval: length of a record: ``15m``, ``1h``, ``6h`` for parts of a day; ``1d``, ``1M`` for calendar days
         and months in the dataset's time zone; None for the whole span
     :param by: fields of ``group_by`` to keep apart

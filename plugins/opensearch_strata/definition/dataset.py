@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from itertools import product
 from typing import Annotated, Literal
@@ -23,6 +24,8 @@ from opensearch_strata.definition.strict_model import Strict
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
 
+DISTRIBUTIONS = ("sketch", "top", "registers")
+"""Parts of a row that hold distributions, as bytes."""
 ROW_FIELDS = frozenset(
     {"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw", "metrics._level"}
 )
@@ -158,12 +161,19 @@ class History(Strict):
         return self
 
 
-class Distribution(Strict):
-    """How a metric's values are distributed: a mergeable sketch of numbers, or counts of the most frequent values."""
+class Distinct(Strict):
+    """How many different values a metric has, as registers that can be merged."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["relative_error"]}, {"required": ["top_values"]}]}
-    )
+    error: float = Field(ge=0.01, le=0.1, description="The standard error of a count, as a fraction.")
+
+
+_KINDS = ("relative_error", "top_values", "distinct")
+
+
+class Distribution(Strict):
+    """How a metric's values are distributed: a sketch of numbers, the most frequent values, or how many there are."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in _KINDS]})
 
     relative_error: float | None = Field(
         None, ge=0.001, le=0.05, description="For a number: the largest relative error of a quantile."
@@ -171,11 +181,16 @@ class Distribution(Strict):
     top_values: int | None = Field(
         None, ge=1, le=20, description="For a keyword: how many of its most frequent values a row counts individually."
     )
+    distinct: Distinct | None = Field(
+        None, description="For a keyword: how many different values there are, within a standard error."
+    )
 
     @model_validator(mode="after")
     def _is_of_one_kind(self) -> Distribution:
-        if (self.relative_error is None) == (self.top_values is None):
-            raise ValueError("needs either relative_error (for a number) or top_values (for a keyword); set one")
+        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
+            raise ValueError(
+                "needs one of relative_error (for a number), top_values and distinct (for a keyword); set one"
+            )
         return self
 
 
@@ -209,14 +224,15 @@ class Metric(Strict):
         return self
 
     @model_validator(mode="after")
-    def _top_values_are_counted_only(self) -> Metric:
-        if self.distribution is None or self.distribution.top_values is None:
+    def _names_are_counted_only(self) -> Metric:
+        if self.distribution is None or self.distribution.relative_error is not None:
             return self
+        kind = "distinct" if self.distribution.distinct else "top_values"
         if self.stats != ["count"]:
-            raise ValueError("a metric with top_values is counted, not measured; set its stats to [count]")
+            raise ValueError(f"a metric with {kind} is counted, not measured; set its stats to [count]")
         for key in ("decimals", "unit"):
             if getattr(self, key) is not None:
-                raise ValueError(f"a metric with top_values counts names, which have no {key}; remove {key}")
+                raise ValueError(f"a metric with {kind} counts names, which have no {key}; remove {key}")
         return self
 
 
@@ -290,7 +306,7 @@ class Dataset(Strict):
 
         :param types: field path -> mapping type; a field that is missing here is not checked
         """
-        parts: dict[str, Part] = {n: "keyword" if n in self.top_values else "number" for n in self.metrics}
+        parts: dict[str, Part] = {n: "keyword" if n in self.counted else "number" for n in self.metrics}
         wanted: list[tuple[str, str, Part]] = [
             ("raw.timestamp", self.raw.timestamp, "date"),
             *((f"history.group_by {field!r}", field, "keyword") for field in self.history.group_by),
@@ -352,6 +368,25 @@ class Dataset(Strict):
         stated = {n: m.distribution.top_values for n, m in self.metrics.items() if m.distribution}
         return {name: limit for name, limit in stated.items() if limit is not None}
 
+    @property
+    def distinct(self) -> dict[str, float]:
+        """Metric name -> standard error, for the metrics whose different values are counted."""
+        stated = {n: m.distribution.distinct for n, m in self.metrics.items() if m.distribution}
+        return {name: distinct.error for name, distinct in stated.items() if distinct is not None}
+
+    @property
+    def counted(self) -> frozenset[str]:
+        """The metrics whose values are counted as names and not measured as numbers."""
+        return frozenset(self.top_values.keys() | self.distinct.keys())
+
+    def distribution_leaf(self, metric: str) -> list[str]:
+        """The part of a row that holds a metric's distribution: ``sketch``, ``top`` or ``registers``; none without one.
+
+        :param metric: its name in the definition
+        """
+        metrics: tuple[Mapping[str, float], ...] = (self.sketches, self.top_values, self.distinct)
+        return [leaf for leaf, named in zip(DISTRIBUTIONS, metrics, strict=True) if metric in named]
+
     def decimals(self, metric: str) -> int | None:
         """Decimal places to which a metric's values are rounded, 0 for whole numbers unless stated. None: not rounded.
 
@@ -359,7 +394,7 @@ class Dataset(Strict):
         """
         stated = self.metrics[metric].decimals
         distribution = self.metrics[metric].distribution
-        if distribution and distribution.top_values:
+        if distribution and distribution.relative_error is None:
             return None
         if stated is None and self.raw.fields.get(self.metrics[metric].field) in WHOLE_TYPES:
             return 0
@@ -374,6 +409,8 @@ class Dataset(Strict):
             "timestamp": self.raw.timestamp,
             "metrics": {
                 n: [m.field, sorted(m.stats), self.sketches.get(n), self.top_values.get(n), self.decimals(n)]
+                # Metrics of other kinds have the fingerprints that they had before there was this one.
+                + ([{"distinct": self.distinct[n]}] if n in self.distinct else [])
                 for n, m in self.metrics.items()
             },
         }

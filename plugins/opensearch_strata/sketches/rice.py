@@ -71,7 +71,8 @@ class BitReader:
             shift += 7
             self._start += 1
         number |= self._data[self._start] << shift
-        rest = self._data[self._start + 1 :]
+        self._start += 1
+        rest = self._data[self._start :]
         self._bits = f"{int.from_bytes(rest, 'big'):0{8 * len(rest)}b}" if rest else ""
         return number
 

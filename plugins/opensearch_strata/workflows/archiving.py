@@ -226,7 +226,7 @@ class _Task:
         for name, values in proof.metrics.items():
             bins = values.get("bins")
             sketch = pack(bins, step_of(errors[name])) if bins and name in errors else None
-            stats = {stat: values.get(stat) for stat in ("count", "min", "max", "sum")}
+            stats = {stat: values.get(stat) for stat in ("count", "min", "max", "sum", "registers")}
             totals[name] = MetricTotals.model_validate({**stats, "sketch": sketch})
         return Manifest(
             dataset=self.dataset.name,

@@ -241,16 +241,6 @@ def test_what_cannot_be_read_is_said(spoiled: Callable[[Change], set[str]], chan
     assert "rows that cannot be read" in spoiled(change)
 
 
-@pytest.fixture
-def remote(client: OpenSearch) -> Iterator[str]:
-    """The node as a cluster of its own peers: what it says is serialised, as between the nodes of one."""
-    (node,) = client.nodes.info(metric="transport")["nodes"].values()
-    setting = "cluster.remote.strata_peer.seeds"
-    client.cluster.put_settings(body={"transient": {setting: [node["transport_address"]]}})
-    yield "strata_peer"
-    client.cluster.put_settings(body={"transient": {setting: None}})
-
-
 def test_states_survive_the_way_from_one_node_to_another(stream: Stream, remote: str) -> None:
     index = f"{remote}:{stream.dataset.raw_index(DAY)}"
     assert by_job(stream, index) == by_job(stream)

@@ -320,12 +320,19 @@ def test_a_restored_day_is_not_counted_twice(stream: Stream, extra: int) -> None
     assert told in notes[0]
 
 
-@pytest.mark.parametrize("change", ["other values", "other words"])
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ("other values", {"top_values": 5}),
+        ("other words", {"top_values": 5}),
+        ("other words", {"distinct": {"error": 0.05}}),
+    ],
+)
 def test_a_day_made_anew_with_other_values_of_the_same_groups_and_hours_is_added(
-    make_stream: StreamFactory, change: str
+    make_stream: StreamFactory, change: str, kind: dict[str, Any]
 ) -> None:
     """As many documents of each device and hour; what is kept of them differs in a sum or in counted words alone."""
-    words = {"field": "word", "stats": ["count"], "distribution": {"top_values": 5}}
+    words = {"field": "word", "stats": ["count"], "distribution": kind}
     numbers = {"field": "load", "stats": ["sum", "count"]}
     stream = make_stream({**TYPES, "word": "keyword"}, metrics={"load": numbers, "word": words})
     documents: list[Document] = [{**one, "load": 3, "word": "a"} for one in measurements(count=48)]
@@ -345,7 +352,9 @@ def test_a_restored_day_of_many_words_and_small_numbers_is_not_counted_twice(mak
     numbers = {"field": "load", "stats": ["min", "max", "sum", "count", "avg"], "decimals": 2}
     narrow = {"field": "narrow", "stats": ["min", "max", "sum", "count"], "distribution": {"relative_error": 0.02}}
     types = {**TYPES, "word": "keyword", "load": "double", "narrow": "half_float"}
-    stream = make_stream(types, metrics={"load": numbers, "word": words, "narrow": narrow}, shards=2)
+    kinds = {"field": "word", "stats": ["count"], "distribution": {"distinct": {"error": 0.05}}}
+    metrics = {"load": numbers, "word": words, "narrow": narrow, "kinds": kinds}
+    stream = make_stream(types, metrics=metrics, shards=2)
     rng = random.Random(5)
     documents: list[Document] = [
         {**one, "load": rng.uniform(-1, 1), "narrow": rng.gauss(0, 9), "word": f"w{int(rng.expovariate(0.03))}"}

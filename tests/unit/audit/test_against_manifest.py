@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.store.manifest import Archived, Manifest, MetricTotals
+from opensearch_strata.sketches import hyperloglog
 from opensearch_strata.sketches.ddsketch import bin_of, pack, step_of
-from opensearch_strata.workflows.audit.against_manifest import differences
+from opensearch_strata.workflows.audit.against_manifest import differences, unreadable_totals
 from tests.streams import DAY, dataset_of
 
 DATASET = dataset_of("shop")
@@ -80,3 +81,33 @@ def test_metrics_of_another_definition_are_left_out() -> None:
     coarse = MetricTotals(count=1, min=1.0, max=1.0, sum=1.0, sketch=pack({bin_of(1.0, 20): 1}, 20))
     manifest = manifest_of([1.0], temperature=coarse, gone=gone)
     assert differences(DATASET, manifest, 1, {"temperature": rows_of([1.0])}) == []
+
+
+def seen(*values: str, precision: int = 9) -> str:
+    registers = hyperloglog.Registers(precision)
+    for value in values:
+        registers.see(value)
+    return hyperloglog.pack(registers)
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (seen("a", "b"), []),
+        (seen("a", "b", precision=7), []),  # the definition has changed since
+        (seen("a", "c"), ["registers of users"]),
+        (seen("a", "b", "c"), ["registers of users"]),
+        (seen("a"), ["registers of users"]),
+    ],
+)
+def test_registers_are_of_the_same_values(rows: str, found: list[str]) -> None:
+    users = {"field": "user", "stats": ["count"], "distribution": {"distinct": {"error": 0.05}}}
+    dataset = dataset_of("shop", metrics={**DATASET.model_dump(mode="json")["metrics"], "users": users})
+    manifest = manifest_of([1.0], users=MetricTotals(count=3, registers=seen("a", "b")))
+    totals = {"temperature": rows_of([1.0]), "users": {"count": 3, "registers": rows}}
+    assert differences(dataset, manifest, 1, totals) == found
+
+
+def test_registers_that_cannot_be_read_are_named() -> None:
+    manifest = manifest_of([1.0], users=MetricTotals(count=3, registers="damaged"))
+    assert unreadable_totals(manifest).startswith("the registers of users cannot be read (")

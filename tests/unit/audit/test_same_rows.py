@@ -7,14 +7,25 @@ from typing import Any
 import pytest
 
 from opensearch_strata.history.verify.same_rows import SameRows, differing_value
-from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches import hyperloglog, top_values
 from opensearch_strata.sketches.ddsketch import pack
+from opensearch_strata.sketches.hyperloglog import Registers
 from opensearch_strata.sketches.top_values import CountedValue, Top
 from tests.streams import dataset_of
 
 NAMES = {"field": "site", "stats": ["count"], "distribution": {"top_values": 3}}
 DATASET = dataset_of("shop")
-COUNTED = dataset_of("shop", metrics={**DATASET.model_dump(mode="json")["metrics"], "names": NAMES})
+SITES = {"field": "site", "stats": ["count"], "distribution": {"distinct": {"error": 0.05}}}
+COUNTED = dataset_of("shop", metrics={**DATASET.model_dump(mode="json")["metrics"], "names": NAMES, "sites": SITES})
+
+
+def registers(*values: str, precision: int = 9) -> str:
+    found = Registers(precision)
+    for value in values:
+        found.see(value)
+    return hyperloglog.pack(found).rstrip("=")
+
+
 ROW = {
     "transform._doc_count": 4,
     "metrics.temperature.count": 3,
@@ -24,6 +35,7 @@ ROW = {
     "metrics.temperature.avg": 3.5 / 3,
     "metrics.temperature.sketch": pack({3: 1, 4: 2}, 10).rstrip("="),
     "metrics.names.top": top_values.pack(Top((CountedValue("a", 2, 2), CountedValue("b", 1, 1)))),
+    "metrics.sites.registers": registers("a", "b"),
 }
 
 
@@ -36,6 +48,7 @@ def test_equal_rows_and_sums_that_differ_in_their_last_digits() -> None:
     assert differs() == ""
     assert differs(metrics__temperature__sum=3.5 + 1e-12) == ""
     assert differs(metrics__temperature__sketch=pack({3: 1, 4: 2}, 10)) == ""
+    assert differs(metrics__sites__registers=registers("b", "a") + "=") == ""
 
 
 @pytest.mark.parametrize(
@@ -50,6 +63,10 @@ def test_equal_rows_and_sums_that_differ_in_their_last_digits() -> None:
         ("metrics.temperature.sketch", pack({3: 1, 4: 2}, 20), "sketch of temperature"),
         ("metrics.temperature.sketch", "damaged", "sketch of temperature"),
         ("metrics.names.top", top_values.pack(Top((CountedValue("a", 3, 3),))), "top of names"),
+        ("metrics.sites.registers", registers("a"), "registers of sites"),
+        ("metrics.sites.registers", registers("a", "b", precision=7), "registers of sites"),
+        ("metrics.sites.registers", "damaged", "registers of sites"),
+        ("metrics.sites.registers", None, "registers of sites"),
     ],
 )
 def test_the_first_value_that_differs_is_named(leaf: str, value: Any, words: str) -> None:

@@ -160,7 +160,7 @@ def changed(path: str, value: Any) -> Definition:
         ("metrics.load.stats", ["count", "avg"], "metrics.load: stats contains avg without sum; add sum"),
         ("metrics.load.distribution", {"relative_error": 0.01}, "metrics.load: a distribution needs min and max"),
         ("metrics.temperature.distribution.relative_error", 0.5, "relative_error: Input should be less than or equal"),
-        ("metrics.temperature.distribution", {}, "metrics.temperature.distribution: needs either relative_error"),
+        ("metrics.temperature.distribution", {}, "metrics.temperature.distribution: needs one of relative_error"),
         ("engine", "spark", "engine: Input should be 'auto', 'transform_job' or 'search'"),
         ("archive", {"prefix": "x/"}, "archive.bucket: is missing; add it"),
         (

@@ -21,8 +21,9 @@ from opensearch_strata.history.copy.writing import _actions
 from opensearch_strata.history.month.mapping import month_mapping
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.row_ids import row_id
-from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches import hyperloglog, top_values
 from opensearch_strata.sketches.ddsketch import bins_of, pack, quantiles, step_of
+from opensearch_strata.sketches.hyperloglog import Registers
 from opensearch_strata.sketches.top_values import ValueCounts
 from tests.copies import METRICS
 from tests.streams import DAY, dataset_of
@@ -73,6 +74,16 @@ def counted(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def distinct(draw: st.DrawFn) -> dict[str, Any]:
+    """What a row holds of a metric whose different values are counted."""
+    registers = Registers(9)
+    values = draw(st.lists(texts, min_size=1, max_size=9))
+    for value in values:
+        registers.see(value)
+    return {"count": len(values), "registers": base64.b64decode(hyperloglog.pack(registers))}
+
+
+@st.composite
 def rows(draw: st.DrawFn) -> dict[str, Any]:
     """A row, as a table has it."""
     device, address, on, version, time = key = draw(keys)
@@ -85,6 +96,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     for metric in ("temperature", "price"):
         row |= {f"{metric}_{leaf}": value for leaf, value in draw(st.just({}) | measured()).items()}
     row |= {f"status_{leaf}": value for leaf, value in draw(st.just({}) | counted()).items()}
+    row |= {f"kinds_{leaf}": value for leaf, value in draw(st.just({}) | distinct()).items()}
     if draw(st.booleans()):
         row |= {"load_count": draw(st.integers(1, 2**63 - 1)), "load_sum": draw(numbers)}
         row |= {"ratio_count": 1, "ratio_min": draw(numbers), "ratio_max": draw(numbers)}
@@ -153,16 +165,20 @@ def test_a_column_that_one_table_lacks_is_empty_in_the_other() -> None:
     assert difference(EMPTY.layout, full, full.slice(1)) == "1 rows against 0"
 
 
-def test_percentiles_are_those_that_a_reader_gets() -> None:
+def test_percentiles_and_distinct_counts_are_those_that_a_reader_gets() -> None:
     values = [float(n) ** 1.5 - 20 for n in range(200)]
     step = step_of(0.01)
     bins = bins_of(values, step)
+    registers = Registers(9)
+    for kind in "abab":
+        registers.see(kind)
     key = ["d", None, None, None, 3_600_000]
     row = {
         IDENTITY: row_id(DATASET.transform_id(DAY), key), TRANSFORM: DATASET.transform_id(DAY), "device": "d",
         TIME: 3_600_000, "documents": 200, DOC_COUNT: 200, "version": 1, "temperature_count": 200,
         "temperature_min": min(values), "temperature_max": max(values), "temperature_sum": sum(values),
         "temperature_sketch": base64.b64decode(pack(bins, step)), "load_count": 4, "load_sum": 10.0,
+        "kinds_count": 4, "kinds_registers": base64.b64decode(hyperloglog.pack(registers)),
     }  # fmt: skip
     import io
 
@@ -173,6 +189,7 @@ def test_percentiles_are_those_that_a_reader_gets() -> None:
     assert (found["temperature_p50"], found["temperature_p99_9"]) == (exact[0.5], exact[0.999])
     assert found["load_avg"] == 2.5  # of a metric that keeps no average itself
     assert found["price_p50"] is None
+    assert (found["kinds_distinct"], found["kinds_count"]) == (2, 4)
 
 
 @pytest.mark.parametrize("broken", [{IDENTITY: "another"}, {DOC_COUNT: 8}, {TRANSFORM: "strata-plant-2024.05.07"}])

@@ -32,7 +32,7 @@ def checked(
         ({"by": ["carrier"]}, "are not grouped by 'carrier'; they are grouped by device, site"),
         ({"where": {"carrier": "B6"}}, "are not grouped by 'carrier'"),
         ({"by": ["source"], "parts": SOURCE_GROUP}, "A frame cannot hold the group 'source', because"),
-        ({"stats": ["median"]}, "'median' is not a statistic; ask for min, max, sum, count, avg, top or a percentile"),
+        ({"stats": ["median"]}, "is not a statistic; ask for min, max, sum, count, avg, top, distinct or a percentile"),
         ({"stats": ["p101"]}, "'p101' is not a statistic"),
         ({"stats": ["p50"], "metrics": ["load"]}, "'load' carries no distribution, so no p50; it has count, sum"),
         ({"stats": ["max"], "metrics": ["temperature", "load"]}, "'load' carries no max; it has count, sum"),

@@ -281,8 +281,8 @@ def test_a_dataset_knows_its_two_kinds_of_distribution_apart() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"distribution": {}}, "needs either relative_error (for a number) or top_values (for a keyword); set one"),
-        ({"distribution": {"top_values": 3, "relative_error": 0.01}}, "needs either relative_error"),
+        ({"distribution": {}}, "needs one of relative_error (for a number), top_values and distinct (for a keyword)"),
+        ({"distribution": {"top_values": 3, "relative_error": 0.01}}, "needs one of relative_error"),
         ({"distribution": {"top_values": 0}}, "greater than or equal to 1"),
         ({"distribution": {"top_values": 21}}, "less than or equal to 20"),
         ({"stats": ["count", "max"]}, "a metric with top_values is counted, not measured; set its stats to [count]"),
@@ -296,9 +296,10 @@ def test_what_makes_no_sense_is_a_sentence(changes: dict[str, Any], sentence: st
     assert sentence in str(caught.value)
 
 
-def test_editors_know_the_two_kinds_apart() -> None:
+def test_editors_know_the_kinds_apart() -> None:
     distribution = json.loads(dataset_schema())["$defs"]["Distribution"]
-    assert distribution["oneOf"] == [{"required": ["relative_error"]}, {"required": ["top_values"]}]
+    kinds = ("relative_error", "top_values", "distinct")
+    assert distribution["oneOf"] == [{"required": [kind]} for kind in kinds]
 
 
 @pytest.mark.parametrize("kind", ["keyword", "boolean", "ip", "byte", "short", "integer", "long"])

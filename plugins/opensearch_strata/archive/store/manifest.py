@@ -53,7 +53,8 @@ class Archived(BaseModel):
 class MetricTotals(BaseModel):
     """One metric over all documents of a day, merged from its proven rows.
 
-    :param sketch: the merged sketch in its wire form (docs/sketch.md), None without a distribution
+    :param sketch: the merged sketch in its wire form (docs/sketch.md), None without one
+    :param registers: the merged registers in their wire form (docs/distinct.md), None without distinct counts
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -63,6 +64,7 @@ class MetricTotals(BaseModel):
     max: float | None = None
     sum: float | None = None
     sketch: str | None = None
+    registers: str | None = None
 
 
 class ArchivedIndex(BaseModel):

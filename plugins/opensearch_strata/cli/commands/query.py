@@ -126,7 +126,8 @@ def query(
             "--stat",
             metavar="STAT,...",
             callback=split_stats,
-            help="Any of min, max, sum, count, avg, percentiles such as p50 or p99.9; top for metrics with top_values.",
+            help="Any of min, max, sum, count, avg, percentiles such as p50 or p99.9; top for metrics with top_values, "
+            "distinct for metrics with distinct.",
         ),
     ],
     url: Url,

@@ -81,7 +81,7 @@ def proof_body(
     aggs = body["aggs"]["rows"]["aggs"]
     aggs["metrics"] = condense_metric(dataset, names, finished=False)
     for name, metric in dataset.metrics.items():
-        kind = "value_count" if name in dataset.top_values else "stats"
+        kind = "value_count" if name in dataset.counted else "stats"
         aggs[f"server {name}"] = {kind: {"field": metric.field}}
     return body
 

@@ -1,62 +1,119 @@
 """Results of the scripts for a bucket: the states of its shards, merged into statistics. Pure.
 
-The twin of ``functions/row.painless`` and ``top_values/top_values_write.painless``.
+The twin of ``functions/row.painless``, ``top_values/top_values_write.painless`` and ``distinct/distinct_row.painless``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
-from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches import hyperloglog, top_values
 from opensearch_strata.sketches.ddsketch import Bins, merge_into, pack, unpack
 from opensearch_strata.sketches.top_values import ValueCounts
 
 State = Sequence[Any]
 """The state of one shard or slice. For each metric: the sum, the digits that its additions dropped, the minimum and the
 maximum side by side; the number of values; and the sketch. Then, if there are any, the state of each metric with top
-values, see :data:`opensearch_strata.sketches.top_values.State`.
+values, see :data:`opensearch_strata.sketches.top_values.State`, and of each metric with distinct counts: the number of
+values and of those that the registers stand for, the wire form, and what an estimate needs.
 """
-
 
 Sketch = str | list[Any]
 """A sketch in a state: the wire form or, for merged rows, step, bins and counts, with each bin as its distance from the
 previous one."""
 
 
-def split_metrics(dataset: Dataset, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Metrics in the two lists that the scripts use: those that measure, and those whose values are counted.
+class Kinds(NamedTuple):
+    """Metrics in the lists that the scripts use.
+
+    :param numbers: those that measure
+    :param words: those whose most frequent values are counted
+    :param sets: those whose different values are counted
+    """
+
+    numbers: list[str]
+    words: list[str]
+    sets: list[str]
+
+
+def split_metrics(dataset: Dataset, names: Sequence[str]) -> Kinds:
+    """Metrics by their kind.
 
     :param names: metrics of the dataset
     """
-    counted = dataset.top_values
-    return [name for name in names if name not in counted], [name for name in names if name in counted]
+    words, sets = dataset.top_values, dataset.distinct
+    numbers = [name for name in names if name not in words and name not in sets]
+    return Kinds(numbers, [name for name in names if name in words], [name for name in names if name in sets])
+
+
+@dataclass(frozen=True)
+class DistinctCount:
+    """How many different values a metric has.
+
+    :param count: all values
+    :param told: those that the registers stand for; fewer where a row has no registers
+    :param registers: the wire forms of the shards
+    :param tallies: what an estimate needs, by shard
+    """
+
+    count: int
+    told: int
+    registers: Sequence[str]
+    tallies: Sequence[Sequence[int]]
+
+    @cached_property
+    def wire(self) -> str | None:
+        """The wire form of all; None if some values are missing in it."""
+        if self.told != self.count:
+            return None
+        return self.registers[0] if len(self.registers) == 1 else hyperloglog.pack(self._merged)
+
+    @property
+    def distinct(self) -> int | None:
+        """The estimate; None if some values are missing in the registers."""
+        if self.told != self.count:
+            return None
+        return hyperloglog.estimate(self.tallies[0] if len(self.tallies) == 1 else self._merged.tally)
+
+    @cached_property
+    def _merged(self) -> hyperloglog.Registers:
+        return hyperloglog.merged(self.registers)
 
 
 def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> dict[str, dict[str, Any]]:
-    """``{metric: {min, max, sum, count, avg?, sketch?, top?}}``; a metric without values is left out.
+    """``{metric: {min, max, sum, count, avg?, sketch?, top?, registers?}}``; a metric without values is left out.
 
     :param names: the metrics, in the order in which the script received them
     :param states: states of the shards that saw the bucket, as the script returns them; None for a shard that saw
         nothing
     """
-    return _row(dataset, names, states, "sketch", _wire_form)
+    row = _row(dataset, names, states, "sketch", _wire_form)
+    for name, found in distinct_of_states(dataset, names, states).items():
+        row[name] = {"count": found.count, **({"registers": found.wire} if found.wire else {})}
+    return row
 
 
 def merged_of_states(
     dataset: Dataset, names: Sequence[str], states: Sequence[State | None], *, finite: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """What :func:`row_of_states` returns, but with ``bins`` (counts per bin) instead of the sketch, for readers.
+    """What :func:`row_of_states` returns, but for readers: with ``bins`` (counts per bin) instead of the sketch, and
+    with ``distinct`` (a :class:`DistinctCount`) instead of the registers.
 
     :param names: the metrics, in the order in which the script received them
     :param states: see :func:`row_of_states`
     :param finite: refuse sums that no number can hold
     """
-    return _row(dataset, names, states, "bins", bins_of_sketches, finite)
+    row = _row(dataset, names, states, "bins", bins_of_sketches, finite)
+    for name, found in distinct_of_states(dataset, names, states).items():
+        row[name] = {"count": found.count, "distinct": found}
+    return row
 
 
 def _row(
@@ -75,7 +132,7 @@ def _row(
     row = {}
     seen = [state for state in states if state is not None]
     with_words = any(len(state) > 3 for state in seen)  # the states show it faster than the definition does
-    numbers = split_metrics(dataset, names)[0] if with_words else names
+    numbers = split_metrics(dataset, names).numbers if with_words else names
     for place, name in enumerate(numbers):
         sums, count, sketches = merged_metric(seen, place)
         if count:
@@ -97,9 +154,30 @@ def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[St
     :param states: see :func:`row_of_states`
     """
     seen = [state for state in states if state is not None]
-    _, words = split_metrics(dataset, names)
+    words = split_metrics(dataset, names).words
     found = {name: ValueCounts.of_states([state[3][place] for state in seen]) for place, name in enumerate(words)}
     return {name: counts for name, counts in found.items() if counts.count or counts.told}
+
+
+def distinct_of_states(
+    dataset: Dataset, names: Sequence[str], states: Sequence[State | None]
+) -> dict[str, DistinctCount]:
+    """Each metric with distinct counts; a metric without values is left out.
+
+    :param names: the metrics, in the order in which the script received them
+    :param states: see :func:`row_of_states`
+    """
+    seen = [state for state in states if state is not None and len(state) > 4]
+    if not seen:  # the states show it faster than the definition does
+        return {}
+    found = {}
+    for place, name in enumerate(split_metrics(dataset, names).sets):
+        parts = [state[4][place] for state in seen]
+        count, told = (sum(totals[i] for totals, _, _ in parts) for i in (0, 1))
+        if count or told:
+            told_of = [(wire, tally) for _, wire, tally in parts if wire is not None]
+            found[name] = DistinctCount(count, told, [wire for wire, _ in told_of], [tally for _, tally in told_of])
+    return found
 
 
 def _metric(dataset: Dataset, name: str, sums: list[float], count: int, finite: bool) -> dict[str, Any]:

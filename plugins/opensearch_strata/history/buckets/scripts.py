@@ -11,8 +11,11 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.partials import split_metrics
 from opensearch_strata.history.raw_day.fields import Hiding
 from opensearch_strata.sketches.ddsketch import step_of
+from opensearch_strata.sketches.hyperloglog import precision_of
 
 Body = dict[str, Any]
+
+_ROOMS = ("functions", "steps", "top_values", "distinct")
 
 # The functions that each script needs, by the names of their files.
 _INIT = ("fields", "begin")
@@ -21,6 +24,7 @@ _GATHER = ("fields", "sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
 _FETCH = ("fields", "sketch_wire", "records")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
+_ADD_SETS = {"condense": ("distinct", "distinct_hash"), "recall": ("distinct", "distinct_read")}
 
 
 def condense_metric(
@@ -32,13 +36,13 @@ def condense_metric(
     whatever the dataset. A metric without values in a bucket is left out.
 
     :param names: the wanted metrics, all by default
-    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?}}``, as a transform job writes it;
-        otherwise return the states of the shards, for
+    :param finished: return ``{metric: {min, max, sum, count, avg?, sketch?, top?, registers?}}``, as a transform job
+        writes it; otherwise return the states of the shards, for
         :func:`opensearch_strata.history.buckets.partials.row_of_states`. The server sends the text of the reduce script
         with every single bucket, so the shorter one is faster.
     :param raw_uuid: UUID of the raw index, which a finished row stores as ``_raw``
     """
-    numbers, words = split_metrics(dataset, list(dataset.metrics) if names is None else names)
+    numbers, words, sets = split_metrics(dataset, list(dataset.metrics) if names is None else names)
     params = {
         **_params(dataset, numbers),
         "fields": [dataset.metrics[name].field for name in numbers],
@@ -50,6 +54,8 @@ def condense_metric(
         limits = [dataset.top_values[name] for name in words]
         fields = [dataset.metrics[name].field for name in words]
         params["tops"] = {"names": words, "limits": limits, "fields": fields}
+    if sets:
+        params["sets"] = {**_sets(dataset, sets), "fields": [dataset.metrics[name].field for name in sets]}
     return _metric(params, "condense", finished)
 
 
@@ -60,13 +66,16 @@ def recall_metric(dataset: Dataset, names: Sequence[str], relative_errors: Mappi
     :param relative_errors: for each metric, the relative error at which to read its sketches: their own, or one whose
         step is a multiple of theirs
     """
-    numbers, words = split_metrics(dataset, names)
+    numbers, words, sets = split_metrics(dataset, names)
     params = {
         **_params(dataset, numbers, relative_errors),
         "fields": [_leaf(dataset, name, leaf) for name in numbers for leaf in ("count", "min", "max", "sum", "sketch")],
     }
     if words:
         params["tops"] = {"names": words, "fields": [f"metrics.{n}.{leaf}" for n in words for leaf in ("count", "top")]}
+    if sets:
+        fields = [f"metrics.{name}.{leaf}" for name in sets for leaf in ("count", "registers")]
+        params["sets"] = {**_sets(dataset, sets), "fields": fields}
     return _metric(params, "recall", finished=False)
 
 
@@ -156,23 +165,34 @@ def _params(
     }
 
 
+def _sets(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
+    return {"names": list(names), "precisions": [precision_of(dataset.distinct[name]) for name in names]}
+
+
 def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
     add = _ADD if kind == "condense" else _GATHER
     init: list[str] = [*_INIT, f"{kind}_init"]
     each: list[str] = [*add, f"{kind}_map"]
+    combine: list[str] = [*add, f"{kind}_combine"]
     reduce: list[str] = [*_REDUCE, "condense_reduce"]
-    # A dataset without top values has scripts without them, so it pays neither for their text nor for their work.
+    # A dataset without top values has scripts without them, so it pays neither for their text nor for their work. The
+    # same goes for distinct counts.
     if "tops" in params:
         init = [*init, "top_values_init"]
-        each = [*add, *_ADD_TOPS[kind], f"{kind}_map", f"top_values_{kind}_map"]
-        reduce = [*_REDUCE, "top_values_write", "top_values_reduce"]
+        each = [*_ADD_TOPS[kind], *each, f"top_values_{kind}_map"]
+        reduce = ["top_values_write", *reduce, "top_values_reduce"]
+    if "sets" in params:
+        init = ["distinct", *init, "distinct_init"]
+        each = [*_ADD_SETS[kind], *each, f"distinct_{kind}_map"]
+        combine = ["distinct", "distinct_write", *add, "distinct_combine", f"{kind}_combine"]
+        reduce = ["distinct", "distinct_write", "distinct_read", "distinct_row", *reduce, "distinct_reduce"]
     return {
         "scripted_metric": {
             "params": params,
             "init_script": _script(*init),
             "map_script": _script(*each),
-            "combine_script": _script(*add, f"{kind}_combine"),
-            "reduce_script": _script(*reduce) if finished else _painless("return states"),
+            "combine_script": _script(*combine),
+            "reduce_script": _script(*reduce, "condense_return") if finished else _painless("return states"),
         }
     }
 
@@ -188,7 +208,7 @@ def _script(*names: str) -> Body:
 @cache
 def _text(name: str) -> str:
     """A script without its comments and indentation, which would otherwise be sent with every bucket."""
-    rooms = (files("opensearch_strata") / "painless" / room for room in ("functions", "steps", "top_values"))
+    rooms = (files("opensearch_strata") / "painless" / room for room in _ROOMS)
     source = next(file for room in rooms if (file := room / f"{name}.painless").is_file()).read_text("utf-8")
     lines = [line.strip() for line in source.splitlines()]
     return "\n".join(line for line in lines if line and not line.startswith("//"))

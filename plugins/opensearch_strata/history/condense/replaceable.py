@@ -25,6 +25,7 @@ from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, Page, Page
 from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.month.rows_of_day import Carried, of_day
 from opensearch_strata.history.raw_day.inspection import RawDay
+from opensearch_strata.sketches import hyperloglog
 from opensearch_strata.sketches.ddsketch import unpack
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def _compare(client: OpenSearch, dataset: Dataset, raw: RawDay, page: Page, know
 
 
 def _leaves(dataset: Dataset, name: str) -> list[str]:
-    distribution = ["sketch"] if name in dataset.sketches else ["top"] if name in dataset.top_values else []
-    return [*dataset.metrics[name].stats, *distribution]
+    return [*dataset.metrics[name].stats, *dataset.distribution_leaf(name)]
 
 
 def _values(hit: Mapping[str, Any]) -> Fields:
@@ -157,6 +157,8 @@ def _differing(before: Fields, now: Fields, slack: float, *, same: bool) -> str:
             continue
         if leaf == "sketch":
             holds = _bins_hold(value, now[leaf], same)
+        elif leaf == "registers":
+            holds = _registers_hold(value, now[leaf], same)
         elif leaf == "top":
             holds = _same_text(value, now[leaf])
         elif leaf == "sum":
@@ -190,3 +192,8 @@ def _bins_hold(before: str, now: str, same: bool) -> bool:
     if step != new_step:  # from another definition; its counts and extremes are compared instead
         return True
     return old == new if same else all(new.get(place, 0) >= count for place, count in old.items())
+
+
+def _registers_hold(before: str, now: str, same: bool) -> bool:
+    old, new = hyperloglog.unpack(before + "=" * (-len(before) % 4)), hyperloglog.unpack(now)
+    return new.holds(old) and (old.holds(new) or not same)

@@ -21,6 +21,7 @@ from opensearch_strata.errors.printable import brief
 from opensearch_strata.history.copy.footer import FORMAT, Footer, footer_of
 from opensearch_strata.history.copy.layout import (
     DAY,
+    DISTINCT,
     DOC_COUNT,
     DOCUMENTS,
     IDENTITY,
@@ -35,12 +36,14 @@ from opensearch_strata.history.copy.row_tables import arrow, schema_of, sorted_r
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.row_ids import row_id
 from opensearch_strata.sketches.ddsketch import quantiles, unpack
+from opensearch_strata.sketches.hyperloglog import estimate
+from opensearch_strata.sketches.hyperloglog import unpack as unpack_registers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _LEVEL = 9  # of zstd: 2 % smaller than the usual 3, and still a tenth of the time that reading the rows takes
-_ORDER = ("count", "min", "max", "sum", "avg", "sketch", "top")
+_ORDER = ("count", "min", "max", "sum", "avg", "sketch", "top", "registers")
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,13 @@ def _by_metric(layout: RowLayout) -> dict[str, list[Leaf]]:
 
 
 def _columns_of_metric(rows: pa.Table, leaves: Sequence[Leaf], percentiles: Mapping[str, float]) -> dict[str, Any]:
-    """Columns of a metric: what its rows keep, the average of those that keep none, and percentiles."""
+    """Columns of a metric: what its rows keep, the average of those that keep none, percentiles, distinct counts."""
     pa = arrow()
     there = {leaf.name: leaf.column for leaf in leaves}
     columns: dict[str, Any] = {}
     for name in _ORDER:
+        if name == "registers" and name in there:
+            columns[f"{leaves[0].metric}_{DISTINCT}"] = _distinct(rows[there[name]])
         if name in there:
             columns[there[name]] = rows[there[name]]
         elif name == "avg" and "sum" in there:
@@ -166,6 +171,12 @@ def _percentiles(
         f"{metric}_{name.replace('.', '_')}": pa.array([values.get(q) for values in found], pa.float64())
         for name, q in percentiles.items()
     }
+
+
+def _distinct(registers: pa.ChunkedArray) -> pa.Array:
+    pa = arrow()
+    found = [None if data is None else estimate(unpack_registers(data).tally) for data in registers.to_pylist()]
+    return pa.array(found, pa.int64())
 
 
 def _footer(copy: DayCopy, rows: int, about: Mapping[str, Any]) -> dict[str, str]:

@@ -49,6 +49,7 @@ class _Metric(Strict, extra="ignore"):
     stats: list[_Word] = Field(max_length=20)
     relative_errors: list[Annotated[float, Field(gt=0, lt=1)]] = Field(max_length=1000)
     top_values: Annotated[int, Field(ge=1, le=1000)] = 0
+    distinct_errors: list[Annotated[float, Field(gt=0, lt=1)]] = Field([], max_length=1000)
 
 
 class _Meta(Strict, extra="ignore"):

@@ -21,6 +21,8 @@ IDENTITY, TRANSFORM, DOC_COUNT = "_id", "_transform_id", "_doc_count"
 """Columns of a table that no file has: a file's day and groups say the same."""
 DAY, TIME, DOCUMENTS, SOURCE, VERSION = "day", "time", "documents", "raw_uuid", "version"
 """Columns beside groups and metrics."""
+DISTINCT = "distinct"
+"""What the column of a metric's distinct count has in place of the name of a leaf: no row holds it as a number."""
 PARTITION = "month"
 """The column that programs make of the folders of files (``month=2013-01``), in place of one of that name."""
 
@@ -32,6 +34,7 @@ _LEAVES: Mapping[str, tuple[Kind, frozenset[str]]] = {
     "avg": ("number", frozenset({"double"})),
     "sketch": ("bytes", frozenset({"binary"})),
     "top": ("words", frozenset({"binary"})),
+    "registers": ("bytes", frozenset({"binary"})),
 }
 _GROUPS: Mapping[str, Kind] = {
     "keyword": "text",
@@ -46,7 +49,7 @@ _PERCENTILE = re.compile(r"_p\d+(_\d+)?$")
 class Leaf(NamedTuple):
     """One value of a metric in a row.
 
-    :param name: ``count``, ``min``, ``max``, ``sum``, ``avg``, ``sketch`` or ``top``
+    :param name: ``count``, ``min``, ``max``, ``sum``, ``avg``, ``sketch``, ``top`` or ``registers``
     :param factor: that its numbers are multiplied with where the index keeps them as whole ones; 0: it does not
     """
 
@@ -111,7 +114,7 @@ class RowLayout:
         """Group field -> its column: the same name, unless another column has it, in upper or lower case."""
         taken = {IDENTITY, TRANSFORM, DOC_COUNT, DAY, TIME, DOCUMENTS, SOURCE, VERSION, PARTITION}
         metrics = {leaf.metric.lower() for leaf in self.leaves}
-        taken |= {f"{metric}_{name}" for metric in metrics for name in _LEAVES}
+        taken |= {f"{metric}_{name}" for metric in metrics for name in (*_LEAVES, DISTINCT)}
         columns = {}
         for field in self.groups:
             name = field

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
 from opensearch_strata.definition.field_types import SINGLE_TYPES
 from opensearch_strata.sketches.ddsketch import VERSION
 
@@ -14,6 +14,9 @@ _COUNT: dict[str, Any] = {"type": "long", "index": False}
 _DISTRIBUTION: dict[str, Any] = {"type": "binary", "doc_values": True}
 _NUMBER: dict[str, Any] = {"type": "double", "index": False}
 _SINGLE: dict[str, Any] = {"type": "float", "index": False}
+
+_ERRORS = frozenset({"relative_errors", "distinct_errors"})
+"""What the description of a metric keeps of former definitions."""
 
 
 def month_body(dataset: Dataset, group_types: dict[str, str]) -> dict[str, Any]:
@@ -87,6 +90,7 @@ def month_meta(dataset: Dataset) -> dict[str, Any]:
                 "stats": sorted(metric.stats),
                 "relative_errors": [dataset.sketches[name]] if name in dataset.sketches else [],
                 **({"top_values": dataset.top_values[name]} if name in dataset.top_values else {}),
+                **({"distinct_errors": [dataset.distinct[name]]} if name in dataset.distinct else {}),
             }
             for name, metric in dataset.metrics.items()
         },
@@ -102,8 +106,9 @@ def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     """
     wanted = month_meta(dataset)
     for name, metric in wanted["metrics"].items():
-        before = meta.get("metrics", {}).get(name, {}).get("relative_errors", [])
-        metric["relative_errors"] = sorted({*before, *metric["relative_errors"]})
+        before = meta.get("metrics", {}).get(name, {})
+        for errors in _ERRORS & metric.keys():
+            metric[errors] = sorted({*before.get(errors, []), *metric[errors]})
     wanted["fingerprints"] = sorted({*meta.get("fingerprints", []), dataset.fingerprint})
     return {**meta, **wanted}
 
@@ -112,7 +117,7 @@ def _leaf(dataset: Dataset, metric: str, leaf: str) -> dict[str, Any]:
     """Mapping of one number of a row, in as few bytes as hold it exactly."""
     if leaf == "count":
         return _COUNT
-    if leaf in ("sketch", "top"):
+    if leaf in DISTRIBUTIONS:
         return _DISTRIBUTION
     decimals = dataset.decimals(metric)
     if decimals is not None and leaf != "avg":
@@ -122,15 +127,14 @@ def _leaf(dataset: Dataset, metric: str, leaf: str) -> dict[str, Any]:
 
 
 def _leaves(dataset: Dataset, metric: str) -> list[str]:
-    distribution = ["sketch"] if metric in dataset.sketches else ["top"] if metric in dataset.top_values else []
-    return [*sorted(dataset.metrics[metric].stats), *distribution]
+    return [*sorted(dataset.metrics[metric].stats), *dataset.distribution_leaf(metric)]
 
 
 def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False) -> list[str]:
     """Differences between an existing month and a definition that are incompatible within one index.
 
-    More metrics and more statistics are additive: older rows simply lack them. Every sketch states its own step, and
-    top values state their own number and bound, so a change of either is not a conflict.
+    More metrics and more statistics are additive: older rows simply lack them. Every sketch states its own step, top
+    values state their own number and bound, and registers their own precision, so a change of these is not a conflict.
 
     :param meta: ``_meta.strata`` of the existing index
     :param redefine: metrics may change their meaning, because a person confirms that the days are condensed again
@@ -152,7 +156,7 @@ def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False)
             found.append(f"metrics.{name}.field: {old['field']!r} in the index, {new['field']!r} in the definition")
         if lost := sorted(set(old["stats"]) - set(new["stats"])):
             found.append(f"metrics.{name}.stats: the index has {lost}, the definition lacks them")
-        if (old["relative_errors"] and not new["relative_errors"]) or ("top_values" in old and "top_values" not in new):
+        if any(old.get(kind) and not new.get(kind) for kind in (*_ERRORS, "top_values")):
             found.append(f"metrics.{name}.distribution: in the index, not in the definition")
     return found
 

@@ -104,6 +104,7 @@ def _frame(plan: ReadPlan, columns: Mapping[str, Any], times: Any) -> pd.DataFra
         "dataset": question.dataset.name,
         "units": {metric: unit for metric in question.metrics if (unit := question.dataset.metrics[metric].unit)},
         "relative_errors": {metric: step / 1000 for metric, step in plan.steps.items()},
+        "distinct_errors": plan.distinct_errors,
         "notes": list(plan.notes),
     }
     return frame
@@ -147,7 +148,7 @@ def _column(stat: str, values: Sequence[Any]) -> Any:
     import numpy as np
     import pandas as pd
 
-    if stat == "count":
+    if stat in ("count", "distinct"):
         return pd.array(values, dtype="Int64")
     return pd.Series(values, dtype="object").array if stat == "top" else np.array(values, dtype="float64")
 
@@ -165,6 +166,8 @@ def _stats(plan: ReadPlan, metric: str, cell: Cell) -> dict[str, Any]:
         return {}
     if "top" in row:
         return {"count": row["count"], "top": _top(row["top"])}
+    if "distinct" in row:
+        return {"count": row["count"], "distinct": row["distinct"].distinct}
     stats = {**row, "avg": row["sum"] / row["count"]} if "sum" in row else dict(row)
     if wanted := plan.question.quantiles:
         found = quantiles(row["bins"], wanted.values(), plan.steps[metric], row["min"], row["max"])

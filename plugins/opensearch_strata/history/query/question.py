@@ -13,7 +13,12 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.history.query.intervals import Interval
 
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
-_NEEDS = {"min": {"min"}, "max": {"max"}, "sum": {"sum"}, "count": {"count"}, "avg": {"sum", "count"}, "top": {"top"}}
+_NEEDS = {
+    **{stat: {stat} for stat in ("min", "max", "sum", "count")},
+    "avg": {"sum", "count"},
+    "top": {"top"},
+    "distinct": {"registers"},
+}
 _QUANTILE_NEEDS = {"min", "max", "sketch"}
 _OWN_COLUMNS = ("time", "source")
 
@@ -28,7 +33,7 @@ def quantile_of(stat: str) -> float | None:
 
 
 def is_stat(text: str) -> bool:
-    """Whether this is a statistic that a history can have: ``min max sum count avg top`` or a percentile.
+    """Whether this is a statistic that a history can have: ``min max sum count avg top distinct`` or a percentile.
 
     :param text: as a person typed it
     """
@@ -137,8 +142,8 @@ def _check_stats(dataset: Dataset, metrics: Sequence[str], stats: Sequence[str])
         if not is_stat(stat):
             raise Refused(f"{stat!r} is not a statistic; ask for {', '.join(_NEEDS)} or a percentile such as p99.")
     for metric in metrics:
-        kept = {*dataset.metrics[metric].stats, *(["top"] if metric in dataset.top_values else [])}
-        shown = ", ".join(sorted(kept))
+        kept = {*dataset.metrics[metric].stats, *dataset.distribution_leaf(metric)} - {"sketch"}
+        shown = ", ".join(sorted("distinct" if leaf == "registers" else leaf for leaf in kept))
         for stat in stats:
             if stat not in _NEEDS and metric not in dataset.sketches:
                 raise Refused(f"{metric!r} carries no distribution, so no {stat}; it has {shown}.")

@@ -52,13 +52,23 @@ class ReadPlan:
         metrics = {}
         for name in self.question.metrics:
             metrics[name] = self.question.dataset.metrics[name]
-            if name in self.question.dataset.top_values:
+            if name in self.question.dataset.counted:
                 continue
             step = self.steps.get(name)
             distribution = Distribution(relative_error=step / 1000) if step else None
             stats = [stat for stat in metrics[name].stats if stat in ("count", *self.question.leaves)]
             metrics[name] = metrics[name].model_copy(update={"distribution": distribution, "stats": stats})
         return self.question.dataset.model_copy(update={"metrics": metrics})
+
+    @property
+    def distinct_errors(self) -> dict[str, float]:
+        """Metric -> standard error of its distinct counts: the largest of those that its registers may have."""
+        own = self.question.dataset.distinct
+        found = {name: [own[name]] for name in self.question.metrics if name in own}
+        for name, errors in found.items():
+            for month in self.months:
+                errors += month.meta.get("metrics", {}).get(name, {}).get("distinct_errors", [])
+        return {name: max(errors) for name, errors in found.items()}
 
     @property
     def ends(self) -> tuple[int, int]:

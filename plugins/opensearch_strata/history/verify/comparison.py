@@ -55,8 +55,13 @@ class Measured:
     exact: float = 0.0
 
     def add(self, server: Mapping[str, Any]) -> None:
-        """Add a bucket."""
-        if server["count"]:
+        """Add a bucket.
+
+        :param server: the answer of the aggregation ``stats``, or of ``value_count`` for a metric that is only counted
+        """
+        if "value" in server:
+            self.count += server["value"]
+        elif server["count"]:
             self.count += server["count"]
             self.low = min(self.low, float(server["min"]))
             self.high = max(self.high, float(server["max"]))

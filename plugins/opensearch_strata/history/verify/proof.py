@@ -39,7 +39,7 @@ class Proof:
     :param rows: how many rows carry it
     :param null_rows: how many rows are of documents without a group value or a time; they count like all others
     :param genuine_documents: how many documents are carried by rows with a transform's ids
-    :param metrics: metric -> ``{count, min?, max?, sum?, bins?}`` over all rows, as readers get them
+    :param metrics: metric -> ``{count, min?, max?, sum?, bins?, registers?}`` over all rows, as readers get them
     """
 
     index: str

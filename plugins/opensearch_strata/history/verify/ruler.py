@@ -10,9 +10,16 @@ from typing import Any
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
 from opensearch_strata.errors.amounts import counted
-from opensearch_strata.history.buckets.partials import State, bins_of_sketches, merged_metric, split_metrics
+from opensearch_strata.history.buckets.partials import (
+    DistinctCount,
+    State,
+    bins_of_sketches,
+    distinct_of_states,
+    merged_metric,
+    split_metrics,
+)
 from opensearch_strata.history.month.row_ids import RAW_UUID
-from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches import hyperloglog, top_values
 from opensearch_strata.sketches.ddsketch import unpack
 from opensearch_strata.sketches.top_values import Top, ValueCounts
 
@@ -54,6 +61,19 @@ class _Words:
     as_sets: bool
 
 
+@dataclass(frozen=True)
+class _Set:
+    """A metric whose different values are counted.
+
+    :param count: position of its count among the values of a row
+    :param registers: the same for its registers
+    """
+
+    name: str
+    count: int
+    registers: int
+
+
 class Ruler:
     """What a row must contain for a bucket.
 
@@ -63,9 +83,10 @@ class Ruler:
     def __init__(self, dataset: Dataset, types: Mapping[str, str], raw_uuid: str) -> None:
         self._groups = dataset.history.group_by
         self._raw_uuid = raw_uuid
-        numbers, words = split_metrics(dataset, list(dataset.metrics))
+        numbers, words, sets = split_metrics(dataset, list(dataset.metrics))
         scripted = [n for n in numbers if n in dataset.sketches or dataset.decimals(n) is not None]
-        self.names = [*scripted, *words]
+        self._dataset = dataset
+        self.names = [*scripted, *words, *sets]
         """Metrics with statistics that only the script can compute."""
         self.fields = [*self._groups, "@timestamp", "transform._doc_count", RAW_UUID]
         """Fields of a row, in the order of its values."""
@@ -83,6 +104,10 @@ class Ruler:
             self.fields += [f"metrics.{name}.count", f"metrics.{name}.top"]
             as_sets = types.get(dataset.metrics[name].field) in _SETS
             self._words.append(_Words(name, at_count, at_count + 1, place, dataset.top_values[name], as_sets))
+        self._sets = []
+        for name in sets:
+            self._sets.append(_Set(name, len(self.fields), len(self.fields) + 1))
+            self.fields += [f"metrics.{name}.count", f"metrics.{name}.registers"]
 
     def keys_of(self, key: Mapping[str, Any]) -> list[Any]:
         """Keys of a composite bucket: the groups, then the time."""
@@ -116,6 +141,10 @@ class Ruler:
         for words in self._words:
             if found := _words_differ(words, bucket[f"server {words.name}"]["value"], states, row):
                 return f"{words.name} {found}"
+        distinct = distinct_of_states(self._dataset, self.names, states) if self._sets else {}
+        for one in self._sets:
+            if found := _set_differs(one, bucket[f"server {one.name}"]["value"], distinct.get(one.name), row):
+                return f"{one.name} {found}"
         return None
 
     def where(self, keys: Sequence[Any]) -> str:
@@ -220,6 +249,27 @@ def _disagree(counts: ValueCounts, row: Top) -> str | None:
         if high < least or most < low or (not counts.bound and value in theirs and (low, high) != (least, most)):
             return value
     return None if row.count == counts.count else "all values"
+
+
+def _set_differs(one: _Set, server: float, found: DistinctCount | None, row: Sequence[Any]) -> str | None:
+    count = found.count if found else 0
+    if row[one.count] != (count or None):
+        return _told("count", count, row[one.count] or 0)
+    if server != count:
+        return _told("count by the script", server, count)
+    text, wire = row[one.registers], found.wire if found else None
+    if text == wire:
+        return None
+    if text is None:
+        return "has no registers in its row"
+    if wire is None:
+        return "has registers in its row, but no value in the raw day"
+    return _told("distinct values", hyperloglog.estimate(hyperloglog.unpack(wire).tally), _distinct_in(text))
+
+
+def _distinct_in(text: str) -> str:
+    distinct = hyperloglog.estimate(hyperloglog.unpack(text).tally)
+    return f"{distinct:.12g} by other registers"
 
 
 def _told(what: str, raw: Any, row: Any) -> str:

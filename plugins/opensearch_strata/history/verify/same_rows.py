@@ -12,14 +12,14 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
 from opensearch_strata.definition.days import moment
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.month.rows_of_day import NO_TIME, of_day
 from opensearch_strata.history.raw_day.inspection import field_types
 from opensearch_strata.history.verify.comparison import Found
 from opensearch_strata.history.verify.ruler import rounded, same
-from opensearch_strata.sketches import top_values
+from opensearch_strata.sketches import hyperloglog, top_values
 from opensearch_strata.sketches.ddsketch import unpack
 from opensearch_strata.sketches.top_values import Top
 
@@ -97,8 +97,7 @@ def compare_rows(client: OpenSearch, dataset: Dataset, other: Dataset, day: date
 def _leaves(dataset: Dataset) -> list[str]:
     paths = ["transform._doc_count"]
     for name, metric in dataset.metrics.items():
-        more = ["sketch"] if name in dataset.sketches else ["top"] if name in dataset.top_values else []
-        paths += [f"metrics.{name}.{leaf}" for leaf in (*metric.stats, *more)]
+        paths += [f"metrics.{name}.{leaf}" for leaf in (*metric.stats, *dataset.distribution_leaf(name))]
     return paths
 
 
@@ -160,9 +159,7 @@ def differing_value(dataset: Dataset, one: Row, other: Row, leaves: Sequence[str
             continue
         _, name, leaf = path.split(".")
         if not _equal(dataset, name, leaf, one, other):
-            told = (
-                "" if leaf in ("sketch", "top") else f": {one.get(path)} in the row, {other.get(path)} in the archive"
-            )
+            told = "" if leaf in DISTRIBUTIONS else f": {one.get(path)} in the row, {other.get(path)} in the archive"
             return f"{leaf} of {name}{told}"
     return ""
 
@@ -190,6 +187,8 @@ def _same_distribution(leaf: str, mine: str, theirs: str) -> bool:
     try:
         if leaf == "sketch":
             return unpack(mine) == unpack(theirs)
+        if leaf == "registers":
+            return hyperloglog.unpack(mine) == hyperloglog.unpack(theirs)
         return _same_top(top_values.unpack(mine), top_values.unpack(theirs))
     except ValueError:
         return False

@@ -18,7 +18,14 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import TransientError
 from opensearch_strata.history.buckets.aggregation import proof_body, recall_body, stored_rows_body, words_body
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, Page, Pages, each_page
-from opensearch_strata.history.buckets.partials import State, counts_of_states, merged_of_states, split_metrics
+from opensearch_strata.history.buckets.partials import (
+    DistinctCount,
+    State,
+    counts_of_states,
+    distinct_of_states,
+    merged_of_states,
+    split_metrics,
+)
 from opensearch_strata.history.buckets.scripts import row_values
 from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_any_value
 from opensearch_strata.history.month.row_ids import row_id
@@ -27,6 +34,7 @@ from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.comparison import Comparison, Measured
 from opensearch_strata.history.verify.proof import Check, Proof, ProofState
 from opensearch_strata.history.verify.ruler import Ruler, rounded, same
+from opensearch_strata.history.verify.totals import totals_of
 from opensearch_strata.sketches.top_values import NO_TERMS, ValueCounts, contradictions, occurrences
 
 if TYPE_CHECKING:
@@ -56,6 +64,7 @@ class Read:
     :param there: what the rows carry according to the server's own sums
     :param metrics: what readers get from the rows, merged by the server, see :func:`merged_of_states`
     :param counts: the same for metrics with top values
+    :param distinct: the same for metrics with distinct counts
     :param terms: the server's own counts of the values of those metrics in the raw day
     :param unreadable: whether readers get no answer from these rows
     :param unseen: what documents hold but no search sees
@@ -66,6 +75,7 @@ class Read:
     extra: Extra
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: dict[str, ValueCounts] = field(default_factory=dict)
+    distinct: dict[str, DistinctCount] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     unreadable: bool = False
     unseen: Sequence[Unseen] = ()
@@ -100,8 +110,8 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     sight = see(dataset, raw, read)
     checks = [*rows, *sight]
     state = "differs" if not _all_hold(rows) else "verified" if _all_hold(sight) else "held"
-    genuine, counts = read.extra.genuine_documents, {name: {"count": one.count} for name, one in read.counts.items()}
-    metrics = {**read.metrics, **counts}
+    genuine = read.extra.genuine_documents
+    metrics = {**read.metrics, **totals_of(read.counts, read.distinct)}
     return Proof(index, day, state, raw, checks, there.rows, read.compared.null_rows, genuine, there, metrics)
 
 
@@ -144,15 +154,15 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
     extra = _extra(client, dataset, raw.day, there, compared)
     terms = _terms(client, dataset, raw) if dataset.top_values else {}
     lost = unseen(client, raw)
-    numbers, _ = split_metrics(dataset, names)
+    numbers = split_metrics(dataset, names).numbers
     try:
         if any(some is None for _, some in parts):
             raise ValueError("rows that the server cannot read")
         metrics = merged_of_states(dataset, numbers, states, finite=False)
-        counts = counts_of_states(dataset, names, states)
+        counts, distinct = counts_of_states(dataset, names, states), distinct_of_states(dataset, names, states)
     except ValueError:
         return Read(there, compared, extra, terms=terms, unreadable=True, unseen=lost)
-    return Read(there, compared, extra, metrics, counts, terms, unseen=lost)
+    return Read(there, compared, extra, metrics, counts, distinct, terms, unseen=lost)
 
 
 def _terms(client: OpenSearch, dataset: Dataset, raw: RawDay) -> dict[str, Any]:
@@ -217,7 +227,12 @@ def compare(dataset: Dataset, raw: RawDay, read: Read) -> list[Check]:
         Check("rows that differ", 0, compared.differing.count, not compared.differing.count, compared.differing.named),
     ]
     for name in dataset.metrics:
-        checks += _counted_checks(name, read) if name in dataset.top_values else _metric_checks(dataset, name, read)
+        if name in dataset.top_values:
+            checks += _counted_checks(name, read)
+        elif name in dataset.distinct:
+            checks += _distinct_checks(name, read)
+        else:
+            checks += _metric_checks(dataset, name, read)
     return checks
 
 
@@ -265,3 +280,11 @@ def _counted_checks(name: str, read: Read) -> Iterator[Check]:
     yield Check(f"{name} counted values", count, counts.told, count == counts.told)
     wrong = contradictions(counts, terms)
     yield Check(f"{name} values that differ", 0, len(wrong), not wrong, tuple(map(repr, wrong[:1])))
+
+
+def _distinct_checks(name: str, read: Read) -> Iterator[Check]:
+    """Compare the server's own count of values with the rows; what their registers are was compared row by row."""
+    count, found = read.compared.metrics.get(name, Measured()).count, read.distinct.get(name)
+    carried, told = (found.count, found.told) if found else (0, 0)
+    yield Check(f"{name} count", count, carried, count == carried)
+    yield Check(f"{name} values in registers", count, told, count == told)

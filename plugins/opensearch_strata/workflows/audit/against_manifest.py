@@ -14,6 +14,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.printable import brief
 from opensearch_strata.history.verify.ruler import same
+from opensearch_strata.sketches import hyperloglog
 from opensearch_strata.sketches.ddsketch import step_of, unpack
 
 _TINY = 1e-12  # what is left of a sum whose values cancel each other out completely
@@ -25,7 +26,7 @@ def differences(
     """Where the rows of a day are not what its manifest says, as phrases. Only metrics that both know are compared.
 
     :param documents: how many documents the rows carry
-    :param totals: metric -> ``{count, min?, max?, sum?, bins?}`` of all rows
+    :param totals: metric -> ``{count, min?, max?, sum?, bins?, registers?}`` of all rows
     """
     found = []
     if documents != manifest.documents:
@@ -43,11 +44,13 @@ def unreadable_totals(manifest: Manifest) -> str:
     :param manifest: of any dataset
     """
     for name, archived in manifest.metrics.items():
-        try:
-            if archived.sketch is not None:
-                unpack(archived.sketch)
-        except ValueError as error:
-            return f"the sketch of {brief(name)} cannot be read ({brief(str(error))})"
+        kinds = {"sketch": (archived.sketch, unpack), "registers": (archived.registers, hyperloglog.unpack)}
+        for kind, (text, read) in kinds.items():
+            try:
+                if text is not None:
+                    read(text)
+            except ValueError as error:
+                return f"the {kind} of {brief(name)} cannot be read ({brief(str(error))})"
     return ""
 
 
@@ -66,6 +69,18 @@ def _differing(archived: MetricTotals, rows: Mapping[str, Any], step: int | None
         differing = sum(wanted.get(index) != bins.get(index) for index in wanted.keys() | bins.keys())
         if step == archived_step and differing:  # with another step, the definition has changed since
             yield f"sketch ({counted(differing, 'bin')} of it)"
+    if (
+        archived.registers is not None
+        and "registers" in rows
+        and not _same_registers(archived.registers, rows["registers"])
+    ):
+        yield "registers"
+
+
+def _same_registers(archived: str, found: str) -> bool:
+    """Whether both may be of the same values, at the smaller precision if the definition has changed since."""
+    one, other = hyperloglog.unpack(archived), hyperloglog.unpack(found)
+    return one.holds(other) and other.holds(one)
 
 
 def _same_sum(archived: MetricTotals, found: float | None) -> bool:

@@ -26,9 +26,8 @@ def are_single(plan: ReadPlan) -> bool:
     """Whether each record of a bucket's length is one row: no groups are merged, and everything is a number."""
     question = plan.question
     kept_apart = {*question.by, *question.where}
-    return kept_apart.issuperset(question.dataset.history.group_by) and not (
-        question.dataset.top_values.keys() & question.metrics
-    )
+    counted = question.dataset.counted.intersection(question.metrics)
+    return kept_apart.issuperset(question.dataset.history.group_by) and not counted
 
 
 def raw_spans(plan: ReadPlan) -> list[Span]:

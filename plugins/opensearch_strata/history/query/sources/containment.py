@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE, group_sources
-from opensearch_strata.history.buckets.partials import merged_of_states
+from opensearch_strata.history.buckets.partials import DistinctCount, merged_of_states
 from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import RawSource
+from opensearch_strata.sketches.hyperloglog import unpack
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -118,6 +119,8 @@ def _covers(dataset: Dataset, found: Statistics, wanted: Statistics) -> bool:
             return False
         if any(there["bins"].get(bin_, 0) < count for bin_, count in row.get("bins", {}).items()):
             return False
+        if "distinct" in row and not _holds(there["distinct"], row["distinct"]):
+            return False
     return True
 
 
@@ -128,8 +131,17 @@ def _same(found: Mapping[str, Any], row: Mapping[str, Any], slack: float) -> boo
     """
     if any(found.get(part) != row[part] for part in ("bins", "top") if part in row):
         return False
+    if "distinct" in row and not (
+        _holds(found["distinct"], row["distinct"]) and _holds(row["distinct"], found["distinct"])
+    ):
+        return False
     # Rows store numbers in fields of limited width, and the values of a sum may cancel each other out.
     largest = max(abs(values.get(end, 0.0)) for values in (found, row) for end in ("min", "max", "sum"))
     near = slack + 1e-6 * largest + 1e-12
     numbers = {stat: near * (row["count"] if stat == "sum" else 1) for stat in ("min", "max", "sum") if stat in row}
     return all(abs(found[stat] - row[stat]) <= most for stat, most in numbers.items())
+
+
+def _holds(found: DistinctCount, row: DistinctCount) -> bool:
+    """Whether registers may be those of the values of a row and of more. Registers that a row lacks say nothing."""
+    return not (found.wire and row.wire) or unpack(found.wire).holds(unpack(row.wire))
