@@ -8,10 +8,10 @@ of a real fleet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -140,37 +140,92 @@ def rounds(day: date, count: int, seed: int = 0) -> Iterator[Round]:
 
 def documents(day: date, count: int, seed: int = 0) -> Iterator[bytes]:
     """JSON of about `count` documents of a day, from as many devices as it takes at 80 documents an hour."""
+    fleet = [_Device.numbered(device) for device in range(devices_of(count))]
     for reports in rounds(day, count, seed):
-        for device in np.argsort(reports.moments, kind="stable"):
-            numbers = {
-                name: int(values[device]) if SENSORS[name].kind == "short" else float(values[device])
-                for name, values in reports.values.items()
-                if not np.isnan(values[device])
-            }
-            moment, noise = int(reports.moments[device]), reports.noise[device].tolist()
-            yield orjson.dumps(_document(moment, int(device), numbers, noise))
+        yield from "\n".join(_texts(reports, fleet)).encode().split(b"\n")
 
 
-def _document(moment: int, device: int, numbers: dict[str, Any], noise: list[int]) -> dict[str, Any]:
-    a, b, c = noise
-    words = " ".join(WORDS[(a >> shift) % len(WORDS)] for shift in range(0, 36, 3))
-    return {
-        "@timestamp": moment,
-        "device": device_name(device),
-        "site": f"site-{device % 37:02d}",
-        "model": f"T{device % 5}-industrial",
-        "firmware": f"4.{device % 3}.{b % 4}",
-        "gateway": f"gw-{device % 61:03d}.plant.example.com",
-        "operator": f"shift-{(b >> 8) % 3}",
-        "request": f"{a:016x}{b:016x}",
-        "location": f"hall {device % 7}, row {device % 19}, rack {device % 11}, slot {device % 23}",
-        "trace": f"{a ^ b:016x}",
-        "status": 200 if c % 50 else 503,
-        **numbers,
-        "message": f"report {a >> 20} of {device_name(device)}: {words}; next report in 45 s, queue {c % 977}, retries "
-        f"{c % 3}, uplink {c % 1013} ms; firmware channel stable, clock offset {b % 4001} us; {_FORMULA}/"
-        f"sites/{device % 37:02d}/devices/{device:05d}/reports for all reports of the device",
-    }
+class _Device(NamedTuple):
+    """What all documents of a device repeat, between the parts that change."""
+
+    head: str
+    gateway: str
+    location: str
+    name: str
+    tail: str
+
+    @classmethod
+    def numbered(cls, device: int) -> _Device:
+        name = device_name(device)
+        return cls(
+            f'"device":"{name}","site":"site-{device % 37:02d}","model":"T{device % 5}-industrial",'
+            f'"firmware":"4.{device % 3}.',
+            f'","gateway":"gw-{device % 61:03d}.plant.example.com","operator":"shift-',
+            f'","location":"hall {device % 7}, row {device % 19}, rack {device % 11}, slot {device % 23}","trace":"',
+            name,
+            f" us; {_FORMULA}/sites/{device % 37:02d}/devices/{device:05d}/reports for all reports of the device",
+        )
+
+
+_TRIPLES = [" ".join(WORDS[number >> shift & 7] for shift in (0, 3, 6)) for number in range(512)]
+
+
+def _texts(reports: Round, fleet: Sequence[_Device]) -> Iterator[str]:
+    """Documents of a round in the order of their times, column by column as far as possible: a large day has many."""
+    order = np.argsort(reports.moments, kind="stable")
+    a, b, c = reports.noise[order].T
+    triples = [map(_TRIPLES.__getitem__, (a >> shift & 511).tolist()) for shift in (0, 9, 18, 27)]
+    columns = zip(*(_numbers(name, values[order]) for name, values in reports.values.items()), strict=True)
+    for (
+        device,
+        moment,
+        patch,
+        shift,
+        request,
+        trace,
+        status,
+        numbers,
+        words,
+        report,
+        queue,
+        retries,
+        uplink,
+        clock,
+    ) in zip(
+        map(fleet.__getitem__, order.tolist()),
+        reports.moments[order].tolist(),
+        (b % 4).tolist(),
+        ((b >> 8) % 3).tolist(),
+        map("".join, zip(_hexadecimal(a), _hexadecimal(b), strict=True)),
+        _hexadecimal(a ^ b),
+        np.where(c % 50, 200, 503).tolist(),
+        map("".join, columns),
+        map(" ".join, zip(*triples, strict=True)),
+        (a >> 20).tolist(),
+        (c % 977).tolist(),
+        (c % 3).tolist(),
+        (c % 1013).tolist(),
+        (b % 4001).tolist(),
+        strict=True,
+    ):
+        yield (
+            f'{{"@timestamp":{moment},{device.head}{patch}{device.gateway}{shift}","request":"{request}'
+            f'{device.location}{trace}","status":{status}{numbers},"message":"report {report} of {device.name}: '
+            f"{words}; next report in 45 s, queue {queue}, retries {retries}, uplink {uplink} ms; firmware channel "
+            f'stable, clock offset {clock}{device.tail}"}}'
+        )
+
+
+def _numbers(name: str, values: Numbers) -> list[str]:
+    """The values of a metric as parts of JSON objects; nothing for a document without the metric."""
+    whole = SENSORS[name].kind == "short"
+    texts = orjson.dumps((values.astype(np.int64) if whole else values).tolist()).decode()[1:-1].split(",")
+    return ["" if text == "null" else f',"{name}":{text}' for text in texts]
+
+
+def _hexadecimal(numbers: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
+    text = numbers.astype(">i8").tobytes().hex()
+    return [text[place : place + 16] for place in range(0, len(text), 16)]
 
 
 def bodies(day: date, count: int, seed: int = 0) -> Iterator[bytes]:

@@ -60,6 +60,9 @@ FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_is_of_documents)
 """Path of a field, as documents and mappings name it. The server accepts spaces, digits, symbols and any script in a
 name, and refuses a path with a blank part: https://docs.opensearch.org/latest/mappings/"""
 
+MOST_SEARCHES = 8
+"""As many searches of a raw day may run at the same time; they share the client's connections and one Python."""
+
 _BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
 _UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
 
@@ -117,6 +120,14 @@ class History(Strict):
     replicas: int = Field(1, ge=0)
     codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
         "default", description="Codec of stored fields, which are only the ids; no codec makes those smaller."
+    )
+
+    parallel: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_SEARCHES,
+        description="How many searches of a raw day run at the same time; by default as many as the cluster has cores "
+        "for.",
     )
 
     @property

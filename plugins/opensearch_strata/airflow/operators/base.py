@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -54,3 +54,19 @@ class DatasetOperator(BaseOperator):
     def client(self) -> OpenSearch:
         """The client of the dataset's connection."""
         return self.hook.client
+
+    def telling(self, event: str, index: str) -> Callable[[int], None]:
+        """A function that services call with the documents of each step; it logs one line for each.
+
+        :param event: what is done with the documents
+        :param index: name of the raw day
+        """
+        done = 0
+
+        def tell(documents: int) -> None:
+            nonlocal done
+            if documents:
+                done += documents
+                self.log.info(event, index=index, documents=done)
+
+        return tell

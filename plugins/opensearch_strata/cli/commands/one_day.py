@@ -111,11 +111,13 @@ def verify(
     with connected(url, ca_certs) as client:
         if repair:
             require_complete(day, datetime.now(UTC), definition.zone)
-            raw = inspect_raw_day(client, definition, day)
-            with progress_of(definition.raw_index(day), raw.documents if raw else 0) as on_documents:
+        raw = inspect_raw_day(client, definition, day)
+        with progress_of(definition.raw_index(day), raw.documents if raw else 0, "Comparing") as on_documents:
+            if repair:
                 proof = prove(client, definition, day, engine=engine, on_documents=on_documents)
-        else:
-            proof = verify_day(client, definition, day)
+            else:
+                proof = verify_day(client, definition, day, on_documents)
+        if not repair:
             _mark(client, definition, proof)
     if as_json:
         print_json({"dataset": dataset, **_proof_json(proof)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
+from opensearch_strata.history.buckets.group_ranges import MOST_DOCUMENTS
 
 
 class Pace:
@@ -21,11 +22,14 @@ class Pace:
         self._page = page or PAGE_SIZE
         self.units = max(1, min(first, self._most))
 
-    def learn(self, units: int, buckets: int) -> None:
+    def learn(self, units: int, buckets: int, documents: int = 0) -> None:
         """Adjust the pace to the result of a search.
 
         :param units: how many units the search spanned, see :attr:`units`
         :param buckets: how many buckets it found
+        :param documents: how many documents it looked at, if so many matter
         """
         fitting = units * self._page * 4 // (5 * buckets) if buckets else self._most
+        if documents:
+            fitting = min(fitting, units * MOST_DOCUMENTS // documents)
         self.units = max(1, min(fitting, 4 * units, self._most))

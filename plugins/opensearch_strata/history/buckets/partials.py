@@ -180,6 +180,48 @@ def distinct_of_states(
     return found
 
 
+def joined(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> State:
+    """The states of several shards or slices as one state, which stands for all of them.
+
+    :param names: the metrics, in the order in which the script received them
+    :param states: see :func:`row_of_states`
+    :raises ValueError: a sketch cannot be read
+    """
+    seen = [state for state in states if state is not None]
+    kinds = split_metrics(dataset, names)
+    sums: list[float] = []
+    counts: list[int] = []
+    sketches: list[Sketch] = []
+    for place in range(len(kinds.numbers)):
+        of_metric, count, found = merged_metric(seen, place)
+        sums += of_metric
+        counts.append(count)
+        sketches.append(_as_sent(found) if found else "")
+    if not (kinds.words or kinds.sets):
+        return sums, counts, sketches
+    tops = [ValueCounts.of_states([state[3][place] for state in seen]) for place in range(len(kinds.words))]
+    words = [[[top.count, top.told, top.bound], top.cells] for top in tops]
+    sets = [_joined_sets([state[4][place] for state in seen]) for place in range(len(kinds.sets))]
+    return sums, counts, sketches, words, sets
+
+
+def _joined_sets(parts: Sequence[Any]) -> list[Any]:
+    totals = [sum(part[0][place] for part in parts) for place in (0, 1)]
+    wires = [part[1] for part in parts if part[1] is not None]
+    if not wires:
+        return [totals, None, None]
+    registers = hyperloglog.merged(wires)
+    return [totals, hyperloglog.pack(registers), registers.tally]
+
+
+def _as_sent(sketches: Sequence[Sketch]) -> Sketch:
+    first = sketches[0]
+    bins = bins_of_sketches(sketches)
+    places = sorted(bins)
+    steps = [place - before for before, place in zip([0, *places], places, strict=False)]
+    return [unpack(first)[1] if isinstance(first, str) else first[0], steps, [bins[place] for place in places]]
+
+
 def _metric(dataset: Dataset, name: str, sums: list[float], count: int, finite: bool) -> dict[str, Any]:
     metric = dataset.metrics[name]
     total = (float(sums[0]) + float(sums[1])) / 10.0 ** (dataset.decimals(name) or 0)

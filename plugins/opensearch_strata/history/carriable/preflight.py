@@ -12,8 +12,9 @@ from opensearch_strata.definition.days import moment
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE, group_sources
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, too_many_buckets
+from opensearch_strata.history.buckets.counting import counts_in
 from opensearch_strata.history.month.row_ids import NULL_KEY, joined_keys
-from opensearch_strata.history.raw_day.inspection import RawDay, fields_with_several_values
+from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -37,11 +38,17 @@ def require_carriable(client: OpenSearch, dataset: Dataset, raw: RawDay) -> None
 
 
 def _several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> str | None:
-    fields = fields_with_several_values(client, dataset, raw)
-    if not fields:
+    known = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]
+    aggs: dict[str, Any] = {}
+    for number, field in enumerate(known):  # field names may have characters that aggregation names may not
+        aggs[f"values {number}"] = {"value_count": {"field": field}}
+        aggs[f"documents {number}"] = {"filter": {"exists": {"field": field}}}
+    found = counts_in(client, raw, aggs) if aggs else {}
+    lists = [field for number, field in enumerate(known) if found[f"values {number}"] > found[f"documents {number}"]]
+    if not lists:
         return None
     return (
-        f"has documents with several values of {', '.join(fields)}, by which {dataset.name!r} makes rows: such a "
+        f"has documents with several values of {', '.join(lists)}, by which {dataset.name!r} makes rows: such a "
         f"document would count once for each value. Nothing was written. Let the producers send a single value, or "
         f"group by another field."
     )

@@ -14,6 +14,7 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
+from opensearch_strata.history.buckets.counting import counts_in
 from opensearch_strata.history.buckets.scripts import in_source_metric
 from opensearch_strata.history.raw_day.inspection import RawDay
 
@@ -52,18 +53,18 @@ def unseen(client: OpenSearch, raw: RawDay) -> list[Unseen]:
         aggs[f"without {number}"] = {"filter": _without(field)}
         aggs |= {f"lost {number}": {"filter": _without(field, hiding.origins)}} if hiding.origins else {}
         aggs |= {f"values {number}": {"value_count": {"field": field}}} if hiding.limit is not None else {}
-    found = PATIENTLY(decisive.search, client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
+    found = counts_in(client, raw, aggs)
     told = []
     for number, (field, hiding) in enumerate(hidings):
-        without = found[f"without {number}"]["doc_count"]
-        if ignored := found[f"ignored {number}"]["doc_count"]:
+        without = found[f"without {number}"]
+        if ignored := found[f"ignored {number}"]:
             told.append(Unseen(field, ignored, _ignored(raw, field, ignored)))
             continue  # only the source holds these
-        if hiding.origins and (lost := found[f"lost {number}"]["doc_count"]):
+        if hiding.origins and (lost := found[f"lost {number}"]):
             told.append(Unseen(field, lost, _lost(raw, field, hiding.origins, lost)))
             continue
         limited = hiding.limit is not None
-        lists = limited and found[f"values {number}"]["value"] > raw.documents - without
+        lists = limited and found[f"values {number}"] > raw.documents - without
         if hidden := _hidden(client, raw, field, without=bool(without), lists=lists):
             told.append(Unseen(field, hidden, (_beyond if limited else _unmapped)(raw, field, hidden)))
     return told

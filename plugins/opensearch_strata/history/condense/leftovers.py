@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -61,11 +62,20 @@ def _identities(client: OpenSearch, dataset: Dataset, raw: RawDay) -> set[str]:
     transform_id = dataset.transform_id(raw.day)
     fields = (*dataset.history.group_by, "@timestamp")
 
+    identities: set[str] = set()
+    documents = 0
+
     def ids_of(page: Page) -> tuple[int, list[str]]:
         found = [row_id(transform_id, [bucket["key"][field] for field in fields]) for bucket in page.buckets]
-        return sum(bucket["doc_count"] for bucket in page.buckets), found
+        return page.documents, found
 
-    pages = each_page(Pages(client, dataset, raw, partial(_keys_body, dataset)), ids_of)
-    if sum(documents for documents, _ in pages) != raw.documents:
+    def take(pages: Sequence[tuple[int, list[str]]]) -> None:
+        nonlocal documents
+        for counted, found in pages:
+            documents += counted
+            identities.update(found)
+
+    each_page(Pages(client, dataset, raw, partial(_keys_body, dataset)), ids_of, take)
+    if documents != raw.documents:
         raise TransientError(f"{raw.index} changed while its rows were compared; no row was deleted. Run again.")
-    return {identity for _, found in pages for identity in found}
+    return identities

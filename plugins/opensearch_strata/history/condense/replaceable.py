@@ -53,7 +53,8 @@ def require_contained(
     """
     known = [] if redefine else list(dataset.metrics)
     pages = Pages(client, dataset, raw, partial(rows_body, dataset))
-    met = each_page(pages, lambda page: _compare(client, dataset, raw, page, known))
+    met: list[_Met] = []
+    each_page(pages, lambda page: _compare(client, dataset, raw, page, known), met.extend)
     problems = [page.problem for page in met if page.problem]
     missing = there.rows - sum(page.rows for page in met)
     if missing and not problems:

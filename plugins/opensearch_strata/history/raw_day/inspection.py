@@ -151,21 +151,6 @@ def absent_key_fields(dataset: Dataset, raw: RawDay) -> list[str]:
     return [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field not in raw.types]
 
 
-def fields_with_several_values(client: OpenSearch, dataset: Dataset, raw: RawDay) -> list[str]:
-    """Fields that identify a row (groups and time) and have more than one value in some document."""
-    fields = [field for field in (*dataset.history.group_by, dataset.raw.timestamp) if field in raw.types]
-    aggs: dict[str, Any] = {}
-    for number, field in enumerate(fields):  # field names may have characters that aggregation names may not
-        aggs[f"values {number}"] = {"value_count": {"field": field}}
-        aggs[f"documents {number}"] = {"filter": {"exists": {"field": field}}}
-    found = decisive.search(client, raw.index, {"size": 0, "aggs": aggs})["aggregations"]
-    return [
-        field
-        for number, field in enumerate(fields)
-        if found[f"values {number}"]["value"] > found[f"documents {number}"]["doc_count"]
-    ]
-
-
 def field_types(properties: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
     """``(full field path, type)`` of all leaves of a mapping, including multi-fields.
 

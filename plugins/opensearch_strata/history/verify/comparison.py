@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history.buckets.partials import merged_metric
+from opensearch_strata.history.buckets.partials import State, joined, merged_metric
 from opensearch_strata.history.verify.ruler import Ruler
 
 Values = Sequence[Any]
+
+_STATES = 32  # when there are more, they are merged into one
 
 
 @dataclass
@@ -165,3 +167,31 @@ class Comparison:
             for name, measured in part.metrics.items():
                 whole.metrics.setdefault(name, Measured()).join(measured)
         return whole
+
+
+class Totals:
+    """What the server merged from the rows of each slice, kept as few states, however many slices a day has.
+
+    :param names: all metrics
+    """
+
+    def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
+        self._dataset = dataset
+        self._names = names
+        self.states: list[State | None] | None = []
+        """None if the rows of some slice cannot be read."""
+
+    def add(self, states: Sequence[State | None] | None) -> None:
+        """Add a slice.
+
+        :param states: states of its shards; None if the server cannot read its rows
+        """
+        if states is None or self.states is None:
+            self.states = None
+            return
+        self.states += states
+        if len(self.states) > _STATES:
+            try:
+                self.states = [joined(self._dataset, self._names, self.states)]
+            except ValueError:
+                self.states = None

@@ -34,9 +34,10 @@ def prove(
     rows that the raw day does not produce are deleted at the end. Rows of another raw index that held the same become
     rows of this one. A verified day is marked as such for readers.
 
+    :param on_documents: called with the number of documents of each step, of comparing as well as of condensing
     :raises Refused: the rows carry more documents than the raw day holds, or it cannot be condensed
     """
-    proof = verify(client, dataset, day)
+    proof = verify(client, dataset, day, on_documents)
     if proof.raw:
         release_dead(client, proof.raw)
         if proof.state == "differs" or (proof.state == "verified" and proof.carried.sources - {proof.raw.uuid}):
@@ -57,4 +58,4 @@ def _mended(
             f"Restore the raw day. Or, if what is left is right, {persons_word(dataset, proof.day)}."
         )
     condense(client, dataset, proof.day, engine=engine, on_documents=on_documents)
-    return verify(client, dataset, proof.day)
+    return verify(client, dataset, proof.day, on_documents)

@@ -7,7 +7,7 @@ and no search ever reads a whole day to return a page of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -31,7 +31,7 @@ from opensearch_strata.history.carriable.unseen import Unseen, unseen, without_a
 from opensearch_strata.history.month.row_ids import row_id
 from opensearch_strata.history.month.rows_of_day import Carried, carried, is_stray, of_day, stream_rows
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
-from opensearch_strata.history.verify.comparison import Comparison, Measured
+from opensearch_strata.history.verify.comparison import Comparison, Measured, Totals
 from opensearch_strata.history.verify.proof import Check, Proof, ProofState
 from opensearch_strata.history.verify.ruler import Ruler, rounded, same
 from opensearch_strata.history.verify.totals import totals_of
@@ -81,9 +81,12 @@ class Read:
     unseen: Sequence[Unseen] = ()
 
 
-def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
+def verify(
+    client: OpenSearch, dataset: Dataset, day: date, on_documents: Callable[[int], None] = lambda _: None
+) -> Proof:
     """Compare a raw day with its rows, row by row. Changes nothing.
 
+    :param on_documents: called with the number of raw documents of each part that was compared
     :raises TransientError: documents or rows changed while they were read, so there is no verdict yet
     :raises Refused: see :func:`inspect_raw_day`
     """
@@ -96,7 +99,7 @@ def verify(client: OpenSearch, dataset: Dataset, day: date) -> Proof:
     if not there.rows:
         return Proof(index, day, "differs", raw, [Check("documents", raw.documents, 0, holds=False)], carried=there)
     for _ in range(_READS):
-        read = _read(client, dataset, raw, there)
+        read = _read(client, dataset, raw, there, on_documents)
         _require_unchanged(client, raw)
         before, there = there, carried(client, dataset, day)
         if there == before:
@@ -132,7 +135,9 @@ def _require_unchanged(client: OpenSearch, raw: RawDay) -> None:
         )
 
 
-def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> Read:
+def _read(
+    client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried, on_documents: Callable[[int], None]
+) -> Read:
     """Read a raw day and its rows side by side."""
     from opensearchpy import RequestError
 
@@ -148,18 +153,25 @@ def _read(client: OpenSearch, dataset: Dataset, raw: RawDay, there: Carried) -> 
                 states = None
         return _compare(client, dataset, ruler, raw, page), states
 
-    parts = each_page(Pages(client, dataset, raw, partial(proof_body, dataset, ruler.names)), work)
-    compared = Comparison.joined(part for part, _ in parts)
-    states = [state for _, some in parts for state in some or []]
+    compared, totals = Comparison(), Totals(dataset, names)
+
+    def take(parts: Sequence[tuple[Comparison, list[State | None] | None]]) -> None:
+        nonlocal compared
+        compared = Comparison.joined([compared, *(part for part, _ in parts)])
+        for _, states in parts:
+            totals.add(states)
+
+    each_page(Pages(client, dataset, raw, partial(proof_body, dataset, ruler.names)), work, take, on_documents)
     extra = _extra(client, dataset, raw.day, there, compared)
     terms = _terms(client, dataset, raw) if dataset.top_values else {}
     lost = unseen(client, raw)
     numbers = split_metrics(dataset, names).numbers
     try:
-        if any(some is None for _, some in parts):
+        if totals.states is None:
             raise ValueError("rows that the server cannot read")
-        metrics = merged_of_states(dataset, numbers, states, finite=False)
-        counts, distinct = counts_of_states(dataset, names, states), distinct_of_states(dataset, names, states)
+        metrics = merged_of_states(dataset, numbers, totals.states, finite=False)
+        counts = counts_of_states(dataset, names, totals.states)
+        distinct = distinct_of_states(dataset, names, totals.states)
     except ValueError:
         return Read(there, compared, extra, terms=terms, unreadable=True, unseen=lost)
     return Read(there, compared, extra, metrics, counts, distinct, terms, unseen=lost)

@@ -43,7 +43,6 @@ class CondenseOperator(DatasetOperator):
         self.deferrable = deferrable
         self.engine = engine
         self._patience = patience
-        self._documents = 0
 
     @property
     def patience(self) -> Patience:
@@ -72,13 +71,8 @@ class CondenseOperator(DatasetOperator):
             TransformJobLink.persist(context, transform_url(self.hook.settings.url, dataset.transform_id(day)))
         if by_job and self.deferrable:
             self._submit_and_defer(raw, restarts=0, passes=1)
-        return self._done(context, condense_admitted(self.client, dataset, raw, engine, self._tell_progress))
-
-    def _tell_progress(self, documents: int) -> None:
-        """Log one line for each step that condensed something."""
-        if documents:
-            self._documents += documents
-            self.log.info("condensing", index=self.dataset.raw_index(self.day), documents=self._documents)
+        tell = self.telling("condensing", raw.index)
+        return self._done(context, condense_admitted(self.client, dataset, raw, engine, tell))
 
     def _submit_and_defer(self, raw: RawDay, restarts: int, passes: int) -> NoReturn:
         from opensearch_strata.history.condense.engines.transform_job import submit

@@ -140,7 +140,8 @@ class ProveOperator(DatasetOperator):
         from opensearch_strata.workflows.retention import retire
 
         dry_run = is_dry(self.dataset, self.cycle)
-        proof = (verify if dry_run else prove)(self.client, self.dataset, day)
+        tell = self.telling("comparing", self.dataset.raw_index(day))
+        proof = (verify if dry_run else prove)(self.client, self.dataset, day, on_documents=tell)
         if proof.state in ("missing", "empty"):
             self.log.warning("%s", unproven(proof))
             raise AirflowSkipException(unproven(proof))

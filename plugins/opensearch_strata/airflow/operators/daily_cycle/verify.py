@@ -30,7 +30,7 @@ class VerifyOperator(DatasetOperator):
 
         dataset, day = self.dataset, self.day
         link_indices(context, self.hook.settings.url, dataset, day)
-        proof = prove(self.client, dataset, day)
+        proof = prove(self.client, dataset, day, on_documents=self.telling("comparing", dataset.raw_index(day)))
         self.log.info("%s", proof_table(proof))
         proven = require_proven(proof)
         self.log.info("verified", index=proof.index, documents=proven.documents, rows=proof.rows)

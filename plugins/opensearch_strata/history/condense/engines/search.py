@@ -24,16 +24,15 @@ def condense_by_search(
     """Write all rows of a raw day. Safe to repeat: the same bucket always has the same ``_id``."""
     pages = Pages(client, dataset, raw, partial(rows_body, dataset))
 
+    written: list[_Written] = []
+
     def write(page: Page) -> _Written:
         started = time.perf_counter()
         if page.buckets:
             _write(client, dataset, raw, page.buckets)
-        documents = sum(bucket["doc_count"] for bucket in page.buckets)
-        if documents:
-            on_documents(documents)
-        return _Written(documents, len(page.buckets), time.perf_counter() - started)
+        return _Written(page.documents, len(page.buckets), time.perf_counter() - started)
 
-    written = each_page(pages, write)
+    each_page(pages, write, written.extend, on_documents)
     return EngineRun(
         engine="search",
         documents=sum(part.documents for part in written),
