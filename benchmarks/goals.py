@@ -233,6 +233,34 @@ LAMBDA_GOALS = {
 }
 """The goals of `make bench-lambda`."""
 
+DAY_GOALS = {
+    "day": Goal(
+        "condense and verify a day of full size",
+        "seconds for each million documents of the large day, from its first search to its proof; 40 million documents "
+        "must take no more than 10 minutes on two cores that the node shares with the client",
+        "{} s a million",
+        -1,
+        15,
+        7.5,
+    ),
+    "day growth": Goal(
+        "large day : small day", "the same, compared with the small day in the same run", "{} x", -1, 1.25, 1.05
+    ),
+    "day standard": Goal(
+        "condense aggregation : 44 standard aggregations, large day",
+        "all buckets of the large day, compared with min, max, sum and value_count of the same metrics, cut in the "
+        "same way",
+        "{} x",
+        -1,
+        1.15,
+        1.0,
+    ),
+    "day memory": Goal(
+        "peak memory of a worker", "the largest of the processes that did a step", "{} MB", -1, 500, 300
+    ),
+}
+"""The goals of `make bench-day`."""
+
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
@@ -305,7 +333,7 @@ class Result:
     @property
     def goal(self) -> Goal:
         """The goal."""
-        return (GOALS | BACKFILL_GOALS | ARCHIVE_GOALS | LAMBDA_GOALS)[self.key]
+        return (GOALS | BACKFILL_GOALS | ARCHIVE_GOALS | LAMBDA_GOALS | DAY_GOALS)[self.key]
 
     @property
     def reached(self) -> Verdict:

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -24,13 +25,16 @@ log = logging.getLogger("benchmarks")
 
 
 @contextmanager
-def node_at(url: str | None) -> Iterator[str]:
-    """URL of a cluster: the given one, else that of a node that lives as long as the block."""
+def node_at(url: str | None, folder: Path | None = None) -> Iterator[str]:
+    """URL of a cluster: the given one, else that of a node that lives as long as the block.
+
+    :param folder: where the node's data stays; without it, the data goes with the node
+    """
     if url is not None:
         yield url
         return
     log.info("Starting OpenSearch with a heap of %s", HEAP)
-    with EmbeddedOpenSearch(heap=HEAP) as node:
+    with EmbeddedOpenSearch(folder, heap=HEAP) as node:
         yield node.url
 
 

@@ -63,7 +63,7 @@ def condense_seconds(workload: Workload, rounds: int, on_round: Callable[[str], 
         FIRST: Task(partial(read, first_body, of_day)),
         WHOLE_CONDENSE: Task(
             partial(condense_by_search, workload.client, timed_rows, raw_day(workload, timed_rows, day)),
-            prepare=partial(_empty_month, workload, timed_rows, day),
+            prepare=partial(empty_month, workload, timed_rows, day),
         ),
     }
     return timed(workload.client, tasks, rounds, on_round)
@@ -86,6 +86,7 @@ def raw_day(workload: Workload, dataset: Dataset, day: date) -> RawDay:
     return raw
 
 
-def _empty_month(workload: Workload, dataset: Dataset, day: date) -> None:
+def empty_month(workload: Workload, dataset: Dataset, day: date) -> None:
+    """Make the month of a day anew, without rows."""
     workload.client.indices.delete(index=dataset.month_index(day), params={"ignore_unavailable": "true"})
     ensure_month(workload.client, dataset, day)

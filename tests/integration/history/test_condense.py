@@ -70,7 +70,7 @@ def test_pages_and_slices_make_the_same_rows(stream: Stream, monkeypatch: pytest
     whole = stream.rows()
     monkeypatch.setattr("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", 7)
     for parallel in (1, 5):
-        monkeypatch.setattr(bucket_pages, "PARALLEL", parallel)
+        monkeypatch.setattr(bucket_pages, "searches_at_once", lambda *_, searches=parallel: searches)
         run = stream.condense()
         assert run is not None
         assert (run.documents, run.rows) == (240, len(whole))

@@ -249,7 +249,7 @@ def test_no_cut_of_a_day_hides_what_is_wrong(day: Stream, mutation: str, page: i
     MUTATIONS[mutation][0](day)
     with (
         patch("opensearch_strata.history.buckets.aggregation.PAGE_SIZE", page),
-        patch("opensearch_strata.history.buckets.bucket_pages.PARALLEL", parallel),
+        patch("opensearch_strata.history.buckets.bucket_pages.searches_at_once", lambda *_: parallel),
     ):
         found = {check.name for check in proof_of(day).failed}
     put_right(day, right)

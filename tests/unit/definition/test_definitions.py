@@ -87,6 +87,8 @@ def changed(path: str, value: Any) -> Definition:
         ("raw.window_days", "60", "raw.window_days: Input should be a valid integer (got '60')"),
         ("raw.window_days", 60.0, "raw.window_days: Input should be a valid integer (got 60.0)"),
         ("history.shards", True, "history.shards: Input should be a valid integer (got True)"),
+        ("history.parallel", 0, "history.parallel: Input should be greater than or equal to 1 (got 0)"),
+        ("history.parallel", 9, "history.parallel: Input should be less than or equal to 8 (got 9)"),
         ("raw.required_daily", "yes please", "raw.required_daily: Input should be a valid boolean"),
         ("cycle.delete", "true", "cycle.delete: Input should be a valid boolean (got 'true')"),
         ("cycle.delete", 1, "cycle.delete: Input should be a valid boolean (got 1)"),

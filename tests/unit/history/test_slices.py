@@ -82,6 +82,14 @@ def test_no_thread_is_left_with_much_of_a_day(first: int, hours: int, rows: int)
     assert left == 0
 
 
+def test_what_is_left_without_events_is_one_slice() -> None:
+    walk = SliceWalk(HOUR, 0, 24 * HOUR)
+    first = walk.next()
+    assert first
+    walk.skip(None)
+    assert [(part.start, part.end) for part in [first, *walked(walk, lambda _: 0)]] == [(None, HOUR), (HOUR, None)]
+
+
 def test_a_day_that_fits_in_a_page_is_one_slice_of_everything() -> None:
     assert [part.query("t") for part in walked(SliceWalk(HOUR, 5, 99 * HOUR, whole=True), lambda _: 7)] == [
         {"match_all": {}}

@@ -223,9 +223,7 @@ class Pages:
         """After a slice without documents, continue at the next document."""
         later = Slice(moment, None, 1, part.groups).query(self._timestamp)
         body = {"size": 0, "query": later, "aggs": {"first": {"min": {"field": self._timestamp}}}}
-        following = self._search(body)["aggregations"]["first"]["value"]
-        if following is not None:
-            self._walk.skip(part, following)
+        self._walk.skip(part, self._search(body)["aggregations"]["first"]["value"])
 
     def _search(self, body: Body, tries: Retrying = PATIENTLY) -> decisive.Answer:
         started = time.perf_counter()

@@ -79,6 +79,7 @@ class BorderSearch:
         self._part = [0, 0]  # buckets and documents since the last border
         self.buckets = self.documents = 0
         self._found: list[Border] = []
+        self._last: Border | None = None  # the first group, then the last border
 
     def see(self, buckets: Iterable[Mapping[str, Any]]) -> None:
         """Look at buckets, in the order of the composite aggregation, after all earlier ones.
@@ -90,12 +91,20 @@ class BorderSearch:
             self.buckets += 1
             self.documents += documents
             if self._part[0] >= self._full or (self._part[0] and self._part[1] + documents > MOST_DOCUMENTS):
-                border = tuple((field, bucket["key"][field]) for field in self._groups)
-                if not self._found or self._found[-1] != border:
-                    self._found.append(border)
-                self._part = [0, 0]
+                self._cut(self._group_of(bucket))
+            elif self._last is None:
+                self._last = self._group_of(bucket)
             self._part[0] += 1
             self._part[1] += documents
+
+    def _group_of(self, bucket: Mapping[str, Any]) -> Border:
+        return tuple((field, bucket["key"][field]) for field in self._groups)
+
+    def _cut(self, border: Border) -> None:
+        if border != self._last:  # otherwise, a group with several buckets: it is in one part
+            self._found.append(border)
+        self._last = border
+        self._part = [0, 0]
 
     @property
     def borders(self) -> list[Border]:

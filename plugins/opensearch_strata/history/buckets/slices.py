@@ -105,11 +105,15 @@ class SliceWalk:
         if buckets:
             self._pace.learn(part.units, buckets, documents)
 
-    def skip(self, moment: float) -> None:
+    def skip(self, moment: float | None) -> None:
         """Extend the next slice to the next event, because nothing happened before it.
 
-        :param moment: time of the next event, epoch milliseconds, as returned by the server's ``min``
+        :param moment: time of the next event, epoch milliseconds, as returned by the server's ``min``; None if there is
+            none, so that one slice covers what is left
         """
+        if moment is None:
+            self.place = max(self.place, self._last)
+            return
         margin = 0 if abs(moment) < _EXACT else 4096
         self.place = max(self.place, (int(moment) - margin) // self._bucket)
 
@@ -173,7 +177,7 @@ class DayWalk:
             if borders and part.units == 1 and not walk.done:
                 self._split(walk, borders)
 
-    def skip(self, part: Slice, moment: float) -> None:
+    def skip(self, part: Slice, moment: float | None) -> None:
         """Extend the next slice of the same groups to the next event, because nothing happened before it.
 
         :param part: the slice without documents
