@@ -13,10 +13,11 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.goals import Result
+from benchmarks.material.emulated_s3 import emulated_s3
 from benchmarks.material.workload import FIRST_DAY, BenchmarkError, Workload
 from benchmarks.measures.condensing import empty_month
 from benchmarks.measures.days.loading import Loaded, is_loaded, load_day
-from benchmarks.measures.days.step import OURS, READERS, STANDARD, STEPS, Took, in_own_process
+from benchmarks.measures.days.step import ARCHIVE, OURS, READERS, STANDARD, STEPS, Took, in_own_process
 from benchmarks.measures.days.watch import Peaks, watched
 from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
@@ -59,18 +60,30 @@ class Side:
         """Seconds of some steps for each million documents."""
         return sum(self.seconds(step) for step in steps) / self.loaded.documents * MILLION
 
-    def measure(self, url: str, step: str) -> None:
-        """Do a step once."""
+    def measure(self, url: str, step: str, s3_url: str = "") -> None:
+        """Do a step once.
+
+        :param s3_url: where to archive
+        """
         workload = self.workload
         (day, *_) = workload.days
         log.info("%s of %s", step, workload.dataset.raw_index(day))
         if step == "condense":
             empty_month(workload, workload.dataset, day)
         with watched(workload.client) as peaks:
-            took = in_own_process(url, workload.dataset, day, step)
+            took = in_own_process(url, workload.dataset, day, step, s3_url)
         self.took.setdefault(step, []).append(took)
         self.peaks[step] = peaks
         log.info("%s took %.1f s, %.2f s a million", step, took.seconds, took.seconds / self.loaded.documents * MILLION)
+
+    def require_agreement(self) -> None:
+        """Stop a run whose figures would be meaningless, because steps did not see the same rows.
+
+        :raises BenchmarkError: with what each of them saw
+        """
+        seen = {step: {took.rows for took in found} for step, found in self.took.items() if step != ARCHIVE}
+        if len(set().union(*seen.values())) != 1:
+            raise BenchmarkError(f"The steps of {self.workload.prefix} do not agree on the number of rows: {seen}.")
 
 
 def arguments() -> argparse.Namespace:
@@ -86,6 +99,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--at", type=Path, help="folder for the node's data, on a disk with enough room")
     parser.add_argument(
         "--keep", action="store_true", help="leave the raw days for another run, which then needs not load them"
+    )
+    parser.add_argument(
+        "--archive", action="store_true", help="archive the days too, in an emulated S3 on this machine's disk"
     )
     parser.add_argument("--prefix", default="bench-day", help="prefix of all index names (default: %(default)s)")
     parser.add_argument("--json", type=Path, default=RESULTS / "day.json", help="default: %(default)s")
@@ -152,16 +168,13 @@ def _measure(small: Workload, large: Workload, url: str, options: argparse.Names
             for step in (*STEPS, *READERS):
                 for side in (first, second, first):
                     side.measure(url, step)
+        if options.archive:
+            for side in sides:
+                with emulated_s3() as s3:
+                    side.measure(url, ARCHIVE, s3.url)
     for side in sides:
-        month = side.workload.dataset.month_index(side.workload.days[0])
-        side.month_bytes = side.workload.bytes_of(month)
-    rows = {
-        side.workload.prefix: {step: [took.rows for took in found] for step, found in side.took.items()}
-        for side in sides
-    }
-    for prefix, counts in rows.items():
-        if len({count for found in counts.values() for count in found}) != 1:
-            raise BenchmarkError(f"The steps of {prefix} do not agree on the number of rows: {counts}.")
+        side.month_bytes = side.workload.bytes_of(side.workload.dataset.month_index(side.workload.days[0]))
+        side.require_agreement()
     return Report(
         title="A day of full size",
         method="Each step with the small day, the large one, and the small one again; medians. The cores are shared by "
@@ -223,7 +236,7 @@ def _steps_table(small: Side, large: Side) -> Table:
             round(small.a_million(name), 2),
             round(large.a_million(name) / small.a_million(name), 2),
         )
-        for name in (*STEPS, *READERS)
+        for name in large.took
     ]
     title = f"Seconds for {large.loaded.documents:,} documents, and a million of them compared with the small day"
     return Table(title, ("step", "seconds", "s a million", "small day, s a million", "ratio"), rows)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -19,11 +19,15 @@ from typing import Any
 import orjson
 from opensearchpy import OpenSearch
 
+from benchmarks.material.day_export import day_export
+from benchmarks.material.emulated_s3 import BUCKET, s3_at
 from benchmarks.material.peers import standard_body
 from benchmarks.material.workload import BenchmarkError
 from benchmarks.peak_memory import peak_bytes
 from local.places import PROJECT
+from opensearch_strata.connections import decisive
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import StrataError
 from opensearch_strata.history.buckets.aggregation import rows_body
@@ -87,6 +91,15 @@ def _standard(dataset: Dataset, query: Any, after: Any, size: int) -> dict[str, 
     return body
 
 
+def _archive(s3_url: str, client: OpenSearch, dataset: Dataset, day: date, on_documents: Callable[[int], None]) -> int:
+    index = dataset.raw_index(day)
+    settings = ArchiveSettings.model_validate({"bucket": BUCKET, "prefix": f"{index}/"})
+    primaries = decisive.primaries(client, index)
+    export = day_export(client, s3_at(s3_url), dataset, settings, day, primaries)
+    objects, _ = replace(export, on_step=lambda _, documents: on_documents(documents)).write()
+    return len(objects)
+
+
 STEPS: dict[str, Step] = {"condense": _condense, "verify": _verify}
 """What becomes of a raw day, in this order. Their seconds are added up and compared with what is promised."""
 
@@ -96,13 +109,20 @@ OURS, STANDARD = READERS = ("condense aggregation", "44 standard aggregations")
 _ALL: dict[str, Step] = {**STEPS, OURS: _reads(rows_body), STANDARD: _reads(_standard)}
 
 
-def in_own_process(url: str, dataset: Dataset, day: date, step: str) -> Took:
+ARCHIVE = "archive"
+"""The raw day to an emulated S3, as `strata archive` does it; its rows are objects."""
+
+
+def in_own_process(url: str, dataset: Dataset, day: date, step: str, s3_url: str = "") -> Took:
     """Do a step in a process of its own.
 
-    :param step: one of :data:`STEPS` or :data:`READERS`
+    :param step: one of :data:`STEPS` or :data:`READERS`, or :data:`ARCHIVE`
+    :param s3_url: where to archive
     :raises BenchmarkError: it failed; the process has said why
     """
-    task = orjson.dumps({"url": url, "definition": dataset.model_dump(mode="json"), "day": day, "step": step})
+    task = orjson.dumps(
+        {"url": url, "definition": dataset.model_dump(mode="json"), "day": day, "step": step, "s3": s3_url}
+    )
     command = [sys.executable, "-m", "benchmarks.measures.days.step"]
     done = subprocess.run(command, input=task, stdout=subprocess.PIPE, cwd=PROJECT, check=False)
     if done.returncode:
@@ -131,10 +151,11 @@ def main() -> None:
     task = orjson.loads(sys.stdin.buffer.read())
     dataset, day = Dataset.model_validate(task["definition"]), date.fromisoformat(task["day"])
     client = build_client(ClientSettings.from_url(task["url"], opaque_id="strata-benchmark"))
+    steps = {**_ALL, ARCHIVE: partial(_archive, task["s3"])}
     tell = _progress(f"{task['step']} of {dataset.raw_index(day)}")
     began = time.perf_counter()
     try:
-        rows = _ALL[task["step"]](client, dataset, day, tell)
+        rows = steps[task["step"]](client, dataset, day, tell)
     except StrataError as error:
         sys.exit(str(error))
     seconds = time.perf_counter() - began

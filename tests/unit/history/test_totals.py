@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.buckets.partials import State, merged_of_states, row_of_states
+from opensearch_strata.history.buckets.partials import State, counts_of_states, joined, merged_of_states, row_of_states
 from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.sketches import LARGEST
 from tests.streams import dataset_of
@@ -99,6 +99,36 @@ def as_merged_rows(numbers: list[float]) -> list[Any]:
     ordered = sorted(bins)
     distances = [after - before for before, after in pairwise([0, *ordered])]
     return [20, distances, [bins[index] for index in ordered]]
+
+
+@given(parts, st.lists(st.integers(-(10**9), 10**9), max_size=8), st.integers(0, 5))
+def test_states_joined_on_the_way_give_the_same_totals(parts: list[list[float]], cents: list[int], first: int) -> None:
+    states: list[State | None] = [state_of(numbers, cents) for numbers in parts]
+    on_the_way = [joined(DATASET, NAMES, [*states[:first], None]), *states[first:]]
+    whole, found = (merged_of_states(DATASET, NAMES, some, finite=False) for some in (states, on_the_way))
+    assert found.keys() == whole.keys()
+    for name, row in whole.items():
+        assert found[name].pop("bins", None) == row.pop("bins", None)
+        assert found[name] == pytest.approx(row, rel=1e-12, abs=1e-290, nan_ok=True)
+
+
+def test_counted_values_joined_on_the_way_are_the_same() -> None:
+    words = dataset_of(
+        "w",
+        metrics={
+            "load": {"field": "load", "stats": ["sum", "count"]},
+            "site": {"field": "site", "stats": ["count"], "distribution": {"top_values": 2}},
+        },
+    )
+    names = list(words.metrics)
+    states: list[State | None] = [
+        [[1.0, 0.0, 1.0, 1.0], [1], [None], [[[3, 3, 0], {"a": [2, 0], "b": [1, 0]}]]],
+        [[5.0, 0.0, 2.0, 3.0], [2], [None], [[[4, 3, 1], {"b": [3, 1]}]]],
+        [[7.0, 0.0, 7.0, 7.0], [1], [None], [[[1, 1, 0], {"c": [1, 0]}]]],
+    ]
+    on_the_way: list[State | None] = [joined(words, names, states[:2]), states[2]]
+    assert counts_of_states(words, names, on_the_way) == counts_of_states(words, names, states)
+    assert merged_of_states(words, ["load"], on_the_way)["load"] == {"sum": 13.0, "count": 4}
 
 
 @given(st.permutations([[1e16], [1.0], [-1e16], [0.25], [], [1e-9]]))
