@@ -151,7 +151,7 @@ def main() -> None:
     task = orjson.loads(sys.stdin.buffer.read())
     dataset, day = Dataset.model_validate(task["definition"]), date.fromisoformat(task["day"])
     client = build_client(ClientSettings.from_url(task["url"], opaque_id="strata-benchmark"))
-    steps = {**_ALL, ARCHIVE: partial(_archive, task["s3"])}
+    steps: dict[str, Step] = {**_ALL, ARCHIVE: partial(_archive, task["s3"])}
     tell = _progress(f"{task['step']} of {dataset.raw_index(day)}")
     began = time.perf_counter()
     try:

@@ -194,16 +194,19 @@ class Pages:
     def _of(self, part: Slice, build: Build, pages: int = 1) -> Iterator[Buckets]:
         query, after, first = part.query(self._timestamp), None, True
         while first or after is not None:
-            found = self._page(build, query, after, pages)
-            after = found.get("after_key")
-            if first or found["buckets"]:
-                yield found["buckets"]
+            buckets, after = self._page(build, query, after, pages)
+            if first or buckets:
+                yield buckets
             first = False
 
-    def _page(self, build: Build, query: Body, after: dict[str, Any] | None, pages: int) -> dict[str, Any]:
+    def _page(
+        self, build: Build, query: Body, after: dict[str, Any] | None, pages: int
+    ) -> tuple[Buckets, dict[str, Any] | None]:
         """Fetch a page, as large as the cluster allows and can answer in time.
 
         :param pages: how many pages to fetch as one
+        :returns: its buckets and the key after which the next page begins, None if there is none. The server gives a
+            key with any bucket, and would look at all documents once more to say that none is left
         """
         from opensearchpy.exceptions import TransportError
 
@@ -211,13 +214,14 @@ class Pages:
             size = self._size
             try:
                 body = build(query, after, pages * size)
-                found: dict[str, Any] = self._search(body, _PAGES_PATIENTLY)["aggregations"]["rows"]
+                found = self._search(body, _PAGES_PATIENTLY)["aggregations"]["rows"]
             except TransportError as error:
                 if size < 2 or not (too_many_buckets(error) or _too_slow(error)):
                     raise
                 self._size = min(self._size, size // 2)
             else:
-                return found
+                is_full = len(found["buckets"]) >= pages * size
+                return found["buckets"], found.get("after_key") if is_full else None
 
     def _skip(self, part: Slice, moment: int) -> None:
         """After a slice without documents, continue at the next document."""
