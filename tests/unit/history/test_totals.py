@@ -12,7 +12,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from opensearch_strata.errors import Refused
-from opensearch_strata.history.buckets.partials import State, counts_of_states, joined, merged_of_states, row_of_states
+from opensearch_strata.history.buckets.partials import (
+    State,
+    counts_of_states,
+    distinct_of_states,
+    joined,
+    merged_of_states,
+    row_of_states,
+)
+from opensearch_strata.sketches import hyperloglog
 from opensearch_strata.sketches.ddsketch import bins_of, pack
 from tests.sketches import LARGEST
 from tests.streams import dataset_of
@@ -110,6 +118,26 @@ def test_states_joined_on_the_way_give_the_same_totals(parts: list[list[float]],
     for name, row in whole.items():
         assert found[name].pop("bins", None) == row.pop("bins", None)
         assert found[name] == pytest.approx(row, rel=1e-12, abs=1e-290, nan_ok=True)
+
+
+def test_distinct_values_joined_on_the_way_are_the_same() -> None:
+    sets = dataset_of(
+        "s", metrics={"who": {"field": "who", "stats": ["count"], "distribution": {"distinct": {"error": 0.05}}}}
+    )
+
+    def state(*values: str) -> State:
+        registers = hyperloglog.Registers(hyperloglog.precision_of(sets.distinct["who"]))
+        for value in values:
+            registers.see(value)
+        return [[], [], [], [], [[[len(values)] * 2, hyperloglog.pack(registers), registers.tally]]]
+
+    states: list[State | None] = [state("a", "b"), state("b", "c"), state("d")]
+    on_the_way: list[State | None] = [joined(sets, ["who"], states[:2]), states[2]]
+    whole, found = (distinct_of_states(sets, ["who"], some)["who"] for some in (states, on_the_way))
+    assert (found.count, found.wire, found.distinct) == (whole.count, whole.wire, whole.distinct)
+    assert found.distinct == 4
+    lacking: State = [[], [], [], [], [[[3, 0], None, None]]]
+    assert distinct_of_states(sets, ["who"], [joined(sets, ["who"], [lacking]), states[0]])["who"].distinct is None
 
 
 def test_counted_values_joined_on_the_way_are_the_same() -> None:
