@@ -96,7 +96,7 @@ def _archive(s3_url: str, client: OpenSearch, dataset: Dataset, day: date, on_do
     settings = ArchiveSettings.model_validate({"bucket": BUCKET, "prefix": f"{index}/"})
     primaries = decisive.primaries(client, index)
     export = day_export(client, s3_at(s3_url), dataset, settings, day, primaries)
-    objects, _ = replace(export, on_step=lambda _, documents: on_documents(documents)).write()
+    objects = replace(export, on_step=lambda _, documents: on_documents(documents)).write()
     return len(objects)
 
 

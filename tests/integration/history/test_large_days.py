@@ -128,7 +128,7 @@ def failing(
 
 
 def too_slow() -> Exception:
-    return ConnectionTimeout("TIMEOUT", "slow", None)  # type: ignore[no-untyped-call]
+    return ConnectionTimeout("TIMEOUT", "slow", None)
 
 
 def test_a_page_that_takes_too_long_is_made_smaller_and_not_asked_for_again(
@@ -173,11 +173,11 @@ def test_a_slice_that_failed_is_done_again_when_the_others_are_done(
 
 
 def unavailable() -> Exception:
-    return TransportError(503, "unavailable", "unavailable")  # type: ignore[no-untyped-call]
+    return TransportError(503, "unavailable", "unavailable")
 
 
 def forbidden() -> Exception:
-    return AuthorizationException(403, "no", {})  # type: ignore[no-untyped-call]
+    return AuthorizationException(403, "no", {})
 
 
 def test_a_cluster_that_answers_nothing_ends_the_run(fleet: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
