@@ -6,8 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opensearch_strata.archive.causes import Causes
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.errors.amounts import counted
+
+Fate = Literal["same", "anew", "reset", "unknown", "retired", "uncarried"]
+"""What became of a raw day since it was loaded; see :class:`DayProof`."""
+
+_GONE = {"retired": "retired (condensed and proven)", "uncarried": "gone, not all of it in history"}
+_OTHER = {"anew": "deleted and recreated", "reset": "restored or reset", "unknown": "not known"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,9 @@ class DayProof:
         deleted and restored since, those that they created in one and the same index of that name
     :param documents: documents that it holds after a refresh; None if it is gone
     :param fate: ``same``: it is the index that was loaded into; ``anew``: it is another index with the same name;
-        ``retired``: it was deleted, and history carries it, condensed and proven
+        ``reset``: it has the same UUID, but a snapshot was restored into it, or a shard was begun anew or lost
+        operations; ``unknown``: a load did not record its state; ``retired``: it was deleted, and history carries it,
+        condensed and proven; ``uncarried``: history carries it, but fewer documents than were created in it
     :param replaced: operations by others that deleted or replaced documents since the first of the loads began (a lower
         bound); if 0, every single document is there as it was created
     """
@@ -44,7 +52,7 @@ class DayProof:
     existed: int
     by_all: int
     documents: int | None
-    fate: Literal["same", "anew", "retired"] = "same"
+    fate: Fate = "same"
     replaced: int = 0
 
     @property
@@ -57,29 +65,45 @@ class DayProof:
         return max(0, (self.documents or 0) - self.by_all)
 
     @property
+    def lost(self) -> bool:
+        """Whether documents that were created are certain to be missing."""
+        if self.fate in ("anew", "uncarried"):
+            return True
+        return self.fate != "retired" and (self.documents is None or self.documents < self.by_all)
+
+    @property
     def holds(self) -> bool:
-        """Whether every document that was created still exists or is carried by history."""
-        if self.fate != "same":
-            return self.fate == "retired"
-        return self.documents is not None and self.documents >= self.by_all
+        """Whether every document that was created still exists, unchanged, or is carried by history."""
+        return self.fate == "retired" or (self.fate == "same" and not self.replaced and not self.lost)
 
     @property
     def verdict(self) -> str:
         """``verified``, ``retired (condensed and proven)``, or what is wrong."""
-        if self.fate == "retired":
-            return "retired (condensed and proven)"
+        if self.fate in _GONE:
+            return _GONE[self.fate]
         if self.documents is None:
             return "gone"
-        if self.fate == "anew":
-            return "deleted and recreated"
-        return "verified" if self.holds else f"{self.by_all - self.documents:,} lost"
+        if self.fate != "anew" and self.documents < self.by_all:
+            return f"{self.by_all - self.documents:,} lost"
+        if self.fate != "same":
+            return _OTHER[self.fate]
+        return f"{self.replaced:,} deleted or replaced" if self.replaced else "verified"
 
     @property
     def loss(self) -> str:
-        """What is lost, in words."""
-        if self.fate == "anew":
-            return f"{self.index}: was deleted and recreated since it was loaded"
-        return f"{self.index}: {counted(self.by_all, 'document')} created, {self.documents or 0:,} found"
+        """What is lost, or may be, in words."""
+        match self.fate:
+            case "anew" if self.documents is not None:
+                return f"{self.index}: was deleted and recreated since it was loaded"
+            case "uncarried":
+                return f"{self.index}: was deleted after documents were created that history does not carry"
+            case _ if self.lost:
+                return f"{self.index}: {counted(self.by_all, 'document')} created, {self.documents or 0:,} found"
+            case "reset":
+                return f"{self.index}: a snapshot was restored into it, or a shard of it was begun anew"
+            case "unknown":
+                return f"{self.index}: its state before the load is not in the ledger"
+        return f"{self.index}: {counted(self.replaced, 'operation')} or more deleted or replaced documents"
 
 
 @dataclass(frozen=True)
@@ -90,6 +114,9 @@ class BackfillProof:
     :param causes: why dead letters of these objects could not be loaded
     :param later: objects that arrived since the plan and that nobody has loaded
     :param objects: that the proof is about, those of ``later`` not included
+    :param by_state: whether the state of the raw days was compared. On Serverless, which does not report it, counts and
+        samples decide
+    :param again: what to do if it does not hold, as an imperative
     """
 
     checks: list[BackfillCheck]
@@ -98,6 +125,8 @@ class BackfillProof:
     causes: Causes = field(default_factory=dict)
     later: int = 0
     objects: int = 0
+    by_state: bool = True
+    again: str = "run it again"
 
     @property
     def failed(self) -> list[BackfillCheck]:
@@ -110,6 +139,6 @@ class BackfillProof:
         return not self.failed
 
     @property
-    def replaced(self) -> list[DayProof]:
-        """Days in which others deleted or replaced documents since the load began."""
-        return [day for day in self.days if day.holds and day.replaced]
+    def broken(self) -> list[DayProof]:
+        """The raw days that do not hold, or may not hold, what was created in them."""
+        return [day for day in self.days if not day.holds]

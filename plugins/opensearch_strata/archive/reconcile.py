@@ -1,6 +1,9 @@
-"""The proof that a backfill lost nothing: the counts of its objects add up, and OpenSearch holds the documents.
+"""The proof that nothing was lost: the counts of the objects add up, and OpenSearch holds the documents.
 
-All numbers are read back from the ledger and from the raw days; nothing that a loader remembers is used.
+All numbers are read back from the ledger and from the raw days; nothing that a loader remembers is used. That the
+documents are there is known by the state of each raw day, which was noted before the first of them was sent: if it is
+unbroken since, none of them was deleted or replaced. No document is looked up, except for a few samples. If the state
+is another one, nothing is proven: the next plan then loads the objects again, and looks each document up by its id.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof
+from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof, Fate
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Removals, document_of_sample
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Removals
+from opensearch_strata.archive.ledger.rows import ObjectRow, document_of_sample
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.targets.raw_indices import documents_in
@@ -27,7 +31,7 @@ from opensearch_strata.errors import TransientError
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.documents.event_times import ReadAs
+    from opensearch_strata.archive.documents.reading import ReadAs
 
 _T = TypeVar("_T")
 
@@ -47,9 +51,11 @@ class _Found:
     counts: Counts = field(default_factory=Counts)
     causes: Causes = field(default_factory=dict)
     created: Counter[str] = field(default_factory=Counter)
+    created_in: Counter[tuple[str, str]] = field(default_factory=Counter)  # by raw index and UUID
     existed: Counter[str] = field(default_factory=Counter)
-    removals: dict[str, set[Removals]] = field(default_factory=dict)
-    missing: dict[str, list[str]] = field(default_factory=dict)  # samples, by index
+    removals: dict[str, set[Removals | None]] = field(default_factory=dict)  # None: not noted
+    missing: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # samples with their UUID, by index
+    present: dict[str, str] = field(default_factory=dict)  # raw index -> UUID
     objects: int = 0
     later: int = 0
     ahead: int = 0
@@ -73,10 +79,14 @@ _FAILED = "objects that failed"
 _QUARANTINED = "objects in quarantine"
 _OTHER_RANGE = "objects loaded for another range"
 _OTHER_RULES = "objects loaded without events that are wanted now"
+_OTHER_NAMES = "objects loaded into raw days of other names"
+_OTHER_TIMES = "objects whose times are read otherwise now"
+_OBSOLETE = {None: _OTHER_RANGE, "rules": _OTHER_RULES, "names": _OTHER_NAMES, "times": _OTHER_TIMES}
 _UNBALANCED = "objects whose events do not add up"
 _AHEAD = "keys that show another clock"
 _UNSAMPLED = "sampled documents that are missing"
 _LOST = "raw days that lost documents"
+_BROKEN = "raw days in which documents were deleted or replaced"
 
 
 def prove_range(
@@ -85,7 +95,7 @@ def prove_range(
     places: Iterable[Place],
     span: Span,
     later: Iterable[Place] = (),
-    is_retired: Callable[[str, str], bool] = lambda *_: False,
+    is_retired: Callable[[str, str, int], bool] = lambda *_: False,
     latest_of: Callable[[Place], int] = lambda _: 0,
     now: ReadAs | None = None,
 ) -> BackfillProof:
@@ -93,7 +103,7 @@ def prove_range(
 
     :param places: every object of the plan, including those that were done before; iterated once
     :param later: objects that arrived since the plan; the loaded ones are proven, the others are counted
-    :param is_retired: whether history carries a raw day, by index and UUID
+    :param is_retired: whether history carries a raw day, by index, UUID and the documents that loads created in it
     :param latest_of: the latest time that an object's key allows by the present definition, epoch milliseconds
     :param now: how objects are read now, as in the plan; see :meth:`ObjectRow.is_done_for`
     :raises TransientError: a raw day cannot be read right now
@@ -108,9 +118,10 @@ def prove_range(
     days = _prove_days(client, ledger, found, is_retired)
     for day in days:
         if not day.holds:
-            found.add_problem(_LOST, day.loss)
-        if day.fate != "retired":
-            for sample in found.missing.get(day.index, ()):
+            found.add_problem(_LOST if day.lost else _BROKEN, day.loss)
+        for sample, uuid in found.missing.get(day.index, ()):
+            is_former = day.fate == "same" and uuid not in ("", found.present.get(day.index, uuid))
+            if not (is_former or day.fate == "retired"):  # otherwise history carries it
                 found.add_problem(_UNSAMPLED, sample)
     events = found.counts.created + found.counts.existed + found.counts.unwanted
     if found.ahead > EARLY_SHARE * events:
@@ -123,7 +134,8 @@ def prove_range(
         )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
-        *map(found.line, (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE, _OTHER_RULES, _UNBALANCED)),
+        *map(found.line, (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE)),
+        *map(found.line, (_OTHER_RULES, _OTHER_NAMES, _OTHER_TIMES, _UNBALANCED)),
         BackfillCheck(
             "events read = created + there + filtered + dead",
             found.counts.read,
@@ -131,10 +143,12 @@ def prove_range(
             found.counts.read == accounted,
         ),
         found.line(_LOST),
+        found.line(_BROKEN),
         found.line(_UNSAMPLED),
         found.line(_AHEAD),
     ]
-    return BackfillProof(checks, days, found.counts, found.causes, found.later, found.objects)
+    by_state = not ledger.index.serverless
+    return BackfillProof(checks, days, found.counts, found.causes, found.later, found.objects, by_state)
 
 
 def _prove_part(
@@ -147,7 +161,7 @@ def _prove_part(
 ) -> None:
     found.objects += len(places)
     loads = [load for place in places for load in _judged(found, place, rows.get(place), span)]
-    _look_up(client, found, [sample for load in loads for sample in load.samples], serverless=ledger.index.serverless)
+    _look_up(client, found, loads, serverless=ledger.index.serverless)
 
 
 def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> tuple[Loaded, ...]:
@@ -168,10 +182,8 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
         found.add_problem(_FAILED, f"{place}: {row.error}")
     elif row.state == "quarantined":
         found.add_problem(_QUARANTINED, f"{place}: {row.error}")
-    elif row.lacks_wanted(span, found.now):
-        found.add_problem(_OTHER_RULES, f"{place}")
     else:
-        found.add_problem(_OTHER_RANGE, f"{place}")
+        found.add_problem(_OBSOLETE[row.obsolete(span, found.now)], f"{place}")
     return ()
 
 
@@ -182,44 +194,52 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
         found.ahead += load.ahead
     found.created.update(load.days)
     found.existed.update(load.there)
-    for index, one in load.removals.items():
-        found.removals.setdefault(index, set()).add(one)
+    for index in load.indices:
+        noted = load.removals.get(index)
+        found.removals.setdefault(index, set()).add(noted)
+        found.created_in[index, noted.uuid if noted else ""] += load.days.get(index, 0)
     by_day = sum(load.days.values()), sum(load.there.values())
     if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
         by_days = f"by day {by_day[0]:,} created and {by_day[1]:,} already there"
         found.add_problem(_UNBALANCED, f"{place}: {load.counts}, {by_days}")
 
 
-def _look_up(client: OpenSearch, found: _Found, samples: list[str], *, serverless: bool) -> None:
-    for part in _parts(samples):
-        docs = [document_of_sample(sample) for sample in part]
+def _look_up(client: OpenSearch, found: _Found, loads: Sequence[Loaded], *, serverless: bool) -> None:
+    for part in _parts((load, sample) for load in loads for sample in load.samples):
+        docs = [document_of_sample(sample) for _, sample in part]
         if serverless:  # where primaries cannot be selected
             answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
         else:
             answers = decisive.get_documents(client, docs, _source="false")
-        for sample, asked, answer in zip(part, docs, answers, strict=True):
+        for (load, sample), asked, answer in zip(part, docs, answers, strict=True):
             fault = answer.get("error", {}).get("type", "index_not_found_exception")
             if fault != "index_not_found_exception":
                 raise TransientError(f"{sample} cannot be looked up right now ({fault}); run the proof again.")
             if not answer.get("found"):
-                found.missing.setdefault(asked["_index"], []).append(sample)
+                index = asked["_index"]
+                uuid = load.removals[index].uuid if index in load.removals else ""
+                found.missing.setdefault(index, []).append((sample, uuid))
 
 
 def _prove_days(
-    client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str], bool]
+    client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str, int], bool]
 ) -> list[DayProof]:
     indices = sorted(found.created.keys() | found.existed.keys())
     # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
     by_all = ledger.created_by_day()
     if not ledger.index.serverless:
         now = counts_of_days(client, indices)
+        found.present = {index: there.uuid for index, there in now.items() if there}
+        fates = _fates(ledger, found, now, is_retired)
         by_all |= _in_one_index(ledger, by_all, now, is_retired)
-        return [_day(found, index, by_all.get(index, 0), now[index], is_retired) for index in indices]
+        return [_day(found, index, by_all.get(index, 0), now[index], *fates[index]) for index in indices]
     deadline = time.monotonic() + VISIBLE
     while True:
         documents = documents_in(client, indices, serverless=True)
-        seen = {index: DayCount("", held, 0) if held is not None else None for index, held in documents.items()}
-        days = [_day(found, index, by_all.get(index, 0), seen[index], is_retired) for index in indices]
+        seen = {
+            index: DayCount(held, Removals("", 0)) if held is not None else None for index, held in documents.items()
+        }
+        days = [_day(found, index, by_all.get(index, 0), seen[index]) for index in indices]
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days
         time.sleep(1)
@@ -229,7 +249,7 @@ def _in_one_index(
     ledger: Ledger,
     by_all: Mapping[str, int],
     now: Mapping[str, DayCount | None],
-    is_retired: Callable[[str, str], bool],
+    is_retired: Callable[[str, str, int], bool],
 ) -> dict[str, int]:
     """Of raw days with fewer documents than were created in them: how many were created in one and the same index.
 
@@ -241,22 +261,54 @@ def _in_one_index(
     for index, created in (ledger.created_by_uuid(poorer) if poorer else {}).items():
         unknown = created.pop("", 0)
         present = poorer[index].uuid
-        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid)), default=0)
+        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, n)), default=0)
         found[index] = min(by_all[index], most + unknown)  # more may have been created since the sum was read
     return found
 
 
+def _fates(
+    ledger: Ledger,
+    found: _Found,
+    now: Mapping[str, DayCount | None],
+    is_retired: Callable[[str, str, int], bool],
+) -> dict[str, tuple[Fate, int]]:
+    """What became of each raw day since the loads noted its state, and how many operations removed documents.
+
+    A day may have been retired and begun again by late events: then each load is judged by the index that it noted.
+    """
+    former = {
+        index: {mark.uuid for mark in marks if mark} - {there.uuid if (there := now[index]) else ""}
+        for index, marks in found.removals.items()
+    }
+    gone = [index for index, uuids in former.items() if uuids]
+    created = ledger.created_by_uuid(gone) if gone else {}
+    fates: dict[str, tuple[Fate, int]] = {}
+    for index, there in now.items():
+        marks = found.removals.get(index, set())
+        kept = [mark for mark in marks if mark and there and mark.uuid == there.uuid]
+        removed = max((there.removals.removed - mark.removed for mark in kept), default=0) if there else 0
+        carried = [is_retired(index, uuid, created[index][uuid]) for uuid in former.get(index, ())]
+        if not all(carried):
+            known = all(is_retired(index, uuid, 0) for uuid in former[index])
+            fate: Fate = "uncarried" if known else "anew"
+        elif None in marks:
+            fate = "unknown"
+        elif there and any(there.removals.is_reset_since(mark) for mark in kept):
+            fate = "reset"
+        else:
+            fate = "retired" if carried and not kept else "same"
+        fates[index] = fate, max(0, removed)
+    return fates
+
+
 def _day(
-    found: _Found, index: str, by_all: int, now: DayCount | None, is_retired: Callable[[str, str], bool]
+    found: _Found, index: str, by_all: int, now: DayCount | None, fate: Fate = "same", replaced: int = 0
 ) -> DayProof:
     by_ours = found.created[index]  # the ledger's sums may lag behind where it cannot be refreshed
-    removals = found.removals.get(index, set())
-    others = sorted({one.uuid for one in removals} - {now.uuid if now else ""})
-    retired = bool(others) and all(is_retired(index, uuid) for uuid in others)
-    fate: Literal["same", "anew", "retired"] = "retired" if retired else "anew" if now and others else "same"
-    replaced = now.removed - min((one.removed for one in removals), default=now.removed) if now and not others else 0
+    if now and now.uuid and fate == "same":  # what was created in a former index is in history
+        by_ours = found.created_in[index, now.uuid]
     documents = now.documents if now else None
-    return DayProof(index, by_ours, found.existed[index], max(by_ours, by_all), documents, fate, max(0, replaced))
+    return DayProof(index, found.created[index], found.existed[index], max(by_ours, by_all), documents, fate, replaced)
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:

@@ -197,6 +197,8 @@ def plan_table(plan: Plan) -> Table:
         ("already loaded", str(plan.left_out)),
         *((f"{index} is loaded again", f"because it {why}") for index, why in plan.again.items()),
         *([("loaded before by other rules, lacking events", str(plan.lacking))] if plan.lacking.objects else []),
+        *([("loaded before into indices of other names", str(plan.moved))] if plan.moved.objects else []),
+        *([("not loaded: times are read otherwise now", str(plan.retimed))] if plan.retimed.objects else []),
         *([("dead letters when last loaded", told_causes(plan.dead))] if plan.dead else []),
         *((f"not loaded: {REASONS[reason]}", str(apart)) for reason, apart in plan.set_apart.items()),
         ("batches", len(plan.batches)),

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.load import batch
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from tests.archives import s3_environment

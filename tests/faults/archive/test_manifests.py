@@ -13,7 +13,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.store.manifest import Archived, Manifest, Measure

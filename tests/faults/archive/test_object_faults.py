@@ -15,7 +15,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.decode import layers, object_reader
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.planning.sampling import sample
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.store.objects import build_s3
@@ -152,7 +152,7 @@ def test_a_position_in_another_format_is_not_gone_on_from(archive: Archive) -> N
 def test_a_position_in_the_same_format_is_gone_on_from(archive: Archive) -> None:
     archive.put(ndjson(range(100)))
     (row,) = archive.ledger.claim([(archive.objects[0].place, archive.objects[0].size)], SPAN, "earlier").claimed
-    stood = replace(row, resume=60, counts=Counts(60, 60), days={"i": 60}, format="json")
+    stood = replace(row, resume=60, counts=Counts(60, 60), days={archive.dataset.raw_index(DAY): 60}, format="json")
     archive.ledger.finish([replace(stood, state="failed")])
     archive.load().require_success()
     archive.assert_loaded(range(60, 100))

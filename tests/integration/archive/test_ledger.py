@@ -19,10 +19,11 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import index as ledger_index_module
 from opensearch_strata.archive.ledger import store as ledger_module
 from opensearch_strata.archive.ledger.index import Change
+from opensearch_strata.archive.ledger.loads import Counts, Removals
 from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, source_of
-from opensearch_strata.archive.ledger.rows import Counts, LeaseLost, ObjectRow, Removals
+from opensearch_strata.archive.ledger.rows import LeaseLost, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import this_process

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive import reconcile as prove_module
 from opensearch_strata.archive.backfill_proof import BackfillProof
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.errors import Refused

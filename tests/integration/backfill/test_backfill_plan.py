@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from opensearchpy import AuthorizationException, NotFoundError
 
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.planning import not_loaded
 from opensearch_strata.archive.planning import plan as planning
 from opensearch_strata.archive.planning.batches import PlanLimits

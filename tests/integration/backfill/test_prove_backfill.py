@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -13,12 +14,15 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive import reconcile as prove_module
 from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts, Removals
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.targets.raw_indices import documents_in
+from opensearch_strata.archive.targets.removals import counts_of_days
 from opensearch_strata.errors import TransientError
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.ledgers import place
 from tests.streams import DAY, Stream
 
@@ -37,6 +41,15 @@ def write(stream: Stream, number: int, created: dict[date, int]) -> None:
         assert not stream.client.bulk(index=stream.dataset.raw_index(day), body=lines)["errors"]
 
 
+def noted(stream: Stream, days: Iterable[date]) -> dict[str, Removals]:
+    """What a loader notes of raw days before it sends them a document; it creates those that are missing."""
+    for day in days:
+        if not stream.exists(day):
+            stream.create(day)
+    found = counts_of_days(stream.client, [stream.dataset.raw_index(day) for day in days])
+    return {index: count.removals for index, count in found.items() if count}
+
+
 def said(ledger: Ledger, stream: Stream, number: int, created: dict[date, int], **changes: Any) -> ObjectRow:
     """What a loader writes down of an object with documents."""
     (row,) = ledger.claim([(place(number), 10)], SPAN, "a").claimed
@@ -49,10 +62,13 @@ def said(ledger: Ledger, stream: Stream, number: int, created: dict[date, int], 
         days=days,
         samples=tuple(f"{stream.dataset.raw_index(day)}/{ids(number, day, 1)[0]}" for day in created),
     )
+    if "removals" not in changes:
+        row = replace(row, removals=noted(stream, [day for day in (DAY, NEXT) if stream.exists(day)]))
     return ledger.finish([replace(row, **changes)])[0]
 
 
 def load(ledger: Ledger, stream: Stream, number: int, created: dict[date, int], **changes: Any) -> ObjectRow:
+    changes = {"removals": noted(stream, created), **changes}
     write(stream, number, created)
     return said(ledger, stream, number, created, **changes)
 
@@ -65,7 +81,7 @@ def failed(proof: BackfillProof) -> dict[str, tuple[str, ...]]:
 def test_what_is_there_is_proven(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5, NEXT: 7})
     load(ledger, stream, 2, {DAY: 3}, counts=Counts(8, 3, 0, 4, 1))
-    load(ledger, stream, 3, {}, counts=Counts(2, 0, 2), there={stream.dataset.raw_index(DAY): 2})
+    said(ledger, stream, 3, {}, counts=Counts(2, 0, 2), there={stream.dataset.raw_index(DAY): 2})
     proof = prove_range(client, ledger, map(place, (1, 2, 3)), SPAN)
     assert failed(proof) == {}
     assert proof.counts == Counts(22, 15, 2, 4, 1)
@@ -95,9 +111,10 @@ BEYOND = (2_000, 3_000)
 @pytest.mark.parametrize("state", ["running", "failed", "quarantined", "done"])
 def test_each_range_is_proven_by_its_own_load(client: OpenSearch, ledger: Ledger, stream: Stream, state: Any) -> None:
     load(ledger, stream, 1, {DAY: 5}, counts=Counts(9, 5, 0, 4))
+    removals = noted(stream, [NEXT])
     write(stream, 1, {NEXT: 4})
     (row,) = ledger.claim([(place(1), 10)], BEYOND, "b").claimed
-    row = replace(row, counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})
+    row = replace(row, counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4}, removals=removals)
     if state == "running":
         ledger.renew([row])
     else:
@@ -110,9 +127,11 @@ def test_each_range_is_proven_by_its_own_load(client: OpenSearch, ledger: Ledger
 
 def test_a_range_is_proven_by_the_loads_of_its_parts(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     load(ledger, stream, 1, {DAY: 5})
+    removals = noted(stream, [NEXT])
     write(stream, 1, {NEXT: 4})
     (row,) = ledger.claim([(place(1), 10)], BEYOND, "b").claimed
-    ledger.finish([replace(row, state="done", counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})])
+    row = replace(row, state="done", counts=Counts(9, 4, 0, 5), days={stream.dataset.raw_index(NEXT): 4})
+    ledger.finish([replace(row, removals=removals)])
     proof = prove_range(client, ledger, [place(1)], (1_500, 2_500))
     assert (failed(proof), proof.counts) == ({}, Counts(14, 9, 0, 5))
     assert [(day.created, day.documents) for day in proof.days] == [(5, 5), (4, 4)]
@@ -126,7 +145,8 @@ def test_a_sample_of_an_earlier_load_that_is_missing_is_found(
     write(stream, 9, {DAY: 1})
     ledger.claim([(place(1), 10)], BEYOND, "b")
     client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
-    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+    found = failed(prove_range(client, ledger, [place(1)], SPAN))
+    assert found["sampled documents that are missing"] == row.samples
 
 
 def test_documents_of_an_attempt_that_came_to_nothing_count(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
@@ -172,13 +192,100 @@ def test_a_day_that_is_gone_is_found(client: OpenSearch, ledger: Ledger, stream:
         "sampled documents that are missing": (row.samples[0],),
     }
     assert proof.days[0].verdict == "gone"
+    client.indices.create(index=f"{index}-of-others", body={"aliases": {index: {}}})
+    client.bulk(index=index, body=[line for one in ids(1, DAY, 5) for line in ({"index": {"_id": one}}, {"device": 1})])
+    assert "raw days that lost documents" in failed(prove_range(client, ledger, [place(1)], SPAN))
+    client.indices.delete(index=f"{index}-of-others")
 
 
 def test_a_sample_that_is_missing_is_found(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
     row = load(ledger, stream, 1, {DAY: 5})
     write(stream, 9, {DAY: 1})
-    client.delete(index=stream.dataset.raw_index(DAY), id=ids(1, DAY, 1)[0])
-    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {"sampled documents that are missing": row.samples}
+    index = stream.dataset.raw_index(DAY)
+    client.delete(index=index, id=ids(1, DAY, 1)[0])
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {
+        BROKEN: (f"{index}: 2 operations or more deleted or replaced documents",),
+        "sampled documents that are missing": row.samples,
+    }
+
+
+BROKEN = "raw days in which documents were deleted or replaced"
+
+
+def test_as_many_documents_of_others_never_stand_for_those_that_are_gone(
+    client: OpenSearch, ledger: Ledger, stream: Stream
+) -> None:
+    """The count is the same, and no sample is missing."""
+    row = load(ledger, stream, 1, {DAY: 5})
+    index = stream.dataset.raw_index(DAY)
+    for one in ids(1, DAY, 5)[1:]:
+        client.delete(index=index, id=one)
+    write(stream, 9, {DAY: 4})
+    assert row.samples == (f"{index}/{ids(1, DAY, 1)[0]}",)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {BROKEN: (f"{index}: 8 operations or more deleted or replaced documents",)}
+    assert [(day.documents, day.verdict) for day in proof.days] == [(5, "8 deleted or replaced")]
+    assert verdict(proof).startswith(f"NOT proven: {BROKEN} (1): {index}: 8 operations")
+
+
+def test_a_document_that_is_changed_in_place_is_not_what_was_loaded(
+    client: OpenSearch, ledger: Ledger, stream: Stream
+) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    index = stream.dataset.raw_index(DAY)
+    client.update(index=index, id=ids(1, DAY, 5)[2], body={"doc": {"device": "other"}})
+    assert failed(prove_range(client, ledger, [place(1)], SPAN)) == {
+        BROKEN: (f"{index}: 1 operation or more deleted or replaced documents",)
+    }
+
+
+def test_an_index_that_is_refilled_with_as_many_documents_is_another_one(
+    client: OpenSearch, ledger: Ledger, stream: Stream
+) -> None:
+    load(ledger, stream, 1, {DAY: 5})
+    index = stream.dataset.raw_index(DAY)
+    client.indices.delete(index=index)
+    stream.create()
+    write(stream, 1, {DAY: 5})
+    proof = prove_range(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {
+        "raw days that lost documents": (f"{index}: was deleted and recreated since it was loaded",)
+    }
+    assert [(day.documents, day.verdict) for day in proof.days] == [(5, "deleted and recreated")]
+
+
+def test_each_load_is_judged_by_the_index_that_it_was_for(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    """A day was condensed and deleted; late events began it anew, and lost documents since."""
+    index = stream.dataset.raw_index(DAY)
+    load(ledger, stream, 1, {DAY: 5})
+    (former,) = noted(stream, [DAY]).values()
+    client.indices.delete(index=index)
+    load(ledger, stream, 2, {DAY: 3})
+    asked: list[tuple[str, str, int]] = []
+
+    def is_retired(*about: Any) -> bool:
+        asked.append(about)
+        return True
+
+    places = [place(1), place(2)]
+    proof = prove_range(client, ledger, places, SPAN, is_retired=is_retired)
+    assert (failed(proof), proof.days[0].verdict) == ({}, "verified")
+    assert (index, former.uuid, 5) in asked
+    assert prove_range(client, ledger, [place(1)], SPAN, is_retired=is_retired).days[0].verdict.startswith("retired")
+    client.delete(index=index, id=ids(2, DAY, 3)[2])
+    write(stream, 9, {DAY: 1})
+    assert set(failed(prove_range(client, ledger, places, SPAN, is_retired=is_retired))) == {BROKEN}
+    lost = failed(prove_range(client, ledger, places, SPAN, is_retired=lambda *about: about[2] < 5))
+    uncarried = (f"{index}: was deleted after documents were created that history does not carry",)
+    assert lost["raw days that lost documents"] == uncarried
+
+
+def test_what_was_noted_of_no_load_is_not_proven(client: OpenSearch, ledger: Ledger, stream: Stream) -> None:
+    load(ledger, stream, 1, {DAY: 5}, removals={})
+    index = stream.dataset.raw_index(DAY)
+    proof = prove_range(client, ledger, [place(1)], SPAN)
+    assert failed(proof) == {BROKEN: (f"{index}: its state before the load is not in the ledger",)}
+    assert [day.verdict for day in proof.days] == ["not known"]
 
 
 @pytest.mark.parametrize(

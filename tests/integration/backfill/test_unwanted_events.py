@@ -12,8 +12,8 @@ import orjson
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.documents.event_times import reading_of
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.documents.reading import reading_of
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.planning.not_loaded import objects_lacking

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from opensearch_strata.archive.arrivals.routing import Aside
-from opensearch_strata.archive.ledger.rows import Counts
+from opensearch_strata.archive.ledger.loads import Counts
 
 
 @dataclass

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.documents.field_rules import Fields, find
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.store.keys import Arrival, Layout, arrival_in_key, arrival_in_name
 from opensearch_strata.archive.timestamps import iso_text, read_time
-from opensearch_strata.definition.loading.event_rules import RuleMarks, marks_of
 from opensearch_strata.definition.loading.intake import Intake, length_of
 from opensearch_strata.definition.notation.lists import listed
 from opensearch_strata.definition.notation.time_formats import reads
@@ -27,7 +25,6 @@ LATEST = 253402300800000  # the year 10000
 _HALF_A_YEAR = 183 * _DAY
 EVER = (-(2**63), 2**63)
 _SHOWN = 100  # characters of a value
-_OF_THE_QUEUE = {"queue", "max_wait", "sweep"}  # keys of the intake that decide when an object is read, not how
 
 
 class NoTime(ValueError):  # noqa: N818 - the name says what is missing
@@ -178,28 +175,6 @@ class EventTimes:
             f"It has no valid time: the field {self._timestamp!r} is {shown}, which is neither ISO 8601 nor a number "
             f"of milliseconds; state its format as intake.timestamp_format."
         )
-
-
-class ReadAs(NamedTuple):
-    """How a dataset reads objects.
-
-    :param definition: hash of everything that decides which events an object has and when they happened; equal hashes,
-        equal events
-    :param rules: which of these events are left out
-    """
-
-    definition: str
-    rules: RuleMarks
-
-
-def reading_of(dataset: Dataset) -> ReadAs:
-    """How a dataset reads objects."""
-    said = dataset.model_dump_json(
-        include={"raw": {"index", "timestamp"}, "intake": True, "time_zone": True},
-        exclude={"intake": {*_OF_THE_QUEUE, "keep", "skip"}},
-    )
-    marks = marks_of(dataset.intake.keep, dataset.intake.skip)
-    return ReadAs(hashlib.sha256(said.encode()).hexdigest()[:16], marks)
 
 
 def _arrival(intake: Intake, key: str) -> Arrival | None:

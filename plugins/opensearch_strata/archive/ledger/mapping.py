@@ -45,6 +45,7 @@ PROPERTIES: dict[str, Any] = {
     "reach": _OPAQUE,
     "unwanted": _LONG,
     "rules": _KEYWORD,
+    "landing": _KEYWORD,
     "resume": _LONG,
     "format": _KEYWORD,
     "layers": _KEYWORD,

@@ -8,8 +8,10 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from opensearch_strata.archive.causes import Cause
+from opensearch_strata.archive.documents.reading import Landing
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.definition.loading.event_rules import RuleMarks
 
 
@@ -108,6 +110,7 @@ def _source_of_load(load: Loaded) -> dict[str, Any]:
         **({"ahead": load.ahead, "latest": load.latest} if load.ahead else {}),
         **({"reach": list(load.reach)} if load.reach else {}),
         **({"unwanted": load.counts.unwanted, "rules": load.rules.text} if load.counts.unwanted else {}),
+        **({"landing": load.landing.text} if load.landing else {}),
         **({"marks": {index: list(one) for index, one in load.removals.items()}} if load.removals else {}),
     }
 
@@ -125,7 +128,8 @@ def _load_of(source: Mapping[str, Any]) -> Loaded:
     ahead = source.get("ahead", 0), source.get("latest", 0)
     reach = Reach(*source["reach"]) if "reach" in source else None
     rules = RuleMarks.read(source.get("rules", ""))
-    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, removals, *ahead, reach, rules)
+    landing = Landing.read(source["landing"]) if "landing" in source else None
+    return Loaded(span, counts, days, there, tuple(source["samples"]), causes, removals, *ahead, reach, rules, landing)
 
 
 def _by_day(source: Mapping[str, Any], number: str) -> dict[str, int]:

@@ -10,147 +10,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
 from opensearch_strata.archive.spans import Span, cover, meet
 from opensearch_strata.definition.loading.event_rules import NO_RULES, RuleMarks
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.documents.event_times import ReadAs
+    from opensearch_strata.archive.documents.reading import Landing, ReadAs
 
 State = Literal["running", "done", "quarantined", "failed"]
 """A running row whose lease has expired is free; ``done`` is true for a range of event times."""
 
-
-@dataclass(frozen=True)
-class Counts:
-    """Events of an object. Every event that was read is counted in exactly one of the other numbers.
-
-    :param existed: documents that already existed under the same id
-    :param filtered: outside the range, not events (control messages), or unwanted
-    :param dead: written as dead letters
-    :param unwanted: those among the filtered that ``intake.keep`` and ``intake.skip`` leave out
-    """
-
-    read: int = 0
-    created: int = 0
-    existed: int = 0
-    filtered: int = 0
-    dead: int = 0
-    unwanted: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.read + other.read,
-            self.created + other.created,
-            self.existed + other.existed,
-            self.filtered + other.filtered,
-            self.dead + other.dead,
-            self.unwanted + other.unwanted,
-        )
-
-    @property
-    def balanced(self) -> bool:
-        """Whether no event is unaccounted for."""
-        return self.read == self.created + self.existed + self.filtered + self.dead
-
-
-class Reach(NamedTuple):
-    """The widest range of event times in which a load took every event of its object.
-
-    It extends the range of the load by the times next to it in which the object has no events.
-
-    :param start: epoch milliseconds, inclusive
-    :param end: epoch milliseconds, exclusive
-    :param definition: the definition that the times were read by, see
-        :class:`~opensearch_strata.archive.documents.event_times.ReadAs`
-    """
-
-    start: int
-    end: int
-    definition: str
-
-
-class Removals(NamedTuple):
-    """Which index a raw day is, and how many of its documents were removed, at one moment.
-
-    :param uuid: of the index
-    :param removed: operations since the index was created that added no document: deletions and replacements
-    """
-
-    uuid: str
-    removed: int
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What became of an object's events in a load for one range.
-
-    :param days: raw index -> documents created in it
-    :param there: raw index -> documents that already existed in it; together with ``days`` it names every raw day that
-        has documents of the object in the range
-    :param samples: ``index/id`` (see :func:`sample_of`) of some documents, for the proof to look up
-    :param causes: why the dead letters could not be loaded
-    :param ahead: documents that are later than the object's key allowed
-    :param latest: the latest time that the key allowed by the definition at that time, epoch milliseconds; 0 if there
-        are no such documents
-    :param removals: raw index -> its state before the load; empty on Serverless and for loads from before it was kept
-    :param reach: None if it is not known, and for loads from before it was kept
-    :param rules: what left out the unwanted events
-    """
-
-    span: Span
-    counts: Counts
-    days: Mapping[str, int]
-    there: Mapping[str, int]
-    samples: tuple[str, ...]
-    causes: Causes = field(default_factory=dict)
-    removals: Mapping[str, Removals] = field(default_factory=dict)
-    ahead: int = 0
-    latest: int = 0
-    reach: Reach | None = None
-    rules: RuleMarks = NO_RULES
-
-    @property
-    def indices(self) -> set[str]:
-        """The raw days that hold documents of this load."""
-        return self.days.keys() | self.there.keys()
-
-    def lacks_wanted(self, now: ReadAs | None) -> bool:
-        """Whether the load may have left out events that are wanted now.
-
-        It has if it left out any, and the rules of now do not leave out all that the rules of then did.
-
-        :param now: how the object would be read; None if that makes no difference
-        """
-        return now is not None and self.counts.unwanted > 0 and not now.rules.leave_out_all_of(self.rules)
-
-    def holds_for(self, wanted: Span, now: ReadAs | None) -> Span:
-        """Event times for which the load leaves nothing to do if a range is wanted, except for what it left out.
-
-        These are the load's own range and, if the wanted range includes it, also the times around it in which the
-        object has no events.
-
-        :param now: how the object would be read; another definition may find other times
-        """
-        is_within = wanted[0] <= self.span[0] and self.span[1] <= wanted[1]
-        if is_within and now and self.reach and self.reach.definition == now.definition:
-            return self.reach.start, self.reach.end
-        return self.span
+Obsolete = Literal["names", "times", "rules"]
+"""Why a load does not count any more: its documents are in raw indices of other names, its events may have other times
+now, or it left out events that are wanted now."""
 
 
 @dataclass(frozen=True)
 class ObjectRow:
     """One version of an object and how far it is loaded.
 
-    Counts, ``days``, ``there``, ``samples``, ``causes``, ``removals``, ``reach`` and ``rules`` (see :class:`Loaded`)
-    are about the records below ``resume`` while the row is running, and about the whole object when it is done. This
-    way, an interrupted attempt is continued without counting anything twice; the next attempt finds the documents that
-    were created beyond ``resume`` already there.
+    Counts, ``days``, ``there``, ``samples``, ``causes``, ``removals``, ``reach``, ``rules`` and ``landing`` (see
+    :class:`Loaded`) are about the records below ``resume`` while the row is running, and about the whole object when it
+    is done. This way, an interrupted attempt is continued without counting anything twice; the next attempt finds the
+    documents that were created beyond ``resume`` already there.
 
     :param size: bytes in S3
     :param span: event times that the latest attempt is about
@@ -182,7 +70,7 @@ class ObjectRow:
     attempt: int = 1
     deaths: int = 0
     begun: int = 0
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     days: Mapping[str, int] = field(default_factory=dict)
     there: Mapping[str, int] = field(default_factory=dict)
     samples: tuple[str, ...] = ()
@@ -192,6 +80,7 @@ class ObjectRow:
     latest: int = 0
     reach: Reach | None = None
     rules: RuleMarks = NO_RULES
+    landing: Landing | None = None
     resume: int = 0
     format: str = ""
     layers: tuple[str, ...] = ()
@@ -218,6 +107,7 @@ class ObjectRow:
             self.latest,
             self.reach,
             self.rules,
+            self.landing,
         )
 
     @property
@@ -246,20 +136,28 @@ class ObjectRow:
     def is_done_for(self, span: Span, now: ReadAs | None = None) -> bool:
         """Whether nothing is left to load for a range.
 
-        :param now: how the object would be read, see :meth:`Loaded.holds_for` and :meth:`Loaded.lacks_wanted`; if None,
-            only the ranges that loads were for count, not the reach beyond them, and what they left out makes no
+        :param now: how the object would be read, see :meth:`Loaded.holds_for` and :meth:`Loaded.counts_for`; if None,
+            only the ranges that loads were for count, not the reach beyond them, and how they were read makes no
             difference
         """
-        loads = (load for load in self.finished if not load.lacks_wanted(now))
+        loads = (load for load in self.finished if load.counts_for(now))
         return cover((load.holds_for(span, now) for load in loads), span)
 
-    def lacks_wanted(self, span: Span, now: ReadAs | None) -> bool:
-        """Whether something is left to load for a range only because loads left out events that are wanted now.
+    def obsolete(self, span: Span, now: ReadAs | None) -> Obsolete | None:
+        """Why loads for a range, which it would be done by, do not count any more; None if that is not so.
+
+        If ``times``, it must not be loaded again as it is.
 
         :param now: how the object would be read
         """
-        is_covered = cover((load.holds_for(span, now) for load in self.finished), span)
-        return is_covered and not self.is_done_for(span, now)
+        if now is None or self.is_done_for(span, now):
+            return None
+        loads = [load for load in self.finished if meet(load.span, span)]
+        if any(load.is_at_other_times(now) for load in loads):
+            return "times"
+        if not cover((load.holds_for(span, now) for load in self.finished), span):
+            return None
+        return "names" if any(load.is_elsewhere(now) for load in loads) else "rules"
 
     def loaded_for(self, span: Span, now: ReadAs | None = None) -> tuple[Loaded, ...]:
         """The loads that together cover a range; empty if they do not.
@@ -268,7 +166,7 @@ class ObjectRow:
 
         :param now: see :meth:`is_done_for`
         """
-        loads = [load for load in self.finished if not load.lacks_wanted(now)]
+        loads = [load for load in self.finished if load.counts_for(now)]
         alone = [load for load in loads if cover([load.holds_for(span, now)], span)]
         if alone:
             return (min(alone, key=lambda load: load.span[1] - load.span[0]),)

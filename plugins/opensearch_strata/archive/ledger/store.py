@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
+from opensearch_strata.archive.ledger.loads import Removals
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, row_of, source_of
-from opensearch_strata.archive.ledger.rows import Claims, LeaseLost, ObjectRow, Removals
-from opensearch_strata.archive.ledger.takeover import lost_days, taken_over, without_days
+from opensearch_strata.archive.ledger.rows import Claims, LeaseLost, ObjectRow
+from opensearch_strata.archive.ledger.takeover import lost_days, retimed_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.connections.processes import is_dead, this_process
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.documents.event_times import ReadAs
+    from opensearch_strata.archive.documents.reading import ReadAs
 
 LEASE = 90.0
 """Seconds; a loader renews about every 20 s. The clocks of loaders may differ by a few seconds, but not by more."""
@@ -96,14 +97,14 @@ class Ledger:
         """Take objects that nobody else is loading.
 
         These are new, interrupted, failed and quarantined objects, those that were loaded for other ranges only, and
-        those whose loads left out events that are wanted now.
+        those whose loads are obsolete, unless their events may have other times now: see :meth:`ObjectRow.obsolete`.
 
         :param objects: each with its size in bytes
         :param span: event times that will be loaded
         :param owner: who loads them, a name that no other loader uses
         :param leave_suspects: do not take objects whose loaders died: if they were claimed together with others, it
             would not be known which object kills the next loader
-        :param now: how the objects will be read, see :meth:`ObjectRow.lacks_wanted`
+        :param now: how the objects will be read; None if that makes no difference
         """
         claims = Claims()
         sizes = dict(objects)
@@ -114,11 +115,12 @@ class Ledger:
             moment = now_ms()
             for place, size in sizes.items():
                 row = there.get(place)
+                obsolete = row and row.obsolete(span, now)
                 if row is None:
                     wanted.append(ObjectRow(place, size, span))
                 elif row.owner == owner and row.attempt == tried.get(place):
                     claims.claimed.append(row)  # we wrote it, but the response was lost
-                elif row.is_done_for(span) and not row.lacks_wanted(span, now):
+                elif obsolete == "times" or (obsolete is None and row.is_done_for(span)):
                     claims.done.append(row)
                 elif _is_held(row, moment):
                     claims.busy.append(row)
@@ -195,13 +197,20 @@ class Ledger:
                 created[index] += row.created_in(index)
         return created
 
-    def forget_days(self, indices: Collection[str], now: Mapping[str, Removals | None] | None = None) -> int:
+    def forget_days(
+        self,
+        indices: Collection[str],
+        now: Mapping[str, Removals | None] | None = None,
+        reading: ReadAs | None = None,
+    ) -> int:
         """Forget loads whose documents in raw indices are gone, so that the objects are loaded again for those ranges.
 
-        Rows of objects that are being loaded stay, and so do rows whose documents are all certain to exist.
+        Rows of objects that are being loaded stay, and so do rows whose documents are all certain to exist, and rows of
+        objects that must not be loaded again.
 
         :param indices: names of raw indices
         :param now: the present state of the indices, as for :func:`lost_days`; None if all of them are gone
+        :param reading: how the objects will be read; None if that makes no difference
         :returns: number of objects whose loads were forgotten
         """
         now = dict.fromkeys(indices) if now is None else now
@@ -210,7 +219,7 @@ class Ledger:
 
         def without(stored: Stored) -> Iterator[Change]:
             row = row_of(stored.source, stored.seq_no, stored.primary_term)
-            if not _is_held(row, now_ms()):
+            if not (_is_held(row, now_ms()) or (reading and retimed_days(row, reading, now))):
                 left = without_days(row, lost_days(row, indices, now))
                 source = source_of(self.dataset_name, left) if left else None
                 if left is row:

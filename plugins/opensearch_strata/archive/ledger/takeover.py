@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import summed
-from opensearch_strata.archive.ledger.rows import Loaded, ObjectRow, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.spans import Span, touch
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.documents.reading import ReadAs
 
 MOST_DEATHS = 2
 """Once this many loaders in a row have died on an object, the next attempt does not read it."""
@@ -65,7 +70,8 @@ def counted_anew(row: ObjectRow) -> ObjectRow:
 def stale_days(row: ObjectRow, now: Mapping[str, Removals | None]) -> set[str]:
     """Raw days of a row that may have lost documents.
 
-    Since a load of the object, they were deleted or recreated, or documents in them were deleted or replaced.
+    Since a load of the object, they were deleted, recreated or restored, or documents in them were deleted or replaced;
+    or the load did not record their state.
 
     :param now: raw index -> its present state; None if it is gone. Other indices are assumed to be unchanged
     """
@@ -77,11 +83,15 @@ def stale_days(row: ObjectRow, now: Mapping[str, Removals | None]) -> set[str]:
     }
 
 
+def _is_as_it_was(before: Removals | None, now: Removals | None) -> bool:
+    return before is not None and now is not None and now.is_unbroken_since(before)
+
+
 def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, Removals | None]) -> set[str]:
     """Raw days of a row whose documents must be loaded again.
 
-    These are the :func:`stale_days` and, among the days whose state no load of the row recorded, those that hold fewer
-    documents than were created in them.
+    These are the :func:`stale_days` and, where indices do not report their state, those that hold fewer documents than
+    were created in them.
 
     :param poorer: the raw days that hold fewer documents than were created in them
     :param now: raw index -> its present state; None if it is gone
@@ -90,10 +100,22 @@ def lost_days(row: ObjectRow, poorer: Collection[str], now: Mapping[str, Removal
     return stale_days(row, now) | (set(poorer) & row.indices - known)
 
 
-def _is_as_it_was(before: Removals | None, now: Removals | None) -> bool:
-    if now is None:
-        return False
-    return before is None or (now.uuid == before.uuid and now.removed <= before.removed)
+def retimed_days(row: ObjectRow, reading: ReadAs, now: Mapping[str, Removals | None]) -> set[str]:
+    """Raw days that hold documents of a row whose events may have other times now.
+
+    As long as there are any, the object must not be loaded again: see
+    :meth:`~opensearch_strata.archive.documents.reading.Landing.is_at_other_times`.
+
+    :param reading: how the object would be read
+    :param now: raw index -> its present state; None if it is gone. Other indices are assumed to be there
+    """
+    loads = [load for load in row.finished if load.is_at_other_times(reading)]
+    return {index for load in loads for index in load.indices if not _is_another(load.removals.get(index), index, now)}
+
+
+def _is_another(before: Removals | None, index: str, now: Mapping[str, Removals | None]) -> bool:
+    there = now.get(index)
+    return index in now and (there is None or (before is not None and before.uuid != there.uuid))
 
 
 def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
@@ -117,13 +139,14 @@ def without_days(row: ObjectRow, gone: Collection[str]) -> ObjectRow | None:
 
 
 def _bounded(loads: Sequence[Loaded]) -> tuple[Loaded, ...]:
-    """A limited number of loads: while there are too many, the oldest is merged with one whose range touches it.
+    """A limited number of loads: while there are too many, the oldest is merged with one of a range that touches it and
+    of the same landing.
 
-    If no range touches it, it is left out, and its range is loaded again if somebody wants it.
+    If there is none, it is left out, and its range is loaded again if somebody wants it.
     """
     while len(loads) > _MOST_LOADS:
         oldest, *rest = loads
-        near = next((load for load in rest if touch(load.span, oldest.span)), None)
+        near = next((load for load in rest if load.landing == oldest.landing and touch(load.span, oldest.span)), None)
         loads = [_joined(oldest, load) if load is near else load for load in rest]
     return tuple(loads)
 
@@ -141,6 +164,7 @@ def _joined(one: Loaded, other: Loaded) -> Loaded:
         removals={**other.removals, **one.removals},  # the older removals take precedence, so deletions since then show
         reach=_joined_reach(one.reach, other.reach),
         rules=one.rules.joined(other.rules),
+        landing=one.landing,
     )
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow, Reach, Removals, sample_of
+from opensearch_strata.archive.ledger.loads import Counts, Reach, Removals
+from opensearch_strata.archive.ledger.rows import ObjectRow, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
 from opensearch_strata.definition.loading.event_rules import NO_RULES
 
@@ -89,6 +90,8 @@ class ObjectAccount:
         """Documents that are later than the object's key allows, and the latest time it allows; set after reading."""
         self.rules = row.rules
         """What leaves out its unwanted events."""
+        self.landing = row.landing
+        """What decides where the others become documents."""
         self.reach: Reach | None = None
         """Known at the earliest when the whole object has been read."""
         self.seconds = 0.0
@@ -234,6 +237,7 @@ class ObjectAccount:
             latest=self.latest,
             reach=self.reach,
             rules=self.rules if self._certain.counts.unwanted else NO_RULES,
+            landing=self.landing,
             bytes_in=self.bytes_in,
             seconds=self._certain.seconds + self.seconds,
             seq_no=self.row.seq_no,

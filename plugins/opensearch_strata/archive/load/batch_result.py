@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.errors import Refused, StrataError, TransientError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import is_transient

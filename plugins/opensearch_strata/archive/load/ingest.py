@@ -12,10 +12,10 @@ from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.layers import TooLarge
 from opensearch_strata.archive.decode.object_reader import Reading
 from opensearch_strata.archive.documents.event_filter import Unwanted
-from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.documents.reading import reading_of
 from opensearch_strata.archive.documents.shaper import Document, Shaped, Shaper
 from opensearch_strata.archive.events import Broken, Event, Place
-from opensearch_strata.archive.ledger.rows import Reach
+from opensearch_strata.archive.ledger.loads import Reach
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.archive.parsers.registry import begins_of
 from opensearch_strata.archive.spans import Span
@@ -27,6 +27,8 @@ from opensearch_strata.errors.judging import explain
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
+    from opensearch_strata.archive.documents.reading import ReadAs
+    from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.definition.dataset import Dataset
 
 _JUDGED_FROM = 1000  # events after which an object with too many dead letters is not read to its end
@@ -64,7 +66,8 @@ class Ingest:
     ) -> None:
         self._dataset = dataset
         self._span = span
-        self._reading = reading_of(dataset)
+        self.reading = self._reading_of(dataset)
+        """How such objects are read."""
         self._manifests = manifests
         self._limits = limits
         self._send = send
@@ -73,6 +76,10 @@ class Ingest:
         self._since = 0.0  # when the first document of the body came, by the monotonic clock
         self.bytes_in = 0
         self.events = 0
+
+    @staticmethod
+    def _reading_of(dataset: Dataset) -> ReadAs:
+        return reading_of(dataset)
 
     def take(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> str:
         """Read an object from its beginning, and load the part that is not known to be loaded.
@@ -119,16 +126,17 @@ class Ingest:
         """Load the object and return sentences about events that came late."""
         shaper = Shaper(self._dataset, tally.place, self._span)
         resume, last, broken, first = tally.row.resume, -1, 0, ""
-        lacks_wanted = tally.row.current.lacks_wanted(self._reading)
-        if not lacks_wanted:  # otherwise the rules stay those of the earlier attempt, until its counts are discarded
-            tally.rules = self._reading.rules
+        is_obsolete = self._is_obsolete(tally.row)
+        if not is_obsolete:  # otherwise the rules stay those of the earlier attempt, until its counts are discarded
+            tally.rules = self.reading.rules
+        if not resume:  # otherwise events of the earlier attempt may have other times now, and this stays known
+            tally.landing = self.reading.landing
         portion: BulkShare | None = None
         for item, shaped in _shaped(reading, shaper, tally.place):  # loaded records too: later ones may depend on them
             record = item.record
-            # An earlier attempt counted records differently, or left out some that are wanted now.
-            if resume and (lacks_wanted or reading.format != tally.row.format):
-                tally.restart()
-                tally.rules = self._reading.rules
+            # An earlier attempt counted records differently, left out some that are wanted now, or put them elsewhere.
+            if resume and (is_obsolete or reading.format != tally.row.format):
+                self._restart(tally)
                 resume = 0
             if record < resume:
                 continue
@@ -155,13 +163,21 @@ class Ingest:
             why = reading.damage or f"It looks like {reading.format}, but none of its records is. The first: {first}"
             raise Poisoned(f"Nothing in {tally.place} can be read. {why}")
         if reach := shaper.reach:
-            tally.reach = Reach(*reach, self._reading.definition)
+            tally.reach = Reach(*reach, self.reading.definition)
         if shaper.early:
             tally.ahead, tally.latest = shaper.early, shaper.times.latest
         strays = of_other_times(shaper, tally.place)
         if strays and are_misread(shaper):
             raise Poisoned(strays)
         return strays
+
+    def _is_obsolete(self, row: ObjectRow) -> bool:
+        """Whether what an earlier attempt did is to be done again from the first record."""
+        return row.current.lacks_wanted(self.reading) or row.current.is_elsewhere(self.reading)
+
+    def _restart(self, tally: ObjectAccount) -> None:
+        tally.restart()
+        tally.rules, tally.landing = self.reading.rules, self.reading.landing
 
     def _checked(self, place: Place, reading: Reading) -> str:
         """Sentences about an object that was read. Damage at its end costs one record; any other damage is raised."""

@@ -12,7 +12,6 @@ from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.bulk.sender import Sender
 from opensearch_strata.archive.dead_letters.file import DeadLetterFile
-from opensearch_strata.archive.documents.event_times import reading_of
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import ObjectRow, State
 from opensearch_strata.archive.ledger.store import now_ms
@@ -70,7 +69,6 @@ class Loading:
         self._restore = restore
         self._s3, self._dataset, self._ledger = s3, dataset, ledger
         self._owner, self._span, self._dead_letters_url = owner, span, dead_letters_url
-        self._reading = None if restore else reading_of(dataset)
         self._ids, self._vanished = settings.ids, settings.vanished
         self._meter = meter or Meter(0, 0, lambda _: None)
         self._result = BatchResult()
@@ -125,7 +123,7 @@ class Loading:
         :param alone: load those as well
         """
         claims = self._ledger.claim(
-            objects.items(), self._span, self._owner, leave_suspects=not alone, now=self._reading
+            objects.items(), self._span, self._owner, leave_suspects=not alone, now=self._ingest.reading
         )
         self._suspects |= {row.place: row.size for row in claims.suspects}
         self._meter.waiting = "" if claims.claimed else _waiting(claims.busy)

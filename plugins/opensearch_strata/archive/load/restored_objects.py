@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -16,6 +17,7 @@ from opensearch_strata.archive.bulk.body import EASY, Run, opening
 from opensearch_strata.archive.causes import told_causes
 from opensearch_strata.archive.decode.byte_stream import Damaged
 from opensearch_strata.archive.decode.layers import TooLarge, decoded
+from opensearch_strata.archive.documents.reading import restoring_of
 from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.lines import lines_in, raw_document_of
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
@@ -23,6 +25,10 @@ from opensearch_strata.archive.load.ingest import Ingest, Poisoned
 from opensearch_strata.archive.store.manifest import Measure
 from opensearch_strata.archive.store.manifest_check import Unproven
 from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    from opensearch_strata.archive.documents.reading import ReadAs
+    from opensearch_strata.definition.dataset import Dataset
 
 _FORMAT = "strata"
 _MOST_DEAD = 1000  # of an object; if there are more, its rest is not read
@@ -58,6 +64,10 @@ class NoLetters:
 
 class RestoringIngest(Ingest):
     """Reads objects of archived days in one thread."""
+
+    @staticmethod
+    def _reading_of(dataset: Dataset) -> ReadAs:
+        return restoring_of(dataset)
 
     def take(self, tally: ObjectAccount, blocks: Iterator[bytes]) -> str:
         """Read an object from its beginning, and load the part that is not known to be loaded.
@@ -97,6 +107,9 @@ class RestoringIngest(Ingest):
     def _load_lines(self, tally: ObjectAccount, blocks: Iterator[bytes], index: str, measure: Measure) -> None:
         layers: list[str] = []
         number, resume = 0, tally.row.resume
+        if not resume or self._is_obsolete(tally.row):
+            self._restart(tally)
+            resume = 0
         portion: BulkShare | None = None
         for lines in lines_in(measure.watched(decoded(self._watched(tally, blocks), names=layers))):
             start = max(0, resume - number)

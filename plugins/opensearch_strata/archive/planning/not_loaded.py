@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Causes, summed
-from opensearch_strata.archive.ledger.takeover import lost_days, without_days
+from opensearch_strata.archive.ledger.takeover import lost_days, retimed_days, without_days
 from opensearch_strata.archive.planning.load_estimate import rate_of
 from opensearch_strata.archive.store.listing import Amount
 from opensearch_strata.archive.store.objects import ListedObject
@@ -16,8 +16,9 @@ from opensearch_strata.definition.loading.event_rules import RuleMarks
 from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
-    from opensearch_strata.archive.documents.event_times import ReadAs
-    from opensearch_strata.archive.ledger.rows import ObjectRow, Removals
+    from opensearch_strata.archive.documents.reading import ReadAs
+    from opensearch_strata.archive.ledger.loads import Removals
+    from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
 
@@ -30,12 +31,16 @@ class NotLoaded:
     """The objects of a listing that are left to load, and what earlier loads show.
 
     :param span: event times to load
-    :param now: how the objects will be read; None for archives of our own, which are loaded as they are
+    :param now: how the objects will be read
     :param poorer_days: raw days that hold fewer documents than were created in them
     :param days_now: present state of raw days
     :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
     :param lacking: those of the objects to load that were loaded before, by rules that left out events that are wanted
         now
+    :param moved: those that were loaded before into raw indices of other names
+    :param retimed: objects that are not to be loaded although their loads do not count any more: their events may have
+        other times now, and those that have would be stored a second time
+    :param retimed_in: raw days that hold documents of these loads
     :param dead: dead letters of the last loads
     :param frozen: objects that must first be restored from an archive tier
     :param read: events that earlier loads read
@@ -43,11 +48,14 @@ class NotLoaded:
     """
 
     span: Span
-    now: ReadAs | None
+    now: ReadAs
     poorer_days: Collection[str]
     days_now: Mapping[str, Removals | None]
     again: dict[str, set[str]] = field(default_factory=dict)
     lacking: Amount = field(default_factory=Amount)
+    moved: Amount = field(default_factory=Amount)
+    retimed: Amount = field(default_factory=Amount)
+    retimed_in: set[str] = field(default_factory=set)
     dead: Causes = field(default_factory=dict)
     objects: list[ListedObject] = field(default_factory=list)
     size: int = 0
@@ -78,10 +86,17 @@ class NotLoaded:
             return "was deleted and recreated"
         if present and uuids:
             return "had documents deleted or replaced"
+        if present and index not in self.poorer_days:
+            return "was loaded before its state was noted"
         return "has fewer documents than were created"
 
     def add(self, listed: ListedObject, row: ObjectRow | None, *, frozen: bool) -> None:
         """Add an object with its row, if it has one. If ``frozen``, S3 must restore it before it can be read."""
+        is_retimed = row is not None and row.obsolete(self.span, self.now) == "times"
+        if row and is_retimed and (held := retimed_days(row, self.now, self.days_now)):
+            self.retimed = self.retimed.plus(listed.size)
+            self.retimed_in |= held
+            return
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
@@ -94,8 +109,11 @@ class NotLoaded:
         if row and row.is_done_for(self.span, self.now):
             self.left_out = self.left_out.plus(listed.size)
             return
-        if row and row.lacks_wanted(self.span, self.now):
-            self.lacking = self.lacking.plus(listed.size)
+        match row and row.obsolete(self.span, self.now):
+            case "names":
+                self.moved = self.moved.plus(listed.size)
+            case "rules":
+                self.lacking = self.lacking.plus(listed.size)
         if frozen:
             self.frozen.append(listed)
         else:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
-from opensearch_strata.archive.documents.event_times import reading_of
+from opensearch_strata.archive.documents.reading import reading_of
 from opensearch_strata.archive.planning.batches import USUAL_LIMITS, Batch, PlanLimits, batches_of
 from opensearch_strata.archive.planning.held_days import days_held
 from opensearch_strata.archive.planning.load_estimate import DiskRoom, Estimate, estimate
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import Removals
+    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.definition.dataset import Dataset
 
@@ -39,6 +39,7 @@ _COPIED = (
     "intake.max_lateness is long enough, such as 700d."
 )
 _DAY = 86_400_000  # milliseconds
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Plan:
     :param days_now: present state of the raw days that the ledger knows
     :param lacking: objects to load that were loaded before, by other rules of ``intake.keep`` and ``intake.skip``,
         which left out events that are wanted now
+    :param moved: objects to load that were loaded before, into raw indices of other names
+    :param retimed: objects that are not loaded although their loads do not count any more, because their events may
+        have other times now
+    :param retimed_in: raw days that hold documents of these
     :param dead: dead letters of the objects when they were last loaded, by cause
     :param set_apart: objects that were listed but are not to be loaded, by reason
     :param error_prefixes: prefixes of the records that Firehose could not deliver
@@ -76,6 +81,9 @@ class Plan:
     again: Mapping[str, str]
     days_now: Mapping[str, Removals | None]
     lacking: Amount
+    moved: Amount
+    retimed: Amount
+    retimed_in: Collection[str]
     dead: Causes
     set_apart: dict[Reason, Amount]
     error_prefixes: Sequence[str]
@@ -91,7 +99,7 @@ class Plan:
     @property
     def found_any(self) -> bool:
         """Whether there are objects, to be loaded or loaded already; if there are none, the source is likely wrong."""
-        return bool(self.batches or self.left_out.objects)
+        return bool(self.batches or self.left_out.objects or self.retimed.objects)
 
     @property
     def refusal(self) -> str | None:
@@ -107,13 +115,24 @@ class Plan:
     @property
     def warning(self) -> str | None:
         """What the plan leaves out although it may hold events of the days; None if there is no such thing."""
-        if not (errors := self.set_apart.get("errors")):
-            return None
-        return (
-            f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, with records that Firehose could "
-            f"not deliver. To load them, run a backfill with their prefix as the source: "
-            f"{_listed(self.source_url, self.error_prefixes)}."
-        )
+        told = []
+        if self.retimed.objects:
+            named = list(self.retimed_in)
+            more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+            told.append(
+                f"Not loaded: {counted(self.retimed.objects, 'object')} that were loaded while the dataset read times "
+                f"otherwise (raw.timestamp, time_zone, intake.timestamp_format, intake.log_time_zone, or intake.rename "
+                f"of the time). Events that have another time now would exist twice. Either set these keys as they "
+                f"were, or delete the raw days that hold the documents and plan again: "
+                f"{', '.join(named[:_NAMED]) or 'none'}{more}."
+            )
+        if errors := self.set_apart.get("errors"):
+            told.append(
+                f"Not loaded: {counted(errors.objects, 'object')} under error prefixes, with records that Firehose "
+                f"could not deliver. To load them, run a backfill with their prefix as the source: "
+                f"{_listed(self.source_url, self.error_prefixes)}."
+            )
+        return " ".join(told) or None
 
     @property
     def verdict(self) -> str:
@@ -121,6 +140,8 @@ class Plan:
         days = f"{self.first}" if self.first == self.last else f"{self.first} .. {self.last}"
         if self.batches:
             return f"To load for {days}: {self.amount}, in {counted(len(self.batches), 'batch', 'batches')}."
+        if self.retimed.objects:
+            return f"There is nothing to load for {days}, but the times of {self.retimed} are read otherwise now."
         if self.left_out.objects == 1:
             return f"The only object that may hold events of {days} is loaded already."
         if self.left_out.objects:
@@ -190,6 +211,9 @@ def make_plan(
         again=found.again_because(is_retired),
         days_now=days_now,
         lacking=found.lacking,
+        moved=found.moved,
+        retimed=found.retimed,
+        retimed_in=sorted(found.retimed_in),
         dead=found.dead,
         set_apart={**listing.apart, **({"in_glacier": amount_of(found.frozen)} if found.frozen else {})},
         error_prefixes=listing.error_prefixes,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from opensearch_strata.archive.documents.reading import restoring_of
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.planning.archived_days import ArchivedDays, day_of_key
 from opensearch_strata.archive.planning.batches import PlanLimits, batches_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import Removals
+    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.definition.archive import ArchiveSettings
     from opensearch_strata.definition.dataset import Dataset
@@ -131,7 +132,7 @@ def make_restore_plan(
     if last < first:
         raise DefinitionError(f"The last day, {last}, is before the first day, {first}; swap them.")
     days = ArchivedDays(s3, settings, dataset.name, days_between(first, last))
-    found = not_loaded(days, ledger, NotLoaded(ALWAYS, None, poorer_days, days_now), limits.objects)
+    found = not_loaded(days, ledger, NotLoaded(ALWAYS, restoring_of(dataset), poorer_days, days_now), limits.objects)
 
     def midnight(listed: ListedObject) -> int:
         day = day_of_key(listed.place.key)
@@ -153,6 +154,9 @@ def make_restore_plan(
         again=found.again_because(is_retired),
         days_now=days_now,
         lacking=found.lacking,
+        moved=found.moved,
+        retimed=found.retimed,
+        retimed_in=sorted(found.retimed_in),
         dead=found.dead,
         set_apart={"in_glacier": amount_of(found.frozen)} if found.frozen else {},
         error_prefixes=[],

@@ -1,20 +1,21 @@
 """The state of raw days: which index one is, how much it holds, and how often its documents were deleted or replaced.
 
-Every write and every deletion raises the sequence number of its shard; creating a document also raises the number of
-documents. So the difference between the two comes from deleted or replaced documents. As long as neither the UUID nor
-that difference changes, every document that was created is still there, unchanged. The difference can also grow because
-of a term that is too long for Lucene or because a primary was lost; then documents are looked up once more than
-necessary.
+Every write and every deletion gets the next sequence number of its shard, and a document keeps the number of the
+operation that wrote it. So of the operations up to some number, those that no document bears come from deleted or
+replaced documents. As long as neither their number, nor the UUID of the index, nor the history of its shards changes,
+every document that was created is still there, unchanged. The number can also grow because of a term that is too long
+for Lucene or because a primary was lost; then documents are looked up once more than necessary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.archive.ledger.rows import Removals
+from opensearch_strata.archive.ledger.loads import Removals
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
@@ -22,7 +23,6 @@ from opensearch_strata.errors import Refused
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-_TRIES = 5  # how often a look is repeated that concurrent writes disturb
 _AT_ONCE = 40  # names in one request
 _PATIENCE = 60.0  # seconds
 
@@ -31,24 +31,21 @@ _PATIENCE = 60.0  # seconds
 class DayCount:
     """The state of one raw day at one moment.
 
-    :param uuid: of the index
     :param documents: number of documents that it holds
-    :param removed: operations since it was created that added no document (a lower bound): a replaced document counts
-        once, a deleted one twice
+    :param removals: which index it is, and how many of its documents were removed
     """
 
-    uuid: str
     documents: int
-    removed: int
+    removals: Removals
 
     @property
-    def removals(self) -> Removals:
-        """The part of it that is recorded in the ledger."""
-        return Removals(self.uuid, self.removed)
+    def uuid(self) -> str:
+        """UUID of the index."""
+        return self.removals.uuid
 
 
 def counts_of_days(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None]:
-    """Name -> state of the raw day; None if it does not exist.
+    """Name -> state of the raw day; None if it does not exist, or the name is an alias.
 
     :param names: of indices
     :raises Refused: an index is closed
@@ -60,46 +57,53 @@ def counts_of_days(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCou
 def _counts(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None]:
     found: dict[str, DayCount | None] = {}
     for start in range(0, len(names), _AT_ONCE):
-        part = list(names[start : start + _AT_ONCE])
-        for _ in range(_TRIES):
-            moved = _look(client, part, found)
-            if not moved:
-                break
-            part = moved
+        found |= _look(client, names[start : start + _AT_ONCE])
     return found
 
 
-def _look(client: OpenSearch, names: Sequence[str], found: dict[str, DayCount | None]) -> list[str]:
-    """Look once and return the names that were written to in the meantime, for which ``found`` has a lower bound."""
+def _look(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None]:
+    """Look once. Others may write meanwhile: what was complete before the refresh is what is searched for."""
+    shards = decisive.primaries_in(client, names)
     decisive.refresh(client, ",".join(names), ignore_unavailable="true")
-    before = decisive.primaries_in(client, names)
-    documents = _documents(client, names)
-    after = decisive.primaries_in(client, names)
-    moved = []
-    for name in names:
-        held, shards = documents[name], before.get(name)
-        if held is None or shards is None:
-            found[name] = None
+    asked = [
+        (name, number, last)
+        for name in names
+        for number, last in (enumerate(shards[name].completed) if name in shards else [(None, -1)])
+    ]
+    documents, borne = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for (name, *_), answer in zip(asked, _answers(client, asked), strict=True):
+        if answer is None:  # deleted meanwhile
+            shards.pop(name, None)
             continue
-        operations = sum(shards.sequence) + len(shards.sequence)  # sequence numbers start at 0; -1 means none yet
-        found[name] = DayCount(shards.uuid, held, max(0, operations - held))
-        if after.get(name) is None or after[name].sequence != shards.sequence or after[name].uuid != shards.uuid:
-            moved.append(name)
-    return moved
+        documents[name] += int(part_of(answer, "hits", "total", "value"))
+        borne[name] += int(part_of(answer, "aggregations", "complete", "borne", "value"))
+    return {name: _state(shards[name], documents[name], borne[name]) if name in shards else None for name in names}
 
 
-def _documents(client: OpenSearch, names: Sequence[str]) -> dict[str, int | None]:
-    body = {"size": 0, "track_total_hits": True}
+def _state(shards: decisive.Primaries, documents: int, borne: int) -> DayCount:
+    operations = sum(shards.completed) + len(shards.completed)  # sequence numbers start at 0; -1 means none yet
+    history = hashlib.sha256(" ".join(shards.history).encode()).hexdigest()[:16] if all(shards.history) else ""
+    return DayCount(documents, Removals(shards.uuid, max(0, operations - borne), history))
+
+
+def _answers(client: OpenSearch, asked: Sequence[tuple[str, int | None, int]]) -> list[Mapping[str, Any] | None]:
+    """How many documents a shard holds, and how many of them bear a number up to the given one."""
+    searches = [(name, _counting(last)) for name, _, last in asked]
     try:
-        answers = decisive.multi_search(client, [(name, body) for name in names])
+        return [*decisive.multi_search(client, searches, [number for _, number, _ in asked])]
     except decisive.IncompleteAnswer as error:
         if error.kind != "index_closed_exception":
             raise
         raise Refused(
             f"{error.index} is closed, so its documents cannot be counted. Nothing was changed. Open it first."
         ) from None
-    totals = [None if answer is None else int(part_of(answer, "hits", "total", "value")) for answer in answers]
-    return dict(zip(names, totals, strict=True))
+
+
+def _counting(last: int) -> dict[str, Any]:
+    # The count of a bucket itself would follow the documents' own _doc_count.
+    borne = {"value_count": {"field": "_seq_no"}}
+    complete = {"filter": {"range": {"_seq_no": {"lte": last}}}, "aggs": {"borne": borne}}
+    return {"size": 0, "track_total_hits": True, "aggs": {"complete": complete}}
 
 
 class RemovalsBefore:

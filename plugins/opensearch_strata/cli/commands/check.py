@@ -81,7 +81,7 @@ def _lacking(client: OpenSearch, dataset: Dataset) -> list[str]:
     """Return a sentence if objects lack events that the rules of the dataset no longer leave out."""
     from opensearchpy.exceptions import OpenSearchException
 
-    from opensearch_strata.archive.documents.event_times import reading_of
+    from opensearch_strata.archive.documents.reading import reading_of
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.planning.not_loaded import objects_lacking
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,12 @@ def search(
     :raises IncompleteAnswer: a shard failed, was skipped, or did not answer in time
     :raises NotFoundError: there is no such index
     """
-    preference = _PRIMARY if shard is None else f"_shards:{shard}|{_PRIMARY}"
-    answer = client.search(index=index, body=body, params={**_WHOLE, **params, "preference": preference})
+    answer = client.search(index=index, body=body, params={**_WHOLE, **params, "preference": _preference(shard)})
     return whole(answer, f"a search of {index}")
+
+
+def _preference(shard: int | None) -> str:
+    return _PRIMARY if shard is None else f"_shards:{shard}|{_PRIMARY}"
 
 
 def open_point(client: OpenSearch, index: str, shard: int) -> str:
@@ -45,8 +48,7 @@ def open_point(client: OpenSearch, index: str, shard: int) -> str:
     :raises IncompleteAnswer: the shard did not answer
     :raises NotFoundError: there is no such index
     """
-    preference = f"_shards:{shard}|{_PRIMARY}"
-    params = {"keep_alive": _KEPT, "preference": preference, "allow_partial_pit_creation": "false"}
+    params = {"keep_alive": _KEPT, "preference": _preference(shard), "allow_partial_pit_creation": "false"}
     answer = client.create_pit(index=index, params=params)
     if all_shards(answer, f"a point in time of {index}")["successful"] != 1:
         raise IncompleteAnswer(f"OpenSearch did not keep shard {shard} of {index} as it is. Nothing was decided.")
@@ -76,16 +78,19 @@ def search_at(client: OpenSearch, index: str, point: str, body: Mapping[str, Any
     return whole(client.search(body=at, params=_WHOLE), f"a search of {index}")
 
 
-def multi_search(client: OpenSearch, searches: list[tuple[str, Mapping[str, Any]]]) -> list[Answer | None]:
+def multi_search(
+    client: OpenSearch, searches: Sequence[tuple[str, Mapping[str, Any]]], shards: Sequence[int | None] | None = None
+) -> list[Answer | None]:
     """The complete answers of the primary shards to several searches; None for an index that does not exist.
 
     :param searches: index name and body of each search
+    :param shards: number of the only shard that each search asks; None: all shards
     :raises IncompleteAnswer: see :func:`search`
     """
     lines: list[Mapping[str, Any]] = []
-    for index, body in searches:
+    for (index, body), shard in zip(searches, shards or [None] * len(searches), strict=True):
         # A header does not accept a pipeline; a body does.
-        head = {"index": index, "preference": _PRIMARY, "allow_partial_search_results": False}
+        head = {"index": index, "preference": _preference(shard), "allow_partial_search_results": False}
         lines += [head, {**body, "search_pipeline": "_none"}]
     answered = client.msearch(body=lines, params={"pre_filter_shard_size": "100000"}) if lines else {"responses": []}
     responses = answered.get("responses", []) if isinstance(answered, Mapping) else []

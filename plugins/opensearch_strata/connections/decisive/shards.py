@@ -60,13 +60,21 @@ class Primaries:
     :param uuid: UUID of the index
     :param documents: number of documents as Lucene counts them, where each nested object is one more
     :param sequence: highest sequence number of each shard, by shard number; every write and deletion raises it
-    :param settled: whether every operation up to these numbers is complete
+    :param completed: number of each shard up to which every operation is complete; -1 if there is none yet
+    :param history: UUID of the history of each shard. It is another one after a shard was restored from a snapshot, or
+        was begun anew or from a stale copy by a person's command, even if the index keeps its UUID. Empty: not reported
     """
 
     uuid: str
     documents: int
     sequence: tuple[int, ...]
-    settled: bool
+    completed: tuple[int, ...]
+    history: tuple[str, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether every operation up to the highest numbers is complete."""
+        return self.completed == self.sequence
 
 
 def primaries(client: OpenSearch, index: str) -> Primaries:
@@ -94,7 +102,7 @@ def primaries_in(client: OpenSearch, indices: Sequence[str], **params: str) -> d
     wanted = {
         "level": "shards",
         "filter_path": "_shards,indices.*.uuid,indices.*.primaries.docs,indices.*.shards.*.routing,"
-        "indices.*.shards.*.seq_no",
+        "indices.*.shards.*.seq_no,indices.*.shards.*.commit.user_data.history_uuid",
         "ignore_unavailable": "true",
         **params,
     }
@@ -106,20 +114,21 @@ def primaries_in(client: OpenSearch, indices: Sequence[str], **params: str) -> d
 
 def _primaries(index: str, found: Mapping[str, Any]) -> Primaries:
     copies = {int(number): _primary(shard) for number, shard in found["shards"].items()}
-    if None in copies.values() or sorted(copies) != list(range(len(copies))):
+    if not all(copy and copy.get("seq_no") for copy in copies.values()) or sorted(copies) != list(range(len(copies))):
         raise IncompleteAnswer(
             f"A primary shard of {index} is missing (the index is red, or the primary is moving). Nothing was decided; "
             f"try again when the index is healthy."
         )
-    numbers = [copies[shard] or {} for shard in sorted(copies)]
+    shards = [copies[shard] or {} for shard in sorted(copies)]
     return Primaries(
         uuid=found["uuid"],
         documents=int(found["primaries"]["docs"]["count"]),
-        sequence=tuple(int(seq["max_seq_no"]) for seq in numbers),
-        settled=all(seq["local_checkpoint"] == seq["max_seq_no"] for seq in numbers),
+        sequence=tuple(int(shard["seq_no"]["max_seq_no"]) for shard in shards),
+        completed=tuple(int(shard["seq_no"]["local_checkpoint"]) for shard in shards),
+        history=tuple(shard.get("commit", {}).get("user_data", {}).get("history_uuid", "") for shard in shards),
     )
 
 
 def _primary(copies: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The sequence numbers of the primary among the copies of a shard, if there is one."""
-    return next((copy.get("seq_no") for copy in copies if copy["routing"]["primary"]), None)
+    """The primary among the copies of a shard, if there is one."""
+    return next((copy for copy in copies if copy["routing"]["primary"]), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -32,13 +33,18 @@ class Swept:
 
     :param first: first day whose objects were listed
     :param last: last day, inclusive
-    :param found: objects that were not loaded yet: no notification told them, or it was still in the queue
+    :param found: objects that were loaded: no notification told them, or it was still in the queue; or those of
+        ``again``
+    :param again: raw day -> why objects that were loaded into it were loaded again, each document looked up by its id
+    :param warning: what was not loaded; empty if there is nothing
     """
 
     first: date
     last: date
     found: Amount
     proof: BackfillProof
+    again: Mapping[str, str] = field(default_factory=dict)
+    warning: str = ""
 
 
 def swept_days(dataset: Dataset, now: datetime) -> tuple[date, date]:
@@ -54,7 +60,9 @@ def swept_days(dataset: Dataset, now: datetime) -> tuple[date, date]:
 def sweep(
     backfill: Backfill, dataset: Dataset, now: datetime, owner: str, settings: LoadSettings = USUAL_LOAD
 ) -> Swept:
-    """Load the objects of yesterday and today that are not loaded yet, as a backfill of these days does.
+    """Load the objects of yesterday and today that are not loaded yet, as a backfill does, and prove these days.
+
+    If documents of these days were deleted or replaced, that loads their objects again.
 
     :param now: a time with its zone
     :param owner: for the ledger, who loads
@@ -73,11 +81,14 @@ def sweep(
         backfill.end(owner, process=process)
     proof = backfill.prove(ref)
     backfill.forget(ref)
-    return Swept(first, last, plan.amount, proof)
+    return Swept(first, last, plan.amount, proof, plan.again, plan.warning or "")
 
 
 def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:
     """Prove that everything the source has for a day is loaded, whether a queue or a backfill brought it.
+
+    This looks no document up, so it takes seconds. If somebody deleted or replaced documents, it proves nothing, and
+    says what to run, see :mod:`opensearch_strata.archive.reconcile`.
 
     :param day: in the dataset's zone
     :raises DefinitionError: the dataset has no source

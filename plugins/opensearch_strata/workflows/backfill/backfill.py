@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from opensearch_strata.archive.backfill_proof import BackfillProof
-from opensearch_strata.archive.documents.event_times import EventTimes, reading_of
+from opensearch_strata.archive.documents.event_times import EventTimes
+from opensearch_strata.archive.documents.reading import reading_of, restoring_of
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
@@ -44,12 +46,13 @@ from opensearch_strata.workflows.backfill.empty_days import end_load
 from opensearch_strata.workflows.backfill.losses import created_in, is_beyond_raw, is_retired, poorer_than_loaded
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.restored_days import RestoredDays, restored_days, wanted_for
+from opensearch_strata.workflows.backfill.verdict import loading_again
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.rows import Removals
+    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.definition.dataset import Dataset
 
 _log = logging.getLogger(__name__)
@@ -153,7 +156,8 @@ class Backfill:
             raise Refused(plan.refusal)
         self._ledger.ensure()
         self._plans.forget_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
-        self._ledger.forget_days(plan.again, plan.days_now)
+        reading = (restoring_of if isinstance(plan, RestorePlan) else reading_of)(self._dataset)
+        self._ledger.forget_days(plan.again, plan.days_now, reading)
         self._plans.write(plan.plan_id, [batch.objects for batch in plan.batches])
         return PlanRef(
             plan_id=plan.plan_id,
@@ -257,8 +261,9 @@ class Backfill:
     def prove(self, ref: PlanRef) -> BackfillProof:
         """Prove, from the ledger and the raw days, that everything the source has for the days is loaded.
 
-        This includes the objects of the plan and those that were loaded before. It changes nothing. The source is
-        listed once more; objects that arrived since the plan and are not loaded are counted.
+        This includes the objects of the plan and those that were loaded before. It changes nothing, and looks no
+        document up but samples. The source is listed once more; objects that arrived since the plan and are not loaded
+        are counted.
 
         :raises Refused: S3 does not allow it
         :raises TransientError: S3, the ledger or the raw days cannot be read right now
@@ -287,8 +292,9 @@ class Backfill:
             return EventTimes(self._dataset, place.key, None, None).latest
 
         retired = partial(is_retired, self._client, self._dataset)
-        reading = reading_of(self._dataset)
-        return prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
+        reading = (restoring_of if ref.archived else reading_of)(self._dataset)
+        proof = prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
+        return replace(proof, again=loading_again(self._dataset, ref, proof))
 
     def forget(self, ref: PlanRef) -> None:
         """Delete the batches of a plan from the ledger, once nobody will need them any more."""

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 
-def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> bool:
+def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str, documents: int = 0) -> bool:
     """Whether history carries a raw day that is gone, that is, whether its rows came from the index with that UUID.
+
+    If it was deleted by somebody after late documents came, its rows carry fewer than were created in it.
 
     :param index: name of the raw day
     :param uuid: of the index
+    :param documents: how many it must carry at least
     """
     day = dataset.raw.names.date_in(index)
-    return day is not None and uuid in carried(client, dataset, day).sources
+    rows = carried(client, dataset, day) if day else None
+    return rows is not None and uuid in rows.sources and rows.documents >= documents
 
 
 def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import TYPE_CHECKING
+
 from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof
 from opensearch_strata.archive.causes import told_causes
+from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 
 _NAMED = 3
 
@@ -18,19 +26,33 @@ def verdict(proof: BackfillProof) -> str:
         f"{counts.filtered - counts.unwanted:,} of other days + {left_out}{counted(counts.dead, 'dead letter')}"
     )
     why = f" Dead letters: {told_causes(proof.causes)}" if proof.causes else ""
-    if proof.replaced:
-        named = ", ".join(day.index for day in proof.replaced[:_NAMED])
-        why += (
-            f" Others deleted or replaced documents in {counted(len(proof.replaced), 'raw day')} since the load began "
-            f"({named}{', …' if len(proof.replaced) > _NAMED else ''}). There, only counts and samples prove the "
-            f"load; run it again to have every document looked up."
-        )
+    if not proof.by_state:
+        why += " Serverless does not report what else became of an index: documents are proven by counts and samples."
     if proof.later:
         why += f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
     if proof.holds:
         return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
-    return f"NOT proven: {lines}. Everything that is loaded is kept; fix the cause and run it again to load the rest."
+    looked = ": it looks up each document of the raw days named here by its id, and" if proof.broken else ": it"
+    return (
+        f"NOT proven: {lines}. Everything that is loaded is kept; fix the cause, then {proof.again}{looked} loads the "
+        f"rest."
+    )
+
+
+def loading_again(dataset: Dataset, ref: PlanRef, proof: BackfillProof) -> str:
+    """What to do about a proof that does not hold, as an imperative: the command that loads whatever it misses.
+
+    Objects hold documents of neighbouring days as well, so the range may be longer than that of the plan.
+
+    :param ref: the plan
+    :param proof: of the plan
+    """
+    found = [day for one in proof.broken if (day := dataset.raw.names.date_in(one.index))]
+    days = [ref.first, ref.last, *found]
+    source = ARCHIVE_SOURCE if ref.archived else ref.source
+    named = "" if source == dataset.intake.source else f" --source {shlex.quote(source)}"
+    return f"run `strata backfill {dataset.name}{named} --from {min(days)} --to {max(days)} --apply`"
 
 
 def _first(check: BackfillCheck) -> str:

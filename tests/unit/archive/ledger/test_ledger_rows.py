@@ -11,10 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.causes import Cause
+from opensearch_strata.archive.documents.reading import Landing
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
 from opensearch_strata.archive.ledger.mapping import PROPERTIES
 from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, settings_id, source_of
-from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow, Reach
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import taken_over
 from opensearch_strata.definition.loading.event_rules import RuleMarks
 from tests.ledgers import place
@@ -29,6 +31,9 @@ causes = st.dictionaries(texts, st.builds(Cause, numbers, texts), max_size=2)
 samples = st.lists(texts, max_size=3).map(tuple)
 spans = st.tuples(numbers, numbers)
 reaches = st.none() | st.builds(Reach, st.integers(-(2**63), 0), st.integers(0, 2**63), texts)
+landings = st.none() | st.builds(Landing, *[st.text("0123456789abcdef", min_size=8, max_size=8)] * 2, hashes.map(tuple))
+removals = st.dictionaries(texts, st.builds(Removals, texts, numbers, texts), max_size=2)
+more = {"rules": rules, "removals": removals, "landing": landings}
 rows = st.builds(
     ObjectRow,
     place=st.builds(Place, texts, texts, texts),
@@ -43,8 +48,8 @@ rows = st.builds(
     ahead=st.integers(1, 2**53),
     latest=numbers,
     reach=reaches,
-    rules=rules,
     counts=counts,
+    **more,
     days=days,
     there=days,
     samples=samples,
@@ -56,7 +61,7 @@ rows = st.builds(
     seconds=st.floats(0, 1e9),
     error=texts,
     earlier=days,
-    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples, causes, rules=rules), max_size=3).map(tuple),
+    loads=st.lists(st.builds(Loaded, spans, counts, days, days, samples, causes, **more), max_size=3).map(tuple),
     seq_no=numbers,
     primary_term=numbers,
 )

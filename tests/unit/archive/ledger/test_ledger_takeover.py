@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_strata.archive.ledger import takeover
-from opensearch_strata.archive.ledger.rows import Counts, Loaded, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts, Loaded
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import counted_anew, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from tests.ledgers import place

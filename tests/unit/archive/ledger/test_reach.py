@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opensearch_strata.archive.documents.event_times import ReadAs, reading_of
+from opensearch_strata.archive.documents.reading import ReadAs, reading_of
 from opensearch_strata.archive.documents.shaper import Document, Shaper
 from opensearch_strata.archive.events import NOWHERE, Event
-from opensearch_strata.archive.ledger.rows import ObjectRow, Reach
+from opensearch_strata.archive.ledger.loads import Reach
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import taken_over, without_days
 from opensearch_strata.definition.dataset import Dataset
 from tests.ledgers import place

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.bulk.body import Body
 from opensearch_strata.archive.bulk.learned_limits import LearnedLimits
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.lines import line_of
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.archive.load.ingest import Poisoned

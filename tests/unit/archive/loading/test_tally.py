@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from opensearch_strata.archive.documents.shaper import Dead
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.rows import Counts, ObjectRow
+from opensearch_strata.archive.ledger.loads import Counts
+from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount
 from opensearch_strata.definition.loading.event_rules import NO_RULES, RuleMarks
 

@@ -14,11 +14,15 @@ from opensearch_strata.presentation.tables import backfill_days_table, backfill_
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_UNTOLD = "Not told, or told late"
+_READ_AGAIN = "Read again, not told, or told late"
+
 
 class SweepOperator(ArrivalsOperator):
     """List the objects of yesterday and today, load those that are not loaded, and prove the days.
 
-    Returns ``{"first", "last", "found", "size", "read", "created", "existed", "filtered", "dead", "verdict"}``.
+    Returns ``{"first", "last", "found", "size", "again", "read", "created", "existed", "filtered", "dead",
+    "verdict"}``; ``again`` are raw days whose documents were looked up.
     """
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -34,8 +38,14 @@ class SweepOperator(ArrivalsOperator):
         proof = swept.proof
         self.log.info("%s", backfill_days_table(proof))
         self.log.info("%s", backfill_proof_table(proof))
+        for index, why in swept.again.items():
+            self.log.warning(
+                "%s %s: its objects were read again, and each of their documents was looked up by its id.", index, why
+            )
         if swept.found.objects:
-            self.log.warning("Not told, or told late: %s. They are loaded now.", swept.found)
+            self.log.warning("%s: %s. They are loaded now.", _READ_AGAIN if swept.again else _UNTOLD, swept.found)
+        if swept.warning:
+            self.log.warning("%s", swept.warning)
         if not proof.holds:
             self.log.error("%s", backfill_problems_table(proof))
             raise Refused(verdict(proof))
@@ -45,6 +55,7 @@ class SweepOperator(ArrivalsOperator):
             "last": f"{swept.last}",
             "found": swept.found.objects,
             "size": swept.found.size,
+            "again": sorted(swept.again),
             **asdict(proof.counts),
             "verdict": verdict(proof),
         }

@@ -82,7 +82,8 @@ def arrivals(
 
     With --day, lists the source once more and says whether the events read of
     all objects of that day are created, already there, filtered or dead
-    letters, whoever loaded them. The exit code is 0 only if that is proven.
+    letters, whoever loaded them, and whether no document of them was deleted
+    or replaced since. The exit code is 0 only if that is proven.
     """
     from opensearch_strata.workflows.arrivals.standing import standing
 

@@ -258,6 +258,8 @@ def _json(plan: Plan, proof: BackfillProof | None, settled: Sequence[DayOutcome]
             "set_apart": {reason: amount._asdict() for reason, amount in plan.set_apart.items()},
             "loaded_again": dict(plan.again),
             "lacking": plan.lacking._asdict(),
+            "moved": plan.moved._asdict(),
+            "retimed": plan.retimed._asdict(),
             "dead_letters": {reason: cause.records for reason, cause in plan.dead.items()},
             "estimate": plan.estimate and asdict(plan.estimate),
             "refusal": plan.refusal,
