@@ -21,6 +21,7 @@ from opensearch_strata.cli.commands.init import init
 from opensearch_strata.cli.commands.one_day import condense, verify
 from opensearch_strata.cli.commands.query import query, status
 from opensearch_strata.cli.commands.reaggregate import reaggregate
+from opensearch_strata.cli.commands.template import template
 from opensearch_strata.cli.commands.window import cycle, expire
 from opensearch_strata.cli.output import fail, say
 from opensearch_strata.errors.printable import printable
@@ -107,6 +108,10 @@ app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata init app-2026.11.29", "strata init app-2026.11.29 --output include/datasets/app.yaml"),
 )(init)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples("strata template flights", "strata template flights --shards 2 --apply"),
+)(template)
 app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata status flights", "strata status flights --json | jq '.days[-1]'"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.archive.targets.raw_indices import template_settings
 from opensearch_strata.connections.retrying import part_of, patiently
 
 if TYPE_CHECKING:
@@ -75,14 +76,6 @@ def copies(client: OpenSearch, dataset: Dataset, raw_index: str) -> int:
     days = [settings for name, settings in found.items() if names.date_in(name)]
     settings = days or [template_settings(client, raw_index)]
     return 1 + min(max(0, nodes - 1), max(replicas_of(one, nodes) for one in settings))
-
-
-def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
-    """Flat settings that the index template gives to an index of this name; legacy templates are not considered."""
-    url = f"/_index_template/_simulate_index/{index}"
-    answer = patiently(lambda: client.transport.perform_request("POST", url), PATIENCE)
-    settings = answer.get("template", {}).get("settings", {}).get("index", {})
-    return {f"index.{name}": value for name, value in settings.items()}
 
 
 def replicas_of(settings: Mapping[str, Any], nodes: int) -> int:

@@ -16,6 +16,7 @@ from opensearch_strata.archive.targets.raw_indices import (
     found_of,
     in_parts,
     patient,
+    template_settings,
 )
 from opensearch_strata.connections.expanded import WILDCARDS
 from opensearch_strata.connections.retrying import part_of
@@ -77,9 +78,10 @@ def create(
     form = restored.forms.get(name) if restored else None
     mappings: Mapping[str, Any] = form.mappings if form else {}
     noted = {**mappings, "_meta": {**mappings.get("_meta", {}), NOTE: note}}
+    settings = {**_without_templates(client, name), **form.settings} if form else {}
 
     def make(safe: Settings) -> None:
-        body = {"settings": {**(form.settings if form else {}), **safe}, "mappings": noted}
+        body = {"settings": {**settings, **safe}, "mappings": noted}
         patient(partial(client.indices.create, index=name, body=body))
 
     try:
@@ -98,6 +100,18 @@ def create(
             )
         raise Refused(f"{name} could not be created. {explain(error)} Nothing was loaded into it. {cure}") from error
     return True
+
+
+def _without_templates(client: OpenSearch, name: str) -> dict[str, None]:
+    """What keeps the settings of a template out of a restored index, which might not even be created with them: a
+    setting without a value takes the place of the template's. Whoever may not look at templates restores without it.
+    """
+    from opensearchpy import AuthorizationException, NotFoundError
+
+    try:
+        return dict.fromkeys(template_settings(client, name))
+    except (AuthorizationException, NotFoundError):
+        return {}
 
 
 def notes(client: OpenSearch, names: Sequence[str]) -> dict[str, LoadNote]:

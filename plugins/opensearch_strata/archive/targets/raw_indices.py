@@ -105,6 +105,21 @@ def settings_of(client: OpenSearch, names: Iterable[str], keys: Iterable[str]) -
     }
 
 
+def template_settings(client: OpenSearch, index: str) -> Mapping[str, Any]:
+    """Flat settings that the index template gives to an index of this name; legacy templates are not considered."""
+    url = f"/_index_template/_simulate_index/{index}"
+    answer = patient(partial(client.transport.perform_request, "POST", url))
+    return dict(_flat(as_mapping(as_mapping(answer).get("template", {})).get("settings", {})))
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
 def put_settings(client: OpenSearch, wanted: Mapping[str, Settings]) -> dict[str, str]:
     """Change the settings of the indices that exist.
 

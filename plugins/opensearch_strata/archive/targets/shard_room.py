@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_strata.archive.targets.disk import PATIENCE, cluster_settings, replicas_of, template_settings
+from opensearch_strata.archive.targets.disk import PATIENCE, cluster_settings, replicas_of
+from opensearch_strata.archive.targets.raw_indices import template_settings
 from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
 from opensearch_strata.errors.amounts import counted
