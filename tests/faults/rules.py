@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import orjson
@@ -61,6 +62,16 @@ def late(seconds: float) -> Rule:
     return rule
 
 
+def hangs(until: Event) -> Rule:
+    """No answer comes, and nobody has seen the request."""
+
+    def rule(request: Request, forward: Forward) -> Answer:
+        until.wait(60)
+        raise Cut
+
+    return rule
+
+
 def answered_late(seconds: float) -> Rule:
     """The request is carried out, its answer takes its time."""
 
@@ -70,6 +81,11 @@ def answered_late(seconds: float) -> Rule:
         return answer
 
     return rule
+
+
+def denied(request: Request, forward: Forward) -> Answer:
+    """What SQS answers to whoever may not."""
+    return Answer.of_json(403, {"__type": "com.amazonaws.sqs#AccessDenied", "message": "Access is denied."})
 
 
 def cut_before(request: Request, forward: Forward) -> Answer:

@@ -122,6 +122,11 @@ class Transformer:
         if isinstance(item, Broken):
             made.unparsed += 1
             return item.raw + b"\n"
+        if not item.event_id:
+            raise Unusable(
+                f"Its event {item.ordinal} has no id, though CloudWatch Logs gives one to each. A document from its "
+                f"line would get another id than one from the record as it came."
+            )
         made.first = made.first or item
         try:
             read, line_of = self._streams.get(item.origin) or self._stream_of(item.origin)

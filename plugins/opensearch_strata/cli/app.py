@@ -23,7 +23,7 @@ from opensearch_strata.cli.commands.query import query, status
 from opensearch_strata.cli.commands.reaggregate import reaggregate
 from opensearch_strata.cli.commands.template import template
 from opensearch_strata.cli.commands.window import cycle, expire
-from opensearch_strata.cli.output import fail, say
+from opensearch_strata.cli.output import INTERRUPTED, fail, say
 from opensearch_strata.errors.printable import printable
 
 
@@ -41,7 +41,7 @@ class SentencesForErrors(TyperGroup):
             raise
         except KeyboardInterrupt:
             fail("Interrupted. Everything written so far was kept; you can run the same command again.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
         except Exception as error:
             if os.environ.get("STRATA_DEBUG"):
                 traceback.print_exception(error)

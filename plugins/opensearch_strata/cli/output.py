@@ -7,14 +7,15 @@ Names of indices, keys of objects and values of documents were written by others
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -24,6 +25,9 @@ from opensearch_strata.errors.printable import printable, printable_json
 if TYPE_CHECKING:
     from opensearch_strata.history.condense.engines.base import OnDocuments
     from opensearch_strata.presentation.tables import Table
+
+INTERRUPTED = 130
+"""Exit code of a command that was broken off by Ctrl-C, or by SIGTERM if it did not end by itself."""
 
 _NOTE_SECONDS = 10
 
@@ -74,6 +78,14 @@ def note(sentence: str) -> None:
 def fail(sentence: str) -> None:
     """Print why a command was refused or failed, on stderr."""
     typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable(sentence)}", err=True)
+
+
+def end_at_once() -> NoReturn:
+    """End the process of an interrupted command, whose threads may wait for requests that hang."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever reads it may be gone
+            stream.flush()
+    os._exit(INTERRUPTED)
 
 
 def tame_warnings() -> None:

@@ -20,7 +20,7 @@ from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.progress import Progress
 from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.load_progress import OnProgress
-from opensearch_strata.cli.output import tame_warnings
+from opensearch_strata.cli.output import end_at_once, tame_warnings
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
@@ -144,16 +144,16 @@ def _work(parent: Connection, job: Job) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes, and the parent decides
     signal.signal(signal.SIGTERM, _interrupted)
     tame_warnings()
-    with (
-        suppress(EOFError, ConnectionError, KeyboardInterrupt),
-        connected(job.url, job.ca_certs, serverless=True) as client,
-    ):
-        backfill = Backfill(client, job.dataset, serverless=is_serverless(job.url))
-        while (number := parent.recv()) is not None:
-            try:
-                parent.send(job.load(backfill, number, parent.send))
-            except Exception as error:  # noqa: BLE001 - reported by the parent, with its type if it is not our own
-                parent.send(StrataError(explain(error)))
+    try:
+        with suppress(EOFError, ConnectionError), connected(job.url, job.ca_certs, serverless=True) as client:
+            backfill = Backfill(client, job.dataset, serverless=is_serverless(job.url))
+            while (number := parent.recv()) is not None:
+                try:
+                    parent.send(job.load(backfill, number, parent.send))
+                except Exception as error:  # noqa: BLE001 - reported by the parent, with its type if it is not our own
+                    parent.send(StrataError(explain(error)))
+    except KeyboardInterrupt:
+        end_at_once()
 
 
 def _interrupted(*_: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 from opensearch_strata.archive.arrivals import queue
 from opensearch_strata.archive.arrivals.queue import build_sqs
 from opensearch_strata.archive.ledger.store import Ledger
+from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.workflows.arrivals import arrivals, follow
 from tests.archives import s3_environment
 from tests.faults.proxy import FaultyProxy
@@ -19,7 +20,7 @@ from tests.faults.proxy import FaultyProxy
 
 @pytest.fixture
 def between(s3_url: str) -> Iterator[FaultyProxy]:
-    """SQS, behind whatever a test puts in between."""
+    """SQS and S3, behind whatever a test puts in between."""
     with FaultyProxy(s3_url) as proxy:
         yield proxy
 
@@ -29,6 +30,15 @@ def sqs_between(between: FaultyProxy) -> Iterator[Any]:
     """A client of the queues through the proxy."""
     with patch.dict("os.environ", s3_environment(between.url)):
         connection = build_sqs("arn:aws:sqs:us-east-1:123456789012:any")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def s3_between(between: FaultyProxy) -> Iterator[Any]:
+    """A client of S3 through the same proxy."""
+    with patch.dict("os.environ", s3_environment(between.url)):
+        connection = build_s3()
     yield connection
     connection.close()
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from opensearch_strata.workflows.arrivals.sweep import sweep
-from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.archive.store.objects import ListedObject
 from tests.archives import s3_environment
 from tests.arrivals import Inflow, Queues
 from tests.faults import consumer
-from tests.faults.archives import QUICK, cloudwatch, events, ndjson
+from tests.faults.archives import SPAN, cloudwatch, events, ndjson
 
 EVENTS = 400
 VISIBILITY = 1
@@ -67,11 +65,63 @@ def test_a_consumer_that_is_killed_at_every_nth_request(inflow: Inflow, s3_url: 
         time.sleep(VISIBILITY + 0.2)
     assert kills >= 3
     time.sleep(VISIBILITY + 0.2)
-    inflow.drain()  # what the last one killed had in hand
-    # An object that two in a row were killed with is in quarantine; the sweep of the night tries it once more.
-    backfill = Backfill(inflow.stream.client, inflow.dataset, lambda: inflow.s3)
-    assert sweep(backfill, inflow.dataset, datetime(2024, 5, 7, tzinfo=UTC), "tests", QUICK).proof.holds
+    for _ in range(3):  # what the last one killed had in hand, and objects that several in a row were killed with
+        inflow.queues.hurry()
+        inflow.drain()
     inflow.assert_done()
     inflow.assert_loaded(range(EVENTS))
     assert inflow.queues.depth() == (0, 0)
     assert inflow.queues.depth(inflow.queues.letters) == (0, 0)
+
+
+def kill(inflow: Inflow, listed: ListedObject, times: int) -> None:
+    """So many loaders in a row claim an object, and are gone before they get any further."""
+    inflow.lease = 0.01
+    for number in range(times):
+        inflow.ledger.claim([(listed.place, listed.size)], SPAN, f"killed {number}")
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_object_that_was_in_hand_when_one_or_two_were_killed_is_loaded(inflow: Inflow, times: int) -> None:
+    kill(inflow, inflow.put(ndjson(range(10))), times)
+    drained = inflow.drain()
+    assert (drained.done, drained.quarantined, drained.deleted) == (1, 0, 1)
+    inflow.assert_loaded(range(10))
+
+
+def test_a_message_is_kept_while_nobody_knows_why_the_loaders_of_its_object_died(
+    inflow: Inflow, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A rolling deploy, a node that goes away: the object is healthy, and is loaded without anybody's help."""
+    listed = inflow.put(ndjson(range(10)))
+    other = inflow.put(ndjson(range(10, 20)))
+    kill(inflow, listed, 3)
+    drained = inflow.drain()
+    assert (drained.done, drained.quarantined, drained.deleted, drained.given_back) == (1, 1, 1, 1)
+    assert inflow.queues.depth() == (0, 1)
+    assert f"3 loaders in a row died while they were loading {listed.place}" in caplog.text
+    assert inflow.ledger.rows([other.place])[other.place].state == "done"
+    inflow.queues.hurry()
+    drained = inflow.drain()
+    assert (drained.done, drained.quarantined, drained.deleted) == (1, 0, 1)
+    inflow.assert_loaded(range(20))
+    inflow.assert_done()
+
+
+def test_an_object_that_kills_everybody_ends_in_the_dead_letter_queue(
+    inflow: Inflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read once between two receives that leave it alone, and its message does not stay for ever."""
+    listed = inflow.put(ndjson(range(10)))
+    kill(inflow, listed, 2)
+    monkeypatch.setattr("opensearch_strata.archive.arrivals.inbox._FIRST_RETRY", 0)
+    for _ in range(20):
+        if inflow.queues.depth(inflow.queues.letters) == (1, 0):
+            break
+        kill(inflow, listed, 1)
+        inflow.queues.hurry()
+        inflow.drain()
+    assert inflow.queues.depth() == (0, 0)
+    assert inflow.queues.depth(inflow.queues.letters) == (1, 0)
+    assert inflow.ledger.rows([listed.place])[listed.place].state == "quarantined"

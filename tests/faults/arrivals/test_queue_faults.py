@@ -21,13 +21,8 @@ from tests.archives import s3_environment
 from tests.arrivals import Inflow, Queues
 from tests.faults.archives import QUICK, START, cloudwatch, events, message, ndjson
 from tests.faults.proxy import Answer, FaultyProxy, Forward, Request, Rule
-from tests.faults.rules import cut_after, cut_before, late, of_sqs, refused
+from tests.faults.rules import cut_after, cut_before, denied, late, of_sqs, refused
 from tests.streams import DAY
-
-
-def denied(request: Request, forward: Forward) -> Answer:
-    """What SQS answers to whoever may not."""
-    return Answer.of_json(403, {"__type": "com.amazonaws.sqs#AccessDenied", "message": "Access is denied."})
 
 
 def test_every_message_is_kept_while_it_waits(inflow: Inflow, proxy: FaultyProxy, through: OpenSearch) -> None:

@@ -119,26 +119,38 @@ def test_a_message_that_is_nested_deeply_costs_its_neighbours_nothing(inflow: In
     inflow.assert_loaded(range(20))
 
 
-@pytest.mark.parametrize("more", [{"eTag": "x" * 40_000}, {"eTag": "a\nb: 1"}, {"size": 2**64 - 1}], ids=str)
-def test_a_field_that_cannot_be_true_is_looked_up(inflow: Inflow, more: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "more", [{"eTag": "x" * 40_000}, {"eTag": "a\nb: 1"}, {"size": 2**64 - 1}, {"size": 0}, {"size": 3}], ids=str
+)
+def test_a_field_that_is_not_true_is_looked_up(
+    inflow: Inflow, more: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether it cannot be, or only is not; the object is read once more at most, and decided upon once."""
     listed = inflow.put(ndjson(range(10)))
     inflow.queues.empty()
     told = inflow.notified(listed.place.key, listed.place.etag, listed.size)
     told["s3"]["object"] |= more
     inflow.queues.send({"Records": [told]})
-    assert inflow.drain().deleted == 1
+    reads = list[Any]()
+    inflow.s3.meta.events.register("before-send.s3.GetObject", lambda **_: reads.append(1), unique_id="reads")
+    drained = inflow.drain()
+    inflow.s3.meta.events.unregister("before-send.s3.GetObject", unique_id="reads")
+    assert (drained.deleted, drained.done, drained.quarantined) == (1, 1, 0)
+    assert len(reads) <= 3
+    assert caplog.text.count("is quarantined") <= 1
     inflow.assert_loaded(range(10))
 
 
 def test_objects_of_no_dataset_are_counted_and_named(inflow: Inflow, caplog: pytest.LogCaptureFixture) -> None:
     inflow.put(ndjson(range(5)), "elsewhere/x")
     inflow.put(ndjson(range(5)), "logs/dead-letters/x")
-    inflow.put(b"", "logs/2024/05/06/00/")
+    inflow.put(b"", "logs/2024/05/06/00/nothing")
     inflow.objects = []
     drained = inflow.drain()
     assert (drained.messages, drained.deleted, drained.objects) == (3, 3, 0)
     assert drained.aside == {"no_dataset": 1, "dead_letters": 1, "empty": 1}
     assert f"s3://{inflow.bucket}/elsewhere/x is not loaded: it is below the source of no dataset" in caplog.text
+    assert f"s3://{inflow.bucket}/logs/2024/05/06/00/nothing is not loaded: it is empty" in caplog.text
 
 
 def test_what_may_be_a_new_object_is_never_deleted_because_it_is_not_known(inflow: Inflow) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from opensearch_strata.workflows.arrivals import follow as follow_module
 from tests.arrivals import ALL_DAYS, Inflow, Queues
 from tests.faults.archives import INTAKE, cloudwatch, events, ndjson
+from tests.faults.proxy import Answer, FaultyProxy, Forward, Request
+from tests.faults.rules import hangs
 from tests.shell import Shell
 from tests.streams import DAY
 
@@ -59,6 +62,37 @@ def test_it_loads_what_comes_until_sigterm_and_leaves_nothing_in_flight(followed
         line,
     )
     followed.assert_loaded(range(310))
+
+
+def test_it_ends_although_an_object_hangs(
+    followed: Inflow, shell: Shell, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second SIGTERM, as the first does not end it; twelve seconds later, it would do so itself."""
+    held = followed.put(cloudwatch(events(range(100))))
+    over, asked = Event(), Event()
+
+    def hang(request: Request, forward: Forward) -> Answer:
+        asked.set()
+        return hangs(over)(request, forward)
+
+    with FaultyProxy(s3_url) as between:
+        between.add(hang, path=held.place.key)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", between.url)
+        process = shell.start(f"follow {followed.dataset.name}", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert asked.wait(60)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=8)
+        over.set()
+    assert process.returncode == 130, err
+    assert "Broken off before all that was in hand was loaded." in err
+    assert followed.queues.depth() == (1, 0)
+    assert [row.state for row in followed.rows()] == ["failed"]
+    followed.drain()
+    followed.assert_loaded(range(100))
+    assert followed.queues.depth() == (0, 0)
 
 
 def test_a_line_a_minute_as_json(followed: Inflow, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

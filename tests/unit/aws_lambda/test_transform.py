@@ -287,6 +287,15 @@ def test_what_is_no_envelope_is_told_without_its_contents(data: bytes, told: str
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("id", [{}, {"id": ""}, {"id": None}, {"id": 0}], ids=str)
+def test_an_event_without_an_id_would_get_another_one_from_a_line_so_its_record_fails(id: dict[str, Any]) -> None:
+    """CloudWatch Logs gives an id to each event; without one, the id of a document is of bytes that a line changes."""
+    one, other = envelope([QUERY, QUERY])["logEvents"]
+    del other["id"]
+    with pytest.raises(Unusable, match=r"Its event 1 has no id, though CloudWatch Logs gives one to each\."):
+        transformed(zipped({**envelope([]), "logEvents": [one, {**other, **id}]}))
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = gzip.compress(b'{"messageType":"DATA_MESSAGE","x":"' + b" " * 2**25)
     with pytest.raises(Unusable, match=r"holds more than 16\.0 MiB"):

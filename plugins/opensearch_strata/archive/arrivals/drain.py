@@ -11,10 +11,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.arrivals.drained import Drained
+from opensearch_strata.archive.arrivals.in_time import within
 from opensearch_strata.archive.arrivals.inbox import back_off, by_receives
-from opensearch_strata.archive.arrivals.lane import Lane, Ticket
+from opensearch_strata.archive.arrivals.lane import Lane, Ticket, leave_aside
 from opensearch_strata.archive.arrivals.messages import NewObject
-from opensearch_strata.archive.arrivals.routing import ASIDE
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.store import LEASE
 from opensearch_strata.errors.judging import explain, is_known
 
@@ -31,7 +32,7 @@ _MOST_UNSENT = 500  # objects whose documents wait together, because their messa
 _FIRST_HOLD, _LONGEST_HOLD = 3600.0, 12 * 3600.0  # seconds until one that a broken definition may be about comes back
 _AFTER_LEASE = LEASE + 5  # least seconds until a message with an object that others are loading comes back; a dead
 # loader's lease is over by then
-_TOLD = 5  # objects of no dataset that are named
+_GRACE = 4.0  # seconds that whoever is stopped has to hand back leases and raw days
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,12 @@ class Drain:
         self._ends_with = ExitStack()
         self._ends: dict[str, ExitStack] = {}  # what closes the lanes
         self._tickets: list[Ticket] = []
-        self._named = 0
 
     def run(self, limits: DrainLimits) -> dict[str, Exception]:
         """Receive and load, until the time is over, the queue is empty or no dataset can be loaded.
+
+        Whoever is stopped (KeyboardInterrupt, SystemExit) hands back what is in hand, and waits for a request that
+        hangs for four seconds at most.
 
         :returns: the datasets that could not be loaded to the end, and why, by their names
         :raises TransientError: the queue could not be used for too long
@@ -85,9 +88,24 @@ class Drain:
         """
         with ExitStack() as lanes:
             self._ends_with = lanes
-            self._take(limits)
-            self._finish()
+            try:
+                self._take(limits)
+                self._finish()
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self._hand_back(lanes.pop_all(), error)
+                raise
         return self._failed
+
+    def _hand_back(self, lanes: ExitStack, error: BaseException) -> None:
+        """Close all loads for somebody who wants the end, whether or not what they wait for is answered."""
+        self._inbox.receive(False)
+        if not within(_GRACE, lambda: lanes.__exit__(type(error), error, error.__traceback__)):
+            _log.warning(
+                "OpenSearch does not answer, so the leases of the objects in hand are not given up; they end within "
+                "%.0f s. What is loaded stays; whoever receives their messages loads the rest.",
+                LEASE,
+            )
 
     def _take(self, limits: DrainLimits) -> None:
         began = last = time.monotonic()
@@ -187,9 +205,8 @@ class Drain:
             other = new._replace(key=new.other_key, other_key=new.key)
             routes, aside = self._routes.of(other.bucket, other.key, other.size)
             new = other if routes else new
-        self._drained.aside.update(aside)
-        if "no_dataset" in aside:
-            self._tell_of_no_dataset(new)
+        for reason in aside:
+            leave_aside(Place(new.bucket, new.key), reason, self._drained)
         for route in routes:
             name = route.dataset.name
             if name not in self._failed:
@@ -206,11 +223,6 @@ class Drain:
             self._lanes[name] = end.enter_context(self._open_lane(route))
             self._ends[name] = self._ends_with.enter_context(end)
         return self._lanes[name]
-
-    def _tell_of_no_dataset(self, new: NewObject) -> None:
-        self._named += 1
-        if self._named <= _TOLD:
-            _log.warning("s3://%s/%s is not loaded: it is %s.", new.bucket, new.key, ASIDE["no_dataset"])
 
     def _answer(self) -> None:
         """Delete the messages that are done, and give back those in which something failed."""

@@ -17,6 +17,7 @@ from threading import Condition, Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from opensearch_strata.archive.arrivals.in_time import within
 from opensearch_strata.archive.arrivals.queue import AT_ONCE
 from opensearch_strata.errors import StrataError, TransientError
 from opensearch_strata.errors.amounts import counted
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _BEATS = 3  # renewals per visibility timeout: two may fail
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between requests after errors
+_GRACE, _FOR_THREAD = 3.0, 0.7  # seconds that whoever is stopped has to give back messages, and waits for a thread
 _FIRST_RETRY, _RETRY_GROWTH, _LONGEST_RETRY = 60.0, 4.0, 6 * 3600.0  # seconds until what failed comes back
 
 
@@ -69,16 +71,24 @@ def by_receives(messages: Iterable[Message]) -> list[tuple[int, list[Message]]]:
 class Inbox:
     """Messages in hand. Use it in a ``with`` block; what is still in hand at its end is given back to the queue: at
     once if the end was wanted, and after :func:`back_off` if an error is the cause, as whoever received them at once
-    would only fail again.
+    would only fail again. Whoever is stopped (KeyboardInterrupt, SystemExit) waits for SQS for three seconds at most.
 
     :param visibility: seconds for which the queue keeps a received message from others
     :param is_careful: no more than a request's messages are in hand before :meth:`widen` is called
+    :param stop: once it is set, nothing more is received, except by a request that is under way
     """
 
     def __init__(
-        self, queue: Queue, visibility: float, limits: InboxLimits = InboxLimits(), *, is_careful: bool = False
+        self,
+        queue: Queue,
+        visibility: float,
+        limits: InboxLimits = InboxLimits(),
+        *,
+        is_careful: bool = False,
+        stop: Event | None = None,
     ) -> None:
         self._queue, self._visibility, self._limits = queue, visibility, limits
+        self._stop = stop or Event()
         self._most = min(AT_ONCE, limits.messages) if is_careful else limits.messages
         self._held: dict[str, Message] = {}  # receipt -> message
         self._leaving: set[str] = set()  # receipts of those that are being deleted
@@ -108,15 +118,26 @@ class Inbox:
     ) -> None:
         self._over.set()
         self.receive(False)
+        if error is not None and not isinstance(error, Exception):  # somebody stops us, and SQS may hang
+            if not within(_GRACE, self._hurry):
+                _log.warning("SQS does not answer: messages in hand come back when their visibility timeout is over.")
+            return
         for thread in self._threads:
             thread.join()
         self._deleting.shutdown(wait=True)
         held = list(self._held.values())
-        if isinstance(error, Exception):  # not KeyboardInterrupt or SystemExit, by which somebody stops us
+        if error is not None:
             for receives, group in by_receives(held):
                 self.give_back(group, back_off(receives))
         else:
             self.give_back(held, 0)
+
+    def _hurry(self) -> None:
+        """Give back what is in hand at once, after a moment in which requests under way may be answered."""
+        for thread in self._threads:
+            thread.join(_FOR_THREAD)
+        within(_FOR_THREAD, self._deleting.shutdown)
+        self.give_back(list(self._held.values()), 0)
 
     def widen(self) -> None:
         """Say that messages can be done, so that as many are received as the limits allow."""
@@ -229,9 +250,13 @@ class Inbox:
         with self._changed:
             self._is_asking = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._over.is_set() or (self._is_receiving and self._has_room))
+            self._changed.wait_for(lambda: self._over.is_set() or (self._is_wanted and self._has_room))
             self._is_asking = not self._over.is_set()
             return self._most - len(self._held) if self._is_asking else 0
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self._is_receiving and not self._stop.is_set()
 
     @property
     def _has_room(self) -> bool:

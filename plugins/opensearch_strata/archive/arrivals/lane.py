@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.arrivals.drained import Drained
 from opensearch_strata.archive.arrivals.messages import NewObject
+from opensearch_strata.archive.arrivals.routing import ASIDE, Aside
 from opensearch_strata.archive.events import Place
+from opensearch_strata.archive.ledger.takeover import is_deadly
 from opensearch_strata.archive.load.loading import Objects
 from opensearch_strata.archive.store.objects import object_now
 from opensearch_strata.errors import StrataError, TransientError
@@ -28,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _CHUNK = 100  # objects in one claim
 _BUSY = 2.0  # seconds until objects that others were loading are tried again
+_UNEXPECTED = frozenset[Aside]({"no_dataset", "layout", "empty"})
+_TOLD = 5  # objects that are named for each reason
 _MOST_TRIES = 3  # versions of an object that are tried, if it is rewritten again and again
 _MOST_IN_A_ROW = 5  # objects that fail for reasons that may pass, with none in between that does not
 
@@ -171,7 +175,8 @@ class Lane:
                 self._drained.quarantined += 1
             else:
                 self._drained.failed += 1
-            self._end(row.place, to_retry=row.state == "failed")
+            # Those that died may have been killed for any other reason: its message comes back.
+            self._end(row.place, to_retry=row.state == "failed" or (row.state == "quarantined" and is_deadly(row)))
         self._judge([*result.failures], bool(result.skipped or len(result.rows) > len(result.failures)))
 
     def _judge(self, failures: list[StrataError], any_good: bool) -> None:
@@ -210,6 +215,10 @@ class Lane:
             _log.warning("%s was deleted before it was read, so it is not loaded.", Place(new.bucket, new.key))
             self._close(task)
             return
+        if reason := self.route.aside(found.place.key, found.size):
+            leave_aside(found.place, reason, self._drained)
+            self._close(task)
+            return
         if found.place.key != new.key:
             task.new = new._replace(key=found.place.key, other_key="")
         self._begin(task, found.place, found.size)
@@ -229,6 +238,17 @@ class Lane:
         for ticket in task.tickets:
             ticket.open -= 1
             ticket.to_retry |= to_retry
+
+
+def leave_aside(place: Place, reason: Aside, drained: Drained) -> None:
+    """Count an object that is not loaded; name the first ones in the log if it may be a mistake.
+
+    :param place: of the object
+    :param drained: counts it
+    """
+    drained.aside[reason] += 1
+    if reason in _UNEXPECTED and drained.aside[reason] <= _TOLD:
+        _log.warning("%s is not loaded: it is %s.", place, ASIDE[reason])
 
 
 def _chunks(objects: Objects) -> Iterator[Objects]:

@@ -50,6 +50,7 @@ _OTHERS_OF_EVENTBRIDGE = frozenset(
 
 _ETAG = re.compile(r"[!#-~]{1,128}")  # visible ASCII without quotes (RFC 9110, 8.8.3), longer than any that S3 makes
 _MOST_BYTES = 1 << 50  # of an object, twenty times as many as S3 takes
+_LONGEST_KEY = 1024  # bytes, docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 _MOST_WRAPPED = 4  # a notification in a message of SNS, each of which somebody has encoded once more
 
 
@@ -62,7 +63,8 @@ class NewObject(NamedTuple):
     :param other_key: the same text read the other way, for writers of messages that do not keep to that; empty if it
         is the same
     :param etag: without quotes; empty if the message does not say it, or something that cannot be one
-    :param size: bytes; -1 if the message does not say it, or a number that no object has
+    :param size: bytes; -1 if the message does not say it, or a number that no object has. 0 counts as not said: writers
+        that do not know it say so, and an object that is taken for empty is not loaded
     """
 
     bucket: str
@@ -180,8 +182,11 @@ def _object(about: Mapping[str, Any], bucket: str, *, is_encoded: bool) -> NewOb
     if not isinstance(found, dict) or not isinstance(key, str) or not key:
         raise _NotUnderstood(f"It names no key: {_shown(about)}.")
     decoded = _decoded(key)
-    first, other = (decoded, key) if is_encoded else (key, decoded)
-    return NewObject(bucket, first, other if other != first else "", _etag(found), _size(found))
+    ways = dict.fromkeys((decoded, key) if is_encoded else (key, decoded))
+    possible = [one for one in ways if len(one.encode()) <= _LONGEST_KEY]
+    if not possible:
+        raise _NotUnderstood(f"Its key has more than {_LONGEST_KEY:,} bytes, which S3 does not take: {_shown(about)}.")
+    return NewObject(bucket, possible[0], "".join(possible[1:]), _etag(found), _size(found))
 
 
 def _etag(found: Mapping[str, Any]) -> str:
@@ -193,7 +198,7 @@ def _etag(found: Mapping[str, Any]) -> str:
 
 def _size(found: Mapping[str, Any]) -> int:
     size = found.get("size")
-    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_BYTES else -1
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= _MOST_BYTES else -1
 
 
 def _decoded(key: str) -> str:

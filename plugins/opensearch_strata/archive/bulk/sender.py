@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Semaphore
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 Owner = TypeVar("Owner")
 
+_GRACE = 2.0  # seconds for which whoever is stopped waits for requests that are under way
+
 
 class Sender(Generic[Owner]):
     """Sends bodies from its own threads. Use it in a ``with`` block.
 
     It waits for a block (a full disk, an index that does not exist) and for an outage to end, so neither costs a
     document. When an exception ends the ``with`` block, the bodies under way are given up, and ``on_resolved`` is not
-    called for them.
+    called for them. Whoever is stopped (KeyboardInterrupt, SystemExit) waits for requests under way for two seconds at
+    most.
 
     :param on_resolved: called from those threads; it gets each document exactly once
     :param limits: what is known of the cluster's limits; updated as responses arrive
@@ -46,6 +49,7 @@ class Sender(Generic[Owner]):
         self._free = Semaphore(self._places)
         self._pool = ThreadPoolExecutor(self._places, thread_name_prefix="bulk")
         self._failure: BaseException | None = None
+        self._under_way: set[Future[None]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +59,10 @@ class Sender(Generic[Owner]):
     ) -> None:
         if error is not None:
             self._route.given_up.set()
-        self._pool.shutdown(wait=True)
+        is_stopped = error is not None and not isinstance(error, Exception)
+        if is_stopped:  # a request may hang for as long as the client allows
+            wait(list(self._under_way), _GRACE)
+        self._pool.shutdown(wait=not is_stopped)
 
     def send(self, body: Body[Owner]) -> None:
         """Hand over a body, waiting while the maximum number of bodies is under way.
@@ -67,7 +74,9 @@ class Sender(Generic[Owner]):
         if self._failure is not None:
             self._free.release()
             raise self._failure
-        self._pool.submit(self._deliver, body)
+        sent = self._pool.submit(self._deliver, body)
+        self._under_way.add(sent)
+        sent.add_done_callback(self._under_way.discard)
 
     def drain(self) -> None:
         """Wait until every document that was handed over is accounted for. Raises what :meth:`send` raises."""

@@ -124,7 +124,7 @@ class Ledger:
                     claims.done.append(row)
                 elif _is_held(row, moment):
                     claims.busy.append(row)
-                elif (taken := taken_over(row, span)).deaths and leave_suspects:
+                elif (taken := taken_over(replace(row, size=size), span)).deaths and leave_suspects:
                     claims.suspects.append(row)
                 else:
                     wanted.append(taken)

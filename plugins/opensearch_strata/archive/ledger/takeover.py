@@ -19,10 +19,21 @@ from opensearch_strata.archive.spans import Span, touch
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.reading import ReadAs
 
-MOST_DEATHS = 2
-"""Once this many loaders in a row have died on an object, the next attempt does not read it."""
+MOST_DEATHS = 3
+"""Once this many loaders in a row have died on an object, the next attempt does not read it.
+
+The first had other objects as well and may have died of any of them; those after it load such an object alone.
+"""
 
 _MOST_LOADS = 8
+
+
+def is_deadly(row: ObjectRow) -> bool:
+    """Whether so many loaders in a row died on an object that it is not read, though nobody knows what is wrong.
+
+    :param row: as it was claimed, or finished after that
+    """
+    return row.deaths >= MOST_DEATHS
 
 
 def taken_over(row: ObjectRow, span: Span) -> ObjectRow:

@@ -15,7 +15,7 @@ from opensearch_strata.archive.dead_letters.file import DeadLetterFile
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.rows import ObjectRow, State
 from opensearch_strata.archive.ledger.store import now_ms
-from opensearch_strata.archive.ledger.takeover import MOST_DEATHS
+from opensearch_strata.archive.ledger.takeover import is_deadly
 from opensearch_strata.archive.load.account import BulkShare, ObjectAccount, record_outcomes
 from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.load.ingest import Ingest, Poisoned, TakenOver
@@ -109,7 +109,7 @@ class Loading:
         :returns: those that somebody else is loading
         """
         suspects, self._suspects = self._suspects, {}
-        busy: Objects = {}
+        busy = self.complete() if suspects else {}
         for place, size in suspects.items():
             busy |= self.take({place: size}, alone=True) | self.complete()
         return busy
@@ -131,9 +131,9 @@ class Loading:
         self._meter.leave_out(len(claims.done), sum(row.size for row in claims.done))
         held = [self._tally(row) for row in claims.claimed]
         self._leases.hold(held)
-        tallies = [tally for tally in held if tally.row.deaths < MOST_DEATHS]
+        tallies = [tally for tally in held if not is_deadly(tally.row)]
         for tally in held:
-            if tally.row.deaths >= MOST_DEATHS:
+            if is_deadly(tally.row):
                 tally.end()
                 self._read.append(Outcome(tally, "quarantined", _deadly(tally.row)))
         for tally, blocks in first_blocks(tallies, self._blocks):
@@ -255,7 +255,10 @@ def _waiting(busy: Sequence[ObjectRow]) -> str:
 
 def _deadly(row: ObjectRow) -> str:
     return (
-        f"{row.deaths} loaders in a row died while they were loading {row.place}, so it was not read again. It may "
-        f"need more memory than a worker has: examine it with `strata parse`, give the workers more memory, or replace "
-        f"the object with a smaller one. The next run tries it once more, alone. All other objects are loaded."
+        f"{row.deaths} loaders in a row died while they were loading {row.place}, none of them further into it than "
+        f"the one before, so it was not read this time. Why they died is not known here; the logs of their machines "
+        f"say it. If it was this object (it needs more memory than a worker has), examine it with `strata parse`, give "
+        f"the workers more memory, or replace it with smaller ones. If somebody killed them, nothing is to be done: "
+        f"the next load tries it once more, alone, when its message comes back, in the sweep of the night or in a "
+        f"backfill."
     )

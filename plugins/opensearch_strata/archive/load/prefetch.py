@@ -15,23 +15,23 @@ def first_blocks(
 ) -> Iterator[tuple[Thing, Iterator[bytes]]]:
     """Yield each thing with its blocks, in order, while the first blocks of the next few are being fetched.
 
-    If fetching a first block fails, the error is raised where the blocks are read, not here.
+    If fetching a first block fails, the error is raised where the blocks are read, not here. The end of this waits for
+    no block: S3 may keep a request hanging for minutes.
 
     :param ahead: how many things are open in addition to the one being read
     """
     waiting: deque[tuple[Thing, Iterator[bytes], Future[bytes]]] = deque()
-    with ThreadPoolExecutor(ahead, thread_name_prefix="open") as pool:
-        try:
-            for thing in things:
-                blocks = blocks_of(thing)
-                waiting.append((thing, blocks, pool.submit(next, blocks, b"")))
-                if len(waiting) > ahead:
-                    yield _opened(*waiting.popleft())
-            while waiting:
+    pool = ThreadPoolExecutor(ahead, thread_name_prefix="open")
+    try:
+        for thing in things:
+            blocks = blocks_of(thing)
+            waiting.append((thing, blocks, pool.submit(next, blocks, b"")))
+            if len(waiting) > ahead:
                 yield _opened(*waiting.popleft())
-        finally:
-            for _, _, first in waiting:
-                first.cancel()
+        while waiting:
+            yield _opened(*waiting.popleft())
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _opened(thing: Thing, blocks: Iterator[bytes], first: Future[bytes]) -> tuple[Thing, Iterator[bytes]]:

@@ -166,6 +166,7 @@ class _Body:
         self.position = 0
         self._s3, self._place, self._size = s3, place, size
         self._etag = place.etag
+        self._told_size = size
         self._stream: Any = None
 
     def read(self) -> bytes:
@@ -209,10 +210,11 @@ class _Body:
             raise TransientError(f"The response for {self._place} broke off within its headers.") from None
         if there != self._size:
             self.close()
-            raise ObjectChanged(
-                f"{self._place} has {counted(there, 'byte')} instead of the {self._size:,} that were planned; "
-                f"plan again."
-            )
+            told, self._told_size = self._told_size, there
+            problem = f"{self._place} has {counted(there, 'byte')} instead of the {self._size:,} that were planned"
+            if there != told:  # it may come from half of a header line
+                raise TransientError(f"{problem}, as one answer says.")
+            raise ObjectChanged(f"{problem}; plan again.")
 
 
 def _told(error: Exception, place: Place, position: int, size: int) -> StrataError:
@@ -232,8 +234,7 @@ def _may_go_on(error: BaseException) -> bool:
     """Whether to open the object again. If bytes were damaged in transit, no: they have already been handed out."""
     from botocore.exceptions import FlexibleChecksumError
 
-    # A size other than the listed one may come from half of a header line.
-    return not isinstance(error, FlexibleChecksumError) and (is_transient(error) or isinstance(error, ObjectChanged))
+    return not isinstance(error, FlexibleChecksumError) and is_transient(error)
 
 
 def _log_attempt(state: RetryCallState) -> None:

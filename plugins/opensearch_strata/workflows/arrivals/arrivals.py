@@ -121,13 +121,13 @@ class Arrivals:
         failed = self._not_loadable()
         if len(failed) == len(self.datasets):
             raise _failure(failed)
-        settings = replace(settings, vanished="quarantined")
-        with Inbox(self._queue, self.state().visibility, inbox, is_careful=is_careful) as messages:
+        settings, stop = replace(settings, vanished="quarantined"), stop or Event()
+        with Inbox(self._queue, self.state().visibility, inbox, is_careful=is_careful, stop=stop) as messages:
 
             def open_lane(route: Route) -> AbstractContextManager[Lane]:
                 return self._lane(route, owner, settings, drained)
 
-            failed = Drain(messages, self._routes, open_lane, stop or Event(), drained, failed).run(limits)
+            failed = Drain(messages, self._routes, open_lane, stop, drained, failed).run(limits)
         drained.lost, drained.deleted = messages.lost, messages.deleted
         drained.seconds = time.monotonic() - began
         if failed:

@@ -199,6 +199,17 @@ def test_what_is_not_understood_is_said(body: str, why: str) -> None:
     assert why in found.not_understood
 
 
+def test_a_key_that_s3_does_not_take_is_not_understood_and_not_shown_as_a_whole() -> None:
+    for one in ("\u00e4" * 513, "k" * 2000):
+        for found in (told(event(one)), told({"Records": [record(quote(one))]})):
+            assert found.new == ()
+            assert "more than 1,024 bytes, which S3 does not take" in found.not_understood
+            assert len(found.not_understood) < 550
+    assert only(event("k" * 1024)).key == "k" * 1024
+    encoded = only({"Records": [record(quote("\u00e4" * 512))]})
+    assert (encoded.key, encoded.other_key) == ("\u00e4" * 512, "")  # as it is written, it could not be one
+
+
 def test_what_is_understood_of_a_message_counts_beside_what_is_not() -> None:
     found = told({"Records": [record("k"), {"eventSource": "aws:kinesis"}]})
     assert [new.key for new in found.new] == ["k"]
@@ -228,6 +239,6 @@ def test_what_cannot_be_an_etag_is_not_taken_for_one(etag: Any) -> None:
     assert only({"Records": [record("a", eTag=etag)]}).etag == ""
 
 
-@pytest.mark.parametrize("size", [-1, 2**63, 2**64 - 1, "7", None, True, 7.0])
+@pytest.mark.parametrize("size", [0, -1, 2**63, 2**64 - 1, "7", None, True, 7.0])
 def test_what_cannot_be_a_size_is_not_taken_for_one(size: Any) -> None:
     assert only({"Records": [record("a", size=size)]}).size == -1

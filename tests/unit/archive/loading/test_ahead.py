@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,3 +52,18 @@ def test_only_so_many_are_opened() -> None:
     next(ahead)
     ahead.close()
     assert len(opened) <= 4
+
+
+def test_the_end_does_not_wait_for_a_block_that_hangs() -> None:
+    over = threading.Event()
+
+    def hung(number: int) -> Iterator[bytes]:
+        over.wait(30)
+        yield b"x"
+
+    ahead: Any = first_blocks(range(100), hung, ahead=3)
+    next(ahead)
+    began = time.monotonic()
+    ahead.close()
+    assert time.monotonic() - began < 5
+    over.set()

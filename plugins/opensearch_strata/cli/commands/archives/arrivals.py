@@ -17,7 +17,7 @@ import typer
 
 from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url, read_day
-from opensearch_strata.cli.output import fail, note, print_json, print_table, say
+from opensearch_strata.cli.output import INTERRUPTED, end_at_once, fail, note, print_json, print_table, say
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.files import Definitions
     from opensearch_strata.workflows.arrivals.arrivals import Arrivals
 
-_GRACE = 20  # seconds after SIGTERM until what is in hand is handed back; container managers kill after 30 s
+_GRACE = 12  # seconds after SIGTERM until what is in hand is handed back
+_HANDING_BACK = 8  # seconds for that, if a service keeps a request hanging; container managers kill after 30 s
 
 OptionalDay = Annotated[
     date | None,
@@ -46,9 +47,10 @@ def follow(
 ) -> None:
     """Load new objects as the dataset's queue tells of them, until it is stopped.
 
-    Prints a line a minute. SIGTERM or Ctrl-C ends it cleanly: what is in hand
-    is loaded, or goes back to the queue. Any number of these may run at once,
-    beside Airflow and beside backfills: each event is stored once.
+    Prints a line a minute. SIGTERM or Ctrl-C ends it within 20 s: what is in
+    hand is loaded, or goes back to the queue; if something hangs and had to be
+    given up, the exit code is 130. Any number of these may run at once, beside
+    Airflow and beside backfills: each event is stored once.
     """
     from opensearch_strata.workflows.arrivals.follow import follow as follow_queue
     from opensearch_strata.workflows.arrivals.standing import standing
@@ -63,9 +65,16 @@ def follow(
             else:
                 say(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {drained}; {stand.sentence}")
 
-        with _stopping() as stop:
-            note(f"Following {definition.intake.queue} for {', '.join(one.name for one in arrivals.datasets)}.")
-            follow_queue(arrivals, f"follow@{socket.gethostname()}", stop, tell)
+        try:
+            with _stopping() as stop:
+                note(f"Following {definition.intake.queue} for {', '.join(one.name for one in arrivals.datasets)}.")
+                follow_queue(arrivals, f"follow@{socket.gethostname()}", stop, tell)
+        except KeyboardInterrupt:
+            fail(
+                "Broken off before all that was in hand was loaded. What is loaded stays, and no message of the rest "
+                "is deleted: they are back in the queue, unless the log says that they come back later."
+            )
+            raise typer.Exit(INTERRUPTED) from None
     note("Stopped. Every message that was received is either done and deleted, or back in the queue.")
 
 
@@ -163,15 +172,26 @@ def _definitions(folder: Path | None) -> Definitions:
 def _stopping() -> Iterator[Event]:
     """An event that SIGTERM and Ctrl-C set. If that does not end the block soon, or at the second, it is broken off.
 
-    :raises KeyboardInterrupt: the block is broken off; it must put in order what it has begun
-    """
-    stop = Event()
+    A block that is broken off must put in order what it has begun. If it does not end even then, the process does.
 
-    def asked(*_: Any) -> None:
-        if stop.is_set():
+    :raises KeyboardInterrupt: the block is broken off
+    """
+    stop, broken_off = Event(), Event()
+
+    def asked(number: int, _: Any) -> None:
+        if not stop.is_set():
+            stop.set()
+            signal.alarm(_GRACE)
+        elif not broken_off.is_set():
+            broken_off.set()
+            signal.alarm(_HANDING_BACK)
             raise KeyboardInterrupt
-        stop.set()
-        signal.alarm(_GRACE)
+        elif number == signal.SIGALRM:
+            fail(
+                "Ended at once, as requests hang. What was in hand is neither lost nor loaded twice: its messages come "
+                "back when their visibility timeout is over, and its leases end by themselves."
+            )
+            end_at_once()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     try:
