@@ -12,7 +12,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -81,10 +81,10 @@ def fail(sentence: str) -> None:
 
 
 def end_at_once() -> NoReturn:
-    """End the process of an interrupted command, whose threads may wait for requests that hang."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # whoever reads it may be gone
-            stream.flush()
+    """End the process of an interrupted command, whose threads may wait for requests that hang.
+
+    Everything above flushes what it prints.
+    """
     os._exit(INTERRUPTED)
 
 

@@ -187,11 +187,13 @@ def _stopping() -> Iterator[Event]:
             signal.alarm(_HANDING_BACK)
             raise KeyboardInterrupt
         elif number == signal.SIGALRM:
-            fail(
-                "Ended at once, as requests hang. What was in hand is neither lost nor loaded twice: its messages come "
-                "back when their visibility timeout is over, and its leases end by themselves."
-            )
-            end_at_once()
+            try:
+                fail(
+                    "Ended at once, as requests hang. What was in hand is neither lost nor loaded twice: its messages "
+                    "come back when their visibility timeout is over, and its leases end by themselves."
+                )
+            finally:  # whatever it was doing, it may have been printing
+                end_at_once()
 
     before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)}
     try:
