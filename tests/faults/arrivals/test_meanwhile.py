@@ -11,6 +11,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.arrivals.drained import Drained
+from opensearch_strata.archive.arrivals.inbox import InboxLimits
 from opensearch_strata.archive.ledger import store
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense.condense import condense
@@ -77,7 +78,7 @@ def test_a_consumer_whose_clock_is_ahead_takes_over_and_nothing_is_there_twice(
     listed = inflow.put(cloudwatch(events(range(2000))))
     proxy.add(late(0.1))
     with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
-        slow = at_work(pool, inflow, through, in_flight=1)
+        slow = at_work(pool, inflow, through, inbox=InboxLimits(messages=1, poll=1), in_flight=1)
         while not proxy.bulks:
             time.sleep(0.01)
         inflow.queues.send({"Records": [inflow.notified(*listed.place[1:], listed.size)]})

@@ -32,6 +32,8 @@ def test_versions_and_delete_markers_of_a_versioned_bucket(inflow: Inflow, caplo
     s3.delete_object(Bucket=bucket, Key=hidden.place.key, VersionId=marker)  # of which S3 tells nobody
     inflow.load().require_success()  # a backfill, as of the sweep
     inflow.assert_loaded([*range(200, 210), *range(300, 310)])
+    for found in s3.list_object_versions(Bucket=bucket)["Versions"]:
+        s3.delete_object(Bucket=bucket, Key=found["Key"], VersionId=found["VersionId"])
 
 
 def test_an_event_that_is_in_several_objects_is_there_once(inflow: Inflow) -> None:
@@ -61,9 +63,7 @@ def test_rules_that_change_while_messages_wait_are_those_of_now(inflow: Inflow) 
 def test_a_parser_that_changes_while_messages_wait_is_that_of_now(inflow: Inflow) -> None:
     inflow.put(cloudwatch(events(range(20))))
     intake = inflow.dataset.intake.model_dump(exclude_none=True)
-    inflow.dataset = dataset_of(
-        inflow.dataset.name, raw={"window_days": ALL_DAYS}, intake={**intake, "parser": "plain"}
-    )
+    inflow.dataset = dataset_of(inflow.dataset.name, raw={"window_days": ALL_DAYS}, intake={**intake, "parser": "raw"})
     assert inflow.drain().counts.created == 20
     index = inflow.dataset.raw_index(DAY)
     inflow.stream.client.indices.refresh(index=index)

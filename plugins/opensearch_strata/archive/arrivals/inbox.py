@@ -133,11 +133,12 @@ class Inbox:
             self.give_back(held, 0)
 
     def _hurry(self) -> None:
-        """Give back what is in hand at once, after a moment in which requests under way may be answered."""
+        """Give back what is in hand, after a moment in which requests under way may be answered."""
         for thread in self._threads:
             thread.join(_FOR_THREAD)
         within(_FOR_THREAD, self._deleting.shutdown)
-        self.give_back(list(self._held.values()), 0)
+        # A request for messages that is still under way would get them, and nobody would look at its answer.
+        self.give_back(list(self._held.values()), self._limits.poll if self._is_asking else 0)
 
     def widen(self) -> None:
         """Say that messages can be done, so that as many are received as the limits allow."""
