@@ -70,8 +70,8 @@ def by_receives(messages: Iterable[Message]) -> list[tuple[int, list[Message]]]:
 
 class Inbox:
     """Messages in hand. Use it in a ``with`` block; what is still in hand at its end is given back to the queue: at
-    once if the end was wanted, and after :func:`back_off` if an error is the cause, as whoever received them at once
-    would only fail again. Whoever is stopped (KeyboardInterrupt, SystemExit) waits for SQS for three seconds at most.
+    once if the end was wanted, for which SQS has three seconds after a KeyboardInterrupt or SystemExit, and after
+    :func:`back_off` if an error is the cause, as whoever received them at once would only fail again.
 
     :param visibility: seconds for which the queue keeps a received message from others
     :param is_careful: no more than a request's messages are in hand before :meth:`widen` is called

@@ -12,9 +12,14 @@ from opensearch_strata.errors import TransientError
 
 
 def test_what_ends_in_time_is_waited_for() -> None:
-    done = Event()
-    assert within(10, lambda: (time.sleep(0.05), done.set()))
-    assert done.is_set()
+    done = list[int]()
+
+    def act() -> None:
+        time.sleep(0.05)
+        done.append(1)
+
+    assert within(10, act)
+    assert done == [1]
 
 
 def test_what_hangs_is_left_to_itself() -> None:
