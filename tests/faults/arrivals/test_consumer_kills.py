@@ -109,13 +109,10 @@ def test_a_message_is_kept_while_nobody_knows_why_the_loaders_of_its_object_died
     inflow.assert_done()
 
 
-def test_an_object_that_kills_everybody_ends_in_the_dead_letter_queue(
-    inflow: Inflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_that_kills_everybody_ends_in_the_dead_letter_queue(inflow: Inflow) -> None:
     """It is read once between two receives that leave it alone, and its message does not stay for ever."""
     listed = inflow.put(ndjson(range(10)))
     kill(inflow, listed, 2)
-    monkeypatch.setattr("opensearch_strata.archive.arrivals.inbox._FIRST_RETRY", 0)
     for _ in range(20):
         if inflow.queues.depth(inflow.queues.letters) == (1, 0):
             break
