@@ -55,6 +55,9 @@ def value_of(bin_: int, step: int) -> float:
     """The value that represents a bin, within the relative error of every value in it.
 
     Exact to the nearest double, which may be coarser than the relative error for subnormals (below 2.2e-308).
+
+    :param bin_: see :func:`bin_of`
+    :param step: how many keys a bin joins, 1 .. 50
     """
     if bin_ == 0:
         return 0.0
