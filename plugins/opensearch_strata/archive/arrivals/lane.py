@@ -248,7 +248,8 @@ def leave_aside(place: Place, reason: Aside, drained: Drained) -> None:
     """
     drained.aside[reason] += 1
     if reason in _UNEXPECTED and drained.aside[reason] <= _TOLD:
-        _log.warning("%s is not loaded: it is %s.", place, ASIDE[reason])
+        cure = " If it should be, correct intake.source and run a backfill: its message is deleted."
+        _log.warning("%s is not loaded: it is %s.%s", place, ASIDE[reason], cure if reason == "no_dataset" else "")
 
 
 def _chunks(objects: Objects) -> Iterator[Objects]:

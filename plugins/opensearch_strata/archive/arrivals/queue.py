@@ -231,7 +231,7 @@ class Queue:
         return self._url
 
     def _url_of(self, address: QueueAddress) -> str:
-        with self._told("be found"):
+        with self._told("be asked for its URL"):
             found = self._sqs.get_queue_url(QueueName=address.name, QueueOwnerAWSAccountId=address.account)
         return str(found["QueueUrl"])
 
@@ -263,8 +263,9 @@ class Queue:
         except (BotoCoreError, ClientError) as error:
             if error_code(error) in _GONE:
                 raise Refused(
-                    f"The queue {self.named} does not exist. Its messages are gone, but no object is: create the queue "
-                    f"and the notifications of the bucket again, and run a backfill of the days in between."
+                    f"The queue {self.named} does not exist. If intake.queue names it wrongly (its name, region or "
+                    f"account), correct it. If it was deleted, its messages are gone, but no object is: create the "
+                    f"queue and the notifications of the bucket again, and run a backfill of the days in between."
                 ) from error
             kind = TransientError if is_transient(error) else Refused
             raise kind(f"The queue {self.named} cannot {what}. {explain(error)} Its messages are kept.") from error
