@@ -107,18 +107,3 @@ def test_a_message_is_kept_while_nobody_knows_why_the_loaders_of_its_object_died
     assert (drained.done, drained.quarantined, drained.deleted) == (1, 0, 1)
     inflow.assert_loaded(range(20))
     inflow.assert_done()
-
-
-def test_an_object_that_kills_everybody_ends_in_the_dead_letter_queue(inflow: Inflow) -> None:
-    """It is read once between two receives that leave it alone, and its message does not stay for ever."""
-    listed = inflow.put(ndjson(range(10)))
-    kill(inflow, listed, 2)
-    for _ in range(20):
-        if inflow.queues.depth(inflow.queues.letters) == (1, 0):
-            break
-        kill(inflow, listed, 1)
-        inflow.queues.hurry()
-        inflow.drain()
-    assert inflow.queues.depth() == (0, 0)
-    assert inflow.queues.depth(inflow.queues.letters) == (1, 0)
-    assert inflow.ledger.rows([listed.place])[listed.place].state == "quarantined"
