@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-archive bench-lambda bench-day schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,9 @@ bench-history: setup  ## Compare condensing, size, accuracy and reading with pee
 
 bench-backfill: setup  ## Compare S3 into OpenSearch with the server's ceiling and peers (40 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.backfill $(ARGS)
+
+bench-arrivals: setup  ## Compare new objects through a queue with a backfill of them (15 minutes; ARGS="--help")
+	@$(BIN)/python -m benchmarks.arrivals $(ARGS)
 
 bench-archive: setup  ## Compare a raw day to S3 with the server's floor and peers (20 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.archive $(ARGS)

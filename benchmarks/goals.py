@@ -144,6 +144,45 @@ BACKFILL_GOALS = {
 }
 """The goals of `make bench-backfill`."""
 
+ARRIVALS_GOALS = {
+    "queue": Goal(
+        "arrivals : backfill, objects of 1 MB",
+        "events a second through the queue until all of them are searchable and all messages are deleted, compared "
+        "with a backfill of the same objects",
+        "{} x",
+        1,
+        0.9,
+        0.95,
+    ),
+    "tiny": Goal(
+        "objects of 10 events through the queue",
+        "10,000 objects, each told by a message of its own, until all of them are searchable; everything shares the "
+        "cores with the emulator",
+        "{} objects/s",
+        1,
+        300,
+        800,
+    ),
+    "latency": Goal(
+        "object created -> searchable",
+        "95th percentile with a queue that is otherwise empty and `strata follow`, beyond the refresh interval of the "
+        "raw day",
+        "{} s",
+        -1,
+        15,
+        3,
+    ),
+    "cpu": Goal(
+        "CPU of the loader for 1,000,000 events",
+        "all of its threads, from the messages to the last answer; messages of 0.5 KB",
+        "{} s",
+        -1,
+        10,
+        7,
+    ),
+}
+"""The goals of `make bench-arrivals`."""
+
 ARCHIVE_GOALS = {
     "export floor": Goal(
         "export : reading the day and throwing it away",
@@ -333,7 +372,7 @@ class Result:
     @property
     def goal(self) -> Goal:
         """The goal."""
-        return (GOALS | BACKFILL_GOALS | ARCHIVE_GOALS | LAMBDA_GOALS | DAY_GOALS)[self.key]
+        return (GOALS | BACKFILL_GOALS | ARRIVALS_GOALS | ARCHIVE_GOALS | LAMBDA_GOALS | DAY_GOALS)[self.key]
 
     @property
     def reached(self) -> Verdict:

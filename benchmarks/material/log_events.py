@@ -43,15 +43,19 @@ class LogStream:
     :param message_bytes: length of a message
     :param events: total number of events, at most MOST_EVENTS
     :param groups: log groups whose envelopes alternate
+    :param most_in_object: maximum number of events in one object; None: what makes a few MB
     """
 
     message_bytes: int
     events: int
     groups: Sequence[str] = GROUPS
+    most_in_object: int | None = None
 
     @property
     def in_object(self) -> int:
         """Number of events in one object: a few MB when gzipped, or a tenth of all events if that is less."""
+        if self.most_in_object:
+            return self.most_in_object
         most = max(IN_ENVELOPE, 10_000_000 // self.message_bytes)
         return min(most, max(IN_ENVELOPE, self.events // 10))
 
