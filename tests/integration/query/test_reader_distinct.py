@@ -64,7 +64,7 @@ def test_the_seam_does_not_show(answers: Stream) -> None:
     before = [
         read(answers.client, answers.dataset, *SPAN, **asked, interval=interval, by=by)
         for interval in ("1h", "1d", None)
-        for by in ((), ("device",))
+        for by in ((), ("device",), ("device", "site"))
     ]
     answers.condense(NEXT)
     prove(answers.client, answers.dataset, NEXT, engine="search")
@@ -72,7 +72,7 @@ def test_the_seam_does_not_show(answers: Stream) -> None:
     after = [
         read(answers.client, answers.dataset, *SPAN, **asked, interval=interval, by=by)
         for interval in ("1h", "1d", None)
-        for by in ((), ("device",))
+        for by in ((), ("device",), ("device", "site"))
     ]
     assert set(before[0]["source"]) == {"raw", "history"}
     for one, other in zip(before, after, strict=True):
