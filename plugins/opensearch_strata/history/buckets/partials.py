@@ -94,8 +94,9 @@ def row_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[State
     :param states: states of the shards that saw the bucket, as the script returns them; None for a shard that saw
         nothing
     """
-    row = _row(dataset, names, states, "sketch", _wire_form)
-    for name, found in distinct_of_states(dataset, names, states).items():
+    kinds = _kinds(dataset, names, states)
+    row = _row(dataset, kinds, states, "sketch", _wire_form)
+    for name, found in sets_of_states(kinds.sets, states).items():
         row[name] = {"count": found.count, **({"registers": found.wire} if found.wire else {})}
     return row
 
@@ -110,15 +111,23 @@ def merged_of_states(
     :param states: see :func:`row_of_states`
     :param finite: refuse sums that no number can hold
     """
-    row = _row(dataset, names, states, "bins", bins_of_sketches, finite)
-    for name, found in distinct_of_states(dataset, names, states).items():
+    kinds = _kinds(dataset, names, states)
+    row = _row(dataset, kinds, states, "bins", bins_of_sketches, finite)
+    for name, found in sets_of_states(kinds.sets, states).items():
         row[name] = {"count": found.count, "distinct": found}
     return row
 
 
+def _kinds(dataset: Dataset, names: Sequence[str], states: Sequence[State | None]) -> Kinds:
+    """Metrics by their kind. The states show it faster than the definition does, if all of them measure."""
+    if any(state is not None and len(state) > 3 for state in states):
+        return split_metrics(dataset, names)
+    return Kinds(list(names), [], [])
+
+
 def _row(
     dataset: Dataset,
-    names: Sequence[str],
+    kinds: Kinds,
     states: Sequence[State | None],
     key: str,
     form: Callable[[Sequence[Sketch]], str | Bins],
@@ -131,17 +140,14 @@ def _row(
     """
     row = {}
     seen = [state for state in states if state is not None]
-    with_words = any(len(state) > 3 for state in seen)  # the states show it faster than the definition does
-    numbers = split_metrics(dataset, names).numbers if with_words else names
-    for place, name in enumerate(numbers):
+    for place, name in enumerate(kinds.numbers):
         sums, count, sketches = merged_metric(seen, place)
         if count:
             row[name] = _metric(dataset, name, sums, count, finite)
             if sketches:
                 row[name][key] = form(sketches)
-    if with_words:
-        for name, counts in counts_of_states(dataset, names, seen).items():
-            row[name] = {"count": counts.count, "top": top_values.pack(counts.top(dataset.top_values[name]))}
+    for name, counts in _counts(kinds.words, seen).items():
+        row[name] = {"count": counts.count, "top": top_values.pack(counts.top(dataset.top_values[name]))}
     return row
 
 
@@ -153,8 +159,10 @@ def counts_of_states(dataset: Dataset, names: Sequence[str], states: Sequence[St
     :param names: the metrics, in the order in which the script received them
     :param states: see :func:`row_of_states`
     """
-    seen = [state for state in states if state is not None]
-    words = split_metrics(dataset, names).words
+    return _counts(split_metrics(dataset, names).words, [state for state in states if state is not None])
+
+
+def _counts(words: Sequence[str], seen: Sequence[State]) -> dict[str, ValueCounts]:
     found = {name: ValueCounts.of_states([state[3][place] for state in seen]) for place, name in enumerate(words)}
     return {name: counts for name, counts in found.items() if counts.count or counts.told}
 
@@ -167,12 +175,18 @@ def distinct_of_states(
     :param names: the metrics, in the order in which the script received them
     :param states: see :func:`row_of_states`
     """
-    seen = [state for state in states if state is not None and len(state) > 4]
-    if not seen:  # the states show it faster than the definition does
-        return {}
+    return sets_of_states(split_metrics(dataset, names).sets, states)
+
+
+def sets_of_states(sets: Sequence[str], states: Sequence[State | None]) -> dict[str, DistinctCount]:
+    """What :func:`distinct_of_states` returns.
+
+    :param sets: the metrics with distinct counts, in the order in which the script received them
+    :param states: see :func:`row_of_states`
+    """
     found = {}
-    for place, name in enumerate(split_metrics(dataset, names).sets):
-        parts = [state[4][place] for state in seen]
+    for place, name in enumerate(sets):
+        parts = [state[4][place] for state in states if state is not None]
         count, told = (sum(totals[i] for totals, _, _ in parts) for i in (0, 1))
         if count or told:
             told_of = [(wire, tally) for _, wire, tally in parts if wire is not None]

@@ -14,8 +14,8 @@ from opensearch_strata.history.buckets.partials import (
     DistinctCount,
     State,
     bins_of_sketches,
-    distinct_of_states,
     merged_metric,
+    sets_of_states,
     split_metrics,
 )
 from opensearch_strata.history.month.row_ids import RAW_UUID
@@ -85,7 +85,6 @@ class Ruler:
         self._raw_uuid = raw_uuid
         numbers, words, sets = split_metrics(dataset, list(dataset.metrics))
         scripted = [n for n in numbers if n in dataset.sketches or dataset.decimals(n) is not None]
-        self._dataset = dataset
         self.names = [*scripted, *words, *sets]
         """Metrics with statistics that only the script can compute."""
         self.fields = [*self._groups, "@timestamp", "transform._doc_count", RAW_UUID]
@@ -141,7 +140,7 @@ class Ruler:
         for words in self._words:
             if found := _words_differ(words, bucket[f"server {words.name}"]["value"], states, row):
                 return f"{words.name} {found}"
-        distinct = distinct_of_states(self._dataset, self.names, states) if self._sets else {}
+        distinct = sets_of_states([one.name for one in self._sets], states)
         for one in self._sets:
             if found := _set_differs(one, bucket[f"server {one.name}"]["value"], distinct.get(one.name), row):
                 return f"{one.name} {found}"
