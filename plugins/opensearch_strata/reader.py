@@ -45,8 +45,9 @@ def read(
     ``<metric>.<stat>`` for each metric and statistic, with counts as ``Int64`` and everything else as ``float64``, and
     a missing value where documents lack the metric; and ``source``: ``raw``, ``history`` or ``both``. ``frame.attrs``
     holds ``dataset``, ``units`` by metric, ``relative_errors`` of the percentiles by metric, ``distinct_errors`` (the
-    standard errors of distinct counts) by metric, and ``notes``: sentences about anything that is not as it should be,
-    such as raw days that are at odds with their history, and how they were read.
+    standard errors of distinct counts) by metric, ``levels``: the names of the levels whose rows were read in place of
+    base rows, and ``notes``: sentences about anything that is not as it should be, such as raw days that are at odds
+    with their history, and how they were read.
 
     :param start: aware, inclusive. A bucket that the start or the end cuts is read from raw documents
     :param end: aware, exclusive

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import groupby
@@ -12,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensearch_strata.history.query.frame import frame_of, frames, joined
@@ -40,6 +41,11 @@ VALUES: dict[str, list[Any]] = {
 places = st.integers(-5, 30)
 
 
+def multiples(length: int) -> Callable[[int, bool], int]:
+    """Borders of buckets of one length."""
+    return lambda moment, after: (-(-moment // length) if after else moment // length) * length
+
+
 @given(st.integers(1, 12), st.lists(st.tuples(places, st.integers(0, 5)), max_size=4), st.booleans())
 def test_a_run_is_divided_where_other_events_begin_and_end(
     length: int, spans: list[tuple[int, int]], as_days: bool
@@ -61,24 +67,41 @@ def test_a_run_is_divided_where_other_events_begin_and_end(
     pieces = list(run.stretches())
     assert len(pieces) == (length if as_days else 1)
     assert (pieces[0].start, pieces[-1].end) == run.span
+    moved = Run([begin + 3 for begin in begins] if as_days else range(3, 10 * length + 3, 10), 10 * length + 3)
+    times = [piece.start if piece.time is None else piece.time for piece in moved.stretches()]
+    assert all((time - (piece.origin or 3)) % 10 == 0 for time, piece in zip(times, moved.stretches(), strict=True))
+    assert as_days or next(moved.stretches()).cut(1)[0].end == 13
 
 
 def test_cut_records_are_no_part_of_a_run() -> None:
     piece = Stretch(HOUR // 2, 4 * HOUR + 1, unit=HOUR)
-    head, run, tail = runs_of([piece], HOUR)
+    head, run, tail = runs_of([piece], multiples(HOUR))
     assert (head, tail) == (Stretch(HOUR // 2, HOUR, unit=HOUR), Stretch(4 * HOUR, 4 * HOUR + 1, unit=HOUR))
-    assert isinstance(run, Run)
-    assert list(run.begins) == [HOUR, 2 * HOUR, 3 * HOUR]
-    assert list(runs_of([Stretch(1, 2, unit=HOUR)], HOUR)) == [Stretch(1, 2, unit=HOUR)]
-    assert list(runs_of([replaced := Stretch(0, 6 * HOUR, unit=6 * HOUR)], HOUR)) == [replaced]
+    assert run == Run(range(HOUR, 4 * HOUR, HOUR), 4 * HOUR)
+    assert list(runs_of([Stretch(1, 2, unit=HOUR)], multiples(HOUR))) == [Stretch(1, 2, unit=HOUR)]
 
 
-def test_days_that_are_buckets_are_a_run() -> None:
+def test_whole_days_are_a_run() -> None:
     whole = [Stretch(n * DAY, (n + 1) * DAY, time=n * DAY) for n in range(1, 4)]
     cut = Stretch(DAY // 2, DAY, time=0)
     late = Stretch(4 * DAY + HOUR, 5 * DAY + HOUR, time=4 * DAY + HOUR)  # a local midnight within a bucket
-    assert list(runs_of([cut, *whole, late], DAY)) == [cut, Run([DAY, 2 * DAY, 3 * DAY], 4 * DAY), late]
-    assert list(runs_of(whole, HOUR)) == whole
+    after_a_gap = Stretch(6 * DAY, 7 * DAY, time=6 * DAY)
+    found = list(runs_of([cut, *whole, late, after_a_gap], multiples(DAY)))
+    assert found == [cut, Run([DAY, 2 * DAY, 3 * DAY], 4 * DAY), late, Run([6 * DAY], 7 * DAY)]
+    assert len(list(runs_of([whole[0], whole[2]], multiples(DAY)))) == 2
+
+
+def test_parts_of_days_are_a_run_over_several_days() -> None:
+    days = [Stretch(5 * HOUR, DAY, unit=6 * HOUR), Stretch(DAY, DAY + 25 * HOUR, unit=6 * HOUR, origin=DAY)]
+    borders: list[int] = [*range(0, DAY, 6 * HOUR), *range(DAY, DAY + 25 * HOUR, 6 * HOUR), DAY + 25 * HOUR]
+
+    def border(moment: int, after: bool) -> int:
+        found = [place for place in borders if (place >= moment if after else place <= moment)]
+        return min(found) if after else max(found)
+
+    head, run = runs_of(days, border)
+    assert head == replace(days[0], end=6 * HOUR)
+    assert run == Run(borders[1:-1], borders[-1])
 
 
 def plan_of(stats: Sequence[str]) -> ReadPlan:
@@ -121,6 +144,7 @@ row = st.tuples(
 )
 
 
+@settings(max_examples=40)
 @given(
     st.lists(row, max_size=12, unique_by=lambda one: one[:2]),
     st.sampled_from([["count"], ["sum", "avg", "max"], ["p50", "min", "p99", "p0", "p100", "count"]]),

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.raw_day.inspection import RawDay
@@ -57,6 +58,27 @@ def rows_version(month: str, rows: int, seq_no_sum: int, seq_no_max: int) -> str
     :param seq_no_max: highest of their sequence numbers
     """
     return f"{month}/{rows}/{seq_no_sum}/{seq_no_max}"
+
+
+class VersionParts(NamedTuple):
+    """What a version of rows was made of, see :func:`rows_version`."""
+
+    uuid: str
+    rows: int
+    seq_no_sum: int
+    newest: int
+
+
+@lru_cache(4096)
+def parts_of_version(version: str) -> VersionParts | None:
+    """The parts of a version of rows; None if it has none, as in marks of earlier releases.
+
+    :param version: see :func:`rows_version`
+    """
+    uuid, *numbers = version.split("/")
+    if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
+        return None
+    return VersionParts(uuid, *map(int, numbers))
 
 
 def mark_of(dataset: Dataset, documents: int, uuid: str, rows_version: str = "") -> Mark:

@@ -10,15 +10,20 @@ from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.connections.retrying import past_changes
 from opensearch_strata.errors import Refused, TransientError
+from opensearch_strata.history.month.level_notes import complete_month
 from opensearch_strata.history.month.marks import same_rows_in
 from opensearch_strata.history.month.stand_in import months_in
-from opensearch_strata.history.query.borders import edges, midnight_in, rows_of_span
+from opensearch_strata.history.query.borders import RowsOfSpan, Span, edges, midnight_in, rows_of_span
+from opensearch_strata.history.query.level_choice.cover import PartOfRows
+from opensearch_strata.history.query.level_choice.usable import has_others
 from opensearch_strata.history.query.question import Question, moment_of
 from opensearch_strata.history.query.read_plan import ReadPlan, doubtful_days, make_read_plan
-from opensearch_strata.history.query.search_bodies import cut_rows_body, lacking_body
+from opensearch_strata.history.query.search_bodies import cut_rows_body, ends_body, lacking_body
+from opensearch_strata.history.query.single_rows.fetching import single_rows
 from opensearch_strata.history.query.sources.carried import DayRows, rows_of_days
 from opensearch_strata.history.query.sources.containment import contains_rows
 from opensearch_strata.history.query.sources.existing import find_sources, with_days
+from opensearch_strata.history.query.sources.level_indices import looked_at
 from opensearch_strata.history.raw_day.inspection import field_types
 
 if TYPE_CHECKING:
@@ -47,7 +52,21 @@ def _plan_read(client: OpenSearch, question: Question) -> ReadPlan:
         plan = replace(plan, types={**plan.types, **_types(client, plan.raw[-1].index)})
     _refuse_cut_buckets(client, plan)
     _refuse_lacking(client, plan)
-    return plan
+    return replace(plan, elsewhere=_elsewhere(client, plan))
+
+
+def _elsewhere(client: OpenSearch, plan: ReadPlan) -> list[Span]:
+    """If records are rows of a level: first and last bucket of the rows of each raw day that the level lacks."""
+    rows, spans = single_rows(plan), list[Span]()
+    if rows is None or rows.level is None:
+        return spans
+    question, days = plan.question, frozenset(plan.levels[rows.level])
+    base_rows = PartOfRows(None, RowsOfSpan(question.of_rows, []), days)
+    for month in plan.months:
+        if has_others(month, days):
+            found = decisive.search(client, month.index, ends_body(plan, base_rows))["aggregations"]["days"]["buckets"]
+            spans += [(int(day["first"]["value"]), int(day["last"]["value"])) for day in found]
+    return spans
 
 
 def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
@@ -55,6 +74,11 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
 
     :raises TransientError: they were; the message names the days
     """
+    if changed := _changed_levels(client, plan):
+        raise TransientError(
+            f"Rows of levels in {', '.join(changed)} were written while they were read, so the answer may be "
+            f"incomplete. Ask again."
+        )
     if not plan.trusted and not plan.raw:
         return
 
@@ -70,6 +94,27 @@ def refuse_moved(client: OpenSearch, plan: ReadPlan) -> None:
             f"{', '.join(moved)} or {'its' if len(moved) == 1 else 'their'} rows were recreated while they were read, "
             f"so the answer may be incomplete. Ask again."
         )
+
+
+def _changed_levels(client: OpenSearch, plan: ReadPlan) -> list[str]:
+    """Indices of levels some of whose rows that were read are not those of the notes any more."""
+    dataset = plan.question.dataset
+    changed = []
+    for year, index in plan.level_indices.items() if plan.levels else ():
+        months = [month for month in plan.months if month.month.year == year]
+        now = looked_at(client, dataset, index, [month.month for month in months])
+        if now is None:
+            changed.append(index.name)
+        elif now.stored is not None:
+            notes = {day: note.versions for month in months for day, note in month.levels.items()}
+            for month in months:
+                if whole := complete_month(month.meta):  # beside the levels of its first day
+                    notes[month.month] = {**notes.get(month.month, {}), **whole.versions}
+            read = [(level, day) for level, days in plan.levels.items() for day in days if day.year == year]
+            named = ((level, day.replace(day=1) if level.is_of_months else day) for level, day in read)
+            if not all(now.has(dataset, level, day, notes.get(day, {}).get(level.name, "")) for level, day in named):
+                changed.append(index.name)
+    return changed
 
 
 def _recreated(client: OpenSearch, plan: ReadPlan) -> list[str]:

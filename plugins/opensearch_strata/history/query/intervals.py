@@ -90,6 +90,15 @@ def borders_notes(dataset: Dataset, interval: Interval | None, start: datetime, 
     return notes
 
 
+def days_cut_buckets(dataset: Dataset, start: datetime, end: datetime) -> bool:
+    """Whether days begin inside buckets of rows.
+
+    :param start: start of a span, aware
+    :param end: end of the span, aware
+    """
+    return bool(_offsets_off(dataset, start, end))
+
+
 def zone_warning(dataset: Dataset, until: date) -> str | None:
     """What a person has to know before days of this zone become rows of this bucket; None if everything is exact.
 

@@ -9,11 +9,16 @@ from functools import cached_property
 
 from opensearch_strata.definition.dataset import Dataset, Distribution
 from opensearch_strata.definition.days import day_of
+from opensearch_strata.definition.levels import Level
 from opensearch_strata.errors import Refused
+from opensearch_strata.history.query.borders import Span
+from opensearch_strata.history.query.level_choice.cover import PartOfRows, parts_of
+from opensearch_strata.history.query.level_choice.usable import has_others, usable_levels
 from opensearch_strata.history.query.notes import notes_of
 from opensearch_strata.history.query.question import Question, moment_of
 from opensearch_strata.history.query.sources.carried import DayRows
 from opensearch_strata.history.query.sources.existing import Contents, MonthSource, RawSource, Sources
+from opensearch_strata.history.query.sources.level_indices import LevelIndex
 from opensearch_strata.history.query.sources.precedence import is_foreign, judge
 from opensearch_strata.sketches.ddsketch import VERSION, step_of
 
@@ -34,6 +39,10 @@ class ReadPlan:
     :param trusted: rows that are read instead of a raw day or together with it, as they were found; no other rows may
         be read in their place
     :param notes: what the person who asks has to know about the answer, one sentence for each note
+    :param levels: levels that answer the question -> the raw days that may be read from them and how many rows each
+        has; the level with the fewest rows a day comes first
+    :param level_indices: year -> index with its rows of levels
+    :param elsewhere: if records are rows of the first level: spans of the rows of raw days that it lacks
     """
 
     question: Question
@@ -45,6 +54,9 @@ class ReadPlan:
     joined: Collection[date] = frozenset()
     trusted: Mapping[date, DayRows] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    levels: Mapping[Level, Mapping[date, int]] = field(default_factory=dict)
+    level_indices: Mapping[int, LevelIndex] = field(default_factory=dict)
+    elsewhere: Sequence[Span] = ()
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -87,6 +99,28 @@ class ReadPlan:
         """Transform ids of the days whose part of a cut bucket is read from raw documents."""
         return [*self.excluded, *self._ids(self.verified)]
 
+    def parts(self, start: int, end: int) -> list[PartOfRows]:
+        """The rows of history that count for a span, in parts that are found by one query each.
+
+        :param start: a border of records, or the start of the question; epoch milliseconds
+        :param end: the same at the other end, exclusive
+        """
+        return list(parts_of(self.question, self.levels, start, end))
+
+    def indices_of(self, part: PartOfRows) -> list[str]:
+        """The indices that may hold rows of a part."""
+        if part.level:
+            years = {day.year for day in part.days}
+            return [index.name for year, index in self.level_indices.items() if year in years]
+        there = (month for month in self.months if month.contents.touches_any(part.rows.buckets))
+        return [month.index for month in there if not part.days or has_others(month, part.days)]
+
+    @property
+    def levels_read(self) -> list[str]:
+        """Names of the levels that the answer is read from, the one with the fewest rows a day first."""
+        asked = self.parts(self.question.start, self.question.end)
+        return [level.name for level in self.levels if any(part.level == level for part in asked)]
+
     def _ids(self, days: Iterable[RawSource]) -> list[str]:
         return [self.question.dataset.transform_id(source.day) for source in days]
 
@@ -120,16 +154,20 @@ def make_read_plan(question: Question, sources: Sources, contained: Collection[d
     for month in months:
         _refuse_foreign(question, month)
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
+    verified = [one.source for one in judged if one.read_as == "verified"]
+    from_raw, from_both = ({one.source.day for one in judged if one.read_as == how} for how in ("raw", "verified"))
     return ReadPlan(
         question=question,
         raw=[one.source for one in judged if one.read_as in ("raw", "joined") and one.source.contents.documents],
-        verified=[one.source for one in judged if one.read_as == "verified"],
+        verified=verified,
         months=months,
         steps=_steps(question, months),
         types=types,
         joined=frozenset(one.source.day for one in judged if one.read_as == "joined"),
         trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.read_as != "raw"},
         notes=notes_of(question, sources, judged),
+        levels=usable_levels(question, months, sources.levels, from_raw, from_both),
+        level_indices=sources.levels,
     )
 
 

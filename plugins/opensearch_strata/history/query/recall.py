@@ -14,7 +14,7 @@ from opensearch_strata.connections.retrying import GOING_PAUSE, GOING_TRIES, goi
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 from opensearch_strata.history.buckets.pace import Pace
 from opensearch_strata.history.buckets.partials import State, merged_of_states
-from opensearch_strata.history.query.borders import partial_buckets, rows_of_span
+from opensearch_strata.history.query.borders import partial_buckets
 from opensearch_strata.history.query.checks import plan_read, refuse_moved
 from opensearch_strata.history.query.group_order import key_order
 from opensearch_strata.history.query.read_plan import ReadPlan
@@ -24,10 +24,10 @@ from opensearch_strata.history.query.search_bodies import (
     Side,
     batches,
     page_body,
+    part_query,
     raw_query,
-    rows_query,
 )
-from opensearch_strata.history.query.single_rows.fetching import Fetching, are_single, raw_spans
+from opensearch_strata.history.query.single_rows.fetching import Fetching, single_rows
 from opensearch_strata.history.query.single_rows.records import Records
 from opensearch_strata.history.query.single_rows.runs import Run, runs_of
 from opensearch_strata.history.query.stretches import Stretch, stretches
@@ -87,7 +87,6 @@ class Recall:
     def __init__(self, client: OpenSearch, plan: ReadPlan) -> None:
         self._client = client
         self.plan = plan
-        self._fetching = Fetching(client)
         self._pace: Pace | None = None
         self._on_progress: OnProgress = lambda _: None
 
@@ -101,23 +100,26 @@ class Recall:
         :raises TransientError: rows were rebuilt while they were read, or indices were deleted or created all the time
         """
         self._on_progress = on_progress
-        pieces = stretches(self.plan.question, *self.plan.ends)
-        for piece in runs_of(pieces, self.plan.question.bucket) if are_single(self.plan) else pieces:
-            yield from self._of_run(piece) if isinstance(piece, Run) else self._of_stretch(piece)
+        question = self.plan.question
+        pieces = stretches(question, *self.plan.ends)
+        if rows := single_rows(self.plan):
+            fetching = Fetching(self._client, rows)
+            for piece in runs_of(pieces, rows.border(question)):
+                yield from self._of_run(fetching, piece) if isinstance(piece, Run) else self._of_stretch(piece)
+        else:
+            for piece in pieces:
+                yield from self._of_stretch(piece)
         on_progress(1.0)
         refuse_moved(self._client, self.plan)
 
-    def _of_run(self, run: Run) -> Iterator[Cell | Records]:
-        """Cells of a run: fetched, except for those that raw documents belong to as well."""
+    def _of_run(self, fetching: Fetching, run: Run) -> Iterator[Cell | Records]:
+        """Cells of a run: fetched, except for those that documents or rows of other sources belong to as well."""
         at = 0
         while at < len(run):
-            part, is_touched = run.part(at, len(run)).divided(raw_spans(self.plan))
-            records = None
-            if not is_touched:
-                part = part.part(0, self._fetching.units(self.plan, part))
-                records = self._fetch(part)
-                if records is None and len(part) > 1:
-                    continue  # there are more rows than expected, or raw documents by now: a smaller part comes next
+            part, is_single = fetching.next_part(self.plan, run.part(at, len(run)))
+            records = self._fetch(fetching, part) if is_single else None
+            if is_single and records is None and len(part) > 1:
+                continue  # there are more rows than expected, or other sources by now: a smaller part comes next
             if records is not None:
                 yield from self._with_repeated(part, records)
                 self._went_to(part.end)
@@ -126,16 +128,16 @@ class Recall:
                     yield from self._of_stretch(stretch)
             at += len(part)
 
-    def _fetch(self, part: Run) -> Records | None:
-        """The rows of a part; None if there are too many of them, or if raw documents belong to it by now."""
+    def _fetch(self, fetching: Fetching, part: Run) -> Records | None:
+        """The rows of a part; None if there are too many of them, or if they are not the whole answer any more."""
         for left in reversed(range(GOING_TRIES)):
             try:
-                return self._fetching.fetch(self.plan, part)
+                return fetching.fetch(self.plan, part)
             except Exception as error:
                 if not is_going(error):
                     raise
                 self._look_again(error, left)
-            if part.is_touched(raw_spans(self.plan)):
+            if not fetching.is_single(self.plan, part):
                 break
         return None
 
@@ -217,10 +219,10 @@ class Recall:
         plan = self.plan
         whole_span = [(part.start, part.end)]
         partial = partial_buckets(plan.question.bucket, part.start, part.end)
-        rows = rows_of_span(plan.question, part.start, part.end)
         wanted: list[tuple[Side, Body, Sequence[str]]] = []
-        for names in _batches(part, [month.index for month in plan.months if month.contents.touches_any(rows.buckets)]):
-            wanted.append(("history", rows_query(plan, rows), names))
+        for rows in plan.parts(part.start, part.end):
+            for names in _batches(part, plan.indices_of(rows)):
+                wanted.append(("history", part_query(plan, rows), names))
         for days, asked in ((plan.raw, whole_span), (plan.verified, partial)):
             for names in _batches(part, [day.index for day in days if day.contents.touches_any(asked)]):
                 wanted.append(("raw", raw_query(plan, asked), names))

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from opensearch_strata.history.buckets.scripts import condense_metric, fetch_metric, recall_metric
+from opensearch_strata.history.month.level_notes import LEVEL
 from opensearch_strata.history.query.borders import Edge, RowsOfSpan
+from opensearch_strata.history.query.level_choice.cover import PartOfRows
 from opensearch_strata.history.query.read_plan import ReadPlan
 from opensearch_strata.history.query.single_rows.records import Layout
 from opensearch_strata.history.query.stretches import Stretch
@@ -90,6 +92,18 @@ def rows_query(plan: ReadPlan, rows: RowsOfSpan) -> Body:
     return clauses[0] if len(clauses) == 1 else _any(clauses)
 
 
+def part_query(plan: ReadPlan, part: PartOfRows) -> Body:
+    """Query for the rows of a part: of a level for some raw days, or base rows of all others."""
+    query = rows_query(plan, part.rows)
+    if not part.days:
+        return query
+    dataset, level = plan.question.dataset, part.level
+    if level is None:
+        return _clause([query], sorted(dataset.transform_id(day) for day in part.days))
+    ids = sorted({dataset.unit_id(level, day) for day in part.days})
+    return _clause([query, {"term": {LEVEL: level.name}}, {"terms": {"transform._id": ids}}], [])
+
+
 def _of_edge(plan: ReadPlan, edge: Edge) -> list[Body]:
     first, end = (day and plan.question.dataset.transform_id(day) for day in (edge.since, edge.before))
     days = {**({"gte": first} if first else {}), **({"lt": end} if end else {})}
@@ -106,6 +120,13 @@ def cut_rows_body(plan: ReadPlan, edge: Edge) -> Body:
     valued = _any(_has(metric, "count") for metric in plan.question.metrics)
     query = {"bool": {"filter": [rows_query(plan, RowsOfSpan(None, [edge])), valued]}}
     return {"size": 0, "track_total_hits": 1, "query": query}
+
+
+def ends_body(plan: ReadPlan, part: PartOfRows) -> Body:
+    """When the first and the last bucket of the rows of each raw day begin."""
+    ends = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
+    days = {"terms": {"field": "transform._id", "size": 1000}, "aggs": ends}
+    return {"size": 0, "track_total_hits": False, "query": part_query(plan, part), "aggs": {"days": days}}
 
 
 def lacking_body(plan: ReadPlan, rows: RowsOfSpan, leaves: Sequence[str]) -> Body:

@@ -46,7 +46,7 @@ class Stretch:
 
 
 def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
-    """The span of a question in order, limited to times that can have events.
+    """The span of a question in order, limited to days or months that can have events.
 
     :param first: when the bucket of the earliest event begins, epoch milliseconds
     :param last: last millisecond of the latest event's bucket
@@ -56,22 +56,23 @@ def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
     if interval is None:
         yield Stretch(question.start, question.end, time=question.start)
     elif interval.length is None:
-        yield from _between(dataset, start, end, _months(dataset, start, end))
+        yield from _between(question, _months(dataset, start, end))
     elif interval.length == dataset.history.bucket_length != _DAY:
         yield Stretch(start, end, unit=question.bucket)  # records are named by the start of their bucket in any zone
     else:
         unit = interval.length // timedelta(milliseconds=1)
-        for day in _between(dataset, start, end, _days(dataset, start, end)):
+        for day in _between(question, _days(dataset, start, end)):
             # Parts of a day are measured in elapsed time from local midnight.
             yield day if interval.length == _DAY else replace(day, time=None, unit=unit, origin=day.time or 0)
 
 
-def _between(dataset: Dataset, start: int, end: int, begins: Iterable[date]) -> Iterator[Stretch]:
-    """Stretches within a span from the local midnight of each given day to that of the next one."""
-    midnights = (milliseconds(day_bounds(day, dataset.zone)[0]) for day in begins)
+def _between(question: Question, begins: Iterable[date]) -> Iterator[Stretch]:
+    """Stretches within a question's span from the local midnight of each given day to that of the next one."""
+    midnights = (milliseconds(day_bounds(day, question.dataset.zone)[0]) for day in begins)
     for midnight, following in pairwise(midnights):
-        if max(midnight, start) < min(following, end):  # a zone that crosses the date line skips a day
-            yield Stretch(max(midnight, start), min(following, end), time=midnight)
+        start, end = max(midnight, question.start), min(following, question.end)
+        if start < end:  # a zone that crosses the date line skips a day
+            yield Stretch(start, end, time=midnight)
 
 
 def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:

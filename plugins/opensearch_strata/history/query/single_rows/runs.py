@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from opensearch_strata.history.query.borders import Span
 from opensearch_strata.history.query.stretches import Stretch
@@ -36,7 +37,7 @@ class Run:
     def stretches(self) -> Iterator[Stretch]:
         """The same records, to be merged."""
         if isinstance(self.begins, range):
-            yield Stretch(*self.span, unit=self.begins.step)
+            yield Stretch(*self.span, unit=self.begins.step, origin=self.begins.start)
             return
         for place, begin in enumerate(self.begins):
             yield Stretch(*self.part(place, place + 1).span, time=begin)
@@ -86,38 +87,33 @@ class Run:
         )
 
 
-def runs_of(pieces: Iterable[Stretch], bucket: int) -> Iterator[Stretch | Run]:
-    """The pieces of a span, of which those whose records are buckets of rows are runs; records that are cut are not.
+def runs_of(pieces: Iterable[Stretch], border: Callable[[int, bool], int]) -> Iterator[Stretch | Run]:
+    """The pieces of a span, with runs of those records that are buckets of rows. Records that are cut are in none.
 
-    :param pieces: in order
-    :param bucket: length of the rows' buckets in milliseconds
+    :param pieces: in order; their records are as long as buckets
+    :param border: the nearest moment at which a bucket begins, at or after (True) a moment, or at or before it
     """
-    days: list[Stretch] = []
+    begins: list[range | list[int]] = []
+    end = 0
+
+    def finished() -> Iterator[Run]:
+        if begins:
+            yield Run(begins[0] if len(begins) == 1 else list(chain.from_iterable(begins)), end)
+            begins.clear()
+
     for piece in pieces:
-        if piece.time == piece.start and piece.end - piece.start == bucket and piece.start % bucket == 0:
-            days.append(piece)
-            continue
-        yield from _run_of_days(days)
-        days = []
-        if piece.time is None and piece.unit == bucket and piece.origin % bucket == 0:
-            yield from _run_of_buckets(piece)
-        else:
+        first, last = border(piece.start, True), border(piece.end, False)
+        if first >= last or (piece.time is not None and (piece.time, piece.start, piece.end) != (first, first, last)):
+            yield from finished()
             yield piece
-    yield from _run_of_days(days)
-
-
-def _run_of_days(days: Sequence[Stretch]) -> Iterator[Run]:
-    if days:
-        yield Run([day.start for day in days], days[-1].end)
-
-
-def _run_of_buckets(piece: Stretch) -> Iterator[Stretch | Run]:
-    first, end = -(-piece.start // piece.unit) * piece.unit, piece.end // piece.unit * piece.unit
-    if first >= end:
-        yield piece
-        return
-    if piece.start < first:
-        yield Stretch(piece.start, first, unit=piece.unit, origin=piece.origin)
-    yield Run(range(first, end, piece.unit), end)
-    if end < piece.end:
-        yield Stretch(end, piece.end, unit=piece.unit, origin=piece.origin)
+            continue
+        if first != end:
+            yield from finished()
+        if piece.start < first:
+            yield replace(piece, end=first)
+        begins.append([first] if piece.time is not None else range(first, last, piece.unit))
+        end = last
+        if last < piece.end:
+            yield from finished()
+            yield replace(piece, start=last)
+    yield from finished()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.index_names import day_of_transform
-from opensearch_strata.history.month.marks import rows_version
+from opensearch_strata.history.month.marks import Mark, parts_of_version, rows_version
 from opensearch_strata.history.month.row_ids import RAW_UUID
 
 if TYPE_CHECKING:
@@ -46,10 +47,14 @@ class MonthDays:
 
     :param documents: how many raw documents the rows stand for, by raw day
     :param rows: details of the rows, for the days that were asked for
+    :param as_marked: whether the rows are those that the marks of the month name, and no others
+    :param foreign: whether there are rows of no raw day, which somebody else wrote
     """
 
     documents: Mapping[date, int] = field(default_factory=dict)
     rows: Mapping[date, DayRows] = field(default_factory=dict)
+    as_marked: bool = False
+    foreign: bool = False
 
 
 def days_of_month(client: OpenSearch, dataset: Dataset, index: str, uuid: str, *, known: Iterable[date]) -> MonthDays:
@@ -62,6 +67,49 @@ def days_of_month(client: OpenSearch, dataset: Dataset, index: str, uuid: str, *
     """
     ids = [dataset.transform_id(day) for day in known]
     return _days(client, dataset, index, uuid, {"bool": {"must_not": [{"terms": {"transform._id": ids}}]}})
+
+
+@dataclass(frozen=True)
+class MarkedMonth:
+    """A month with one shard, all of whose rows may be those that its marks name.
+
+    :param documents: how many rows it has
+    """
+
+    index: str
+    uuid: str
+    documents: int
+    marks: Mapping[date, Mark]
+
+    @cached_property
+    def newest(self) -> int | None:
+        """The highest sequence number of the rows that the marks name; None if they do not name this many rows."""
+        versions = [parts_of_version(mark.rows_version) for mark in self.marks.values()]
+        known = [version for version in versions if version and version.uuid == self.uuid]
+        if not known or len(known) < len(versions) or sum(version.rows for version in known) != self.documents:
+            return None
+        return max(version.newest for version in known)
+
+
+def days_as_marked(client: OpenSearch, months: Iterable[MarkedMonth]) -> dict[str, MonthDays]:
+    """Name -> what a month carries according to its marks, of the months whose rows are exactly those of their marks.
+
+    This takes no look at the rows, however many there are: a row that was written since has a higher sequence number
+    than all that were proven, and one that was deleted is missing.
+    """
+    likely = [month for month in months if month.newest is not None]
+    later = [{"range": {"_seq_no": {"gt": month.newest}}} for month in likely]
+    bodies = [{"size": 0, "track_total_hits": True, "query": query} for query in later]
+    try:
+        answers = decisive.multi_search(client, [(m.index, body) for m, body in zip(likely, bodies, strict=True)])
+    except decisive.IncompleteAnswer:  # an index is just going or coming: a closer look tells
+        return {}
+    found = zip(likely, answers, strict=True)
+    same = [month for month, answer in found if answer and not answer["hits"]["total"]["value"]]
+    return {
+        month.index: MonthDays({day: mark.documents for day, mark in month.marks.items()}, as_marked=True)
+        for month in same
+    }
 
 
 def rows_of_days(
@@ -90,7 +138,7 @@ def _days(client: OpenSearch, dataset: Dataset, index: str, uuid: str, wanted: M
     found = decisive.search(client, index, {"size": 0, "track_total_hits": False, "aggs": aggs})["aggregations"]
     documents = {day: b["doc_count"] for b in found["days"]["buckets"] if (day := _day(dataset, b))}
     rows = {day: _rows(b, uuid) for b in found["wanted"]["days"]["buckets"] if (day := _day(dataset, b))}
-    return MonthDays(documents, rows)
+    return MonthDays(documents, rows, foreign=len(documents) < len(found["days"]["buckets"]))
 
 
 def _day(dataset: Dataset, bucket: Mapping[str, Any]) -> date | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -15,9 +15,17 @@ from opensearch_strata.connections.retrying import is_going, patiently
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.definition.index_names import IndexTemplate
+from opensearch_strata.history.month.level_notes import LevelNote, complete_levels
 from opensearch_strata.history.month.marks import Mark, marks_in
 from opensearch_strata.history.month.stand_in import months_in
-from opensearch_strata.history.query.sources.carried import DayRows, MonthDays, days_of_month
+from opensearch_strata.history.query.sources.carried import (
+    DayRows,
+    MarkedMonth,
+    MonthDays,
+    days_as_marked,
+    days_of_month,
+)
+from opensearch_strata.history.query.sources.level_indices import LevelIndex, level_indices
 from opensearch_strata.history.raw_day.inspection import field_types
 
 if TYPE_CHECKING:
@@ -81,6 +89,7 @@ class MonthSource:
     :param meta: ``_meta.strata`` of its mapping
     :param types: field path -> mapping type
     :param uuid: UUID of the index
+    :param shards: how many primary shards it has
     :param days: what its rows carry of each raw day; None until this has been read
     """
 
@@ -90,7 +99,13 @@ class MonthSource:
     types: Mapping[str, str]
     contents: Contents
     uuid: str = ""
+    shards: int = 0
     days: MonthDays | None = None
+
+    @cached_property
+    def levels(self) -> Mapping[date, LevelNote]:
+        """The complete levels of its marked days."""
+        return complete_levels(self.meta)
 
 
 @dataclass(frozen=True)
@@ -98,11 +113,13 @@ class Sources:
     """Everything that exists, oldest first.
 
     :param unreadable: for each index that cannot be read, the last day that it covers and the reason
+    :param levels: year -> the index with its rows of levels
     """
 
     raw: list[RawSource] = field(default_factory=list)
     months: list[MonthSource] = field(default_factory=list)
     unreadable: list[tuple[date, str]] = field(default_factory=list)
+    levels: Mapping[int, LevelIndex] = field(default_factory=dict)
 
     @cached_property
     def marks(self) -> dict[date, Mark]:
@@ -148,16 +165,26 @@ def with_days(client: OpenSearch, dataset: Dataset, sources: Sources, start: int
     :param end: end of the span, exclusive
     """
     there = {source.day for source in sources.raw}
+    with_raw = {day.replace(day=1) for day in there}
     touched = {s.day.replace(day=1) for s in sources.raw if s.contents.touches(start, end)}
+    touched |= {month.month for month in sources.months if month.contents.touches(start, end)}
+    likely = [month for month in sources.months if month.month in touched - with_raw and month.shards == 1]
+    marked = days_as_marked(
+        client, (MarkedMonth(m.index, m.uuid, m.contents.documents, marks_in(m.meta)) for m in likely)
+    )
 
     def ask(month: MonthSource) -> MonthSource:
-        if not (month.month in touched or month.contents.touches(start, end)):
+        if month.month not in touched:
             return month
-        known = marks_in(month.meta).keys() - there
-        return replace(month, days=days_of_month(client, dataset, month.index, month.uuid, known=known))
+        if (days := marked.get(month.index)) is None:
+            known = marks_in(month.meta).keys() - there - month.levels.keys()
+            days = days_of_month(client, dataset, month.index, month.uuid, known=known)
+        return replace(month, days=days)
 
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="months") as pool:
-        return replace(sources, months=list(pool.map(ask, sources.months)))
+        months = list(pool.map(ask, sources.months))
+    metas = {month.month: month.meta for month in months}
+    return replace(sources, months=months, levels=level_indices(client, dataset, metas, touched & metas.keys()))
 
 
 def _raw(client: OpenSearch, dataset: Dataset) -> tuple[list[RawSource], dict[date, str]]:
@@ -192,7 +219,7 @@ def _months(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], di
 def _months_now(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource], dict[date, str], bool]:
     """The months, those that cannot be read with the reason, and whether all that were found could be looked at."""
     names = dataset.history.names
-    wanted = f"{STATE},*.mappings"
+    wanted = f"{STATE},*.settings.index.number_of_shards,*.mappings"
     found, closed = _indices(client, names, wanted)
     months = {name: month for name, month in months_in(dataset, found).items() if month not in closed}
     sources = []
@@ -203,8 +230,9 @@ def _months_now(client: OpenSearch, dataset: Dataset) -> tuple[list[MonthSource]
         mappings = found[name].get("mappings", {})
         types = dict(field_types(mappings.get("properties", {})))
         meta = mappings.get("_meta", {}).get("strata", {})
-        uuid = found[name]["settings"]["index"]["uuid"]
-        sources.append(MonthSource(name, months[name], meta, types, contents, uuid))
+        settings = found[name]["settings"]["index"]
+        shards = int(settings["number_of_shards"])
+        sources.append(MonthSource(name, months[name], meta, types, contents, settings["uuid"], shards))
     return sorted(sources, key=lambda source: source.month), closed, len(sources) == len(months)
 
 
@@ -224,9 +252,33 @@ def _contents(client: OpenSearch, names: Iterable[str], timestamp: str) -> list[
     def look(name: str) -> Contents | str | None:
         return _contents_of(client, name, timestamp)
 
+    names = list(names)
+    if len(names) > _AT_ONCE and (found := _all_contents(client, names, timestamp)):
+        return found
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="sources") as pool:
         looked = zip(names, pool.map(look, names), strict=True)
         return [(name, contents) for name, contents in looked if contents]
+
+
+def _all_contents(client: OpenSearch, names: Sequence[str], timestamp: str) -> list[tuple[str, Contents | str]]:
+    """What is in many indices, found with one request; nothing if one of them cannot be read or was deleted."""
+    try:
+        answers = decisive.multi_search(client, [(name, _ends_body(timestamp)) for name in names])
+    except decisive.IncompleteAnswer:
+        return []
+    found = [(name, _contents_in(answer)) for name, answer in zip(names, answers, strict=True) if answer]
+    return [*found] if len(found) == len(names) else []
+
+
+def _ends_body(timestamp: str) -> dict[str, Any]:
+    ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
+    return {"size": 0, "track_total_hits": True, "aggs": ends}
+
+
+def _contents_in(answer: Mapping[str, Any]) -> Contents:
+    first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))
+    as_ms = [None if value is None else int(value) for value in (first, last)]
+    return Contents(answer["hits"]["total"]["value"], *as_ms)
 
 
 def _is_coming(error: BaseException) -> bool:
@@ -238,8 +290,7 @@ def _is_coming(error: BaseException) -> bool:
 def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | str | None:
     from opensearchpy import NotFoundError, TransportError
 
-    ends = {"first": {"min": {"field": timestamp}}, "last": {"max": {"field": timestamp}}}
-    body = {"size": 0, "track_total_hits": True, "aggs": ends}
+    body = _ends_body(timestamp)
     try:
         answer = patiently(lambda: decisive.search(client, index, body), _PATIENCE, may_pass=_is_coming)
     except NotFoundError:
@@ -250,6 +301,4 @@ def _contents_of(client: OpenSearch, index: str, timestamp: str) -> Contents | s
         if _MISSING_SHARDS not in str(error.info):
             raise
         return f"{index} is red, so it cannot be read: a primary shard is not assigned. Repair it and ask again."
-    first, last = (answer["aggregations"][end]["value"] for end in ("first", "last"))
-    as_ms = [None if value is None else int(value) for value in (first, last)]
-    return Contents(answer["hits"]["total"]["value"], *as_ms)
+    return _contents_in(answer)
