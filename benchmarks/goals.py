@@ -274,7 +274,7 @@ LAMBDA_GOALS = {
 
 DAY_GOALS = {
     "day": Goal(
-        "condense and verify a day of full size",
+        "condense + verify, large day",
         "seconds for each million documents of the large day, from its first search to its proof; 40 million documents "
         "must take no more than 10 minutes on two cores that the node shares with the client",
         "{} s a million",
@@ -286,7 +286,7 @@ DAY_GOALS = {
         "large day : small day", "the same, compared with the small day in the same run", "{} x", -1, 1.25, 1.05
     ),
     "day standard": Goal(
-        "condense aggregation : 44 standard aggregations, large day",
+        "condense : 44 standard, large day",
         "all buckets of the large day, compared with min, max, sum and value_count of the same metrics, cut in the "
         "same way",
         "{} x",
