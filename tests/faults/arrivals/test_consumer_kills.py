@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from opensearch_strata.archive.store.objects import ListedObject
 from tests.archives import s3_environment
-from tests.arrivals import Inflow, Queues
+from tests.arrivals import MOST_RECEIVES, Inflow, Queues
 from tests.faults import consumer
 from tests.faults.archives import SPAN, cloudwatch, events, ndjson
 
@@ -107,3 +108,21 @@ def test_a_message_is_kept_while_nobody_knows_why_the_loaders_of_its_object_died
     assert (drained.done, drained.quarantined, drained.deleted) == (1, 0, 1)
     inflow.assert_loaded(range(20))
     inflow.assert_done()
+
+
+def test_an_object_that_kills_everybody_ends_in_the_dead_letter_queue(inflow: Inflow) -> None:
+    """It is read once between two receives that leave it alone, and its message does not stay for ever."""
+    queues = inflow.queues
+    policy = json.dumps({"deadLetterTargetArn": queues.arn_of(queues.letters), "maxReceiveCount": MOST_RECEIVES})
+    queues.sqs.set_queue_attributes(QueueUrl=queues.url, Attributes={"RedrivePolicy": policy})
+    listed = inflow.put(ndjson(range(10)))
+    kill(inflow, listed, 2)
+    for _ in range(MOST_RECEIVES + 1):
+        if inflow.queues.depth(inflow.queues.letters) == (1, 0):
+            break
+        kill(inflow, listed, 1)
+        inflow.queues.hurry()
+        inflow.drain()
+    assert inflow.queues.depth() == (0, 0)
+    assert inflow.queues.depth(inflow.queues.letters) == (1, 0)
+    assert inflow.rows()[0].counts.read == 0
