@@ -149,6 +149,7 @@ def test_nothing_that_matches_is_an_empty_frame_of_the_same_columns(told: tuple[
         "dataset": stream.dataset.name,
         "units": {},
         "relative_errors": {"temperature": 0.01},
+        "distinct_errors": {},
         "levels": [],
         "notes": full.attrs["notes"],
     }  # fmt: skip
