@@ -107,3 +107,11 @@ def test_the_coarsest_rows_come_first_and_the_others_fill_the_ends() -> None:
 def test_levels_answer_what_is_made_of_their_rows(interval: str | None, by: list[str], wanted: list[str]) -> None:
     question = question_of("America/New_York", interval, by=by)
     assert [level.name for level in LEVELS if answers(question, level)] == wanted
+
+
+def test_top_values_are_merged_from_base_rows_alone() -> None:
+    metric = {"field": "status", "stats": ["count"], "distribution": {"top_values": 3}}
+    dataset = dataset_of("t", metrics={"status": metric})
+    for stat, answered in (("count", True), ("top", False)):
+        question = Question.checked(dataset, START, START + DAY, metrics=["status"], stats=[stat], interval="1d")
+        assert answers(question, Level("1d")) == answered

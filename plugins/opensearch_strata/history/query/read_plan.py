@@ -115,7 +115,7 @@ class ReadPlan:
         there = (month for month in self.months if month.contents.touches_any(part.rows.buckets))
         return [month.index for month in there if not part.days or has_others(month, part.days)]
 
-    @property
+    @cached_property
     def levels_read(self) -> list[str]:
         """Names of the levels that the answer is read from, the one with the fewest rows a day first."""
         asked = self.parts(self.question.start, self.question.end)

@@ -42,9 +42,12 @@ class PartOfRows:
 def answers(question: Question, level: Level) -> bool:
     """Whether each record of a question consists of whole rows of a level, within the borders of the level.
 
+    Top values are read from base rows: a row lists some of them only, so those of merged rows would be bounded less
+    closely than those of the rows that these were merged from.
+
     :param level: a level of the question's dataset
     """
-    if not {*question.by, *question.where} <= {*level.group_by}:
+    if "top" in question.stats or not {*question.by, *question.where} <= {*level.group_by}:
         return False
     interval, length = question.interval, level.length
     if interval is None or interval.length is None:  # the whole span, or calendar months
