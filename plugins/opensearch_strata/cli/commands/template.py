@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from opensearch_strata.cli.connection import connected, find_dataset
-from opensearch_strata.cli.options import CaCerts, DatasetName, DatasetsDir, OptionalUrl
-from opensearch_strata.cli.output import note, print_json, say
+from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, OptionalUrl
+from opensearch_strata.cli.output import note, print_json, say, write_text
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -38,6 +39,7 @@ def template(
     apply: Annotated[bool, typer.Option("--apply", help="Write it to the cluster. Without it, it is printed.")] = False,
     ca_certs: CaCerts = None,
     datasets_dir: DatasetsDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print or write the index template for a dataset's raw days.
 
@@ -56,10 +58,14 @@ def template(
             _compare(client, definition)
             if apply:
                 put_day_template(client, definition, form, day)
-                say(f"Wrote the template {template_name(definition)}: it counts for raw days created from now on.")
-                return
-    print_json(day_template(definition, form))
-    note(f"Nothing was written. Its name would be {template_name(definition)}; --apply writes it.")
+    name, body = template_name(definition), day_template(definition, form)
+    if as_json:
+        print_json({"name": name, "applied": apply, "template": body})
+    elif apply:
+        say(f"Wrote the template {name}: it counts for raw days created from now on.")
+    else:
+        write_text(f"{json.dumps(body, indent=2)}\n")
+        note(f"Nothing was written. Its name would be {name}; --apply writes it.")
 
 
 def _compare(client: OpenSearch, dataset: Dataset) -> None:
