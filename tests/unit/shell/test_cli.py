@@ -34,7 +34,8 @@ from tests.streams import definition_of
 OFFLINE = ["parse"]
 COMMANDS = [
     "check", "init", "template", "status", "query", "audit", "condense", "verify", "reaggregate", "expire", "cycle",
-    *OFFLINE, "backfill", "follow", "arrivals", "archive", "redrive", "history export", "history import", "history rewrite",
+    *OFFLINE, "backfill", "follow", "arrivals", "archive", "redrive",
+    "history export", "history import", "history rewrite",
 ]  # fmt: skip
 GROUPS = {"archives", "history"}
 NOWHERE = "http://127.0.0.1:1"
