@@ -32,8 +32,8 @@ def flights(client: OpenSearch) -> Iterator[None]:
 def test_every_example_of_reading_runs(client: OpenSearch) -> None:
     examples = blocks("python", "node")
     assert examples
+    found: dict[str, Any] = {"client": client}
     for example in examples:
-        found: dict[str, Any] = {"client": client}
         exec(compile(example, "example", "exec"), found)
         assert set(found["frame"]["source"]) == {"raw", "history"}
         assert set(found["frame"]["origin"]) == {"EWR", "JFK", "LGA"}
