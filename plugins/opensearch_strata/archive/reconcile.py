@@ -254,14 +254,15 @@ def _in_one_index(
     """Of raw days with fewer documents than were created in them: how many were created in one and the same index.
 
     A day that was loaded, deleted and restored from another source had several of that name, each with all documents.
-    What was created in one that history carries, and that is gone, need not be there.
+    What was created in one that history carries, and that is gone, need not be there. Whether history carries all of it
+    is asked for the loads that are proven, see :func:`_fates`: not for those of other objects.
     """
     poorer = {index: there for index, there in now.items() if there and there.documents < by_all.get(index, 0)}
     found = {}
     for index, created in (ledger.created_by_uuid(poorer) if poorer else {}).items():
         unknown = created.pop("", 0)
         present = poorer[index].uuid
-        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, n)), default=0)
+        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, 0)), default=0)
         found[index] = min(by_all[index], most + unknown)  # more may have been created since the sum was read
     return found
 
