@@ -61,7 +61,7 @@ def rows_of(stream: Stream) -> dict[str, Any]:
 def test_a_day_comes_back_as_it_was(stream: Stream, s3: Any, monkeypatch: pytest.MonkeyPatch, small: bool) -> None:
     if small:
         monkeypatch.setattr(parts, "CHUNK_BYTES", 20_000)
-        monkeypatch.setattr(parts, "OBJECT_BYTES", 60_000)
+        monkeypatch.setattr(parts, "OBJECT_BYTES", 20_000)
         monkeypatch.setattr(pages, "PAGE_BYTES", 20_000)
     index = fill_oddly(stream)
     sent, before = documents(stream.client, index), index_of(stream)
