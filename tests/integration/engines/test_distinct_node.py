@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from opensearchpy import OpenSearch, RequestError
 
-from opensearch_strata.history.buckets.aggregation import recall_body, rows_body
+from opensearch_strata.history.buckets.aggregation import recall_body
 from opensearch_strata.history.buckets.partials import merged_of_states, row_of_states
 from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
-from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.sketches.hyperloglog import Registers, error_of, pack, precision_of, unpack
+from tests.script_rows import by_job, by_search, condense_in_segments, refusals
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, dataset_of, definition_of
 
 FIELDS = {"user": "keyword", "address": "ip", "code": "long"}
@@ -98,34 +97,11 @@ def row_from(some: Iterable[Document], name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=["none", "all"], ids=["one slice", "many slices"])
-def stream(request: pytest.FixtureRequest, client: OpenSearch, make_stream: StreamFactory) -> Stream:
+def stream(request: pytest.FixtureRequest, make_stream: StreamFactory) -> Stream:
     """A condensed day in two shards of several segments."""
     stream = make_stream({**TYPES, **FIELDS}, 2, metrics=METRICS)
-    index = stream.create()
-    client.indices.put_settings(index=index, body={"index.search.concurrent_segment_search.mode": request.param})
-    for batch in range(5):
-        stream.write(DOCUMENTS[batch::5])
-    stream.condense()
+    condense_in_segments(stream, DOCUMENTS, request.param)
     return stream
-
-
-def buckets(stream: Stream, index: str | None = None, *, finished: bool) -> list[dict[str, Any]]:
-    body = rows_body(stream.dataset, {"match_all": {}}, None, finished=finished)
-    answer = stream.client.search(index=index or stream.dataset.raw_index(DAY), body=body)
-    found: list[dict[str, Any]] = answer["aggregations"]["rows"]["buckets"]
-    return found
-
-
-def by_search(stream: Stream, index: str | None = None) -> list[Any]:
-    """Metrics of each row as the engine `search` writes them."""
-    return [
-        row_of_bucket(stream.dataset, "t", bucket)[1]["metrics"] for bucket in buckets(stream, index, finished=False)
-    ]
-
-
-def by_job(stream: Stream, index: str | None = None) -> list[Any]:
-    """Metrics of each row as a transform job writes them."""
-    return [bucket["metrics"]["value"] for bucket in buckets(stream, index, finished=True)]
 
 
 def test_rows_are_those_that_python_counts(stream: Stream) -> None:
@@ -368,25 +344,15 @@ def test_damaged_rows_are_refused_or_read_differently(make_stream: StreamFactory
     """Whatever the bytes, the node answers soon, and with an error of the request at worst."""
     rng = random.Random(11)
     stream = make_stream({**TYPES, **FIELDS}, metrics={"users": COUNTED["coarse"]})
-    month = stream.dataset.month_index(DAY)
     stream.write([{"@timestamp": DAY.isoformat(), "device": "d", "user": "u"}])
     stream.condense()
-    lines: list[dict[str, Any]] = []
-    for number in range(60):
+    rows: list[dict[str, Any]] = []
+    for _ in range(60):
         registers = Registers(7)
         for user in range(rng.choice((20, 900))):
             registers.see(f"{user}")
         data = bytearray(base64.b64decode(pack(registers)))
         for at in (rng.randrange(3), rng.randrange(len(data))):
             data[at] = rng.randrange(256)
-        damaged = {"users": {"count": 40, "registers": base64.b64encode(data).decode()}}
-        lines += [{"index": {"_id": f"{number}"}}, {"metrics": damaged}]
-    stream.client.bulk(index=month, body=lines, params={"refresh": "true"})
-    refused = 0
-    for number in range(60):
-        body = recall_body(stream.dataset, {"ids": {"values": [f"{number}"]}})
-        try:
-            stream.client.search(index=month, body=body)
-        except RequestError:
-            refused += 1
-    assert refused > 10
+        rows.append({"users": {"count": 40, "registers": base64.b64encode(data).decode()}})
+    assert refusals(stream, rows) > 10

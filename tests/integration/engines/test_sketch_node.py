@@ -20,11 +20,12 @@ from opensearchpy import OpenSearch, RequestError
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.history.buckets.aggregation import recall_body, rows_body
+from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.buckets.partials import row_of_states
 from opensearch_strata.history.buckets.scripts import condense_metric, recall_metric
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.sketches.ddsketch import bins_of, pack, step_of
+from tests.script_rows import refusals
 from tests.sketch_cases import AT_BORDERS, Key, Values, cases
 from tests.sketches import LARGEST, SMALLEST, SMALLEST_NORMAL
 from tests.streams import DAY, Document, Stream, StreamFactory, dataset_of
@@ -290,23 +291,13 @@ def test_damaged_rows_are_refused_or_read_differently(make_stream: StreamFactory
     stream.condense()
     (row,) = stream.rows().values()
     sound = base64.b64decode(row["metrics"]["m"]["sketch"])
-    month = stream.dataset.month_index(DAY)
-    lines: list[dict[str, Any]] = []
-    for number in range(60):
+    rows: list[dict[str, Any]] = []
+    for _ in range(60):
         data = bytearray(sound)
         for at in (rng.randrange(3), rng.randrange(len(data))):
             data[at] = rng.randrange(256)
-        damaged = {"m": {"count": 40, "sketch": base64.b64encode(data).decode()}}
-        lines += [{"index": {"_id": f"{number}"}}, {"metrics": damaged}]
-    stream.client.bulk(index=month, body=lines, params={"refresh": "true"})
-    refused = 0
-    for number in range(60):
-        body = recall_body(stream.dataset, {"ids": {"values": [f"{number}"]}})
-        try:
-            stream.client.search(index=month, body=body)
-        except RequestError:
-            refused += 1
-    assert refused > 10
+        rows.append({"m": {"count": 40, "sketch": base64.b64encode(data).decode()}})
+    assert refusals(stream, rows) > 10
 
 
 # Sums and limits

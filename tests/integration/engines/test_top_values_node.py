@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch
 
-from opensearch_strata.history.buckets.aggregation import recall_body, rows_body
+from opensearch_strata.history.buckets.aggregation import recall_body
 from opensearch_strata.history.buckets.partials import counts_of_states
-from opensearch_strata.history.month.row_ids import row_of_bucket
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.sketches import top_values
 from opensearch_strata.sketches.top_values import ValueCounts, pack, unpack
+from tests.script_rows import by_job, by_search, condense_in_segments
 from tests.streams import DAY, TYPES, Document, Stream, StreamFactory, assert_verified, definition_of
 
 LIMIT = 3
@@ -82,34 +81,11 @@ def counts_of(name: str, some: list[Document]) -> ValueCounts:
 
 
 @pytest.fixture(scope="module", params=["none", "all"], ids=["one slice", "many slices"])
-def stream(request: pytest.FixtureRequest, client: OpenSearch, make_stream: StreamFactory) -> Stream:
+def stream(request: pytest.FixtureRequest, make_stream: StreamFactory) -> Stream:
     """A condensed day in two shards of several segments."""
     stream = make_stream({**TYPES, **FIELDS}, 2, metrics=METRICS)
-    index = stream.create()
-    client.indices.put_settings(index=index, body={"index.search.concurrent_segment_search.mode": request.param})
-    for batch in range(5):
-        stream.write(DOCUMENTS[batch::5])
-    stream.condense()
+    condense_in_segments(stream, DOCUMENTS, request.param)
     return stream
-
-
-def buckets(stream: Stream, index: str | None = None, *, finished: bool) -> list[dict[str, Any]]:
-    body = rows_body(stream.dataset, {"match_all": {}}, None, finished=finished)
-    answer = stream.client.search(index=index or stream.dataset.raw_index(DAY), body=body)
-    found: list[dict[str, Any]] = answer["aggregations"]["rows"]["buckets"]
-    return found
-
-
-def by_search(stream: Stream, index: str | None = None) -> list[Any]:
-    """Metrics of each row as the engine `search` writes them."""
-    return [
-        row_of_bucket(stream.dataset, "t", bucket)[1]["metrics"] for bucket in buckets(stream, index, finished=False)
-    ]
-
-
-def by_job(stream: Stream, index: str | None = None) -> list[Any]:
-    """Metrics of each row as a transform job writes them."""
-    return [bucket["metrics"]["value"] for bucket in buckets(stream, index, finished=True)]
 
 
 def counted_only(rows: list[Any]) -> list[Any]:
