@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-# A copy of the dataset module's EngineName, as importing pydantic would double the time of `strata --help`.
+# Copies of the dataset module's EngineName and Codec, as importing pydantic would double the time of `strata --help`.
 EngineChoice = Literal["auto", "transform_job", "search"]
+CodecChoice = Literal["default", "best_compression", "zstd", "zstd_no_dict"]
 
 _PANEL = "Connection and output"
 

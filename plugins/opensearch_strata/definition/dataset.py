@@ -23,6 +23,7 @@ from opensearch_strata.definition.strict_model import Strict
 
 Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
+Codec = Literal["default", "best_compression", "zstd", "zstd_no_dict"]
 
 DISTRIBUTIONS = ("sketch", "top", "registers")
 """Parts of a row that hold distributions, as bytes."""
@@ -118,7 +119,7 @@ class History(Strict):
     )
     shards: int = Field(1, ge=1)
     replicas: int = Field(1, ge=0)
-    codec: Literal["default", "best_compression", "zstd", "zstd_no_dict"] = Field(
+    codec: Codec = Field(
         "default", description="Codec of stored fields, which are only the ids; no codec makes those smaller."
     )
 

@@ -11,8 +11,8 @@ from typer.main import get_command
 
 from opensearch_strata.cli.app import app
 from opensearch_strata.cli.commands.query import begin_of, end_of
-from opensearch_strata.cli.options import EngineChoice, read_day, read_moment
-from opensearch_strata.definition.dataset import EngineName
+from opensearch_strata.cli.options import CodecChoice, EngineChoice, read_day, read_moment
+from opensearch_strata.definition.dataset import Codec, EngineName
 from tests.streams import dataset_of
 
 
@@ -55,6 +55,10 @@ def test_a_span_is_read_in_the_zone_of_the_dataset() -> None:
 
 def test_every_engine_can_be_chosen() -> None:
     assert get_args(EngineChoice) == get_args(EngineName)
+
+
+def test_every_codec_can_be_chosen() -> None:
+    assert get_args(CodecChoice) == get_args(Codec)
 
 
 @pytest.mark.parametrize("name", ["check", "condense", "verify", "expire", "cycle", "status", "query"])

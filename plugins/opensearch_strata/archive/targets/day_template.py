@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.targets.raw_mapping import raw_properties
 from opensearch_strata.connections.retrying import part_of
@@ -19,9 +19,7 @@ from opensearch_strata.errors.printable import printable
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.definition.dataset import Dataset
-
-Codec = Literal["default", "best_compression", "zstd", "zstd_no_dict"]
+    from opensearch_strata.definition.dataset import Codec, Dataset
 
 _SORTABLE = WHOLE_TYPES | {"long", "keyword", "boolean", "date"}
 """https://docs.opensearch.org/latest/im-plugin/index-settings/ (``index.sort.field``): no ip, no text."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opensearch_strata.cli.connection import connected, find_dataset
-from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, OptionalUrl
+from opensearch_strata.cli.options import AsJson, CaCerts, CodecChoice, DatasetName, DatasetsDir, OptionalUrl
 from opensearch_strata.cli.output import note, print_json, say, write_text
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.definition.dataset import Dataset
-
-Codec = Literal["default", "best_compression", "zstd", "zstd_no_dict"]
 
 
 def template(
@@ -28,7 +26,7 @@ def template(
     replicas: Annotated[int, typer.Option("--replicas", min=0, help="Replicas of each shard.")] = 1,
     refresh: Annotated[str, typer.Option("--refresh", help="Time after which documents are searchable.")] = "30s",
     codec: Annotated[
-        Codec, typer.Option("--codec", help="Codec of stored documents; zstd needs the custom codecs plugin.")
+        CodecChoice, typer.Option("--codec", help="Codec of stored documents; zstd needs the custom codecs plugin.")
     ] = "best_compression",
     sort: Annotated[
         bool, typer.Option("--sort/--no-sort", help="Sort segments by group and time: smaller, quicker to condense.")
