@@ -22,11 +22,15 @@ Every minute, one run at a time. A run watches an empty queue for an hour withou
 minutes, or until no message has come for ten seconds. Runs may fail or be killed at any time: what was in hand comes
 back, and nothing is loaded twice. `strata follow DATASET` does the same in one process, and may run at the same time.
 
+If `drain` fails, the reason is in its log, and it is tried again six times, ever later: what is missing (a queue, a
+role) may be mended meanwhile. After half an hour or more, the run is failed, and the next one begins.
+
 ## How it stands
 
 The log and the result of `drain` say how many messages wait and are in flight, how many are in the dead-letter queue,
 and how new the newest event is. The same numbers are metrics: `strata.arrivals.waiting`, `.in_flight`, `.dead_letters`,
-`.oldest_message_age`, `.newest_event_age` (gauges), `.messages` and `.documents` (counters), with the tag `dataset`.
+`.oldest_message_age`, `.newest_event_age` (gauges), `.messages`, `.documents`, `.dead_events`, `.quarantined` and
+`.of_no_dataset` (counters), with the tag `dataset`.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
 from opensearch_strata.airflow.operators.arrivals.sweep import SweepOperator
-from opensearch_strata.airflow.retry import RETRIES
+from opensearch_strata.airflow.retry import EVERY_MINUTE, RETRIES
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import datasets_dir, load_definitions
 from opensearch_strata.definition.schedule import in_five_fields
@@ -51,7 +55,7 @@ def arrivals_dag(dataset: Dataset) -> DAG:
     with _dag(
         f"{dataset.name}_archive_arrivals", dataset, "* * * * *", "Load new objects as the queue tells of them."
     ) as dag:
-        DrainOperator(task_id="drain", dataset=dataset)
+        DrainOperator(task_id="drain", dataset=dataset, **EVERY_MINUTE)
     return dag
 
 

@@ -41,6 +41,10 @@ def up() -> None:
         try:
             stack.launch(detached=True)
             _bring_sample_data(stack)
+        except StackError as error:
+            if Stack.running("up") is None:
+                raise
+            log.warning("%s The stack is up, but lacks sample data; stop it and start it again to load them.", error)
         except BaseException:
             stack.stop()
             raise

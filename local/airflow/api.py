@@ -12,6 +12,7 @@ from urllib3.util import Retry
 
 from local.errors import StackError
 
+_PATIENCE, _TRIES = 30, 4  # seconds, and how often something is asked
 FINISHED = ("success", "failed")
 # Airflow's API logs every change on its event loop. If a starting task holds SQLite's lock and needs that loop to
 # release it, both wait until SQLite gives up: after 5 s the answer is 500, and nothing was done.
@@ -28,7 +29,7 @@ class AirflowApi:
         self._session = requests.Session()
         self._session.trust_env = False  # there is no proxy between us and 127.0.0.1
         self._session.mount(url, HTTPAdapter(max_retries=LOCKED))
-        token = self._session.get(f"{url}/auth/token", timeout=30)
+        token = self._answer("GET", "auth/token")
         token.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
 
@@ -75,8 +76,25 @@ class AirflowApi:
     def call(
         self, method: str, path: str, *, accept: tuple[int, ...] = (200, 201), **arguments: Any
     ) -> requests.Response:
-        """Send one request below /api/v2. Raises StackError for a status that is not accepted."""
-        response = self._session.request(method, f"{self._url}/api/v2/{path}", timeout=30, **arguments)
+        """Send one request below /api/v2.
+
+        A busy machine may take long to answer a question, so that is asked again; a change is not.
+
+        :raises StackError: Airflow does not answer in time, or with a status that is not accepted
+        """
+        response = self._answer(method, f"api/v2/{path}", **arguments)
         if response.status_code not in accept:
             raise StackError(f"Airflow answered {response.status_code} to {method} {path}: {response.text[:300]}")
         return response
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        for left in reversed(range(_TRIES if method == "GET" else 1)):
+            try:
+                return self._session.request(method, f"{self._url}/{path}", timeout=_PATIENCE, **arguments)
+            except (requests.ConnectionError, requests.Timeout) as error:
+                if not left:
+                    raise StackError(
+                        f"Airflow did not answer {method} {path} ({type(error).__name__}). If the machine was only "
+                        f"busy, do it again; otherwise, the logs of the stack say why."
+                    ) from error
+        raise AssertionError("the last try returns or raises")

@@ -16,7 +16,8 @@ from airflow.sdk.exceptions import (
     TaskDeferralTimeout,
 )
 
-from opensearch_strata.errors.judging import explain, is_transient
+from opensearch_strata.errors import DefinitionError
+from opensearch_strata.errors.judging import explain, is_known, is_transient
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +53,23 @@ class TransientOnly(RetryPolicy):
         return {"__type": f"{type(self).__module__}.{type(self).__qualname__}"}
 
 
+class UnlessWrong(TransientOnly):
+    """Retry whatever somebody can mend meanwhile, a role or a queue that is missing as well; fail on a definition.
+
+    For tasks that run every minute: they would fail every minute.
+    """
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
+    ) -> RetryDecision:
+        """Decide in the worker, as for :class:`TransientOnly`."""
+        if is_known(exception) and not isinstance(exception, DefinitionError):
+            return RetryDecision.retry(reason=explain(exception))
+        return super().evaluate(exception, try_number, max_tries, context)
+
+
 TRANSIENT_ONLY = TransientOnly()
+UNLESS_WRONG = UnlessWrong()
 
 RETRIES: dict[str, Any] = {
     "retries": 4,
@@ -62,3 +79,6 @@ RETRIES: dict[str, Any] = {
     "retry_policy": TRANSIENT_ONLY,
 }
 """For the ``default_args`` of a DAG: four retries of failures that may pass, from 30 s to 15 min apart."""
+
+EVERY_MINUTE: dict[str, Any] = {**RETRIES, "retries": 6, "retry_policy": UNLESS_WRONG}
+"""For a task that runs every minute: it fails half an hour after the first failure, not every minute."""

@@ -73,10 +73,12 @@ class _Found:
         return BackfillCheck(name, 0, count, count == 0, tuple(self.named.get(name, ())))
 
 
+QUARANTINED = "objects in quarantine"
+"""Name of the check for objects that were read and could not be loaded."""
+
 _MISSING = "objects that nobody loaded"
 _BUSY = "objects still being loaded"
 _FAILED = "objects that failed"
-_QUARANTINED = "objects in quarantine"
 _OTHER_RANGE = "objects loaded for another range"
 _OTHER_RULES = "objects loaded without events that are wanted now"
 _OTHER_NAMES = "objects loaded into raw days of other names"
@@ -134,7 +136,7 @@ def prove_range(
         )
     accounted = found.counts.created + found.counts.existed + found.counts.filtered + found.counts.dead
     checks = [
-        *map(found.line, (_MISSING, _BUSY, _FAILED, _QUARANTINED, _OTHER_RANGE)),
+        *map(found.line, (_MISSING, _BUSY, _FAILED, QUARANTINED, _OTHER_RANGE)),
         *map(found.line, (_OTHER_RULES, _OTHER_NAMES, _OTHER_TIMES, _UNBALANCED)),
         BackfillCheck(
             "events read = created + there + filtered + dead",
@@ -181,7 +183,7 @@ def _judged(found: _Found, place: Place, row: ObjectRow | None, span: Span) -> t
     elif row.state == "failed":
         found.add_problem(_FAILED, f"{place}: {row.error}")
     elif row.state == "quarantined":
-        found.add_problem(_QUARANTINED, f"{place}: {row.error}")
+        found.add_problem(QUARANTINED, f"{place}: {row.error}")
     else:
         found.add_problem(_OBSOLETE[row.obsolete(span, found.now)], f"{place}")
     return ()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
+from itertools import islice
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ _TEXT = frozenset({"lines", "export_task"})
 """Formats in which part of a record reads like a whole one."""
 _BY_OPENSEARCH = frozenset({"rejected", "dropped"})
 """Reasons that can only be checked by sending the document again."""
+_LOOKED_UP = 1000  # documents in one request
 _PART = "Only part of the record was kept; load the object again from an intact copy."
 _WITHOUT_REST = (
     "{} was condensed and deleted; with this letter and without the rest of the day it would take the place of its "
@@ -58,7 +60,7 @@ class Redriven:
 
     :param files: number of files, each for one object version
     :param letters: number of records in them
-    :param documents: letters that can be sent now; a dry run goes no further
+    :param documents: letters that can be sent now; a dry run looks up which of them exist, and goes no further
     :param refused_before: those among them that were sent before but not stored, by reason; only sending them again
         shows whether they are accepted now
     :param created: documents that were created
@@ -81,6 +83,15 @@ class Redriven:
     still_dead: Counter[str] = field(default_factory=Counter)
     first: dict[str, str] = field(default_factory=dict)
     damage: list[str] = field(default_factory=list)
+
+    def accept(self, reason: str) -> None:
+        """Count a letter less among those that were refused before: its document exists.
+
+        :param reason: of the letter
+        """
+        cause = self.refused_before.pop(reason)
+        if cause.records > 1:
+            self.refused_before[reason] = replace(cause, records=cause.records - 1)
 
     @property
     def remaining(self) -> str:
@@ -105,9 +116,10 @@ class Redriven:
             if refused
             else ""
         )
+        there = f"{self.existed:,} are already there, " if self.existed else ""
         return (
-            f"{self.documents - refused:,} of {counted(self.letters, 'dead letter')} can probably be loaded, "
-            f"{self.still_dead.total():,} still cannot.{told_before}"
+            f"{self.documents - refused - self.existed:,} of {counted(self.letters, 'dead letter')} can probably be "
+            f"loaded, {there}{self.still_dead.total():,} still cannot.{told_before}"
         )
 
 
@@ -184,8 +196,9 @@ class _File:
     def run(self, settings: LoadSettings, apply: bool) -> None:
         """Send the letters that can be sent, and keep the rest."""
         if not apply:
-            for _ in self._documents():
-                pass
+            documents = self._documents()
+            while part := list(islice(documents, _LOOKED_UP)):
+                self._look_up(part)
             return
         limits = LearnedLimits(settings.in_flight, settings.body_bytes)
         with Sender(self._client, self._resolve, limits, settings.patience, self._make_ready) as sender:
@@ -222,6 +235,16 @@ class _File:
                 self._keep(letter, letter.reason, letter.detail)
             else:
                 self._sums.dropped += 1
+
+    def _look_up(self, part: Sequence[tuple[Document, DeadLetter]]) -> None:
+        """Find out which documents exist already: a load after the cause was mended may have created them."""
+        docs = [{"_index": document.index, "_id": document.id} for document, _ in part]
+        answers = self._client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        for answer, (_, letter) in zip(answers, part, strict=True):
+            if answer.get("found"):
+                self._sums.existed += 1
+                if letter.reason in _BY_OPENSEARCH:
+                    self._sums.accept(letter.reason)
 
     def _resolve(self, resolved: Resolved[DeadLetter]) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from opensearch_strata.archive.backfill_proof import BackfillProof
+    from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.archive.planning.load_estimate import Estimate
     from opensearch_strata.archive.planning.plan import Plan
     from opensearch_strata.archive.redrive import Redriven
@@ -265,20 +266,32 @@ def redriven_table(dataset: str, sums: Redriven) -> Table:
 
 
 def backfill_days_table(proof: BackfillProof) -> Table:
-    """Compare every raw day of a backfill with the ledger."""
+    """Compare every raw day that a proof is about with the ledger."""
     columns = ("index", "created", "already there", "created by all loads", "documents", "from others", "verdict")
     rows = [(d.index, d.created, d.existed, d.by_all, d.documents, d.others, d.verdict) for d in proof.days]
-    return Table(f"Raw days of the backfill: {len(rows)}", columns, rows)
+    return Table(f"Raw days that were loaded: {len(rows)}", columns, rows)
 
 
 def backfill_proof_table(proof: BackfillProof) -> Table:
-    """Tabulate every line of a backfill's proof."""
+    """Tabulate every line of the proof that objects are loaded."""
     rows = [(c.name, c.wanted, c.found, "yes" if c.holds else "NO") for c in proof.checks]
     verdict = "holds" if proof.holds else "does not hold"
-    return Table(f"Proof of the backfill: {verdict}", ("check", "expected", "found", "holds"), rows)
+    return Table(f"Proof of the load: {verdict}", ("check", "expected", "found", "holds"), rows)
 
 
 def backfill_problems_table(proof: BackfillProof) -> Table:
     """List the first problems that the proof found for each failed check, one in a row."""
     rows = [(check.name, named) for check in proof.failed for named in check.named]
     return Table("Problems that the proof found", ("check", "problem"), rows)
+
+
+def quarantine_table(rows: Sequence[ObjectRow], *, is_all: bool) -> Table:
+    """List objects in quarantine, and why.
+
+    :param rows: one row of the table each, in this order
+    :param is_all: whether there are no more
+    """
+    more = "" if is_all else " or more"
+    return Table(
+        f"Objects in quarantine: {len(rows)}{more}", ("object", "why"), [(f"{r.place}", r.error) for r in rows]
+    )

@@ -350,3 +350,15 @@ def test_letters_never_take_the_place_of_a_day_that_was_condensed_and_deleted(
     assert len(letters(target, archive)) == 30
     assert not target.exists()
     assert sum(row["transform._doc_count"] for row in target.rows().values()) == 10
+
+
+def test_a_dry_run_does_not_offer_letters_whose_documents_are_there(
+    shell: Shell, target: Stream, archive: Archive, conflicting: list[Document]
+) -> None:
+    let_words_pass(target)
+    index = target.dataset.raw_index(DAY)
+    for letter in letters(target, archive)[:2]:
+        target.client.index(index=index, id=letter.id, body={"there": True})
+    dry = again(target, archive, apply=False)
+    assert (dry.documents, dry.existed, dry.refused_before["rejected"].records) == (3, 2, 1)
+    assert dry.outlook.startswith("0 of 3 dead letters can probably be loaded, 2 are already there, 0 still cannot.")

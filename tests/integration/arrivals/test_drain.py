@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_strata.archive.arrivals.drain import DrainLimits
 from opensearch_strata.archive.arrivals.queue import Queue
 from opensearch_strata.archive.events import Place
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients, live_span
 from tests.archives import ledger_of
@@ -316,3 +318,27 @@ def test_places_of_the_ledger_are_those_of_a_backfill(inflow: Inflow) -> None:
     result = inflow.load()
     assert [row.place for row in result.skipped] == [Place(*listed.place)]
     assert START  # the day of the events
+
+
+def test_a_pass_says_what_somebody_should_look_at(inflow: Inflow, caplog: pytest.LogCaptureFixture) -> None:
+    elsewhere = Dataset.model_validate(
+        {**inflow.dataset.model_dump(), "intake": {**inflow.dataset.intake.model_dump(), "source": "s3://other/typo/"}}
+    )
+    inflow.put(ndjson(range(5)))
+    clients = Clients(
+        opensearch=lambda _: inflow.stream.client, s3=lambda _: inflow.s3, sqs=lambda _: inflow.queues.sqs
+    )
+    inflow.s3.create_bucket(Bucket="other")
+    Arrivals(elsewhere, [elsewhere], clients).drain("tests", DrainLimits(30, 0))
+    assert "Nothing was loaded: 1 object, and none lies below a source of this queue's datasets" in caplog.text
+    assert "(s3://other/typo/)" in caplog.text
+    inflow.put(b"\x1f\x8b" + b"not gzip" * 20)
+    inflow.put(ndjson(range(5, 10)) + b'{"@timestamp": "no time"}\n')
+    drained = inflow.drain()
+    assert (drained.quarantined, drained.counts.dead) == (1, 1)
+    assert "1 object put into quarantine, for the reasons above." in caplog.text
+    assert "1 event could not be loaded and became dead letters: 1 without a time, the first:" in caplog.text
+    (row,) = inflow.arrivals().quarantined(5)
+    assert row.error
+    inflow.s3.delete_object(Bucket=inflow.bucket, Key=row.place.key)
+    assert inflow.arrivals().quarantined(5) == []

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from opensearch_strata.archive.arrivals.drain import DrainLimits
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused
+from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients
 from opensearch_strata.workflows.arrivals.sweep import prove_day, sweep, swept_days
 from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.arrivals import Inflow
 from tests.faults.archives import QUICK, cloudwatch, events, ndjson
 from tests.streams import DAY, dataset_of
@@ -56,6 +59,33 @@ def test_an_object_that_fails_is_said(inflow: Inflow, backfill: Backfill) -> Non
     inflow.put(b"\x1f\x8b" + b"not gzip" * 20, "logs/2024/05/06/00/y")
     swept = sweep(backfill, inflow.dataset, MORNING, "tests", QUICK)
     assert [check.name for check in swept.proof.failed] == ["objects in quarantine"]
+    assert (swept.found.objects, swept.quarantined) == (2, 1)
+    assert "left out with intake.skip_keys" in verdict(swept.proof)
+
+
+def test_an_object_that_is_no_log_can_be_left_out(inflow: Inflow, s3: Any) -> None:
+    inflow.put(ndjson(range(10)), "logs/2024/05/06/00/x")
+    inflow.put(b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "logs/2024/05/06/00/logo.png")
+    assert inflow.drain().quarantined == 1
+    intake = inflow.dataset.intake.model_copy(update={"skip_keys": ["*.png"]})
+    dataset = inflow.dataset.model_copy(update={"intake": intake})
+    backfill = Backfill(inflow.stream.client, dataset, lambda: s3)
+    swept = sweep(backfill, dataset, MORNING, "tests", QUICK)
+    assert (swept.found.objects, swept.proof.objects, swept.proof.holds) == (0, 1, True)
+    assert prove_day(backfill, dataset, DAY).holds
+    inflow.put(b"\x89PNG again", "logs/2024/05/06/00/logo.png")
+    clients = Clients(opensearch=lambda _: inflow.stream.client, s3=lambda _: s3, sqs=lambda _: inflow.queues.sqs)
+    arrivals = Arrivals(dataset, [dataset], clients)
+    drained = arrivals.drain("tests", DrainLimits(30, 0))
+    assert (drained.aside, drained.quarantined) == ({"skipped": 1}, 0)
+
+
+def test_a_sweep_without_objects_proves_nothing(inflow: Inflow, backfill: Backfill) -> None:
+    with pytest.raises(Refused, match=rf"{inflow.dataset.intake.source} has no object at all"):
+        sweep(backfill, inflow.dataset, MORNING, "tests", QUICK)
+    inflow.put(ndjson(range(10)), "logs/2024/03/06/00/x")
+    told = verdict(sweep(backfill, inflow.dataset, MORNING, "tests", QUICK).proof)
+    assert told == "Nothing to prove: the source has no object of these days."
 
 
 def test_a_day_without_any_object_is_not_proven(inflow: Inflow, backfill: Backfill) -> None:

@@ -95,3 +95,11 @@ def test_the_unit_is_one_that_systemd_reads_and_gives_it_the_time_it_needs() -> 
     read.read_string(unit)
     assert read["Service"]["ExecStart"].endswith("strata follow orders")
     assert int(read["Service"]["TimeoutStopSec"]) >= 30
+
+
+def test_the_permissions_on_the_pages_are_those_of_the_requests_that_are_sent() -> None:
+    code = (PROJECT / "plugins/opensearch_strata/archive/arrivals/queue.py").read_text()
+    called = {"".join(part.title() for part in name.split("_")) for name in re.findall(r"self\._sqs\.([a-z_]+)", code)}
+    sent = {f"sqs:{name.removesuffix('Batch')}" for name in called}
+    for page in (PAGE, (PROJECT / "docs" / "operations.md").read_text()):
+        assert set(re.findall(r"sqs:[A-Z]\w+", page)) - {"sqs:SendMessage"} == sent

@@ -73,7 +73,7 @@ def test_a_range_is_loaded_proven_and_left_out_the_next_time(shell: Shell, targe
     assert result.stdout.splitlines()[-1] == (
         "Proven: 240 events read = 240 created + 0 already there + 0 of other days + 0 dead letters."
     )
-    assert "Proof of the backfill: holds" in result.stdout
+    assert "Proof of the load: holds" in result.stdout
     assert "Loading 4 objects" in result.stderr
     assert same(held(target, DAY), sent)
     assert {row["kind"] for row in ledger_of(target.client, target.dataset.name)} == {"object"}

@@ -27,13 +27,13 @@ from opensearchpy.exceptions import (
 from opensearchpy.exceptions import ConnectionError as NoConnection
 
 from local.places import PROJECT
-from opensearch_strata.airflow.retry import TRANSIENT_ONLY
+from opensearch_strata.airflow.retry import TRANSIENT_ONLY, UNLESS_WRONG
 from opensearch_strata.errors import DefinitionError, Refused, TransientError
 
 
-def fate_of(error: BaseException, retries_left: bool = True) -> Any:
+def fate_of(error: BaseException, retries_left: bool = True, policy: RetryPolicy = TRANSIENT_ONLY) -> Any:
     """What the worker tells the scheduler after a task with our policy has raised."""
-    task = BaseOperator(task_id="condense", retries=3, retry_policy=TRANSIENT_ONLY)
+    task = BaseOperator(task_id="condense", retries=3, retry_policy=policy)
     made: Any = task_runner.RuntimeTaskInstance.model_construct
     task_instance = made(
         task=task,
@@ -90,6 +90,21 @@ def test_there_is_an_end_to_it(error: BaseException) -> None:
 def test_what_will_not_pass_fails_at_once(error: BaseException) -> None:
     message, state = fate_of(error)
     assert (message.state, state) == ("failed", "failed")
+
+
+@pytest.mark.parametrize(
+    "error", [error for error in WILL_NOT_PASS if isinstance(error, Refused | RequestError)], **by_name
+)
+def test_a_task_of_every_minute_waits_out_what_somebody_can_mend(error: BaseException) -> None:
+    message, state = fate_of(error, policy=UNLESS_WRONG)
+    assert state == "up_for_retry"
+    assert message.retry_delay_seconds is None
+    assert fate_of(error, retries_left=False, policy=UNLESS_WRONG)[1] == "failed"
+
+
+@pytest.mark.parametrize("error", [DefinitionError("flights.yaml: metrics: is empty."), KeyError("bug")], **by_name)
+def test_it_does_not_wait_for_a_definition_or_a_bug(error: BaseException) -> None:
+    assert fate_of(error, policy=UNLESS_WRONG)[1] == "failed"
 
 
 @pytest.mark.parametrize("error", [AirflowTaskTimeout("30 min"), TaskDeferralError("lost"), SystemExit(1)])

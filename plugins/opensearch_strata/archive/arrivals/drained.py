@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from opensearch_strata.archive.arrivals.routing import Aside
+from opensearch_strata.archive.causes import Causes, told_causes
 from opensearch_strata.archive.ledger.loads import Counts
+from opensearch_strata.errors.amounts import counted
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Drained:
     :param failed: objects that have to be tried again
     :param aside: what is not loaded, by reason
     :param counts: events of the objects that were loaded
+    :param causes: why events became dead letters
     :param oldest: greatest age of a message at its receipt, seconds
     :param seconds: how long it took
     """
@@ -45,6 +48,7 @@ class Drained:
     failed: int = 0
     aside: Counter[Aside] = field(default_factory=Counter)
     counts: Counts = field(default_factory=Counts)
+    causes: Causes = field(default_factory=dict)
     oldest: float = 0.0
     seconds: float = 0.0
 
@@ -53,10 +57,35 @@ class Drained:
         """Objects that are accounted for."""
         return self.done + self.there + self.quarantined + self.gone
 
+    def problems(self, sources: Sequence[str]) -> list[str]:
+        """What somebody should look at, a few sentences each.
+
+        :param sources: where the datasets of the queue look for objects, as s3://bucket/prefix/
+        """
+        told = []
+        if (outside := self.aside["no_dataset"]) and not self.objects:
+            told.append(
+                f"Nothing was loaded: {counted(outside, 'object')}, and none lies below a source of this queue's "
+                f"datasets ({', '.join(sources)}). If a source is wrong, correct intake.source and run a backfill: "
+                f"their messages are deleted, the objects are in S3."
+            )
+        if self.quarantined:
+            told.append(
+                f"{counted(self.quarantined, 'object')} put into quarantine, for the reasons above. Mend the cause; "
+                f"the next sweep or a backfill tries them again. Objects that hold no events can be left out with "
+                f"intake.skip_keys."
+            )
+        if self.counts.dead:
+            told.append(
+                f"{counted(self.counts.dead, 'event')} could not be loaded and became dead letters: "
+                f"{told_causes(self.causes)} Mend the cause, then `strata redrive` loads them."
+            )
+        return told
+
     def as_json(self) -> dict[str, Any]:
         """The numbers as a small JSON object."""
         found = asdict(self)
-        del found["counts"]
+        del found["counts"], found["causes"]
         rounded = {"oldest": round(self.oldest, 1), "seconds": round(self.seconds, 1)}
         return {
             **found,

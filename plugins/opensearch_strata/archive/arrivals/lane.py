@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.archive.arrivals.drained import Drained
 from opensearch_strata.archive.arrivals.messages import NewObject
 from opensearch_strata.archive.arrivals.routing import ASIDE, Aside
+from opensearch_strata.archive.causes import summed
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.takeover import is_deadly
 from opensearch_strata.archive.load.loading import Objects
@@ -166,6 +167,7 @@ class Lane:
         vanished = set(result.vanished)
         for row in result.rows:
             self._drained.counts += row.counts
+            self._drained.causes = summed([self._drained.causes, row.causes])
             if row.place in vanished:
                 self._look_again(row.place)
                 continue

@@ -73,7 +73,7 @@ class Route:
         if bucket == self.bucket and not self.prefix.startswith(letters) and key.startswith(letters):
             return "dead_letters"
         rest = key.removeprefix(self.prefix)
-        if reason := reason_apart(rest, size):
+        if reason := reason_apart(rest, size, self.dataset.intake.skip_keys):
             return reason
         return "layout" if self.layout and arrival_of(self.layout, rest) is None else None
 

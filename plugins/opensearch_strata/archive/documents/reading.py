@@ -12,7 +12,7 @@ from opensearch_strata.definition.notation.lists import listed
 if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
-_OF_THE_QUEUE = {"queue", "max_wait", "sweep"}  # keys of the intake that decide when an object is read, not how
+_NOT_HOW = {"queue", "max_wait", "sweep", "skip_keys"}  # keys that decide whether and when an object is read, not how
 _ARCHIVED = "archived"
 
 
@@ -86,7 +86,7 @@ def reading_of(dataset: Dataset) -> ReadAs:
     """How a dataset reads objects."""
     said = dataset.model_dump_json(
         include={"raw": {"index", "day_format", "timestamp"}, "intake": True, "time_zone": True},
-        exclude={"intake": {*_OF_THE_QUEUE, "keep", "skip"}},
+        exclude={"intake": {*_NOT_HOW, "keep", "skip"}},
     )
     intake, timestamp = dataset.intake, dataset.raw.timestamp
     renamed = [pair for pair in intake.rename.items() if any(_holds(path, timestamp) for path in pair)]

@@ -233,6 +233,11 @@ class Ledger:
             forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
 
+    def quarantined(self) -> Iterator[ObjectRow]:
+        """Yield the rows of objects in quarantine, in the order in which they were put there."""
+        for stored in self.index.find(self.query("object", {"term": {"state": "quarantined"}})):
+            yield row_of(stored.source, stored.seq_no, stored.primary_term)
+
     def query(self, kind: str, *filters: dict[str, Any]) -> dict[str, Any]:
         """Query for the dataset's documents of one kind.
 

@@ -11,13 +11,16 @@ import re
 from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from opensearch_strata.archive.store import manifest
 
-Reason = Literal["empty", "marker", "digest", "errors", "dead_letters", "manifest", "in_glacier", "other_time"]
+Reason = Literal[
+    "empty", "marker", "digest", "errors", "dead_letters", "manifest", "skipped", "in_glacier", "other_time"
+]
 
 REASONS: dict[Reason, str] = {
     "empty": "empty, like the folders that consoles create",
@@ -26,6 +29,7 @@ REASONS: dict[Reason, str] = {
     "errors": "records that Firehose could not deliver; load them with their own prefix as the source",
     "dead_letters": "Strata's own dead letters; `strata redrive` loads them",
     "manifest": "manifests, which describe other objects",
+    "skipped": "left out by intake.skip_keys",
     "in_glacier": "in an archive tier of S3; restore them first (`aws s3api restore-object`), then plan again",
     "other_time": "arrived too early or too late for these days, by intake.max_clock_lead and intake.max_lateness",
 }
@@ -244,13 +248,14 @@ def arrival_in_key(layout: Layout, key: str) -> Arrival | None:
     return None
 
 
-def reason_apart(text: str, size: int) -> Reason | None:
+def reason_apart(text: str, size: int, skip_keys: Sequence[str] = ()) -> Reason | None:
     """Why an object is not to be loaded, by its key after the prefix; None if it is to be loaded.
 
     If the prefix itself lies in an error folder, its objects are to be loaded.
 
     :param text: the key after the prefix
     :param size: bytes; -1 if it is not known
+    :param skip_keys: patterns of the shell for keys after the prefix; ``*`` stands for slashes, too
     """
     *folders, name = text.split("/")
     if any(is_error_folder(folder) for folder in folders):
@@ -261,7 +266,9 @@ def reason_apart(text: str, size: int) -> Reason | None:
         return "digest"
     if size == 0:
         return "empty"
-    return "manifest" if _MANIFEST.fullmatch(name) else None
+    if _MANIFEST.fullmatch(name):
+        return "manifest"
+    return "skipped" if any(fnmatchcase(text, pattern) for pattern in skip_keys) else None
 
 
 def is_error_folder(name: str) -> bool:

@@ -79,6 +79,7 @@ class Listing:
         self._dead_letters = prefix if bucket == self._bucket and not self._prefix.startswith(prefix) else None
         zone = ZoneInfo(intake.layout_time_zone)
         self._layout = Layout(intake.layout, zone) if intake.layout else None
+        self._skip_keys = intake.skip_keys
         self._error_layout = Layout(_ERROR_LAYOUT, zone)
         early, late = (
             length_of(text) // timedelta(milliseconds=1) for text in (intake.max_clock_lead, intake.max_lateness)
@@ -186,7 +187,7 @@ class Listing:
         key, size = found["Key"], found["Size"]
         if self._dead_letters is not None and key.startswith(self._dead_letters):
             return "dead_letters"
-        if reason := reason_apart(key.removeprefix(self._prefix), size):
+        if reason := reason_apart(key.removeprefix(self._prefix), size, self._skip_keys):
             return reason
         if not self.arrival(key, _milliseconds(found)).meets(*self._arrived):
             return "other_time"

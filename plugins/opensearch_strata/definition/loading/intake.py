@@ -92,6 +92,11 @@ class Intake(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str | None = Field(None, description="s3://bucket/prefix/ of the objects; a backfill may name another.")
+    skip_keys: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list,
+        description="Patterns of the shell for keys after the source, like *.png or tmp/*; * stands for slashes, too. "
+        "These objects are not loaded.",
+    )
     layout: str | None = Field(
         "%Y/%m/%d/%H/",
         description="How keys continue after the prefix: with the time of arrival, as Firehose writes it; "

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from threading import Event
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -26,6 +27,7 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.load.loading import Loading
 from opensearch_strata.archive.spans import Span, span_of_days
+from opensearch_strata.archive.store.objects import object_now
 from opensearch_strata.archive.store.s3_errors import s3_errors
 from opensearch_strata.archive.targets.ready_days import ReadyDays
 from opensearch_strata.connections.processes import this_process
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.definition.dataset import Dataset
 
 _log = logging.getLogger(__name__)
@@ -94,6 +97,25 @@ class Arrivals:
         """
         return self._queue.state()
 
+    def quarantined(self, most: int) -> list[ObjectRow]:
+        """The objects of the dataset that are in quarantine, still in S3 as they were read, and wanted.
+
+        :param most: how many of them, and ten times as many that are gone or not wanted, are looked at
+        :raises Refused: S3 or OpenSearch does not allow it
+        :raises TransientError: S3 or OpenSearch does not answer
+        """
+        route, s3, found = Route.of(self._dataset), self._clients.s3(self._dataset), list[ObjectRow]()
+        for row in islice(self._ledger(self._dataset).quarantined(), 10 * most):
+            place = row.place
+            if not route.takes(place.bucket, place.key) or route.aside(place.key, row.size):
+                continue
+            there = object_now(s3, place.bucket, place.key)
+            if there and there.place == place:
+                found.append(row)
+            if len(found) == most:
+                break
+        return found
+
     def drain(
         self,
         owner: str,
@@ -130,6 +152,8 @@ class Arrivals:
             failed = Drain(messages, self._routes, open_lane, stop, drained, failed).run(limits)
         drained.lost, drained.deleted = messages.lost, messages.deleted
         drained.seconds = time.monotonic() - began
+        for sentence in drained.problems([one.intake.source or "" for one in self.datasets]):
+            _log.warning("%s", sentence)
         if failed:
             _log.warning("The pass has failed in part: %s", drained)
             raise _failure(failed)

@@ -33,8 +33,9 @@ class Swept:
 
     :param first: first day whose objects were listed
     :param last: last day, inclusive
-    :param found: objects that were loaded: no notification told them, or it was still in the queue; or those of
+    :param found: objects that were to be loaded: no notification told them, or it was still in the queue; or those of
         ``again``
+    :param quarantined: those of them that are in quarantine now
     :param again: raw day -> why objects that were loaded into it were loaded again, each document looked up by its id
     :param warning: what was not loaded; empty if there is nothing
     """
@@ -42,6 +43,7 @@ class Swept:
     first: date
     last: date
     found: Amount
+    quarantined: int
     proof: BackfillProof
     again: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
@@ -67,21 +69,30 @@ def sweep(
     :param now: a time with its zone
     :param owner: for the ledger, who loads
     :raises DefinitionError: the dataset has no source
-    :raises Refused: an object failed for good, OpenSearch or S3 forbids it, or the objects cannot be loaded as they are
+    :raises Refused: the source has no object at all, an object failed for good, OpenSearch or S3 forbids it, or the
+        objects cannot be loaded as they are
     :raises TransientError: OpenSearch, S3 or the ledger could not be used for too long
     """
     first, last = swept_days(dataset, now)
     plan = backfill.plan(None, first, last)
+    if not (plan.amount.objects or plan.left_out.objects or backfill.is_there_any(plan.source_url)):
+        raise Refused(
+            f"{plan.source_url} has no object at all, so there is nothing to look at. If something writes there, "
+            f"intake.source is wrong: correct it. If nothing does yet, pause this DAG until then."
+        )
     ref = backfill.write(plan)
     owner, process = f"{owner}/{uuid4().hex[:8]}", this_process()
+    quarantined = 0
     try:
         for number in range(ref.batches):
-            backfill.load(ref, number, owner, settings=settings, process=process, live=True).require_success()
+            result = backfill.load(ref, number, owner, settings=settings, process=process, live=True)
+            result.require_success()
+            quarantined += len(result.in_state("quarantined"))
     finally:
         backfill.end(owner, process=process)
     proof = backfill.prove(ref)
     backfill.forget(ref)
-    return Swept(first, last, plan.amount, proof, plan.again, plan.warning or "")
+    return Swept(first, last, plan.amount, quarantined, proof, plan.again, plan.warning or "")
 
 
 def prove_day(backfill: Backfill, dataset: Dataset, day: date) -> BackfillProof:

@@ -29,7 +29,7 @@ from opensearch_strata.archive.planning.plan import Plan, make_plan
 from opensearch_strata.archive.planning.restore_plan import RestorePlan, make_restore_plan
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.redrive import Redriven, load_letters
-from opensearch_strata.archive.store.listing import Listing
+from opensearch_strata.archive.store.listing import Listing, listed_pages
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.archive.targets.made_days import uuids
@@ -39,6 +39,7 @@ from opensearch_strata.archive.targets.removals import counts_of_days
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
+from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.workflows.archiving import settings_of
@@ -334,6 +335,17 @@ class Backfill:
                 return loaded(make_ready=days.make_ready)
         finally:
             self.end(owner, process=process)
+
+    def is_there_any(self, source: str) -> bool:
+        """Whether a source has any object, whatever it is.
+
+        :param source: s3://bucket/prefix/
+        :raises Refused: S3 does not allow it, or the bucket does not exist
+        :raises TransientError: S3 does not answer
+        """
+        limits = {"MaxItems": 1, "PageSize": 1}
+        pages = listed_pages(self._s3, *split_s3_url(source), PaginationConfig=limits)
+        return any(page.get("Contents") for page in pages)
 
     def _archived(self, ref: PlanRef) -> ArchivedDays:
         return ArchivedDays(self._s3, settings_of(self._dataset), self._dataset.name, ref.days)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof
 from opensearch_strata.archive.causes import told_causes
+from opensearch_strata.archive.reconcile import QUARANTINED
 from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors.amounts import counted
 
@@ -19,6 +20,9 @@ _NAMED = 3
 
 def verdict(proof: BackfillProof) -> str:
     """The proof in a sentence or two."""
+    later = f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
+    if proof.holds and not proof.objects:
+        return f"Nothing to prove: the source has no object of these days.{later if proof.later else ''}"
     counts = proof.counts
     left_out = f"{counts.unwanted:,} left out by the rules of intake + " if counts.unwanted else ""
     read = (
@@ -29,14 +33,16 @@ def verdict(proof: BackfillProof) -> str:
     if not proof.by_state:
         why += " Serverless does not report what else became of an index: documents are proven by counts and samples."
     if proof.later:
-        why += f" {counted(proof.later, 'object')} arrived since the plan and will be loaded by the next run."
+        why += later
     if proof.holds:
         return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)
+    is_any_bad = any(check.name == QUARANTINED for check in proof.failed)
+    hint = " Objects that hold no events can be left out with intake.skip_keys." if is_any_bad else ""
     looked = ": it looks up each document of the raw days named here by its id, and" if proof.broken else ": it"
     return (
         f"NOT proven: {lines}. Everything that is loaded is kept; fix the cause, then {proof.again}{looked} loads the "
-        f"rest."
+        f"rest.{hint}"
     )
 
 

@@ -160,6 +160,21 @@ def test_what_is_set_apart(text: str, size: int, reason: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("2013/01/05/07/logo.png", "skipped"),
+        ("tmp/2013/x", "skipped"),
+        ("2013/01/05/07/logo.PNG", None),
+        ("2013/tmp/x", None),
+        ("logo.png.gz", None),
+        ("2013/01/05/manifest.json", "manifest"),
+    ],
+)
+def test_keys_that_the_dataset_leaves_out(text: str, reason: str | None) -> None:
+    assert reason_apart(text, 9, ["*.png", "tmp/*"]) == reason
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "processing-failed", "AmazonOpenSearchService-failed", "AmazonOpenSearchService_failed", "elasticsearch-failed",

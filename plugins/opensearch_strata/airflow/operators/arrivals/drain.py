@@ -106,8 +106,7 @@ class DrainOperator(ArrivalsOperator):
         gauges["oldest_message_age"] = round(drained.oldest) if drained else 0
         for name, value in gauges.items():
             Stats.gauge(f"strata.arrivals.{name}", value, tags=tags)
-        counters = {"messages": drained.messages, "documents": drained.counts.created} if drained else {}
-        for name, value in counters.items():
+        for name, value in (_counters(drained) if drained else {}).items():
             Stats.incr(f"strata.arrivals.{name}", value, tags=tags)
 
     def on_kill(self) -> None:
@@ -118,3 +117,14 @@ class DrainOperator(ArrivalsOperator):
         # Airflow calls this from a signal handler in the thread that loads, and then waits for only a few seconds.
         if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; the next run loads the rest.")
+
+
+def _counters(drained: Drained) -> dict[str, int]:
+    """What Airflow's counters of a pass are named, and their values."""
+    return {
+        "messages": drained.messages,
+        "documents": drained.counts.created,
+        "dead_events": drained.counts.dead,
+        "quarantined": drained.quarantined,
+        "of_no_dataset": drained.aside["no_dataset"],
+    }

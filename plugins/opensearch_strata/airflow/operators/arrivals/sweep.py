@@ -43,7 +43,8 @@ class SweepOperator(ArrivalsOperator):
                 "%s %s: its objects were read again, and each of their documents was looked up by its id.", index, why
             )
         if swept.found.objects:
-            self.log.warning("%s: %s. They are loaded now.", _READ_AGAIN if swept.again else _UNTOLD, swept.found)
+            became = f"{swept.quarantined:,} in quarantine, the others loaded" if swept.quarantined else "now loaded"
+            self.log.warning("%s: %s; %s.", _READ_AGAIN if swept.again else _UNTOLD, swept.found, became)
         if swept.warning:
             self.log.warning("%s", swept.warning)
         if not proof.holds:

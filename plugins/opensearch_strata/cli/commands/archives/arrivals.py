@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _GRACE = 12  # seconds after SIGTERM until what is in hand is handed back
 _HANDING_BACK = 8  # seconds for that, if a service keeps a request hanging; container managers kill after 30 s
 
+_NAMED = 10  # objects in quarantine
+
 OptionalDay = Annotated[
     date | None,
     typer.Option("--day", metavar="DAY", parser=read_day, help="Prove that this day is loaded completely."),
@@ -87,13 +89,14 @@ def arrivals(
     datasets_dir: DatasetsDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how the queue of a dataset stands, or prove a day.
+    """Show how the queue of a dataset stands and what is in quarantine, or prove a day.
 
     With --day, lists the source once more and says whether the events read of
     all objects of that day are created, already there, filtered or dead
     letters, whoever loaded them, and whether no document of them was deleted
     or replaced since. The exit code is 0 only if that is proven.
     """
+    from opensearch_strata.presentation.tables import quarantine_table
     from opensearch_strata.workflows.arrivals.standing import standing
 
     with connected(url, ca_certs, serverless=True) as client:
@@ -102,10 +105,14 @@ def arrivals(
             return
         found, definition = _arrivals(client, dataset, datasets_dir, serverless=is_serverless(url))
         stand = standing(client, definition, found.state())
+        bad = found.quarantined(_NAMED + 1)
     if as_json:
-        print_json({"dataset": dataset, "queue": definition.intake.queue, **stand.as_json()})
+        told = [{"object": f"{row.place}", "error": row.error} for row in bad]
+        print_json({"dataset": dataset, "queue": definition.intake.queue, **stand.as_json(), "quarantined": told})
         return
     say(f"{dataset}: {stand.sentence}.")
+    if bad:
+        print_table(quarantine_table(bad[:_NAMED], is_all=len(bad) <= _NAMED))
     if stand.warning:
         note(stand.warning)
 
