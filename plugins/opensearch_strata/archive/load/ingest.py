@@ -294,7 +294,7 @@ def too_many_dead(max_dead_share: float, tally: ObjectAccount) -> str:
     if counts.dead <= max_dead_share * counts.read:
         return ""
     return (
-        f"{counts.dead:,} of {counted(counts.read, 'event')} of {tally.place} cannot be loaded, more than the share of "
+        f"{counts.dead:,} of {counted(counts.read, 'event')} cannot be loaded, more than the share of "
         f"{max_dead_share:g} that the dataset allows (intake.max_dead_share): {told_causes(tally.causes)} "
         f"Everything that could be loaded is loaded."
     )

@@ -198,7 +198,8 @@ class Loading:
             if row.state == "failed":
                 self._result.failures.append(failure or Refused(row.error))
             if row.error:
-                _log.warning("%s is %s. %s", row.place, row.state, row.error)
+                letters = f" Its dead letters are below {self._dead_letters_url}." if row.counts.dead else ""
+                _log.warning("%s is %s. %s%s", row.place, row.state, row.error, letters)
         self._lost |= {tally.place: tally.row.size for tally, *_ in ready if tally.is_lost}
 
     def _judged(self, outcome: Outcome) -> Outcome:
