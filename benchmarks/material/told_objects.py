@@ -25,9 +25,9 @@ from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients
 ALL_DAYS = 36_500
 """A window that the days of every archive are in."""
 IN_REQUEST = 10
-WAITING = 20
-"""Messages in the queue at the least while objects are told of: for each one that the emulator hands out, it goes
-through all of them."""
+WAITING = 100
+"""Messages that wait to be received at the least while objects are told of: enough for the consumer never to lack any,
+and few, as the emulator goes through all messages of a queue for each that it hands out."""
 FOR_EVER = DrainLimits(3600)
 
 
@@ -72,11 +72,11 @@ class ToldObjects:
         """
         left = list(objects)
         while not stop.is_set():
-            waiting = sum(self._depth())
+            waiting, in_flight = self._depth()
             if waiting < WAITING and left:
                 self.tell(left[:WAITING])
                 del left[:WAITING]
-            elif waiting:
+            elif waiting or in_flight:
                 stop.wait(0.02)
             else:
                 stop.set()
