@@ -33,10 +33,10 @@ IN_LARGE = 7500
 IN_TINY = 10
 
 NOTES = (
-    "One shard, no replica, one raw day. S3 and SQS are a moto server in its own process. The loader, the emulator and "
-    "OpenSearch share the cores.",
-    "While the time runs, 100 notifications at a time are sent to the queue, as the emulator goes through all messages "
-    "for each that it hands out. Up to a second at the end is the answer to the last request for messages.",
+    "One shard, no replica, one raw day. S3 and SQS are a moto server in its own process, with one change: its queues "
+    "count their messages ten times a second at most. The loader, the emulator and OpenSearch share the cores.",
+    "While the time runs, notifications are sent to the queue, 200 at a time. Up to a second at the end is the answer "
+    "to the last request for messages.",
     "Through the queue, the raw day keeps its refresh interval of 1 s; a backfill sets it to -1 and refreshes once, at "
     "the end.",
     "The floor of the emulator is what remains of the work if nothing is loaded: messages are received and deleted, "

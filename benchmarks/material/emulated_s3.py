@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import psutil
 
+from local.places import PROJECT
 from local.ports import free_port
 from local.processes import die_with_parent, stop_group
 from local.readiness import answered, wait_until_ready
@@ -34,7 +35,8 @@ def emulated_s3() -> Iterator[EmulatedS3]:
     """An empty bucket that lives as long as the block."""
     port = free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "--host=127.0.0.1", f"--port={port}"],
+        [sys.executable, "-m", "benchmarks.material.emulator", "--host=127.0.0.1", f"--port={port}"],
+        cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from uuid import uuid4
 import boto3
 import orjson
 
+from benchmarks.material.emulator import COUNTS_LAST
 from benchmarks.material.log_archive import LogArchive
 from benchmarks.material.site import Site
 from opensearch_strata.archive.arrivals.drain import DrainLimits
@@ -25,9 +26,10 @@ from opensearch_strata.workflows.arrivals.arrivals import Arrivals, Clients
 ALL_DAYS = 36_500
 """A window that the days of every archive are in."""
 IN_REQUEST = 10
-WAITING = 100
+WAITING = 200
 """Messages that wait to be received at the least while objects are told of: enough for the consumer never to lack any,
 and few, as the emulator goes through all messages of a queue for each that it hands out."""
+_POLL = 2 * COUNTS_LAST  # so that what was sent is counted
 FOR_EVER = DrainLimits(3600)
 
 
@@ -76,10 +78,9 @@ class ToldObjects:
             if waiting < WAITING and left:
                 self.tell(left[:WAITING])
                 del left[:WAITING]
-            elif waiting or in_flight:
-                stop.wait(0.02)
-            else:
+            elif not (waiting or in_flight):
                 stop.set()
+            stop.wait(_POLL)
 
     def _depth(self) -> list[int]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
