@@ -78,12 +78,12 @@ def test_an_empty_queue_is_watched_without_a_worker_and_the_run_ends(
     assert "waiting for messages" in capsys.readouterr().out
 
 
-def test_a_queue_that_is_gone_fails_the_run_in_a_sentence(
+def test_a_queue_that_is_gone_fails_the_run_in_a_sentence_but_not_every_minute(
     inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inflow.queues.delete()
     run = run_arrivals(inflow.dataset)
-    assert (run.state, run.tasks, run.tries("drain")) == ("failed", {"drain": "failed"}, 1)
+    assert (run.state, run.tasks, run.tries("drain")) == ("failed", {"drain": "failed"}, 7)
     assert "its messages are gone, but no object is" in capsys.readouterr().out
 
 

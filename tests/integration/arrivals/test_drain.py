@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -333,11 +334,12 @@ def test_a_pass_says_what_somebody_should_look_at(inflow: Inflow, caplog: pytest
     assert "Nothing was loaded: 1 object, and none lies below a source of this queue's datasets" in caplog.text
     assert "(s3://other/typo/)" in caplog.text
     inflow.put(b"\x1f\x8b" + b"not gzip" * 20)
-    inflow.put(ndjson(range(5, 10)) + b'{"@timestamp": "no time"}\n')
+    inflow.put(gzip.compress(gzip.decompress(ndjson(range(5, 10))) + b'{"temperature": 1}\n'))
     drained = inflow.drain()
-    assert (drained.quarantined, drained.counts.dead) == (1, 1)
+    assert (drained.quarantined, drained.counts.dead) == (1, 2)
     assert "1 object put into quarantine, for the reasons above." in caplog.text
-    assert "1 event could not be loaded and became dead letters: 1 without a time, the first:" in caplog.text
+    assert "2 events could not be loaded and became dead letters: 1 broken, the first:" in caplog.text
+    assert "1 without a time, the first:" in caplog.text
     (row,) = inflow.arrivals().quarantined(5)
     assert row.error
     inflow.s3.delete_object(Bucket=inflow.bucket, Key=row.place.key)

@@ -104,7 +104,8 @@ class Arrivals:
         :raises Refused: S3 or OpenSearch does not allow it
         :raises TransientError: S3 or OpenSearch does not answer
         """
-        route, s3, found = Route.of(self._dataset), self._clients.s3(self._dataset), list[ObjectRow]()
+        route, s3 = Route.of(self._dataset), self._clients.s3(self._dataset)
+        found: list[ObjectRow] = []
         for row in islice(self._ledger(self._dataset).quarantined(), 10 * most):
             place = row.place
             if not route.takes(place.bucket, place.key) or route.aside(place.key, row.size):
