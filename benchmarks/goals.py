@@ -72,6 +72,23 @@ GOALS = {
         140,
     ),
     "three": Goal("raw day : its rows, 3 of 11 sketched", "as in the system that Strata replaces", "{}:1", 1, 160, 220),
+    "levels bytes": Goal(
+        "levels of a day : its rows",
+        "bytes in the store, merged: the default levels with three quantiles, compared with the base rows of the same "
+        "days",
+        "{} %",
+        -1,
+        8,
+        5,
+    ),
+    "levels time": Goal(
+        "levels of a day : condense and prove it",
+        "seconds until the default levels are built and compared, after seconds until the base rows are",
+        "{} %",
+        -1,
+        10,
+        5,
+    ),
     "error": Goal(
         "largest error of a quantile",
         "p50, p90, p99 and p99.9 of any devices and any span, from merged sketches, compared with exact values",

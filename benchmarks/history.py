@@ -12,6 +12,7 @@ from benchmarks.goals import Result
 from benchmarks.material.workload import FIRST_DAY, Workload
 from benchmarks.measures.accuracy import Answer, accuracy_table, ask_history, largest_errors
 from benchmarks.measures.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
+from benchmarks.measures.levels import LEVELS, WITHOUT, Levels, levels_table, measure_levels
 from benchmarks.measures.memory import Streamed, measure_memory, memory_table
 from benchmarks.measures.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
 from benchmarks.measures.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
@@ -89,6 +90,7 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
     log.info("Asking %s", counted(options.questions, "question on accuracy", "questions on accuracy"))
     answers = ask_history(workload, options.questions)
     sizes = measure_sizes(workload, log.info)
+    levels = measure_levels(workload, options.rounds, log.info)
     streamed = measure_memory(workload, url, log.info)
     return Report(
         title="History: its cost, its size and its answers",
@@ -103,12 +105,13 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
             "seconds before merges": options.settle,
             "seed": workload.seed,
         },
-        results=_results(condensing, reading, sizes, answers, streamed),
-        samples={**condensing, **reading},
+        results=_results(condensing, reading, sizes, levels, answers, streamed),
+        samples={**condensing, **reading, **levels.seconds},
         details={"sizes": asdict(sizes), "largest_errors": largest_errors(answers)},
         tables=[
             condense_table(condensing),
             *sizes.tables(),
+            levels_table(levels, len(workload.days)),
             accuracy_table(answers),
             reading_table(reading),
             memory_table(streamed),
@@ -121,6 +124,7 @@ def _results(
     condensing: dict[str, Samples],
     reading: dict[str, Samples],
     sizes: Sizes,
+    levels: Levels,
     answers: Sequence[Answer],
     streamed: Sequence[Streamed],
 ) -> list[Result]:
@@ -136,6 +140,10 @@ def _results(
     for key, variant in (("eleven", ELEVEN_SKETCHED), ("three", THREE_SKETCHED)):
         rows = f"{sizes.variants[variant].bytes / MEGABYTE:.2f} MB"
         found.append(Result(key, sizes.ratio(variant), rows, f"{sizes.raw_bytes / MEGABYTE:.1f} MB"))
+    taken = [levels.seconds[name].seconds for name in (LEVELS, WITHOUT)]
+    weigh = [f"{size / MEGABYTE:.2f} MB" for size in (levels.level_bytes, levels.month_bytes)]
+    found.append(Result("levels bytes", levels.share_of_bytes, *weigh))
+    found.append(Result("levels time", levels.share_of_seconds, *(f"{seconds:.2f} s" for seconds in taken)))
     found.append(Result("error", 100 * worst, f"{100 * worst:.5f} %", f"{len(answers):,} exact values"))
     for key, question in (("all devices", ALL_DEVICES), ("one device", ONE_DEVICE)):
         history, raw = reading[from_history(question)].seconds, reading[from_raw(question)].seconds

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from opensearch_strata.archive.store.manifest import NAME, Manifest
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.sketches.ddsketch import pack, unpack
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit.audit import Audited, audit_days, plan_audit

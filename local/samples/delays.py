@@ -21,7 +21,7 @@ from local.samples.flights import flights_dataset, load_flights
 from local.server.opensearch import EmbeddedOpenSearch
 from opensearch_strata.definition.days import days_between, newest_expired
 from opensearch_strata.history.condense.condense import condense
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.reader import read
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import pytest
 
 from opensearch_strata.archive.store.manifest import NAME, Manifest
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.history_copy.export import copy_day
 from tests.dags.conftest import Run, run_in_process

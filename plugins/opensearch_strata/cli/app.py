@@ -18,6 +18,7 @@ from opensearch_strata.cli.commands.audit import audit
 from opensearch_strata.cli.commands.check import check
 from opensearch_strata.cli.commands.history import export_days, import_days, rewrite
 from opensearch_strata.cli.commands.init import init
+from opensearch_strata.cli.commands.levels import levels
 from opensearch_strata.cli.commands.one_day import condense, verify
 from opensearch_strata.cli.commands.query import query, status
 from opensearch_strata.cli.commands.reaggregate import reaggregate
@@ -136,6 +137,13 @@ app.command(
     rich_help_panel=WINDOW,
     epilog=_examples("strata reaggregate flights --from 2013-01-01 --to 2013-03-04"),
 )(reaggregate)
+app.command(
+    rich_help_panel=WINDOW,
+    epilog=_examples(
+        "strata levels flights --from 2013-01-01 --to 2013-12-31",
+        "strata levels flights --from 2013-01-01 --to 2013-12-31 --apply",
+    ),
+)(levels)
 app.command(
     rich_help_panel=WINDOW,
     epilog=_examples("strata expire flights --day 2013-03-04", "strata expire flights --day 2013-03-04 --apply"),

@@ -12,9 +12,9 @@ from opensearch_strata.definition.days import days_between
 from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
-from opensearch_strata.history.verify.repair import prove
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -75,7 +75,7 @@ def _rebuild(client: OpenSearch, dataset: Dataset, day: date, engine: EngineName
     if proof.state != "verified":
         lines = ", ".join(check.name for check in proof.failed)
         return Rebuilt(day, "kept as it was", raw.documents, proof.rows, f"not proven: {lines or proof.state}")
-    return Rebuilt(day, "rebuilt", raw.documents, proof.rows)
+    return Rebuilt(day, "rebuilt", raw.documents, proof.rows, proof.without_levels)
 
 
 def _without_raw(client: OpenSearch, dataset: Dataset, day: date, raw: RawDay | None) -> Rebuilt:

@@ -217,10 +217,27 @@ def quantiles(bins: Mapping[int, int], qs: Iterable[float], step: int, low: floa
     result: dict[float, float] = {}
     position, seen = -1, 0
     for q in sorted(set(qs)):
-        rank = min(math.floor(q * (total - 1)), total - 1)  # beyond 2**53 the product may be rounded up
+        rank = _rank_of(q, total)
         while seen <= rank:
             position += 1
             seen += bins[ordered[position]]
-        value = value_of(ordered[position], step)
-        result[q] = high if rank == total - 1 else low if rank == 0 else min(max(value, low), high)
+        result[q] = quantile_in(ordered[position], q, total, step, low, high)
     return result
+
+
+def quantile_in(bin_: int, q: float, total: int, step: int, low: float, high: float) -> float:
+    """A quantile of which the bin is known, see :func:`quantiles`.
+
+    :param bin_: the bin of the value at rank ``floor(q * (n - 1))``
+    :param q: a fraction in 0 .. 1
+    :param total: how many values there are
+    :param step: how many keys a bin joins, 1 .. 50
+    :param low: exact smallest value
+    :param high: exact largest value
+    """
+    rank = _rank_of(q, total)
+    return high if rank == total - 1 else low if rank == 0 else min(max(value_of(bin_, step), low), high)
+
+
+def _rank_of(q: float, total: int) -> int:
+    return min(math.floor(q * (total - 1)), total - 1)  # beyond 2**53 the product may be rounded up

@@ -17,9 +17,9 @@ from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import OnDocuments
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.raw_day.inspection import RawDay, inspect_raw_day
 from opensearch_strata.history.verify.proof import Proof
-from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.archives import days_due
 from opensearch_strata.workflows.archiving import archive_day, require_archived
@@ -119,6 +119,8 @@ def retire_expired(
                 retired = _described(index, old, "dry_run", proof, would_mend(proof))
             else:
                 proven = require_proven(proof)
+                if proof.without_levels:
+                    _log.warning("%s", proof.without_levels)
                 copied = copy_proven(client, dataset, proof, s3) if deletes else None
                 archive = archived_first(client, dataset, proof, s3) if deletes else None
                 outcome = retire(client, dataset, proven, window_end, dry_run=not deletes, archive=archive)
@@ -223,7 +225,8 @@ def run_cycle(
     expired = list_expired(client, dataset, day, now)
     problem, verified = "", False
     try:
-        verified = _condense_and_prove(client, dataset, day, engine, on_documents)
+        proof = _condense_and_prove(client, dataset, day, engine, on_documents)
+        verified, problem = proof is not None, proof.without_levels if proof else ""
     except Exception as error:  # noqa: BLE001 - whatever it is, expired days leave all the same
         problem = _told(error)
     problem = "; ".join(filter(None, [problem, *_archive_due(client, dataset, day, s3)]))
@@ -268,14 +271,15 @@ def _told(error: Exception) -> str:
 
 def _condense_and_prove(
     client: OpenSearch, dataset: Dataset, day: date, engine: EngineName | None, on_documents: OnDocuments
-) -> bool:
-    """True if the day is proven, False if there is nothing to condense."""
+) -> Proof | None:
+    """The proof of the day, which holds; None if there is nothing to condense."""
     raw = inspect_raw_day(client, dataset, day)
     if condense(client, dataset, day, engine=engine, on_documents=on_documents) is None:
         nothing_to_condense(dataset, day, raw)
-        return False
-    require_proven(prove(client, dataset, day, engine=engine))
-    return True
+        return None
+    proof = prove(client, dataset, day, engine=engine)
+    require_proven(proof)
+    return proof
 
 
 def _lot(retired: Retirement) -> str:

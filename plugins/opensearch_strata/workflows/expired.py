@@ -56,7 +56,8 @@ def list_expired(client: OpenSearch, dataset: Dataset, window_end: date, now: da
     """
     require_complete(window_end, now, dataset.zone)
     names = dataset.raw.names
-    history = dataset.history.names, stand_in_names(dataset)
+    levels = dataset.history.levels_names
+    history = [dataset.history.names, stand_in_names(dataset), *([levels] if levels else [])]
     expression = names.expression
     there = expand(client, expression, f"*.settings.index.uuid,*.mappings._meta.{NOTE}.{KEEP_UNTIL}")
     dated: dict[date, str] = {}

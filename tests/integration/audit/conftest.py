@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.workflows.history_copy.export import export_days
 from tests.audits import COUNT, KEPT, NEWEST, OLD, archived
 from tests.streams import Stream, StreamFactory

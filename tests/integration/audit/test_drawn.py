@@ -13,8 +13,8 @@ from opensearch_strata.archive.load import scratch_load as writing
 from opensearch_strata.archive.store.manifest import NAME, Archived, Manifest
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.errors import Refused
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.query.sources.existing import find_sources
-from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.same_rows import compare_rows
 from opensearch_strata.sketches.ddsketch import pack, unpack
 from opensearch_strata.workflows.archiving import archive_day

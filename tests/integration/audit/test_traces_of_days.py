@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opensearch_strata.archive.store.manifest import NAME
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.audit import audit as auditing
 from opensearch_strata.workflows.audit.archived import see_archive

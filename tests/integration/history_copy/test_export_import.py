@@ -10,6 +10,7 @@ import pytest
 
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.copy.day_file import read_file
+from opensearch_strata.history.levels.look import incomplete_levels
 from opensearch_strata.history.month.stand_in import stand_in_name
 from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
@@ -21,7 +22,7 @@ from tests.streams import DAY, Stream, StreamFactory, assert_verified
 pytestmark = pytest.mark.versions
 
 FILE = f"plant/history/month=2024-05/day={DAY}.parquet"
-NOT_OF_ROWS = ("verified", "same_rows")
+NOT_OF_ROWS = ("verified", "same_rows", "levels", "month_levels")
 
 
 @pytest.fixture
@@ -61,6 +62,8 @@ def test_a_month_made_from_its_files_is_the_same_bit_for_bit(odd: Stream, s3: An
         day: replace(mark, rows_version="") for day, mark in marks.items()
     }
     assert not odd.client.indices.exists(index=stand_in_name(odd.dataset, DAY))
+    assert done.note == ""
+    assert incomplete_levels(odd.client, odd.dataset, days) == {}  # built from the imported rows
     again = imported(odd, s3, days=3)
     assert (again.outcome, set(again.days.values())) == ("unchanged", {"same"})
     assert marks_of(odd.client, month) == now

@@ -14,8 +14,9 @@ from opensearch_strata.history.month.level_notes import (
     complete_month,
     marks_version,
     noted,
+    noted_anew,
 )
-from opensearch_strata.history.month.marks import Mark
+from opensearch_strata.history.month.marks import Mark, marks_in
 
 DAY, OTHER = date(2013, 1, 5), date(2013, 1, 6)
 MARK = Mark(10, "uuid", "fingerprint", "month/3/6/3")
@@ -62,6 +63,18 @@ def test_what_is_no_note_is_as_good_as_lost(said: Any) -> None:
     assert complete_levels(meta) == {}
     assert complete_month(meta) is None
     assert complete_levels(meta_of({DAY: MARK}, levels=said)) == {}
+
+
+def test_notes_go_with_the_very_rows_to_another_index() -> None:
+    stale = replace(MARK, rows_version="month/9/9/9")
+    before = meta_of({DAY: MARK, OTHER: stale})
+    before = noted(before, {DAY: NOTE, OTHER: NOTE}, LevelNote(marks_version(marks_in(before)), {"1M": "levels/1/5/5"}))
+    marks = {DAY: replace(MARK, rows_version="new/3/3/2"), OTHER: stale}
+    after = noted_anew(before, {**before, **meta_of(marks)})
+    assert complete_levels(after) == {DAY: replace(NOTE, of="new/3/3/2")}
+    month = complete_month(after)
+    assert month
+    assert (month.of, month.versions) == (marks_version(marks), {"1M": "levels/1/5/5"})
 
 
 def test_notes_replace_those_of_before_and_nothing_else() -> None:

@@ -102,8 +102,8 @@ def verify(
     the proof holds.
     """
     from opensearch_strata.definition.days import require_complete
+    from opensearch_strata.history.levels.prove import prove, with_levels
     from opensearch_strata.history.raw_day.inspection import inspect_raw_day
-    from opensearch_strata.history.verify.repair import prove
     from opensearch_strata.history.verify.verify import verify as verify_day
     from opensearch_strata.workflows.cycle import unproven
 
@@ -119,6 +119,7 @@ def verify(
                 proof = verify_day(client, definition, day, on_documents)
         if not repair:
             _mark(client, definition, proof)
+            proof = with_levels(client, definition, proof, "compare")
     if as_json:
         print_json({"dataset": dataset, **_proof_json(proof)})
     elif proof.checks and proof.rows:  # for a day that was never condensed, one sentence says more
@@ -130,6 +131,9 @@ def verify(
         raise typer.Exit(1)
     if not as_json:
         say(f"{proof.index} is verified: all its documents are in {counted(proof.rows, 'row')}.")
+    if proof.without_levels:
+        fail(f"{proof.without_levels} Build them again: strata levels {dataset} --from {day} --to {day} --apply")
+        raise typer.Exit(1)
 
 
 def _mark(client: OpenSearch, dataset: Dataset, proof: Proof) -> None:
@@ -156,5 +160,6 @@ def _proof_json(proof: Proof) -> dict[str, Any]:
         "documents": proof.raw.documents if proof.raw else 0,
         "rows": proof.rows,
         "null_rows": proof.null_rows,
+        "without_levels": proof.without_levels,
         "checks": [asdict(check) for check in proof.checks],
     }

@@ -113,6 +113,19 @@ def fetch_metric(
     }
 
 
+def level_metric(dataset: Dataset) -> Body:
+    """Aggregation over rows of history: the statistics of a row of a level.
+
+    Each shard returns ``{"totals", "ranked"}``: its state with packed sketches, for
+    :func:`opensearch_strata.history.buckets.partials.row_of_states`; and for each metric that measures, in that order,
+    the bins of the quantiles of :attr:`History.quantiles` in ascending order, which are right if only one shard has
+    seen anything.
+    """
+    params = recall_metric(dataset, list(dataset.metrics), dataset.sketches)["scripted_metric"]["params"]
+    quantiles = [percent / 100 for percent in sorted(dataset.history.quantiles)]
+    return _metric({**params, "quantiles": quantiles}, "recall", finished=False, combine="level")
+
+
 def in_source_metric(field: str, hiding: Hiding) -> Body:
     """Aggregation over raw documents: how many hold more values of a field in their source than searches see.
 
@@ -169,11 +182,12 @@ def _sets(dataset: Dataset, names: Sequence[str]) -> dict[str, Any]:
     return {"names": list(names), "precisions": [precision_of(dataset.distinct[name]) for name in names]}
 
 
-def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
+def _metric(params: dict[str, Any], kind: str, finished: bool, combine: str = "") -> Body:
+    last = f"{combine or kind}_combine"
     add = _ADD if kind == "condense" else _GATHER
     init: list[str] = [*_INIT, f"{kind}_init"]
     each: list[str] = [*add, f"{kind}_map"]
-    combine: list[str] = [*add, f"{kind}_combine"]
+    combined: list[str] = [*add, last]
     reduce: list[str] = [*_REDUCE, "condense_reduce"]
     # A dataset without top values has scripts without them, so it pays neither for their text nor for their work. The
     # same goes for distinct counts.
@@ -184,14 +198,14 @@ def _metric(params: dict[str, Any], kind: str, finished: bool) -> Body:
     if "sets" in params:
         init = ["distinct", *init, "distinct_init"]
         each = [*_ADD_SETS[kind], *each, f"distinct_{kind}_map"]
-        combine = ["distinct", "distinct_write", *add, "distinct_combine", f"{kind}_combine"]
+        combined = ["distinct", "distinct_write", *add, "distinct_combine", last]
         reduce = ["distinct", "distinct_write", "distinct_read", "distinct_row", *reduce, "distinct_reduce"]
     return {
         "scripted_metric": {
             "params": params,
             "init_script": _script(*init),
             "map_script": _script(*each),
-            "combine_script": _script(*combine),
+            "combine_script": _script(*combined),
             "reduce_script": _script(*reduce, "condense_return") if finished else _painless("return states"),
         }
     }

@@ -14,6 +14,7 @@ from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.copy.layout import RowLayout
 from opensearch_strata.history.copy.reading import read_rows
 from opensearch_strata.history.copy.row_tables import difference
+from opensearch_strata.history.month.level_notes import noted_anew
 from opensearch_strata.history.month.marks import marks_in, rows_version, same_rows_in
 
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def noted_versions(
     for day, name in there.items():
         before_it = same[day] if day in same and same[day][-1] == old[name] else [old[name]]
         chains[f"{day}"] = [*before_it, new[name]]
-    return {**strata, "verified": verified, "same_rows": chains}
+    return noted_anew(strata, {**strata, "verified": verified, "same_rows": chains})

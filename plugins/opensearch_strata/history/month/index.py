@@ -11,6 +11,7 @@ from opensearch_strata.connections.safe_settings import MONTH, made_safely, weak
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.errors.judging import explain
+from opensearch_strata.history.month.level_notes import forget_levels
 from opensearch_strata.history.month.mapping import (
     conflicts,
     grown_meta,
@@ -49,7 +50,8 @@ def ensure_month(
 ) -> EnsuredMonth:
     """Create the month index of a day, or bring its mapping and settings up to date.
 
-    Safe to call from several places at the same time. Makes only additive changes.
+    Safe to call from several places at the same time. Makes only additive changes. The rows of the day are going to be
+    written, so its levels are not noted as complete any more.
 
     :param raw_types: mapping types of the raw day, for the group fields; otherwise those that the dataset states
     :param redefine: accept a definition whose metrics have a different meaning; the caller condenses the days again
@@ -73,6 +75,7 @@ def ensure_month(
     if missing := weaker(found["settings"], MONTH):
         mend_settings(client, index, missing)
         action = "updated"
+    forget_levels(client, index, day, found["mappings"].get("_meta", {}).get("strata", {}))
     return EnsuredMonth(index, action, found["settings"]["index.uuid"])
 
 

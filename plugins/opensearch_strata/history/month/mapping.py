@@ -15,7 +15,7 @@ _DISTRIBUTION: dict[str, Any] = {"type": "binary", "doc_values": True}
 _NUMBER: dict[str, Any] = {"type": "double", "index": False}
 _SINGLE: dict[str, Any] = {"type": "float", "index": False}
 
-_ERRORS = frozenset({"relative_errors", "distinct_errors"})
+ERRORS = frozenset({"relative_errors", "distinct_errors"})
 """What the description of a metric keeps of former definitions."""
 
 
@@ -107,7 +107,7 @@ def grown_meta(meta: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     wanted = month_meta(dataset)
     for name, metric in wanted["metrics"].items():
         before = meta.get("metrics", {}).get(name, {})
-        for errors in _ERRORS & metric.keys():
+        for errors in ERRORS & metric.keys():
             metric[errors] = sorted({*before.get(errors, []), *metric[errors]})
     wanted["fingerprints"] = sorted({*meta.get("fingerprints", []), dataset.fingerprint})
     return {**meta, **wanted}
@@ -156,7 +156,7 @@ def conflicts(meta: dict[str, Any], dataset: Dataset, *, redefine: bool = False)
             found.append(f"metrics.{name}.field: {old['field']!r} in the index, {new['field']!r} in the definition")
         if lost := sorted(set(old["stats"]) - set(new["stats"])):
             found.append(f"metrics.{name}.stats: the index has {lost}, the definition lacks them")
-        if any(old.get(kind) and not new.get(kind) for kind in (*_ERRORS, "top_values")):
+        if any(old.get(kind) and not new.get(kind) for kind in (*ERRORS, "top_values")):
             found.append(f"metrics.{name}.distribution: in the index, not in the definition")
     return found
 

@@ -26,7 +26,11 @@ class Found:
     first: tuple[float, str] | None = None
 
     def add(self, time: int | None, sentence: str) -> None:
-        """Add a case."""
+        """Add a case.
+
+        :param time: by which the earliest case is found, epoch milliseconds
+        :param sentence: the case in words
+        """
         case = (float("inf") if time is None else float(time), sentence)
         self.count += 1
         self.first = case if self.first is None else min(self.first, case)

@@ -40,6 +40,8 @@ class Proof:
     :param null_rows: how many rows are of documents without a group value or a time; they count like all others
     :param genuine_documents: how many documents are carried by rows with a transform's ids
     :param metrics: metric -> ``{count, min?, max?, sum?, bins?, registers?}`` over all rows, as readers get them
+    :param without_levels: why levels of a verified day are not complete, in sentences; base rows are proven all the
+        same, and read instead
     """
 
     index: str
@@ -52,6 +54,7 @@ class Proof:
     genuine_documents: int = 0
     carried: Carried = NOTHING
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    without_levels: str = ""
 
     @property
     def failed(self) -> list[Check]:

@@ -155,7 +155,11 @@ class Ruler:
 
 
 def rounded(value: float, decimals: int | None) -> float:
-    """A value as the scripts round it."""
+    """A value as the scripts round it.
+
+    :param value: a statistic
+    :param decimals: how many decimals values are rounded to; None: not at all
+    """
     return value if decimals is None else round(value * 10.0**decimals) / 10.0**decimals
 
 

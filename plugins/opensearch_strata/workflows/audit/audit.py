@@ -21,6 +21,7 @@ from opensearch_strata.workflows.audit.drawn_days.restoring import Drawn, draw, 
 from opensearch_strata.workflows.audit.drawn_days.scratch_indices import drop_leftovers
 from opensearch_strata.workflows.audit.findings import Finding, Severity, counts_of, failed, is_bad, joined
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, take_inventory
+from opensearch_strata.workflows.audit.levels import see_levels
 from opensearch_strata.workflows.audit.looking import Looks, settled
 from opensearch_strata.workflows.audit.raw_days import MOST_PROVEN, prove_day, see_raw_day, to_prove, waiting
 
@@ -205,6 +206,7 @@ def _of_days(plan: AuditPlan, inventory: Inventory, engine: EngineName | None) -
     found += waiting(suspects[MOST_PROVEN:])
     if plan.s3:
         found += see_copies(plan.s3, dataset, inventory, looks)
+    found += looks.at(None, lambda: see_levels(client, dataset, inventory, apply=plan.apply))
     for state in inventory.days:
 
         def see(state: DayState = state) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ NOTHING_TO_DO = ""
 
 Kind = Literal[
     "unreadable", "missing", "rows", "mark", "archive", "storage class", "ledger", "late", "beyond the window",
-    "restored", "leftover", "copy", "definition", "unfinished", "day",
+    "restored", "leftover", "copy", "definition", "levels", "unfinished", "day",
 ]  # fmt: skip
 """What a finding is about. ``unfinished``: something could not be looked at, so that the audit fails for want of it."""
 

@@ -13,8 +13,8 @@ from opensearch_strata.definition.days import newest_expired
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain, is_transient
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.verify.proof import Proof
-from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.audit.archived import ArchiveSeen
 from opensearch_strata.workflows.audit.day_findings import AGREES, is_proven, is_redefined

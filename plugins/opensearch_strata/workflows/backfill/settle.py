@@ -17,9 +17,9 @@ from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
-from opensearch_strata.history.verify.repair import prove
 from opensearch_strata.workflows.cycle import archived_first, nothing_to_condense, require_proven
 from opensearch_strata.workflows.history_copy.cycle_copies import Copies, copy_proven
 from opensearch_strata.workflows.retention import retire
@@ -78,6 +78,7 @@ def settle_day(
     proof = prove(client, dataset, day)
     proven = require_proven(proof)
     uncopied = Copies(dataset.name).with_days([copy_proven(client, dataset, proof, s3)]).problem
+    uncopied = " ".join(filter(None, [uncopied, proof.without_levels]))
     newest = newest_complete(now, dataset.zone)
     if then == "condense":
         return DayOutcome(day, "condensed", proven.documents, proof.rows, uncopied)

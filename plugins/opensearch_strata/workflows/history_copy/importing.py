@@ -15,6 +15,7 @@ from opensearch_strata.history.copy.day_file import DayCopy, read_file
 from opensearch_strata.history.copy.month_of_files import MonthOfFiles, Taken
 from opensearch_strata.history.copy.replacement import OnStep
 from opensearch_strata.history.copy.row_tables import arrow
+from opensearch_strata.history.levels.span import levels_of_span
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.history_copy.parquet_files import HistoryFiles, KnownFile
 
@@ -103,7 +104,20 @@ def _import_month(
     said = ImportedMonth(index, "unchanged", taken, absent, rows, documents)
     if all(one == "same" for one in taken.values()):
         return said
-    return replace(said, outcome="imported" if apply else "would be imported")
+    if not apply:
+        return replace(said, outcome="would be imported")
+    on_step(f"building levels of {index}")
+    days = [*_built(client, dataset, [day for day, one in taken.items() if one != "same"])]
+    return replace(said, outcome="imported", note=" ".join(days))
+
+
+def _built(client: OpenSearch, dataset: Dataset, days: Sequence[date]) -> Iterator[str]:
+    """Build the levels of imported days. Yields what keeps them from being complete."""
+    if not dataset.levels:
+        return
+    for unit in levels_of_span(client, dataset, min(days), max(days), "build"):
+        if unit.problem:
+            yield unit.problem
 
 
 def _copy(files: HistoryFiles, dataset: Dataset, day: date, known: KnownFile) -> DayCopy:

@@ -134,7 +134,7 @@ class ProveOperator(DatasetOperator):
         context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.expired["index"], "why": sentence})
 
     def _proven(self, day: date) -> dict[str, Any]:
-        from opensearch_strata.history.verify.repair import prove
+        from opensearch_strata.history.levels.prove import prove
         from opensearch_strata.history.verify.verify import verify
         from opensearch_strata.workflows.cycle import require_proven, unproven, would_mend
         from opensearch_strata.workflows.retention import retire
@@ -156,6 +156,8 @@ class ProveOperator(DatasetOperator):
             # Anything else that keeps the day is found here, so only days that can be deleted count towards the limit.
             retire(self.client, self.dataset, proven, self.day, dry_run=True)
             self.log.info("verified", index=proven.index, documents=proven.documents, rows=proof.rows)
+            if proof.without_levels:
+                self.log.warning("%s", proof.without_levels)
             if not dry_run:
                 self._copy(proof)
             found = proven.as_json()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
+from opensearch_strata.errors import Refused
 from opensearch_strata.presentation.tables import proof_table
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ class VerifyOperator(DatasetOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Prove.
 
-        :raises Refused: the day still differs from its rows, as the table in the log shows
+        :raises Refused: the day still differs from its rows, or its levels are not complete, as the table in the log
+            shows
         """
-        from opensearch_strata.history.verify.repair import prove
+        from opensearch_strata.history.levels.prove import prove
         from opensearch_strata.workflows.cycle import require_proven
 
         dataset, day = self.dataset, self.day
@@ -34,6 +36,8 @@ class VerifyOperator(DatasetOperator):
         self.log.info("%s", proof_table(proof))
         proven = require_proven(proof)
         self.log.info("verified", index=proof.index, documents=proven.documents, rows=proof.rows)
+        if proof.without_levels:
+            raise Refused(proof.without_levels)
         return {
             "index": proof.index,
             "state": proof.state,

@@ -125,7 +125,7 @@ def _archived(
     engine: Any,
     on_copied: Callable[[CopiedDay | None], None],
 ) -> dict[str, Any] | None:
-    from opensearch_strata.history.verify.repair import prove
+    from opensearch_strata.history.levels.prove import prove
     from opensearch_strata.workflows.archiving import archive_day
     from opensearch_strata.workflows.history_copy.cycle_copies import copy_proven
 

@@ -68,7 +68,7 @@ def scratch_of(dataset: Dataset, day: date, owner: str) -> Scratch:
     """
     raw = dataset.raw.model_copy(update={"index": f"{_prefix(dataset)}{{day}}", "day_format": _DAY_FORMAT})
     rows = {"index": f"{_prefix(dataset)}{day:{_DAY_FORMAT}}-rows-{{month}}", "month_format": "%Y.%m", "replicas": 0}
-    history = dataset.history.model_copy(update={**rows, "shards": 1})
+    history = dataset.history.model_copy(update={**rows, "shards": 1, "levels": []})
     made = Scratch(dataset.model_copy(update={"raw": raw, "history": history, "archive": None}), day, owner)
     for pattern in (dataset.raw.names.expression, dataset.history.names.expression):
         if taken := [name for name in (made.raw, made.month) if fnmatchcase(name, pattern)]:
