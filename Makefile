@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day bench-levels schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -72,6 +72,9 @@ bench-lambda: setup  ## Compare the Firehose function with the one that people c
 
 bench-day: setup  ## Compare a large day with a small one: loaded, condensed, proven (10 minutes; ARGS="--documents 40000000")
 	@$(BIN)/python -m benchmarks.day $(ARGS)
+
+bench-levels: setup  ## Ask a year of history with and without its levels (15 minutes; ARGS="--help")
+	@$(BIN)/python -m benchmarks.levels $(ARGS)
 
 picture: setup  ## Redraw the README's delays of 2013 by condensing a year and reading it back
 	@$(BIN)/python -m local.samples.delays

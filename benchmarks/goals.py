@@ -317,6 +317,31 @@ DAY_GOALS = {
 }
 """The goals of `make bench-day`."""
 
+LEVELS_GOALS = {
+    "levels daily": Goal(
+        "a year, daily, all devices",
+        "p50, p90 and p99 of every day by `read()`, from rows of the level `1d`; of 521 devices by default",
+        "{} ms",
+        -1,
+        60,
+        25,
+    ),
+    "levels hourly": Goal("a year, hourly, all devices", "the same of every hour, from `1h`", "{} ms", -1, 400, 150),
+    "levels device": Goal(
+        "a year, daily, one device of the fleet",
+        "the same of every day of one device, from `1d.device`; of 20,833 devices by default",
+        "{} ms",
+        -1,
+        60,
+        25,
+    ),
+    "levels fleet": Goal(
+        "a month, daily, each device of the fleet", "the same of every device, as one frame", "{} s", -1, 10, 3
+    ),
+    "levels memory": Goal("peak memory of the process that reads it", "of the line above", "{} MB", -1, 500),
+}
+"""The goals of `make bench-levels`."""
+
 REASONS: dict[str, str] = {
     "eleven": "Half of a row is sketches, whose bits are near the entropy of their counts. Of the rest, 37 bytes are "
     "the id that Index Management prescribes: 16 random bytes, in the terms and once more as a stored field.",
@@ -389,7 +414,8 @@ class Result:
     @property
     def goal(self) -> Goal:
         """The goal."""
-        return (GOALS | BACKFILL_GOALS | ARRIVALS_GOALS | ARCHIVE_GOALS | LAMBDA_GOALS | DAY_GOALS)[self.key]
+        tables = (GOALS, BACKFILL_GOALS, ARRIVALS_GOALS, ARCHIVE_GOALS, LAMBDA_GOALS, DAY_GOALS, LEVELS_GOALS)
+        return next(table[self.key] for table in tables if self.key in table)
 
     @property
     def reached(self) -> Verdict:

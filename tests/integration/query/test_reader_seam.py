@@ -1,4 +1,4 @@
-"""The seam between raw days and history: wherever it lies, the answer is the same."""
+"""The seam between raw days and history: wherever it lies, with levels and without, the answer is the same."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from opensearch_strata.definition.days import day_bounds
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.reader import read
 from tests.streams import Document, Stream, StreamFactory
 
 MARCH = [date(2024, 3, 1) + timedelta(days=number) for number in range(31)]  # New York's clocks change on the 10th
 HOUR = timedelta(hours=1)
+DEFAULT_LEVELS = [{"bucket": "1h"}, {"bucket": "1d", "group_by": ["device", "site"]}, {"bucket": "1d"}]
 STATS = ["min", "p1", "p50", "p99.9", "max", "avg", "sum", "count"]
 QUESTIONS: list[dict[str, Any]] = [
     {"interval": "1h"},
@@ -40,6 +41,7 @@ def stream(make_stream: StreamFactory) -> Stream:
     return make_stream(
         types={"@timestamp": "date", "device": "keyword", "site": "keyword", "temperature": "double", "load": "double"},
         time_zone="America/New_York",
+        history={"levels": [*DEFAULT_LEVELS, {"bucket": "6h", "group_by": ["site"]}, {"bucket": "1M"}]},
         metrics={
             "temperature": {**metric, "field": "temperature", "decimals": 1, "distribution": {"relative_error": 0.01}},
             "load": {**metric, "field": "load", "distribution": {"relative_error": 0.02}},
@@ -69,10 +71,19 @@ def documents_of(dataset_zone: Any, day: date) -> list[Document]:
     return documents
 
 
-def ask(stream: Stream, question: dict[str, Any]) -> pd.DataFrame:
+def ask(stream: Stream, question: dict[str, Any], *, levels: bool = True) -> pd.DataFrame:
     start = datetime(2024, 2, 20, tzinfo=UTC)
     asked = {"metrics": ["temperature", "load"], "stats": STATS, **question}
-    return read(stream.client, stream.dataset, start, start + timedelta(days=60), **asked)
+    dataset = stream.dataset
+    if not levels:
+        dataset = dataset.model_copy(update={"history": dataset.history.model_copy(update={"levels": []})})
+    return read(stream.client, dataset, start, start + timedelta(days=60), **asked)
+
+
+def assert_answered(stream: Stream, question: dict[str, Any], expected: pd.DataFrame) -> None:
+    """The answer is the same with levels and from base rows."""
+    for levels in (True, False):
+        assert_same(ask(stream, question, levels=levels), expected)
 
 
 def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -81,7 +92,8 @@ def assert_same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
     added = [name for name in expected.columns if name.endswith((".sum", ".avg"))]
     pd.testing.assert_frame_equal(found[added], expected[added], rtol=1e-12, atol=1e-13)
     pd.testing.assert_frame_equal(found.drop(columns=added), expected.drop(columns=added), check_exact=True)
-    assert found.attrs == expected.attrs  # without a note: every day was proven
+    # Without a note: every day was proven.
+    assert {**found.attrs, "levels": []} == {**expected.attrs, "levels": []}
 
 
 @pytest.mark.long
@@ -98,12 +110,16 @@ def test_the_boundary_moves_day_by_day_and_no_answer_changes(stream: Stream) -> 
         stream.condense(day)
         assert prove(stream.client, stream.dataset, day).state == "verified"
         (number,) = islice(turn, 1)
-        assert_same(ask(stream, QUESTIONS[number]), expected[number])  # verified and still raw
+        assert_answered(stream, QUESTIONS[number], expected[number])  # verified and still raw
         stream.client.indices.delete(index=stream.dataset.raw_index(day))
         for number in range(len(QUESTIONS)) if day in (MARCH[0], MARCH[15], MARCH[-1]) else islice(turn, 1):
-            assert_same(ask(stream, QUESTIONS[number]), expected[number])
+            assert_answered(stream, QUESTIONS[number], expected[number])
         if day == MARCH[15]:
             assert ask(stream, {"interval": "1M"})["source"].tolist()[-1] == "both"
             assert set(ask(stream, {"interval": "1h"})["source"]) == {"raw", "history", "both"}
+    levels = set[str]()
     for question in QUESTIONS:
-        assert set(ask(stream, question)["source"]) == {"history"}
+        found = ask(stream, question)
+        assert set(found["source"]) == {"history"}
+        levels |= set(found.attrs["levels"])
+    assert levels == {"1h", "6h.site", "1d.device.site", "1d", "1M"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from opensearch_strata.connections.retrying import is_going
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between, last_of_month
 from opensearch_strata.definition.levels import Level
-from opensearch_strata.history.month.level_notes import LEVEL, complete_levels, complete_month
-from opensearch_strata.history.month.marks import parts_of_version, rows_version
+from opensearch_strata.history.levels.index import is_of
+from opensearch_strata.history.levels.stored import stored_levels
+from opensearch_strata.history.month.level_notes import complete_levels, complete_month
+from opensearch_strata.history.month.marks import parts_of_version
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
-
-_MOST_LEVELS = 1000
 
 Metas = Mapping[date, Mapping[str, Any]]
 """First day of a month -> ``_meta.strata`` of its index."""
@@ -68,7 +68,7 @@ def level_indices(client: OpenSearch, dataset: Dataset, metas: Metas, touched: I
     for name, body in found.indices.items():
         first = names.date_in(name)
         meta = body.get("mappings", {}).get("_meta", {}).get("strata", {})
-        if first is None or name in found.closed or not _is_of(dataset, meta):
+        if first is None or name in found.closed or not is_of(dataset, meta):
             continue
         uuid = body["settings"]["index"]["uuid"]
         parts = [parts_of_version(version) for versions in notes.values() for version in versions]
@@ -100,40 +100,15 @@ def looked_at(client: OpenSearch, dataset: Dataset, index: LevelIndex, months: I
             return replace(index, stored=None)  # each shard would count its sequence numbers by itself
         days = [day for month in months for day in days_between(month, last_of_month(month))]
         units = {dataset.unit_id(level, day) for level in dataset.levels for day in days}
-        stored = _stored_versions(client, index, sorted(units))
+        found = stored_levels(client, index.name, sorted(units), index.uuid)
     except decisive.IncompleteAnswer:
         return None
     except Exception as error:
         if not is_going(error):
             raise
         return None
+    stored = {unit: {name: level.version for name, level in levels.items()} for unit, levels in found.items()}
     return replace(index, stored=stored)
-
-
-def _stored_versions(client: OpenSearch, index: LevelIndex, units: Sequence[str]) -> dict[str, dict[str, str]]:
-    """``transform._id`` -> level -> version of its rows as searches see them."""
-    numbers = {
-        "rows": {"value_count": {"field": LEVEL}},
-        "sum": {"sum": {"field": "_seq_no"}},
-        "newest": {"max": {"field": "_seq_no"}},
-    }
-    levels = {"terms": {"field": LEVEL, "size": _MOST_LEVELS}, "aggs": numbers}
-    aggs = {"units": {"terms": {"field": "transform._id", "size": len(units)}, "aggs": {"levels": levels}}}
-    query = {"terms": {"transform._id": units}}
-    body = {"size": 0, "track_total_hits": False, "query": query, "aggs": aggs}
-    found = decisive.search(client, index.name, body)["aggregations"]["units"]["buckets"]
-    return {unit["key"]: {b["key"]: _version(index, b) for b in unit["levels"]["buckets"]} for unit in found}
-
-
-def _version(index: LevelIndex, found: Mapping[str, Any]) -> str:
-    rows, total, newest = (int(found[name]["value"] or 0) for name in ("rows", "sum", "newest"))
-    return rows_version(index.uuid, rows, total, newest)
-
-
-def _is_of(dataset: Dataset, meta: Mapping[str, Any]) -> bool:
-    """Whether rows of levels were made by the calendar and for the buckets of a definition."""
-    wanted = {"dataset": dataset.name, "bucket": dataset.history.bucket, "time_zone": dataset.time_zone}
-    return all(meta.get(key) == value for key, value in wanted.items())
 
 
 def noted_versions(meta: Mapping[str, Any]) -> list[str]:
