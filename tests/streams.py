@@ -13,7 +13,8 @@ from opensearchpy import NotFoundError, OpenSearch
 from pydantic import ValidationError
 
 from opensearch_strata.definition.consent import confirmation
-from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.sections.metric import DISTRIBUTIONS
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.condense.engines.base import EngineRun
 from opensearch_strata.history.month.row_ids import RAW_UUID

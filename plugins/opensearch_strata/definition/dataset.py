@@ -4,248 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from itertools import product
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from opensearch_strata.definition.archive import ArchiveSettings
 from opensearch_strata.definition.field_types import WHOLE_TYPES, Part, loss, misfit
 from opensearch_strata.definition.index_names import IndexTemplate, month_transform_id, transform_id
-from opensearch_strata.definition.levels import Level, StatedLevel, levels_of, levels_template, quantiles_problem
+from opensearch_strata.definition.levels import Level
 from opensearch_strata.definition.loading.intake import Intake, TimeZone
 from opensearch_strata.definition.schedule import Cycle
+from opensearch_strata.definition.sections.history import History
+from opensearch_strata.definition.sections.metric import DISTRIBUTIONS, Metric
+from opensearch_strata.definition.sections.raw import Raw
 from opensearch_strata.definition.strict_model import Strict
 
-Stat = Literal["min", "max", "sum", "count", "avg"]
 EngineName = Literal["auto", "transform_job", "search"]
-Codec = Literal["default", "best_compression", "zstd", "zstd_no_dict"]
-
-DISTRIBUTIONS = ("sketch", "top", "registers")
-"""Parts of a row that hold distributions, as bytes."""
-ROW_FIELDS = frozenset(
-    {"@timestamp", "_doc_count", "transform._id", "transform._doc_count", "metrics", "metrics._raw", "metrics._level"}
-)
-SERVER_FIELDS = frozenset(
-    {
-        "_id",
-        "_index",
-        "_source",
-        "_routing",
-        "_ignored",
-        "_seq_no",
-        "_primary_term",
-        "_version",
-        "_field_names",
-        "_tier",
-    }
-)
-"""https://docs.opensearch.org/latest/field-types/metadata-fields/index/, and the parts of a document's version."""
-
-
-def _is_of_documents(field: str) -> str:
-    if field in SERVER_FIELDS:
-        raise ValueError(f"{field!r} is maintained by the server itself; name a field of the documents")
-    if not all(part.strip() for part in field.split(".")):
-        raise ValueError(f"{field!r} is not the path of a field; write names separated by dots, none of them blank")
-    if "*" in field:
-        raise ValueError(f"{field!r} contains a *, which searches take for a pattern; name a field without one")
-    return field
-
-
-FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_is_of_documents)]
-"""Path of a field, as documents and mappings name it. The server accepts spaces, digits, symbols and any script in a
-name, and refuses a path with a blank part: https://docs.opensearch.org/latest/mappings/"""
-
-MOST_SEARCHES = 8
-"""As many searches of a raw day may run at the same time; they share the client's connections and one Python."""
-
-_BUCKET = re.compile(r"(?P<n>[1-9]\d*)(?P<unit>[mhd])")
-_UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
-
-
-class Raw(Strict):
-    """The raw days, as producers write them."""
-
-    index: str = Field(description="Name of the daily index; {day} stands for the date.")
-    timestamp: FieldPath = Field("@timestamp", description="Date field that says when an event happened.")
-    window_days: int = Field(60, ge=1, le=36_500, description="How many complete days are kept raw.")
-    day_format: str = Field("%Y.%m.%d", description="strftime format of {day}.")
-    required_daily: bool = Field(False, description="Fail instead of skipping when a day has no raw index.")
-    fields: dict[FieldPath, str] = Field(
-        default_factory=dict, description="Field types of the raw mapping, checked before anything is sent."
-    )
-
-    @property
-    def names(self) -> IndexTemplate:
-        """Names of the raw days."""
-        return IndexTemplate(self.index, "day", self.day_format)
-
-    @model_validator(mode="after")
-    def _name_is_sound(self) -> Raw:
-        if problem := self.names.problem({"%Y%m%d", "%Y%j"}):
-            raise ValueError(problem)
-        return self
-
-    @model_validator(mode="after")
-    def _multi_fields_end(self) -> Raw:
-        for path in self.fields:
-            above = path.rpartition(".")[0]
-            if above in self.fields and above.rpartition(".")[0] in self.fields:
-                raise ValueError(
-                    f"fields names {path!r} below {above!r}, which is a multi-field itself and has none; remove it"
-                )
-        return self
-
-
-class History(Strict):
-    """The monthly indices of condensed rows."""
-
-    index: str = Field(description="Name of the monthly index; {month} stands for the month.")
-    month_format: str = Field("%Y.%m", description="strftime format of {month}.")
-    bucket: str = Field("1h", description="Length of a row's time bucket; must divide a day evenly: 15m, 1h, 1d.")
-    group_by: list[FieldPath] = Field(min_length=1, description="Fields that identify a row together with its time.")
-    levels: list[StatedLevel] | None = Field(
-        None,
-        description="Further rows, merged from these for longer buckets or fewer groups. By default those of each hour "
-        "and of each day over all groups, and those of each day and group.",
-    )
-    quantiles: list[float | int] = Field(
-        [50, 90, 99], description="Percentages of the quantiles that rows of levels carry as numbers (p50, p90, p99)."
-    )
-    shards: int = Field(1, ge=1)
-    replicas: int = Field(1, ge=0)
-    codec: Codec = Field(
-        "default", description="Codec of stored fields, which are only the ids; no codec makes those smaller."
-    )
-
-    parallel: int | None = Field(
-        None,
-        ge=1,
-        le=MOST_SEARCHES,
-        description="How many searches of a raw day run at the same time; by default as many as the cluster has cores "
-        "for.",
-    )
-
-    @property
-    def names(self) -> IndexTemplate:
-        """Names of the history months."""
-        return IndexTemplate(self.index, "month", self.month_format)
-
-    @property
-    def bucket_length(self) -> timedelta:
-        """Length of a bucket.
-
-        :raises ValueError: it is not a valid interval
-        """
-        match = _BUCKET.fullmatch(self.bucket)
-        if match is None:
-            raise ValueError(f"{self.bucket!r} is not a valid interval; write it like 15m, 1h or 1d")
-        return timedelta(seconds=int(match["n"]) * _UNIT_SECONDS[match["unit"]])
-
-    @property
-    def all_levels(self) -> tuple[Level, ...]:
-        """The levels, stated or by default: those with the shortest buckets and the most groups first."""
-        return levels_of(self.levels, self.bucket_length, self.group_by)
-
-    @property
-    def levels_names(self) -> IndexTemplate | None:
-        """Names of the indices with rows of levels, one for each year; None if there are no levels."""
-        return levels_template(self.names) if self.all_levels else None
-
-    @model_validator(mode="after")
-    def _is_sound(self) -> History:
-        if problem := self.names.problem({"%Y%m"}):
-            raise ValueError(problem)
-        if timedelta(days=1) % self.bucket_length:
-            raise ValueError(f"bucket {self.bucket!r} does not divide a day evenly; use 15m, 1h, 6h or 1d")
-        if len(set(self.group_by)) != len(self.group_by):
-            raise ValueError("group_by names a field twice; name each field once")
-        if taken := ROW_FIELDS.intersection(self.group_by):
-            raise ValueError(f"group_by contains {sorted(taken)}, which every row has as a field; leave it out")
-        if problem := quantiles_problem(self.quantiles):
-            raise ValueError(problem)
-        _ = self.levels_names  # raises
-        return self
-
-
-class Distinct(Strict):
-    """How many different values a metric has, as registers that can be merged."""
-
-    error: float = Field(ge=0.01, le=0.1, description="The standard error of a count, as a fraction.")
-
-
-_KINDS = ("relative_error", "top_values", "distinct")
-
-
-class Distribution(Strict):
-    """How a metric's values are distributed: a sketch of numbers, the most frequent values, or how many there are."""
-
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in _KINDS]})
-
-    relative_error: float | None = Field(
-        None, ge=0.001, le=0.05, description="For a number: the largest relative error of a quantile."
-    )
-    top_values: int | None = Field(
-        None, ge=1, le=20, description="For a keyword: how many of its most frequent values a row counts individually."
-    )
-    distinct: Distinct | None = Field(
-        None, description="For a keyword: how many different values there are, within a standard error."
-    )
-
-    @model_validator(mode="after")
-    def _is_of_one_kind(self) -> Distribution:
-        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
-            raise ValueError(
-                "needs one of relative_error (for a number), top_values and distinct (for a keyword); set one"
-            )
-        return self
-
-
-class Metric(Strict):
-    """One field of the raw documents and what the history keeps of it."""
-
-    field: FieldPath
-    stats: list[Stat] = Field(min_length=1)
-    distribution: Distribution | None = None
-    unit: str | None = Field(None, description="Unit of the values, shown next to them.")
-    decimals: int | None = Field(
-        None, ge=0, le=9, description="Decimal places of the values, which are rounded to them before anything else."
-    )
-    sparse: bool = Field(
-        False,
-        description="true: a whole day may be without any value. false: such a day is kept, because the field may be "
-        "misnamed.",
-    )
-
-    @model_validator(mode="after")
-    def _stats_are_provable(self) -> Metric:
-        stats = set(self.stats)
-        if len(stats) != len(self.stats):
-            raise ValueError("stats names one statistic twice; name each once")
-        if "count" not in stats:
-            raise ValueError("stats must contain count: the proof before a deletion needs it")
-        if "avg" in stats and "sum" not in stats:
-            raise ValueError("stats contains avg without sum; add sum, so that averages can be merged")
-        if self.distribution and self.distribution.relative_error and not {"min", "max"} <= stats:
-            raise ValueError("a distribution needs min and max in stats: they bound its quantiles")
-        return self
-
-    @model_validator(mode="after")
-    def _names_are_counted_only(self) -> Metric:
-        if self.distribution is None or self.distribution.relative_error is not None:
-            return self
-        kind = "distinct" if self.distribution.distinct else "top_values"
-        if self.stats != ["count"]:
-            raise ValueError(f"a metric with {kind} is counted, not measured; set its stats to [count]")
-        for key in ("decimals", "unit"):
-            if getattr(self, key) is not None:
-                raise ValueError(f"a metric with {kind} counts names, which have no {key}; remove {key}")
-        return self
 
 
 class Dataset(Strict):

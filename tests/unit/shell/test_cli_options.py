@@ -12,7 +12,8 @@ from typer.main import get_command
 from opensearch_strata.cli.app import app
 from opensearch_strata.cli.commands.query import begin_of, end_of
 from opensearch_strata.cli.options import CodecChoice, EngineChoice, read_day, read_moment
-from opensearch_strata.definition.dataset import Codec, EngineName
+from opensearch_strata.definition.dataset import EngineName
+from opensearch_strata.definition.sections.history import Codec
 from tests.streams import dataset_of
 
 

@@ -19,7 +19,8 @@ from opensearch_strata.errors.printable import printable
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.definition.dataset import Codec, Dataset
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.definition.sections.history import Codec
 
 _SORTABLE = WHOLE_TYPES | {"long", "keyword", "boolean", "date"}
 """https://docs.opensearch.org/latest/im-plugin/index-settings/ (``index.sort.field``): no ip, no text."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections.retrying import part_of, patiently
-from opensearch_strata.definition.dataset import MOST_SEARCHES, Dataset
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.sections.history import MOST_SEARCHES
 from opensearch_strata.errors.judging import is_known
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 from pydantic_core import from_json
 
-from opensearch_strata.definition.dataset import FieldPath
+from opensearch_strata.definition.sections.field_path import FieldPath
 from opensearch_strata.definition.strict_model import Strict
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.copy.layout import RowLayout

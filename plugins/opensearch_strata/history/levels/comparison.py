@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
 from opensearch_strata.definition.levels import Level, quantile_leaf
+from opensearch_strata.definition.sections.metric import DISTRIBUTIONS
 from opensearch_strata.history.buckets.scripts import Body
 from opensearch_strata.history.month.level_notes import LEVEL
 from opensearch_strata.history.verify.ruler import rounded, same

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.definition.dataset import Dataset, Distribution
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.sections.metric import Distribution
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.levels.merging import RowsOfUnit

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.field_types import SINGLE_TYPES
+from opensearch_strata.definition.sections.metric import DISTRIBUTIONS
 from opensearch_strata.sketches.ddsketch import VERSION
 
 # Doc values only: aggregations and scripts read them, and they are the smallest form of a number.

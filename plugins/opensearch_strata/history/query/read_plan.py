@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
 
-from opensearch_strata.definition.dataset import Dataset, Distribution
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_of
 from opensearch_strata.definition.levels import Level
+from opensearch_strata.definition.sections.metric import Distribution
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.query.borders import Span
 from opensearch_strata.history.query.level_choice.cover import PartOfRows, parts_of

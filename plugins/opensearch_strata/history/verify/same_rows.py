@@ -12,8 +12,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
-from opensearch_strata.definition.dataset import DISTRIBUTIONS, Dataset
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import moment
+from opensearch_strata.definition.sections.metric import DISTRIBUTIONS
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
 from opensearch_strata.history.month.rows_of_day import NO_TIME, of_day
 from opensearch_strata.history.raw_day.inspection import field_types

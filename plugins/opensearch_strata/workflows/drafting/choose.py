@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from opensearch_strata.definition.dataset import ROW_FIELDS, SERVER_FIELDS
 from opensearch_strata.definition.field_types import NUMERIC_TYPES, WHOLE_TYPES
+from opensearch_strata.definition.sections.field_path import SERVER_FIELDS
+from opensearch_strata.definition.sections.history import ROW_FIELDS
 from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.drafting.daily_name import DailyName, daily_name
 from opensearch_strata.workflows.drafting.seen import NAMING_TYPES, Observed, SeenField
