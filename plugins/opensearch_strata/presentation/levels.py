@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.presentation.tables import Table
 
 if TYPE_CHECKING:
-    from opensearch_strata.history.levels.build import UnitLevels
+    from opensearch_strata.history.levels.outcome import UnitLevels
 
 
 def levels_table(dataset: str, units: Sequence[UnitLevels]) -> Table:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from opensearch_strata.definition.days import day_bounds
-from opensearch_strata.history.levels.build import UnitLevels, levels_of_day, levels_of_month
+from opensearch_strata.history.levels.build import levels_of_day, levels_of_month
+from opensearch_strata.history.levels.outcome import UnitLevels
 from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.levels.stored import stored_levels
 from opensearch_strata.history.reaggregate import reaggregate

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.definition.levels import Level
-from opensearch_strata.history.levels.merging import Days, Merge, RowsOfUnit
-from opensearch_strata.history.levels.pieces import after_cut, pieces_of
+from opensearch_strata.history.levels.merge.merging import Days, Merge, RowsOfUnit
+from opensearch_strata.history.levels.merge.pieces import after_cut, pieces_of
 from opensearch_strata.history.query.borders import rows_of_span
 from opensearch_strata.history.query.question import Question, milliseconds, moment_of
 from tests.streams import dataset_of

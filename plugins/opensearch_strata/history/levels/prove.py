@@ -10,7 +10,8 @@ from opensearch_strata.definition.dataset import Dataset, EngineName
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.engines.base import OnDocuments
-from opensearch_strata.history.levels.build import Mode, UnitLevels, levels_of_day, levels_of_month
+from opensearch_strata.history.levels.build import levels_of_day, levels_of_month
+from opensearch_strata.history.levels.outcome import Mode, UnitLevels
 from opensearch_strata.history.verify import repair
 from opensearch_strata.history.verify.proof import Check, Proof
 

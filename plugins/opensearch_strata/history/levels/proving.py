@@ -27,7 +27,7 @@ from opensearch_strata.history.levels.comparison import (
     stored_difference,
     where,
 )
-from opensearch_strata.history.levels.merging import Bucket, Days, Merge, RowsOfUnit
+from opensearch_strata.history.levels.merge.merging import Bucket, Days, Merge, RowsOfUnit
 from opensearch_strata.history.levels.rows import level_row
 from opensearch_strata.history.levels.stored import StoredLevel, identities_of, stored_levels, values_by_id
 from opensearch_strata.history.month.bulk import Action, send_rows
@@ -104,7 +104,7 @@ def prove_levels(
 ) -> dict[Level, ProvenLevel | Refused]:
     """Compare the rows of levels with what they are merged from; with ``write``, write them before.
 
-    :param dataset: as the base rows are, see :func:`opensearch_strata.history.levels.definitions.as_stored`
+    :param dataset: as the base rows are, see :func:`opensearch_strata.history.levels.merge.definitions.as_stored`
     :param sources: level -> what it is merged from
     :param days: when the rows are
     :param write: write every row; those that do not belong to the levels are left to :func:`finished`

@@ -11,7 +11,8 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between, last_of_month
 from opensearch_strata.errors import Refused, StrataError
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.history.levels.build import Mode, UnitLevels, levels_of_day, levels_of_month
+from opensearch_strata.history.levels.build import levels_of_day, levels_of_month
+from opensearch_strata.history.levels.outcome import Mode, UnitLevels
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -14,7 +14,7 @@ from opensearch_strata.errors import Refused
 from opensearch_strata.history.buckets import aggregation
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY, too_many_buckets
 from opensearch_strata.history.buckets.scripts import Body
-from opensearch_strata.history.levels.pieces import WITHOUT_TIME, Piece, after_cut, between, pieces_of
+from opensearch_strata.history.levels.merge.pieces import WITHOUT_TIME, Piece, after_cut, between, pieces_of
 from opensearch_strata.history.month.level_notes import LEVEL
 
 if TYPE_CHECKING:

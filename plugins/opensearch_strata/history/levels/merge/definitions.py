@@ -10,7 +10,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.sections.metric import Distribution
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.buckets.bucket_pages import PATIENTLY
-from opensearch_strata.history.levels.merging import RowsOfUnit
+from opensearch_strata.history.levels.merge.merging import RowsOfUnit
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.sketches.ddsketch import step_of
 
