@@ -76,8 +76,9 @@ bench-day: setup  ## Compare a large day with a small one: loaded, condensed, pr
 bench-levels: setup  ## Ask a year of history with and without its levels (15 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.levels $(ARGS)
 
-picture: setup  ## Redraw the README's delays of 2013 by condensing a year and reading it back
+picture: setup  ## Redraw the README's delays of 2013, and the panels of docs/dashboards.md, from a condensed history
 	@$(BIN)/python -m local.samples.delays
+	@$(BIN)/python -m local.samples.panels
 
 schema: setup  ## Regenerate the JSON Schema of dataset files from the models
 	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json

@@ -16,6 +16,7 @@ from opensearch_strata.cli.commands.archives.parse import parse
 from opensearch_strata.cli.commands.archives.redrive import redrive
 from opensearch_strata.cli.commands.audit import audit
 from opensearch_strata.cli.commands.check import check
+from opensearch_strata.cli.commands.dashboards import dashboards
 from opensearch_strata.cli.commands.history import export_days, import_days, rewrite
 from opensearch_strata.cli.commands.init import init
 from opensearch_strata.cli.commands.levels import levels
@@ -113,6 +114,14 @@ app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata template flights", "strata template flights --shards 2 --apply"),
 )(template)
+app.command(
+    rich_help_panel=LOOK,
+    epilog=_examples(
+        "strata dashboards flights",
+        "strata dashboards flights --write dashboards",
+        "strata dashboards flights --apply --dashboards-url http://localhost:5601",
+    ),
+)(dashboards)
 app.command(
     rich_help_panel=LOOK,
     epilog=_examples("strata status flights", "strata status flights --json | jq '.days[-1]'"),

@@ -26,6 +26,7 @@ from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.redrive import dead_letters_of
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
+from opensearch_strata.dashboards.stored_scripts import merged_rows
 from opensearch_strata.errors import Refused
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.verify.repair import prove
@@ -248,6 +249,22 @@ def test_a_reader_needs_no_more_than_its_role(user: User, sensors: Stream, tmp_p
     shell = shell_of(user, sensors, tmp_path)
     shell.run(f"query sensors --from {DAY} --to {NEXT} --metric load --stat sum")
     assert "answered 403" in shell.run(f"condense sensors {DAY}", 1).stderr
+
+
+def test_scripts_of_charts_are_stored_by_their_role_and_run_by_readers(
+    user: User, sensors: Stream, tmp_path: Path
+) -> None:
+    sensors.condensed()
+    shell = shell_of(user, sensors, tmp_path)
+    user.may(ROLES["strata_reader"])
+    assert "answered 403" in shell.run("dashboards sensors --apply", 1).stderr
+    user.may(ROLES["strata_dashboards"])
+    shell.run("dashboards sensors --apply")
+    user.may(ROLES["strata_reader"])
+    body = {"size": 0, "aggs": {"merged": merged_rows(sensors.dataset, "temperature", [0.5])}}
+    with build_client(ClientSettings.from_url(user.url)) as client:
+        answer = client.search(index=sensors.dataset.month_index(DAY), body=body)
+    assert answer["aggregations"]["merged"]["value"]["count"] > 0
 
 
 def test_a_day_of_which_security_hides_documents_is_refused(user: User, sensors: Stream) -> None:

@@ -33,8 +33,8 @@ from tests.streams import definition_of
 
 OFFLINE = ["parse"]
 COMMANDS = [
-    "check", "init", "template", "status", "query", "audit", "condense", "verify", "reaggregate", "levels", "expire",
-    "cycle", *OFFLINE, "backfill", "follow", "arrivals", "archive", "redrive",
+    "check", "init", "template", "dashboards", "status", "query", "audit", "condense", "verify", "reaggregate",
+    "levels", "expire", "cycle", *OFFLINE, "backfill", "follow", "arrivals", "archive", "redrive",
     "history export", "history import", "history rewrite",
 ]  # fmt: skip
 GROUPS = {"archives", "history"}

@@ -23,6 +23,7 @@ _ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
 _GATHER = ("fields", "sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
 _FETCH = ("fields", "sketch_wire", "records")
+_QUANTILES = ("sketch_wire", "totals", "quantiles")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 _ADD_SETS = {"condense": ("distinct", "distinct_hash"), "recall": ("distinct", "distinct_read")}
 
@@ -124,6 +125,34 @@ def level_metric(dataset: Dataset) -> Body:
     params = recall_metric(dataset, list(dataset.metrics), dataset.sketches)["scripted_metric"]["params"]
     quantiles = [percent / 100 for percent in sorted(dataset.history.quantiles)]
     return _metric({**params, "quantiles": quantiles}, "recall", finished=False, combine="level")
+
+
+def quantile_scripts() -> dict[str, str]:
+    """The scripts of an aggregation over rows that ends with quantiles, for whoever cannot merge sketches: charts.
+
+    Returns Painless by the part of the aggregation that runs it: ``init``, ``map``, ``combine`` and ``reduce``. They
+    are the same for all datasets, so a cluster can store them; :func:`quantile_params` has what varies.
+    """
+    parts = {
+        "init": _script(*_INIT, "recall_init"),
+        "map": _script(*_GATHER, "recall_map"),
+        "combine": _script(*_GATHER, "quantiles_combine"),
+        "reduce": _script(*_QUANTILES, "quantiles_reduce"),
+    }
+    return {part: script["source"] for part, script in parts.items()}
+
+
+def quantile_params(dataset: Dataset, metric: str, fractions: Sequence[float]) -> Body:
+    """``params`` of the scripts of :func:`quantile_scripts`.
+
+    They answer ``{count, min, max, quantiles?}`` for a bucket, or null if it has no values; without ``quantiles`` if a
+    row lacks its sketch.
+
+    :param metric: name of a metric with a sketch
+    :param fractions: the wanted quantiles, 0 .. 1, ascending
+    """
+    params: Body = recall_metric(dataset, [metric], dataset.sketches)["scripted_metric"]["params"]
+    return {**params, "fractions": list(fractions)}
 
 
 def in_source_metric(field: str, hiding: Hiding) -> Body:
