@@ -27,12 +27,14 @@ class Edge:
     :param since: rows of this raw day and later ones lie in the span; None: rows of all days do
     :param before: rows of this raw day and later ones do not lie in the span
     :param cut: a boundary inside the bucket at which no day begins, so that it is unknown on which side a row lies
+    :param inner: whether both sides of the boundary belong to the same record, so that no raw documents are read there
     """
 
     bucket: int
     since: date | None = None
     before: date | None = None
     cut: int | None = None
+    inner: bool = False
 
 
 def whole_buckets(length: int, start: int, end: int) -> Span:

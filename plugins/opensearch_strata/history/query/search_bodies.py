@@ -88,7 +88,8 @@ def rows_query(plan: ReadPlan, rows: RowsOfSpan) -> Body:
     """Query for rows of the buckets that lie entirely in a span and, of the buckets that it cuts, those that count."""
     groups = _groups(plan)
     clauses = [_clause([_range("@timestamp", *rows.whole), *groups], plan.excluded)] if rows.whole else []
-    clauses += [_clause([*_of_edge(plan, edge), *groups], plan.cut_from_raw) for edge in rows.edges]
+    for edge in rows.edges:
+        clauses.append(_clause([*_of_edge(plan, edge), *groups], plan.excluded if edge.inner else plan.cut_from_raw))
     return clauses[0] if len(clauses) == 1 else _any(clauses)
 
 

@@ -8,7 +8,7 @@ and after it are read from shorter buckets, and in the end from base rows.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import groupby
@@ -62,7 +62,10 @@ def parts_of(question: Question, levels: DaysOfLevels, start: int, end: int) -> 
     :param start: a border of records, or the start of the question; epoch milliseconds
     :param end: the same at the other end, exclusive
     """
-    yield from _parts(question, list(levels.items()), start, end, frozenset())
+    own = frozenset(moment // question.bucket * question.bucket for moment in (start, end) if moment % question.bucket)
+    for part in _parts(question, list(levels.items()), start, end, frozenset()):
+        edges = [replace(edge, inner=edge.bucket not in own) for edge in part.rows.edges]
+        yield replace(part, rows=replace(part.rows, edges=edges))
 
 
 def _parts(

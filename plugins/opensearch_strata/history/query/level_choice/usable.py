@@ -55,7 +55,7 @@ def _days_of(
     question: Question, level: Level, month: MonthSource, index: LevelIndex, without: Collection[date]
 ) -> dict[date, int]:
     days = month.days
-    if days is None:
+    if days is None or _has_other_registers(question, month):
         return {}
     if not level.is_of_months:
         noted = month.levels.items()
@@ -68,6 +68,15 @@ def _days_of(
         return {}
     rows = _rows(question, level, month.month, whole, index)
     return dict.fromkeys(marked, -(-rows // len(marked))) if rows else {}
+
+
+def _has_other_registers(question: Question, month: MonthSource) -> bool:
+    """Whether registers of another precision are in a month: rows of levels have none then, and base rows are read."""
+    if "distinct" not in question.stats:
+        return False
+    own = question.dataset.distinct
+    stated = {name: month.meta.get("metrics", {}).get(name, {}).get("distinct_errors") for name in question.metrics}
+    return any(name in own and errors != [own[name]] for name, errors in stated.items())
 
 
 def _rows(question: Question, level: Level, day: date, note: LevelNote, index: LevelIndex) -> int:

@@ -13,6 +13,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.index_names import day_of_transform
 from opensearch_strata.history.month.marks import Mark, parts_of_version, rows_version
 from opensearch_strata.history.month.row_ids import RAW_UUID
+from opensearch_strata.history.query.sources.all_rows import ALL_ROWS, NotedRows
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -82,30 +83,26 @@ class MarkedMonth:
     marks: Mapping[date, Mark]
 
     @cached_property
-    def newest(self) -> int | None:
-        """The highest sequence number of the rows that the marks name; None if they do not name this many rows."""
+    def noted(self) -> NotedRows | None:
+        """The rows that the marks name; None if they do not name this many rows."""
         versions = [parts_of_version(mark.rows_version) for mark in self.marks.values()]
         known = [version for version in versions if version and version.uuid == self.uuid]
-        if not known or len(known) < len(versions) or sum(version.rows for version in known) != self.documents:
-            return None
-        return max(version.newest for version in known)
+        noted = NotedRows.of(known)
+        return noted if len(known) == len(versions) and noted.rows == self.documents else None
 
 
 def days_as_marked(client: OpenSearch, months: Iterable[MarkedMonth]) -> dict[str, MonthDays]:
     """Name -> what a month carries according to its marks, of the months whose rows are exactly those of their marks.
 
-    This takes no look at the rows, however many there are: a row that was written since has a higher sequence number
-    than all that were proven, and one that was deleted is missing.
+    This takes no look at the rows of each day, see :mod:`opensearch_strata.history.query.sources.all_rows`.
     """
-    likely = [month for month in months if month.newest is not None]
-    later = [{"range": {"_seq_no": {"gt": month.newest}}} for month in likely]
-    bodies = [{"size": 0, "track_total_hits": True, "query": query} for query in later]
+    likely = [(month, noted) for month in months if (noted := month.noted)]
     try:
-        answers = decisive.multi_search(client, [(m.index, body) for m, body in zip(likely, bodies, strict=True)])
+        answers = decisive.multi_search(client, [(month.index, ALL_ROWS) for month, _ in likely])
     except decisive.IncompleteAnswer:  # an index is just going or coming: a closer look tells
         return {}
     found = zip(likely, answers, strict=True)
-    same = [month for month, answer in found if answer and not answer["hits"]["total"]["value"]]
+    same = [month for (month, noted), answer in found if answer and noted.are_all_of(answer)]
     return {
         month.index: MonthDays({day: mark.documents for day, mark in month.marks.items()}, as_marked=True)
         for month in same

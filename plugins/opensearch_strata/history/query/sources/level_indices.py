@@ -17,6 +17,7 @@ from opensearch_strata.history.levels.index import is_of
 from opensearch_strata.history.levels.stored import stored_levels
 from opensearch_strata.history.month.level_notes import complete_levels, complete_month
 from opensearch_strata.history.month.marks import parts_of_version
+from opensearch_strata.history.query.sources.all_rows import ALL_ROWS, NotedRows
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -29,15 +30,13 @@ Metas = Mapping[date, Mapping[str, Any]]
 class LevelIndex:
     """The index with the rows of levels of a year.
 
-    :param rows: how many rows the notes of all months name
-    :param newest: the highest sequence number of these rows
+    :param noted: the rows that the notes of all months name
     :param stored: ``transform._id`` -> level -> version of the rows that it has; None if they are exactly as noted
     """
 
     name: str
     uuid: str
-    rows: int = 0
-    newest: int = -1
+    noted: NotedRows
     stored: Mapping[str, Mapping[str, str]] | None = None
 
     def has(self, dataset: Dataset, level: Level, day: date, version: str) -> bool:
@@ -73,8 +72,7 @@ def level_indices(client: OpenSearch, dataset: Dataset, metas: Metas, touched: I
         uuid = body["settings"]["index"]["uuid"]
         parts = [parts_of_version(version) for versions in notes.values() for version in versions]
         ours = [part for part in parts if part and part.uuid == uuid]
-        newest = max((part.newest for part in ours), default=-1)
-        index = LevelIndex(name, uuid, sum(part.rows for part in ours), newest)
+        index = LevelIndex(name, uuid, NotedRows.of(ours))
         of_year = [month for month in wanted if month.year == first.year]
         if of_year and (looked := looked_at(client, dataset, index, of_year)):
             indices[first.year] = looked
@@ -84,19 +82,15 @@ def level_indices(client: OpenSearch, dataset: Dataset, metas: Metas, touched: I
 def looked_at(client: OpenSearch, dataset: Dataset, index: LevelIndex, months: Iterable[date]) -> LevelIndex | None:
     """An index of levels with what its rows are now; None if it cannot be read.
 
-    If there are exactly as many rows as the notes name, none of which was written later, then they are those of the
-    notes. This takes no look at the rows, however many there are. Otherwise the versions of the rows of some months are
-    read.
+    If its rows are exactly those that the notes name, nothing more is asked. Otherwise the versions of the rows of some
+    months are read.
 
     :param months: first days of the months whose levels may be read
     :raises Exception: the server refused for a reason that has nothing to do with the state of the index
     """
-    queries: list[dict[str, Any]] = [{"match_all": {}}, {"range": {"_seq_no": {"gt": index.newest}}}]
-    bodies = ({"size": 0, "track_total_hits": True, "query": query} for query in queries)
     try:
-        answers = decisive.multi_search(client, [(index.name, body) for body in bodies])
-        there, later = (answer["hits"]["total"]["value"] if answer else -1 for answer in answers)
-        if answers[0] and there == index.rows and not later and answers[0]["_shards"]["total"] == 1:
+        (answer,) = decisive.multi_search(client, [(index.name, ALL_ROWS)])
+        if answer and index.noted.are_all_of(answer) and answer["_shards"]["total"] == 1:
             return replace(index, stored=None)  # each shard would count its sequence numbers by itself
         days = [day for month in months for day in days_between(month, last_of_month(month))]
         units = {dataset.unit_id(level, day) for level in dataset.levels for day in days}
