@@ -80,6 +80,16 @@ def fail(sentence: str) -> None:
     typer.echo(f"{typer.style('Error:', fg='red', bold=True)} {printable(sentence)}", err=True)
 
 
+def can_be_told() -> bool:
+    """Whether stderr takes a sentence now. A pipe that nobody reads does not, and would keep whoever prints."""
+    import select
+
+    try:
+        return bool(select.select([], [sys.stderr.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # it is no file
+        return True
+
+
 def end_at_once() -> NoReturn:
     """End the process of an interrupted command, whose threads may wait for requests that hang.
 

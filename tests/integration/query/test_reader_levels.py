@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.history.levels.prove import prove
+from opensearch_strata.history.levels.span import levels_of_span
+from opensearch_strata.history.month.level_notes import LevelNote, note_levels
 from opensearch_strata.history.query.sources import carried
 from opensearch_strata.reader import read
-from tests.streams import Document, Stream, StreamFactory, measurements
+from tests.streams import Document, Stream, StreamFactory, dataset_of, measurements
 
 pytestmark = pytest.mark.versions
 
@@ -150,6 +152,8 @@ def test_days_that_begin_within_a_bucket(kolkata: Stream, interval: str | None) 
     for start, end in ((DAYS[0], DAYS[-1] + DAY), (DAYS[0], DAYS[2]), (DAYS[1], DAYS[3])):
         for by in ([], ["device", "site"]):
             levels_of_same_answers(kolkata, local(kolkata, start), local(kolkata, end), interval=interval, by=by)
+            if interval != "1h":  # ends within the day that is proven and raw, which begins within a bucket
+                levels_of_same_answers(kolkata, local(kolkata, start), local(kolkata, DAYS[3], 12), interval=interval)
     assert levels_of_same_answers(kolkata, local(kolkata, DAYS[0]), local(kolkata, DAYS[1]), interval="1d")[0] == "1d"
 
 
@@ -219,3 +223,67 @@ def test_a_late_document_turns_a_day_back_to_raw_and_its_levels_are_left_out(sma
     assert levels_of(small) == ["1d"]  # and the raw day of the late one
     small.write([late], DAYS[0])  # recreated: both are read
     assert levels_of(small) == ["1d"]
+
+
+@pytest.fixture
+def pair(make_stream: StreamFactory) -> Stream:
+    """Two days with as many rows that only history has; the first is not proven."""
+    stream = make_stream(history={"levels": [{"bucket": "1d"}]})
+    for day in DAYS[:2]:
+        alike = [
+            {**document, "@timestamp": document["@timestamp"].replace(f"{DAYS[0]}", f"{day}")}
+            for document in measurements(DAYS[0], count=60)
+        ]
+        stream.write(alike, day)
+        stream.condense(day)
+    assert prove(stream.client, stream.dataset, DAYS[1], engine="search").without_levels == ""
+    for day in DAYS[:2]:
+        stream.client.indices.delete(index=stream.dataset.raw_index(day))
+    return stream
+
+
+def test_rows_that_no_proof_names_do_not_stand_for_proven_ones(pair: Stream) -> None:
+    span = local(pair, DAYS[0]), local(pair, DAYS[2])
+    month = pair.dataset.month_index(DAYS[0])
+    query = {"term": {"transform._id": pair.dataset.transform_id(DAYS[1])}}
+    proven = pair.client.count(index=month, body={"query": query})["count"]
+    assert 2 * proven == len(pair.rows(DAYS[0]))
+    pair.client.delete_by_query(index=month, body={"query": query}, params={"refresh": "true"})
+    notes = ask(pair, pair.dataset, *span, interval="1d").attrs["notes"]
+    assert any(f"The history of {DAYS[1]} carries 0 of 60 proven documents" in note for note in notes)
+    assert any(f"No proof is recorded that the history of {DAYS[0]} is complete" in note for note in notes)
+
+
+def test_rows_of_a_level_that_no_note_names_do_not_stand_for_noted_ones(make_stream: StreamFactory) -> None:
+    stream = make_stream(history={"levels": [{"bucket": "1d"}]})
+    for day in DAYS[:2]:
+        stream.write(measurements(day, count=60), day)
+        stream.condense(day)
+        assert prove(stream.client, stream.dataset, day, engine="search").without_levels == ""
+        stream.client.indices.delete(index=stream.dataset.raw_index(day))
+    span = local(stream, DAYS[0]), local(stream, DAYS[2])
+    assert levels_of_same_answers(stream, *span, interval="1d") == ["1d"]
+    note_levels(stream.client, stream.dataset.month_index(DAYS[0]), {DAYS[0]: LevelNote("")})
+    query = {"term": {"transform._id": stream.dataset.transform_id(DAYS[1])}}
+    index = stream.dataset.levels_index(DAYS[1])
+    stream.client.delete_by_query(index=index, body={"query": query}, params={"refresh": "true"})
+    assert levels_of_same_answers(stream, *span, interval="1d") == []
+
+
+def test_where_registers_have_several_precisions_base_rows_are_read(make_stream: StreamFactory) -> None:
+    def defined(error: float) -> dict[str, Any]:
+        user = {"field": "device", "stats": ["count"], "distribution": {"distinct": {"error": error}}}
+        return {"history": {"levels": [{"bucket": "1M"}]}, "metrics": {"user": user}}
+
+    stream = make_stream(**defined(0.02))
+    later = Stream(stream.client, dataset_of(stream.dataset.name, **defined(0.05)))
+    for day, one in zip(DAYS[:2], (stream, later), strict=True):
+        one.write(measurements(day, count=60, devices=4), day)
+        one.condense(day)
+        prove(one.client, one.dataset, day, engine="search")
+        one.client.indices.delete(index=one.dataset.raw_index(day))
+    levels_of_span(later.client, later.dataset, DAYS[0], DAYS[1], "build")
+    span = local(later, date(2024, 3, 1)), local(later, date(2024, 4, 1))
+    asked: dict[str, Any] = {"metrics": ["user"], "stats": ["distinct", "count"]}
+    assert levels_of_same_answers(later, *span, **asked) == []
+    assert ask(later, later.dataset, *span, **asked)["user.distinct"].tolist() == [4]

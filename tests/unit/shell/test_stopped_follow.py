@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 
@@ -69,3 +70,22 @@ def test_the_second_signal_breaks_off_at_once_and_a_third_changes_nothing() -> N
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+
+
+def test_a_pipe_that_nobody_reads_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrivals, "end_at_once", ended)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    with os.fdopen(writer, "w") as full, os.fdopen(reader):
+        monkeypatch.setattr(sys, "stderr", full)
+        began = time.monotonic()
+        with suppress(Ended), arrivals._stopping():
+            os.kill(os.getpid(), signal.SIGTERM)
+            with suppress(KeyboardInterrupt):
+                os.write(writer, b"a warning")
+            os.write(writer, b"a sentence about it")
+    assert 1.9 < time.monotonic() - began < 5

@@ -63,7 +63,8 @@ class Drained:
         :param sources: where the datasets of the queue look for objects, as s3://bucket/prefix/
         """
         told = []
-        if (outside := self.aside["no_dataset"]) and not self.objects:
+        outside = self.aside["no_dataset"]
+        if outside and not self.objects and outside + self.aside["other_event"] == self.aside.total():
             told.append(
                 f"Nothing was loaded: {counted(outside, 'object')}, and none lies below a source of this queue's "
                 f"datasets ({', '.join(sources)}). If a source is wrong, correct intake.source and run a backfill: "

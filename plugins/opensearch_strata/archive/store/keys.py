@@ -255,7 +255,8 @@ def reason_apart(text: str, size: int, skip_keys: Sequence[str] = ()) -> Reason 
 
     :param text: the key after the prefix
     :param size: bytes; -1 if it is not known
-    :param skip_keys: patterns of the shell for keys after the prefix; ``*`` stands for slashes, too
+    :param skip_keys: patterns for keys after the prefix: ``*`` stands for any text, slashes too, and ``?`` for any
+        character
     """
     *folders, name = text.split("/")
     if any(is_error_folder(folder) for folder in folders):
@@ -268,7 +269,9 @@ def reason_apart(text: str, size: int, skip_keys: Sequence[str] = ()) -> Reason 
         return "empty"
     if _MANIFEST.fullmatch(name):
         return "manifest"
-    return "skipped" if any(fnmatchcase(text, pattern) for pattern in skip_keys) else None
+    # Brackets are common in names, so they stand for themselves.
+    is_skipped = any(fnmatchcase(text, pattern.replace("[", "[[]")) for pattern in skip_keys)
+    return "skipped" if is_skipped else None
 
 
 def is_error_folder(name: str) -> bool:

@@ -94,8 +94,8 @@ class Intake(BaseModel):
     source: str | None = Field(None, description="s3://bucket/prefix/ of the objects; a backfill may name another.")
     skip_keys: list[Annotated[str, Field(min_length=1)]] = Field(
         default_factory=list,
-        description="Patterns of the shell for keys after the source, like *.png or tmp/*; * stands for slashes, too. "
-        "These objects are not loaded.",
+        description="Patterns for keys after the source, like *.png or tmp/*: * stands for any text, slashes too, and "
+        "? for any character. These objects are not loaded.",
     )
     layout: str | None = Field(
         "%Y/%m/%d/%H/",

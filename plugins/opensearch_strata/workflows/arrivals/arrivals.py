@@ -100,13 +100,13 @@ class Arrivals:
     def quarantined(self, most: int) -> list[ObjectRow]:
         """The objects of the dataset that are in quarantine, still in S3 as they were read, and wanted.
 
-        :param most: how many of them, and ten times as many that are gone or not wanted, are looked at
+        :param most: how many of them, among a hundred times as many of which most may be gone or not wanted
         :raises Refused: S3 or OpenSearch does not allow it
         :raises TransientError: S3 or OpenSearch does not answer
         """
         route, s3 = Route.of(self._dataset), self._clients.s3(self._dataset)
         found: list[ObjectRow] = []
-        for row in islice(self._ledger(self._dataset).quarantined(), 10 * most):
+        for row in islice(self._ledger(self._dataset).quarantined(), 100 * most):
             place = row.place
             if not route.takes(place.bucket, place.key) or route.aside(place.key, row.size):
                 continue

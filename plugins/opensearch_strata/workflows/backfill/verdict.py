@@ -34,6 +34,11 @@ def verdict(proof: BackfillProof) -> str:
         why += " Serverless does not report what else became of an index: documents are proven by counts and samples."
     if proof.later:
         why += later
+    if retired := sum(day.fate == "retired" for day in proof.days):
+        why += (
+            f" {counted(retired, 'raw day')} retired: condensed, proven and deleted. What became of documents between "
+            f"load and deletion is not known; their number was compared."
+        )
     if proof.holds:
         return f"Proven: {read}.{why}"
     lines = "; ".join(f"{check.name} ({check.found:,}): {_first(check)}".rstrip(": ") for check in proof.failed)

@@ -167,11 +167,13 @@ def test_what_is_set_apart(text: str, size: int, reason: str | None) -> None:
         ("2013/01/05/07/logo.PNG", None),
         ("2013/tmp/x", None),
         ("logo.png.gz", None),
+        ("2013/01/05/a[draft].gz", "skipped"),
+        ("2013/01/05/orders.gz", None),
         ("2013/01/05/manifest.json", "manifest"),
     ],
 )
 def test_keys_that_the_dataset_leaves_out(text: str, reason: str | None) -> None:
-    assert reason_apart(text, 9, ["*.png", "tmp/*"]) == reason
+    assert reason_apart(text, 9, ["*.png", "tmp/*", "*[draft]*"]) == reason
 
 
 @pytest.mark.parametrize(

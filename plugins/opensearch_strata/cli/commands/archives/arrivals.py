@@ -17,7 +17,7 @@ import typer
 
 from opensearch_strata.cli.connection import connected, is_serverless
 from opensearch_strata.cli.options import AsJson, CaCerts, DatasetName, DatasetsDir, Url, read_day
-from opensearch_strata.cli.output import INTERRUPTED, end_at_once, fail, note, print_json, print_table, say
+from opensearch_strata.cli.output import INTERRUPTED, can_be_told, end_at_once, fail, note, print_json, print_table, say
 from opensearch_strata.errors.amounts import counted
 
 if TYPE_CHECKING:
@@ -67,17 +67,17 @@ def follow(
             else:
                 say(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {drained}; {stand.sentence}")
 
-        try:
-            with _stopping() as stop:
+        with _stopping() as stop:
+            try:
                 note(f"Following {definition.intake.queue} for {', '.join(one.name for one in arrivals.datasets)}.")
                 follow_queue(arrivals, f"follow@{socket.gethostname()}", stop, tell)
-        except KeyboardInterrupt:
-            fail(
-                "Broken off before all that was in hand was loaded. What is loaded stays, and no message of the rest "
-                "is deleted: they are back in the queue, unless the log says that they come back later."
-            )
-            raise typer.Exit(INTERRUPTED) from None
-    note("Stopped. Every message that was received is either done and deleted, or back in the queue.")
+                note("Stopped. Every message that was received is either done and deleted, or back in the queue.")
+            except KeyboardInterrupt:
+                fail(
+                    "Broken off before all that was in hand was loaded. What is loaded stays, and no message of the "
+                    "rest is deleted: they are back in the queue, unless the log says that they come back later."
+                )
+                raise typer.Exit(INTERRUPTED) from None
 
 
 def arrivals(
@@ -195,10 +195,11 @@ def _stopping() -> Iterator[Event]:
             raise KeyboardInterrupt
         elif number == signal.SIGALRM:
             try:
-                fail(
-                    "Ended at once, as requests hang. What was in hand is neither lost nor loaded twice: its messages "
-                    "come back when their visibility timeout is over, and its leases end by themselves."
-                )
+                if can_be_told():
+                    fail(
+                        "Ended at once, as requests hang. What was in hand is neither lost nor loaded twice: its "
+                        "messages come back when their visibility timeout is over, and its leases end by themselves."
+                    )
             finally:  # whatever it was doing, it may have been printing
                 end_at_once()
 
