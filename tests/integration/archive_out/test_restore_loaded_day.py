@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_strata.archive.backfill_proof import BackfillProof
 from opensearch_strata.archive.load.batch import LoadSettings
-from opensearch_strata.history.verify.repair import prove
+from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.workflows.audit.audit import audit_days, plan_audit
 from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import Archive, forget_ledger, intake_of

@@ -30,6 +30,7 @@ BY_OTHER_MEANS = {
     ("archive/ledger/index.py", "mget"): "on Serverless, which has no primaries to name",
     ("archive/ledger/index.py", "search"): "on Serverless, which has no primaries to name and no account of shards",
     ("archive/targets/raw_indices.py", "msearch"): "on Serverless, which has no primaries to name",
+    ("archive/redrive.py", "mget"): "a dry run, which decides nothing",
     ("archive/reconcile.py", "mget"): "on Serverless, which has no primaries to name",
     ("archive/export/source_index.py", "stats"): "how large documents are, about: an estimate for the size of pages",
     ("archive/targets/disk.py", "stats"): "of the nodes' disks, an estimate",
