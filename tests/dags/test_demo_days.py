@@ -46,6 +46,7 @@ def flights(include: Path, client: OpenSearch, s3: Any) -> Iterator[Dataset]:
     s3.delete_bucket(Bucket=bucket)
 
 
+@pytest.mark.long
 def test_a_day_of_the_demo_comes_back_the_same(
     flights: Dataset, run_backfill: RunDag, run_dag: RunDag, client: OpenSearch, opensearch_url: str, s3: Any
 ) -> None:

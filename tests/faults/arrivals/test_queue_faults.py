@@ -240,18 +240,18 @@ def test_clocks_that_differ_cost_nothing(inflow: Inflow, monkeypatch: pytest.Mon
 
 
 def test_more_is_not_received_than_is_worked_on(inflow: Inflow, proxy: FaultyProxy, through: OpenSearch) -> None:
-    for start in range(0, 400, 10):
+    for start in range(0, 180, 10):
         inflow.put(ndjson(range(start, start + 10)))
     most = 0
     proxy.add(late(0.3))
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(inflow.drain, through, inbox=InboxLimits(messages=12, poll=1), body_bytes=1_500, in_flight=1)
+        run = pool.submit(inflow.drain, through, inbox=InboxLimits(messages=6, poll=1), body_bytes=1_500, in_flight=1)
         while not run.done():
             most = max(most, inflow.queues.depth()[1])
             time.sleep(0.02)
-    assert run.result().deleted == 40
-    assert 10 <= most <= 12
-    inflow.assert_loaded(range(400))
+    assert run.result().deleted == 18
+    assert 5 <= most <= 6
+    inflow.assert_loaded(range(180))
 
 
 def test_a_long_lasting_queue_of_another_account_is_found_by_its_arn(queues: Queues) -> None:

@@ -24,6 +24,8 @@ from tests.streams import Stream, dataset_of, measurements
 DAY = date(2024, 5, 6)
 TODAY = DAY + timedelta(days=90)
 
+pytestmark = pytest.mark.long  # each starts two nodes
+
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedCluster]:

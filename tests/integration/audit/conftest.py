@@ -14,8 +14,18 @@ from tests.streams import Stream, StreamFactory
 
 @pytest.fixture
 def sound(make_stream: StreamFactory, s3: Any, bucket: str) -> Stream:
-    """Three archived days and two raw ones, with nothing wrong about any."""
-    stream = make_stream(archive={"bucket": bucket, "prefix": "a/"}, raw={"window_days": 2})
+    """Three archived days and two raw ones, with nothing wrong about any; without levels, which cost most of it."""
+    return _sound(make_stream, s3, bucket, history={"levels": []})
+
+
+@pytest.fixture
+def levelled(make_stream: StreamFactory, s3: Any, bucket: str) -> Stream:
+    """The same with levels."""
+    return _sound(make_stream, s3, bucket)
+
+
+def _sound(make_stream: StreamFactory, s3: Any, bucket: str, **parts: Any) -> Stream:
+    stream = make_stream(archive={"bucket": bucket, "prefix": "a/"}, raw={"window_days": 2}, **parts)
     for day in OLD:
         archived(stream, s3, day)
     for day in KEPT:

@@ -277,16 +277,16 @@ def test_an_index_that_is_closed_hides_nothing_and_is_no_loss(sound: Stream, s3:
     assert days == ["2024-05-09 .. 2024-05-13", f"{KEPT[0]}"]
 
 
-def test_levels_that_readers_do_not_take(sound: Stream, s3: Any) -> None:
+def test_levels_that_readers_do_not_take(levelled: Stream, s3: Any) -> None:
     """Never built, or touched since: base rows are read, and an audit that may write builds them again."""
-    client, dataset, day = sound.client, sound.dataset, KEPT[0]
+    client, dataset, day = levelled.client, levelled.dataset, KEPT[0]
     index = dataset.levels_index(day)
     hits = client.search(index=index, body={"query": {"term": {"transform._id": dataset.transform_id(day)}}})["hits"]
     client.delete(index=index, id=hits["hits"][0]["_id"], params={"refresh": "true"})
     definition = dataset.model_dump(mode="json")
     definition["history"]["levels"] = [{"bucket": "1h"}, {"bucket": "1d"}, {"bucket": "6h"}]
     other = Stream(client, type(dataset).model_validate(definition))
-    found = [one for one in audited(sound, s3).findings if one.kind == "levels"]
+    found = [one for one in audited(levelled, s3).findings if one.kind == "levels"]
     assert [(one.days, one.severity) for one in found] == [(f"{day}", "look")]
     assert "were written or deleted after they were compared. Base rows are read instead." in found[0].finding
     assert found[0].what_to_do == f"strata levels {dataset.name} --from {day} --to {day} --apply"
