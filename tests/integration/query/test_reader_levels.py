@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from opensearch_strata.definition.dataset import Dataset
@@ -114,6 +114,7 @@ borders = st.tuples(st.integers(0, len(DAYS)), st.sampled_from([0, 0, 0, 1, 6, 7
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(questions, st.lists(borders, min_size=2, max_size=2, unique=True).map(sorted))
 def test_answers_are_those_of_base_rows(berlin: Stream, question: dict[str, Any], span: list[tuple[int, int]]) -> None:
+    assume(span[0] < (len(DAYS), 0))  # nothing is known of what comes after
     start, end = (local(berlin, DAYS[0] + day * DAY, hour) for day, hour in span)
     stats = ["sum", "count"] if "load" in question["metrics"] else STATS
     levels_of_same_answers(berlin, start, end, **question, stats=stats)
