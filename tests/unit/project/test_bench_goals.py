@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.goals import (
     ARCHIVE_GOALS,
+    ARRIVALS_GOALS,
     BACKFILL_GOALS,
     DAY_GOALS,
     GOALS,
@@ -40,7 +41,7 @@ def test_a_reason_is_shown_only_where_a_line_falls_short(monkeypatch: pytest.Mon
 
 
 def test_reasons_belong_to_goals() -> None:
-    tables = (GOALS, BACKFILL_GOALS, ARCHIVE_GOALS, LAMBDA_GOALS, DAY_GOALS, LEVELS_GOALS)
+    tables = (GOALS, BACKFILL_GOALS, ARRIVALS_GOALS, ARCHIVE_GOALS, LAMBDA_GOALS, DAY_GOALS, LEVELS_GOALS)
     keys = [key for table in tables for key in table]
     assert REASONS.keys() <= set(keys)
     assert len(keys) == len(set(keys))
