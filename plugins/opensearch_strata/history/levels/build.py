@@ -20,7 +20,14 @@ from opensearch_strata.history.levels.merge.definitions import as_stored
 from opensearch_strata.history.levels.merge.merging import RowsOfUnit, days_of
 from opensearch_strata.history.levels.outcome import LevelOfUnit, Mode, State, UnitLevels
 from opensearch_strata.history.levels.proving import ProvenLevel, Target, finished, prove_levels, send
-from opensearch_strata.history.levels.stored import StoredLevel, base_rows, identities_of, stored_levels
+from opensearch_strata.history.levels.stored import (
+    StoredLevel,
+    base_rows,
+    identities_of,
+    mapping_of,
+    stored_levels,
+    strata_in,
+)
 from opensearch_strata.history.month.level_notes import (
     LEVEL,
     LevelNote,
@@ -76,8 +83,8 @@ def levels_of_day(client: OpenSearch, dataset: Dataset, day: date, mode: Mode) -
     levels = [level for level in dataset.levels if not level.is_of_months]
     if not levels:
         return UnitLevels(f"{day}")
-    month = _month(client, dataset, day)
-    strata = _strata(month)
+    month = mapping_of(client, dataset.month_index(day))
+    strata = strata_in(month)
     marks = {one: mark for one, mark in marks_in(strata).items() if one == day}
     noted = complete_levels(strata).get(day)
     unit = _unit(client, dataset, f"{day}", dataset.transform_id(day), day, marks, month, noted)
@@ -102,8 +109,8 @@ def levels_of_month(client: OpenSearch, dataset: Dataset, month: date, mode: Mod
     levels = [level for level in dataset.levels if level.is_of_months]
     if not levels:
         return UnitLevels(f"{first:%Y-%m}")
-    mapping = _month(client, dataset, first)
-    strata = _strata(mapping)
+    mapping = mapping_of(client, dataset.month_index(first))
+    strata = strata_in(mapping)
     marks, days = marks_in(strata), complete_levels(strata)
     finer = [
         level
@@ -116,25 +123,12 @@ def levels_of_month(client: OpenSearch, dataset: Dataset, month: date, mode: Mod
         return UnitLevels(unit.name, unit.documents, note=why)
 
     def note(versions: Mapping[str, str]) -> None:
-        if marks_in(_strata(_month(client, dataset, first))) != marks:
+        if marks_in(strata_in(mapping_of(client, dataset.month_index(first)))) != marks:
             raise TransientError(_moved(unit))
         note = LevelNote(marks_version(marks), versions, quantiles_of(dataset))
         note_levels(client, unit.base.index, {}, note)
 
     return _done(client, dataset, unit, levels, mode, note)
-
-
-def _month(client: OpenSearch, dataset: Dataset, day: date) -> dict[str, Any]:
-    """Mapping of a month; empty if there is none."""
-    index = dataset.month_index(day)
-    found = client.indices.get_mapping(index=index, params={"ignore_unavailable": "true"})
-    mapping: dict[str, Any] = found[index]["mappings"] if index in found else {}
-    return mapping
-
-
-def _strata(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    strata: dict[str, Any] = mapping.get("_meta", {}).get("strata", {})
-    return strata
 
 
 def _unit(
@@ -218,7 +212,7 @@ def _done(
 def _stored(client: OpenSearch, dataset: Dataset, index: str, unit: _Unit) -> tuple[str, dict[str, StoredLevel]]:
     """UUID of the index of levels, and what it holds of a unit; empty if there is none."""
     found = client.indices.get(index=index, params={"ignore_unavailable": "true", "flat_settings": "true"})
-    if index not in found or not is_of(dataset, _strata(found[index]["mappings"])):
+    if index not in found or not is_of(dataset, strata_in(found[index]["mappings"])):
         return "", {}
     uuid = str(found[index]["settings"]["index.uuid"])
     return uuid, stored_levels(client, index, [unit.id], uuid).get(unit.id, {})
@@ -245,7 +239,7 @@ def _compared(
     """Levels whose rows are compared with base rows, whatever is noted of them."""
     if not stored:
         return [_seen(level, stored, current) for level in levels]
-    merged = as_stored(client, dataset, unit.base, unit.marks.values(), _strata(unit.month))
+    merged = as_stored(client, dataset, unit.base, unit.marks.values(), strata_in(unit.month))
     days = days_of(client, dataset, unit.base, unit.rows)
     found = prove_levels(client, merged, dict.fromkeys(levels, unit.base), days, target, write=False)
     finished(client, _proven(found), target, write=False)
@@ -282,7 +276,7 @@ def _built(
     Those that are merged from base rows come first, together; then those that are merged from them.
     """
     try:
-        merged = as_stored(client, dataset, unit.base, unit.marks.values(), _strata(unit.month))
+        merged = as_stored(client, dataset, unit.base, unit.marks.values(), strata_in(unit.month))
     except Refused as error:
         return [LevelOfUnit(level.name, "left out", note=str(error)) for level in levels]
     days = days_of(client, dataset, unit.base, unit.rows)

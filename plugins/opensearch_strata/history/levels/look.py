@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.levels.build import quantiles_of
 from opensearch_strata.history.levels.index import is_of
-from opensearch_strata.history.levels.stored import StoredLevel, stored_levels
+from opensearch_strata.history.levels.stored import StoredLevel, mapping_of, stored_levels, strata_in
 from opensearch_strata.history.month.level_notes import LevelNote, complete_levels, complete_month
 from opensearch_strata.history.month.marks import marks_in
 
@@ -40,7 +40,7 @@ def incomplete_levels(client: OpenSearch, dataset: Dataset, days: Collection[dat
     found: dict[date, Incomplete] = {}
     for month in sorted({day.replace(day=1) for day in days}):
         of_month = sorted(day for day in days if day.replace(day=1) == month)
-        strata = _strata(client, dataset.month_index(month))
+        strata = strata_in(mapping_of(client, dataset.month_index(month)))
         stored = _stored(client, dataset, month, of_month)
         notes = complete_levels(strata)
         for day in of_month:
@@ -55,17 +55,11 @@ def incomplete_levels(client: OpenSearch, dataset: Dataset, days: Collection[dat
     return {day: one for day, one in found.items() if one.missing or one.touched}
 
 
-def _strata(client: OpenSearch, index: str) -> dict[str, Any]:
-    found = client.indices.get_mapping(index=index, params={"ignore_unavailable": "true"})
-    strata: dict[str, Any] = found[index]["mappings"].get("_meta", {}).get("strata", {}) if index in found else {}
-    return strata
-
-
 def _stored(
     client: OpenSearch, dataset: Dataset, month: date, days: Collection[date]
 ) -> dict[str, dict[str, StoredLevel]]:
     index = dataset.levels_index(month)
-    if not is_of(dataset, _strata(client, index)):
+    if not is_of(dataset, strata_in(mapping_of(client, index))):
         return {}
     decisive.refresh(client, index)
     ids = {dataset.unit_id(level, day) for level in dataset.levels for day in days}

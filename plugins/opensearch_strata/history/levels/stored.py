@@ -34,6 +34,22 @@ class StoredLevel:
     version: str
 
 
+def mapping_of(client: OpenSearch, index: str) -> dict[str, Any]:
+    """Mapping of an index; empty if there is none.
+
+    :param index: exact name of a month or of an index of levels
+    """
+    found = client.indices.get_mapping(index=index, params={"ignore_unavailable": "true"})
+    mapping: dict[str, Any] = found[index]["mappings"] if index in found else {}
+    return mapping
+
+
+def strata_in(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """``_meta.strata`` of a mapping; empty if it has none."""
+    strata: dict[str, Any] = mapping.get("_meta", {}).get("strata", {})
+    return strata
+
+
 def stored_levels(
     client: OpenSearch, index: str, unit_ids: Sequence[str], uuid: str = ""
 ) -> dict[str, dict[str, StoredLevel]]:
