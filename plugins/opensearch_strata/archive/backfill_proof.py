@@ -9,6 +9,9 @@ from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.errors.amounts import counted
 
+QUARANTINED = "objects in quarantine"
+"""Name of the check for objects that were read and could not be loaded."""
+
 Fate = Literal["same", "anew", "reset", "unknown", "retired", "uncarried"]
 """What became of a raw day since it was loaded; see :class:`DayProof`."""
 

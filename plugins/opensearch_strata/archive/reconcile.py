@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof, Fate
+from opensearch_strata.archive.backfill_proof import QUARANTINED, BackfillCheck, BackfillProof, DayProof, Fate
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
@@ -23,9 +23,8 @@ from opensearch_strata.archive.ledger.loads import Counts, Loaded, Removals
 from opensearch_strata.archive.ledger.rows import ObjectRow, document_of_sample
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.spans import Span
-from opensearch_strata.archive.targets.raw_indices import documents_in
+from opensearch_strata.archive.targets.raw_indices import documents_in, looked_up
 from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
-from opensearch_strata.connections import decisive
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:
@@ -72,9 +71,6 @@ class _Found:
         count = self.problems[name]
         return BackfillCheck(name, 0, count, count == 0, tuple(self.named.get(name, ())))
 
-
-QUARANTINED = "objects in quarantine"
-"""Name of the check for objects that were read and could not be loaded."""
 
 _MISSING = "objects that nobody loaded"
 _BUSY = "objects still being loaded"
@@ -209,10 +205,7 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
 def _look_up(client: OpenSearch, found: _Found, loads: Sequence[Loaded], *, serverless: bool) -> None:
     for part in _parts((load, sample) for load in loads for sample in load.samples):
         docs = [document_of_sample(sample) for _, sample in part]
-        if serverless:  # where primaries cannot be selected
-            answers = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
-        else:
-            answers = decisive.get_documents(client, docs, _source="false")
+        answers = looked_up(client, docs, serverless=serverless)
         for (load, sample), asked, answer in zip(part, docs, answers, strict=True):
             fault = answer.get("error", {}).get("type", "index_not_found_exception")
             if fault != "index_not_found_exception":

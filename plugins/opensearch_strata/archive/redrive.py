@@ -30,6 +30,7 @@ from opensearch_strata.archive.documents.shaper import Dead, Document, Shaped, S
 from opensearch_strata.archive.events import Broken, Event
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.archive.parsers.registry import begins_of, parser_name, remembers
+from opensearch_strata.archive.targets.raw_indices import looked_up
 from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
 from opensearch_strata.errors.amounts import counted
@@ -154,6 +155,7 @@ def load_letters(
     settings: LoadSettings,
     make_ready: Callable[[Collection[str]], None],
     lacks_rest: Callable[[date], bool] = lambda _: False,
+    serverless: bool = False,
     on_progress: Callable[[Redriven], None] = lambda _: None,
 ) -> Redriven:
     """Load the dead letters of a dataset again, of all days; without ``apply``, only check whether they can be loaded.
@@ -162,6 +164,7 @@ def load_letters(
     :param make_ready: called before each bulk request, with the raw days that it writes to
     :param lacks_rest: whether history carries documents of a day that its raw day does not hold; the letters of such
         days stay
+    :param serverless: whether the client talks to OpenSearch Serverless
     :param on_progress: called after each file with the sums so far
     :raises Refused: S3 or OpenSearch does not allow it; files that were finished before stay finished
     :raises TransientError: S3 or OpenSearch does not answer, or a load added letters in the meantime; safe to repeat
@@ -169,7 +172,7 @@ def load_letters(
     sums = Redriven()
     lacks_rest = cache(lacks_rest)
     for stored in read_dead_letters(s3, dead_letters_url, dataset.name):
-        _File(client, dataset, stored, sums, make_ready, lacks_rest).run(settings, apply)
+        _File(client, dataset, stored, sums, make_ready, lacks_rest, serverless=serverless).run(settings, apply)
         sums.files += 1
         sums.damage += stored.damage
         on_progress(sums)
@@ -187,9 +190,11 @@ class _File:
         sums: Redriven,
         make_ready: Callable[[Collection[str]], None],
         lacks_rest: Callable[[date], bool],
+        *,
+        serverless: bool,
     ) -> None:
         self._client, self._dataset, self._stored, self._sums = client, dataset, stored, sums
-        self._make_ready, self._lacks_rest = make_ready, lacks_rest
+        self._make_ready, self._lacks_rest, self._serverless = make_ready, lacks_rest, serverless
         self._still_dead: dict[int, tuple[str, str]] = {}  # letter key -> reason and sentence
         self._lock = RLock()  # documents are resolved in the sending threads
 
@@ -239,7 +244,7 @@ class _File:
     def _look_up(self, part: Sequence[tuple[Document, DeadLetter]]) -> None:
         """Find out which documents exist already: a load after the cause was mended may have created them."""
         docs = [{"_index": document.index, "_id": document.id} for document, _ in part]
-        answers = self._client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        answers = looked_up(self._client, docs, serverless=self._serverless)
         for answer, (_, letter) in zip(answers, part, strict=True):
             if answer.get("found"):
                 self._sums.existed += 1

@@ -173,6 +173,19 @@ def documents_in(client: OpenSearch, names: Sequence[str], *, serverless: bool =
     return {name: _count_of(name, answer) for name, answer in zip(names, counted, strict=True)}
 
 
+def looked_up(client: OpenSearch, docs: list[dict[str, Any]], *, serverless: bool = False) -> list[Mapping[str, Any]]:
+    """Whether documents exist at this moment, without a refresh; one answer of the server for each, without its source.
+
+    :param docs: ``_index`` and ``_id`` of each document
+    :param serverless: primaries cannot be selected
+    :raises IncompleteAnswer: there are fewer answers than documents
+    """
+    if serverless:
+        answers: list[Mapping[str, Any]] = client.mget(body={"docs": docs}, params={"_source": "false"})["docs"]
+        return answers
+    return list(decisive.get_documents(client, docs, _source="false"))
+
+
 def _may_be_counted(error: BaseException) -> bool:
     return is_transient(error) and not _is_closed(error)
 

@@ -323,7 +323,7 @@ class Backfill:
 
         loaded = partial(
             load_letters, self._s3, self._client, self._dataset, dead_letters_url,
-            apply=apply, settings=settings, lacks_rest=lacks_rest, on_progress=on_progress,
+            apply=apply, settings=settings, lacks_rest=lacks_rest, serverless=self._serverless, on_progress=on_progress,
         )  # fmt: skip
         if not apply:
             return loaded(make_ready=lambda _: None)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof
+from opensearch_strata.archive.backfill_proof import QUARANTINED, BackfillCheck, BackfillProof
 from opensearch_strata.archive.causes import told_causes
-from opensearch_strata.archive.reconcile import QUARANTINED
 from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors.amounts import counted
 
