@@ -20,7 +20,7 @@ up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the back
 down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airflow is kept, queues are not
 	@$(BIN)/python -m local down
 
-test: setup  ## Run the tests (20 minutes)
+test: setup  ## Run the tests (30 minutes)
 	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
 
 test-long: setup  ## Run the long tests: a year of archives, bad answers to every request, long random histories

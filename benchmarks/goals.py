@@ -173,7 +173,7 @@ ARRIVALS_GOALS = {
     ),
     "tiny": Goal(
         "objects of 10 events through the queue",
-        "10,000 objects, each told by a message of its own, until all of them are searchable; everything shares the "
+        "objects, each told by a message of its own, until all of them are searchable; everything shares the "
         "cores with the emulator",
         "{} objects/s",
         1,
