@@ -201,6 +201,8 @@ def test_the_daily_cycle_needs_no_more_than_its_role(user: User, sensors: Stream
     index = sensors.dataset.raw_index(DAY)
     sensors.client.delete_by_query(index=index, body=one_device, params={"refresh": "true"})
     shell.run(f"condense sensors {DAY} --allow-poorer")
+    shell.run(f"verify sensors {DAY}", exit_code=1)  # levels of the rows before are still there
+    shell.run(f"levels sensors --from {DAY} --to {DAY} --apply")
     shell.run(f"verify sensors {DAY}")
     shell.run("status sensors")
 

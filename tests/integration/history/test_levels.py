@@ -128,15 +128,27 @@ def test_late_documents_reach_every_level(stream: Stream) -> None:
         assert_same(found, merged(stream.dataset, level, {DAY: documents + late}))
 
 
-def test_rows_of_documents_that_are_gone_are_deleted(stream: Stream) -> None:
-    stream.condensed(count=60)
+def test_rows_that_no_document_founds_any_more_are_deleted_before_others_are_merged_from_them(stream: Stream) -> None:
+    """A device has another name, and an hour has no documents any more: both are moved in the raw day."""
+    documents = stream.condensed(count=60)
     prove_day(stream)
-    query = {"query": {"term": {"device": "d1"}}, "script": {"source": "ctx._source.device = 'renamed'"}}
-    stream.client.update_by_query(index=stream.dataset.raw_index(DAY), body=query, params={"refresh": "true"})
+    first_hour, later = f"{DAY}T00", f"{DAY}T23:30:00+00:00"
+    moved = [
+        {
+            **one,
+            "device": "renamed" if one["device"] == "d1" else one["device"],
+            "@timestamp": later if one["@timestamp"].startswith(first_hour) else one["@timestamp"],
+        }
+        for one in documents
+    ]
+    stream.client.delete_by_query(
+        index=stream.dataset.raw_index(DAY), body={"query": {"match_all": {}}}, params={"refresh": "true"}
+    )
+    stream.write(moved)
     prove_day(stream)
-    (level,) = (level for level in stream.dataset.levels if len(level.group_by) == 2)
-    devices = {row["device"] for row in stored_rows(stream.client, stream.dataset, DAY, level).values()}
-    assert devices == {"d0", "renamed", "d2"}
+    for level in stream.dataset.levels:
+        found = stored_rows(stream.client, stream.dataset, DAY, level)
+        assert_same(found, merged(stream.dataset, level, {DAY: moved}))
 
 
 def test_a_new_metric_comes_into_the_levels_of_raw_days_and_old_ones_do_not_claim_it(stream: Stream) -> None:

@@ -241,7 +241,7 @@ def _compared(
         return [_seen(level, stored, current) for level in levels]
     merged = as_stored(client, dataset, unit.base, unit.marks.values(), strata_in(unit.month))
     days = days_of(client, dataset, unit.base, unit.rows)
-    found = prove_levels(client, merged, dict.fromkeys(levels, unit.base), days, target, write=False)
+    found = prove_levels(client, merged, dict.fromkeys(levels, unit.base), days, target, unit.documents, write=False)
     finished(client, _proven(found), target, write=False)
     return [_found(level, found[level], "complete" if level.name in current else "missing") for level in levels]
 
@@ -286,14 +286,15 @@ def _built(
     while pending:
         first = [level for level in pending if not any(map(level.can_be_merged_from, pending))]
         sources = {level: _source(dataset, unit, level, ready, target) for level in first}
-        some = prove_levels(client, merged, sources, days, target, write=True)
+        some = prove_levels(client, merged, sources, days, target, unit.documents, write=True)
         found |= some
+        # Rows of groups that are gone must be, too, before the next levels are merged from what the index holds.
+        stored = finished(client, _proven(some), target, write=True)
         ready += [level for level, one in _proven(some).items() if one.holds]
         pending = [level for level in pending if level not in first]
     proven = _proven(found)
-    there = finished(client, proven, target, write=True)
     for level in found.keys() - proven.keys():
-        if level.name in there:  # nobody must chart what was written before it turned out that it cannot be merged
+        if level.name in stored:  # nobody must chart what was written before it turned out that it cannot be merged
             gone = identities_of(client, target.index, unit.id, [{"term": {LEVEL: level.name}}])
             send(client, target, [(identity, None) for identity in gone])
     current |= {level.name: one.version for level, one in proven.items() if one.holds}

@@ -45,6 +45,7 @@ _MERGES = 2  # at the same time: enough to keep a small node busy, few enough to
 class ProvenLevel:
     """What the comparison of a level found.
 
+    :param expected: for how many raw documents its rows must stand: as many as the base rows
     :param identities: ids of the rows that it must have
     :param documents: for how many raw documents they stand
     :param missing: rows that it lacks
@@ -53,6 +54,7 @@ class ProvenLevel:
     :param version: of its rows, see :class:`opensearch_strata.history.levels.stored.StoredLevel`
     """
 
+    expected: int
     identities: set[str] = field(default_factory=set)
     documents: int = 0
     missing: Found = field(default_factory=Found)
@@ -68,14 +70,16 @@ class ProvenLevel:
     @property
     def holds(self) -> bool:
         """Whether its rows are exactly those that it must have."""
-        return not (self.missing.count or self.differing.count or self.surplus)
+        return not (self.missing.count or self.differing.count or self.surplus) and self.documents == self.expected
 
     @property
     def difference(self) -> str:
-        """What differs, as half a sentence; empty if nothing does."""
+        """What differs, as half a sentence, if something does."""
         told = {"missing": self.missing.count, "different": self.differing.count, "unfounded": self.surplus}
         named = next(iter([*self.differing.named, *self.missing.named]), "")
         counts = ", ".join(f"{counted(count, 'row')} {what}" for what, count in told.items() if count)
+        if not counts:
+            return f"it stands for {counted(self.documents, 'document')}, the base rows for {self.expected:,}"
         return f"{counts}{f' (first: {named})' if named else ''}"
 
 
@@ -99,6 +103,7 @@ def prove_levels(
     sources: Mapping[Level, RowsOfUnit],
     days: Days,
     target: Target,
+    documents: int,
     *,
     write: bool,
 ) -> dict[Level, ProvenLevel | Refused]:
@@ -107,13 +112,14 @@ def prove_levels(
     :param dataset: as the base rows are, see :func:`opensearch_strata.history.levels.merge.definitions.as_stored`
     :param sources: level -> what it is merged from
     :param days: when the rows are
+    :param documents: for how many raw documents the base rows stand
     :param write: write every row; those that do not belong to the levels are left to :func:`finished`
     :returns: what was found of each level; why a level cannot be merged
     :raises TransientError: the index of levels was deleted or recreated meanwhile
     """
     aggs = {"metrics": level_metric(dataset), **server_metrics(dataset)}
     merges = {level: Merge(client, dataset, level, source, days, aggs) for level, source in sources.items()}
-    found: dict[Level, ProvenLevel | Refused] = {level: ProvenLevel() for level in sources}
+    found: dict[Level, ProvenLevel | Refused] = {level: ProvenLevel(documents) for level in sources}
     waiting: list[Bucket] = []
     for level, page in _ahead({level: merge.pages() for level, merge in merges.items()}):
         if isinstance(page, Refused):
