@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day bench-levels schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-archives test-airflow test-faults test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day bench-levels schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -20,14 +20,26 @@ up: setup  ## Start OpenSearch, S3, SQS and Airflow with sample data in the back
 down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airflow is kept, queues are not
 	@$(BIN)/python -m local down
 
-test: setup  ## Run the tests (30 minutes)
-	@$(BIN)/python -m pytest -m "not long" --numprocesses 3 --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder
+ARCHIVES := $(addprefix tests/integration/,archive archive_out arrivals aws_lambda backfill pipeline)
+
+test: setup  ## Run the unit tests, and the tests of history and shell on a real server (15 minutes)
+	@$(PYTEST) tests/unit tests/integration $(addprefix --ignore=,$(ARCHIVES)) -m "not long"
+
+test-archives: setup  ## Run the tests of archives and queues on a real server and an S3 and SQS protocol (5 minutes)
+	@$(PYTEST) $(ARCHIVES) -m "not long"
+
+test-airflow: setup  ## Run the tests of the DAGs, with tasks in-process and with a real scheduler (8 minutes)
+	@$(PYTEST) tests/dags tests/system -m "not long and not mwaa"
+
+test-faults: setup  ## Run the tests with killed processes, lost answers and nodes that fail (6 minutes)
+	@$(PYTEST) tests/faults -m "not long"
 
 test-long: setup  ## Run the long tests: a year of archives, bad answers to every request, long random histories
-	@$(BIN)/python -m pytest -m "long and not mwaa and not exhaustive" --numprocesses 3 --no-loadscope-reorder
+	@$(PYTEST) -m "long and not mwaa and not exhaustive"
 
 test-exhaustive: setup  ## Run what the long tests repeat less: each bad answer to each request, thousands of random steps
-	@$(BIN)/python -m pytest -m exhaustive --numprocesses 3 --no-loadscope-reorder
+	@$(PYTEST) -m exhaustive
 
 test-mwaa: setup  ## Run the tests of the DAGs with the Airflow and Python of managed Airflow (10 minutes)
 	@$(BIN)/python -m pytest -m mwaa
@@ -46,7 +58,7 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/lint-imports
 
 coverage: setup  ## Run the unit and integration tests, list lines that never ran, write build/coverage/index.html
-	@$(BIN)/python -m pytest tests/unit tests/integration -m "not long" --numprocesses 3 --no-loadscope-reorder \
+	@$(PYTEST) tests/unit tests/integration -m "not long" \
 		--cov --cov-report=term:skip-covered --cov-report=html
 
 docs: setup  ## Build the docs as a site in build/site/index.html; a broken link or anchor is an error
