@@ -77,6 +77,19 @@ class Removals(NamedTuple):
     removed: int
     history: str = ""
 
+    @property
+    def is_short(self) -> bool:
+        """Whether documents were lost of which no operation tells; see :meth:`short`."""
+        return self.removed < 0
+
+    def short(self) -> Removals:
+        """The state of an index that has fewer documents than were created in it, though nobody removed any.
+
+        A node that dies before it has written its translog to the disk (``index.translog.durability: async``) loses
+        operations at the end as if they had never been. This state is unbroken since no other.
+        """
+        return self._replace(removed=-1)
+
     def is_unbroken_since(self, before: Removals) -> bool:
         """Whether every document that was created in between is still there, unchanged.
 

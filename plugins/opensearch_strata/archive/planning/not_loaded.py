@@ -84,6 +84,8 @@ class NotLoaded:
             return "is gone"
         if present and uuids - {present.uuid}:
             return "was deleted and recreated"
+        if present and present.is_short:
+            return "has fewer documents than were created"
         if present and uuids:
             return "had documents deleted or replaced"
         if present and index not in self.poorer_days:

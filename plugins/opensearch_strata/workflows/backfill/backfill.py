@@ -35,7 +35,6 @@ from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.archive.targets.made_days import uuids
 from opensearch_strata.archive.targets.raw_indices import patient
 from opensearch_strata.archive.targets.ready_days import ReadyDays
-from opensearch_strata.archive.targets.removals import counts_of_days
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
 from opensearch_strata.definition.days import days_between
@@ -44,7 +43,13 @@ from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 from opensearch_strata.errors import DefinitionError, Refused
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.backfill.empty_days import end_load
-from opensearch_strata.workflows.backfill.losses import created_in, is_beyond_raw, is_retired, poorer_than_loaded
+from opensearch_strata.workflows.backfill.losses import (
+    created_in,
+    is_beyond_raw,
+    is_retired,
+    poorer_than_loaded,
+    states_now,
+)
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.restored_days import RestoredDays, restored_days, wanted_for
 from opensearch_strata.workflows.backfill.verdict import loading_again
@@ -142,8 +147,7 @@ class Backfill:
             _log.warning("%s", error)
         created = created_in(self._ledger, self._dataset, days_between(first, last))
         poorer = poorer_than_loaded(self._client, self._ledger, created)
-        found = {} if self._serverless else counts_of_days(self._client, [*created])
-        now = {name: one.removals if one else None for name, one in found.items()}
+        now = {} if self._serverless else states_now(self._client, self._ledger, created, poorer)
         return poorer, now, partial(is_retired, self._client, self._dataset)
 
     def write(self, plan: Plan, wanted: Wanted | None = None) -> PlanRef:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.targets.raw_indices import documents_in, refresh_days
+from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.definition.dataset import Dataset
 
@@ -48,6 +50,29 @@ def created_in(ledger: Ledger, dataset: Dataset, days: Sequence[date]) -> dict[s
     """Raw index -> documents that loads created in it, for those of the days that the ledger knows."""
     names = {dataset.raw_index(day) for day in days}
     return {name: count for name, count in sorted(ledger.created_by_day().items()) if name in names}
+
+
+def states_now(
+    client: OpenSearch, ledger: Ledger, created: Iterable[str], poorer: Collection[str]
+) -> dict[str, Removals | None]:
+    """Raw index -> its present state; None if it is gone.
+
+    The state is :meth:`~opensearch_strata.archive.ledger.loads.Removals.short` where the index holds fewer documents
+    than were created in this very one.
+
+    :param created: raw indices that loads created documents in
+    :param poorer: those of them with fewer documents than were created in all indices of that name
+    :raises Refused: a raw day is closed
+    :raises TransientError: a raw day cannot be read right now
+    """
+    # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
+    by_uuid = ledger.created_by_uuid(poorer) if poorer else {}
+    found = counts_of_days(client, [*created])
+    return {index: there and _state(there, by_uuid.get(index, {})) for index, there in found.items()}
+
+
+def _state(there: DayCount, created: Mapping[str, int]) -> Removals:
+    return there.removals.short() if there.documents < created.get(there.uuid, 0) else there.removals
 
 
 def poorer_than_loaded(client: OpenSearch, ledger: Ledger, created: Mapping[str, int]) -> list[str]:

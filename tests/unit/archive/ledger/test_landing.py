@@ -124,6 +124,7 @@ BEFORE = Removals("uuid", 3, "history")
         (Removals("other", 3, "history"), False, False),
         (Removals("uuid", 3, "other"), False, True),
         (Removals("uuid", 2, "history"), False, True),  # operations that were there are gone
+        (BEFORE.short(), False, True),  # so are some of which no operation tells
         (Removals("uuid", 3), True, False),  # it is not reported
     ],
 )
