@@ -12,10 +12,14 @@ from opensearch_strata.errors.amounts import counted
 QUARANTINED = "objects in quarantine"
 """Name of the check for objects that were read and could not be loaded."""
 
-Fate = Literal["same", "anew", "reset", "unknown", "retired", "uncarried"]
+Fate = Literal["same", "anew", "reset", "unknown", "retired", "altered", "uncarried"]
 """What became of a raw day since it was loaded; see :class:`DayProof`."""
 
-_GONE = {"retired": "retired (condensed and proven)", "uncarried": "gone, not all of it in history"}
+_GONE = {
+    "retired": "retired (condensed and proven)",
+    "altered": "retired, with documents removed before",
+    "uncarried": "gone, not all of it in history",
+}
 _OTHER = {"anew": "deleted and recreated", "reset": "restored or reset", "unknown": "not known"}
 
 
@@ -45,9 +49,13 @@ class DayProof:
     :param fate: ``same``: it is the index that was loaded into; ``anew``: it is another index with the same name;
         ``reset``: it has the same UUID, but a snapshot was restored into it, or a shard was begun anew or lost
         operations; ``unknown``: a load did not record its state; ``retired``: it was deleted, and history carries it,
-        condensed and proven; ``uncarried``: history carries it, but fewer documents than were created in it
+        condensed and proven; ``altered``: likewise, but documents had been deleted or replaced when it was proven;
+        ``uncarried``: history carries it, but fewer documents than were created in it
     :param replaced: operations by others that deleted or replaced documents since the first of the loads began (a lower
-        bound); if 0, every single document is there as it was created
+        bound); if 0, every single document is there as it was created, or was when the day was retired
+    :param by_state: whether that was compared for each index of that name that was retired. It is not known if the
+        month was made again from its copy, or the day was proven by a release that did not note it; then only the
+        number of documents was compared
     """
 
     index: str
@@ -57,6 +65,7 @@ class DayProof:
     documents: int | None
     fate: Fate = "same"
     replaced: int = 0
+    by_state: bool = True
 
     @property
     def others(self) -> int:
@@ -72,7 +81,7 @@ class DayProof:
         """Whether documents that were created are certain to be missing."""
         if self.fate in ("anew", "uncarried"):
             return True
-        return self.fate != "retired" and (self.documents is None or self.documents < self.by_all)
+        return self.fate not in ("retired", "altered") and (self.documents is None or self.documents < self.by_all)
 
     @property
     def holds(self) -> bool:
@@ -100,6 +109,9 @@ class DayProof:
                 return f"{self.index}: was deleted and recreated since it was loaded"
             case "uncarried":
                 return f"{self.index}: was deleted after documents were created that history does not carry"
+            case "altered":
+                removed = counted(max(1, self.replaced), "operation")
+                return f"{self.index}: {removed} or more deleted or replaced documents before it was proven and deleted"
             case _ if self.lost:
                 return f"{self.index}: {counted(self.by_all, 'document')} created, {self.documents or 0:,} found"
             case "reset":

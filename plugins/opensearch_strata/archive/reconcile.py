@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from opensearch_strata.archive.backfill_proof import QUARANTINED, BackfillCheck, BackfillProof, DayProof, Fate
+from opensearch_strata.archive.backfill_proof import QUARANTINED, BackfillCheck, BackfillProof, DayProof
 from opensearch_strata.archive.causes import Causes, summed
 from opensearch_strata.archive.documents.shaper import EARLY_SHARE
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.loads import Counts, Loaded, Removals
+from opensearch_strata.archive.fates import Judged, fates_of_days, in_one_index
+from opensearch_strata.archive.ledger.loads import Counts, Loaded
 from opensearch_strata.archive.ledger.rows import ObjectRow, document_of_sample
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.archive.targets.raw_indices import documents_in, looked_up
-from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
+from opensearch_strata.connections.decisive.states import DayCount, counts_of_days
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.errors import TransientError
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def prove_range(
     is_retired: Callable[[str, str, int], bool] = lambda *_: False,
     latest_of: Callable[[Place], int] = lambda _: 0,
     now: ReadAs | None = None,
+    retired_state: Callable[[str, str], Removals | None] = lambda *_: None,
 ) -> BackfillProof:
     """Prove that all objects are loaded for a range. Changes nothing.
 
@@ -104,6 +107,8 @@ def prove_range(
     :param is_retired: whether history carries a raw day, by index, UUID and the documents that loads created in it
     :param latest_of: the latest time that an object's key allows by the present definition, epoch milliseconds
     :param now: how objects are read now, as in the plan; see :meth:`ObjectRow.is_done_for`
+    :param retired_state: the state of a raw day after the proof by which it was retired, by index and UUID; None if it
+        is not known
     :raises TransientError: a raw day cannot be read right now
     """
     found = _Found(latest_of, now)
@@ -113,13 +118,13 @@ def prove_range(
         rows = {place: row for place, row in ledger.rows(part).items() if row.is_done_for(span, now)}
         found.later += len(part) - len(rows)
         _prove_part(client, ledger, found, list(rows), rows, span)
-    days = _prove_days(client, ledger, found, is_retired)
+    days = _prove_days(client, ledger, found, is_retired, retired_state)
     for day in days:
         if not day.holds:
             found.add_problem(_LOST if day.lost else _BROKEN, day.loss)
         for sample, uuid in found.missing.get(day.index, ()):
             is_former = day.fate == "same" and uuid not in ("", found.present.get(day.index, uuid))
-            if not (is_former or day.fate == "retired"):  # otherwise history carries it
+            if not (is_former or day.fate in ("retired", "altered")):  # otherwise history carries it
                 found.add_problem(_UNSAMPLED, sample)
     events = found.counts.created + found.counts.existed + found.counts.unwanted
     if found.ahead > EARLY_SHARE * events:
@@ -217,7 +222,11 @@ def _look_up(client: OpenSearch, found: _Found, loads: Sequence[Loaded], *, serv
 
 
 def _prove_days(
-    client: OpenSearch, ledger: Ledger, found: _Found, is_retired: Callable[[str, str, int], bool]
+    client: OpenSearch,
+    ledger: Ledger,
+    found: _Found,
+    is_retired: Callable[[str, str, int], bool],
+    retired_state: Callable[[str, str], Removals | None],
 ) -> list[DayProof]:
     indices = sorted(found.created.keys() | found.existed.keys())
     # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
@@ -225,86 +234,27 @@ def _prove_days(
     if not ledger.index.serverless:
         now = counts_of_days(client, indices)
         found.present = {index: there.uuid for index, there in now.items() if there}
-        fates = _fates(ledger, found, now, is_retired)
-        by_all |= _in_one_index(ledger, by_all, now, is_retired)
-        return [_day(found, index, by_all.get(index, 0), now[index], *fates[index]) for index in indices]
+        fates = fates_of_days(ledger, found.removals, now, is_retired, retired_state)
+        by_all |= in_one_index(ledger, by_all, now, is_retired)
+        return [_day(found, index, by_all.get(index, 0), now[index], fates[index]) for index in indices]
     deadline = time.monotonic() + VISIBLE
     while True:
         documents = documents_in(client, indices, serverless=True)
         seen = {
             index: DayCount(held, Removals("", 0)) if held is not None else None for index, held in documents.items()
         }
-        days = [_day(found, index, by_all.get(index, 0), seen[index]) for index in indices]
+        days = [_day(found, index, by_all.get(index, 0), seen[index], Judged()) for index in indices]
         if all(day.holds or day.documents is None for day in days) or time.monotonic() >= deadline:
             return days
         time.sleep(1)
 
 
-def _in_one_index(
-    ledger: Ledger,
-    by_all: Mapping[str, int],
-    now: Mapping[str, DayCount | None],
-    is_retired: Callable[[str, str, int], bool],
-) -> dict[str, int]:
-    """Of raw days with fewer documents than were created in them: how many were created in one and the same index.
-
-    A day that was loaded, deleted and restored from another source had several of that name, each with all documents.
-    What was created in one that history carries, and that is gone, need not be there. Whether history carries all of it
-    is asked for the loads that are proven, see :func:`_fates`: not for those of other objects.
-    """
-    poorer = {index: there for index, there in now.items() if there and there.documents < by_all.get(index, 0)}
-    found = {}
-    for index, created in (ledger.created_by_uuid(poorer) if poorer else {}).items():
-        unknown = created.pop("", 0)
-        present = poorer[index].uuid
-        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, 0)), default=0)
-        found[index] = min(by_all[index], most + unknown)  # more may have been created since the sum was read
-    return found
-
-
-def _fates(
-    ledger: Ledger,
-    found: _Found,
-    now: Mapping[str, DayCount | None],
-    is_retired: Callable[[str, str, int], bool],
-) -> dict[str, tuple[Fate, int]]:
-    """What became of each raw day since the loads noted its state, and how many operations removed documents.
-
-    A day may have been retired and begun again by late events: then each load is judged by the index that it noted.
-    """
-    former = {
-        index: {mark.uuid for mark in marks if mark} - {there.uuid if (there := now[index]) else ""}
-        for index, marks in found.removals.items()
-    }
-    gone = [index for index, uuids in former.items() if uuids]
-    created = ledger.created_by_uuid(gone) if gone else {}
-    fates: dict[str, tuple[Fate, int]] = {}
-    for index, there in now.items():
-        marks = found.removals.get(index, set())
-        kept = [mark for mark in marks if mark and there and mark.uuid == there.uuid]
-        removed = max((there.removals.removed - mark.removed for mark in kept), default=0) if there else 0
-        carried = [is_retired(index, uuid, created[index][uuid]) for uuid in former.get(index, ())]
-        if not all(carried):
-            known = all(is_retired(index, uuid, 0) for uuid in former[index])
-            fate: Fate = "uncarried" if known else "anew"
-        elif None in marks:
-            fate = "unknown"
-        elif there and any(there.removals.is_reset_since(mark) for mark in kept):
-            fate = "reset"
-        else:
-            fate = "retired" if carried and not kept else "same"
-        fates[index] = fate, max(0, removed)
-    return fates
-
-
-def _day(
-    found: _Found, index: str, by_all: int, now: DayCount | None, fate: Fate = "same", replaced: int = 0
-) -> DayProof:
+def _day(found: _Found, index: str, by_all: int, now: DayCount | None, judged: Judged) -> DayProof:
     by_ours = found.created[index]  # the ledger's sums may lag behind where it cannot be refreshed
-    if now and now.uuid and fate == "same":  # what was created in a former index is in history
+    if now and now.uuid and judged.fate == "same":  # what was created in a former index is in history
         by_ours = found.created_in[index, now.uuid]
     documents = now.documents if now else None
-    return DayProof(index, found.created[index], found.existed[index], max(by_ours, by_all), documents, fate, replaced)
+    return DayProof(index, found.created[index], found.existed[index], max(by_ours, by_all), documents, *judged)
 
 
 def _parts(items: Iterable[_T]) -> Iterator[list[_T]]:

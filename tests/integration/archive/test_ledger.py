@@ -19,7 +19,7 @@ from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger import index as ledger_index_module
 from opensearch_strata.archive.ledger import store as ledger_module
 from opensearch_strata.archive.ledger.index import Change
-from opensearch_strata.archive.ledger.loads import Counts, Removals
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.ledger.mapping import MAPPINGS, PROPERTIES
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, source_of
@@ -27,6 +27,7 @@ from opensearch_strata.archive.ledger.rows import LeaseLost, ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.store.objects import ListedObject
 from opensearch_strata.connections.processes import this_process
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.connections.safe_settings import SAFE
 from opensearch_strata.errors import Refused, TransientError
 from tests.ledgers import ledger_index, place

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
 from opensearch_strata.connections import decisive
+from opensearch_strata.connections.decisive import states
+from opensearch_strata.connections.decisive.states import DayCount, counts_of_days
 from opensearch_strata.errors import Refused
 from tests.streams import DAY, Stream, StreamFactory
 
@@ -66,7 +67,7 @@ def test_documents_that_come_meanwhile_are_not_taken_for_removed_ones_and_hide_n
         if between == "after the refresh":
             client.bulk(index=index, body=[{"create": {}}, {"device": "more"}] * 9)
 
-    monkeypatch.setattr(decisive, "refresh", busy)
+    monkeypatch.setattr(states, "refresh", busy)
     assert state(client, index).removals.removed == 2
     monkeypatch.undo()
     assert (state(client, index).documents, state(client, index).removals.removed) == (68, 2)

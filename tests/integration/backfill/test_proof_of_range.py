@@ -139,9 +139,48 @@ def test_a_day_that_the_daily_cycle_retired_is_told_as_retired(
     index = retired(target)
     proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].verdict) == (True, "retired (condensed and proven)")
+    assert "1 raw day retired: condensed, proven and deleted." in verdict(proof)
+    assert "not known" not in verdict(proof)
     again = backfill(shell, target)
     assert again["plan"]["loaded_again"] == {index: "was retired: condensed, proven and deleted"}
     assert same(held(target, DAY), sent)
+
+
+def test_a_day_that_was_changed_before_it_was_retired_is_not_proven(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """As many documents as were loaded, but one of them is somebody else's: history carries what was there."""
+    sent = archive.fill(DAY)
+    backfill(shell, target)
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
+    delete(target, 1)
+    target.write(measurements(DAY, count=1, seed=3))
+    index = retired(target)
+    proof = steps.prove(ref)
+    assert (proof.holds, proof.days[0].verdict) == (False, "retired, with documents removed before")
+    assert f"{index}: 2 operations or more deleted or replaced documents before it was proven" in verdict(proof)
+    assert proof.again == f"run `strata backfill {target.dataset.name} --from {DAY} --to {DAY} --apply`"
+    assert backfill(shell, target)["proof"]["holds"]
+    assert same(held(target, DAY), sent)
+
+
+def test_without_a_note_of_its_state_a_retired_day_is_proven_by_number(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """As it is of days that an earlier release proved, and of months that were made again from their copies."""
+    archive.fill(DAY)
+    backfill(shell, target)
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    ref = steps.write(steps.plan(None, DAY, DAY))
+    retired(target)
+    month = target.dataset.month_index(DAY)
+    meta = client.indices.get_mapping(index=month)[month]["mappings"]["_meta"]
+    assert meta["strata"].pop("raw_states").keys() == {f"{DAY}"}
+    client.indices.put_mapping(index=month, body={"_meta": meta})
+    proof = steps.prove(ref)
+    assert proof.holds
+    assert "Of 1 retired day, it is not known what became of documents between load and deletion" in verdict(proof)
 
 
 def test_a_day_that_somebody_deleted_is_not_told_as_retired(

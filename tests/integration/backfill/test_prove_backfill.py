@@ -14,12 +14,13 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive import reconcile as prove_module
 from opensearch_strata.archive.backfill_proof import BackfillCheck, BackfillProof, DayProof
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.loads import Counts, Removals
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.targets.raw_indices import documents_in
-from opensearch_strata.archive.targets.removals import counts_of_days
+from opensearch_strata.connections.decisive.states import counts_of_days
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.errors import TransientError
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
 from opensearch_strata.workflows.backfill.verdict import verdict

@@ -325,3 +325,21 @@ def test_rows_that_the_cluster_always_gets_wrong_are_never_verified(
             attempt(cluster, filled)
     assert verify(cluster, filled.dataset, DAY).state == "differs"
     assert filled.blocks() == set()
+
+
+def test_ctrl_c_while_the_job_is_created_stops_it(
+    cluster: OpenSearch, api: TransformApi, filled: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has created it, and its answer is under way."""
+    api.faults.pick_up_jobs = False
+
+    def interrupted(*arguments: Any) -> None:
+        submit(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(transform_job, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        condense_by_job(cluster, filled.dataset, raw_of(cluster, filled))
+    found = job(cluster, filled)
+    assert found
+    assert found["enabled"] is False

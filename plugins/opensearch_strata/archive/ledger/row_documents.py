@@ -10,8 +10,9 @@ from typing import Any
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.documents.reading import Landing
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach
 from opensearch_strata.archive.ledger.rows import ObjectRow
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.loading.event_rules import RuleMarks
 
 

@@ -15,8 +15,9 @@ from urllib.parse import quote, unquote
 
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach
 from opensearch_strata.archive.spans import Span, cover, meet
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.loading.event_rules import NO_RULES, RuleMarks
 from opensearch_strata.errors import TransientError
 

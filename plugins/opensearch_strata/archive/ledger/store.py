@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX, Change, LedgerIndex, Stored
-from opensearch_strata.archive.ledger.loads import Removals
 from opensearch_strata.archive.ledger.row_documents import ledger_row_id, row_of, source_of
 from opensearch_strata.archive.ledger.rows import Claims, LeaseLost, ObjectRow
 from opensearch_strata.archive.ledger.takeover import lost_days, retimed_days, taken_over, without_days
 from opensearch_strata.archive.spans import Span
 from opensearch_strata.connections.processes import is_dead, this_process
+from opensearch_strata.connections.removals import Removals
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import summed
-from opensearch_strata.archive.ledger.loads import Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Loaded, Reach
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.spans import Span, touch
+from opensearch_strata.connections.removals import Removals
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.reading import ReadAs

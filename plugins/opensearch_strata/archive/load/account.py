@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.causes import Cause, Causes, one, summed
 from opensearch_strata.archive.events import Place, raw_of
-from opensearch_strata.archive.ledger.loads import Counts, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Counts, Reach
 from opensearch_strata.archive.ledger.rows import ObjectRow, sample_of
 from opensearch_strata.archive.ledger.takeover import counted_anew
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.loading.event_rules import NO_RULES
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.reading import ReadAs
-    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
+    from opensearch_strata.connections.removals import Removals
 
 _MOST_RULES = 1000  # versions of a definition
 _ASKED_AT_ONCE = 1000  # rows of the ledger in one request

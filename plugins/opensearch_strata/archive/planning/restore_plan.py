@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.connections.removals import Removals
     from opensearch_strata.definition.archive import ArchiveSettings
     from opensearch_strata.definition.dataset import Dataset
 

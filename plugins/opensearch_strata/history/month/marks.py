@@ -15,12 +15,17 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opensearch_strata.connections.decisive.states import counts_of_days
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
+
+RAW_STATES = "raw_states"
+"""Key in ``_meta.strata`` of a month: the state of each raw day after its proof."""
 
 _MARKED = ("documents", "uuid", "fingerprint", "rows_version")
 
@@ -133,15 +138,37 @@ def noted_in(meta: Mapping[str, Any], name: str) -> dict[date, Any]:
     return found
 
 
+def raw_states_in(meta: Mapping[str, Any]) -> dict[date, Removals]:
+    """Of each marked day, the state of its raw index after the proof; what is not a state is left out.
+
+    :param meta: ``_meta.strata`` of the month index
+    """
+    found = {}
+    for day, said in noted_in(meta, RAW_STATES).items():
+        match said:
+            case [str() as uuid, int() as removed, str() as history]:
+                found[day] = Removals(uuid, removed, history)
+    return found
+
+
 def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: str) -> None:
-    """Mark a day whose proof holds.
+    """Mark a day whose proof holds, and note the state of its raw index.
+
+    The state is read after the proof. So whatever was created before it, and is unbroken in it, was there during the
+    proof; also when the raw day is long gone.
 
     :param rows_version: version of the rows that were proven, see :func:`rows_version`
+    :raises TransientError: the state of the raw day cannot be read right now
     """
-    index = dataset.month_index(raw.day)
+    state = counts_of_days(client, [raw.index])[raw.index]
+    index, day = dataset.month_index(raw.day), f"{raw.day}"
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
     strata = meta.get("strata", {})
-    before = {f"{day}": asdict(mark) for day, mark in marks_in(strata).items()}
-    after = {**before, f"{raw.day}": asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))}
-    if after != strata.get("verified"):  # read, change, write: the server replaces `_meta` as a whole
-        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": {**strata, "verified": after}}})
+    marks = {f"{one}": asdict(mark) for one, mark in marks_in(strata).items()}
+    states = {f"{one}": list(noted) for one, noted in raw_states_in(strata).items() if f"{one}" != day}
+    marks[day] = asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))
+    if state and (state.uuid, state.documents) == (raw.uuid, raw.documents):
+        states[day] = list(state.removals)
+    after = {**strata, "verified": marks, RAW_STATES: dict(sorted(states.items()))}
+    if after != strata:  # read, change, write: the server replaces `_meta` as a whole
+        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})

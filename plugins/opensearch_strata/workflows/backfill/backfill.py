@@ -48,6 +48,7 @@ from opensearch_strata.workflows.backfill.losses import (
     is_beyond_raw,
     is_retired,
     poorer_than_loaded,
+    retired_state,
     states_now,
 )
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.loads import Removals
+    from opensearch_strata.connections.removals import Removals
     from opensearch_strata.definition.dataset import Dataset
 
 _log = logging.getLogger(__name__)
@@ -298,7 +299,8 @@ class Backfill:
 
         retired = partial(is_retired, self._client, self._dataset)
         reading = (restoring_of if ref.archived else reading_of)(self._dataset)
-        proof = prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading)
+        state = partial(retired_state, self._client, self._dataset)
+        proof = prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading, state)
         return replace(proof, again=loading_again(self._dataset, ref, proof))
 
     def forget(self, ref: PlanRef) -> None:

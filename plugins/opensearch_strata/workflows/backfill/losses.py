@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.targets.raw_indices import documents_in, refresh_days
-from opensearch_strata.archive.targets.removals import DayCount, counts_of_days
+from opensearch_strata.connections.decisive.states import DayCount, counts_of_days
+from opensearch_strata.history.month.marks import marks_in, raw_states_in
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from opensearchpy import OpenSearch
 
-    from opensearch_strata.archive.ledger.loads import Removals
     from opensearch_strata.archive.ledger.store import Ledger
+    from opensearch_strata.connections.removals import Removals
     from opensearch_strata.definition.dataset import Dataset
 
 
@@ -32,6 +33,23 @@ def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str, docu
     day = dataset.raw.names.date_in(index)
     rows = carried(client, dataset, day) if day else None
     return rows is not None and uuid in rows.sources and rows.documents >= documents
+
+
+def retired_state(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> Removals | None:
+    """The state of a raw day after the proof of the very rows that history has of it; None if it is not known.
+
+    :param index: name of the raw day
+    :param uuid: of the index
+    """
+    day = dataset.raw.names.date_in(index)
+    rows = carried(client, dataset, day) if day else None
+    if day is None or not rows:
+        return None
+    month = dataset.month_index(day)
+    strata = client.indices.get_mapping(index=month)[month]["mappings"].get("_meta", {}).get("strata", {})
+    mark, state = marks_in(strata).get(day), raw_states_in(strata).get(day)
+    is_of_them = mark is not None and mark.uuid == uuid and mark.is_of(rows.documents, rows.rows_version)
+    return state if is_of_them and state and state.uuid == uuid else None
 
 
 def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
@@ -68,10 +86,12 @@ def states_now(
     # The ledger is read first: documents that are created in the meantime can then only be too many, not too few.
     by_uuid = ledger.created_by_uuid(poorer) if poorer else {}
     found = counts_of_days(client, [*created])
-    return {index: there and _state(there, by_uuid.get(index, {})) for index, there in found.items()}
+    return {index: _state(there, by_uuid.get(index, {})) for index, there in found.items()}
 
 
-def _state(there: DayCount, created: Mapping[str, int]) -> Removals:
+def _state(there: DayCount | None, created: Mapping[str, int]) -> Removals | None:
+    if there is None:
+        return None
     return there.removals.short() if there.documents < created.get(there.uuid, 0) else there.removals
 
 

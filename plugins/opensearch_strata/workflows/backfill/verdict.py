@@ -34,9 +34,11 @@ def verdict(proof: BackfillProof) -> str:
     if proof.later:
         why += later
     if retired := sum(day.fate == "retired" for day in proof.days):
+        why += f" {counted(retired, 'raw day')} retired: condensed, proven and deleted."
+    if counted_only := sum(not day.by_state for day in proof.days):
         why += (
-            f" {counted(retired, 'raw day')} retired: condensed, proven and deleted. What became of documents between "
-            f"load and deletion is not known; their number was compared."
+            f" Of {counted(counted_only, 'retired day')}, it is not known what became of documents between load and "
+            f"deletion; their number was compared."
         )
     if proof.holds:
         return f"Proven: {read}.{why}"

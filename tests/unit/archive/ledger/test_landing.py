@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from opensearch_strata.archive.documents.reading import Landing, reading_of, restoring_of
-from opensearch_strata.archive.ledger.loads import Counts, Removals
+from opensearch_strata.archive.ledger.loads import Counts
 from opensearch_strata.archive.ledger.row_documents import row_of, source_of
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import stale_days, taken_over
+from opensearch_strata.connections.removals import Removals
 from tests.ledgers import place
 from tests.streams import dataset_of
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from opensearch_strata.archive.causes import Cause
 from opensearch_strata.archive.documents.reading import Landing
 from opensearch_strata.archive.events import Place
-from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach, Removals
+from opensearch_strata.archive.ledger.loads import Counts, Loaded, Reach
 from opensearch_strata.archive.ledger.mapping import PROPERTIES
 from opensearch_strata.archive.ledger.row_documents import batch_id, ledger_row_id, row_of, settings_id, source_of
 from opensearch_strata.archive.ledger.rows import ObjectRow
 from opensearch_strata.archive.ledger.takeover import taken_over
+from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.loading.event_rules import RuleMarks
 from tests.ledgers import place
 

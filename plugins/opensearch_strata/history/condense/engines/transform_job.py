@@ -291,9 +291,9 @@ def condense_by_job(
     """
     patience = patience or Patience()
     job_id = dataset.transform_id(raw.day)
-    due_ms = submit(client, dataset, raw)
     seen = restarts = 0
     try:
+        due_ms = submit(client, dataset, raw)  # Ctrl-C may come after the server has created the job
         while True:
             state = read_state(client, job_id, due_ms, patience)
             on_documents(max(0, state.documents - seen))
