@@ -60,12 +60,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
+from typing import get_args
 
 import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too old before an import fails
 
 # isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_parsing_context, task_group
 
+from opensearch_strata.airflow.assets import Kind, asset_of
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.archive import ArchiveDueOperator, ArchiveOperator
 from opensearch_strata.airflow.operators.daily_cycle.condense import CondenseOperator
@@ -167,7 +169,9 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
             retire.expand(expired=ListExpiredOperator(task_id="list_expired", dataset=dataset).output)
 
-        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset)
+        # As inlets, so that Airflow knows all assets of the dataset, whichever task emits their events.
+        known = [asset_of(dataset.name, kind) for kind in get_args(Kind)]
+        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset, inlets=known)
         steps = [condense_day(), retention()]
         resolve_day >> steps
         if dataset.archive:

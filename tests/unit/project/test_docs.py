@@ -14,6 +14,7 @@ from typer.main import get_command
 from local.places import PROJECT
 from opensearch_strata.cli.app import app
 from opensearch_strata.definition.dataset import Dataset
+from tests.metric_names import documented_metrics
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -97,6 +98,15 @@ def test_every_anchor_is_a_heading_of_its_page() -> None:
             re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         )
         assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{page.name}: {target.name}#{anchor}"
+
+
+def test_every_alert_is_about_a_metric_of_the_table() -> None:
+    (rules,) = map(yaml.safe_load, blocks("yaml", "alerts"))
+    known = {f"airflow_{name.replace('.', '_')}" for name in documented_metrics()}
+    for rule in rules["groups"][0]["rules"]:
+        named = {name.removesuffix("_total") for name in re.findall(r"airflow_\w+", rule["expr"])}
+        assert named
+        assert named <= known, rule["alert"]
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:

@@ -1,15 +1,18 @@
-"""The base of all operators that work on a dataset."""
+"""The bases of all operators that work on a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from opensearch_strata.airflow.metrics import time_step
+
 if TYPE_CHECKING:
+    from airflow.sdk import Context
     from opensearchpy import OpenSearch
 
     from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
@@ -20,7 +23,28 @@ if TYPE_CHECKING:
 _RESOLVED = "{{ ti.xcom_pull(task_ids='resolve_day') }}"
 
 
-class DatasetOperator(BaseOperator):
+class TimedOperator(BaseOperator):
+    """Tells Airflow's metrics how long the task took, once it is done, however long it was deferred."""
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset that the task works on.
+
+        :raises NotImplementedError: the operator does not say
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def post_execute(self, context: Context, result: Any = None) -> None:
+        """Send the metric.
+
+        :param result: what the task returned; Airflow 3.3 leaves it out
+        """
+        super().post_execute(context, result)
+        if began := context["ti"].start_date:
+            time_step(self.dataset_name, self.task_id.rpartition(".")[2], began, datetime.now(UTC))
+
+
+class DatasetOperator(TimedOperator):
     """Works on one dataset and the day of a cycle.
 
     :param dataset: the definition
@@ -35,6 +59,11 @@ class DatasetOperator(BaseOperator):
         super().__init__(**kwargs)
         self.dataset = dataset
         self.cycle = cycle
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset."""
+        return self.dataset.name
 
     @property
     def day(self) -> date:

@@ -42,6 +42,7 @@ class Proof:
     :param metrics: metric -> ``{count, min?, max?, sum?, bins?, registers?}`` over all rows, as readers get them
     :param without_levels: why levels of a verified day are not complete, in sentences; base rows are proven all the
         same, and read instead
+    :param mended: whether the rows were condensed anew before they were proven
     """
 
     index: str
@@ -55,6 +56,7 @@ class Proof:
     carried: Carried = NOTHING
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     without_levels: str = ""
+    mended: bool = False
 
     @property
     def failed(self) -> list[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -58,4 +59,4 @@ def _mended(
             f"Restore the raw day. Or, if what is left is right, {persons_word(dataset, proof.day)}."
         )
     condense(client, dataset, proof.day, engine=engine, on_documents=on_documents)
-    return verify(client, dataset, proof.day, on_documents)
+    return replace(verify(client, dataset, proof.day, on_documents), mended=True)

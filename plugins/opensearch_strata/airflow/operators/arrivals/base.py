@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from opensearch_strata.airflow.operators.base import TimedOperator
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opensearch_strata.workflows.backfill.backfill import Backfill
 
 
-class ArrivalsOperator(BaseOperator):
+class ArrivalsOperator(TimedOperator):
     """Works on the new objects of a dataset.
 
     :param dataset: the definition; it has a queue
@@ -27,6 +27,11 @@ class ArrivalsOperator(BaseOperator):
     def __init__(self, *, dataset: Dataset, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset."""
+        return self.dataset.name
 
     @cached_property
     def hook(self) -> OpenSearchHook:

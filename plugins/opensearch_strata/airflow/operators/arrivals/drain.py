@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
+from opensearch_strata.airflow.metrics import add_counts, set_gauges
 from opensearch_strata.airflow.operators.arrivals.base import ArrivalsOperator
 from opensearch_strata.airflow.operators.backfill.base import owner
 from opensearch_strata.errors import Refused, TransientError
@@ -95,19 +96,16 @@ class DrainOperator(ArrivalsOperator):
 
     def _measure(self, stand: Standing, drained: Drained | None) -> None:
         """Send Airflow's metrics: gauges of the queue, and counters of what was done."""
-        from airflow.providers.common.compat.sdk import Stats
-
-        tags = {"dataset": self.dataset.name}
-        gauges = {"waiting": stand.queue.waiting, "in_flight": stand.queue.in_flight}
-        if stand.queue.dead_letters is not None:
-            gauges["dead_letters"] = stand.queue.dead_letters
-        if stand.lag is not None:
-            gauges["newest_event_age"] = round(stand.lag)
-        gauges["oldest_message_age"] = round(drained.oldest) if drained else 0
-        for name, value in gauges.items():
-            Stats.gauge(f"strata.arrivals.{name}", value, tags=tags)
-        for name, value in (_counters(drained) if drained else {}).items():
-            Stats.incr(f"strata.arrivals.{name}", value, tags=tags)
+        gauges = {
+            "waiting": stand.queue.waiting,
+            "in_flight": stand.queue.in_flight,
+            "dead_letters": stand.queue.dead_letters,
+            "newest_event_age": None if stand.lag is None else round(stand.lag),
+            "oldest_message_age": round(drained.oldest) if drained else 0,
+        }
+        set_gauges("arrivals", self.dataset.name, gauges)
+        if drained:
+            add_counts("arrivals", self.dataset.name, _counters(drained))
 
     def on_kill(self) -> None:
         """Stop the load; what is in hand goes back to the queue and to the ledger.

@@ -6,8 +6,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.airflow.assets import tell_days
+from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.arrivals.base import ArrivalsOperator
 from opensearch_strata.airflow.operators.backfill.base import owner
+from opensearch_strata.definition.days import newest_complete
 from opensearch_strata.errors import Refused
 from opensearch_strata.presentation.tables import backfill_days_table, backfill_problems_table, backfill_proof_table
 
@@ -34,7 +37,8 @@ class SweepOperator(ArrivalsOperator):
         from opensearch_strata.workflows.arrivals.sweep import sweep
         from opensearch_strata.workflows.backfill.verdict import verdict
 
-        swept = sweep(self.build_backfill(), self.dataset, datetime.now(UTC), owner(context))
+        now = datetime.now(UTC)
+        swept = sweep(self.build_backfill(), self.dataset, now, owner(context))
         proof = swept.proof
         self.log.info("%s", backfill_days_table(proof))
         self.log.info("%s", backfill_proof_table(proof))
@@ -47,10 +51,15 @@ class SweepOperator(ArrivalsOperator):
             self.log.warning("%s: %s; %s.", _READ_AGAIN if swept.again else _UNTOLD, swept.found, became)
         if swept.warning:
             self.log.warning("%s", swept.warning)
+        add_counts("arrivals", self.dataset.name, {"untold": swept.found.objects})
         if not proof.holds:
             self.log.error("%s", backfill_problems_table(proof))
             raise Refused(verdict(proof))
         self.log.info("%s", verdict(proof))
+        yesterday = newest_complete(now, self.dataset.zone)
+        if proof.objects and swept.first <= yesterday <= swept.last:
+            counts = {"documents": proof.counts.created + proof.counts.existed, "dead_letters": proof.counts.dead}
+            tell_days(context, self.dataset.name, "arrived", [yesterday], **counts)
         return {
             "first": f"{swept.first}",
             "last": f"{swept.last}",

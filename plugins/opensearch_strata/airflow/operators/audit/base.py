@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from opensearch_strata.airflow.operators.audit.form import AuditForm
+from opensearch_strata.airflow.operators.base import TimedOperator
 from opensearch_strata.presentation.audit import costs_table, findings_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _MOST_FINDINGS = 50
 _FORM = "{{ ti.xcom_pull(task_ids='choose', key='form') }}"
 
 
-class AuditOperator(BaseOperator):
+class AuditOperator(TimedOperator):
     """Audits one dataset; its definition is read when the task runs.
 
     :param dataset: its name
@@ -42,6 +42,11 @@ class AuditOperator(BaseOperator):
         super().__init__(**kwargs)
         self.dataset = dataset
         self.form = form
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset."""
+        return str(self.dataset)
 
     @cached_property
     def asked(self) -> AuditForm:

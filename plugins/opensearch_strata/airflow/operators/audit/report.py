@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.airflow.metrics import set_gauges
 from opensearch_strata.airflow.operators.audit.base import AUDITED
 from opensearch_strata.airflow.operators.daily_cycle.retention import every_xcom
 from opensearch_strata.errors.amounts import counted
@@ -40,6 +41,9 @@ class ReportAuditOperator(BaseOperator):
             for (name, part), found in sorted(parts.items())
         ]
         self.log.info("%s", Table("Audit of all datasets", ("dataset", "what", *SEVERITIES), rows))
+        sums = _sums(parts)
+        for name, found in sums.items():
+            set_gauges("audit", name, {severity.replace(" ", "_"): count for severity, count in found.items()})
         worst = [
             (found["dataset"], one["day"], one["finding"], one["severity"], one["cure"])
             for _, found in sorted(parts.items())
@@ -54,13 +58,19 @@ class ReportAuditOperator(BaseOperator):
         if failed or worst:
             raise AirflowFailException(verdict)
         self.log.info("%s", verdict)
-        names = sorted({name for name, _ in parts})
-        sums = {
-            name: {severity: sum(found["counts"][severity] for (one, _), found in parts.items() if one == name)
-                   for severity in SEVERITIES}
-            for name in names
-        }  # fmt: skip
         return {"verdict": verdict, "datasets": sums}
+
+
+def _sums(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """How many findings of each severity each dataset has.
+
+    :param parts: dataset and part of the audit -> what was found
+    """
+    return {
+        name: {severity: sum(found["counts"][severity] for (one, _), found in parts.items() if one == name)
+               for severity in SEVERITIES}
+        for name in sorted({name for name, _ in parts})
+    }  # fmt: skip
 
 
 def _verdict(worst: list[Any], parts: dict[Any, Any], failed: list[str]) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from opensearch_strata.airflow.operators.backfill.form import BackfillForm
+from opensearch_strata.airflow.operators.base import TimedOperator
 from opensearch_strata.definition.loading.restore_request import ARCHIVE_SOURCE
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ _FORM = "{{ ti.xcom_pull(task_ids='read_form', key='form') }}"
 _PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"
 
 
-class FormOperator(BaseOperator):
+class FormOperator(TimedOperator):
     """Works on the dataset that the form names; its definition is read when the task runs.
 
     :param form: what the task ``read_form`` pushed under the key ``form``; the DAG must render templates as native
@@ -41,6 +40,11 @@ class FormOperator(BaseOperator):
     def __init__(self, *, form: Any = _FORM, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.form = form
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset."""
+        return self.asked.dataset
 
     @cached_property
     def asked(self) -> BackfillForm:

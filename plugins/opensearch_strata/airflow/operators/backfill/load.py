@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
+from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.backfill.base import PlannedOperator, owner
 from opensearch_strata.presentation.tables import Table
 
@@ -52,6 +53,7 @@ class LoadOperator(PlannedOperator):
         finally:
             self._is_loading = False
         self.log.info("%s", _table(self.batch["label"], result))
+        add_counts("backfill", self.dataset.name, _counters(result))
         result.require_success()
         counts = result.counts
         self.log.info("loaded", objects=len(result.rows), created=counts.created, existed=counts.existed)
@@ -73,6 +75,20 @@ class LoadOperator(PlannedOperator):
         # Airflow calls this from a signal handler in the thread that loads, and then waits for only a few seconds.
         if self._is_loading:
             raise SystemExit("The load was stopped. What is loaded stays; clear the task to load the rest.")
+
+
+def _counters(result: BatchResult) -> dict[str, int]:
+    """What Airflow's counters of a batch are named, and their values."""
+    # Not those that failed: the next try counts them from their beginning.
+    done, quarantined = result.in_state("done"), result.in_state("quarantined")
+    return {
+        "objects": len(done),
+        "bytes": sum(row.size for row in done),
+        "events": sum(row.counts.read for row in done),
+        "documents": sum(row.counts.created for row in done),
+        "dead_letters": sum(row.counts.dead for row in done),
+        "quarantined": len(quarantined),
+    }
 
 
 def _table(label: str, result: BatchResult) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from opensearch_strata.airflow.assets import Kind, tell_days
 from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
 from opensearch_strata.airflow.operators.backfill.base import PlannedOperator
 from opensearch_strata.archive.causes import told_causes
@@ -13,6 +14,8 @@ from opensearch_strata.presentation.tables import backfill_days_table, backfill_
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opensearch_strata.archive.backfill_proof import BackfillProof
 
 
 class ProveBackfillOperator(PlannedOperator):
@@ -43,4 +46,12 @@ class ProveBackfillOperator(PlannedOperator):
             self.log.info("%s", backfill_problems_table(proof))
             raise Refused(verdict(proof))
         self.log.info("%s", verdict(proof))
+        self._tell_days(context, proof)
         return [] if self.asked.then == "keep" else [f"{day}" for day in self.ref.days]
+
+    def _tell_days(self, context: Context, proof: BackfillProof) -> None:
+        """Emit an event for each day of the range that got documents, or has them already."""
+        kind: Kind = "restored" if self.ref.archived else "arrived"
+        held = {self.dataset.raw.names.date_in(one.index) for one in proof.days}
+        counts = {"documents": proof.counts.created + proof.counts.existed, "dead_letters": proof.counts.dead}
+        tell_days(context, self.dataset.name, kind, (day for day in self.ref.days if day in held), **counts)

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.airflow.assets import tell_days
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.backfill.base import FormOperator
 from opensearch_strata.presentation.tables import settled_table
@@ -49,4 +50,6 @@ class SettleOperator(FormOperator):
         if settled.note:
             self.log.warning("%s", settled.note)
         self.log.info("settled", day=self.day, outcome=settled.outcome, documents=settled.documents, rows=settled.rows)
+        if settled.rows:
+            tell_days(context, dataset.name, "history", [day], documents=settled.documents, rows=settled.rows)
         return {**asdict(settled), "day": self.day}

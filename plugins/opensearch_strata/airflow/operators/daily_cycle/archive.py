@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from opensearch_strata.airflow.assets import tell_days
+from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import WHY_KEPT, is_dry
 from opensearch_strata.presentation.archives import archive_proof_table, archive_table
@@ -31,6 +33,16 @@ class ArchivingOperator(DatasetOperator):
 
         return s3_client(settings_of(self.dataset).aws_conn_id)
 
+    def tell(self, context: Context, done: list[ArchivedDay]) -> None:
+        """Emit an event for each day that was archived, and not for one that had been before.
+
+        :param context: of the task
+        :param done: what became of each day
+        """
+        new = [one for one in done if one.outcome == "archived"]
+        documents, size = (sum(one.proven.documents for one in new), sum(one.stored_bytes for one in new))
+        tell_days(context, self.dataset.name, "archive", (one.day for one in new), documents=documents, bytes=size)
+
     def archived(self, day: date, *, repair: bool) -> ArchivedDay:
         """Prove the rows of a day, archive it, and log the proof.
 
@@ -47,6 +59,9 @@ class ArchivingOperator(DatasetOperator):
         if done.checks:
             self.log.info("%s", archive_proof_table(done.index, done.checks))
         self.log.info(done.outcome, index=done.index, manifest=done.proven.url, documents=done.proven.documents)
+        if done.outcome == "archived":
+            counts = {"days": 1, "documents": done.proven.documents, "bytes": done.stored_bytes}
+            add_counts("archive", self.dataset.name, counts)
         return done
 
 
@@ -84,6 +99,7 @@ class ArchiveOperator(ArchivingOperator):
         except Exception as error:
             context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.proven["index"], "why": explain(error)})
             raise
+        self.tell(context, [done])
         return {**self.proven, "archive": done.proven.as_json()}
 
 
@@ -93,7 +109,7 @@ class ArchiveDueOperator(ArchivingOperator):
     A day that cannot be archived does not keep others from it. Returns ``{"archived": [index]}``.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any]:
         """Archive.
 
         :raises AirflowSkipException: no day is due
@@ -106,7 +122,7 @@ class ArchiveDueOperator(ArchivingOperator):
         for day in list(days_due(self.client, self.s3(), self.dataset, self.day)):
             index = self.dataset.raw_index(day)
             try:
-                archived.append(self.archived(day, repair=True).index)
+                archived.append(self.archived(day, repair=True))
             except Exception as error:  # noqa: BLE001 - told below, with the days that it does not keep
                 failed[index] = explain(error)
                 self.log.warning("%s was not archived: %s", index, failed[index])
@@ -114,4 +130,5 @@ class ArchiveDueOperator(ArchivingOperator):
             raise AirflowFailException(f"Not archived: {'; '.join(f'{index}: {why}' for index, why in failed.items())}")
         if not archived:
             raise AirflowSkipException("No raw day is due.")
-        return {"archived": archived}
+        self.tell(context, archived)
+        return {"archived": [one.index for one in archived]}

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, TransformJobLink, link_indices, transform_url
+from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.presentation.tables import run_table
@@ -151,5 +152,6 @@ class CondenseOperator(DatasetOperator):
         index = self.dataset.raw_index(self.day)
         self.log.info("%s", run_table(index, run))
         self.log.info("condensed", index=index, documents=run.documents, rows=run.rows, engine=run.engine)
+        add_counts("cycle", self.dataset.name, {"documents": run.documents, "rows": run.rows})
         month = self.dataset.month_index(self.day)
         return {"index": index, "month": month, "engine": run.engine, "documents": run.documents, "rows": run.rows}

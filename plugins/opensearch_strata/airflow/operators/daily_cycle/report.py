@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.airflow.metrics import add_counts, set_gauges
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import WAITING, WANTED, WHY_KEPT, every_xcom
+from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.presentation.tables import report_table, some_names
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from opensearch_strata.workflows.cycle_report import CycleReport
 
 _FAILURES = ("failed", "upstream_failed")
 
@@ -44,6 +49,7 @@ class ReportOperator(DatasetOperator):
             waiting=ti.xcom_pull(task_ids="retention.list_expired", key=WAITING) or 0,
             failed=failed,
         )
+        self._measure(report, states)
         if report.uncondensed:
             self.log.warning(
                 "Raw days in the window that are not fully condensed: %s. Run them with Trigger → Backfill.",
@@ -56,6 +62,32 @@ class ReportOperator(DatasetOperator):
             raise AirflowFailException(report.verdict)
         self.log.info("%s", report.verdict)
         return report.as_json()
+
+    def _measure(self, report: CycleReport, states: dict[str, str]) -> None:
+        """Send what the run deleted and, unless it is about an older day, how the dataset stands."""
+        name = self.dataset.name
+        is_unproven = report.raw_documents > 0 and not report.verified
+        refused = {day for task, day in _retiring(states) if states[task] == "failed"}
+        add_counts("cycle", name, {"days_deleted": len(report.deleted), "refused_deletions": len(refused)})
+        if report.overtaken:
+            return
+        ended = day_bounds(report.day, self.dataset.zone)[1]
+        gauges = {
+            "unproven_days": len(report.uncondensed) + is_unproven,
+            "days_beyond_window": len(report.kept) + len(report.would_delete) + report.waiting,
+            "raw_bytes": report.raw_bytes,
+            "history_bytes": report.history_bytes,
+            "lag": round((datetime.now(UTC) - ended).total_seconds()) if report.verified else None,
+        }
+        set_gauges("cycle", name, gauges)
+
+
+def _retiring(states: dict[str, str]) -> list[tuple[str, str]]:
+    """The tasks that retire raw days, each with the number of its day.
+
+    :param states: task id, with ``_n`` if mapped -> state
+    """
+    return [(task, task.rpartition("_")[2]) for task in states if task.startswith("retention.retire.")]
 
 
 def _retired(ti: Any, states: dict[str, str]) -> dict[str, str]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
+from opensearch_strata.airflow.operators.base import TimedOperator
 from opensearch_strata.definition.consent import consent_of
 from opensearch_strata.definition.days import day_of, require_complete
 from opensearch_strata.errors import DefinitionError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 KNOWN_PARAMS = frozenset({"day", "dry_run", "redefine", "allow_poorer"})
 
 
-class ResolveDayOperator(BaseOperator):
+class ResolveDayOperator(TimedOperator):
     """Find the day of a run: ``params.day``, else the partition key, else the start of the data interval.
 
     Returns ``{"day", "dry_run", "redefine", "allow_poorer"}``. Every run is dry until a person has confirmed the
@@ -37,6 +36,11 @@ class ResolveDayOperator(BaseOperator):
     def __init__(self, *, dataset: Dataset, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dataset = dataset
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the dataset."""
+        return self.dataset.name
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Resolve and check.

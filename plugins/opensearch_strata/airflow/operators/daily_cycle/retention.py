@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from opensearch_strata.airflow.assets import tell_days
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.definition.consent import consent_of
@@ -117,7 +118,7 @@ class ProveOperator(DatasetOperator):
         link_indices(context, self.hook.settings.url, self.dataset, day)
         self._wait_if_enough_leave(context)
         try:
-            return self._proven(day)
+            return self._proven(context, day)
         except Exception as error:
             self._tell_why(context, str(error) if isinstance(error, AirflowSkipException) else explain(error))
             raise
@@ -133,7 +134,7 @@ class ProveOperator(DatasetOperator):
     def _tell_why(self, context: Context, sentence: str) -> None:
         context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.expired["index"], "why": sentence})
 
-    def _proven(self, day: date) -> dict[str, Any]:
+    def _proven(self, context: Context, day: date) -> dict[str, Any]:
         from opensearch_strata.history.levels.prove import prove
         from opensearch_strata.history.verify.verify import verify
         from opensearch_strata.workflows.cycle import require_proven, unproven, would_mend
@@ -160,6 +161,8 @@ class ProveOperator(DatasetOperator):
                 self.log.warning("%s", proof.without_levels)
             if not dry_run:
                 self._copy(proof)
+            if proof.mended:
+                tell_days(context, self.dataset.name, "history", [day], documents=proven.documents, rows=proof.rows)
             found = proven.as_json()
         return {**found, "mend": mend}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.airflow.assets import tell_days
 from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.errors import Refused
@@ -38,6 +39,7 @@ class VerifyOperator(DatasetOperator):
         self.log.info("verified", index=proof.index, documents=proven.documents, rows=proof.rows)
         if proof.without_levels:
             raise Refused(proof.without_levels)
+        tell_days(context, dataset.name, "history", [day], documents=proven.documents, rows=proof.rows)
         return {
             "index": proof.index,
             "state": proof.state,
