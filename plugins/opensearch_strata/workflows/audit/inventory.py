@@ -65,6 +65,8 @@ class DayState:
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
     :param shut: whether that is so because somebody closed or blocked it
     :param wanted: why the raw day stays for now although it has left the window: a person restored it; else empty
+    :param raw_bytes: store size of the raw day's primary shards; merges change it, so it is no part of equality
+    :param rows_bytes: the share of its rows in the primary shards of their month
     """
 
     day: date
@@ -79,6 +81,8 @@ class DayState:
     problem: str = ""
     shut: bool = False
     wanted: str = ""
+    raw_bytes: int = field(default=0, compare=False)
+    rows_bytes: int = field(default=0, compare=False)
 
     @property
     def has_manifest(self) -> bool:
@@ -179,6 +183,8 @@ def take_inventory(
             problem=raw[day].problem if day in raw and raw[day].raw_documents is None else "",
             shut=day in shut,
             wanted=wanted.get(dataset.raw_index(day), ""),
+            raw_bytes=raw[day].raw_bytes if day in raw else 0,
+            rows_bytes=raw[day].history_bytes if day in raw else 0,
         )
         for day in between
     ]

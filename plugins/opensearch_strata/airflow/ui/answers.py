@@ -1,0 +1,109 @@
+"""Questions to OpenSearch and S3 in threads: each once at a time, kept for a moment, and not waited for long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from opensearch_strata.errors.judging import explain, is_known
+
+_log = logging.getLogger(__name__)
+
+PATIENCE = 5.0
+"""Seconds for which a page waits for an answer."""
+KEPT = 30.0
+"""Seconds for which an answer is shown again without asking anew."""
+_THREADS = 4
+_MOST_KEPT = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a question.
+
+    :param value: the answer; None if there is none
+    :param problem: why there is none, or why it is an old one; empty if it is fresh
+    :param age: seconds since it was known
+    """
+
+    value: Any = None
+    problem: str = ""
+    age: float = 0.0
+
+
+@dataclass
+class _Asked:
+    future: Future[Any]
+    since: float
+    known: float = 0.0
+
+
+class Answers:
+    """Questions under way and answers that are kept.
+
+    :param patience: seconds for which an answer is waited for
+    :param kept: seconds for which it is shown again
+    """
+
+    def __init__(self, patience: float = PATIENCE, kept: float = KEPT) -> None:
+        self._patience, self._kept = patience, kept
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="strata-page")
+        self._asked: dict[str, _Asked] = {}
+        self._last: dict[str, tuple[Any, float]] = {}
+
+    async def ask(self, key: str, question: Callable[[], Any]) -> Answer:
+        """Ask, unless the answer is known or somebody is asking already. Never raises for what a cluster answers.
+
+        A question that takes longer goes on, so that whoever comes again finds its answer.
+
+        :param key: equal keys are the same question
+        :param question: is called in a thread
+        """
+        asked = self._asked.get(key)
+        if asked is None or (asked.future.done() and self._is_over(asked)):
+            asked = self._submit(key, question)
+        await asyncio.wait({asyncio.wrap_future(asked.future)}, timeout=self._patience)
+        if not asked.future.done():
+            return self._late(key)
+        error = asked.future.exception()
+        if error is None:
+            value, known = self._last[key]
+            return Answer(value, age=time.monotonic() - known)
+        if is_known(error):
+            return Answer(problem=explain(error))
+        return Answer(problem="Strata failed to look; the log of the API server says where.")
+
+    def _submit(self, key: str, question: Callable[[], Any]) -> _Asked:
+        def ask() -> Any:
+            try:
+                value = question()
+            except Exception as error:
+                if not is_known(error):
+                    _log.exception("strata page %s failed", key)
+                raise
+            self._last[key] = (value, time.monotonic())
+            return value
+
+        for old in [name for name, one in self._asked.items() if one.future.done()][:-_MOST_KEPT]:
+            self._asked.pop(old)
+            self._last.pop(old, None)
+        asked = _Asked(self._threads.submit(ask), time.monotonic())
+        self._asked[key] = asked
+        return asked
+
+    def _is_over(self, asked: _Asked) -> bool:
+        """Whether an answer is too old to be shown; a failure is not shown twice."""
+        return asked.future.exception() is not None or time.monotonic() - asked.since > self._kept
+
+    def _late(self, key: str) -> Answer:
+        waited = f"There was no answer within {self._patience:g} s."
+        if key in self._last:
+            value, known = self._last[key]
+            age = time.monotonic() - known
+            return Answer(value, f"{waited} This is what was known {age:.0f} s ago; reload for more.", age)
+        return Answer(problem=f"{waited} The question goes on: reload in a moment.")

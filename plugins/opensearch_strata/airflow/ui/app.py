@@ -1,0 +1,187 @@
+"""The pages: who may see what, what is asked, and which template shows it. GET only; nothing here changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from opensearch_strata.airflow.ui import rendering, sources
+from opensearch_strata.airflow.ui.access import Reader, reader
+from opensearch_strata.airflow.ui.answers import Answer, Answers
+from opensearch_strata.airflow.ui.forms import forms_of
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.files import Definitions
+from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
+from opensearch_strata.workflows.overview.kinds import MEANINGS
+from opensearch_strata.workflows.overview.overview import Overview
+from opensearch_strata.workflows.overview.tonight import tonight
+from opensearch_strata.workflows.overview.verdict import verdict_of
+
+_WHY = {
+    401: "You are not signed in to Airflow, or no longer. Sign in, then reload this page.",
+    404: "There is no such page.",
+    405: "Pages can only be read.",
+    422: "This address names no day. Days look like 2013-03-02.",
+}
+
+CurrentReader = Annotated[Reader, Depends(reader)]
+
+
+def build_app(answers: Answers | None = None) -> FastAPI:
+    """Build the app; every route, present or future, depends on a reader.
+
+    :param answers: the questions under way; new ones by default
+    """
+    app = FastAPI(title="Strata", dependencies=[Depends(reader)], openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.answers = answers or Answers()
+    app.add_exception_handler(StarletteHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_api_route("/", datasets, methods=["GET"])
+    app.add_api_route("/datasets/{name}", coverage, methods=["GET"])
+    app.add_api_route("/datasets/{name}/days/{day}", one_day, methods=["GET"])
+    app.add_api_route("/dags/{dag_id}", of_dag, methods=["GET"])
+    app.add_api_route("/static/{name}", static, methods=["GET"])
+    return app
+
+
+async def datasets(request: Request, caller: CurrentReader) -> Response:
+    """One line for each dataset that the caller may see, the worst first."""
+    answers = _answers(request)
+    found = await answers.ask("definitions", sources.definitions)
+    known: Definitions = found.value or Definitions()
+    readable = await run_in_threadpool(caller.readable, map(sources.dag_id_of, known.datasets))
+    visible = [one for name, one in known.datasets.items() if sources.dag_id_of(name) in readable]
+    looked = await asyncio.gather(*(_overview(answers, one) for one in visible))
+    lines = [_Line(dataset, answer) for dataset, answer in zip(visible, looked, strict=True)]
+    lines.sort(key=lambda line: (line.rank, line.dataset.name))
+    return rendering.page("datasets", "", lines=lines, problem=found.problem, now=datetime.now(UTC))
+
+
+class _Line:
+    """A dataset in the list: how it stands, or why that is not known."""
+
+    def __init__(self, dataset: Dataset, answer: Answer) -> None:
+        self.dataset, self.answer = dataset, answer
+        self.overview: Overview | None = answer.value
+        self.verdict = verdict_of(self.overview) if self.overview else None
+        self.rank = self.verdict.rank if self.verdict else -1  # what cannot be looked at comes first
+
+
+async def coverage(request: Request, name: str, caller: CurrentReader) -> Response:
+    """The calendar of a dataset."""
+    return await _coverage(request, name, caller, "../")
+
+
+async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Response:
+    """The calendar of the dataset that a DAG is the daily cycle of: the tab on the page of the DAG."""
+    await run_in_threadpool(caller.require, dag_id)
+    found = await _answers(request).ask("definitions", sources.definitions)
+    known: Definitions = found.value or Definitions()
+    name = dag_id.removesuffix(sources.CYCLE)
+    if name not in known.datasets or dag_id != sources.dag_id_of(name):
+        told = found.problem or "This DAG is not the daily cycle of a dataset, so it has no days of its own."
+        return rendering.message("../", 200, "No dataset", told)
+    return await _coverage(request, name, caller, "../")
+
+
+async def one_day(request: Request, name: str, day: date, caller: CurrentReader) -> Response:
+    """One day of a dataset in detail."""
+    dataset = await _dataset(request, name, caller)
+    answers, root = _answers(request), "../../../"
+    seen = await _overview(answers, dataset)
+    if seen.value is None:
+        return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
+    overview: Overview = seen.value
+    question = partial(sources.one_day_of, overview, day)
+    found = await answers.ask(f"{name}\n{day}\n{overview.at}", question)
+    cell = overview.by_day.get(day)
+    if cell is None:
+        raise HTTPException(404, f"Nothing is known of {day}: {name} has no day before its first or after its last.")
+    days = list(overview.by_day)
+    place = days.index(day)
+    return rendering.page(
+        "day",
+        root,
+        dataset=dataset,
+        cell=cell,
+        meaning=MEANINGS[cell.kind],
+        state=next(one for one in overview.inventory.days if one.day == day),
+        found=found.value,
+        problem=found.problem,
+        forms=forms_of(dataset, cell),
+        before=days[place - 1] if place else None,
+        after=days[place + 1] if place + 1 < len(days) else None,
+    )
+
+
+async def static(name: str, caller: CurrentReader) -> Response:  # noqa: ARG001 - only for who has signed in
+    """A style sheet or a script of the pages."""
+    if name not in rendering.STATIC:
+        raise HTTPException(404)
+    media_type, path = rendering.STATIC[name]
+    return Response(path.read_bytes(), media_type=media_type)
+
+
+async def _coverage(request: Request, name: str, caller: Reader, root: str) -> Response:
+    dataset = await _dataset(request, name, caller)
+    seen = await _overview(_answers(request), dataset)
+    if seen.value is None:
+        return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
+    overview: Overview = seen.value
+    return rendering.page(
+        "coverage",
+        root,
+        dataset=dataset,
+        overview=overview,
+        problem=seen.problem,
+        age=seen.age,
+        verdict=verdict_of(overview),
+        years=years_of(overview.by_day),
+        weekdays=WEEKDAYS,
+        legend=[(kind, meaning, n) for kind, meaning in MEANINGS.items() if (n := _number_of(overview, kind))],
+        tonight=tonight(overview, datetime.now(UTC)),
+    )
+
+
+def _number_of(overview: Overview, kind: str) -> int:
+    return sum(cell.kind == kind for cell in overview.cells)
+
+
+async def _dataset(request: Request, name: str, caller: Reader) -> Dataset:
+    """A dataset that the caller may see. Whoever may not see it does not learn whether it exists.
+
+    :raises HTTPException: 403 or 404
+    """
+    await run_in_threadpool(caller.require, sources.dag_id_of(name))
+    found = await _answers(request).ask("definitions", sources.definitions)
+    known: Definitions = found.value or Definitions()
+    if name not in known.datasets:
+        raise HTTPException(404, found.problem or f"There is no valid dataset named {name}.")
+    return known.datasets[name]
+
+
+async def _overview(answers: Answers, dataset: Dataset) -> Answer:
+    return await answers.ask(f"{dataset.name}\n{dataset.fingerprint}", partial(sources.overview_of, dataset))
+
+
+def _answers(request: Request) -> Answers:
+    answers: Answers = request.app.state.answers
+    return answers
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    """What was refused, as a page; the detail of an error is ours or Airflow's, and is escaped like everything."""
+    status = getattr(error, "status_code", 422)
+    detail: Any = getattr(error, "detail", "")
+    phrase = HTTPStatus(status).phrase
+    told = detail if isinstance(detail, str) and detail not in ("", phrase) and status != 401 else _WHY.get(status)
+    depth = max(0, request.scope["path"].removeprefix(request.scope.get("root_path", "")).count("/") - 1)
+    return rendering.message("../" * depth, status, phrase, told or phrase)

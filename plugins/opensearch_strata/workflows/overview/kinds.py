@@ -1,0 +1,185 @@
+"""What one day of a dataset is, in a word, with its numbers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.amounts import counted, size
+from opensearch_strata.workflows.audit.day_findings import is_proven
+from opensearch_strata.workflows.audit.inventory import DayState
+
+Kind = Literal[
+    "proven", "archived", "raw", "unproven", "differs", "rows", "gone", "stored", "restored", "empty", "missing",
+    "lost", "unreadable", "loading", "rebuilding",
+]  # fmt: skip
+
+Standing = Literal["bad", "look", "waiting", "well"]
+"""How urgent it is, the worst one first."""
+
+STANDINGS: tuple[Standing, ...] = ("bad", "look", "waiting", "well")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a kind of day means.
+
+    :param label: a few words, for a legend
+    :param sentence: what is so, for whoever looks at a day
+    :param standing: how urgent it is
+    """
+
+    label: str
+    sentence: str
+    standing: Standing
+
+
+MEANINGS: dict[Kind, Meaning] = {
+    "proven": Meaning("raw and proven", "The raw day is there, and its rows are those of its proof.", "well"),
+    "archived": Meaning("raw, proven, archived", "The raw day is there, proven in rows, and archived.", "well"),
+    "rows": Meaning("rows only", "The rows are kept; the raw day was deleted, and there is no archive.", "well"),
+    "gone": Meaning("archived and gone", "The rows are kept, and the raw day is in the archive.", "well"),
+    "restored": Meaning("restored for a while", "The raw day has left the window, but somebody restored it.", "well"),
+    "raw": Meaning("raw only", "The raw day has no rows yet.", "look"),
+    "unproven": Meaning("not proven", "The rows count as many documents as the raw day, but no proof holds.", "look"),
+    "stored": Meaning("archive only", "Only the archive is left: there are neither a raw day nor rows.", "look"),
+    "empty": Meaning("empty", "The raw day has no document.", "look"),
+    "missing": Meaning("missing", "There is neither a raw day, nor rows, nor an archive.", "look"),
+    "differs": Meaning("differs", "The raw day and its rows count different numbers of documents.", "bad"),
+    "lost": Meaning("was there, is nowhere", "It was there once, but nothing of it is left.", "bad"),
+    "unreadable": Meaning("cannot be read", "The raw day, or the month of its rows, cannot be read.", "bad"),
+    "loading": Meaning("being loaded", "A backfill or a queue is loading into the raw day.", "waiting"),
+    "rebuilding": Meaning("being rebuilt", "An import or a rewrite replaces the month of its rows.", "waiting"),
+}
+"""The legend, in its order."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A day of the calendar.
+
+    :param documents: of the raw day; None if there is none, or it cannot be read
+    :param rows: how many rows it has
+    :param carried: how many raw documents they stand for
+    :param raw_bytes: store size of the raw day's primary shards
+    :param rows_bytes: the share of its rows in their month
+    :param stored_bytes: of the objects in the folder of its archive
+    :param objects: how many these are
+    :param why: what else is to be said of it, a sentence; empty if there is nothing
+    :param standing: how urgent it is
+    """
+
+    day: date
+    kind: Kind
+    documents: int | None = None
+    rows: int = 0
+    carried: int = 0
+    raw_bytes: int = 0
+    rows_bytes: int = 0
+    stored_bytes: int = 0
+    objects: int = 0
+    why: str = ""
+    standing: Standing = "well"
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few words."""
+        return MEANINGS[self.kind].label
+
+    @property
+    def numbers(self) -> str:
+        """Its counts and sizes, as phrases; empty if there are none."""
+        parts = []
+        if self.documents is not None:
+            parts.append(f"{counted(self.documents, 'raw document')} ({size(self.raw_bytes)})")
+        if self.rows:
+            stands = "" if self.carried == self.documents else f" for {counted(self.carried, 'document')}"
+            parts.append(f"{counted(self.rows, 'row')}{stands} ({size(self.rows_bytes)})")
+        if self.objects:
+            parts.append(f"{counted(self.objects, 'archived object')} ({size(self.stored_bytes)})")
+        return ", ".join(parts)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, for a hover text and for who does not see colours."""
+        numbers = f": {self.numbers}" if self.numbers else ""
+        return f"{self.day}, {self.label}{numbers}.{f' {self.why}' if self.why else ''}"
+
+
+def cell_of(
+    dataset: Dataset,
+    state: DayState,
+    *,
+    window_end: date,
+    loading: Set[date] = frozenset(),
+    replaced: Set[date] = frozenset(),
+    unreadable: Set[date] = frozenset(),
+) -> Cell:
+    """What a day is.
+
+    :param state: what is left of it
+    :param window_end: the newest day of the window
+    :param loading: days that somebody is loading into
+    :param replaced: first days of the months that are being replaced
+    :param unreadable: first days of the months whose rows cannot be read
+    """
+    month = state.day.replace(day=1)
+    kind = _kind(state, is_loading=state.day in loading, is_unreadable=month in unreadable)
+    if month in replaced and kind not in ("loading", "unreadable", "missing", "lost"):
+        kind = "rebuilding"
+    return Cell(
+        day=state.day,
+        kind=kind,
+        documents=state.documents,
+        rows=state.rows.number if state.rows else 0,
+        carried=state.rows.documents if state.rows else 0,
+        raw_bytes=state.raw_bytes,
+        rows_bytes=state.rows_bytes,
+        stored_bytes=sum(one.size for one in state.objects.values()),
+        objects=len(state.objects),
+        why=_why(state),
+        standing=_standing(dataset, kind, state.day, window_end),
+    )
+
+
+def _kind(state: DayState, *, is_loading: bool, is_unreadable: bool) -> Kind:
+    if is_loading:
+        return "loading"
+    if state.problem or (is_unreadable and state.documents is None):
+        return "unreadable"
+    if state.is_nowhere:
+        traces = state.mark is not None or state.created is not None or state.linked or state.copied
+        return "lost" if traces else "missing"
+    if state.documents is None:
+        if state.rows is None:
+            return "stored"
+        return "gone" if state.has_manifest else "rows"
+    if state.rows is None:
+        return "raw" if state.documents else "empty"
+    if state.documents != state.rows.documents:
+        return "differs"
+    if state.wanted:
+        return "restored"
+    if not is_proven(state):
+        return "unproven"
+    return "archived" if state.has_manifest else "proven"
+
+
+def _why(state: DayState) -> str:
+    if state.problem:
+        return state.problem
+    return f"It stays: {state.wanted}." if state.wanted else ""
+
+
+def _standing(dataset: Dataset, kind: Kind, day: date, window_end: date) -> Standing:
+    """How urgent a day is: the newest one may wait for its cycle, and days without events may be nobody's fault."""
+    if kind in ("raw", "unproven", "differs") and day >= window_end:
+        return "waiting"
+    if kind == "missing":
+        if day >= window_end:
+            return "waiting"
+        return "bad" if dataset.raw.required_daily else "well"
+    return MEANINGS[kind].standing
