@@ -67,7 +67,9 @@ class Answers:
         asked = self._asked.get(key)
         if asked is None or (asked.future.done() and self._is_over(asked)):
             asked = self._submit(key, question)
-        await asyncio.wait({asyncio.wrap_future(asked.future)}, timeout=self._patience)
+        waited = asyncio.wrap_future(asked.future)
+        waited.add_done_callback(_looked_at)
+        await asyncio.wait({waited}, timeout=self._patience)
         if not asked.future.done():
             return self._late(key)
         error = asked.future.exception()
@@ -107,3 +109,9 @@ class Answers:
             age = time.monotonic() - known
             return Answer(value, f"{waited} This is what was known {age:.0f} s ago; reload for more.", age)
         return Answer(problem=f"{waited} The question goes on: reload in a moment.")
+
+
+def _looked_at(waited: asyncio.Future[Any]) -> None:
+    """Look at a failure that nobody waits for any more, so that asyncio does not report it as forgotten."""
+    if not waited.cancelled():
+        waited.exception()

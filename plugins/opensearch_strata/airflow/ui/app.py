@@ -100,11 +100,10 @@ async def one_day(request: Request, name: str, day: date, caller: CurrentReader)
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value
-    question = partial(sources.one_day_of, overview, day)
-    found = await answers.ask(f"{name}\n{day}\n{overview.at}", question)
     cell = overview.by_day.get(day)
     if cell is None:
         raise HTTPException(404, f"Nothing is known of {day}: {name} has no day before its first or after its last.")
+    found = await answers.ask(f"{name}\n{day}\n{overview.at}", partial(sources.one_day_of, overview, day))
     days = list(overview.by_day)
     place = days.index(day)
     return rendering.page(

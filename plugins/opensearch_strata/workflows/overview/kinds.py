@@ -68,6 +68,7 @@ class Cell:
     :param rows_bytes: the share of its rows in their month
     :param stored_bytes: of the objects in the folder of its archive
     :param objects: how many these are
+    :param has_raw: whether there is a raw day, readable or not
     :param why: what else is to be said of it, a sentence; empty if there is nothing
     :param standing: how urgent it is
     """
@@ -81,6 +82,7 @@ class Cell:
     rows_bytes: int = 0
     stored_bytes: int = 0
     objects: int = 0
+    has_raw: bool = False
     why: str = ""
     standing: Standing = "well"
 
@@ -140,8 +142,9 @@ def cell_of(
         rows_bytes=state.rows_bytes,
         stored_bytes=sum(one.size for one in state.objects.values()),
         objects=len(state.objects),
+        has_raw=state.documents is not None or bool(state.problem),
         why=_why(state),
-        standing=_standing(dataset, kind, state.day, window_end),
+        standing=_standing(dataset, kind, state, window_end),
     )
 
 
@@ -171,15 +174,25 @@ def _kind(state: DayState, *, is_loading: bool, is_unreadable: bool) -> Kind:
 def _why(state: DayState) -> str:
     if state.problem:
         return state.problem
+    if state.rows and (late := _late(state)) > 0:
+        return f"{counted(late, 'document')} came after its rows were made; the next audit condenses the day again."
     return f"It stays: {state.wanted}." if state.wanted else ""
 
 
-def _standing(dataset: Dataset, kind: Kind, day: date, window_end: date) -> Standing:
+def _late(state: DayState) -> int:
+    """Documents of the raw day that its rows do not carry; negative if the rows carry more."""
+    return state.documents - state.rows.documents if state.documents is not None and state.rows else 0
+
+
+def _standing(dataset: Dataset, kind: Kind, state: DayState, window_end: date) -> Standing:
     """How urgent a day is: the newest one may wait for its cycle, and days without events may be nobody's fault."""
-    if kind in ("raw", "unproven", "differs") and day >= window_end:
+    is_newest = state.day >= window_end
+    if kind in ("raw", "unproven") and is_newest:
         return "waiting"
+    if kind == "differs" and _late(state) > 0:
+        return "waiting" if is_newest else "look"
     if kind == "missing":
-        if day >= window_end:
+        if is_newest:
             return "waiting"
         return "bad" if dataset.raw.required_daily else "well"
     return MEANINGS[kind].standing

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from opensearch_strata.archive.arrivals.queue import QueueState
 
-_HELD = ("archived", "proven", "raw", "unproven", "differs", "restored", "empty")
-
 
 @dataclass(frozen=True)
 class Overview:
@@ -57,7 +55,7 @@ class Overview:
     @property
     def raw(self) -> list[Cell]:
         """The days that have a raw day, oldest first."""
-        return [cell for cell in self.cells if cell.documents is not None or cell.kind in _HELD]
+        return [cell for cell in self.cells if cell.has_raw]
 
     @property
     def last_proven(self) -> date | None:

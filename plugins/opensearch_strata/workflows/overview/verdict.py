@@ -11,6 +11,12 @@ from opensearch_strata.workflows.overview.kinds import MEANINGS, STANDINGS, Cell
 from opensearch_strata.workflows.overview.overview import Overview
 
 _NAMED = 3  # spans of days in a sentence
+_SAID: dict[Kind, tuple[str, str]] = {
+    "differs": ("differs from its rows", "differ from their rows"),
+    "lost": ("was there, and is nowhere", "were there, and are nowhere"),
+    "unreadable": ("cannot be read", "cannot be read"),
+}
+"""What is said of one day and of several, where the label alone does not do."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +58,9 @@ def _days(cells: Sequence[Cell]) -> Iterator[tuple[Standing, str]]:
             alike.setdefault((cell.standing, cell.kind), []).append(cell)
     for (standing, kind), those in alike.items():
         label = MEANINGS[kind].label
-        is_are = "is" if len(those) == 1 else "are"
-        named = told_days([cell.day for cell in those])
-        verb = "" if kind in ("differs",) else f"{is_are} "
-        if kind == "differs":
-            label = "differs from its rows" if len(those) == 1 else "differ from their rows"
-        if kind == "lost":
-            label, verb = ("was there, and is nowhere" if len(those) == 1 else "were there, and are nowhere"), ""
-        if kind == "unreadable":
-            label, verb = "cannot be read", ""
-        yield standing, f"{counted(len(those), 'day')} {verb}{label}: {named}."
+        one, many = _SAID.get(kind, (f"is {label}", f"are {label}"))
+        said = one if len(those) == 1 else many
+        yield standing, f"{counted(len(those), 'day')} {said}: {told_days([cell.day for cell in those])}."
 
 
 def _others(overview: Overview) -> Iterator[tuple[Standing, str]]:

@@ -31,7 +31,11 @@ function roam(table) {
   const cellOf = (row, column) => table.tBodies[0].rows[row]?.cells[column]?.querySelector("a") ?? null;
   const days = [...table.querySelectorAll("a")];
   for (const day of days) day.tabIndex = -1;
-  if (days.length) days[days.length - 1].tabIndex = 0;
+  if (days.length) {
+    const newest = days.reduce((one, other) => (one.href > other.href ? one : other));
+    newest.tabIndex = 0;
+    table.parentNode.scrollLeft = newest.offsetLeft;  // on a phone, the newest days are what is looked for
+  }
   table.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     const here = event.target.closest("td");
