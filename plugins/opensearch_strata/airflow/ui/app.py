@@ -93,7 +93,10 @@ async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Respon
 
 
 async def one_day(request: Request, name: str, day: date, caller: CurrentReader) -> Response:
-    """One day of a dataset in detail."""
+    """One day of a dataset in detail.
+
+    :raises HTTPException: 403 or 404
+    """
     dataset = await _dataset(request, name, caller)
     answers, root = _answers(request), "../../../"
     seen = await _overview(answers, dataset)
@@ -122,7 +125,10 @@ async def one_day(request: Request, name: str, day: date, caller: CurrentReader)
 
 
 async def static(name: str, caller: CurrentReader) -> Response:  # noqa: ARG001 - only for who has signed in
-    """A style sheet or a script of the pages."""
+    """A style sheet or a script of the pages.
+
+    :raises HTTPException: 404
+    """
     if name not in rendering.STATIC:
         raise HTTPException(404)
     media_type, path = rendering.STATIC[name]

@@ -72,7 +72,12 @@ def source_of(dataset: str, row: ObjectRow) -> dict[str, Any]:
 
 
 def row_of(source: Mapping[str, Any], seq_no: int, primary_term: int) -> ObjectRow:
-    """The row that :func:`source_of` turned into a document."""
+    """The row that :func:`source_of` turned into a document.
+
+    :param source: the document
+    :param seq_no: its sequence number; any number if the row is only looked at
+    :param primary_term: of its last write, likewise
+    """
     return ObjectRow(
         place=Place(source["bucket"], source["key"], source["etag"]),
         size=source["size"],

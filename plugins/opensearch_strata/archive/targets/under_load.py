@@ -167,7 +167,10 @@ def require_not_loading(client: OpenSearch, dataset_name: str, index: str, *, le
 
 
 def told_loading(loading: Mapping[str, int]) -> str:
-    """A sentence that says who is loading, and until when each is registered if it never renews."""
+    """A sentence that says who is loading, and until when each is registered if it never renews.
+
+    :param loading: owner -> end of the registration, epoch milliseconds
+    """
     named = ", ".join(
         f"{owner} (registered until {datetime.fromtimestamp(until / 1000, UTC):%Y-%m-%d %H:%M} UTC)"
         for owner, until in sorted(loading.items())
