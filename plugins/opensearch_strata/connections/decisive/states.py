@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections.decisive.completeness import IncompleteAnswer
-from opensearch_strata.connections.decisive.searches import multi_search, refresh
-from opensearch_strata.connections.decisive.shards import Primaries, primaries_in
+from opensearch_strata.connections.decisive.searches import multi_search, refresh, search
+from opensearch_strata.connections.decisive.shards import Primaries, primaries, primaries_in
 from opensearch_strata.connections.removals import Removals
 from opensearch_strata.connections.retrying import part_of, patiently
 from opensearch_strata.errors import Refused
@@ -85,6 +85,25 @@ def _look(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None
         documents[name] += int(part_of(answer, "hits", "total", "value"))
         borne[name] += int(part_of(answer, "aggregations", "complete", "borne", "value"))
     return {name: _state(shards[name], documents[name], borne[name]) if name in shards else None for name in names}
+
+
+def count_of_index(client: OpenSearch, name: str) -> DayCount | None:
+    """The state of one raw day, by plain searches, for which whoever proves it has the permission; None if it is gone.
+
+    :param name: of the index
+    :raises TransientError: the index cannot be read right now
+    """
+    from opensearchpy import NotFoundError
+
+    try:
+        shards = primaries(client, name)
+        refresh(client, name)
+        answers = [search(client, name, _counting(last), shard=number) for number, last in enumerate(shards.completed)]
+    except NotFoundError:
+        return None
+    documents = sum(int(part_of(answer, "hits", "total", "value")) for answer in answers)
+    borne = sum(int(part_of(answer, "aggregations", "complete", "borne", "value")) for answer in answers)
+    return _state(shards, documents, borne)
 
 
 def _state(shards: Primaries, documents: int, borne: int) -> DayCount:

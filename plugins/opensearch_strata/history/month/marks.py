@@ -15,7 +15,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opensearch_strata.connections.decisive.states import counts_of_days
+from opensearch_strata.connections.decisive.states import count_of_index
 from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.raw_day.inspection import RawDay
@@ -160,7 +160,7 @@ def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: st
     :param rows_version: version of the rows that were proven, see :func:`rows_version`
     :raises TransientError: the state of the raw day cannot be read right now
     """
-    state = counts_of_days(client, [raw.index])[raw.index]
+    state = count_of_index(client, raw.index)
     index, day = dataset.month_index(raw.day), f"{raw.day}"
     meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
     strata = meta.get("strata", {})
