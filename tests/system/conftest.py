@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ from tests.faults.archives import INTAKE
 from tests.streams import Document, Stream, definition_of
 
 FLIGHTS = "flights_daily_cycle"
+EXAMPLE = "on_proven_day"
 INFLOW = "inflow"
 
 
@@ -100,6 +102,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         (include / "datasets" / f"{dataset.name}.yaml").write_text(yaml.safe_dump(dataset.model_dump(mode="json")))
     stack = Stack("test")
     stack.remove()
+    _with_examples(stack.folder / "airflow")
     with ExitStack() as until_the_end:
         # Only the stack's processes see the folder; this process keeps its own.
         with patch.dict(os.environ, {"STRATA_INCLUDE_DIR": str(include)}):
@@ -108,11 +111,22 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         airflow = AirflowApi(stack.airflow_url)
         stream = Stream(client, ticking)
         _load(stream, client)
-        for dag_id in ("ticking_daily_cycle", FLIGHTS):
+        for dag_id in ("ticking_daily_cycle", FLIGHTS, EXAMPLE):
             airflow.wait_for_dag(dag_id)
             airflow.unpause(dag_id)
         yield Running(stack, airflow, client, flights_dataset(), stream, inflow)
     stack.remove()
+
+
+def _with_examples(home: Path) -> None:
+    """Let Airflow read the examples as well, as if somebody had copied them."""
+    classpath = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    bundles = [
+        {"name": "dags-folder", "classpath": classpath, "kwargs": {}},
+        {"name": "examples", "classpath": classpath, "kwargs": {"path": str(PROJECT / "dags" / "examples")}},
+    ]
+    home.mkdir(parents=True)
+    (home / "airflow.cfg").write_text(f"[dag_processor]\ndag_bundle_config_list = {json.dumps(bundles)}\n")
 
 
 def _load(ticking: Stream, client: OpenSearch) -> None:

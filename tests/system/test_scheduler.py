@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import FLIGHTS, INFLOW, Running
+from tests.system.conftest import EXAMPLE, FLIGHTS, INFLOW, Running
 
 
 def test_nothing_is_broken_but_what_is_meant_to_be(running: Running) -> None:
@@ -19,7 +19,7 @@ def test_nothing_is_broken_but_what_is_meant_to_be(running: Running) -> None:
     assert "broken.yaml: speed: unknown key" in errors[0]["stack_trace"]
     dags = running.airflow.call("GET", "dags").json()["dags"]
     of_inflow = {f"{INFLOW}_{name}" for name in ("daily_cycle", "archive_arrivals", "arrivals_sweep")}
-    of_all = {"archive_backfill", "history_audit"}
+    of_all = {"archive_backfill", "history_audit", EXAMPLE}
     assert {dag["dag_id"] for dag in dags} == {FLIGHTS, "ticking_daily_cycle", *of_inflow, *of_all}
     assert running.airflow.call("GET", "plugins/importErrors").json()["import_errors"] == []
     assert "strata" in {plugin["name"] for plugin in running.airflow.call("GET", "plugins").json()["plugins"]}
@@ -49,6 +49,19 @@ def test_a_run_by_hand_condenses_its_day_and_deletes_nothing(running: Running) -
     assert running.airflow.return_value(FLIGHTS, run_id, "report")["deleted"] == []
     assert running.raw_days() == before
     assert running.rows(date(2013, 3, 3))
+
+
+def test_the_example_starts_when_a_day_is_proven(running: Running) -> None:
+    day = "2013-03-04"
+    before = running.airflow.call("GET", f"dags/{EXAMPLE}/dagRuns").json()["dag_runs"]
+    assert day not in {run["partition_key"] for run in before}
+    run_id, state = running.run(FLIGHTS, day=day)
+    assert state == "success"
+    proven = running.airflow.return_value(FLIGHTS, run_id, "condense_day.verify")
+    started = running.run_of(EXAMPLE, day)
+    assert running.airflow.wait_for_run(EXAMPLE, started) == "success"
+    told = running.airflow.return_value(EXAMPLE, started, "tell")
+    assert told == {"day": day, "documents": proven["documents"], "rows": proven["rows"]}
 
 
 @pytest.mark.long
