@@ -245,8 +245,12 @@ class _File:
         """Find out which documents exist already: a load after the cause was mended may have created them."""
         docs = [{"_index": document.index, "_id": document.id} for document, _ in part]
         answers = looked_up(self._client, docs, serverless=self._serverless)
-        for answer, (_, letter) in zip(answers, part, strict=True):
-            if answer.get("found"):
+        for answer, (document, letter) in zip(answers, part, strict=True):
+            fault = answer.get("error", {}).get("type", "index_not_found_exception")
+            if fault != "index_not_found_exception":  # closed, or an alias of several indices
+                self._sums.documents -= 1
+                self._bury(letter, letter.reason, f"{document.index} cannot be looked into ({fault})")
+            elif answer.get("found"):
                 self._sums.existed += 1
                 if letter.reason in _BY_OPENSEARCH:
                     self._sums.accept(letter.reason)

@@ -132,7 +132,7 @@ def test_opensearch_that_hangs_keeps_no_message_from_others(
     rule = hanging(lambda request: bool(proxy.bulks))
     proxy.add(rule, path="")
     assert stopped(lambda: inflow.drain(through), lambda: rule.times) < SOON
-    assert "OpenSearch does not answer, so the leases" in caplog.text
+    assert "OpenSearch or S3 does not answer, so the leases" in caplog.text
     assert are_back(inflow)
     assert {row.state for row in inflow.rows()} == {"running"}
     time.sleep(2.2)  # the lease

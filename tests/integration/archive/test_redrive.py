@@ -362,3 +362,14 @@ def test_a_dry_run_does_not_offer_letters_whose_documents_are_there(
     dry = again(target, archive, apply=False)
     assert (dry.documents, dry.existed, dry.refused_before["rejected"].records) == (3, 2, 1)
     assert dry.outlook.startswith("0 of 3 dead letters can probably be loaded, 2 are already there, 0 still cannot.")
+
+
+def test_a_dry_run_does_not_offer_letters_of_a_day_that_is_closed(
+    target: Stream, archive: Archive, conflicting: list[Document]
+) -> None:
+    let_words_pass(target)
+    index = target.dataset.raw_index(DAY)
+    target.client.indices.close(index=index)
+    dry = again(target, archive, apply=False)
+    assert (dry.documents, dry.existed, dry.still_dead.total()) == (0, 0, 3)
+    assert f"{index} cannot be looked into (index_closed_exception)" in dry.first["rejected"]

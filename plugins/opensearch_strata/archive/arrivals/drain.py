@@ -102,7 +102,7 @@ class Drain:
         self._inbox.receive(False)
         if not within(_GRACE, lambda: lanes.__exit__(type(error), error, error.__traceback__)):
             _log.warning(
-                "OpenSearch does not answer, so the leases of the objects in hand are not given up; they end within "
+                "OpenSearch or S3 does not answer, so the leases of the objects in hand are not given up; they end in "
                 "%.0f s. What is loaded stays; whoever receives their messages loads the rest.",
                 LEASE,
             )
