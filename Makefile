@@ -23,8 +23,8 @@ down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airf
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder
 ARCHIVES := $(addprefix tests/integration/,archive archive_out arrivals aws_lambda backfill pipeline)
 
-test: setup  ## Run the unit tests, and the tests of history and shell on a real server (15 minutes)
-	@$(PYTEST) tests/unit tests/integration $(addprefix --ignore=,$(ARCHIVES)) -m "not long"
+test: setup  ## Run the unit tests, those of the pages in a browser, and history and shell on a real server (15 minutes)
+	@$(PYTEST) tests/unit tests/ui tests/integration $(addprefix --ignore=,$(ARCHIVES)) -m "not long"
 
 test-archives: setup  ## Run the tests of archives and queues on a real server and an S3 and SQS protocol (5 minutes)
 	@$(PYTEST) $(ARCHIVES) -m "not long"

@@ -34,7 +34,7 @@ settings.register_profile("strata", deadline=None, suppress_health_check=[Health
 settings.load_profile("strata")
 
 
-ORDER = ["unit", "integration", "faults", "dags", "system"]
+ORDER = ["unit", "ui", "integration", "faults", "dags", "system"]
 WITH_AIRFLOW = ("dags", "system")
 ONE_BY_ONE = ("tests/faults/cluster/test_deciding_requests.py",)
 
