@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def test_each_test_belongs_to_one_target() -> None:
     """What the targets take by folder is all that there is."""
     named = set(re.findall(r"tests/(\w+)", (PROJECT / "Makefile").read_text()))
     assert named == {file.relative_to(PROJECT / "tests").parts[0] for file in (PROJECT / "tests").glob("**/test_*.py")}
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """pytest would collect only one of them, and call the other an error."""
+    names = Counter(file.name for file in (PROJECT / "tests").glob("**/test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
