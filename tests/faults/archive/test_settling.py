@@ -27,7 +27,7 @@ def test_an_object_that_is_settled_while_the_loader_looks_is_finished(
 
     def seen_just_before_the_answer(tally: ObjectAccount) -> bool:
         before = bool(really(tally))
-        until = time.monotonic() + 0.15
+        until = time.monotonic() + 0.5
         while not before and time.monotonic() < until:
             if really(tally):
                 settled_meanwhile.add(tally)
