@@ -181,11 +181,11 @@ def test_a_bad_answer_keeps_the_day(
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", BAD)
-@pytest.mark.parametrize("turns", [pytest.param(3, id="a third"), EVERY])
+@pytest.mark.parametrize("turns", [pytest.param(6, id="a sixth"), EVERY])
 def test_bad_answers_to_every_request_keep_the_day(
     kind: str, turns: int, proxied: tuple[FaultyProxy, OpenSearch], make_stream: StreamFactory
 ) -> None:
-    """Every bad answer to each request, or a third of them: then the kinds take turns."""
+    """Every bad answer to each request, or a sixth of them: then the kinds take turns."""
     proxy, through = proxied
     names = recorded(proxy, through, expired_day(make_stream))
     chosen = [name for name, found in cases(names) if found == kind]
