@@ -197,6 +197,7 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
         "uncondensed": [],
         "copies": [],
         "asks": "",
+        "overtaken": False,
     }
     assert [stream.exists(day) for day in days] == [False, False, True]
     assert shell.json(f"verify {name} {DAY}")["rows"] == report["rows"]
