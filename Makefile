@@ -26,7 +26,7 @@ ARCHIVES := $(addprefix tests/integration/,archive archive_out arrivals aws_lamb
 test: setup  ## Run the unit tests, those of the pages in a browser, and history and shell on a real server (15 minutes)
 	@$(PYTEST) tests/unit tests/ui tests/integration $(addprefix --ignore=,$(ARCHIVES)) -m "not long"
 
-test-archives: setup  ## Run the tests of archives and queues on a real server and an S3 and SQS protocol (5 minutes)
+test-archives: setup  ## Run the tests of archives and queues on a real server and an S3 and SQS protocol (8 minutes)
 	@$(PYTEST) $(ARCHIVES) -m "not long"
 
 test-airflow: setup  ## Run the tests of the DAGs, with tasks in-process and with a real scheduler (8 minutes)
