@@ -15,6 +15,7 @@ from unittest.mock import patch
 import pytest
 import yaml
 from opensearchpy import OpenSearch
+from playwright.sync_api import Page, expect, sync_playwright
 
 from local.airflow.api import AirflowApi
 from local.places import PROJECT
@@ -23,6 +24,7 @@ from local.stack import Stack
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
 from tests.arrivals import ALL_DAYS
+from tests.browser import ARGUMENTS, CHROMIUM
 from tests.faults.archives import INTAKE
 from tests.streams import Document, Stream, definition_of
 
@@ -135,3 +137,15 @@ def _load(ticking: Stream, client: OpenSearch) -> None:
         ticking.fill(today - timedelta(days=ago))
     load_flights(client, date(2013, 1, 1), date(2013, 1, 2))
     load_flights(client, date(2013, 3, 1), date(2013, 3, 4))
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """A page of a headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 900})
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        yield page
+        browser.close()

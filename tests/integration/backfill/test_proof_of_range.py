@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 from opensearch_strata.archive.ledger.index import LEDGER_INDEX
 from opensearch_strata.history.verify.repair import prove as prove_rows
 from opensearch_strata.workflows.backfill.backfill import Backfill
+from opensearch_strata.workflows.backfill.plan_ref import PlanRef
 from opensearch_strata.workflows.backfill.settle import settle_day
 from opensearch_strata.workflows.backfill.verdict import verdict
 from opensearch_strata.workflows.cycle import require_proven
@@ -36,6 +37,13 @@ def target(client: OpenSearch, shell: Shell, archive: Archive) -> Iterator[Strea
 
 def backfill(shell: Shell, target: Stream, code: int = 0, more: str = "", last: Any = DAY) -> Any:
     return shell.json(f"backfill {target.dataset.name} --from {DAY} --to {last} --apply {more}", code)
+
+
+def loaded(client: OpenSearch, shell: Shell, target: Stream, archive: Archive) -> tuple[Backfill, PlanRef]:
+    """Load what the archive holds, and plan the same once more: what is proven by this plan is what was loaded."""
+    backfill(shell, target)
+    steps = Backfill(client, target.dataset, lambda: archive.s3)
+    return steps, steps.write(steps.plan(None, DAY, DAY))
 
 
 def delete(target: Stream, count: int, skip: int = 0) -> None:
@@ -109,9 +117,7 @@ def test_a_day_that_is_made_anew_before_the_proof_is_not_proven(
     client: OpenSearch, target: Stream, shell: Shell, archive: Archive
 ) -> None:
     archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     client.indices.delete(index=target.dataset.raw_index(DAY))
     target.fill(DAY, count=300, seed=7)
     proof = steps.prove(ref)
@@ -133,9 +139,7 @@ def test_a_day_that_the_daily_cycle_retired_is_told_as_retired(
     client: OpenSearch, shell: Shell, target: Stream, archive: Archive
 ) -> None:
     sent = archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     index = retired(target)
     proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].verdict) == (True, "retired (condensed and proven)")
@@ -151,9 +155,7 @@ def test_a_day_that_was_changed_before_it_was_retired_is_not_proven(
 ) -> None:
     """As many documents as were loaded, but one of them is somebody else's: history carries what was there."""
     sent = archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     delete(target, 1)
     target.write(measurements(DAY, count=1, seed=3))
     index = retired(target)
@@ -170,9 +172,7 @@ def test_without_a_note_of_its_state_a_retired_day_is_proven_by_number(
 ) -> None:
     """As it is of days that an earlier release proved, and of months that were made again from their copies."""
     archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     retired(target)
     month = target.dataset.month_index(DAY)
     meta = client.indices.get_mapping(index=month)[month]["mappings"]["_meta"]
@@ -190,9 +190,7 @@ def test_a_day_that_somebody_deleted_is_not_told_as_retired(
     archive.fill(DAY)
     target.condensed(count=10)
     client.indices.delete(index=target.dataset.raw_index(DAY))
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     client.indices.delete(index=target.dataset.raw_index(DAY))
     proof = steps.prove(ref)
     assert (proof.holds, proof.days[0].verdict) == (False, "gone")
@@ -215,9 +213,7 @@ def test_a_run_in_which_documents_are_replaced_proves_nothing_until_they_are_loo
     client: OpenSearch, shell: Shell, target: Stream, archive: Archive
 ) -> None:
     archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     index = target.dataset.raw_index(DAY)
     (hit,) = client.search(index=index, body={"size": 1, "sort": ["@timestamp"]})["hits"]["hits"]
     client.index(index=index, id=hit["_id"], body={**hit["_source"], "device": "other"})
@@ -237,9 +233,7 @@ def test_objects_that_come_while_it_is_loaded_are_counted_and_not_missing(
     client: OpenSearch, shell: Shell, target: Stream, archive: Archive
 ) -> None:
     archive.fill(DAY)
-    backfill(shell, target)
-    steps = Backfill(client, target.dataset, lambda: archive.s3)
-    ref = steps.write(steps.plan(None, DAY, DAY))
+    steps, ref = loaded(client, shell, target, archive)
     archive.put(measurements(DAY, count=3, seed=1), "late")
     long_ago = f"{datetime.now(UTC) - timedelta(hours=1):%Y%m%dT%H%M%S%f}-x"
     proof = steps.prove(type(ref)(**{**vars(ref), "plan_id": long_ago}))

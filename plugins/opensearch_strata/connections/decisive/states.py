@@ -77,14 +77,13 @@ def _look(client: OpenSearch, names: Sequence[str]) -> dict[str, DayCount | None
         for name in names
         for number, last in (enumerate(shards[name].completed) if name in shards else [(None, -1)])
     ]
-    documents, borne = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in names}
     for (name, *_), answer in zip(asked, _answers(client, asked), strict=True):
         if answer is None:  # deleted meanwhile
             shards.pop(name, None)
-            continue
-        documents[name] += int(part_of(answer, "hits", "total", "value"))
-        borne[name] += int(part_of(answer, "aggregations", "complete", "borne", "value"))
-    return {name: _state(shards[name], documents[name], borne[name]) if name in shards else None for name in names}
+        else:
+            found[name].append(answer)
+    return {name: _state(shards[name], found[name]) if name in shards else None for name in names}
 
 
 def count_of_index(client: OpenSearch, name: str) -> DayCount | None:
@@ -101,12 +100,13 @@ def count_of_index(client: OpenSearch, name: str) -> DayCount | None:
         answers = [search(client, name, _counting(last), shard=number) for number, last in enumerate(shards.completed)]
     except NotFoundError:
         return None
+    return _state(shards, answers)
+
+
+def _state(shards: Primaries, answers: Sequence[Mapping[str, Any]]) -> DayCount:
+    """The state of an index by what each of its shards answered to :func:`_counting`."""
     documents = sum(int(part_of(answer, "hits", "total", "value")) for answer in answers)
     borne = sum(int(part_of(answer, "aggregations", "complete", "borne", "value")) for answer in answers)
-    return _state(shards, documents, borne)
-
-
-def _state(shards: Primaries, documents: int, borne: int) -> DayCount:
     operations = sum(shards.completed) + len(shards.completed)  # sequence numbers start at 0; -1 means none yet
     history = hashlib.sha256(" ".join(shards.history).encode()).hexdigest()[:16] if all(shards.history) else ""
     return DayCount(documents, Removals(shards.uuid, max(0, operations - borne), history))

@@ -75,7 +75,7 @@ def states_now(
 ) -> dict[str, Removals | None]:
     """Raw index -> its present state; None if it is gone.
 
-    The state is :meth:`~opensearch_strata.archive.ledger.loads.Removals.short` where the index holds fewer documents
+    The state is :meth:`~opensearch_strata.connections.removals.Removals.short` where the index holds fewer documents
     than were created in this very one.
 
     :param created: raw indices that loads created documents in
