@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 from unittest.mock import patch
 
@@ -107,6 +108,40 @@ def test_what_somebody_wrote_is_found_and_built_again(levelled: tuple[Stream, li
     assert incomplete_levels(client, dataset, [DAY]) == {}
     for level in dataset.levels:
         assert_same(stored_rows(client, dataset, DAY, level), merged(dataset, level, {DAY: documents}))
+
+
+def test_levels_of_a_smaller_relative_error_are_compared_at_that_of_the_definition(
+    make_stream: StreamFactory,
+) -> None:
+    """Rows keep the error that they were written with; to say that they differ would be a false alarm."""
+    stream = make_stream(history={"levels": LEVELS})
+    stream.condensed(count=60)
+    client = stream.client
+    assert prove(client, stream.dataset, DAY, engine="search").without_levels == ""
+    definition = stream.dataset.model_dump(mode="json")
+    definition["metrics"]["temperature"]["distribution"]["relative_error"] *= 2
+    coarser = Stream(client, type(stream.dataset).model_validate(definition))
+    found = levels_of_day(client, coarser.dataset, DAY, "compare")
+    assert [(one.state, one.note) for one in found.levels] == [("complete", "")] * 3
+    for mutate in (exchange_sketches, with_value("metrics.temperature.p50", lambda x: x * 1.001)):
+        mutate(stream)
+        (hourly, *_) = levels_of_day(client, coarser.dataset, DAY, "compare").levels
+        assert hourly.state == "differs"
+        levels_of_day(client, stream.dataset, DAY, "build")
+
+
+def test_levels_of_a_month_are_compared_with_its_last_day(make_stream: StreamFactory) -> None:
+    last = date(2024, 5, 31)
+    stream = make_stream(history={"levels": LEVELS})
+    client, dataset = stream.client, stream.dataset
+    for day in (DAY, last):
+        stream.condensed(day, count=30)
+        assert prove(client, dataset, day, engine="search").without_levels == ""
+    ((identity, row),) = stored_rows(client, dataset, last, Level("1M")).items()
+    put(stream, identity, {**row, "metrics.load.count": row["metrics.load.count"] + 1})
+    of_day, of_last = (with_levels(client, dataset, verify(client, dataset, day), "compare") for day in (DAY, last))
+    assert of_day.without_levels == ""
+    assert "The level 1M of 2024-05 differs: 1 row different" in of_last.without_levels
 
 
 class DiedError(BaseException):

@@ -8,16 +8,16 @@ were compared. So whoever is killed in between leaves base rows as they were, an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.levels import Level
 from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.levels.index import ensure_levels_index, is_of
 from opensearch_strata.history.levels.merge.definitions import as_stored
-from opensearch_strata.history.levels.merge.merging import RowsOfUnit, days_of
+from opensearch_strata.history.levels.merge.merging import Days, RowsOfUnit, days_of
 from opensearch_strata.history.levels.outcome import LevelOfUnit, Mode, State, UnitLevels
 from opensearch_strata.history.levels.proving import ProvenLevel, Target, finished, prove_levels, send
 from opensearch_strata.history.levels.stored import (
@@ -28,50 +28,15 @@ from opensearch_strata.history.levels.stored import (
     stored_levels,
     strata_in,
 )
-from opensearch_strata.history.month.level_notes import (
-    LEVEL,
-    LevelNote,
-    complete_levels,
-    complete_month,
-    marks_version,
-    note_levels,
-)
-from opensearch_strata.history.month.marks import Mark, marks_in
+from opensearch_strata.history.levels.unit import Unit, unit_of_day, unit_of_month
+from opensearch_strata.history.month.level_notes import LEVEL, LevelNote, marks_version, note_levels, quantiles_of
+from opensearch_strata.history.month.marks import marks_in
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-
-@dataclass(frozen=True)
-class _Unit:
-    """What levels are merged from.
-
-    :param name: the day or the month, in words
-    :param id: what rows of its levels have as ``transform._id``
-    :param base: the base rows
-    :param marks: of its days
-    :param found: the base rows of each day, as they are
-    :param month: mapping of the month index
-    :param noted: what is noted as complete; None if nothing is
-    :param finer: complete levels of its days that levels of a month can be merged from
-    """
-
-    name: str
-    id: str
-    base: RowsOfUnit
-    marks: Mapping[date, Mark]
-    found: Mapping[str, StoredLevel]
-    month: Mapping[str, Any]
-    noted: LevelNote | None
-    finer: Sequence[Level] = ()
-
-    @property
-    def documents(self) -> int:
-        return sum(rows.documents for rows in self.found.values())
-
-    @property
-    def rows(self) -> int:
-        return sum(rows.rows for rows in self.found.values())
+Versions = Mapping[str, str]
+"""Level -> version of its rows."""
 
 
 def levels_of_day(client: OpenSearch, dataset: Dataset, day: date, mode: Mode) -> UnitLevels:
@@ -83,15 +48,9 @@ def levels_of_day(client: OpenSearch, dataset: Dataset, day: date, mode: Mode) -
     levels = [level for level in dataset.levels if not level.is_of_months]
     if not levels:
         return UnitLevels(f"{day}")
-    month = mapping_of(client, dataset.month_index(day))
-    strata = strata_in(month)
-    marks = {one: mark for one, mark in marks_in(strata).items() if one == day}
-    noted = complete_levels(strata).get(day)
-    unit = _unit(client, dataset, f"{day}", dataset.transform_id(day), day, marks, month, noted)
-    if why := _why_not(dataset, unit):
-        return UnitLevels(unit.name, unit.documents, note=why)
+    unit = unit_of_day(client, dataset, day)
 
-    def note(versions: Mapping[str, str]) -> None:
+    def note(versions: Versions) -> None:
         of = unit.found[unit.id].version
         note_levels(client, unit.base.index, {day: LevelNote(of, versions, quantiles_of(dataset))})
 
@@ -109,144 +68,192 @@ def levels_of_month(client: OpenSearch, dataset: Dataset, month: date, mode: Mod
     levels = [level for level in dataset.levels if level.is_of_months]
     if not levels:
         return UnitLevels(f"{first:%Y-%m}")
-    mapping = mapping_of(client, dataset.month_index(first))
-    strata = strata_in(mapping)
-    marks, days = marks_in(strata), complete_levels(strata)
-    finer = [
-        level
-        for level in dataset.levels
-        if not level.is_of_months and all(day in days and level.name in days[day].versions for day in marks)
-    ]
-    name, id_ = f"{first:%Y-%m}", dataset.unit_id(levels[0], first)
-    unit = _unit(client, dataset, name, id_, first, marks, mapping, complete_month(strata), finer)
-    if why := _why_not(dataset, unit):
-        return UnitLevels(unit.name, unit.documents, note=why)
+    unit = unit_of_month(client, dataset, first)
 
-    def note(versions: Mapping[str, str]) -> None:
-        if marks_in(strata_in(mapping_of(client, dataset.month_index(first)))) != marks:
-            raise TransientError(_moved(unit))
-        note = LevelNote(marks_version(marks), versions, quantiles_of(dataset))
-        note_levels(client, unit.base.index, {}, note)
+    def note(versions: Versions) -> None:
+        if marks_in(strata_in(mapping_of(client, unit.base.index))) != unit.marks:
+            raise TransientError(unit.moved)
+        note_levels(client, unit.base.index, {}, LevelNote(marks_version(unit.marks), versions, quantiles_of(dataset)))
 
     return _done(client, dataset, unit, levels, mode, note)
-
-
-def _unit(
-    client: OpenSearch,
-    dataset: Dataset,
-    name: str,
-    id_: str,
-    first: date,
-    marks: Mapping[date, Mark],
-    month: Mapping[str, Any],
-    noted: LevelNote | None,
-    finer: Sequence[Level] = (),
-) -> _Unit:
-    ids = [dataset.transform_id(day) for day in sorted(marks)]
-    base = RowsOfUnit(dataset.month_index(first), ids, first)
-    found = base_rows(client, base.index, ids) if ids else {}
-    return _Unit(name, id_, base, marks, found, month, noted, finer)
-
-
-def quantiles_of(dataset: Dataset) -> tuple[float, ...]:
-    """The quantiles that rows of levels are to carry, as notes name them."""
-    return tuple(sorted(dataset.history.quantiles))
-
-
-def _why_not(dataset: Dataset, unit: _Unit) -> str:
-    """Why nothing can be merged from base rows, a sentence; empty if it can."""
-    if not unit.marks:
-        return f"No rows of {unit.name} are noted as proven, so no level is merged from them."
-    for day, mark in sorted(unit.marks.items()):
-        rows = unit.found.get(dataset.transform_id(day))
-        if rows is None or rows.documents != mark.documents or mark.rows_version not in ("", rows.version):
-            return f"The rows of {day} are not those that were proven, so no level is merged from them."
-    return ""
-
-
-def _moved(unit: _Unit) -> str:
-    return (
-        f"The rows of {unit.name} were written or proven anew while levels were merged from them. Base rows are read "
-        f"instead; run it again."
-    )
 
 
 def _done(
     client: OpenSearch,
     dataset: Dataset,
-    unit: _Unit,
+    unit: Unit,
     levels: Sequence[Level],
     mode: Mode,
-    note: Callable[[Mapping[str, str]], None],
+    note: Callable[[Versions], None],
 ) -> UnitLevels:
-    index = dataset.levels_index(unit.base.unit)
-    uuid, stored = _stored(client, dataset, index, unit)
-    there = unit.noted.versions if unit.noted else {}
-    noted = there if unit.noted and unit.noted.quantiles == quantiles_of(dataset) else {}
-    current = {
-        level.name: stored[level.name].version
-        for level in levels
-        if level.name in stored and noted.get(level.name) == stored[level.name].version
-    }
-    strangers = stored.keys() - {level.name for level in levels}
-    if mode == "look" or (mode == "build" and len(current) == len(levels) and not strangers):
-        return _told(unit, [_seen(level, stored, current) for level in levels])
-    if mode == "compare":
-        return _told(unit, _compared(client, dataset, unit, levels, Target(index, uuid, unit.id), stored, current))
-    target = Target(index, ensure_levels_index(client, dataset, unit.base.unit, unit.month), unit.id)
-    if uuid != target.uuid:
-        stored, current = {}, {}
-    if there.keys() != current.keys():
-        note(current)  # nobody takes a level from here on until it is noted again
-    if strangers:  # of a level that the definition no longer has
-        known = {"terms": {LEVEL: [level.name for level in levels]}}
-        gone = identities_of(client, index, unit.id, [{"bool": {"must_not": [known]}}])
-        send(client, target, [(identity, None) for identity in gone])
-    done = _built(client, dataset, unit, levels, target, stored, current)
-    if base_rows(client, unit.base.index, unit.base.ids) != unit.found:
-        raise TransientError(_moved(unit))
-    note(current)
-    return _told(unit, done)
+    if why := unit.why_not(dataset):
+        return UnitLevels(unit.name, unit.documents, note=why)
+    some = _Levels(client, dataset, unit, levels, note)
+    if mode == "look" or (mode == "build" and some.are_complete):
+        found = some.seen()
+    elif mode == "compare":
+        found = some.compared()
+    else:
+        found = some.built()
+    return UnitLevels(unit.name, unit.documents, found)
 
 
-def _stored(client: OpenSearch, dataset: Dataset, index: str, unit: _Unit) -> tuple[str, dict[str, StoredLevel]]:
-    """UUID of the index of levels, and what it holds of a unit; empty if there is none."""
-    found = client.indices.get(index=index, params={"ignore_unavailable": "true", "flat_settings": "true"})
-    if index not in found or not is_of(dataset, strata_in(found[index]["mappings"])):
-        return "", {}
-    uuid = str(found[index]["settings"]["index.uuid"])
-    return uuid, stored_levels(client, index, [unit.id], uuid).get(unit.id, {})
+class _Levels:
+    """The levels of a unit, as they are noted and as their index holds them.
+
+    :param note: notes these levels of the unit as complete, and no others
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        dataset: Dataset,
+        unit: Unit,
+        levels: Sequence[Level],
+        note: Callable[[Versions], None],
+    ) -> None:
+        self._client = client
+        self._dataset = dataset
+        self._unit = unit
+        self._levels = levels
+        self._note = note
+        self._index = dataset.levels_index(unit.base.unit)
+        self._uuid, self._stored = self._found()
+        self._there = unit.noted.versions if unit.noted else {}
+        noted = self._there if unit.noted and unit.noted.quantiles == quantiles_of(dataset) else {}
+        self._current = {
+            level.name: self._stored[level.name].version
+            for level in levels
+            if level.name in self._stored and noted.get(level.name) == self._stored[level.name].version
+        }
+        self._has_strangers = bool(self._stored.keys() - {level.name for level in levels})
+
+    def _found(self) -> tuple[str, dict[str, StoredLevel]]:
+        """UUID of the index of levels, and what it holds of the unit; empty if there is none."""
+        params = {"ignore_unavailable": "true", "flat_settings": "true"}
+        found = self._client.indices.get(index=self._index, params=params)
+        if self._index not in found or not is_of(self._dataset, strata_in(found[self._index]["mappings"])):
+            return "", {}
+        uuid = str(found[self._index]["settings"]["index.uuid"])
+        stored = stored_levels(self._client, self._index, [self._unit.id], uuid)
+        return uuid, stored.get(self._unit.id, {})
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether each level is noted with the rows that are there, and there are no others."""
+        return len(self._current) == len(self._levels) and not self._has_strangers
+
+    def seen(self) -> list[LevelOfUnit]:
+        """The levels by their notes and versions."""
+        return [self._seen(level) for level in self._levels]
+
+    def _seen(self, level: Level) -> LevelOfUnit:
+        rows = self._stored.get(level.name, StoredLevel(0, 0, ""))
+        return LevelOfUnit(level.name, self._state(level), rows.rows, rows.documents)
+
+    def _state(self, level: Level) -> State:
+        return "complete" if level.name in self._current else "missing"
+
+    def compared(self) -> list[LevelOfUnit]:
+        """The levels whose rows are compared with base rows, whatever is noted of them."""
+        if not self._stored:
+            return self.seen()
+        target = Target(self._index, self._uuid, self._unit.id)
+        sources = dict.fromkeys(self._levels, self._unit.base)
+        found = self._proven(self._as_stored(), sources, target, write=False)
+        finished(self._client, _proven(found), target, write=False)
+        return [_told(level, found[level], self._state(level)) for level in self._levels]
+
+    def built(self) -> list[LevelOfUnit]:
+        """Build each level that is not complete, and note them.
+
+        :raises TransientError: base rows were written or proven anew meanwhile
+        """
+        client, unit = self._client, self._unit
+        target = Target(self._index, ensure_levels_index(client, self._dataset, unit.base.unit, unit.month), unit.id)
+        if self._uuid != target.uuid:
+            self._stored, self._current = {}, {}
+        if self._there.keys() != self._current.keys():
+            self._note(self._current)  # nobody takes a level from here on until it is noted again
+        if self._has_strangers:  # of a level that the definition no longer has
+            known = {"terms": {LEVEL: [level.name for level in self._levels]}}
+            self._delete(target, {"bool": {"must_not": [known]}})
+        done = self._written(target)
+        if base_rows(client, unit.base.index, unit.base.ids) != unit.found:
+            raise TransientError(unit.moved)
+        self._note(self._current)
+        return done
+
+    def _written(self, target: Target) -> list[LevelOfUnit]:
+        """Write each level that is not complete, and add it to those that are.
+
+        Those that are merged from base rows come first, together; then those that are merged from them.
+        """
+        try:
+            merged = self._as_stored()
+        except Refused as error:
+            return [LevelOfUnit(level.name, "left out", note=str(error)) for level in self._levels]
+        found: dict[Level, ProvenLevel | Refused] = {}
+        pending = [level for level in self._levels if level.name not in self._current]
+        ready = [level for level in self._levels if level.name in self._current]
+        while pending:
+            first = [level for level in pending if not any(map(level.can_be_merged_from, pending))]
+            some = self._proven(
+                merged, {level: self._source(level, ready, target) for level in first}, target, write=True
+            )
+            found |= some
+            # Rows of groups that are gone must be, too, before the next levels are merged from what the index holds.
+            self._stored = finished(self._client, _proven(some), target, write=True)
+            ready += [level for level, one in _proven(some).items() if one.holds]
+            pending = [level for level in pending if level not in first]
+        proven = _proven(found)
+        for level in found.keys() - proven.keys():
+            if level.name in self._stored:  # nobody must chart what was written before it turned out to be impossible
+                self._delete(target, {"term": {LEVEL: level.name}})
+        self._current |= {level.name: one.version for level, one in proven.items() if one.holds}
+        return [_told(level, found[level], "built") if level in found else self._seen(level) for level in self._levels]
+
+    def _as_stored(self) -> Dataset:
+        unit = self._unit
+        return as_stored(self._client, self._dataset, unit.base, unit.marks.values(), strata_in(unit.month))
+
+    def _proven(
+        self, merged: Dataset, sources: Mapping[Level, RowsOfUnit], target: Target, *, write: bool
+    ) -> dict[Level, ProvenLevel | Refused]:
+        """See :func:`prove_levels`.
+
+        :param merged: the definition by which rows can be merged
+        """
+        return prove_levels(self._client, merged, sources, self._days, target, self._unit.documents, write=write)
+
+    @cached_property
+    def _days(self) -> Days:
+        return days_of(self._client, self._dataset, self._unit.base, self._unit.rows)
+
+    def _delete(self, target: Target, rows: Mapping[str, object]) -> None:
+        """Delete rows of the unit.
+
+        :param rows: the query that they match
+        """
+        gone = identities_of(self._client, target.index, target.unit_id, [rows])
+        send(self._client, target, [(identity, None) for identity in gone])
+
+    def _source(self, level: Level, ready: Sequence[Level], target: Target) -> RowsOfUnit:
+        """The coarsest rows that a level can be merged from: those of a level that is ready, or base rows.
+
+        Each row cuts its top values, so these are always merged from base rows.
+        """
+        base = self._unit.base
+        if self._dataset.top_values:
+            return base
+        if finer := [one for one in ready if level.can_be_merged_from(one)]:
+            return RowsOfUnit(target.index, [target.unit_id], base.unit, _coarsest(finer))
+        if of_days := [one for one in self._unit.finer if level.can_be_merged_from(one)]:
+            return RowsOfUnit(target.index, base.ids, base.unit, _coarsest(of_days))
+        return base
 
 
-def _seen(level: Level, stored: Mapping[str, StoredLevel], current: Mapping[str, str]) -> LevelOfUnit:
-    rows = stored.get(level.name, StoredLevel(0, 0, ""))
-    return LevelOfUnit(level.name, "complete" if level.name in current else "missing", rows.rows, rows.documents)
-
-
-def _told(unit: _Unit, levels: Sequence[LevelOfUnit]) -> UnitLevels:
-    return UnitLevels(unit.name, unit.documents, levels)
-
-
-def _compared(
-    client: OpenSearch,
-    dataset: Dataset,
-    unit: _Unit,
-    levels: Sequence[Level],
-    target: Target,
-    stored: Mapping[str, StoredLevel],
-    current: Mapping[str, str],
-) -> list[LevelOfUnit]:
-    """Levels whose rows are compared with base rows, whatever is noted of them."""
-    if not stored:
-        return [_seen(level, stored, current) for level in levels]
-    merged = as_stored(client, dataset, unit.base, unit.marks.values(), strata_in(unit.month))
-    days = days_of(client, dataset, unit.base, unit.rows)
-    found = prove_levels(client, merged, dict.fromkeys(levels, unit.base), days, target, unit.documents, write=False)
-    finished(client, _proven(found), target, write=False)
-    return [_found(level, found[level], "complete" if level.name in current else "missing") for level in levels]
-
-
-def _found(level: Level, found: ProvenLevel | Refused, state: State) -> LevelOfUnit:
+def _told(level: Level, found: ProvenLevel | Refused, state: State) -> LevelOfUnit:
     """What a comparison came to.
 
     :param state: of a level whose rows are those that it must have
@@ -260,61 +267,6 @@ def _found(level: Level, found: ProvenLevel | Refused, state: State) -> LevelOfU
 
 def _proven(found: Mapping[Level, ProvenLevel | Refused]) -> dict[Level, ProvenLevel]:
     return {level: one for level, one in found.items() if isinstance(one, ProvenLevel)}
-
-
-def _built(
-    client: OpenSearch,
-    dataset: Dataset,
-    unit: _Unit,
-    levels: Sequence[Level],
-    target: Target,
-    stored: Mapping[str, StoredLevel],
-    current: dict[str, str],
-) -> list[LevelOfUnit]:
-    """Build each level that is not complete, and add it to those that are.
-
-    Those that are merged from base rows come first, together; then those that are merged from them.
-    """
-    try:
-        merged = as_stored(client, dataset, unit.base, unit.marks.values(), strata_in(unit.month))
-    except Refused as error:
-        return [LevelOfUnit(level.name, "left out", note=str(error)) for level in levels]
-    days = days_of(client, dataset, unit.base, unit.rows)
-    found: dict[Level, ProvenLevel | Refused] = {}
-    pending = [level for level in levels if level.name not in current]
-    ready = [level for level in levels if level.name in current]
-    while pending:
-        first = [level for level in pending if not any(map(level.can_be_merged_from, pending))]
-        sources = {level: _source(dataset, unit, level, ready, target) for level in first}
-        some = prove_levels(client, merged, sources, days, target, unit.documents, write=True)
-        found |= some
-        # Rows of groups that are gone must be, too, before the next levels are merged from what the index holds.
-        stored = finished(client, _proven(some), target, write=True)
-        ready += [level for level, one in _proven(some).items() if one.holds]
-        pending = [level for level in pending if level not in first]
-    proven = _proven(found)
-    for level in found.keys() - proven.keys():
-        if level.name in stored:  # nobody must chart what was written before it turned out that it cannot be merged
-            gone = identities_of(client, target.index, unit.id, [{"term": {LEVEL: level.name}}])
-            send(client, target, [(identity, None) for identity in gone])
-    current |= {level.name: one.version for level, one in proven.items() if one.holds}
-    return [
-        _found(level, found[level], "built") if level in found else _seen(level, stored, current) for level in levels
-    ]
-
-
-def _source(dataset: Dataset, unit: _Unit, level: Level, ready: Sequence[Level], target: Target) -> RowsOfUnit:
-    """The coarsest rows that a level can be merged from: those of a level that is ready, or base rows.
-
-    Each row cuts its top values, so these are always merged from base rows.
-    """
-    if dataset.top_values:
-        return unit.base
-    if finer := [one for one in ready if level.can_be_merged_from(one)]:
-        return RowsOfUnit(target.index, [unit.id], unit.base.unit, _coarsest(finer))
-    if of_days := [one for one in unit.finer if level.can_be_merged_from(one)]:
-        return RowsOfUnit(target.index, unit.base.ids, unit.base.unit, _coarsest(of_days))
-    return unit.base
 
 
 def _coarsest(levels: Sequence[Level]) -> Level:

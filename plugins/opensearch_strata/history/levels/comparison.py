@@ -11,8 +11,10 @@ from opensearch_strata.definition.days import moment
 from opensearch_strata.definition.levels import Level, quantile_leaf
 from opensearch_strata.definition.sections.metric import DISTRIBUTIONS
 from opensearch_strata.history.buckets.scripts import Body
+from opensearch_strata.history.levels.rows import quantiles_in
 from opensearch_strata.history.month.level_notes import LEVEL
 from opensearch_strata.history.verify.ruler import rounded, same
+from opensearch_strata.sketches.ddsketch import coarsened, unpack
 
 _SINGLE = 1e-6  # what a number may lose in a field of single precision
 
@@ -93,12 +95,40 @@ def stored_difference(dataset: Dataset, level: Level, row: Mapping[str, Any], va
     if named[LEVEL] != level.name:
         return f"it is of the level {named[LEVEL]!r}"
     for name in dataset.metrics:
+        metric = _as_fine(dataset, name, metrics.get(name, {}), named.get(f"metrics.{name}.sketch"))
         for leaf in _leaves(dataset, name):
-            wanted, found = metrics.get(name, {}).get(leaf), named[f"metrics.{name}.{leaf}"]
-            if not _equal(dataset, name, leaf, wanted, found, metrics.get(name, {})):
+            wanted, found = metric.get(leaf), named[f"metrics.{name}.{leaf}"]
+            if not _equal(dataset, name, leaf, wanted, found, metric):
                 told = "" if leaf in DISTRIBUTIONS else f": {wanted} merged, {found} in the row"
                 return f"{leaf} of {name}{told}"
     return ""
+
+
+def _as_fine(dataset: Dataset, name: str, metric: Mapping[str, Any], stored: str | None) -> Mapping[str, Any]:
+    """A merged metric with the sketch of the stored row, if that one says the same in smaller bins.
+
+    Rows keep the relative error of the definition that they were written by; merged are those of the largest.
+
+    :param stored: the sketch of the stored row; None if it has none
+    """
+    if stored is None or "sketch" not in metric or _is_same(metric["sketch"], stored):
+        return metric
+    wanted, step = unpack(metric["sketch"])
+    text = stored + "=" * (-len(stored) % 4)
+    try:
+        bins, finer = unpack(text)
+        is_same = coarsened(bins, finer, step) == wanted
+    except ValueError:  # what is stored is damaged or coarser, so it differs
+        return metric
+    if not is_same:
+        return metric
+    fine = {**metric, "sketch": text}
+    return {**fine, **quantiles_in(dataset, name, fine)}
+
+
+def _is_same(wanted: Any, found: Any) -> bool:
+    """Whether two distributions are the same; the server leaves out the padding of base64."""
+    return str(wanted).rstrip("=") == str(found).rstrip("=")
 
 
 def _equal(dataset: Dataset, name: str, leaf: str, wanted: Any, found: Any, row: Mapping[str, Any]) -> bool:
@@ -107,7 +137,7 @@ def _equal(dataset: Dataset, name: str, leaf: str, wanted: Any, found: Any, row:
     if leaf == "count":
         return False
     if leaf in DISTRIBUTIONS:
-        return str(wanted).rstrip("=") == str(found).rstrip("=")
+        return _is_same(wanted, found)
     decimals = dataset.decimals(name)
     if decimals is not None and leaf != "avg":
         return rounded(wanted, decimals) == rounded(found, decimals)

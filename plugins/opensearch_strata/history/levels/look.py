@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.history.levels.build import quantiles_of
 from opensearch_strata.history.levels.index import is_of
 from opensearch_strata.history.levels.stored import StoredLevel, mapping_of, stored_levels, strata_in
-from opensearch_strata.history.month.level_notes import LevelNote, complete_levels, complete_month
+from opensearch_strata.history.month.level_notes import LevelNote, complete_levels, complete_month, quantiles_of
 from opensearch_strata.history.month.marks import marks_in
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from opensearch_strata.definition.dataset import Dataset, EngineName
+from opensearch_strata.definition.days import last_of_month
 from opensearch_strata.errors import StrataError
 from opensearch_strata.errors.judging import explain
 from opensearch_strata.history.condense.engines.base import OnDocuments
@@ -41,6 +42,8 @@ def prove(
 def with_levels(client: OpenSearch, dataset: Dataset, proof: Proof, mode: Mode) -> Proof:
     """A proof with a line for each level; as it is, if the day is not verified.
 
+    To compare the levels of a month takes a month of base rows, so this is done with its last day.
+
     :param mode: ``compare`` changes nothing, ``build`` builds what is not complete
     """
     from opensearchpy import OpenSearchException
@@ -49,7 +52,7 @@ def with_levels(client: OpenSearch, dataset: Dataset, proof: Proof, mode: Mode) 
         return proof
     try:
         found = [levels_of_day(client, dataset, proof.day, mode)]
-        if mode == "build":
+        if mode == "build" or proof.day == last_of_month(proof.day):
             found.append(levels_of_month(client, dataset, proof.day, mode))
     except (StrataError, OpenSearchException) as error:
         why = f"Levels of {proof.day} are not complete, and base rows are read instead. {explain(error)}"

@@ -66,15 +66,26 @@ def _add_quantiles(dataset: Dataset, metrics: dict[str, Any], ranked: Sequence[S
         row = metrics.get(name)
         if row is None or "sketch" not in row or not percents:
             continue
-        low, high, step = row["min"], row["max"], step_of(dataset.sketches[name])
-        if ranked:
-            found = [
-                quantile_in(bin_, percent / 100, row["count"], step, low, high)
-                for percent, bin_ in zip(percents, ranked[place], strict=True)
-            ]
-        else:
-            by_fraction = quantiles(unpack(row["sketch"])[0], [percent / 100 for percent in percents], step, low, high)
-            found = [by_fraction[percent / 100] for percent in percents]
-        decimals = dataset.decimals(name)
-        for percent, value in zip(percents, found, strict=True):
-            row[quantile_leaf(percent)] = value if decimals is None else round(value, decimals) + 0.0
+        if not ranked:
+            row |= quantiles_in(dataset, name, row)
+            continue
+        step = step_of(dataset.sketches[name])
+        for percent, bin_ in zip(percents, ranked[place], strict=True):
+            value = quantile_in(bin_, percent / 100, row["count"], step, row["min"], row["max"])
+            row[quantile_leaf(percent)] = _rounded(dataset, name, value)
+
+
+def quantiles_in(dataset: Dataset, name: str, row: Mapping[str, Any]) -> dict[str, float]:
+    """The quantiles of a metric, as a row of a level has them beside its sketch.
+
+    :param row: the metric's part of the row, with extremes and sketch
+    """
+    percents = sorted(dataset.history.quantiles)
+    bins, step = unpack(row["sketch"])
+    found = quantiles(bins, [percent / 100 for percent in percents], step, row["min"], row["max"])
+    return {quantile_leaf(percent): _rounded(dataset, name, found[percent / 100]) for percent in percents}
+
+
+def _rounded(dataset: Dataset, name: str, value: float) -> float:
+    decimals = dataset.decimals(name)
+    return value if decimals is None else round(value, decimals) + 0.0

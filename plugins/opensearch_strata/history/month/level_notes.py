@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.month.marks import Mark, marks_in, noted_in
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class LevelNote:
     def as_json(self) -> dict[str, Any]:
         """The note as the mapping holds it."""
         return {"of": self.of, "versions": dict(self.versions), "quantiles": list(self.quantiles)}
+
+
+def quantiles_of(dataset: Dataset) -> tuple[float, ...]:
+    """The quantiles that rows of levels are to carry, as notes name them."""
+    return tuple(sorted(dataset.history.quantiles))
 
 
 def marks_version(marks: Mapping[date, Mark]) -> str:
