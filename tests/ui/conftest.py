@@ -26,7 +26,7 @@ from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.overview.one_day import Loaded, OneDay
 from opensearch_strata.workflows.overview.overview import Overview
 from tests.browser import ARGUMENTS, CHROMIUM
-from tests.overviews import GONE, KINDS, PROVEN, overview
+from tests.overviews import GONE, KINDS, PROVEN, answered, loads, overview
 from tests.streams import dataset_of
 
 YEARS = 2.5
@@ -82,6 +82,8 @@ def site() -> Iterator[str]:
         definitions=lambda: Definitions({name: one.dataset for name, one in made.items()}),
         overview_of=lambda dataset: made[dataset.name],
         one_day_of=_one_day,
+        loads_of=lambda _: loads("It is no gzip."),
+        answer_of=lambda _, asked: answered("of it", asked),
     ):
         thread.start()
         while not server.started:

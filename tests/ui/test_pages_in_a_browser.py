@@ -12,7 +12,8 @@ from tests.browser import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
 
-PAGES = ["", "datasets/shop", "datasets/new", "datasets/shop/days/2024-05-13"]
+SHOP = "datasets/shop"
+PAGES = ["", SHOP, "datasets/new", f"{SHOP}/days/2024-05-13", f"{SHOP}/loads", f"{SHOP}/explore"]
 PATIENCE = 10_000
 """Milliseconds within which a page is there, on a machine that is busy with other tests; alone, it takes some 100."""
 SHIFTS = """() => new Promise(done => new PerformanceObserver(list =>
@@ -99,3 +100,20 @@ def test_a_button_leaves_the_frame_that_airflow_keeps_pages_in(open_page: Open) 
     page.frame_locator("iframe").get_by_role("link", name="Run the cycle").click()
     page.wait_for_url("**/dags/shop_daily_cycle")
     assert page.text_content("body") == "the page of shop_daily_cycle"
+
+
+def test_charts_are_drawn_with_one_crosshair_and_can_be_taken_away(open_page: Open) -> None:
+    page = open_page("datasets/shop/explore?metric=temperature&metric=load")
+    expect(page.locator("#charts")).to_have_attribute("data-drawn", "2")
+    charts = page.locator(".u-over")
+    assert charts.count() == 2
+    charts.first.hover(position={"x": 300, "y": 100})
+    values = page.locator(".u-legend .u-series:first-child .u-value")
+    assert len({values.nth(number).text_content() for number in range(2)}) == 1
+    assert values.first.text_content() not in ("", "--")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="PNG").click()
+    assert taken.value.suggested_filename == "shop.png"
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="CSV").click()
+    assert taken.value.suggested_filename == "shop.csv"

@@ -22,7 +22,7 @@ from opensearch_strata.airflow.ui import sources
 from opensearch_strata.airflow.ui.access import reader
 from opensearch_strata.airflow.ui.answers import Answers
 from opensearch_strata.airflow.ui.app import build_app
-from opensearch_strata.airflow.ui.forms import forms_of
+from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.airflow.ui.mounted import Pages
 from opensearch_strata.airflow.ui.rendering import HEADERS
 from opensearch_strata.definition.files import Definitions
@@ -31,7 +31,7 @@ from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.one_day import Loaded, OneDay
 from opensearch_strata.workflows.overview.overview import Overview
-from tests.overviews import END, KINDS, PROVEN, SHOP, overview
+from tests.overviews import END, KINDS, PROVEN, SHOP, answered, loads, overview
 from tests.streams import dataset_of
 
 EVIL = "<script>alert('x')</script>"
@@ -63,7 +63,7 @@ def routes(app: FastAPI) -> list[str]:
     """An address of each route, whoever added it."""
     found = [route for route in app.routes if isinstance(route, APIRoute | Route)]
     assert len(found) == len(app.routes)  # nothing is mounted that this walk would miss
-    return [route.path.replace("/static/{name}", "/static/strata.css").format(**PARTS) for route in found]
+    return [route.path.replace("{name:path}", "strata.css").format(**PARTS) for route in found]
 
 
 @dataclass
@@ -99,6 +99,8 @@ def shown() -> Iterator[Shown]:
             "definitions": lambda: Definitions(datasets),
             "overview_of": lambda dataset: made[dataset.name],
             "one_day_of": one_day,
+            "loads_of": lambda _: loads(EVIL),
+            "answer_of": lambda dataset, asked: answered(EVIL, asked),
         }.items():
             patched.enter_context(patch.object(sources, name, value))
         yield Shown(mounted(app), caller, made)
@@ -170,7 +172,7 @@ def test_links_are_relative_and_lead_to_pages(shown: Shown) -> None:
             if target.startswith("/strata") and target not in seen:
                 pending.add(target)
     assert f"/strata/datasets/shop/days/{END}" in seen
-    assert "/strata/static/strata.css" in seen
+    assert {"/strata/static/strata.css", "/strata/datasets/shop/loads"} <= seen
 
 
 def test_the_days_have_the_colours_that_the_legend_names(shown: Shown) -> None:
@@ -198,11 +200,34 @@ def test_a_day_that_is_not_known_is_not_found(shown: Shown) -> None:
 def test_whatever_comes_from_elsewhere_is_escaped(shown: Shown) -> None:
     evil = {**PROVEN, "wanted": f"{EVIL} \x1b[31m"}
     shown.made["shop"] = overview({0: {"problem": EVIL}, 1: evil}, unseen=[EVIL], loading={})
-    for path in ("", "datasets/shop", f"datasets/shop/days/{END}"):
+    for path in ("", "datasets/shop", f"datasets/shop/days/{END}", "datasets/shop/loads", "datasets/shop/explore"):
         text = shown.get(path)
         assert "<script>alert" not in text
         assert "\x1b" not in text
         assert ("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in text) == bool(path)  # the list has other sentences
+
+
+def test_loads_show_shapes_of_records_and_not_what_is_in_them(shown: Shown) -> None:
+    text = shown.get("datasets/shop/loads")
+    assert "<code>&lt;xxxxxx&gt;xxxxx(&#39;x&#39;)&lt;/xxxxxx&gt;</code>" in text
+    assert "2 objects loaded, 1 loader at work, 1 object not loaded." in text
+    assert "200 B/s" in text
+    assert "Redrive" not in text  # there is no source
+    assert [form.label for form in loading_forms_of(loadable_shop())] == ["Backfill", "Redrive"]
+
+
+def test_a_question_is_kept_in_the_form_and_taken_elsewhere(shown: Shown) -> None:
+    question = "metric=load&from=2024-05-01&to=2024-05-02&interval=1h&by=device&where.site=%22%3E%3Cb%3E"
+    text = shown.get(f"datasets/shop/explore?{question}")
+    assert 'value="&#34;&gt;&lt;b&gt;"' in text
+    assert 'value="load" checked' in text
+    assert "strata query shop --from 2024-05-01 --to 2024-05-02 --interval 1h --metric load" in text
+    assert f'href="explore.csv?{question.replace("&", "&amp;")}"' in text
+    answer = shown.client.get(f"/strata/datasets/shop/explore.csv?{question}")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.text.startswith("time,metric,p50,source")
+    assert "is not a day" in shown.get("datasets/shop/explore?from=tomorrow")
+    assert shown.client.get("/strata/datasets/shop/explore.csv?from=tomorrow").status_code == 422
 
 
 def test_one_dataset_that_cannot_be_looked_at_comes_first_and_hides_no_other(shown: Shown) -> None:

@@ -19,7 +19,9 @@ PATIENCE = 5.0
 KEPT = 30.0
 """Seconds for which an answer is shown again without asking anew."""
 _THREADS = 4
-_MOST_KEPT = 500
+MOST_KEPT = 500
+"""How many answers are kept: those about a dataset take some hundred KB for each year of days."""
+_MOST_WAITING = 40
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,15 @@ class Answer:
 
 @dataclass
 class _Asked:
-    future: Future[Any]
+    """A question under way or answered.
+
+    :param future: of the answer, with the moment at which it was known
+    :param former: the answer before that, likewise; None without one
+    """
+
+    future: Future[tuple[Any, float]]
     since: float
-    known: float = 0.0
+    former: tuple[Any, float] | None = None
 
 
 class Answers:
@@ -48,13 +56,13 @@ class Answers:
 
     :param patience: seconds for which an answer is waited for
     :param kept: seconds for which it is shown again
+    :param most: how many answers are kept; large ones should be few
     """
 
-    def __init__(self, patience: float = PATIENCE, kept: float = KEPT) -> None:
-        self._patience, self._kept = patience, kept
+    def __init__(self, patience: float = PATIENCE, kept: float = KEPT, most: int = MOST_KEPT) -> None:
+        self._patience, self._kept, self._most = patience, kept, most
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="strata-page")
         self._asked: dict[str, _Asked] = {}
-        self._last: dict[str, tuple[Any, float]] = {}
 
     async def ask(self, key: str, question: Callable[[], Any]) -> Answer:
         """Ask, unless the answer is known or somebody is asking already. Never raises for what a cluster answers.
@@ -65,47 +73,48 @@ class Answers:
         :param question: is called in a thread
         """
         asked = self._asked.get(key)
+        if asked is None and sum(not one.future.done() for one in self._asked.values()) >= _MOST_WAITING:
+            return Answer(problem="Too many questions are under way; try again in a moment.")
         if asked is None or (asked.future.done() and self._is_over(asked)):
-            asked = self._submit(key, question)
+            asked = self._submit(key, question, asked)
         waited = asyncio.wrap_future(asked.future)
         waited.add_done_callback(_looked_at)
         await asyncio.wait({waited}, timeout=self._patience)
         if not asked.future.done():
-            return self._late(key)
+            return self._late(asked)
         error = asked.future.exception()
         if error is None:
-            value, known = self._last[key]
+            value, known = asked.future.result()
             return Answer(value, age=time.monotonic() - known)
         if is_known(error):
             return Answer(problem=explain(error))
         return Answer(problem="Strata failed to look; the log of the API server says where.")
 
-    def _submit(self, key: str, question: Callable[[], Any]) -> _Asked:
-        def ask() -> Any:
+    def _submit(self, key: str, question: Callable[[], Any], before: _Asked | None) -> _Asked:
+        def ask() -> tuple[Any, float]:
             try:
-                value = question()
+                return question(), time.monotonic()
             except Exception as error:
                 if not is_known(error):
                     _log.exception("strata page %s failed", key)
                 raise
-            self._last[key] = (value, time.monotonic())
-            return value
 
-        for old in [name for name, one in self._asked.items() if one.future.done()][:-_MOST_KEPT]:
-            self._asked.pop(old)
-            self._last.pop(old, None)
-        asked = _Asked(self._threads.submit(ask), time.monotonic())
-        self._asked[key] = asked
+        done = [name for name, one in self._asked.items() if one.future.done() and name != key]
+        for name in done[: max(0, len(done) - self._most + 1)]:  # the oldest first
+            del self._asked[name]
+        former = before.future.result() if before and before.future.exception() is None else None
+        self._asked.pop(key, None)
+        asked = self._asked[key] = _Asked(self._threads.submit(ask), time.monotonic(), former)
         return asked
 
     def _is_over(self, asked: _Asked) -> bool:
         """Whether an answer is too old to be shown; a failure is not shown twice."""
         return asked.future.exception() is not None or time.monotonic() - asked.since > self._kept
 
-    def _late(self, key: str) -> Answer:
+    def _late(self, asked: _Asked) -> Answer:
         waited = f"There was no answer within {self._patience:g} s."
-        if key in self._last:
-            value, known = self._last[key]
+        if asked.former:
+            value, known = asked.former
             age = time.monotonic() - known
             return Answer(value, f"{waited} This is what was known {age:.0f} s ago; reload for more.", age)
         return Answer(problem=f"{waited} The question goes on: reload in a moment.")

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, date, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -16,7 +16,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from opensearch_strata.airflow.ui import rendering, sources
 from opensearch_strata.airflow.ui.access import Reader, reader
 from opensearch_strata.airflow.ui.answers import Answer, Answers
-from opensearch_strata.airflow.ui.forms import forms_of
+from opensearch_strata.airflow.ui.asking import CurrentReader, answers_of, overview_of, wanted_dataset
+from opensearch_strata.airflow.ui.explore.views import explore, explore_csv
+from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import Definitions
 from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
@@ -25,14 +27,13 @@ from opensearch_strata.workflows.overview.overview import Overview
 from opensearch_strata.workflows.overview.tonight import tonight
 from opensearch_strata.workflows.overview.verdict import verdict_of
 
+_EXPLORED = 16  # answers of up to 80,000 records each
 _WHY = {
     401: "You are not signed in to Airflow, or no longer. Sign in, then reload this page.",
     404: "There is no such page.",
     405: "Pages can only be read.",
     422: "This address names no day. Days look like 2013-03-02.",
 }
-
-CurrentReader = Annotated[Reader, Depends(reader)]
 
 
 def build_app(answers: Answers | None = None) -> FastAPI:
@@ -42,24 +43,28 @@ def build_app(answers: Answers | None = None) -> FastAPI:
     """
     app = FastAPI(title="Strata", dependencies=[Depends(reader)], openapi_url=None, docs_url=None, redoc_url=None)
     app.state.answers = answers or Answers()
+    app.state.explored = Answers(most=_EXPLORED)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_api_route("/", datasets, methods=["GET"])
     app.add_api_route("/datasets/{name}", coverage, methods=["GET"])
     app.add_api_route("/datasets/{name}/days/{day}", one_day, methods=["GET"])
+    app.add_api_route("/datasets/{name}/explore", explore, methods=["GET"])
+    app.add_api_route("/datasets/{name}/explore.csv", explore_csv, methods=["GET"])
+    app.add_api_route("/datasets/{name}/loads", loads, methods=["GET"])
     app.add_api_route("/dags/{dag_id}", of_dag, methods=["GET"])
-    app.add_api_route("/static/{name}", static, methods=["GET"])
+    app.add_api_route("/static/{name:path}", static, methods=["GET"])
     return app
 
 
 async def datasets(request: Request, caller: CurrentReader) -> Response:
     """One line for each dataset that the caller may see, the worst first."""
-    answers = _answers(request)
+    answers = answers_of(request)
     found = await answers.ask("definitions", sources.definitions)
     known: Definitions = found.value or Definitions()
     readable = await run_in_threadpool(caller.readable, map(sources.dag_id_of, known.datasets))
     visible = [one for name, one in known.datasets.items() if sources.dag_id_of(name) in readable]
-    looked = await asyncio.gather(*(_overview(answers, one) for one in visible))
+    looked = await asyncio.gather(*(overview_of(answers, one) for one in visible))
     lines = [_Line(dataset, answer) for dataset, answer in zip(visible, looked, strict=True)]
     lines.sort(key=lambda line: (line.rank, line.dataset.name))
     return rendering.page("datasets", "", lines=lines, problem=found.problem, now=datetime.now(UTC))
@@ -83,7 +88,7 @@ async def coverage(request: Request, name: str, caller: CurrentReader) -> Respon
 async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Response:
     """The calendar of the dataset that a DAG is the daily cycle of: the tab on the page of the DAG."""
     await run_in_threadpool(caller.require, dag_id)
-    found = await _answers(request).ask("definitions", sources.definitions)
+    found = await answers_of(request).ask("definitions", sources.definitions)
     known: Definitions = found.value or Definitions()
     name = dag_id.removesuffix(sources.CYCLE)
     if name not in known.datasets or dag_id != sources.dag_id_of(name):
@@ -97,9 +102,9 @@ async def one_day(request: Request, name: str, day: date, caller: CurrentReader)
 
     :raises HTTPException: 403 or 404
     """
-    dataset = await _dataset(request, name, caller)
-    answers, root = _answers(request), "../../../"
-    seen = await _overview(answers, dataset)
+    dataset = await wanted_dataset(request, name, caller)
+    answers, root = answers_of(request), "../../../"
+    seen = await overview_of(answers, dataset)
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value
@@ -124,6 +129,27 @@ async def one_day(request: Request, name: str, day: date, caller: CurrentReader)
     )
 
 
+async def loads(request: Request, name: str, caller: CurrentReader) -> Response:
+    """What was loaded into a dataset, and what could not be."""
+    dataset = await wanted_dataset(request, name, caller)
+    answers, root = answers_of(request), "../../"
+    seen, stands = await asyncio.gather(
+        answers.ask(f"loads\n{name}\n{dataset.fingerprint}", partial(sources.loads_of, dataset)),
+        overview_of(answers, dataset),
+    )
+    if seen.value is None:
+        return rendering.message(root, 503, f"The loads of {name} cannot be looked at", seen.problem)
+    return rendering.page(
+        "loads",
+        root,
+        dataset=dataset,
+        loads=seen.value,
+        problem=seen.problem,
+        queue=stands.value.queue if stands.value else None,
+        forms=loading_forms_of(dataset),
+    )
+
+
 async def static(name: str, caller: CurrentReader) -> Response:  # noqa: ARG001 - only for who has signed in
     """A style sheet or a script of the pages.
 
@@ -136,8 +162,8 @@ async def static(name: str, caller: CurrentReader) -> Response:  # noqa: ARG001 
 
 
 async def _coverage(request: Request, name: str, caller: Reader, root: str) -> Response:
-    dataset = await _dataset(request, name, caller)
-    seen = await _overview(_answers(request), dataset)
+    dataset = await wanted_dataset(request, name, caller)
+    seen = await overview_of(answers_of(request), dataset)
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value
@@ -158,28 +184,6 @@ async def _coverage(request: Request, name: str, caller: Reader, root: str) -> R
 
 def _number_of(overview: Overview, kind: str) -> int:
     return sum(cell.kind == kind for cell in overview.cells)
-
-
-async def _dataset(request: Request, name: str, caller: Reader) -> Dataset:
-    """A dataset that the caller may see. Whoever may not see it does not learn whether it exists.
-
-    :raises HTTPException: 403 or 404
-    """
-    await run_in_threadpool(caller.require, sources.dag_id_of(name))
-    found = await _answers(request).ask("definitions", sources.definitions)
-    known: Definitions = found.value or Definitions()
-    if name not in known.datasets:
-        raise HTTPException(404, found.problem or f"There is no valid dataset named {name}.")
-    return known.datasets[name]
-
-
-async def _overview(answers: Answers, dataset: Dataset) -> Answer:
-    return await answers.ask(f"{dataset.name}\n{dataset.fingerprint}", partial(sources.overview_of, dataset))
-
-
-def _answers(request: Request) -> Answers:
-    answers: Answers = request.app.state.answers
-    return answers
 
 
 def _refused(request: Request, error: Exception) -> Response:

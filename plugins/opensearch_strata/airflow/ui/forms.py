@@ -19,7 +19,7 @@ class Form:
 
     :param label: what it does, for a button
     :param dag_id: whose form it is
-    :param conf: what to write into it; the run is dry, so that it only shows what it would do
+    :param conf: what to write into it; as it stands, it deletes nothing, and a load only shows its plan
     :param why: a sentence
     """
 
@@ -35,7 +35,7 @@ class Form:
 
 
 def forms_of(dataset: Dataset, cell: Cell) -> list[Form]:
-    """The forms for a day, the likeliest first. All of them begin dry.
+    """The forms for a day, the likeliest first. As they stand, none deletes or loads anything.
 
     :param cell: what the day is
     """
@@ -49,15 +49,31 @@ def forms_of(dataset: Dataset, cell: Cell) -> list[Form]:
             why = "Rebuilds the rows of the day, for instance after a change of its metrics. Rows never get poorer."
             found.append(Form("Reaggregate", dag_id_of(dataset.name), why, again))
     if cell.objects and dataset.archive:
-        why = "Loads the raw day back from its archive, and keeps it for some days."
+        why = "Shows what restoring the raw day would take; with dry_run false, restores it for a while."
         found.append(Form("Restore", "archive_backfill", why, {**span, "source": ARCHIVE_SOURCE}))
     if dataset.intake.source:
-        why = "Loads what the source of the dataset holds of the day. What is there already is not loaded twice."
+        why = "Shows what the source holds of the day; with dry_run false, loads it. Nothing is stored twice."
         found.append(Form("Backfill", "archive_backfill", why, span))
     audit = {"dataset": dataset.name, "from_day": day, "to_day": day, "restore": 0, "apply": False}
     why = "Reads the day in full, and compares it with its rows and its archive. Changes nothing."
     found.append(Form("Audit", "history_audit", why, audit))
     return found
+
+
+def loading_forms_of(dataset: Dataset) -> list[Form]:
+    """The forms for loads of a dataset. As they stand, they only show their plans.
+
+    :param dataset: with or without a source
+    """
+    if not dataset.intake.source:
+        return []
+    plain = {"dataset": dataset.name, "dry_run": True}
+    load = "Shows what the source holds of From to To; with dry_run false, loads it."
+    again = "Shows which dead letters there are; with dry_run false, loads them again."
+    return [
+        Form("Backfill", "archive_backfill", load, plain),
+        Form("Redrive", "archive_backfill", again, {**plain, "redrive": True}),
+    ]
 
 
 def _cycle(dataset: Dataset, day: date) -> Form:

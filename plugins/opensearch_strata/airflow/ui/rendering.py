@@ -11,12 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.errors.printable import printable
+from opensearch_strata.presentation.redacted import redacted
 
 _HERE = Path(__file__).parent
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -26,9 +27,12 @@ HEADERS = {
 }
 """With every answer. Pages are framed by Airflow's UI, which is of the same origin, and by nobody else."""
 
+_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+
 STATIC = {
-    "strata.css": ("text/css; charset=utf-8", _HERE / "static" / "strata.css"),
-    "strata.js": ("text/javascript; charset=utf-8", _HERE / "static" / "strata.js"),
+    path.relative_to(_HERE / "static").as_posix(): (_TYPES[path.suffix], path)
+    for path in sorted((_HERE / "static").rglob("*"))
+    if path.suffix in _TYPES
 }
 """The files that pages load: name -> media type and place."""
 
@@ -43,7 +47,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
-    found.filters.update(size=size, counted=counted, number=lambda value: f"{value:,}")
+    found.filters.update(size=size, counted=counted, redacted=redacted, number=lambda value: f"{value:,}")
     return found
 
 

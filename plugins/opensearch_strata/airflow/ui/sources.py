@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+    from opensearch_strata.airflow.ui.explore.answered import Answered
+    from opensearch_strata.airflow.ui.explore.asked import Asked
     from opensearch_strata.archive.arrivals.queue import QueueState
     from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.workflows.overview.loads import Loads
     from opensearch_strata.workflows.overview.one_day import OneDay
     from opensearch_strata.workflows.overview.overview import Overview
 
@@ -58,6 +61,32 @@ def one_day_of(overview: Overview, day: date) -> OneDay | None:
 
     with _client(overview.dataset) as client:
         return look_at_day(client, _s3(overview.dataset), overview, day)
+
+
+def loads_of(dataset: Dataset) -> Loads:
+    """What was loaded from archives, and what could not be.
+
+    :raises Refused: the ledger may not be read
+    :raises TransientError: OpenSearch did not answer
+    """
+    from opensearch_strata.airflow.hooks.s3 import s3_client
+    from opensearch_strata.workflows.overview.loads import look_at_loads
+
+    s3 = s3_client(dataset.intake.aws_conn_id) if dataset.intake.source else None
+    with _client(dataset) as client:
+        return look_at_loads(client, s3, dataset)
+
+
+def answer_of(dataset: Dataset, asked: Asked) -> Answered:
+    """The answer to a question about a dataset's past.
+
+    :raises Refused: it cannot be answered
+    :raises TransientError: OpenSearch did not answer
+    """
+    from opensearch_strata.airflow.ui.explore.answered import answer
+
+    with _client(dataset) as client:
+        return answer(client, dataset, asked)
 
 
 @contextmanager

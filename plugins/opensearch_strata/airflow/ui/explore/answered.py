@@ -1,0 +1,240 @@
+"""The answer to a question as charts, as a table of text, and as a file. Values in, values out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.ui.explore.asked import Asked, stats_of
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.amounts import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from opensearchpy import OpenSearch
+
+MOST_RECORDS = 20_000
+"""Records of all metrics of a question; what goes beyond is left out, and said."""
+MOST_LINES = 10
+"""Values of a group that are drawn."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is drawn of one metric.
+
+    :param unit: empty without one
+    :param times: epoch seconds, ascending, each once
+    :param lines: name -> a value for each time, None where there is none
+    """
+
+    metric: str
+    unit: str
+    times: list[float]
+    lines: Mapping[str, Sequence[float | None]]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer.
+
+    :param columns: of the table
+    :param records: of the table, as the reader gave them
+    :param series: one for each metric
+    :param raw: spans that were read from raw documents, epoch seconds
+    :param sources: where records came from, in words
+    :param levels: whose rows were read in place of base rows
+    :param notes: of the reader, and about what was left out
+    """
+
+    columns: list[str] = field(default_factory=list)
+    records: list[list[Any]] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
+    raw: list[tuple[float, float]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self, zone: str) -> dict[str, Any]:
+        """What the script of the page draws.
+
+        :param zone: IANA name of the dataset's time zone
+        """
+        return {
+            "zone": zone,
+            "raw": self.raw,
+            "charts": [
+                {"metric": one.metric, "unit": one.unit, "times": one.times, "lines": dict(one.lines)}
+                for one in self.series
+            ],
+        }
+
+
+def answer(client: OpenSearch, dataset: Dataset, asked: Asked) -> Answered:
+    """Ask the reader, metric by metric, since each has statistics of its own.
+
+    :param client: of the dataset's cluster
+    :param asked: the question
+    :raises Refused: the data does not exist, or cannot answer this
+    :raises TransientError: rows or raw days changed while they were read
+    """
+    from opensearch_strata.reader import read_pages
+
+    start, end = asked.span(dataset)
+    parts: list[Answered] = []
+    for metric in asked.metrics:
+        pages = read_pages(
+            client,
+            dataset,
+            start,
+            end,
+            metrics=[metric],
+            stats=stats_of(dataset, metric),
+            interval=asked.interval,
+            by=[asked.by] if asked.by else [],
+            where=dict(asked.where),
+        )
+        parts.append(of_pages(dataset, asked, metric, pages))
+    return joined(parts)
+
+
+def of_pages(dataset: Dataset, asked: Asked, metric: str, pages: Iterable[pd.DataFrame]) -> Answered:
+    """What one metric's frames say.
+
+    :param metric: the only one in the frames
+    :param pages: of the reader, in order
+    """
+    stats = stats_of(dataset, metric)
+    read: list[list[Any]] = []
+    notes: list[str] = []
+    levels: list[str] = []
+    for page in pages:
+        notes += [note for note in page.attrs.get("notes", []) if note not in notes]
+        levels += [f"{level}" for level in page.attrs.get("levels", []) if f"{level}" not in levels]
+        read += _records(page)[: MOST_RECORDS - len(read)]
+        if len(read) >= MOST_RECORDS:
+            notes.append(f"Only the first {counted(MOST_RECORDS, 'record')} of {metric} are here; ask for less.")
+            break
+    lines, times = _lines(read, stats, has_group=bool(asked.by), notes=notes)
+    groups = [asked.by] if asked.by else []
+    every = list(dict.fromkeys(stat for name in asked.metrics for stat in stats_of(dataset, name)))
+    records = [
+        [*record[: 1 + len(groups)], metric, *_in_order(every, stats, record[1 + len(groups) : -1]), record[-1]]
+        for record in read
+    ]
+    return Answered(
+        columns=["time", *groups, "metric", *every, "source"],
+        records=records,
+        series=[Series(metric, dataset.metrics[metric].unit or "", times, lines)],
+        raw=_raw_spans(read),
+        sources=sorted({str(record[-1]) for record in read}),
+        levels=levels,
+        notes=notes,
+    )
+
+
+def _in_order(every: Sequence[str], stats: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    """A metric's values in the order of the statistics of all metrics; None for those that it does not have."""
+    found = dict(zip(stats, values, strict=True))
+    return [found.get(stat) for stat in every]
+
+
+def _records(page: pd.DataFrame) -> list[list[Any]]:
+    columns: list[Any] = [page.index.to_pydatetime()]
+    columns += [page[name].astype(object).where(page[name].notna(), None) for name in page.columns]
+    return [list(record) for record in zip(*columns, strict=True)]
+
+
+def _lines(
+    records: Sequence[Sequence[Any]], stats: Sequence[str], *, has_group: bool, notes: list[str]
+) -> tuple[dict[str, list[float | None]], list[float]]:
+    """The lines, and their times. With a group, one line for each of its values: the median, else the average."""
+    times = sorted({record[0].timestamp() for record in records})
+    place = {time: number for number, time in enumerate(times)}
+    lines: dict[str, list[float | None]] = {}
+    if not has_group:
+        for number, stat in enumerate(stats, 1):
+            lines[stat] = [None] * len(times)
+            for record in records:
+                lines[stat][place[record[0].timestamp()]] = _number(record[number])
+        return lines, times
+    stat = next(one for one in ("p50", "avg", "max", "count") if one in stats)
+    column, count = 2 + stats.index(stat), 2 + stats.index("count")
+    documents: dict[str, int] = {}
+    for record in records:
+        documents[_named(record[1])] = documents.get(_named(record[1]), 0) + int(record[count] or 0)
+    drawn = sorted(documents, key=lambda name: (-documents[name], name))[:MOST_LINES]
+    if len(documents) > len(drawn):
+        notes.append(
+            f"The {len(drawn)} values with most documents are drawn, of {len(documents)}; the file and the table have "
+            f"all of them."
+        )
+    lines = {f"{stat} of {name}": [None] * len(times) for name in drawn}
+    for record in records:
+        if (name := f"{stat} of {_named(record[1])}") in lines:
+            lines[name][place[record[0].timestamp()]] = _number(record[column])
+    return lines, times
+
+
+def _named(group: Any) -> str:
+    return "none" if group is None else str(group)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _raw_spans(records: Sequence[Sequence[Any]]) -> list[tuple[float, float]]:
+    """Stretches of times that were read from raw documents, alone or with rows."""
+    times = sorted({record[0].timestamp() for record in records})
+    raw = {record[0].timestamp() for record in records if record[-1] != "history"}
+    spans: list[tuple[float, float]] = []
+    for place, time in enumerate(times):
+        if time in raw:
+            end = times[min(place + 1, len(times) - 1)]
+            if spans and spans[-1][1] == time:
+                spans[-1] = (spans[-1][0], end)
+            else:
+                spans.append((time, end))
+    return spans
+
+
+def joined(parts: Sequence[Answered]) -> Answered:
+    """The answers of several metrics as one; their records follow each other.
+
+    :param parts: one for each metric, at least one
+    """
+    return Answered(
+        columns=parts[0].columns,
+        records=[record for part in parts for record in part.records],
+        series=[one for part in parts for one in part.series],
+        raw=max((part.raw for part in parts), key=lambda spans: sum(end - start for start, end in spans)),
+        sources=sorted({source for part in parts for source in part.sources}),
+        levels=list(dict.fromkeys(level for part in parts for level in part.levels)),
+        notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
+    )
+
+
+def as_csv(answered: Answered) -> str:
+    """The table as CSV, with a header. Texts that a spreadsheet would compute begin with an apostrophe.
+
+    :param answered: with all its records
+    """
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow(answered.columns)
+    for record in answered.records:
+        writer.writerow([_cell(value) for value in record])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return "" if value is None else value

@@ -1,0 +1,186 @@
+"""A question in the address of a page, and the same question for the shell and for Python. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
+
+from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import day_bounds
+from opensearch_strata.errors import Refused
+
+PERCENTILES = ("p50", "p90", "p99")
+MOST_METRICS = 4
+INTERVALS = ("15m", "30m", "1h", "3h", "6h", "12h", "1d", "1M")
+"""What the form offers, as far as the buckets of a dataset allow it."""
+
+_USUAL_DAYS = 30
+_MOST_DAYS = 366 * 50
+_FINEST = ((3, "1h"), (45, "6h"), (1500, "1d"))
+"""Days of a span -> the interval that is chosen for it; months for longer ones."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants to see.
+
+    :param metrics: at most :data:`MOST_METRICS`, each drawn by itself
+    :param first: first day
+    :param last: last day, inclusive
+    :param interval: length of a record, such as ``6h``
+    :param by: the group whose values are drawn as lines; empty for bands over all of them
+    :param where: group -> the value that is wanted
+    """
+
+    metrics: tuple[str, ...]
+    first: date
+    last: date
+    interval: str
+    by: str = ""
+    where: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The query of the page's address that asks this."""
+        where = [(f"where.{group}", value) for group, value in self.where.items()]
+        asked = [*(("metric", name) for name in self.metrics), ("from", f"{self.first}"), ("to", f"{self.last}")]
+        return urlencode([*asked, ("interval", self.interval), ("by", self.by), *where])
+
+    def span(self, dataset: Dataset) -> tuple[datetime, datetime]:
+        """Start, and exclusive end.
+
+        :param dataset: whose time zone the days are of
+        """
+        return day_bounds(self.first, dataset.zone)[0], day_bounds(self.last, dataset.zone)[1]
+
+
+def asked_of(dataset: Dataset, given: Sequence[tuple[str, str]], newest: date) -> Asked:
+    """Read a question from an address; what is left out is chosen.
+
+    :param given: names and values as in the address, in order
+    :param newest: the newest day of the dataset
+    :raises Refused: a part of it cannot be read; the sentence says which
+    """
+    values: dict[str, list[str]] = {}
+    for name, value in given:
+        if value.strip():
+            values.setdefault(name, []).append(value.strip())
+    known = drawable(dataset)
+    if not known:
+        raise Refused(f"No metric of {dataset.name!r} is a number, so there is nothing to draw. Use strata query.")
+    metrics = tuple(dict.fromkeys(values.get("metric", known[:1])))
+    for name in metrics:
+        if name not in known:
+            raise Refused(f"{dataset.name!r} has no metric {name!r} that can be drawn; it has {', '.join(known)}.")
+    if len(metrics) > MOST_METRICS:
+        raise Refused(f"At most {MOST_METRICS} metrics are drawn at once; {len(metrics)} were asked for.")
+    last = _day(values, "to") or newest
+    first = _day(values, "from") or last - timedelta(days=_USUAL_DAYS - 1)
+    if not 0 <= (last - first).days < _MOST_DAYS:
+        raise Refused(f"{first} to {last} is no span; From comes before To, and 50 years are enough.")
+    groups = dataset.history.group_by
+    by = values.get("by", [""])[-1]
+    where = {name.removeprefix("where."): value[-1] for name, value in values.items() if name.startswith("where.")}
+    for group in [*([by] if by else []), *where]:
+        if group not in groups:
+            raise Refused(f"Rows of {dataset.name!r} are not grouped by {group!r}, but by {', '.join(groups)}.")
+    interval = values.get("interval", [usual_interval(dataset, first, last)])[-1]
+    return Asked(metrics, first, last, interval, by, where)
+
+
+def _day(values: Mapping[str, Sequence[str]], name: str) -> date | None:
+    if name not in values:
+        return None
+    try:
+        return date.fromisoformat(values[name][-1])
+    except ValueError:
+        raise Refused(f"{values[name][-1]!r} is not a day; write it like 2013-03-02.") from None
+
+
+def drawable(dataset: Dataset) -> list[str]:
+    """The metrics that are numbers, in their order."""
+    return [name for name in dataset.metrics if name not in dataset.counted]
+
+
+def stats_of(dataset: Dataset, metric: str) -> list[str]:
+    """What is drawn of a metric: percentiles where it has them, and whichever its rows keep of the rest.
+
+    :param metric: its name in the definition
+    """
+    kept = dataset.metrics[metric].stats
+    percentiles = PERCENTILES if metric in dataset.sketches else ()
+    average = ["avg"] if "sum" in kept else []
+    return [*percentiles, *(stat for stat in ("min", "max") if stat in kept), *average, "count"]
+
+
+def intervals_of(dataset: Dataset) -> list[str]:
+    """The intervals that do not cut the buckets of a dataset's rows, the shortest first."""
+    bucket = dataset.history.bucket_length
+    return [text for text in INTERVALS if text in ("1d", "1M") or not _length(text) % bucket]
+
+
+def usual_interval(dataset: Dataset, first: date, last: date) -> str:
+    """An interval that makes some hundred records of a span.
+
+    :param first: first day
+    :param last: last day
+    """
+    days = (last - first).days + 1
+    wanted = next((text for most, text in _FINEST if days <= most), "1M")
+    possible = intervals_of(dataset)
+    return wanted if wanted in possible else next(text for text in possible if INTERVALS.index(text) >= 4)
+
+
+def _length(text: str) -> timedelta:
+    number = int(text[:-1])
+    return timedelta(minutes=number) if text.endswith("m") else timedelta(hours=number)
+
+
+def shell_line(dataset: Dataset, asked: Asked) -> str:
+    """The line of the shell that asks the same.
+
+    :param asked: on a page
+    """
+    words = ["strata", "query", dataset.name, "--from", f"{asked.first}", "--to", f"{asked.last}"]
+    words += [
+        "--interval",
+        asked.interval,
+        "--metric",
+        ",".join(asked.metrics),
+        "--stat",
+        ",".join(_stats(dataset, asked)),
+    ]
+    words += ["--by", asked.by] if asked.by else []
+    words += [word for group, value in asked.where.items() for word in ("--where", f"{group}={value}")]
+    return shlex.join(words)
+
+
+def python_lines(dataset: Dataset, asked: Asked) -> list[str]:
+    """The call in Python that asks the same, line by line.
+
+    :param asked: on a page
+    """
+    days = (asked.first, asked.last + timedelta(days=1))
+    start, end = (f"datetime({day.year}, {day.month}, {day.day}, tzinfo=dataset.zone)" for day in days)
+    return [
+        "frame = read(",
+        "    client,  # an opensearchpy.OpenSearch",
+        f"    dataset,  # load_definitions(datasets_dir()).get({dataset.name!r})",
+        f"    start={start},",
+        f"    end={end},",
+        f"    metrics={list(asked.metrics)!r},",
+        f"    stats={_stats(dataset, asked)!r},",
+        f"    interval={asked.interval!r},",
+        *([f"    by={[asked.by]!r},"] if asked.by else []),
+        *([f"    where={dict(asked.where)!r},"] if asked.where else []),
+        ")",
+    ]
+
+
+def _stats(dataset: Dataset, asked: Asked) -> list[str]:
+    """The statistics that all metrics of a question have."""
+    first, *others = (stats_of(dataset, name) for name in asked.metrics)
+    return [stat for stat in first if all(stat in other for other in others)]

@@ -1,0 +1,93 @@
+"""Frames of the reader as charts, tables and files."""
+
+from __future__ import annotations
+
+import csv
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from opensearch_strata.airflow.ui.explore import answered as module
+from opensearch_strata.airflow.ui.explore.answered import Answered, as_csv, joined, of_pages
+from opensearch_strata.airflow.ui.explore.asked import Asked, stats_of
+from tests.streams import DAY, dataset_of
+
+SHOP = dataset_of("shop")
+START = datetime(2024, 5, 6, tzinfo=UTC)
+
+
+def frame(metric: str, sources: list[str], by: list[Any] | None = None, **attrs: Any) -> pd.DataFrame:
+    """A page of the reader: each record's values are its number, counted from 1."""
+    number = len(sources)
+    steps = number if by is None else number // len(set(by))
+    times = [START + timedelta(hours=place % steps) for place in range(number)]
+    columns: dict[str, Any] = {} if by is None else {"site": pd.Categorical(by)}
+    columns |= {f"{metric}.{stat}": [float(n + 1) for n in range(number)] for stat in stats_of(SHOP, metric)}
+    columns[f"{metric}.count"] = pd.array(range(1, number + 1), dtype="Int64")
+    columns["source"] = pd.Categorical(sources, categories=["raw", "history", "both"])
+    made = pd.DataFrame(columns, index=pd.DatetimeIndex(times, name="time"))
+    made.attrs = attrs
+    return made
+
+
+def of(metric: str, pages: list[pd.DataFrame], *metrics: str, by: str = "") -> Answered:
+    return of_pages(SHOP, Asked(metrics or (metric,), DAY, DAY, "1h", by), metric, pages)
+
+
+def test_bands_have_a_value_for_each_time_and_raw_spans_are_told() -> None:
+    pages = [
+        frame("temperature", ["history", "raw"], notes=["A note."], levels=["1d"]),
+        frame("temperature", ["raw"], notes=["A note."]).set_axis([START + timedelta(hours=2)]),
+    ]
+    pages[1].loc[pages[1].index[0], "temperature.p50"] = float("nan")
+    found = of("temperature", pages)
+    (series,) = found.series
+    hours = [START.timestamp() + 3600 * hour for hour in range(3)]
+    assert series.times == hours
+    assert list(series.lines) == ["p50", "p90", "p99", "min", "max", "avg", "count"]
+    assert series.lines["p50"] == [1.0, 2.0, None]
+    assert found.raw == [(hours[1], hours[2])]
+    assert (found.sources, found.levels, found.notes) == (["history", "raw"], ["1d"], ["A note."])
+    assert found.as_json("UTC")["charts"][0]["lines"]["count"] == [1.0, 2.0, 1.0]
+
+
+def test_values_of_a_group_are_lines_most_documents_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LINES", 2)
+    found = of("temperature", [frame("temperature", ["raw"] * 6, ["a", "a", "b", "b", "c", "c"])], by="site")
+    assert found.series[0].lines == {"p50 of c": [5.0, 6.0], "p50 of b": [3.0, 4.0]}
+    assert found.notes == ["The 2 values with most documents are drawn, of 3; the file and the table have all of them."]
+    assert len(found.records) == 6
+
+
+def test_several_metrics_share_a_table() -> None:
+    both = ("temperature", "load")
+    found = joined([of(name, [frame(name, ["raw"])], *both) for name in both])
+    assert found.columns == ["time", "metric", "p50", "p90", "p99", "min", "max", "avg", "count", "source"]
+    assert [record[1:] for record in found.records] == [
+        ["temperature", 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1, "raw"],
+        ["load", None, None, None, None, None, 1.0, 1, "raw"],
+    ]
+    assert [one.metric for one in found.series] == ["temperature", "load"]
+
+
+def test_too_many_records_are_cut_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_RECORDS", 3)
+    found = of("temperature", [frame("temperature", ["raw"] * 2)] * 3)
+    assert len(found.records) == 3
+    assert found.notes == ["Only the first 3 records of temperature are here; ask for less."]
+
+
+def test_a_file_computes_nothing_in_a_spreadsheet() -> None:
+    page = frame("temperature", ["raw"] * 2, ["=1+1", "a,b\n"])
+    rows = list(csv.reader(StringIO(as_csv(of("temperature", [page], by="site")))))
+    assert rows[0][:3] == ["time", "site", "metric"]
+    assert [row[1] for row in rows[1:]] == ["'=1+1", "a,b\n"]
+    assert rows[1][0] == "2024-05-06T00:00:00+00:00"
+
+
+def test_nothing_is_nothing() -> None:
+    found = of("temperature", [])
+    assert (found.records, found.raw, found.series[0].times) == ([], [], [])
