@@ -89,8 +89,8 @@ bench-levels: setup  ## Ask a year of history with and without its levels (15 mi
 	@$(BIN)/python -m benchmarks.levels $(ARGS)
 
 picture: setup  ## Redraw the README's delays of 2013, and the panels of docs/dashboards.md, from a condensed history
-	@$(BIN)/python -m local.samples.delays
-	@$(BIN)/python -m local.samples.panels
+	@$(BIN)/python -m local.pictures.delays
+	@$(BIN)/python -m local.pictures.panels
 
 schema: setup  ## Regenerate the JSON Schema of dataset files from the models
 	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json

@@ -1,9 +1,17 @@
-"""The browser of the tests: Debian's Chromium, where it is there."""
+"""Where the tests in a browser are skipped."""
 
 from __future__ import annotations
 
-import shutil
+import os
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# Root needs --no-sandbox; the others keep the browser from calling home.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+import pytest
+
+from local.pictures.browser import CHROMIUM
+
+REQUIRED = os.environ.get("STRATA_REQUIRE_BROWSER") == "1"
+"""Whether tests fail where there is no browser. They then try that of Playwright, which says how to install it."""
+
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None and not REQUIRED,
+    reason="no Chromium on this machine (Debian: apt install chromium); STRATA_REQUIRE_BROWSER=1 makes this a failure",
+)

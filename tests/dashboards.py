@@ -1,7 +1,7 @@
 """What OpenSearch Dashboards and Grafana ask OpenSearch for panels: the parts of their programs that panels depend on.
 
 Neither is in a package registry, so this is written from their public source: OpenSearch Dashboards 3.x
-(``src/plugins/data/common/search``; for Vega see ``local/samples/panels.py``) and the data source of Grafana
+(``src/plugins/data/common/search``; for Vega see ``local/pictures/panels.py``) and the data source of Grafana
 (``pkg/opensearch/lucene_handler.go`` of grafana/opensearch-datasource).
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.samples.panels import vega_request, vega_spec
+from local.pictures.panels import vega_request, vega_spec
 
 Body = dict[str, Any]
 

@@ -18,13 +18,13 @@ from opensearchpy import OpenSearch
 from playwright.sync_api import Page, expect, sync_playwright
 
 from local.airflow.api import AirflowApi
+from local.pictures.browser import ARGUMENTS, CHROMIUM
 from local.places import PROJECT
 from local.samples.flights import flights_dataset, load_flights
 from local.stack import Stack
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.definition.dataset import Dataset
 from tests.arrivals import ALL_DAYS
-from tests.browser import ARGUMENTS, CHROMIUM
 from tests.faults.archives import INTAKE
 from tests.streams import Document, Stream, definition_of
 

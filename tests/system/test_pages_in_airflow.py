@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from tests.browser import CHROMIUM
+from tests.browser import needs_browser
 from tests.system.conftest import FLIGHTS, Running
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+pytestmark = needs_browser
 
 
 def framed(page: Page, title: str) -> FrameLocator:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import CHROMIUM
+from tests.browser import needs_browser
 from tests.system.conftest import FLIGHTS, Running
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+pytestmark = needs_browser
 
 
 def test_the_graph_of_a_run_shows_its_two_branches(page: Page, running: Running) -> None:

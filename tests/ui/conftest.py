@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import Browser, sync_playwright
 
+from local.pictures.browser import ARGUMENTS, CHROMIUM
 from local.ports import free_port
 from opensearch_strata.airflow.ui import sources
 from opensearch_strata.airflow.ui.access import reader
@@ -25,7 +26,6 @@ from opensearch_strata.definition.files import Definitions
 from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.overview.one_day import Loaded, OneDay
 from opensearch_strata.workflows.overview.overview import Overview
-from tests.browser import ARGUMENTS, CHROMIUM
 from tests.overviews import GONE, KINDS, PROVEN, answered, loads, overview
 from tests.streams import dataset_of
 
@@ -72,7 +72,7 @@ def site() -> Iterator[str]:
 
     @outer.get("/dags/{dag_id}")
     def dag(dag_id: str) -> HTMLResponse:
-        return HTMLResponse(f"<link rel='icon' href='data:,'>the page of {dag_id}")
+        return HTMLResponse(f"<link rel='icon' href='data:,'>the page of {dag_id}<textarea></textarea>")
 
     made, port = _overviews(), free_port()
     server = uvicorn.Server(uvicorn.Config(outer, host="127.0.0.1", port=port, log_level="warning"))

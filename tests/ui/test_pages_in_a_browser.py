@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.browser import CHROMIUM
+from tests.browser import needs_browser
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)")
+pytestmark = needs_browser
 
 SHOP = "datasets/shop"
 PAGES = ["", SHOP, "datasets/new", f"{SHOP}/days/2024-05-13", f"{SHOP}/loads", f"{SHOP}/explore"]
@@ -95,11 +98,48 @@ def test_days_can_be_reached_without_a_mouse(open_page: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("shop, 2024-05-06")
 
 
-def test_a_button_leaves_the_frame_that_airflow_keeps_pages_in(open_page: Open) -> None:
-    page = open_page("datasets/shop/days/2024-05-13", within="/plugin/")
-    page.frame_locator("iframe").get_by_role("link", name="Run the cycle").click()
+def over_http(page: Page) -> None:
+    """Take away the clipboard, as browsers do where a page of another machine comes over plain HTTP."""
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'clipboard', {value: undefined})")
+    page.reload()
+
+
+def pasted(page: Page) -> str:
+    """What is on the clipboard, pasted as a person does."""
+    field = page.locator("textarea")
+    field.focus()
+    page.keyboard.press("Control+V")
+    return field.input_value()
+
+
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_a_button_copies_its_configuration_and_leaves_the_frame(open_page: Open, has_clipboard: bool) -> None:
+    page = open_page(f"{SHOP}/days/2024-05-13", within="/plugin/")
+    if not has_clipboard:
+        over_http(page)
+    inside = page.frame_locator("iframe")
+    named = inside.get_by_role("listitem").filter(has=inside.get_by_role("link", name="Reaggregate"))
+    shown = named.locator("code").text_content()
+    inside.get_by_role("link", name="Reaggregate").click()
     page.wait_for_url("**/dags/shop_daily_cycle")
     assert page.text_content("body") == "the page of shop_daily_cycle"
+    assert (
+        json.loads(pasted(page)) == json.loads(shown or "") == {"day": "2024-05-13", "dry_run": True, "redefine": True}
+    )
+
+
+@pytest.mark.parametrize("has_clipboard", [True, False])
+def test_the_same_question_is_copied_for_the_shell_and_for_python(open_page: Open, has_clipboard: bool) -> None:
+    page = open_page(f"{SHOP}/explore?metric=load&where.site=a%27b")
+    if not has_clipboard:
+        over_http(page)
+    for name in ("the line for the shell", "the call in Python"):
+        page.get_by_role("button", name=f"Copy {name}").click()
+        place = page.locator(".copy").filter(has=page.get_by_role("button", name=name))
+        expect(place.get_by_role("status")).to_have_text("Copied.")
+        page.evaluate("document.body.append(document.createElement('textarea'))")
+        assert pasted(page) == place.locator("pre").text_content()
+        page.evaluate("document.querySelector('textarea').remove()")
 
 
 def test_charts_are_drawn_with_one_crosshair_and_can_be_taken_away(open_page: Open) -> None:
@@ -114,6 +154,20 @@ def test_charts_are_drawn_with_one_crosshair_and_can_be_taken_away(open_page: Op
     with page.expect_download() as taken:
         page.get_by_role("button", name="PNG").click()
     assert taken.value.suggested_filename == "shop.png"
+    with Image.open(taken.value.path()) as picture:
+        place = page.locator("#charts").bounding_box()
+        assert place is not None
+        assert picture.width == round(place["width"])
+        assert picture.height == 2 * (260 + 40)
+        half = picture.height // 2
+        for chart in (picture.crop((0, 0, picture.width, half)), picture.crop((0, half, picture.width, 2 * half))):
+            assert len(chart.convert("RGB").getcolors(1 << 24) or ()) > 20  # lines, bands, axes and their letters
     with page.expect_download() as taken:
         page.get_by_role("link", name="CSV").click()
     assert taken.value.suggested_filename == "shop.csv"
+    header, *records = csv.reader(taken.value.path().read_text(encoding="utf-8").splitlines())
+    assert header == ["time", "metric", "p50", "source"]
+    assert [len(records), records[0][0]] == [7 * 24, "2024-05-06T00:00:00+00:00"]
+    table = page.locator("details table tbody tr")
+    assert table.count() == len(records)
+    assert [table.nth(0).locator("td").nth(place).text_content() for place in (1, 3)] == [records[0][1], "raw"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import vl_convert
 
-from local.samples.panels import answered
+from local.pictures.panels import answered
 from opensearch_strata.dashboards.made import made
 from opensearch_strata.dashboards.vega import PERCENTS
 from tests.dashboards import by_part, vega_panel

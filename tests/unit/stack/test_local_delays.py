@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from local.samples.delays import METRIC, STATS, draw
+from local.pictures.delays import METRIC, STATS, draw
 
 
 def test_the_picture_shows_quantiles_and_the_window(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ INTERVALS = ("15m", "30m", "1h", "3h", "6h", "12h", "1d", "1M")
 
 _USUAL_DAYS = 30
 _MOST_DAYS = 366 * 50
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199  # of days that can be asked for; arithmetic has room beyond them
 _FINEST = ((3, "1h"), (45, "6h"), (1500, "1d"))
 """Days of a span -> the interval that is chosen for it; months for longer ones."""
 
@@ -95,9 +96,12 @@ def _day(values: Mapping[str, Sequence[str]], name: str) -> date | None:
     if name not in values:
         return None
     try:
-        return date.fromisoformat(values[name][-1])
+        day = date.fromisoformat(values[name][-1])
     except ValueError:
         raise Refused(f"{values[name][-1]!r} is not a day; write it like 2013-03-02.") from None
+    if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+        raise Refused(f"{day} is no day of the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return day
 
 
 def drawable(dataset: Dataset) -> list[str]:

@@ -72,7 +72,7 @@ async def explore_csv(request: Request, name: str, caller: CurrentReader) -> Res
 
 async def _newest(request: Request, dataset: Dataset) -> date:
     """The newest day with data, so that a page without a question shows something; any day if the question says it."""
-    if request.query_params.get("to"):
+    if request.query_params.get("to", "").strip():
         return date.max
     seen = await overview_of(answers_of(request), dataset)
     days = [cell.day for cell in seen.value.cells if cell.documents or cell.rows] if seen.value else []

@@ -12,18 +12,46 @@ applyTheme();
 addEventListener("storage", applyTheme);
 dark.addEventListener("change", applyTheme);
 
+// Whether a text is on the clipboard now. Over plain HTTP a page has no clipboard, but may copy what is selected.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
+}
+
 // Airflow shows pages in a sandboxed frame, which may not leave itself. A link of the page around it may.
-function leave(event) {
-  const link = event.target.closest("a[target=_top]");
-  if (!link) return;
-  if (link.dataset.copy && navigator.clipboard) navigator.clipboard.writeText(link.dataset.copy).catch(() => {});
-  if (parent === self) return;
-  event.preventDefault();
+async function leave(link) {
+  const soon = new Promise((done) => setTimeout(done, 500));  // a browser may ask first, and nobody may answer
+  if (link.dataset.copy) await Promise.race([copied(link.dataset.copy), soon]);
   const outside = parent.document.createElement("a");
   outside.href = link.href;
   parent.document.body.append(outside);
   outside.click();
   outside.remove();
+}
+
+async function copyShown(button) {
+  const place = button.closest(".copy");
+  const done = await copied(place.querySelector("pre").textContent);
+  place.querySelector("[role=status]").textContent = done ? "Copied." : "Select and copy it by hand.";
+}
+
+function clicked(event) {
+  const link = event.target.closest("a[target=_top]");
+  const button = event.target.closest(".copy button");
+  if (button) copyShown(button);
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  leave(link);
 }
 
 // One stop of the tab key for each year; arrow keys go from day to day.
@@ -50,6 +78,6 @@ function roam(table) {
 }
 
 addEventListener("DOMContentLoaded", () => {
-  document.addEventListener("click", leave);
+  document.addEventListener("click", clicked);
   document.querySelectorAll("table.calendar").forEach(roam);
 });

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from datetime import date, datetime, time, timedelta
@@ -16,6 +17,7 @@ import pandas as pd
 from opensearchpy import OpenSearch
 from rich.logging import RichHandler
 
+from local.pictures.files import write_png
 from local.places import PROJECT
 from local.samples.flights import flights_dataset, load_flights
 from local.server.opensearch import EmbeddedOpenSearch
@@ -60,7 +62,9 @@ def draw(frame: pd.DataFrame, target: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", ncols=4, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(target, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    write_png(drawn.getvalue(), target)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import vl_convert
 from opensearchpy import OpenSearch
 from rich.logging import RichHandler
 
+from local.pictures.files import write_png
 from local.places import PROJECT
 from local.samples.flights import flights_dataset, load_flights
 from local.server.opensearch import EmbeddedOpenSearch
@@ -111,8 +112,7 @@ def draw(client: OpenSearch, folder: Path) -> list[Path]:
         index, body = vega_request(spec, shown, filters)
         drawn = {**answered(spec, client.search(index=index, body=body)), "width": 760, "height": 240}
         path = folder / f"{name}.png"
-        path.write_bytes(vl_convert.vegalite_to_png(drawn, vl_version="6.4", scale=1))
-        paths.append(path)
+        paths.append(write_png(vl_convert.vegalite_to_png(drawn, vl_version="6.4", scale=1), path))
     return paths
 
 
