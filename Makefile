@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down test test-archives test-airflow test-faults test-long test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day bench-levels schema lock lambda mwaa clean
+.PHONY: help setup run up down test test-rest test-exhaustive test-mwaa test-versions lint coverage docs release picture bench-history bench-backfill bench-arrivals bench-archive bench-lambda bench-day bench-levels schema lock lambda mwaa clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s  %s\n", $$1, $$2 }' Makefile
@@ -21,22 +21,12 @@ down: setup  ## Stop what `make up` started; the data of OpenSearch, S3 and Airf
 	@$(BIN)/python -m local down
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 3 --no-loadscope-reorder
-ARCHIVES := $(addprefix tests/integration/,archive archive_out arrivals aws_lambda backfill pipeline)
 
-test: setup  ## Run the unit tests, those of the pages in a browser, and history and shell on a real server (15 minutes)
-	@$(PYTEST) tests/unit tests/ui tests/integration $(addprefix --ignore=,$(ARCHIVES)) -m "not long"
+test: setup  ## Run the unit tests, and those of history, shell and pages on a real server (12 minutes)
+	@$(PYTEST) tests/unit tests/ui tests/integration -m core
 
-test-archives: setup  ## Run the tests of archives and queues on a real server and an S3 and SQS protocol (8 minutes)
-	@$(PYTEST) $(ARCHIVES) -m "not long"
-
-test-airflow: setup  ## Run the tests of the DAGs, with tasks in-process and with a real scheduler (8 minutes)
-	@$(PYTEST) tests/dags tests/system -m "not long and not mwaa"
-
-test-faults: setup  ## Run the tests with killed processes, lost answers and nodes that fail (6 minutes)
-	@$(PYTEST) tests/faults -m "not long"
-
-test-long: setup  ## Run the long tests: a year of archives, bad answers to every request, long random histories
-	@$(PYTEST) -m "long and not mwaa and not exhaustive"
+test-rest: setup  ## Run the others: archives and queues, DAGs with a real scheduler, faults, long tests (35 minutes)
+	@$(PYTEST) -m "not core and not mwaa and not exhaustive"
 
 test-exhaustive: setup  ## Run what the long tests repeat less: each bad answer to each request, thousands of random steps
 	@$(PYTEST) -m exhaustive

@@ -36,13 +36,18 @@ settings.load_profile("strata")
 
 ORDER = ["unit", "ui", "integration", "faults", "dags", "system"]
 WITH_AIRFLOW = ("dags", "system")
+CORE = ("unit", "ui", "integration")
+ABOUT_S3 = ("archive", "archive_out", "arrivals", "aws_lambda", "backfill", "pipeline")
+"""Folders of tests/integration that are about S3 and SQS, and so not part of `make test`."""
 ONE_BY_ONE = ("tests/faults/cluster/test_deciding_requests.py",)
 
 
+@pytest.hookimpl(tryfirst=True)  # before markers select
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the quick first, so that no Airflow idles beside them; of several processes, one begins with Airflow.
 
-    Of the tests that take long, those with faults take longest, and come first.
+    Of the tests that take long, those with faults take longest, and come first. What `make test` runs is marked
+    ``core``.
     """
     several = hasattr(config, "workerinput")
 
@@ -52,6 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return several and kind not in WITH_AIRFLOW, not longest, ORDER.index(kind)
 
     items.sort(key=place)
+    for item in items:
+        kind, folder, *_ = item.path.relative_to(Path(__file__).parent).parts
+        is_long = any(item.get_closest_marker(name) for name in ("long", "exhaustive", "mwaa"))
+        if kind in CORE and not (kind == "integration" and folder in ABOUT_S3) and not is_long:
+            item.add_marker("core")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

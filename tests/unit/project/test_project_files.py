@@ -56,17 +56,10 @@ def test_a_commit_is_checked_by_all_that_make_lint_runs() -> None:
 def test_continuous_integration_runs_the_targets_of_the_makefile() -> None:
     jobs = read_yaml(GITHUB / "workflows" / "ci.yml")["jobs"]
     ran = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
-    names = ("lint", "test", "test-versions", "test-long", "test-exhaustive", "test-mwaa", "docs")
-    others = {"test": " test-archives test-airflow test-faults"}
-    assert ran == {name: [f"make {name}{others.get(name, '')}"] for name in names}
+    names = ("lint", "test", "test-versions", "test-rest", "test-exhaustive", "test-mwaa", "docs")
+    assert ran == {name: [f"make {name}"] for name in names}
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     assert {target for (line,) in ran.values() for target in line.split()[1:]} <= targets
-
-
-def test_each_test_belongs_to_one_target() -> None:
-    """What the targets take by folder is all that there is."""
-    named = set(re.findall(r"tests/(\w+)", (PROJECT / "Makefile").read_text()))
-    assert named == {file.relative_to(PROJECT / "tests").parts[0] for file in (PROJECT / "tests").glob("**/test_*.py")}
 
 
 def test_no_two_files_of_tests_share_a_name() -> None:
