@@ -3,6 +3,14 @@
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const HUES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8", "--c9"];
+const DAY = 86_400;
+// Seconds between ticks -> what is written below each, and below the first of a year and of a day.
+const TICKS = [
+  [365 * DAY, "{YYYY}", null, null, null, null, null, null, 1],
+  [28 * DAY, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [DAY, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+];
 const BANDS = [["max", "min", "22"], ["p99", "p50", "44"]];
 
 function shadeRaw(spans) {
@@ -43,8 +51,8 @@ function optionsOf(one, data, width) {
     cursor: { sync: { key: "strata" } },
     legend: { live: true },
     scales: { count: { range: (_, low, high) => [0, high || 1] } },
-    axes: [axis, { ...axis, size: 70 }],
-    series: [{ label: "time" }, ...series],
+    axes: [{ ...axis, values: TICKS }, { ...axis, size: 70 }],
+    series: [{ label: "time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
     bands,
     hooks: { drawClear: [shadeRaw(data.raw)] },
   };
