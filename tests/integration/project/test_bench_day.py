@@ -13,6 +13,8 @@ import pytest
 from opensearchpy import OpenSearch
 
 from benchmarks.goals import DAY_GOALS
+from benchmarks.material.workload import FIRST_DAY, Workload
+from benchmarks.measures.days.loading import load_day
 from benchmarks.measures.days.step import READERS, STEPS
 from local.places import PROJECT
 from tests.streams import delete_indices
@@ -55,11 +57,9 @@ def test_a_run_fills_every_line_and_the_next_one_finds_the_days(
             assert {took["rows"] for done in steps.values() for took in done} == {24 * devices}
         markdown = (tmp_path / "day.md").read_text()
         assert all(goal.measure in markdown and goal.measure in done.stdout for goal in DAY_GOALS.values())
-        again = bench(opensearch_url, prefix, tmp_path)
-        assert again.returncode == 0, again.stderr
-        sizes = json.loads((tmp_path / "day.json").read_text())["tables"][-1]
-        assert [row[1] for row in sizes["rows"]] == [None, None], "nothing was loaded"
-        assert names_of(client, prefix) == set()
+        for side, documents in (("large", 6000), ("small", 4000)):
+            found = load_day(Workload(client, f"{prefix}-{side}", documents, (FIRST_DAY,), 0, settle=0), print)
+            assert found.seconds is None, "it was loaded anew"
     finally:
         delete_indices(client, f"{prefix}-*")
 
