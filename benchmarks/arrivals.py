@@ -12,7 +12,7 @@ from benchmarks.material.log_archive import LogArchive, put_template, write_arch
 from benchmarks.material.log_events import MOST_EVENTS, LogStream
 from benchmarks.material.site import Site
 from benchmarks.material.told_objects import ToldObjects
-from benchmarks.measures.arriving import (
+from benchmarks.measures.loads.arriving import (
     BACKFILL,
     QUEUE,
     Arriving,

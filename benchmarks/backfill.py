@@ -13,12 +13,21 @@ from benchmarks.material.emulated_s3 import EmulatedS3, emulated_s3
 from benchmarks.material.log_archive import LogArchive, put_template, write_archive, writers
 from benchmarks.material.log_events import MOST_EVENTS, MYSQL_GROUP, LogStream
 from benchmarks.material.site import Site
-from benchmarks.measures.decoding import OURS as DECODE_OURS
-from benchmarks.measures.decoding import PEER as DECODE_PEER
-from benchmarks.measures.decoding import decode_seconds, decode_table, fetched, stage_seconds
-from benchmarks.measures.loading import CEILING, OURS, PEER, Loads, cpu_table, load_seconds, loads_table, stage_table
-from benchmarks.measures.second_run import Runs, repeat_runs
-from benchmarks.measures.worker_memory import Worker, measure_worker, worker_table
+from benchmarks.measures.loads.decoding import OURS as DECODE_OURS
+from benchmarks.measures.loads.decoding import PEER as DECODE_PEER
+from benchmarks.measures.loads.decoding import decode_seconds, decode_table, fetched, stage_seconds
+from benchmarks.measures.loads.loading import (
+    CEILING,
+    OURS,
+    PEER,
+    Loads,
+    cpu_table,
+    load_seconds,
+    loads_table,
+    stage_table,
+)
+from benchmarks.measures.loads.second_run import Runs, repeat_runs
+from benchmarks.measures.loads.worker_memory import Worker, measure_worker, worker_table
 from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve

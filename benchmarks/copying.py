@@ -11,7 +11,7 @@ import sys
 import time
 
 from benchmarks.material.workload import FIRST_DAY, Workload
-from benchmarks.measures.sizes import condense_all_days
+from benchmarks.measures.history.sizes import condense_all_days
 from benchmarks.running import log, node_at, refuse_leftovers
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
 from opensearch_strata.history.copy.day_file import file_of, read_file

@@ -15,10 +15,10 @@ from statistics import median
 from benchmarks.goals import Result
 from benchmarks.material.emulated_s3 import emulated_s3
 from benchmarks.material.workload import FIRST_DAY, BenchmarkError, Workload
-from benchmarks.measures.condensing import empty_month
 from benchmarks.measures.days.loading import Loaded, is_loaded, load_day
 from benchmarks.measures.days.step import ARCHIVE, OURS, READERS, STANDARD, STEPS, Took, in_own_process
 from benchmarks.measures.days.watch import Peaks, watched
+from benchmarks.measures.history.condensing import empty_month
 from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve

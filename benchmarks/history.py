@@ -10,12 +10,27 @@ from pathlib import Path
 
 from benchmarks.goals import Result
 from benchmarks.material.workload import FIRST_DAY, Workload
-from benchmarks.measures.accuracy import Answer, accuracy_table, ask_history, largest_errors
-from benchmarks.measures.condensing import FIRST, OURS, STANDARD, WHOLE_CONDENSE, condense_seconds, condense_table
-from benchmarks.measures.levels import LEVELS, WITHOUT, Levels, levels_table, measure_levels
-from benchmarks.measures.memory import Streamed, measure_memory, memory_table
-from benchmarks.measures.reading import ALL_DEVICES, ONE_DEVICE, from_history, from_raw, read_seconds, reading_table
-from benchmarks.measures.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
+from benchmarks.measures.days.forms import measure_forms
+from benchmarks.measures.history.accuracy import Answer, accuracy_table, ask_history, largest_errors
+from benchmarks.measures.history.condensing import (
+    FIRST,
+    OURS,
+    STANDARD,
+    WHOLE_CONDENSE,
+    condense_seconds,
+    condense_table,
+)
+from benchmarks.measures.history.levels import LEVELS, WITHOUT, Levels, levels_table, measure_levels
+from benchmarks.measures.history.memory import Streamed, measure_memory, memory_table
+from benchmarks.measures.history.reading import (
+    ALL_DEVICES,
+    ONE_DEVICE,
+    from_history,
+    from_raw,
+    read_seconds,
+    reading_table,
+)
+from benchmarks.measures.history.sizes import ELEVEN_SKETCHED, THREE_SKETCHED, Sizes, condense_all_days, measure_sizes
 from benchmarks.peak_memory import MEGABYTE
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
@@ -91,6 +106,7 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
     answers = ask_history(workload, options.questions)
     sizes = measure_sizes(workload, log.info)
     levels = measure_levels(workload, options.rounds, log.info)
+    formed = measure_forms(workload, options.rounds, log.info)
     streamed = measure_memory(workload, url, log.info)
     return Report(
         title="History: its cost, its size and its answers",
@@ -106,12 +122,13 @@ def _measure(workload: Workload, url: str, options: argparse.Namespace) -> Repor
             "seed": workload.seed,
         },
         results=_results(condensing, reading, sizes, levels, answers, streamed),
-        samples={**condensing, **reading, **levels.seconds},
+        samples={**condensing, **reading, **levels.seconds, **formed.condensing},
         details={"sizes": asdict(sizes), "largest_errors": largest_errors(answers)},
         tables=[
             condense_table(condensing),
             *sizes.tables(),
             levels_table(levels, len(workload.days)),
+            formed.table(),
             accuracy_table(answers),
             reading_table(reading),
             memory_table(streamed),

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.material.workload import FIRST_DAY, Workload
-from benchmarks.measures.condensing import raw_day
+from benchmarks.measures.history.condensing import raw_day
 from benchmarks.running import log, node_at, refuse_leftovers
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.connections.opensearch import ClientSettings, build_client

@@ -11,7 +11,7 @@ from uuid import uuid4
 from benchmarks.cores import USERS, CpuMeter
 from benchmarks.material.bench_day import BenchDay
 from benchmarks.material.emulated_s3 import BUCKET
-from benchmarks.measures.loading import push
+from benchmarks.measures.loads.loading import push
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.archive.bulk.body import EASY, opening
 from opensearch_strata.archive.decode.layers import decoded

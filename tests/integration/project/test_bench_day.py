@@ -58,8 +58,8 @@ def test_a_run_fills_every_line_and_the_next_one_finds_the_days(
         markdown = (tmp_path / "day.md").read_text()
         assert all(goal.measure in markdown and goal.measure in done.stdout for goal in DAY_GOALS.values())
         for side, documents in (("large", 6000), ("small", 4000)):
-            found = load_day(Workload(client, f"{prefix}-{side}", documents, (FIRST_DAY,), 0, settle=0), print)
-            assert found.seconds is None, "it was loaded anew"
+            there = load_day(Workload(client, f"{prefix}-{side}", documents, (FIRST_DAY,), 0, settle=0), print)
+            assert there.seconds is None, "it was loaded anew"
     finally:
         delete_indices(client, f"{prefix}-*")
 

@@ -13,7 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from benchmarks.goals import GOALS
-from benchmarks.measures.memory import HOURS
+from benchmarks.measures.history.memory import HOURS
 from local.places import PROJECT
 
 

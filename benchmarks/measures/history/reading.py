@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from benchmarks.material.peers import hourly_percentiles_body, percentiles_by_device_body
 from benchmarks.material.telemetry import SENSORS, device_name, devices_of
 from benchmarks.material.workload import RELATIVE_ERROR, BenchmarkError, Workload
-from benchmarks.measures.condensing import UNCACHED
+from benchmarks.measures.history.condensing import UNCACHED
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.history.buckets.partials import merged_of_states
 from opensearch_strata.history.buckets.scripts import recall_metric

@@ -15,7 +15,7 @@ from benchmarks.material.bulk_peer import THREADS, load_by_helpers
 from benchmarks.material.log_archive import LogArchive
 from benchmarks.material.site import Site, require
 from benchmarks.material.workload import BenchmarkError
-from benchmarks.measures.decoding import bodies_of, documents_of, fetched
+from benchmarks.measures.loads.decoding import bodies_of, documents_of, fetched
 from benchmarks.timing import Samples, Task, timed
 from opensearch_strata.archive.load.batch import LoadSettings
 from opensearch_strata.errors.judging import is_transient

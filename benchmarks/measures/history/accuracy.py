@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.material.telemetry import PER_HOUR, SENSORS, Numbers, device_name, devices_of, rounds
 from benchmarks.material.workload import RELATIVE_ERROR, Workload
-from benchmarks.measures.condensing import UNCACHED
+from benchmarks.measures.history.condensing import UNCACHED
 from opensearch_strata.history.buckets.partials import merged_of_states
 from opensearch_strata.history.buckets.scripts import recall_metric
 from opensearch_strata.presentation.tables import Table

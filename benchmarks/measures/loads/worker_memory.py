@@ -1,7 +1,7 @@
 """Peak memory of a worker that loads an archive.
 
-Run as a program, ``python -m benchmarks.measures.worker_memory``, it takes URLs, definition and objects as JSON from
-stdin, so that no process list shows a password, and prints what it did as JSON.
+Run as a program, ``python -m benchmarks.measures.loads.worker_memory``, it takes URLs, definition and objects as JSON
+from stdin, so that no process list shows a password, and prints what it did as JSON.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _in_own_process(site: Site, s3_url: str, archive: LogArchive) -> dict[str, A
         "events": archive.stream.events,
         "objects": [[*one.place, one.size, one.modified] for one in archive.objects],
     }
-    command = [sys.executable, "-m", "benchmarks.measures.worker_memory"]
+    command = [sys.executable, "-m", "benchmarks.measures.loads.worker_memory"]
     done = subprocess.run(command, input=orjson.dumps(task), capture_output=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise BenchmarkError(f"The worker failed: {done.stderr.decode()[-2000:]}")

@@ -1,7 +1,7 @@
 """Peak memory of a process that reads a long history of many devices, page by page.
 
-Run as a program, ``python -m benchmarks.measures.memory``, it takes the URL, definition and span as JSON from stdin,
-so that no process list shows a password, and prints what it read as JSON.
+Run as a program, ``python -m benchmarks.measures.history.memory``, it takes the URL, definition and span as JSON from
+stdin, so that no process list shows a password, and prints what it read as JSON.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import orjson
 
 from benchmarks.material.telemetry import device_name
 from benchmarks.material.workload import BenchmarkError, Workload, write
-from benchmarks.measures.condensing import pages
-from benchmarks.measures.sizes import row_bodies
+from benchmarks.measures.history.condensing import pages
+from benchmarks.measures.history.sizes import row_bodies
 from benchmarks.peak_memory import MEGABYTE, peak_bytes
 from local.places import PROJECT
 from opensearch_strata.connections.opensearch import ClientSettings, build_client
@@ -100,7 +100,7 @@ def _rows(workload: Workload, fleet: Dataset, devices: int) -> Iterator[tuple[st
 
 def _in_own_process(fleet: Dataset, url: str, begin: datetime, end: datetime) -> dict[str, Any]:
     task = orjson.dumps({"url": url, "definition": fleet.model_dump(mode="json"), "begin": begin, "end": end})
-    command = [sys.executable, "-m", "benchmarks.measures.memory"]
+    command = [sys.executable, "-m", "benchmarks.measures.history.memory"]
     done = subprocess.run(command, input=task, capture_output=True, cwd=PROJECT, check=False)
     if done.returncode:
         raise BenchmarkError(f"The process that reads the history failed: {done.stderr.decode()[-2000:]}")

@@ -9,8 +9,8 @@ import orjson
 
 from benchmarks.material.peers import INDEX_ROLLUP
 from benchmarks.material.workload import BenchmarkError, Workload, write
-from benchmarks.measures.condensing import pages, raw_day
-from benchmarks.measures.row_parts import REST, Row, parts_of, without
+from benchmarks.measures.history.condensing import pages, raw_day
+from benchmarks.measures.history.row_parts import REST, Row, parts_of, without
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.condense.engines.search import condense_by_search
