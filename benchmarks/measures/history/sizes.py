@@ -14,6 +14,7 @@ from benchmarks.measures.history.row_parts import REST, Row, parts_of, without
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.condense.engines.search import condense_by_search
+from opensearch_strata.history.levels.build import levels_of_day
 from opensearch_strata.history.month.index import ensure_month
 from opensearch_strata.history.month.mapping import month_body
 from opensearch_strata.history.month.marks import remember
@@ -133,9 +134,9 @@ def measure_sizes(workload: Workload, say: Callable[[str], None]) -> Sizes:
 
 
 def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
-    """Condense every day as defined and prove it, so that readers use the history.
+    """Condense every day as defined, prove it and build its levels, so that readers use the history.
 
-    :raises BenchmarkError: rows differ from their raw day
+    :raises BenchmarkError: rows differ from their raw day, or levels are not complete
     """
     client, dataset = workload.client, workload.dataset
     for day in workload.days:
@@ -150,8 +151,12 @@ def condense_all_days(workload: Workload, say: Callable[[str], None]) -> None:
                 f"The rows of {dataset.raw_index(day)} are not proven: {proof.failed}. Investigate this first."
             )
         remember(client, dataset, raw, proof.carried.rows_version)
+        found = levels_of_day(client, dataset, day, "build")
+        if any(level.state != "built" for level in found.levels):
+            raise BenchmarkError(f"The levels of {dataset.raw_index(day)} are not complete. {found.problem}")
     say(f"waiting {workload.settle:.0f} s, then merging")
-    workload.merge({dataset.month_index(day) for day in workload.days}, workload.settle)
+    indices = {index for day in workload.days for index in (dataset.month_index(day), dataset.levels_index(day))}
+    workload.merge(indices, workload.settle)
 
 
 def _rows(workload: Workload, dataset: Dataset) -> list[tuple[str, Row]]:
