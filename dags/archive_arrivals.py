@@ -42,6 +42,8 @@ import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too 
 # isort: split
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
+from opensearch_strata.airflow.alarms import tell_failure
+from opensearch_strata.airflow.assets import asset_of
 from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
 from opensearch_strata.airflow.operators.arrivals.sweep import SweepOperator
 from opensearch_strata.airflow.retry import EVERY_MINUTE, RETRIES
@@ -80,7 +82,12 @@ def _dag(dag_id: str, dataset: Dataset, cron: str, description: str) -> DAG:
         start_date=datetime.combine(dataset.cycle.start_date, time.min, dataset.zone),
         catchup=False,
         max_active_runs=1,
-        default_args={**RETRIES, "execution_timeout": timedelta(hours=6)},
+        default_args={
+            **RETRIES,
+            "execution_timeout": timedelta(hours=6),
+            "on_failure_callback": tell_failure,
+            "inlets": [asset_of(dataset.name, "arrived")],  # Airflow's state of it says which alarms were told
+        },
         tags=["strata", "archive", dataset.name],
     )
 

@@ -67,6 +67,7 @@ import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too 
 # isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_parsing_context, task_group
 
+from opensearch_strata.airflow.alarms import remember_why
 from opensearch_strata.airflow.assets import Kind, asset_of
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.archive import ArchiveDueOperator, ArchiveOperator
@@ -139,7 +140,7 @@ def daily_cycle(dataset: Dataset) -> DAG:
         max_active_runs=1,
         params=PARAMS,
         render_template_as_native_obj=True,
-        default_args={**RETRIES, "execution_timeout": timedelta(hours=6)},
+        default_args={**RETRIES, "on_failure_callback": remember_why, "execution_timeout": timedelta(hours=6)},
         tags=["strata", dataset.name],
     ) as dag:
         resolve_day = ResolveDayOperator(task_id="resolve_day", dataset=dataset)

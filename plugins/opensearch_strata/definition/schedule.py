@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from opensearch_strata.definition.sections.notify import Notify
 from opensearch_strata.definition.strict_model import Strict
 
 _OLDEST, _NEWEST = date(1970, 1, 1), date(2199, 12, 31)
@@ -76,6 +77,7 @@ class Cycle(Strict):
         description="Live copies of each shard of a history month that a deletion requires. Left out: all configured "
         "copies, and no fewer than the raw day has.",
     )
+    notify: Notify | None = Field(None, description="Who is told when something is wrong; nobody if left out.")
     opensearch_conn_id: str = Field("opensearch_default", pattern=r"^[\w.:/-]{1,200}$")
 
     @property

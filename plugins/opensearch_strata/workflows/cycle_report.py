@@ -33,6 +33,7 @@ class CycleReport:
     :param kept: raw days that have left the window but were kept -> why
     :param waiting: how many more have left the window and wait for another run
     :param uncondensed: raw days inside the window, older than the day, whose rows do not carry all of them
+    :param raw_days: how many days of the window are raw, with the day itself
     :param overtaken: whether a later day is condensed, so that this does not say how the dataset stands now
     :param asks: what a person must do before anything is deleted; empty if nothing has left the window, or if what
         has left it may be deleted
@@ -50,6 +51,7 @@ class CycleReport:
     kept: dict[str, str] = field(default_factory=dict)
     waiting: int = 0
     uncondensed: list[str] = field(default_factory=list)
+    raw_days: int = 0
     overtaken: bool = False
     asks: str = ""
 
@@ -125,6 +127,7 @@ def report_cycle(
         kept=kept,
         waiting=waiting,
         uncondensed=uncondensed,
+        raw_days=sum(oldest < found.day <= day and bool(found.raw_documents) for found in days.values()),
         overtaken=any(found.rows and found.day > day for found in days.values()),
         asks=question(dataset, any_expired=bool(retired or waiting), shown=bool(retired), deleted=bool(deleted)),
     )

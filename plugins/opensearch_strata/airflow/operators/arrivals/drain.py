@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.airflow.alarms import tell
 from opensearch_strata.airflow.links import RawDaysLink, link_raw_days
 from opensearch_strata.airflow.metrics import add_counts, set_gauges
 from opensearch_strata.airflow.operators.arrivals.base import ArrivalsOperator
@@ -67,7 +68,7 @@ class DrainOperator(ArrivalsOperator):
             raise (TransientError if event["transient"] else Refused)(event["error"])
         arrivals = self.build_arrivals()
         if not event["waiting"]:
-            return self._told(arrivals, None)
+            return self._told(context, arrivals, None)
         return self._drain(context, arrivals)
 
     def _drain(self, context: Context, arrivals: Arrivals) -> dict[str, Any]:
@@ -79,20 +80,41 @@ class DrainOperator(ArrivalsOperator):
             drained = arrivals.drain(owner(context), DrainLimits(self.seconds, self.empty))
         finally:
             self._is_loading = False
-        return self._told(arrivals, drained)
+        return self._told(context, arrivals, drained)
 
-    def _told(self, arrivals: Arrivals, drained: Drained | None) -> dict[str, Any]:
-        """Log what was done and how the queue stands, as lines and as metrics."""
+    def _told(self, context: Context, arrivals: Arrivals, drained: Drained | None) -> dict[str, Any]:
+        """Log what was done and how the queue stands, as lines, as metrics, and as alarms if need be."""
         from opensearch_strata.workflows.arrivals.standing import standing
 
         stand = standing(self.hook.client, self.dataset, arrivals.state())
         if drained:
             self.log.info("%s", drained)
         self._measure(stand, drained)
+        if drained:
+            self._tell(context, stand, drained)
         if stand.warning:
             self.log.warning("%s", stand.warning)
         self.log.info("%s: %s", self.dataset.name, stand.sentence)
         return {**(drained.as_json() if drained else {"messages": 0}), **stand.as_json()}
+
+    def _tell(self, context: Context, stand: Standing, drained: Drained) -> None:
+        """Tell whom the dataset names of dead letters and of a queue that is not emptied in time."""
+        from opensearch_strata.archive.causes import told_causes
+        from opensearch_strata.workflows.alarms.of_loads import dead_letters, old_messages
+
+        dataset, notify = self.dataset, self.dataset.cycle.notify
+        if notify is None:
+            return
+        counts, waiting = drained.counts, stand.queue.waiting
+        alarms = dead_letters(
+            dataset,
+            read=counts.read,
+            dead=counts.dead,
+            share=notify.dead_letter_share,
+            causes=told_causes(drained.causes) if drained.causes else "",
+        )
+        alarms += old_messages(dataset, oldest=drained.oldest, waiting=waiting, minutes=notify.queue_minutes)
+        tell(context, dataset, alarms, "arrived")
 
     def _measure(self, stand: Standing, drained: Drained | None) -> None:
         """Send Airflow's metrics: gauges of the queue, and counters of what was done."""

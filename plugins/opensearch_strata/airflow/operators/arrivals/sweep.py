@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from opensearch_strata.airflow.alarms import tell
 from opensearch_strata.airflow.assets import tell_days
 from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.arrivals.base import ArrivalsOperator
@@ -34,6 +35,8 @@ class SweepOperator(ArrivalsOperator):
         :raises Refused: an object failed for good, or the days are not proven
         :raises TransientError: worth a retry
         """
+        from opensearch_strata.archive.causes import told_causes
+        from opensearch_strata.workflows.alarms.of_loads import dead_letters
         from opensearch_strata.workflows.arrivals.sweep import sweep
         from opensearch_strata.workflows.backfill.verdict import verdict
 
@@ -52,6 +55,11 @@ class SweepOperator(ArrivalsOperator):
         if swept.warning:
             self.log.warning("%s", swept.warning)
         add_counts("arrivals", self.dataset.name, {"untold": swept.found.objects})
+        if notify := self.dataset.cycle.notify:
+            causes = told_causes(proof.causes) if proof.causes else ""
+            read, dead, share = proof.counts.read, proof.counts.dead, notify.dead_letter_share
+            alarms = dead_letters(self.dataset, read=read, dead=dead, share=share, causes=causes)
+            tell(context, self.dataset, alarms, "arrived")
         if not proof.holds:
             self.log.error("%s", backfill_problems_table(proof))
             raise Refused(verdict(proof))

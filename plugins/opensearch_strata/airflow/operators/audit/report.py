@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.airflow.alarms import tell
 from opensearch_strata.airflow.metrics import set_gauges
 from opensearch_strata.airflow.operators.audit.base import AUDITED
 from opensearch_strata.airflow.operators.daily_cycle.retention import every_xcom
@@ -53,12 +54,23 @@ class ReportAuditOperator(BaseOperator):
         if worst:
             columns = ("dataset", "day", "finding", "severity", "what to do")
             self.log.info("%s", Table("Lost, or would be", columns, worst))
+        self._tell(context, parts)
         failed = sorted(task for task, state in states.items() if state == "failed")
         verdict = _verdict(worst, parts, failed)
         if failed or worst:
             raise AirflowFailException(verdict)
         self.log.info("%s", verdict)
         return {"verdict": verdict, "datasets": sums}
+
+    def _tell(self, context: Context, parts: dict[tuple[str, str], dict[str, Any]]) -> None:
+        """Tell whom each dataset names what is lost of it, or would be."""
+        from opensearch_strata.definition.files import datasets_dir, load_definitions
+        from opensearch_strata.workflows.alarms.of_loads import findings
+
+        known = load_definitions(datasets_dir()).datasets
+        for name in sorted({name for name, _ in parts} & known.keys()):
+            found = [one for (of, _), part in parts.items() if of == name for one in part["findings"]]
+            tell(context, known[name], findings(name, found))
 
 
 def _sums(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, int]]:

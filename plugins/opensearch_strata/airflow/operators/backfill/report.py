@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.airflow.alarms import tell
 from opensearch_strata.airflow.operators.backfill.base import DRY, PlannedOperator
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.presentation.tables import Table
@@ -80,6 +81,7 @@ class ReportBackfillOperator(PlannedOperator):
         if steps.proof and (dead := steps.proof["counts"]["dead"]):
             why = steps.proof["dead_letters"]
             self.log.warning("%s could not be loaded, see %s. %s", counted(dead, "record"), self.ref.dead_letters, why)
+            self._tell(context, steps.proof)
         if steps.planned and steps.planned["warning"]:
             self.log.warning("%s", steps.planned["warning"])
         verdict = self._verdict(steps)
@@ -95,6 +97,16 @@ class ReportBackfillOperator(PlannedOperator):
             "settled": steps.outcomes,
             "redriven": steps.redriven,
         }
+
+    def _tell(self, context: Context, proof: dict[str, Any]) -> None:
+        """Tell whom the dataset names if there are more dead letters than usual."""
+        from opensearch_strata.workflows.alarms.of_loads import dead_letters
+
+        if notify := self.dataset.cycle.notify:
+            counts, causes = proof["counts"], proof["dead_letters"]
+            share = notify.dead_letter_share
+            alarms = dead_letters(self.dataset, read=counts["read"], dead=counts["dead"], share=share, causes=causes)
+            tell(context, self.dataset, alarms)
 
     def _verdict(self, steps: _Steps) -> str:
         if not steps.is_sound:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from opensearch_strata.airflow.alarms import WHY_FAILED, tell
 from opensearch_strata.airflow.metrics import add_counts, set_gauges
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import WAITING, WANTED, WHY_KEPT, every_xcom
@@ -50,6 +51,7 @@ class ReportOperator(DatasetOperator):
             failed=failed,
         )
         self._measure(report, states)
+        self._tell(context, report, failed)
         if report.uncondensed:
             self.log.warning(
                 "Raw days in the window that are not fully condensed: %s. Run them with Trigger → Backfill.",
@@ -62,6 +64,29 @@ class ReportOperator(DatasetOperator):
             raise AirflowFailException(report.verdict)
         self.log.info("%s", report.verdict)
         return report.as_json()
+
+    def _tell(self, context: Context, report: CycleReport, failed: list[str]) -> None:
+        """Tell whom the dataset names what does not pass by itself."""
+        from opensearch_strata.errors.judging import explain
+        from opensearch_strata.workflows.alarms.disk import forecast
+        from opensearch_strata.workflows.alarms.of_cycle import failures, overdue, too_small
+
+        dataset, notify = self.dataset, self.dataset.cycle.notify
+        if notify is None:
+            return
+        said = [one for task in _ids(failed) for one in every_xcom(context["ti"], task, WHY_FAILED)]
+        alarms = failures(dataset, report.day, failed, {one["task"]: one["why"] for one in said})
+        if not report.overtaken:
+            unproven = [day for index in report.uncondensed if (day := dataset.raw.names.date_in(index))]
+            if report.raw_documents and not report.verified:
+                unproven.append(report.day)
+            alarms += overdue(dataset, unproven, notify.unproven_hours, datetime.now(UTC))
+            try:
+                seen = forecast(self.client, dataset, report.day, raw_bytes=report.raw_bytes, raw_days=report.raw_days)
+                alarms += too_small(dataset, seen)
+            except Exception as error:  # noqa: BLE001 - secondary to the report
+                self.log.warning("Whether the disks have room for the window is not known: %s", explain(error))
+        tell(context, dataset, alarms, "history")
 
     def _measure(self, report: CycleReport, states: dict[str, str]) -> None:
         """Send what the run deleted and, unless it is about an older day, how the dataset stands."""
@@ -80,6 +105,11 @@ class ReportOperator(DatasetOperator):
             "lag": round((datetime.now(UTC) - ended).total_seconds()) if report.verified else None,
         }
         set_gauges("cycle", name, gauges)
+
+
+def _ids(tasks: list[str]) -> list[str]:
+    """Ids of tasks, each once, without the number of a mapped one."""
+    return sorted({task.rpartition("_")[0] if task.rpartition("_")[2].isdigit() else task for task in tasks})
 
 
 def _retiring(states: dict[str, str]) -> list[tuple[str, str]]:

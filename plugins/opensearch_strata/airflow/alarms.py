@@ -1,0 +1,171 @@
+"""Alarms of a dataset to the notifiers that its definition names, once for each cause."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opensearch_strata.airflow.assets import Kind, asset_of
+from opensearch_strata.errors.judging import explain
+from opensearch_strata.errors.printable import brief
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.sdk.bases.notifier import BaseNotifier
+
+    from opensearch_strata.definition.dataset import Dataset
+    from opensearch_strata.definition.sections.notify import Receiver
+    from opensearch_strata.workflows.alarms.alarm import Alarm
+
+_LOG = logging.getLogger(__name__)
+
+WHY_FAILED = "why_failed"
+"""XCom key under which a task that failed for good says why: ``{"task", "why"}``; mapped tasks end with ``_n``."""
+
+_AGAIN = timedelta(hours=20)  # less than a day, so that what lasts is told again by each daily cycle
+
+_CLASSES = {
+    "sns": "airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
+    "slack": "airflow.providers.slack.notifications.slack.SlackNotifier",
+    "smtp": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
+}
+_CONNECTIONS = {"sns": "aws_conn_id", "slack": "slack_conn_id", "smtp": "smtp_conn_id"}
+_SLACK = "replace('&', '&amp;') | replace('<', '&lt;') | replace('>', '&gt;')"  # https://api.slack.com/reference/surfaces/formatting
+
+# What an alarm says reaches a notifier only as values of these templates, never as a template of its own: it may hold
+# text from documents, file names and servers.
+_TEXTS: Mapping[str, Mapping[str, str]] = {
+    "sns": {"subject": "{{ strata.subject }}", "message": "{{ strata.message }}"},
+    "slack": {"text": f"{{{{ strata.subject | {_SLACK} }}}}\n\n{{{{ strata.message | {_SLACK} }}}}"},
+    "smtp": {
+        "subject": "{{ strata.subject }}",
+        "html_content": '<div style="white-space: pre-wrap">{{ strata.message | e }}</div>',
+    },
+}
+
+
+def remember_why(context: Context) -> None:
+    """Leave why a task failed for the task that reports; for ``on_failure_callback``, which no retry calls.
+
+    :param context: of the task
+    """
+    ti, error = context["ti"], context.get("exception")
+    index = ti.map_index if ti.map_index is not None else -1
+    task = ti.task_id if index < 0 else f"{ti.task_id}_{index}"
+    if isinstance(error, BaseException):
+        ti.xcom_push(key=WHY_FAILED, value={"task": task, "why": explain(error)})
+
+
+def tell_failure(context: Context) -> None:
+    """Tell that a task of arrivals failed for good; for ``on_failure_callback``, which no retry calls.
+
+    :param context: of the task
+    """
+    from opensearch_strata.workflows.alarms.of_loads import not_loading
+
+    task: Any = context["task"]  # an ArrivalsOperator
+    dataset: Dataset = task.dataset
+    error = context.get("exception")
+    why = explain(error) if isinstance(error, BaseException) else ""
+    tell(context, dataset, [not_loading(dataset, task.task_id, why)], "arrived")
+
+
+def tell(context: Context, dataset: Dataset, alarms: Sequence[Alarm], memory: Kind | None = None) -> None:
+    """Send alarms to each receiver of the dataset that wants their kind. Whatever goes wrong is a warning in the log.
+
+    :param context: of the task
+    :param dataset: the definition
+    :param alarms: one for each cause
+    :param memory: leave out what was told in the last 20 hours, as Airflow's state of this asset of the dataset says,
+        which must be an inlet of the task; None tells everything
+    """
+    notify = dataset.cycle.notify
+    if notify is None or not alarms:
+        return
+    link = context["ti"].log_url or ""
+    told_before = _Memory(context, dataset, memory) if memory else None
+    for alarm in alarms:
+        if told_before and told_before.has(alarm):
+            continue
+        values = {
+            "kind": alarm.kind,
+            "dataset": alarm.dataset,
+            "subject": alarm.subject,
+            "sentence": alarm.sentence,
+            "cure": alarm.cure,
+            "link": link,
+            "message": alarm.message(link),
+        }
+        receivers = [one for one in notify.to if one.about is None or alarm.kind in one.about]
+        sent = [_sent(context, receiver, values) for receiver in receivers]
+        if any(sent) and told_before:
+            told_before.add(alarm)
+
+
+class _Memory:
+    """Which alarms of a dataset were told when, in Airflow's state of one of its assets."""
+
+    def __init__(self, context: Context, dataset: Dataset, kind: Kind) -> None:
+        self._now = datetime.now(UTC)
+        self._told: dict[str, str] = {}
+        try:
+            self._state: Any = context["asset_state_store"][asset_of(dataset.name, kind)]
+            told: Any = self._state.get("alarms", {})
+            self._told = {cause: time for cause, time in told.items() if self._is_recent(time)}
+        except Exception as error:  # noqa: BLE001 - rather twice than never
+            self._state = None
+            _LOG.warning("Which alarms were told before is not known: %s", brief(str(error)))
+
+    def has(self, alarm: Alarm) -> bool:
+        """Whether an alarm was told lately."""
+        return alarm.cause in self._told
+
+    def add(self, alarm: Alarm) -> None:
+        """Remember that an alarm was told now."""
+        self._told[alarm.cause] = self._now.isoformat()
+        if self._state is not None:
+            try:
+                self._state.set("alarms", self._told)
+            except Exception as error:  # noqa: BLE001 - it was told, and will be told again
+                _LOG.warning("That the alarm was told is not noted: %s", brief(str(error)))
+
+    def _is_recent(self, time: str) -> bool:
+        return self._now - datetime.fromisoformat(time) < _AGAIN
+
+
+def _sent(context: Context, receiver: Receiver, values: dict[str, str]) -> bool:
+    """Send one alarm to one receiver; say so in the log, or why not."""
+    try:
+        # Not as_native: a sentence that looks like a number or a list stays text.
+        from jinja2.sandbox import SandboxedEnvironment
+
+        notifier = _notifier(receiver)
+        told: Any = {**context, "strata": values}
+        notifier.render_template_fields(told, SandboxedEnvironment(keep_trailing_newline=True))
+        notifier.notify(told)
+    except Exception as error:  # noqa: BLE001 - the task goes on, and its own verdict is in its log
+        _LOG.warning("%s could not be told of %s: %s", receiver.notifier, values["subject"], brief(str(error)))
+        return False
+    _LOG.info("told %s: %s", receiver.notifier, values["subject"])
+    return True
+
+
+def _notifier(receiver: Receiver) -> BaseNotifier:
+    """Build the notifier that a receiver names.
+
+    :raises ImportError: its provider is not installed, or there is no such class
+    :raises TypeError: the class is no notifier of Airflow, or takes other arguments
+    """
+    from airflow.sdk.bases.notifier import BaseNotifier
+    from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # where Airflow takes it from
+
+    kind: Any = import_string(_CLASSES.get(receiver.notifier, receiver.notifier))
+    if not (isinstance(kind, type) and issubclass(kind, BaseNotifier)):
+        raise TypeError(f"{receiver.notifier} is no subclass of airflow.sdk.BaseNotifier")
+    arguments: dict[str, Any] = {**_TEXTS.get(receiver.notifier, {}), **receiver.arguments}
+    if receiver.connection:
+        arguments[_CONNECTIONS[receiver.notifier]] = receiver.connection
+    found: BaseNotifier = kind(**arguments)
+    return found
