@@ -46,6 +46,7 @@ from opensearch_strata.airflow.alarms import tell_failure
 from opensearch_strata.airflow.assets import asset_of
 from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
 from opensearch_strata.airflow.operators.arrivals.sweep import SweepOperator
+from opensearch_strata.airflow.owners import owner_links_of, owner_of
 from opensearch_strata.airflow.retry import EVERY_MINUTE, RETRIES
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import datasets_dir, load_definitions
@@ -84,10 +85,12 @@ def _dag(dag_id: str, dataset: Dataset, cron: str, description: str) -> DAG:
         max_active_runs=1,
         default_args={
             **RETRIES,
+            **owner_of(dataset),
             "execution_timeout": timedelta(hours=6),
             "on_failure_callback": tell_failure,
             "inlets": [asset_of(dataset.name, "arrived")],  # Airflow's state of it says which alarms were told
         },
+        owner_links=owner_links_of(dataset),
         tags=["strata", "archive", dataset.name],
     )
 

@@ -222,11 +222,16 @@ with DAG(
     plan = PlanOperator(task_id="plan")
     prepare = PrepareOperator(task_id="prepare").as_setup()  # type: ignore[no-untyped-call]  # untyped in Airflow
     load = LoadOperator.partial(
-        task_id="load", max_active_tis_per_dagrun=LOADS_AT_ONCE, map_index_template="{{ task.batch['label'] }}"
+        task_id="load",
+        **LoadOperator.shown("load"),
+        max_active_tis_per_dagrun=LOADS_AT_ONCE,
+        map_index_template="{{ task.batch['label'] }}",
     ).expand(batch=plan.output)
     restore = RestoreOperator(task_id="restore").as_teardown()
     prove = ProveBackfillOperator(task_id="prove")
-    settle = SettleOperator.partial(task_id="settle", map_index_template="{{ task.day }}").expand(day=prove.output)
+    settle = SettleOperator.partial(
+        task_id="settle", **SettleOperator.shown("settle"), map_index_template="{{ task.day }}"
+    ).expand(day=prove.output)
     redrive = RedriveOperator(task_id="redrive")
     report = ReportBackfillOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE)
 

@@ -78,6 +78,7 @@ from opensearch_strata.airflow.operators.daily_cycle.report import ReportOperato
 from opensearch_strata.airflow.operators.daily_cycle.resolve_day import ResolveDayOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import DeleteOperator, ListExpiredOperator, ProveOperator
 from opensearch_strata.airflow.operators.daily_cycle.verify import VerifyOperator
+from opensearch_strata.airflow.owners import owner_links_of, owner_of
 from opensearch_strata.airflow.retry import RETRIES
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import datasets_dir, load_definitions
@@ -140,7 +141,13 @@ def daily_cycle(dataset: Dataset) -> DAG:
         max_active_runs=1,
         params=PARAMS,
         render_template_as_native_obj=True,
-        default_args={**RETRIES, "on_failure_callback": remember_why, "execution_timeout": timedelta(hours=6)},
+        default_args={
+            **RETRIES,
+            **owner_of(dataset),
+            "on_failure_callback": remember_why,
+            "execution_timeout": timedelta(hours=6),
+        },
+        owner_links=owner_links_of(dataset),
         tags=["strata", dataset.name],
     ) as dag:
         resolve_day = ResolveDayOperator(task_id="resolve_day", dataset=dataset)

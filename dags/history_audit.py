@@ -122,7 +122,9 @@ with DAG(
     tags=["strata", "archive"],
 ):
     choose = ChooseOperator(task_id="choose")
-    look = LookOperator.partial(task_id="look", **MAPPED).expand(dataset=choose.output)
-    restore = RestoreDrawnOperator.partial(task_id="restore", **MAPPED).expand(dataset=choose.output)
+    look = LookOperator.partial(task_id="look", **LookOperator.shown("look"), **MAPPED).expand(dataset=choose.output)
+    restore = RestoreDrawnOperator.partial(task_id="restore", **RestoreDrawnOperator.shown("restore"), **MAPPED).expand(
+        dataset=choose.output
+    )
     report = ReportAuditOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE)
     [look, restore] >> report

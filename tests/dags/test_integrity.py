@@ -138,3 +138,24 @@ def test_the_plugin_scanner_finds_one_plugin_and_shadows_no_module() -> None:
 def test_a_task_builds_its_own_dag_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "telemetry_daily_cycle")
     assert set(load_bag("daily_cycle.py").dags) == {"telemetry_daily_cycle"}
+
+
+def test_every_task_is_shown_with_its_purpose_and_has_docs_in_plain_english() -> None:
+    tasks = [task for dag in load_bag().dags.values() for task in dag.tasks]
+    for task in tasks:
+        kept = task.partial_kwargs if task.is_mapped else vars(task)
+        shown, docs = kept.get("task_display_name", kept.get("_task_display_name")), kept["doc_md"]
+        name, _, purpose = str(shown).partition(": ")
+        assert name == task.task_id.rpartition(".")[2]
+        assert 5 < len(purpose) < 30, shown
+        assert docs.endswith((".", ")")), task.task_id
+        assert ":class:" not in docs, task.task_id
+        assert "``" not in docs, task.task_id
+
+
+def test_a_dataset_says_who_answers_for_it(include: Path) -> None:
+    text = (PROJECT / "include" / "datasets" / "flights.yaml").read_text()
+    owned = text.replace("cycle:\n", "cycle:\n  owner: logs\n  owner_link: mailto:logs@example.com\n")
+    (include / "datasets" / "flights.yaml").write_text(owned)
+    dag = load_bag("daily_cycle.py").dags["flights_daily_cycle"]
+    assert (dag.owner_links, {task.owner for task in dag.tasks}) == ({"logs": "mailto:logs@example.com"}, {"logs"})

@@ -68,11 +68,12 @@ def test_each_task_asks_for_the_word_again(word: str, run_is_dry: bool, monkeypa
 
     monkeypatch.setattr(retention, "retire", retire)
     monkeypatch.setattr(retention.Proven, "from_json", lambda found: SimpleNamespace(**found))
-    proven = {"index": "t-2024.01.01", "day": date(2024, 1, 1), "documents": 1, "rows": 1, "mend": ""}
+    proven = {"index": "t-2024.01.01", "day": "2024-01-01", "documents": 1, "rows": 1, "mend": ""}
     cycle = {"day": "2024-05-06", "dry_run": run_is_dry}
     dataset = dataset_of("t", cycle=WORDS[word])
     operator = DeleteOperator(task_id="delete", proven=proven, dataset=dataset, cycle=cycle)
     operator.__dict__["hook"] = SimpleNamespace(client=None)
-    done = operator.execute({})
+    context: Any = {"ti": SimpleNamespace(xcom_push=lambda **_: None)}
+    done = operator.execute(context)
     assert asked == [run_is_dry or word != "confirmed"]
     assert done["outcome"] == ("dry_run" if asked[0] else "deleted")

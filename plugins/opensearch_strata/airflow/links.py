@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
@@ -53,6 +54,18 @@ class RawDaysLink(_StoredLink):
     name = "Raw days"
 
 
+class DayPageLink(_StoredLink):
+    """Link to the page of the day in Airflow's UI."""
+
+    name = "Day"
+
+
+class ArchiveLink(_StoredLink):
+    """Link to the manifest of an archived day, in the console of AWS."""
+
+    name = "Archive"
+
+
 class TransformJobLink(_StoredLink):
     """Link to the transform job, as long as it exists."""
 
@@ -60,9 +73,27 @@ class TransformJobLink(_StoredLink):
 
 
 def link_indices(context: Context, opensearch_url: str, dataset: Dataset, day: date) -> None:
-    """Store the links to a raw day and its month before the work begins."""
+    """Store the links to a raw day, its month and its page before the work begins."""
+    link_day(context, dataset, day)
     RawIndexLink.persist(context, _index_url(opensearch_url, dataset.raw_index(day)))
     MonthIndexLink.persist(context, _index_url(opensearch_url, dataset.month_index(day)))
+
+
+def link_day(context: Context, dataset: Dataset, day: date) -> None:
+    """Store the link to the page of a day."""
+    from airflow.sdk.configuration import conf
+
+    base = str(conf.get("api", "base_url", fallback="")).rstrip("/")
+    DayPageLink.persist(context, f"{base}/strata/datasets/{dataset.name}/days/{day}")
+
+
+def link_archive(context: Context, manifest: str) -> None:
+    """Store the link to an archive.
+
+    :param manifest: ``s3://bucket/key`` of its manifest
+    """
+    bucket, _, key = manifest.removeprefix("s3://").partition("/")
+    ArchiveLink.persist(context, f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key)}")
 
 
 def link_raw_days(context: Context, opensearch_url: str, dataset: Dataset) -> None:

@@ -77,6 +77,12 @@ class Cycle(Strict):
         description="Live copies of each shard of a history month that a deletion requires. Left out: all configured "
         "copies, and no fewer than the raw day has.",
     )
+    owner: Annotated[str, Field(pattern=r"^[\w .@/-]{1,100}$")] | None = Field(
+        None, description="Who answers for the dataset, as Airflow shows it; by default, Airflow's own default."
+    )
+    owner_link: Annotated[str, Field(pattern=r"^(https?://|mailto:)[^\s<>\"']{1,500}$")] | None = Field(
+        None, description="Where the owner is reached: https://… or mailto:…"
+    )
     notify: Notify | None = Field(None, description="Who is told when something is wrong; nobody if left out.")
     opensearch_conn_id: str = Field("opensearch_default", pattern=r"^[\w.:/-]{1,200}$")
 
@@ -91,7 +97,9 @@ class Cycle(Strict):
         return once_a_day(text)
 
     @model_validator(mode="after")
-    def _ends_after_its_start(self) -> Cycle:
+    def _parts_fit(self) -> Cycle:
+        if self.owner_link and not self.owner:
+            raise ValueError("owner_link leads to an owner, and there is none; add owner")
         if self.end_date and self.end_date < self.start_date:
             raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}; swap them")
         return self

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import pytest
 from airflow.sdk import BaseNotifier
 
-from opensearch_strata.airflow.alarms import tell
+from opensearch_strata.airflow.alarms import remember_why, tell, tell_failure
 from opensearch_strata.airflow.assets import asset_of
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors import Refused
 from opensearch_strata.workflows.alarms.alarm import Alarm
 from tests.streams import dataset_of
 
@@ -108,6 +109,27 @@ def test_what_could_not_be_told_is_not_remembered_and_a_lost_memory_keeps_no_ala
     assert not state
     tell(context(None), flights(), [alarm()], "history")
     assert len(Heard.texts) == 1
+
+
+def test_arrivals_that_fail_in_spite_of_their_retries_are_told_with_the_reason() -> None:
+    task = SimpleNamespace(dataset=flights(), task_id="drain")
+    refused = Refused("The queue orders does not exist. Nothing was received.")
+    failed: Any = {**context(), "task": task, "exception": refused}
+    for _ in range(2):
+        tell_failure(failed)
+    assert len(Heard.texts) == 2  # without Airflow's memory
+    assert Heard.texts[0].startswith("The queue orders does not exist. Nothing was received.\n\nNothing is lost:")
+
+
+def test_why_a_task_failed_is_left_for_the_report_with_the_number_of_a_mapped_one() -> None:
+    pushed: list[Any] = []
+    for index in (-1, 3):
+        ti = SimpleNamespace(task_id="a.prove", map_index=index, xcom_push=lambda key, value: pushed.append(value))
+        lost: Any = {"ti": ti, "exception": Refused("It differs.")}
+        remember_why(lost)
+        killed: Any = {"ti": ti}
+        remember_why(killed)
+    assert pushed == [{"task": "a.prove", "why": "It differs."}, {"task": "a.prove_3", "why": "It differs."}]
 
 
 def test_nobody_is_told_if_the_dataset_names_nobody() -> None:

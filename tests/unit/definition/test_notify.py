@@ -40,6 +40,14 @@ def test_nobody_at_all_is_refused() -> None:
         Notify.model_validate({"to": []})
 
 
+@pytest.mark.parametrize(
+    "cycle", [{"owner_link": "https://chat.example.com/logs"}, {"owner": "logs", "owner_link": "javascript:alert(1)"}]
+)
+def test_an_owner_is_named_and_reached_by_web_or_mail(cycle: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="owner"):
+        dataset_of("told", cycle=cycle)
+
+
 def test_rows_do_not_depend_on_who_is_told() -> None:
     silent, loud = dataset_of("told"), dataset_of("told", cycle={"notify": {"to": [MAIL]}})
     assert loud.cycle.notify

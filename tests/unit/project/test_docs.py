@@ -14,6 +14,8 @@ from typer.main import get_command
 from local.places import PROJECT
 from opensearch_strata.cli.app import app
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.schedule import Cycle
+from opensearch_strata.definition.sections.notify import Notify, Receiver
 from tests.metric_names import documented_metrics
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
@@ -40,6 +42,14 @@ def test_every_dataset_example_is_valid() -> None:
     assert examples
     for example in examples:
         Dataset.model_validate(yaml.safe_load(example))
+
+
+def test_the_example_of_alarms_names_whom_to_tell_and_every_key_of_them() -> None:
+    (example,) = map(yaml.safe_load, blocks("yaml", "notify"))
+    shown = Cycle.model_validate(example["cycle"]).notify
+    assert shown
+    assert shown.model_fields_set == Notify.model_fields.keys()
+    assert set().union(*(one.model_fields_set for one in shown.to)) == Receiver.model_fields.keys()
 
 
 def test_every_key_of_a_dataset_is_in_its_reference() -> None:

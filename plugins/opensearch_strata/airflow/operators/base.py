@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -23,7 +24,31 @@ if TYPE_CHECKING:
 _RESOLVED = "{{ ti.xcom_pull(task_ids='resolve_day') }}"
 
 
-class TimedOperator(BaseOperator):
+class StrataOperator(BaseOperator):
+    """A task of Strata: the UI shows its id with its purpose, and its docs.
+
+    :param purpose: what the task is for, in a few words
+    """
+
+    purpose: ClassVar[str] = ""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**self.shown(kwargs["task_id"]), **kwargs})
+
+    @classmethod
+    def shown(cls, task_id: str) -> dict[str, str]:
+        """What the UI shows of a task, as arguments. For ``partial()``, which does not call the constructor.
+
+        The id comes first, because logs and docs call the task by it.
+
+        :param task_id: with or without its groups
+        """
+        name = task_id.rpartition(".")[2]
+        docs = inspect.getdoc(cls) or ""
+        return {"task_display_name": f"{name}: {cls.purpose}", "doc_md": docs.partition("\n\n")[0].replace("``", "`")}
+
+
+class TimedOperator(StrataOperator):
     """Tells Airflow's metrics how long the task took, once it is done, however long it was deferred."""
 
     @property

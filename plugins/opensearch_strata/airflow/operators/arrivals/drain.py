@@ -31,6 +31,7 @@ class DrainOperator(ArrivalsOperator):
     :param wait: seconds for which an empty queue is watched before the task ends
     """
 
+    purpose = "load what the queue tells"
     operator_extra_links = (RawDaysLink(),)
 
     def __init__(self, *, seconds: float = 600, empty: float = 10, wait: float = 3600, **kwargs: Any) -> None:

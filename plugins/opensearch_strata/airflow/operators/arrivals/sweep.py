@@ -29,6 +29,8 @@ class SweepOperator(ArrivalsOperator):
     "verdict"}``; ``again`` are raw days whose documents were looked up.
     """
 
+    purpose = "find what nobody told"
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep.
 

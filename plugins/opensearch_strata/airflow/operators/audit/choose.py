@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseOperator
-
 from opensearch_strata.airflow.operators.audit.form import AuditForm
+from opensearch_strata.airflow.operators.base import StrataOperator
 from opensearch_strata.definition.files import datasets_dir, load_definitions
 from opensearch_strata.presentation.tables import Table
 
@@ -14,9 +13,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ChooseOperator(BaseOperator):
+class ChooseOperator(StrataOperator):
     """Check the params and return the names of the datasets to audit. Pushes the form as a dict under ``form``."""
 
+    purpose = "which datasets"
     ui_color = "#e5e7eb"
 
     def execute(self, context: Context) -> list[str]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 class LookOperator(AuditOperator):
     """Compare every day with whatever is left of it, and condense late documents anew. Leaves what it found as XCom."""
 
+    purpose = "compare every day"
+
     def execute(self, context: Context) -> None:
         """Audit.
 

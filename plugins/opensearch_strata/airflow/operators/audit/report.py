@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_strata.airflow.alarms import tell
 from opensearch_strata.airflow.metrics import set_gauges
 from opensearch_strata.airflow.operators.audit.base import AUDITED
+from opensearch_strata.airflow.operators.base import StrataOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import every_xcom
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.presentation.tables import Table
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 _PARTS = {"look": "every day", "restore": "restored days"}
 
 
-class ReportAuditOperator(BaseOperator):
+class ReportAuditOperator(StrataOperator):
     """Sum up the run, whatever became of it. Fails if something is lost or would be, or if a step failed otherwise.
 
     Returns ``{"verdict", "datasets": {name: {"lost", "would be lost", "look", "fine"}}}``.
     """
 
+    purpose = "table and verdict"
     ui_color = "#e5e7eb"
 
     def execute(self, context: Context) -> dict[str, Any]:

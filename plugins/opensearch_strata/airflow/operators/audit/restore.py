@@ -17,6 +17,8 @@ class RestoreDrawnOperator(AuditOperator):
     Leaves what it found as XCom. Drops what killed runs left, even if no day is to be restored.
     """
 
+    purpose = "restore a day to compare it"
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._is_restoring = False

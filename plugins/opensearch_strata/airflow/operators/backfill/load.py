@@ -27,6 +27,7 @@ class LoadOperator(PlannedOperator):
     :param batch: ``{"number", "label"}``, one of the batches that ``plan`` returned
     """
 
+    purpose = "objects to documents"
     template_fields: Sequence[str] = ("form", "plan", "batch")
     operator_extra_links = (RawDaysLink(),)
 

@@ -20,6 +20,8 @@ class PlanOperator(FormOperator):
     under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict", "warning"}`` under ``planned``.
     """
 
+    purpose = "which objects, which batches"
+
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan.
 

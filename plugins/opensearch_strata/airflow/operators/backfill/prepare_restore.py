@@ -21,6 +21,7 @@ class PrepareOperator(PlannedOperator):
     In a dry run, this task is skipped, and so are all tasks that would load.
     """
 
+    purpose = "raw days ready to load"
     operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -60,6 +61,7 @@ class RestoreOperator(PlannedOperator):
     Returns ``{"removed"}``, the number of raw days that it deleted.
     """
 
+    purpose = "raw days back to normal"
     operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -25,6 +25,7 @@ class ProveBackfillOperator(PlannedOperator):
     "verdict", "dead_letters"}`` under the XCom key ``proof``.
     """
 
+    purpose = "everything arrived"
     operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> list[str]:

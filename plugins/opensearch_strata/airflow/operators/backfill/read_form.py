@@ -5,20 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.bases.branch import BranchMixIn
 
 from opensearch_strata.airflow.operators.backfill.base import dataset_named
 from opensearch_strata.airflow.operators.backfill.form import BackfillForm
+from opensearch_strata.airflow.operators.base import StrataOperator
 from opensearch_strata.presentation.tables import Table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ReadFormOperator(BaseOperator, BranchMixIn):
+class ReadFormOperator(StrataOperator, BranchMixIn):
     """Check the params and continue with ``plan`` or ``redrive``. Pushes them as a dict under the XCom key ``form``."""
 
+    purpose = "check the form"
     ui_color = "#e5e7eb"
 
     def execute(self, context: Context) -> None:

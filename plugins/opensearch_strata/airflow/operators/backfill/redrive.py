@@ -21,6 +21,8 @@ class RedriveOperator(FormOperator):
     Pushes ``{"files", "letters", "created", "existed", "still_dead", "verdict"}`` under the XCom key ``redriven``.
     """
 
+    purpose = "load dead letters again"
+
     def execute(self, context: Context) -> None:
         """Redrive.
 

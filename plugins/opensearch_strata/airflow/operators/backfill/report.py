@@ -68,6 +68,8 @@ class ReportBackfillOperator(PlannedOperator):
     Returns ``{"verdict", "planned", "proof", "settled", "redriven"}``.
     """
 
+    purpose = "table and verdict"
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Report.
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.assets import tell_days
-from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.links import DayPageLink, MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.backfill.base import FormOperator
 from opensearch_strata.presentation.tables import settled_table
 
@@ -25,8 +25,9 @@ class SettleOperator(FormOperator):
     :param day: such as 2013-01-05
     """
 
+    purpose = "condense, drop if wanted"
     template_fields: Sequence[str] = ("form", "day")
-    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+    operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 
     def __init__(self, *, day: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from opensearch_strata.airflow.assets import tell_days
+from opensearch_strata.airflow.links import ArchiveLink, DayPageLink, link_archive, link_day
 from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.retention import WHY_KEPT, is_dry
@@ -74,7 +75,9 @@ class ArchiveOperator(ArchivingOperator):
     :param proven: what :class:`~.retention.ProveOperator` returned
     """
 
+    purpose = "raw day to S3"
     template_fields: Sequence[str] = ("cycle", "proven")
+    operator_extra_links = (DayPageLink(), ArchiveLink())
 
     def __init__(self, *, proven: Any, **kwargs: Any) -> None:
         super().__init__(map_index_template="{{ task.proven['index'] }}", max_active_tis_per_dagrun=1, **kwargs)
@@ -89,6 +92,7 @@ class ArchiveOperator(ArchivingOperator):
         from opensearch_strata.workflows.archives import estimate_day
 
         day = date.fromisoformat(self.proven["day"])
+        link_day(context, self.dataset, day)
         try:
             if is_dry(self.dataset, self.cycle):
                 found = estimate_day(self.client, self.s3(), self.dataset, day)
@@ -99,6 +103,7 @@ class ArchiveOperator(ArchivingOperator):
         except Exception as error:
             context["ti"].xcom_push(key=WHY_KEPT, value={"index": self.proven["index"], "why": explain(error)})
             raise
+        link_archive(context, done.proven.url)
         self.tell(context, [done])
         return {**self.proven, "archive": done.proven.as_json()}
 
@@ -108,6 +113,8 @@ class ArchiveDueOperator(ArchivingOperator):
 
     A day that cannot be archived does not keep others from it. Returns ``{"archived": [index]}``.
     """
+
+    purpose = "old days to S3"
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Archive.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, TransformJobLink, link_indices, transform_url
+from opensearch_strata.airflow.links import (
+    DayPageLink,
+    MonthIndexLink,
+    RawIndexLink,
+    TransformJobLink,
+    link_indices,
+    transform_url,
+)
 from opensearch_strata.airflow.metrics import add_counts
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.errors import Refused, TransientError
@@ -30,7 +37,8 @@ class CondenseOperator(DatasetOperator):
     :param patience: how long a job may be silent
     """
 
-    operator_extra_links = (RawIndexLink(), MonthIndexLink(), TransformJobLink())
+    purpose = "raw day to rows"
+    operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink(), TransformJobLink())
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ class CopyHistoryOperator(DatasetOperator):
     ``{"written": [day], "unchanged": int}``.
     """
 
+    purpose = "rows to S3"
     ui_color = "#fef3c7"
 
     def execute(self, context: Context) -> dict[str, Any]:

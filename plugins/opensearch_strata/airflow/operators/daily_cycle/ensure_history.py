@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.links import DayPageLink, MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.presentation.tables import Table
 
@@ -20,7 +20,8 @@ class EnsureHistoryOperator(DatasetOperator):
     Skips the day, with a warning, if it has no raw documents at all. Returns ``{"index", "action", "raw_documents"}``.
     """
 
-    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+    purpose = "prepare the month"
+    operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ensure.

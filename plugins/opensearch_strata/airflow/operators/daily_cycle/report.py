@@ -28,6 +28,8 @@ class ReportOperator(DatasetOperator):
     Returns a :class:`CycleReport` as a dict.
     """
 
+    purpose = "table and verdict"
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Report.
 

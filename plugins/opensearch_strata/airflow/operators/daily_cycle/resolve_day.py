@@ -31,6 +31,7 @@ class ResolveDayOperator(TimedOperator):
     :param dataset: the definition
     """
 
+    purpose = "find the day"
     ui_color = "#e5e7eb"
 
     def __init__(self, *, dataset: Dataset, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from opensearch_strata.airflow.assets import tell_days
-from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.links import DayPageLink, MonthIndexLink, RawIndexLink, link_day, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.definition.consent import consent_of
 from opensearch_strata.errors.amounts import counted
@@ -48,6 +48,8 @@ class ListExpiredOperator(DatasetOperator):
     It lists more days than a run may delete, as some of them may have to stay; the rest wait, and take turns. In a
     scheduled run, it lists none if the dataset says that nothing is deleted.
     """
+
+    purpose = "days beyond the window"
 
     def execute(self, context: Context) -> list[dict[str, str]]:
         """List; nothing is changed."""
@@ -100,8 +102,9 @@ class ProveOperator(DatasetOperator):
     :param expired: ``{"index", "day"}``
     """
 
+    purpose = "prove before deletion"
     template_fields: Sequence[str] = ("cycle", "expired")
-    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+    operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 
     def __init__(self, *, expired: Any, **kwargs: Any) -> None:
         super().__init__(map_index_template="{{ task.expired['index'] }}", max_active_tis_per_dagrun=1, **kwargs)
@@ -189,14 +192,16 @@ class DeleteOperator(DatasetOperator):
     :param proven: what :class:`ProveOperator` returned, or :class:`~.archive.ArchiveOperator`
     """
 
+    purpose = "delete the raw day"
     template_fields: Sequence[str] = ("cycle", "proven")
+    operator_extra_links = (DayPageLink(),)
     ui_color = "#fee2e2"
 
     def __init__(self, *, proven: Any, **kwargs: Any) -> None:
         super().__init__(map_index_template="{{ task.proven['index'] }}", **kwargs)
         self.proven = proven
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any]:
         """Delete.
 
         :raises Refused: a condition no longer holds; the raw day was kept
@@ -205,6 +210,7 @@ class DeleteOperator(DatasetOperator):
         from opensearch_strata.workflows.archiving import ProvenArchive, require_archived
         from opensearch_strata.workflows.retention import Proven, retire
 
+        link_day(context, self.dataset, date.fromisoformat(self.proven["day"]))
         done = {"index": self.proven["index"], "documents": self.proven["documents"], "mend": self.proven["mend"]}
         if done["mend"]:
             self.log.info("%s would be deleted: %s", done["index"], done["mend"])

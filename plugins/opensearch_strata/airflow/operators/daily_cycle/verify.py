@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.assets import tell_days
-from opensearch_strata.airflow.links import MonthIndexLink, RawIndexLink, link_indices
+from opensearch_strata.airflow.links import DayPageLink, MonthIndexLink, RawIndexLink, link_indices
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.errors import Refused
 from opensearch_strata.presentation.tables import proof_table
@@ -20,7 +20,8 @@ class VerifyOperator(DatasetOperator):
     Returns ``{"index", "state", "documents", "rows", "null_rows"}``.
     """
 
-    operator_extra_links = (RawIndexLink(), MonthIndexLink())
+    purpose = "prove the rows"
+    operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Prove.
