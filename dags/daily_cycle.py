@@ -67,7 +67,7 @@ import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too 
 # isort: split
 from airflow.sdk import DAG, CronPartitionTimetable, Param, TriggerRule, get_parsing_context, task_group
 
-from opensearch_strata.airflow.alarms import remember_why
+from opensearch_strata.airflow.alarms import remember_why, tell_unreported
 from opensearch_strata.airflow.assets import Kind, asset_of
 from opensearch_strata.airflow.operators.base import DatasetOperator
 from opensearch_strata.airflow.operators.daily_cycle.archive import ArchiveDueOperator, ArchiveOperator
@@ -179,7 +179,13 @@ def daily_cycle(dataset: Dataset) -> DAG:
 
         # As inlets, so that Airflow knows all assets of the dataset, whichever task emits their events.
         known = [asset_of(dataset.name, kind) for kind in get_args(Kind)]
-        report = ReportOperator(task_id="report", trigger_rule=TriggerRule.ALL_DONE, dataset=dataset, inlets=known)
+        report = ReportOperator(
+            task_id="report",
+            trigger_rule=TriggerRule.ALL_DONE,
+            dataset=dataset,
+            inlets=known,
+            on_failure_callback=tell_unreported,
+        )
         steps = [condense_day(), retention()]
         resolve_day >> steps
         if dataset.archive:

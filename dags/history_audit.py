@@ -54,6 +54,7 @@ import opensearch_strata.airflow  # noqa: F401 - reports an Airflow that is too 
 # isort: split
 from airflow.sdk import DAG, Param, TriggerRule
 
+from opensearch_strata.airflow.alarms import remember_why
 from opensearch_strata.airflow.operators.audit.choose import ChooseOperator
 from opensearch_strata.airflow.operators.audit.form import MOST_RESTORED
 from opensearch_strata.airflow.operators.audit.look import LookOperator
@@ -118,7 +119,7 @@ with DAG(
     params=PARAMS,
     render_template_as_native_obj=True,
     # Below the 12 hours after which the queue of managed Airflow delivers a task a second time.
-    default_args={**RETRIES, "execution_timeout": timedelta(hours=11)},
+    default_args={**RETRIES, "execution_timeout": timedelta(hours=11), "on_failure_callback": remember_why},
     tags=["strata", "archive"],
 ):
     choose = ChooseOperator(task_id="choose")

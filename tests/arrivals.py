@@ -70,6 +70,11 @@ class Queues:
         """How often the messages that are there were received."""
         return {one.approximate_receive_count for one in self._messages}
 
+    def age(self, hours: float) -> None:
+        """Let those that are there have been sent earlier."""
+        for one in self._messages:
+            one.sent_timestamp -= int(hours * 3_600_000)
+
     def hurry(self) -> None:
         """Let those that were given back for later come back at once."""
         for one in self._messages:

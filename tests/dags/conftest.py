@@ -21,6 +21,8 @@ from opensearch_strata.history.condense.engines import transform_job
 from opensearch_strata.history.condense.engines.job_state import Patience
 from tests.dags.archives import Archive
 from tests.servers.airflow_home import HOME
+from tests.servers.smtp import MailServer
+from tests.servers.sns import Topic
 from tests.streams import DAY, StreamFactory
 from tests.transform_api import TransformApi
 
@@ -188,3 +190,29 @@ def archive(make_stream: StreamFactory, define: Callable[[Dataset], None], s3: A
     archive.fill(DAY)
     archive.fill(DAY + timedelta(days=1))
     return archive
+
+
+@pytest.fixture
+def mail(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
+    """A mail server, and Airflow's connection ``mail`` to it."""
+    with MailServer() as server:
+        extra = {"disable_ssl": True, "disable_tls": True, "from_email": "strata@example.com"}
+        fields = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.port, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_MAIL", json.dumps(fields))
+        yield server
+
+
+@pytest.fixture
+def topic(s3_url: str, sqs: Any, aws_connection: None) -> Iterator[Topic]:
+    """A topic that receives alarms."""
+    topic = Topic(s3_url, sqs)
+    yield topic
+    topic.delete()
+
+
+@pytest.fixture
+def notify(mail: MailServer, topic: Topic) -> dict[str, Any]:
+    """``cycle.notify`` that tells of proofs by mail, and of everything by SNS."""
+    by_mail = {"notifier": "smtp", "connection": "mail", "arguments": {"to": "night@example.com"}}
+    by_sns = {"notifier": "sns", "arguments": {"target_arn": topic.arn}}
+    return {"to": [{**by_mail, "about": ["proof"]}, by_sns]}

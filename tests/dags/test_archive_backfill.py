@@ -10,9 +10,11 @@ import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.schedule import Cycle
 from opensearch_strata.errors import Refused
 from tests.dags.archives import Archive, small_batches
 from tests.dags.conftest import RunDag
+from tests.servers.sns import Topic
 from tests.streams import DAY, StreamFactory, measurements
 
 NEXT = DAY + timedelta(days=1)
@@ -139,6 +141,29 @@ def test_records_that_cannot_be_loaded_are_told_and_loaded_by_a_redrive_when_tha
     redriven = run_backfill(archive.dataset, redrive=True, dry_run=False)
     assert redriven.result("report")["redriven"]["created"] == 1
     assert archive.dead_letters() == []
+
+
+def test_dead_letters_beyond_a_share_are_told_and_what_they_hold_stays_data(
+    archive: Archive,
+    run_backfill: RunDag,
+    define: Callable[[Dataset], None],
+    notify: dict[str, Any],
+    topic: Topic,
+) -> None:
+    cycle = Cycle.model_validate({**archive.dataset.cycle.model_dump(exclude_unset=True), "notify": notify})
+    define(archive.dataset.model_copy(update={"cycle": cycle}))
+    hostile = "{{ 7 * 7 }}\r\nBcc: everybody@example.com\r\n\r\n\x1b[2J password=hunter2"
+    dead = [{**event, "temperature": hostile} for event in measurements(DAY, count=5)]
+    archive.put(archive.key(DAY, 0), [*measurements(DAY, count=80)[:20], *dead])
+    assert run_backfill(archive.dataset, **LOADED).state == "success"
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {archive.dataset.name}: 5 of 165 events became dead letters"
+    sentence, cure, link = told.paragraphs
+    assert sentence.startswith("5 of 165 events could not be loaded, 3.0%. ")
+    assert "temperature" in sentence
+    assert not {"\r", "\x1b", "49", "hunter2"} & {*told.text, *told.text.replace("=", " ").split()}
+    assert cure.endswith(f"run `strata redrive {archive.dataset.name} --apply`.")
+    assert "/dags/archive_backfill/runs/" in link
 
 
 @pytest.mark.long

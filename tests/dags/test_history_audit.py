@@ -14,6 +14,9 @@ from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.workflows.archiving import archive_day
 from opensearch_strata.workflows.history_copy.export import copy_day
 from tests.dags.conftest import Run, run_in_process
+from tests.faults.proxy import FaultyProxy
+from tests.faults.rules import refused
+from tests.servers.sns import Topic
 from tests.streams import DAY, Stream, StreamFactory
 
 RunAudit = Callable[..., Run]
@@ -26,9 +29,12 @@ def run_audit(airflow_database: None, connection: Callable[[str], None], aws_con
 
 
 @pytest.fixture
-def archived(make_stream: StreamFactory, define: Callable[[Dataset], None], s3: Any, bucket: str) -> Stream:
-    """A dataset with two archived days whose raw days are gone."""
-    stream = make_stream(archive={"bucket": bucket, "prefix": "a/"}, engine="search")
+def archived(
+    make_stream: StreamFactory, define: Callable[[Dataset], None], s3: Any, bucket: str, notify: dict[str, Any]
+) -> Stream:
+    """A dataset with two archived days whose raw days are gone, and whose alarms the topic receives."""
+    archive = {"bucket": bucket, "prefix": "a/"}
+    stream = make_stream(archive=archive, engine="search", cycle={"notify": notify})
     define(stream.dataset)
     for day in (DAY, DAY + timedelta(days=1)):
         stream.fill(day)
@@ -51,10 +57,11 @@ def plain(make_stream: StreamFactory, define: Callable[[Dataset], None]) -> Stre
 
 
 def test_every_dataset_is_audited_and_late_documents_are_condensed(
-    archived: Stream, plain: Stream, run_audit: RunAudit
+    archived: Stream, plain: Stream, run_audit: RunAudit, topic: Topic
 ) -> None:
     run = run_audit()
     assert run.state == "success"
+    assert topic.received() == []
     assert set(run.tasks.values()) == {"success"}
     names = sorted([archived.dataset.name, plain.dataset.name])
     assert sorted(run.label(f"look[{place}]") for place in range(2)) == names
@@ -68,8 +75,8 @@ def test_every_dataset_is_audited_and_late_documents_are_condensed(
     assert [one["kind"] for one in restored["findings"]] == ["copy", "restored"]
 
 
-def test_a_loss_fails_its_dataset_and_the_run(
-    archived: Stream, plain: Stream, run_audit: RunAudit, s3: Any, bucket: str
+def test_a_loss_fails_its_dataset_and_the_run_and_is_told(
+    archived: Stream, plain: Stream, run_audit: RunAudit, s3: Any, bucket: str, topic: Topic
 ) -> None:
     body = s3.get_object(Bucket=bucket, Key=f"a/dt={DAY}/{NAME}")["Body"].read()
     s3.delete_object(Bucket=bucket, Key=Manifest.model_validate_json(body).objects[0].key)
@@ -82,7 +89,25 @@ def test_a_loss_fails_its_dataset_and_the_run(
     assert run.tries(f"look[{place}]") == 1
     left = run.result(f"look[{place}]", key="audited")
     assert left["failed"]
-    assert (left["findings"][0]["severity"], left["findings"][0]["day"]) == ("lost", str(DAY))
+    worst = left["findings"][0]
+    assert (worst["severity"], worst["day"]) == ("lost", str(DAY))
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {archived.dataset.name}: an audit found something lost"
+    sentence, cure, link = told.paragraphs
+    assert sentence.startswith(f"{DAY}: {worst['finding'].rstrip('.')}.")
+    assert worst["cure"] in cure
+    assert "/dags/history_audit/runs/" in link
+
+
+def test_an_audit_that_cannot_look_is_told_once_for_each_dataset(
+    archived: Stream, run_audit: RunAudit, proxy: FaultyProxy, connection: Callable[[str], None], topic: Topic
+) -> None:
+    connection(proxy.url)
+    proxy.add(refused(403, "security_exception", "no permissions"), path="")
+    assert run_audit().state == "failed"
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {archived.dataset.name}: an audit could not look"
+    assert "403" in told.paragraphs[0]
 
 
 def test_one_dataset_and_some_days(archived: Stream, plain: Stream, run_audit: RunAudit) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.assets import Kind, asset_of
 from opensearch_strata.errors.judging import explain
-from opensearch_strata.errors.printable import brief
+from opensearch_strata.errors.printable import brief, printable
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -51,11 +51,11 @@ def remember_why(context: Context) -> None:
 
     :param context: of the task
     """
-    ti, error = context["ti"], context.get("exception")
+    ti = context["ti"]
     index = ti.map_index if ti.map_index is not None else -1
     task = ti.task_id if index < 0 else f"{ti.task_id}_{index}"
-    if isinstance(error, BaseException):
-        ti.xcom_push(key=WHY_FAILED, value={"task": task, "why": explain(error)})
+    if why := _why(context):
+        ti.xcom_push(key=WHY_FAILED, value={"task": task, "why": why})
 
 
 def tell_failure(context: Context) -> None:
@@ -66,10 +66,27 @@ def tell_failure(context: Context) -> None:
     from opensearch_strata.workflows.alarms.of_loads import not_loading
 
     task: Any = context["task"]  # an ArrivalsOperator
-    dataset: Dataset = task.dataset
+    tell(context, task.dataset, [not_loading(task.dataset, task.task_id, _why(context))], "arrived")
+
+
+def tell_unreported(context: Context) -> None:
+    """Tell that the report of a cycle failed before it could tell anything; for ``on_failure_callback``.
+
+    :param context: of the task
+    """
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from opensearch_strata.workflows.alarms.of_cycle import unreported
+
+    task: Any = context["task"]  # a ReportOperator
+    if not isinstance(context.get("exception"), AirflowFailException):  # which is how a report ends that told
+        tell(context, task.dataset, [unreported(task.dataset, _why(context))], "history")
+
+
+def _why(context: Context) -> str:
+    """Why the task failed, in a sentence; empty if it was killed."""
     error = context.get("exception")
-    why = explain(error) if isinstance(error, BaseException) else ""
-    tell(context, dataset, [not_loading(dataset, task.task_id, why)], "arrived")
+    return explain(error) if isinstance(error, BaseException) else ""
 
 
 def tell(context: Context, dataset: Dataset, alarms: Sequence[Alarm], memory: Kind | None = None) -> None:
@@ -93,8 +110,8 @@ def tell(context: Context, dataset: Dataset, alarms: Sequence[Alarm], memory: Ki
             "kind": alarm.kind,
             "dataset": alarm.dataset,
             "subject": alarm.subject,
-            "sentence": alarm.sentence,
-            "cure": alarm.cure,
+            "sentence": printable(alarm.sentence),  # a person's template may put it into a header
+            "cure": printable(alarm.cure),
             "link": link,
             "message": alarm.message(link),
         }

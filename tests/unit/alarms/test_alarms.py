@@ -79,6 +79,7 @@ def test_dead_letters_are_an_alarm_beyond_their_share() -> None:
 
 def test_a_queue_is_an_alarm_when_its_messages_are_old() -> None:
     assert old_messages(DATASET, oldest=3599, waiting=9, minutes=60) == []
+    assert old_messages(DATASET, oldest=99_999, waiting=0, minutes=60) == []  # it was emptied
     (alarm,) = old_messages(DATASET, oldest=3600, waiting=1200, minutes=60)
     assert "had waited 60 minutes" in alarm.sentence
     assert "1,200 messages wait now" in alarm.sentence

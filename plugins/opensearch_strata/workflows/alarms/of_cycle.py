@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.errors.amounts import counted, size
+from opensearch_strata.errors.printable import brief
 from opensearch_strata.workflows.alarms.alarm import Alarm
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ PROOFS = frozenset({"verify", "prove"})
 _NAMED = 5
 
 
-def failures(dataset: Dataset, day: date, failed: Iterable[str], why: Mapping[str, str]) -> list[Alarm]:
+def failures(dataset: Dataset, day: date | str, failed: Iterable[str], why: Mapping[str, str]) -> list[Alarm]:
     """An alarm for each reason for which tasks of a cycle failed for good, however many they were.
 
-    :param day: the day of the cycle
+    :param day: the day of the cycle, or what is known of it
     :param failed: tasks that failed, with their groups and ``_n`` if mapped
     :param why: task -> why it failed; a task that was killed does not say
     """
@@ -34,7 +35,7 @@ def failures(dataset: Dataset, day: date, failed: Iterable[str], why: Mapping[st
     return [_failure(dataset, day, reason, tasks) for reason, tasks in tasks_of.items()]
 
 
-def _failure(dataset: Dataset, day: date, reason: str, tasks: Sequence[str]) -> Alarm:
+def _failure(dataset: Dataset, day: date | str, reason: str, tasks: Sequence[str]) -> Alarm:
     steps = sorted({step_of(task) for task in tasks})
     is_proof = bool(PROOFS & set(steps))
     named = ", ".join(steps)
@@ -43,10 +44,27 @@ def _failure(dataset: Dataset, day: date, reason: str, tasks: Sequence[str]) -> 
     return Alarm(
         kind="proof" if is_proof else "failure",
         dataset=dataset.name,
-        cause=f"{named} {day}",
+        # Not the day: where one reason fails the runs of many days, as in a backfill of Airflow, it is told once.
+        cause=brief(reason) or f"{named} {day}",
         title=f"a proof failed in the cycle of {day}" if is_proof else f"{named} failed in the cycle of {day}",
         sentence=sentence,
         cure=f"{kept}Do what the sentence says, then clear {named} in the run of {day}; the log has a table.",
+    )
+
+
+def unreported(dataset: Dataset, why: str) -> Alarm:
+    """The alarm of a cycle whose report failed, so that nothing is known of its other tasks.
+
+    :param why: why it failed; empty if it was killed
+    """
+    return Alarm(
+        kind="failure",
+        dataset=dataset.name,
+        cause=brief(why) or "report failed",
+        title="the daily cycle could not be reported",
+        sentence=why or "report ended without saying why.",
+        cure="Nothing was deleted that is not proven. Do what the sentence says, then clear report in this run; its "
+        "table says what became of the other tasks.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opensearch_strata.definition.dataset import Dataset
@@ -39,13 +39,16 @@ def dead_letters(dataset: Dataset, *, read: int, dead: int, share: float, causes
 
 
 def old_messages(dataset: Dataset, *, oldest: float, waiting: int, minutes: int) -> list[Alarm]:
-    """An alarm if messages wait too long in the queue.
+    """An alarm if messages wait too long in the queue, and a pass over it did not empty it.
+
+    A queue that is empty again needs nobody, however long its messages had waited: the consumer was away, or a message
+    came back after an object could be loaded at last.
 
     :param oldest: greatest age of a message at its receipt, seconds
-    :param waiting: how many messages wait now
+    :param waiting: how many messages wait after the pass
     :param minutes: how long a message may wait
     """
-    if oldest < minutes * 60:
+    if oldest < minutes * 60 or not waiting:
         return []
     return [
         Alarm(
@@ -102,4 +105,23 @@ def findings(dataset: str, found: Sequence[Mapping[str, Any]]) -> list[Alarm]:
             sentence=f"{told}{more}",
             cure=" ".join(dict.fromkeys(str(one["cure"]) for one in worst[:_NAMED] if one["cure"])),
         )
+    ]
+
+
+def not_looked(dataset: str, reasons: Iterable[str]) -> list[Alarm]:
+    """An alarm for each reason for which a part of an audit ended without a finding.
+
+    :param dataset: its name
+    :param reasons: why; empty for a part that was killed
+    """
+    return [
+        Alarm(
+            kind="audit",
+            dataset=dataset,
+            cause="audit could not look",
+            title="an audit could not look",
+            sentence=reason or "A part of the audit ended without saying why.",
+            cure="Nothing was changed. Do what the sentence says, then clear the failed tasks of the audit.",
+        )
+        for reason in dict.fromkeys(reasons)
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from opensearch_strata.airflow.alarms import tell
+from opensearch_strata.airflow.alarms import WHY_FAILED, tell
 from opensearch_strata.airflow.metrics import set_gauges
 from opensearch_strata.airflow.operators.audit.base import AUDITED
 from opensearch_strata.airflow.operators.base import StrataOperator
@@ -55,23 +55,27 @@ class ReportAuditOperator(StrataOperator):
         if worst:
             columns = ("dataset", "day", "finding", "severity", "what to do")
             self.log.info("%s", Table("Lost, or would be", columns, worst))
-        self._tell(context, parts)
         failed = sorted(task for task, state in states.items() if state == "failed")
+        self._tell(context, parts, failed)
         verdict = _verdict(worst, parts, failed)
         if failed or worst:
             raise AirflowFailException(verdict)
         self.log.info("%s", verdict)
         return {"verdict": verdict, "datasets": sums}
 
-    def _tell(self, context: Context, parts: dict[tuple[str, str], dict[str, Any]]) -> None:
-        """Tell whom each dataset names what is lost of it, or would be."""
+    def _tell(self, context: Context, parts: dict[tuple[str, str], dict[str, Any]], failed: list[str]) -> None:
+        """Tell whom each dataset names what is lost of it, or would be, and what could not be looked at."""
         from opensearch_strata.definition.files import datasets_dir, load_definitions
-        from opensearch_strata.workflows.alarms.of_loads import findings
+        from opensearch_strata.workflows.alarms.of_loads import findings, not_looked
 
-        known = load_definitions(datasets_dir()).datasets
-        for name in sorted({name for name, _ in parts} & known.keys()):
-            found = [one for (of, _), part in parts.items() if of == name for one in part["findings"]]
-            tell(context, known[name], findings(name, found))
+        ti, known = context["ti"], load_definitions(datasets_dir()).datasets
+        why = {one["task"]: one["why"] for part in _PARTS for one in every_xcom(ti, part, WHY_FAILED)}
+        for number, name in enumerate(ti.xcom_pull(task_ids="choose") or []):
+            if name in known:
+                found = [one for (of, _), part in parts.items() if of == name for one in part["findings"]]
+                tasks = {part: f"{part}_{number}" for part in _PARTS if (name, part) not in parts}
+                reasons = [why.get(task, "") for task in tasks.values() if task in failed]
+                tell(context, known[name], [*findings(name, found), *not_looked(name, reasons)])
 
 
 def _sums(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, int]]:

@@ -17,6 +17,7 @@ from opensearch_strata.presentation.tables import report_table, some_names
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from opensearch_strata.workflows.alarms.alarm import Alarm
     from opensearch_strata.workflows.cycle_report import CycleReport
 
 _FAILURES = ("failed", "upstream_failed")
@@ -41,6 +42,8 @@ class ReportOperator(DatasetOperator):
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
         failed = sorted(task for task, state in states.items() if state == "failed")
         if not self.cycle:
+            if context["dag_run"].run_type == "scheduled":  # anybody else who started it sees the run
+                tell(context, self.dataset, self._failures(context, failed), "history")
             raise AirflowFailException("The run has no day; see the log of resolve_day.")
         report = report_cycle(
             self.client,
@@ -71,16 +74,15 @@ class ReportOperator(DatasetOperator):
         """Tell whom the dataset names what does not pass by itself."""
         from opensearch_strata.errors.judging import explain
         from opensearch_strata.workflows.alarms.disk import forecast
-        from opensearch_strata.workflows.alarms.of_cycle import failures, overdue, too_small
+        from opensearch_strata.workflows.alarms.of_cycle import overdue, too_small
 
         dataset, notify = self.dataset, self.dataset.cycle.notify
         if notify is None:
             return
-        said = [one for task in _ids(failed) for one in every_xcom(context["ti"], task, WHY_FAILED)]
-        alarms = failures(dataset, report.day, failed, {one["task"]: one["why"] for one in said})
+        alarms = self._failures(context, failed)
         if not report.overtaken:
             unproven = [day for index in report.uncondensed if (day := dataset.raw.names.date_in(index))]
-            if report.raw_documents and not report.verified:
+            if report.raw_documents and not report.verified and not failed:  # else its alarm says why
                 unproven.append(report.day)
             alarms += overdue(dataset, unproven, notify.unproven_hours, datetime.now(UTC))
             try:
@@ -89,6 +91,14 @@ class ReportOperator(DatasetOperator):
             except Exception as error:  # noqa: BLE001 - secondary to the report
                 self.log.warning("Whether the disks have room for the window is not known: %s", explain(error))
         tell(context, dataset, alarms, "history")
+
+    def _failures(self, context: Context, failed: list[str]) -> list[Alarm]:
+        """The alarms of tasks that failed, whether the run has a day or not."""
+        from opensearch_strata.workflows.alarms.of_cycle import failures
+
+        said = [one for task in _ids(failed) for one in every_xcom(context["ti"], task, WHY_FAILED)]
+        day = self.day if self.cycle else context["dag_run"].partition_key or "an unknown day"
+        return failures(self.dataset, day, failed, {one["task"]: one["why"] for one in said})
 
     def _measure(self, report: CycleReport, states: dict[str, str]) -> None:
         """Send what the run deleted and, unless it is about an older day, how the dataset stands."""
