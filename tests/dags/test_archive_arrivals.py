@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import gzip
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
+import orjson
 import pytest
 from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # where Airflow takes it from
 
@@ -16,8 +18,11 @@ from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
 from opensearch_strata.airflow.triggers.queue import QueueTrigger
 from opensearch_strata.definition.dataset import Dataset
 from tests.arrivals import ALL_DAYS, Inflow, Queues
+from tests.dags.assets import events as events_of
+from tests.dags.assets import know_assets
 from tests.dags.conftest import Run, load_bag, run_in_process
 from tests.faults.archives import INTAKE, cloudwatch, events, message, ndjson
+from tests.servers.sns import Topic
 from tests.streams import DAY, StreamFactory, dataset_of
 
 RunArrivals = Callable[..., Run]
@@ -25,11 +30,16 @@ RunArrivals = Callable[..., Run]
 
 @pytest.fixture
 def inflow(
-    s3: Any, bucket: str, queues: Queues, make_stream: StreamFactory, define: Callable[[Dataset], None]
+    s3: Any,
+    bucket: str,
+    queues: Queues,
+    make_stream: StreamFactory,
+    define: Callable[[Dataset], None],
+    notify: dict[str, Any],
 ) -> Iterator[Inflow]:
-    """A bucket that tells the queue of a dataset that Airflow knows."""
+    """A bucket that tells the queue of a dataset that Airflow knows, and whose alarms the topic receives."""
     intake = {**INTAKE, "source": f"s3://{bucket}/logs/", "queue": queues.arn}
-    stream = make_stream(raw={"window_days": ALL_DAYS}, intake=intake)
+    stream = make_stream(raw={"window_days": ALL_DAYS}, intake=intake, cycle={"notify": notify})
     define(stream.dataset)
     queues.notify(s3, bucket)
     made = Inflow(s3, bucket, stream, queues)
@@ -44,22 +54,23 @@ def run_arrivals(
     """Run a dataset's DAG; an empty queue is watched for a second."""
     monkeypatch.setattr("opensearch_strata.airflow.operators.arrivals.drain._POLL", 0.2)
 
-    def quicker(dag: Any) -> None:
-        for task in dag.tasks:
-            if isinstance(task, DrainOperator):
-                task.seconds, task.empty, task.wait = 60, 0, 1
+    def run(dataset: Dataset, name: str = "archive_arrivals", seconds: float = 60) -> Run:
+        def quicker(dag: Any) -> None:
+            for task in dag.tasks:
+                if isinstance(task, DrainOperator):
+                    task.seconds, task.empty, task.wait = seconds, 0, 1
 
-    def run(dataset: Dataset, name: str = "archive_arrivals") -> Run:
         return run_in_process("archive_arrivals.py", f"{dataset.name}_{name}", quicker, {})
 
     return run
 
 
 def test_a_run_loads_what_the_queue_tells_of(
-    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inflow.put(cloudwatch(events(range(100))))
     inflow.queues.send("what is this")
+    inflow.queues.age(hours=3)  # the consumer was away, and has caught up after this run
     run = run_arrivals(inflow.dataset)
     assert (run.state, run.tasks) == ("success", {"drain": "success"})
     result = run.result("drain")
@@ -68,6 +79,7 @@ def test_a_run_loads_what_the_queue_tells_of(
     assert "events 100 created" in capsys.readouterr().out
     inflow.assert_loaded(range(100))
     assert run.result("drain", key="_link_RawDaysLink").endswith(f"{inflow.dataset.name}-*?v&s=index")
+    assert topic.received() == []
 
 
 def test_an_empty_queue_is_watched_without_a_worker_and_the_run_ends(
@@ -78,29 +90,92 @@ def test_an_empty_queue_is_watched_without_a_worker_and_the_run_ends(
     assert "waiting for messages" in capsys.readouterr().out
 
 
-def test_a_queue_that_is_gone_fails_the_run_in_a_sentence_but_not_every_minute(
-    inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
+def test_a_queue_that_is_gone_fails_the_run_in_a_sentence_but_not_every_minute_and_is_told_once(
+    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inflow.queues.delete()
     run = run_arrivals(inflow.dataset)
     assert (run.state, run.tasks, run.tries("drain")) == ("failed", {"drain": "failed"}, 7)
     assert "its messages are gone, but no object is" in capsys.readouterr().out
+    run_arrivals(inflow.dataset)
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {inflow.dataset.name}: drain failed: new objects are not loaded"
+    sentence, cure, link = told.paragraphs
+    assert "its messages are gone, but no object is" in sentence
+    assert cure.startswith("Nothing is lost: ")
+    assert f"/dags/{inflow.dataset.name}_archive_arrivals/runs/" in link
+
+
+def test_dead_letters_beyond_a_share_are_told_once(inflow: Inflow, run_arrivals: RunArrivals, topic: Topic) -> None:
+    for start in (0, 100):
+        timeless = b"".join(b'{"device": "d1"}\n' for _ in range(6))
+        inflow.put(gzip.compress(gzip.decompress(ndjson(range(start, start + 94))) + timeless))
+        assert run_arrivals(inflow.dataset).result("drain")["dead"] == 6
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {inflow.dataset.name}: 6 of 100 events became dead letters"
+    sentence, cure, _ = told.paragraphs
+    assert sentence.startswith("6 of 100 events could not be loaded, 6.0%. ")
+    assert f"`strata redrive {inflow.dataset.name} --apply`" in cure
+
+
+def test_a_queue_that_a_pass_does_not_empty_is_told_once_when_its_messages_are_old(
+    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic
+) -> None:
+    over = Event()
+
+    def goes_on() -> None:
+        while not over.wait(0.02):
+            inflow.queues.send({"Event": "s3:TestEvent", "Bucket": inflow.bucket})
+
+    inflow.put(ndjson(range(10)))
+    inflow.queues.age(hours=2)
+    sender = Thread(target=goes_on)
+    sender.start()
+    try:
+        for _ in range(2):
+            assert run_arrivals(inflow.dataset, seconds=1).result("drain")["waiting"]
+            inflow.queues.age(hours=2)
+    finally:
+        over.set()
+        sender.join()
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {inflow.dataset.name}: a message waited 120 minutes in the queue"
+    sentence, cure, _ = told.paragraphs
+    assert sentence.startswith("A message that tells of new objects had waited 120 minutes before it was received; ")
+    assert f"`strata arrivals {inflow.dataset.name}`" in cure
 
 
 def test_a_sweep_finds_what_no_notification_told(
     inflow: Inflow, run_arrivals: RunArrivals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = datetime.now(UTC) - timedelta(minutes=5)
-    line = json.dumps({"@timestamp": now.isoformat(), **message(7)})
-    inflow.put(f"{line}\n".encode(), f"logs/{now:%Y/%m/%d/%H}/untold")
-    inflow.queues.empty()
+    put_at(inflow, now, 1)
     run = run_arrivals(inflow.dataset, "arrivals_sweep")
     assert (run.state, run.tasks) == ("success", {"sweep": "success"})
     assert (run.result("sweep")["found"], run.result("sweep")["created"]) == (1, 1)
     assert "Not told, or told late: 1 object" in capsys.readouterr().out
+    assert events_of(inflow.dataset, "arrived") == {}  # today may get more
     index = inflow.dataset.raw_index(now.date())
     inflow.stream.client.indices.refresh(index=index)
     assert inflow.stream.client.count(index=index)["count"] == 1
+
+
+def test_a_sweep_tells_that_yesterday_has_arrived(inflow: Inflow, run_arrivals: RunArrivals) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    yesterday = now - timedelta(days=1)
+    know_assets()
+    put_at(inflow, now, 1)
+    put_at(inflow, yesterday, 3)
+    assert run_arrivals(inflow.dataset, "arrivals_sweep").result("sweep")["created"] == 4
+    told = {"dataset": inflow.dataset.name, "days": 1, "documents": 3, "dead_letters": 0}
+    assert events_of(inflow.dataset, "arrived") == {str(yesterday.date()): told}
+
+
+def put_at(inflow: Inflow, moment: datetime, count: int) -> None:
+    """Write an object of events of about the same time, which no notification tells."""
+    lines = [{"@timestamp": (moment + timedelta(seconds=n)).isoformat(), **message(n)} for n in range(count)]
+    inflow.put(b"".join(orjson.dumps(line) + b"\n" for line in lines), f"logs/{moment:%Y/%m/%d/%H}/untold")
+    inflow.queues.empty()
 
 
 def test_a_dataset_has_its_dags_if_it_has_a_queue(

@@ -10,23 +10,12 @@ import pytest
 
 from opensearch_strata.definition.dataset import Dataset
 from tests.dags.archives import Archive
+from tests.dags.assets import events, know_assets
 from tests.dags.conftest import RunDag, load_bag
 from tests.streams import DAY, StreamFactory
 
 OLD = DAY - timedelta(days=2)
 PROVE = "retention.retire.prove[1]"
-
-
-def events(dataset: Dataset, kind: str) -> dict[str, dict[str, Any]]:
-    """Partition key -> extra, of all events of one of a dataset's assets."""
-    from airflow.models.asset import AssetEvent, AssetModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    wanted = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
-    with create_session() as session:
-        found = session.scalars(wanted.where(AssetModel.uri == f"strata://{dataset.name}/{kind}")).all()
-        return {str(event.partition_key): event.extra for event in found}
 
 
 def test_each_day_whose_rows_are_proven_is_an_event(
@@ -80,15 +69,8 @@ def test_a_dry_run_and_a_day_without_documents_are_no_events_of_archives_or_proo
 def test_a_backfill_tells_which_days_arrived_and_which_were_condensed(
     archive: Archive, run_backfill: RunDag, connection: Any
 ) -> None:
-    from airflow.dag_processing.dagbag import sync_bag_to_db
-    from airflow.models.dagbundle import DagBundleModel
-    from airflow.utils.session import create_session
-
     dataset = archive.stream.dataset
-    with create_session() as session:
-        if session.get(DagBundleModel, "tests") is None:
-            session.add(DagBundleModel(name="tests"))
-    sync_bag_to_db(load_bag("daily_cycle.py"), "tests", None)  # which makes the assets known
+    know_assets()
     days = {"from_day": str(DAY), "to_day": str(DAY + timedelta(days=3))}
     run = run_backfill(dataset, **days, dry_run=False, then="condense")
     assert run.state == "success"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from opentelemetry import metrics
@@ -19,27 +20,40 @@ from tests.streams import DAY, StreamFactory
 OLDEST, OLD = DAY - timedelta(days=3), DAY - timedelta(days=2)
 
 
+class Collector(MetricsReceiver):
+    """A receiver of what the tasks of this process measure.
+
+    :param provider: what hands it over. Airflow's own parts, such as the API server that runs beside the tasks, may set
+        one of theirs as that of the whole process at any time, so nobody may ask for it later.
+    """
+
+    provider: Any
+
+
 @pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsReceiver]:
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """A collector that Airflow is configured with, as its documentation says."""
+    import airflow.sdk.serde  # noqa: F401 - which, when it is imported first, sets up metrics anew
     from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
     from airflow.sdk._shared.observability.metrics.otel_logger import flush_otel_metrics
     from airflow.sdk.observability import stats
     from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
-    with MetricsReceiver() as receiver:
+    with Collector() as receiver:
         for key, value in {"OTEL_ON": "True", "OTEL_HOST": "127.0.0.1", "OTEL_PORT": str(receiver.port)}.items():
             monkeypatch.setenv(f"AIRFLOW__METRICS__{key}", value)
-        stats.initialize(factory=get_stats_factory(), export_legacy_names=True)  # as in the process of a task
+        logger = get_stats_factory()()
+        receiver.provider = metrics.get_meter_provider()
+        stats.initialize(factory=lambda: logger, export_legacy_names=True)  # as in the process of a task
         yield receiver
         stats.initialize(factory=NoStatsLogger, export_legacy_names=True)
         atexit.unregister(flush_otel_metrics)
-        metrics.get_meter_provider().shutdown()  # type: ignore[attr-defined]
+        receiver.provider.shutdown()
 
 
-def received(receiver: MetricsReceiver, dataset: Dataset) -> dict[str, tuple[str, float]]:
+def received(receiver: Collector, dataset: Dataset) -> dict[str, tuple[str, float]]:
     """Kind and value of each metric of a dataset; times are named by their step."""
-    metrics.get_meter_provider().force_flush()  # type: ignore[attr-defined]
+    assert receiver.provider.force_flush(60_000)
     found = {}
     for (name, tags), one in receiver.latest("airflow.strata.").items():
         named = dict(tags)
@@ -50,7 +64,7 @@ def received(receiver: MetricsReceiver, dataset: Dataset) -> dict[str, tuple[str
 
 
 def test_a_cycle_tells_what_it_condensed_deleted_and_refused_to_delete(
-    make_stream: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag, receiver: MetricsReceiver
+    make_stream: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag, receiver: Collector
 ) -> None:
     stream = make_stream(raw={"window_days": 2}, engine="search")
     define(stream.dataset)
@@ -74,7 +88,7 @@ def test_a_cycle_tells_what_it_condensed_deleted_and_refused_to_delete(
 
 
 def test_a_run_for_an_older_day_does_not_say_how_the_dataset_stands(
-    make_stream: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag, receiver: MetricsReceiver
+    make_stream: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag, receiver: Collector
 ) -> None:
     stream = make_stream(raw={"window_days": 9}, engine="search")
     define(stream.dataset)
@@ -86,7 +100,7 @@ def test_a_run_for_an_older_day_does_not_say_how_the_dataset_stands(
     assert not {"cycle.lag", "cycle.unproven_days"} & found.keys()
 
 
-def test_a_backfill_tells_what_it_loaded(archive: Archive, run_backfill: RunDag, receiver: MetricsReceiver) -> None:
+def test_a_backfill_tells_what_it_loaded(archive: Archive, run_backfill: RunDag, receiver: Collector) -> None:
     dataset = archive.stream.dataset
     run = run_backfill(dataset, from_day=str(DAY), to_day=str(DAY), dry_run=False)
     assert run.state == "success"

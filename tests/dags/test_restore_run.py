@@ -13,6 +13,7 @@ from opensearch_strata.airflow.operators.backfill.form import BackfillForm
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors import DefinitionError
 from tests.archives import forget_ledger
+from tests.dags.assets import events, know_assets
 from tests.dags.conftest import RunDag
 from tests.raw_archives import archived, documents
 from tests.streams import DAY, Stream, StreamFactory
@@ -39,8 +40,10 @@ def test_an_archived_day_comes_back_and_stays_until_it_is_no_longer_wanted(
     index, later = left.dataset.raw_index(DAY), str(DAY + timedelta(days=30))
     sent = documents(left.client, index)
     left.client.indices.delete(index=index)
+    know_assets()
     dry = run_backfill(left.dataset, **ASKED)
     assert dry.state == "success"
+    assert events(left.dataset, "restored") == {}
     assert "1 archived day, 1 object" in dry.result("plan", key="planned")["verdict"]
     assert "1 day of the range is not archived" in dry.result("report")["verdict"]
     assert not left.exists()
@@ -50,6 +53,9 @@ def test_an_archived_day_comes_back_and_stays_until_it_is_no_longer_wanted(
     assert run.result("report")["verdict"].startswith("Proven: 40 events read = 40 created")
     assert run.label("load[0]").startswith("2024-05-06 00:00 .. 2024-05-06 00:00, 1 object")
     assert documents(left.client, index) == sent
+    told = {"dataset": left.dataset.name, "days": 1, "documents": 40, "dead_letters": 0}
+    assert events(left.dataset, "restored") == {str(DAY): told}  # the other day of the range is not archived
+    assert events(left.dataset, "arrived") == {}
 
     kept = run_dag(left.dataset, day=later, dry_run=False)
     assert kept.state == "success"

@@ -30,6 +30,8 @@ class SweepOperator(ArrivalsOperator):
     """
 
     purpose = "find what nobody told"
+    reads = ("source",)
+    writes = ("raw",)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Sweep.
@@ -67,8 +69,9 @@ class SweepOperator(ArrivalsOperator):
             raise Refused(verdict(proof))
         self.log.info("%s", verdict(proof))
         yesterday = newest_complete(now, self.dataset.zone)
-        if proof.objects and swept.first <= yesterday <= swept.last:
-            counts = {"documents": proof.counts.created + proof.counts.existed, "dead_letters": proof.counts.dead}
+        held = {self.dataset.raw.names.date_in(one.index): one for one in proof.days}
+        if swept.first <= yesterday and (day := held.get(yesterday)):
+            counts = {"documents": day.created + day.existed, "dead_letters": proof.counts.dead}
             tell_days(context, self.dataset.name, "arrived", [yesterday], **counts)
         return {
             "first": f"{swept.first}",
