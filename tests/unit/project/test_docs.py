@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -110,13 +111,18 @@ def test_every_anchor_is_a_heading_of_its_page() -> None:
         assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{page.name}: {target.name}#{anchor}"
 
 
-def test_every_alert_is_about_a_metric_of_the_table() -> None:
+def test_every_alert_and_panel_is_about_a_metric_of_the_table() -> None:
     (rules,) = map(yaml.safe_load, blocks("yaml", "alerts"))
     known = {f"airflow_{name.replace('.', '_')}" for name in documented_metrics()}
-    for rule in rules["groups"][0]["rules"]:
-        named = {name.removesuffix("_total") for name in re.findall(r"airflow_\w+", rule["expr"])}
-        assert named
-        assert named <= known, rule["alert"]
+    expressions = {rule["alert"]: rule["expr"] for rule in rules["groups"][0]["rules"]}
+    for panel in json.loads((PROJECT / "deploy" / "grafana.json").read_text())["panels"]:
+        expressions |= {f"{panel['title']} {one['refId']}": one["expr"] for one in panel["targets"]}
+    assert len(expressions) > 15
+    for place, expression in expressions.items():
+        named = {name.removesuffix("_total") for name in re.findall(r"airflow_\w+", expression)}
+        assert named, place
+        assert named <= known, place
+        assert expression.count("(") == expression.count(")"), place
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:

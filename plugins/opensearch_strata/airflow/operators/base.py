@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+    from opensearch_strata.airflow.lineage import Part
     from opensearch_strata.definition.dataset import Dataset
 
 
@@ -49,7 +50,15 @@ class StrataOperator(BaseOperator):
 
 
 class TimedOperator(StrataOperator):
-    """Tells Airflow's metrics how long the task took, once it is done, however long it was deferred."""
+    """Tells Airflow's metrics how long the task took, once it is done, however long it was deferred, and OpenLineage
+    what it reads and writes.
+
+    :param reads: parts of the dataset that it reads
+    :param writes: parts of the dataset that it writes
+    """
+
+    reads: ClassVar[tuple[Part, ...]] = ()
+    writes: ClassVar[tuple[Part, ...]] = ()
 
     @property
     def dataset_name(self) -> str:
@@ -67,6 +76,24 @@ class TimedOperator(StrataOperator):
         super().post_execute(context, result)
         if began := context["ti"].start_date:
             time_step(self.dataset_name, self.task_id.rpartition(".")[2], began, datetime.now(UTC))
+
+    def worked_on(self) -> tuple[Dataset, str | None]:
+        """The dataset that the task works on, and the source that it loads instead of the dataset's own.
+
+        :raises NotImplementedError: the operator reads or writes, but does not say of what
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def get_openlineage_facets_on_start(self) -> Any:
+        """What the task reads and writes. OpenLineage's provider calls it, before the task and after it."""
+        from opensearch_strata.airflow.hooks.opensearch import OpenSearchHook
+        from opensearch_strata.airflow.lineage import facets
+
+        if not (self.reads or self.writes):
+            return None
+        dataset, source = self.worked_on()
+        url = OpenSearchHook(dataset.cycle.opensearch_conn_id).settings.url
+        return facets(dataset, url, self.reads, self.writes, source)
 
 
 class DatasetOperator(TimedOperator):
@@ -89,6 +116,10 @@ class DatasetOperator(TimedOperator):
     def dataset_name(self) -> str:
         """Name of the dataset."""
         return self.dataset.name
+
+    def worked_on(self) -> tuple[Dataset, str | None]:
+        """The dataset; it has only one source."""
+        return self.dataset, None
 
     @property
     def day(self) -> date:

@@ -33,6 +33,10 @@ class ArrivalsOperator(TimedOperator):
         """Name of the dataset."""
         return self.dataset.name
 
+    def worked_on(self) -> tuple[Dataset, str | None]:
+        """The dataset; its queue tells only of its own source."""
+        return self.dataset, None
+
     @cached_property
     def hook(self) -> OpenSearchHook:
         """The hook of the dataset's connection."""

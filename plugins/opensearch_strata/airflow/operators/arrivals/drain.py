@@ -32,6 +32,8 @@ class DrainOperator(ArrivalsOperator):
     """
 
     purpose = "load what the queue tells"
+    reads = ("source",)
+    writes = ("raw",)
     operator_extra_links = (RawDaysLink(),)
 
     def __init__(self, *, seconds: float = 600, empty: float = 10, wait: float = 3600, **kwargs: Any) -> None:

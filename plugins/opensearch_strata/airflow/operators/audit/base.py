@@ -63,6 +63,10 @@ class AuditOperator(TimedOperator):
 
         return load_definitions(datasets_dir()).get(self.dataset)
 
+    def worked_on(self) -> tuple[Dataset, str | None]:
+        """The dataset, as it is now."""
+        return self.definition, None
+
     def planned(self, seed: str = "", *, days: bool, restore: int) -> AuditPlan:
         """Plan, and log what it is going to cost.
 

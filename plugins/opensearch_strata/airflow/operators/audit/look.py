@@ -14,6 +14,13 @@ class LookOperator(AuditOperator):
     """Compare every day with whatever is left of it, and condense late documents anew. Leaves what it found as XCom."""
 
     purpose = "compare every day"
+    reads = (
+        "raw",
+        "history",
+        "archive",
+        "copy",
+    )
+    writes = ("history",)
 
     def execute(self, context: Context) -> None:
         """Audit.

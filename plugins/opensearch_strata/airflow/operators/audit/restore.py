@@ -18,6 +18,10 @@ class RestoreDrawnOperator(AuditOperator):
     """
 
     purpose = "restore a day to compare it"
+    reads = (
+        "archive",
+        "history",
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

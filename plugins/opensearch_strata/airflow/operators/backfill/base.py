@@ -59,6 +59,10 @@ class FormOperator(TimedOperator):
         """
         return dataset_named(self.asked.dataset)
 
+    def worked_on(self) -> tuple[Dataset, str | None]:
+        """The dataset, and the source that the form names."""
+        return self.dataset, self.asked.source
+
     @cached_property
     def hook(self) -> OpenSearchHook:
         """The hook of the dataset's connection."""

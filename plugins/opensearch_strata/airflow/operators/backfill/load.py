@@ -28,6 +28,8 @@ class LoadOperator(PlannedOperator):
     """
 
     purpose = "objects to documents"
+    reads = ("source",)
+    writes = ("raw",)
     template_fields: Sequence[str] = ("form", "plan", "batch")
     operator_extra_links = (RawDaysLink(),)
 

@@ -21,6 +21,7 @@ class PlanOperator(FormOperator):
     """
 
     purpose = "which objects, which batches"
+    reads = ("source",)
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Plan.

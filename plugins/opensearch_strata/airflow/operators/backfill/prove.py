@@ -26,6 +26,7 @@ class ProveBackfillOperator(PlannedOperator):
     """
 
     purpose = "everything arrived"
+    reads = ("raw",)
     operator_extra_links = (RawDaysLink(),)
 
     def execute(self, context: Context) -> list[str]:

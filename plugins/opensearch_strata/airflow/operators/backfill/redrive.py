@@ -22,6 +22,8 @@ class RedriveOperator(FormOperator):
     """
 
     purpose = "load dead letters again"
+    reads = ("dead_letters",)
+    writes = ("raw",)
 
     def execute(self, context: Context) -> None:
         """Redrive.

@@ -26,6 +26,11 @@ class SettleOperator(FormOperator):
     """
 
     purpose = "condense, drop if wanted"
+    reads = (
+        "raw",
+        "history",
+    )
+    writes = ("history",)
     template_fields: Sequence[str] = ("form", "day")
     operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 

@@ -76,6 +76,8 @@ class ArchiveOperator(ArchivingOperator):
     """
 
     purpose = "raw day to S3"
+    reads = ("raw",)
+    writes = ("archive",)
     template_fields: Sequence[str] = ("cycle", "proven")
     operator_extra_links = (DayPageLink(), ArchiveLink())
 
@@ -115,6 +117,8 @@ class ArchiveDueOperator(ArchivingOperator):
     """
 
     purpose = "old days to S3"
+    reads = ("raw",)
+    writes = ("archive",)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Archive.

@@ -38,6 +38,8 @@ class CondenseOperator(DatasetOperator):
     """
 
     purpose = "raw day to rows"
+    reads = ("raw",)
+    writes = ("history",)
     operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink(), TransformJobLink())
 
     def __init__(

@@ -25,6 +25,8 @@ class CopyHistoryOperator(DatasetOperator):
     """
 
     purpose = "rows to S3"
+    reads = ("history",)
+    writes = ("copy",)
     ui_color = "#fef3c7"
 
     def execute(self, context: Context) -> dict[str, Any]:

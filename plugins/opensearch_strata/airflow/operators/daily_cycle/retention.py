@@ -103,6 +103,11 @@ class ProveOperator(DatasetOperator):
     """
 
     purpose = "prove before deletion"
+    reads = (
+        "raw",
+        "history",
+    )
+    writes = ("history",)
     template_fields: Sequence[str] = ("cycle", "expired")
     operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 

@@ -21,6 +21,11 @@ class VerifyOperator(DatasetOperator):
     """
 
     purpose = "prove the rows"
+    reads = (
+        "raw",
+        "history",
+    )
+    writes = ("history",)
     operator_extra_links = (DayPageLink(), RawIndexLink(), MonthIndexLink())
 
     def execute(self, context: Context) -> dict[str, Any]:
