@@ -110,23 +110,42 @@ SOURCES = sorted({d.intake.source for d in DATASETS.values() if d.intake.source}
 # Without a valid dataset there is nothing to choose from; read_form says why.
 CHOICES: dict[str, Any] = {"enum": sorted(DATASETS)} if DATASETS else {}
 
+# The UI shows what has a section closed, and the rest open.
 PARAMS = {
     "dataset": Param(
         **CHOICES,
         type="string",
-        section="What",
         title="Dataset",
-        description="The dataset whose raw days take the documents. Its section `intake` says how to read the objects.",
+        description="The dataset whose raw days take the documents. Its section intake says how to read the objects.",
     ),
     "source": Param(
         None,
         type=["null", "string"],
         examples=[ARCHIVE_SOURCE, *(SOURCES or ["s3://bucket/prefix/"])],
-        section="What",
         title="Source",
         description="s3://bucket/prefix/ of the objects, up to where the layout (such as %Y/%m/%d/%H/) begins, or "
         "archive: the archived days of the dataset. If empty, the source of the dataset. With Redrive, the place of "
         "the dead letters.",
+    ),
+    "from_day": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="From",
+        description="First day of the events, in the dataset's time zone; needed unless Redrive is on.",
+    ),
+    "to_day": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="To",
+        description="Last day of the events, inclusive; the same as From for one day.",
+    ),
+    "dry_run": Param(
+        True,
+        type="boolean",
+        title="Dry run",
+        description="Show the plan with its size and its estimated time, but load nothing.",
     ),
     "then": Param(
         "keep",
@@ -137,51 +156,25 @@ PARAMS = {
             "condense": "condense them and keep them",
             "condense_and_drop": "condense them and drop them again",
         },
-        section="What",
         title="Then",
         description="What happens to the raw days once they are loaded and proven. Only days older than the window "
         "are dropped, each one only after its rows are proven.",
-    ),
-    "redrive": Param(
-        False,
-        type="boolean",
-        section="What",
-        title="Redrive",
-        description="Instead of an archive, load the dead letters of the dataset again, under the same ids. Leave "
-        "From and To empty.",
-    ),
-    "from_day": Param(
-        None,
-        type=["null", "string"],
-        format="date",
-        section="When",
-        title="From",
-        description="First day of the events, in the dataset's time zone.",
-    ),
-    "to_day": Param(
-        None,
-        type=["null", "string"],
-        format="date",
-        section="When",
-        title="To",
-        description="Last day of the events, inclusive.",
     ),
     "keep_until": Param(
         None,
         type=["null", "integer"],
         minimum=0,
         maximum=MOST_KEPT,
-        section="When",
         title="Keep for days",
         description=f"Only with the source archive: for how many days the daily cycle keeps the restored raw days. If "
         f"empty, {KEEP_DAYS}, or longer if an earlier restore wants it.",
     ),
-    "dry_run": Param(
-        True,
+    "redrive": Param(
+        False,
         type="boolean",
-        section="Limits",
-        title="Dry run",
-        description="Show the plan with its size and its estimated time, but load nothing.",
+        title="Redrive",
+        description="Instead of an archive, load the dead letters of the dataset again, under the same ids. Leave "
+        "From and To empty.",
     ),
     "max_batches": Param(
         MOST_MAPPED,

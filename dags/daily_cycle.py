@@ -26,7 +26,8 @@ change to any of them, the next run only shows what it would do, and asks again.
 
 From then on, a run deletes only raw days older than the window, at most `max_deletes_per_run` of them, and each one
 only if its rows carry every one of its documents at that moment. History is never deleted. A day that cannot be proven
-is kept and its task fails; the days after it are deleted all the same, and those that wait take turns.
+is kept and its task fails; the days after it are deleted all the same, and those that wait take turns. A dry run that a
+person starts does not fail for it: the table of `report` says that the day would be kept, and why.
 
 ## Run it by hand
 

@@ -66,7 +66,7 @@ from opensearch_strata.definition.files import datasets_dir, load_definitions
 NAMES = sorted(load_definitions(datasets_dir()).datasets)
 
 # Without a valid dataset there is nothing to choose from.
-CHOICES: dict[str, Any] = {"enum": [None, *NAMES]} if NAMES else {}
+CHOICES: dict[str, Any] = {"enum": [None, *NAMES], "values_display": {"null": "all datasets"}} if NAMES else {}
 
 PARAMS = {
     "dataset": Param(
@@ -74,7 +74,7 @@ PARAMS = {
         **CHOICES,
         type=["null", "string"],
         title="Dataset",
-        description="The dataset to audit; all of them if empty.",
+        description="The dataset to audit, or all of them.",
     ),
     "from_day": Param(
         None,

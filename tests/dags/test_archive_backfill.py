@@ -40,6 +40,16 @@ def test_a_run_by_hand_is_dry_until_told_otherwise(
     assert "estimated documents" in log
 
 
+def test_a_dry_run_that_finds_nothing_says_so_and_a_run_that_loads_fails(
+    archive: Archive, run_backfill: RunDag
+) -> None:
+    days = {"from_day": "2024-01-01", "to_day": "2024-01-01"}
+    dry = run_backfill(archive.dataset, **days)
+    assert (dry.state, dry.tasks["plan"]) == ("success", "success")
+    assert dry.result("report")["verdict"].startswith("There are no objects to load for 2024-01-01. Listed: s3://")
+    assert run_backfill(archive.dataset, **days, dry_run=False).tasks["plan"] == "failed"
+
+
 def test_days_are_loaded_and_proven_and_their_settings_given_back(
     archive: Archive, run_backfill: RunDag, monkeypatch: pytest.MonkeyPatch
 ) -> None:

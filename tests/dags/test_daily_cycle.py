@@ -104,6 +104,11 @@ def test_an_expired_day_that_cannot_be_proven_is_kept_and_the_others_go(stream: 
     stream.put_row(identity, {**row, "transform._doc_count": row["transform._doc_count"] + 1}, OLDEST)
     stream.condensed(OLD)
     stream.fill(DAY)
+    question = run_dag(stream.dataset, day=str(DAY))
+    assert (question.state, question.tasks["retention.retire.prove[0]"]) == ("success", "skipped")
+    report, index = question.result("report"), stream.dataset.raw_index(OLDEST)
+    assert (list(report["kept"]), report["would_delete"]) == ([index], [stream.dataset.raw_index(OLD)])
+    assert report["kept"][index].startswith(f"{index} differs from its ")
     run = run_dag(stream.dataset, day=str(DAY), dry_run=False)
     assert run.state == "failed"
     assert run.tasks["retention.retire.prove[0]"] == "failed"

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 DRY = "Dry run: nothing was loaded. Switch off dry_run to load it."
 """The last line of a dry run."""
 
+WOULD_BE_REFUSED = "A run that loads would be refused."
+"""What a dry run says of a plan that may not be carried out, before the reason."""
+
 # Templates, because XComArgs would draw an edge to every task of the graph.
 _FORM = "{{ ti.xcom_pull(task_ids='read_form', key='form') }}"
 _PLAN = "{{ ti.xcom_pull(task_ids='plan', key='plan') }}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.airflow.operators.backfill.base import DRY, FormOperator
+from opensearch_strata.airflow.operators.backfill.base import DRY, WOULD_BE_REFUSED, FormOperator
 from opensearch_strata.errors import Refused
 from opensearch_strata.presentation.tables import plan_table
 
@@ -17,7 +18,8 @@ class PlanOperator(FormOperator):
     """Plan, and record the batches unless the run is dry.
 
     Returns the batches to load, ``[{"number", "label"}, ...]``, none in a dry run. Pushes the :class:`PlanRef` as JSON
-    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict", "warning"}`` under ``planned``.
+    under the XCom key ``plan``, and ``{"objects", "bytes", "batches", "verdict", "warning", "refusal"}`` under
+    ``planned``; a dry run only says why one that loads would be refused.
     """
 
     purpose = "which objects, which batches"
@@ -27,8 +29,8 @@ class PlanOperator(FormOperator):
         """Plan.
 
         :raises DefinitionError: the source or the days cannot be used
-        :raises Refused: there is nothing to load, S3 does not allow it, objects of the range are in an archive tier, or
-            the documents would not fit on the disk
+        :raises Refused: S3 does not allow it; unless the run is dry, there is nothing to load, objects of the range are
+            in an archive tier, or the documents would not fit on the disk
         :raises TransientError: worth a retry
         """
 
@@ -37,7 +39,7 @@ class PlanOperator(FormOperator):
         asked, ti = self.asked, context["ti"]
         plan = self.backfill.plan(asked.source, *asked.days, max_batches=asked.max_batches)
         self.log.info("%s", plan_table(plan))
-        if not plan.found_any:
+        if not plan.found_any and not asked.dry_run:
             raise Refused(plan.verdict)
         planned = {
             "objects": plan.amount.objects,
@@ -45,14 +47,15 @@ class PlanOperator(FormOperator):
             "batches": len(plan.batches),
             "verdict": plan.verdict,
             "warning": plan.warning,
+            "refusal": plan.refusal if asked.dry_run else None,
         }
         ti.xcom_push(key="planned", value=planned)
-        self.log.info("%s", plan.verdict)
+        self.log.log(logging.INFO if plan.found_any else logging.WARNING, "%s", plan.verdict)
         if plan.warning:
             self.log.warning("%s", plan.warning)
         if asked.dry_run:
             if plan.refusal:
-                self.log.warning("A run that loads would be refused. %s", plan.refusal)
+                self.log.warning("%s %s", WOULD_BE_REFUSED, plan.refusal)
             if plan.batches:
                 self.log.info(DRY)
             return []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from opensearch_strata.airflow.alarms import tell
-from opensearch_strata.airflow.operators.backfill.base import DRY, PlannedOperator
+from opensearch_strata.airflow.operators.backfill.base import DRY, WOULD_BE_REFUSED, PlannedOperator
 from opensearch_strata.errors.amounts import counted, size
 from opensearch_strata.presentation.tables import Table
 
@@ -117,7 +117,9 @@ class ReportBackfillOperator(PlannedOperator):
         if steps.redriven:
             return str(steps.redriven["verdict"])
         if steps.planned and self.asked.dry_run:
-            told = [steps.planned["verdict"], *([DRY] if steps.planned["batches"] else [])]
+            refusal = steps.planned["refusal"]
+            told = [steps.planned["verdict"], *([WOULD_BE_REFUSED, refusal] if refusal else [])]
+            told += [DRY] if steps.planned["batches"] else []
         elif steps.proof:
             told = [steps.proof["verdict"]]
         else:

@@ -91,6 +91,11 @@ def is_dry(dataset: Dataset, cycle: dict[str, Any]) -> bool:
     return bool(cycle["dry_run"]) or not consent_of(dataset).given
 
 
+def _is_question(context: Context) -> bool:
+    """Whether a person only asked what would be deleted: that a day would be kept is an answer then, and no failure."""
+    return context["dag_run"].run_type == "manual" and bool(context["params"]["dry_run"])
+
+
 class ProveOperator(DatasetOperator):
     """Prove one expired raw day, repairing its rows where late documents came.
 
@@ -119,7 +124,9 @@ class ProveOperator(DatasetOperator):
         """Prove.
 
         :raises Refused: the day differs from its rows, as the table in the log shows; the raw day is kept
+        :raises AirflowSkipException: there is nothing to prove, or a person only asked what would be deleted
         """
+        from opensearch_strata.errors import Refused
         from opensearch_strata.errors.judging import explain
 
         day = date.fromisoformat(self.expired["day"])
@@ -129,6 +136,9 @@ class ProveOperator(DatasetOperator):
             return self._proven(context, day)
         except Exception as error:
             self._tell_why(context, str(error) if isinstance(error, AirflowSkipException) else explain(error))
+            if isinstance(error, Refused) and _is_question(context):
+                self.log.warning("%s would be kept: %s", self.expired["index"], explain(error))
+                raise AirflowSkipException(explain(error)) from None
             raise
 
     def _wait_if_enough_leave(self, context: Context) -> None:
