@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from opensearch_strata.archive.backfill_proof import Fate
@@ -25,16 +25,17 @@ class Judged(NamedTuple):
 
 def fates_of_days(
     ledger: Ledger,
-    removals: Mapping[str, Collection[Removals | None]],
+    removals: Mapping[str, Mapping[Removals | None, int]],
     now: Mapping[str, DayCount | None],
-    is_retired: Callable[[str, str, int], bool],
+    is_retired: Callable[[str, str, int | None], bool],
     retired_state: Callable[[str, str], Removals | None],
 ) -> dict[str, Judged]:
     """What became of each raw day since the loads noted its state.
 
     A day may have been retired and begun again by late events: then each load is judged by the index that it noted.
 
-    :param removals: raw index -> its state before each of the loads; None among them: a load did not note it
+    :param removals: raw index -> its state before each of the loads, and how many documents the loads with this state
+        created in it; None in place of the state: a load did not note it
     :param now: raw index -> its present state; None if it is gone
     :param is_retired: see :func:`opensearch_strata.archive.reconcile.prove_range`
     :param retired_state: see there
@@ -47,14 +48,19 @@ def fates_of_days(
     created = ledger.created_by_uuid(gone) if gone else {}
     fates: dict[str, Judged] = {}
     for index, there in now.items():
-        marks = removals.get(index, ())
+        marks = removals.get(index, {})
         noted = {mark for mark in marks if mark}
         uuids = former.get(index, set())
         if not all(is_retired(index, uuid, created[index][uuid]) for uuid in uuids):
-            known = all(is_retired(index, uuid, 0) for uuid in uuids)
+            known = all(is_retired(index, uuid, None) for uuid in uuids)
             fates[index] = Judged("uncarried" if known else "anew")
             continue
         last = {uuid: retired_state(index, uuid) for uuid in uuids}
+        if any(
+            (end := last.get(mark.uuid)) and end.is_before(mark, created) for mark, created in marks.items() if mark
+        ):
+            fates[index] = Judged("uncarried")  # it was deleted with documents that came after its proof
+            continue
         if there:
             last[there.uuid] = there.removals
         broken = {mark: end for mark in noted if (end := last[mark.uuid]) and not end.is_unbroken_since(mark)}
@@ -76,7 +82,7 @@ def in_one_index(
     ledger: Ledger,
     by_all: Mapping[str, int],
     now: Mapping[str, DayCount | None],
-    is_retired: Callable[[str, str, int], bool],
+    is_retired: Callable[[str, str, int | None], bool],
 ) -> dict[str, int]:
     """Of raw days with fewer documents than were created in them: how many were created in one and the same index.
 
@@ -93,6 +99,8 @@ def in_one_index(
     for index, created in (ledger.created_by_uuid(poorer) if poorer else {}).items():
         unknown = created.pop("", 0)
         present = poorer[index].uuid
-        most = max((n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, 0)), default=0)
+        most = max(
+            (n for uuid, n in created.items() if uuid == present or not is_retired(index, uuid, None)), default=0
+        )
         found[index] = min(by_all[index], most + unknown)  # more may have been created since the sum was read
     return found

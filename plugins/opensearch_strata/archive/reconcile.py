@@ -54,7 +54,7 @@ class _Found:
     created: Counter[str] = field(default_factory=Counter)
     created_in: Counter[tuple[str, str]] = field(default_factory=Counter)  # by raw index and UUID
     existed: Counter[str] = field(default_factory=Counter)
-    removals: dict[str, set[Removals | None]] = field(default_factory=dict)  # None: not noted
+    removals: dict[str, Counter[Removals | None]] = field(default_factory=dict)  # see fates_of_days
     missing: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # samples with their UUID, by index
     present: dict[str, str] = field(default_factory=dict)  # raw index -> UUID
     objects: int = 0
@@ -95,7 +95,7 @@ def prove_range(
     places: Iterable[Place],
     span: Span,
     later: Iterable[Place] = (),
-    is_retired: Callable[[str, str, int], bool] = lambda *_: False,
+    is_retired: Callable[[str, str, int | None], bool] = lambda *_: False,
     latest_of: Callable[[Place], int] = lambda _: 0,
     now: ReadAs | None = None,
     retired_state: Callable[[str, str], Removals | None] = lambda *_: None,
@@ -104,7 +104,8 @@ def prove_range(
 
     :param places: every object of the plan, including those that were done before; iterated once
     :param later: objects that arrived since the plan; the loaded ones are proven, the others are counted
-    :param is_retired: whether history carries a raw day, by index, UUID and the documents that loads created in it
+    :param is_retired: whether history carries a raw day, by index, UUID and the documents that loads created in it;
+        None in place of these: whether it has rows of it
     :param latest_of: the latest time that an object's key allows by the present definition, epoch milliseconds
     :param now: how objects are read now, as in the plan; see :meth:`ObjectRow.is_done_for`
     :param retired_state: the state of a raw day after the proof by which it was retired, by index and UUID; None if it
@@ -199,8 +200,9 @@ def _add(found: _Found, place: Place, load: Loaded) -> None:
     found.existed.update(load.there)
     for index in load.indices:
         noted = load.removals.get(index)
-        found.removals.setdefault(index, set()).add(noted)
-        found.created_in[index, noted.uuid if noted else ""] += load.days.get(index, 0)
+        created = load.days.get(index, 0)
+        found.removals.setdefault(index, Counter())[noted] += created
+        found.created_in[index, noted.uuid if noted else ""] += created
     by_day = sum(load.days.values()), sum(load.there.values())
     if not load.counts.balanced or by_day != (load.counts.created, load.counts.existed):
         by_days = f"by day {by_day[0]:,} created and {by_day[1]:,} already there"
@@ -225,7 +227,7 @@ def _prove_days(
     client: OpenSearch,
     ledger: Ledger,
     found: _Found,
-    is_retired: Callable[[str, str, int], bool],
+    is_retired: Callable[[str, str, int | None], bool],
     retired_state: Callable[[str, str], Removals | None],
 ) -> list[DayProof]:
     indices = sorted(found.created.keys() | found.existed.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -181,6 +182,60 @@ def test_without_a_note_of_its_state_a_retired_day_is_proven_by_number(
     proof = steps.prove(ref)
     assert proof.holds
     assert "Of 1 retired day, it is not known what became of documents between load and deletion" in verdict(proof)
+
+
+def test_late_documents_that_were_deleted_with_their_day_are_not_proven(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """They came after the proof. By number, the documents of others in the rows would stand for them."""
+    archive.fill(DAY, count=100)
+    backfill(shell, target)
+    target.write(measurements(DAY, count=200, seed=9))
+    target.condense()
+    require_proven(prove_rows(client, target.dataset, DAY))
+    archive.put(measurements(DAY, count=50, seed=7), "late")
+    steps, ref = loaded(client, shell, target, archive)
+    client.indices.delete(index=target.dataset.raw_index(DAY))
+    proof = steps.prove(ref)
+    assert (proof.holds, proof.days[0].verdict) == (False, "gone, not all of it in history")
+
+
+def test_rows_that_were_lost_after_the_day_was_retired_are_missed(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """Here, too, the rows that are left stand for more documents than were loaded."""
+    archive.fill(DAY, count=100)
+    target.write(measurements(DAY, count=200, seed=9))
+    steps, ref = loaded(client, shell, target, archive)
+    retired(target)
+    target.drop_row(next(iter(target.rows())))
+    proof = steps.prove(ref)
+    assert (proof.holds, proof.days[0].verdict) == (False, "gone, not all of it in history")
+
+
+def test_documents_that_are_deleted_from_a_day_of_joined_shards_are_missed(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """An index that was shrunk has seen fewer operations than it has documents."""
+    index, source = target.dataset.raw_index(DAY), f"{target.dataset.name}-source"
+    fields = {name: {"type": kind} for name, kind in TYPES.items()}
+    settings = {"index.number_of_shards": 2, "index.number_of_replicas": 0}
+    client.indices.create(index=source, body={"settings": settings, "mappings": {"properties": fields}})
+    try:
+        others = [json.dumps({"index": {}}) + "\n" + json.dumps(one) for one in measurements(DAY, count=300, seed=5)]
+        client.bulk(index=source, body="\n".join([*others, ""]), params={"refresh": "true"})
+        client.indices.put_settings(index=source, body={"index.blocks.write": True})
+        one = {"settings": {"index.number_of_shards": 1, "index.blocks.write": None, "index.number_of_replicas": 0}}
+        client.indices.shrink(index=source, target=index, body=one, params={"wait_for_active_shards": "1"})
+        archive.fill(DAY, count=100)
+        steps, ref = loaded(client, shell, target, archive)
+        assert steps.prove(ref).holds
+        delete(target, 30)
+        target.write(measurements(DAY, count=30, seed=6))
+        proof = steps.prove(ref)
+        assert (proof.holds, proof.days[0].documents) == (False, 400)
+    finally:
+        client.indices.delete(index=source)
 
 
 def test_a_day_that_somebody_deleted_is_not_told_as_retired(

@@ -109,7 +109,7 @@ def _state(shards: Primaries, answers: Sequence[Mapping[str, Any]]) -> DayCount:
     borne = sum(int(part_of(answer, "aggregations", "complete", "borne", "value")) for answer in answers)
     operations = sum(shards.completed) + len(shards.completed)  # sequence numbers start at 0; -1 means none yet
     history = hashlib.sha256(" ".join(shards.history).encode()).hexdigest()[:16] if all(shards.history) else ""
-    return DayCount(documents, Removals(shards.uuid, max(0, operations - borne), history))
+    return DayCount(documents, Removals(shards.uuid, operations - borne, history, operations))
 
 
 def _answers(client: OpenSearch, asked: Sequence[tuple[str, int | None, int]]) -> list[Mapping[str, Any] | None]:

@@ -19,6 +19,7 @@ from opensearch_strata.history.month.mapping import (
     month_body,
     month_mapping,
 )
+from opensearch_strata.history.month.noting import change_notes
 from opensearch_strata.history.month.stand_in import require_none, stand_in_name
 from opensearch_strata.history.raw_day.hold import hold_in, release
 from opensearch_strata.history.raw_day.inspection import field_types
@@ -152,7 +153,7 @@ def _bring_up_to_date(
     stated = dict(field_types(existing.get("properties", {})))
     if meta == grown and dict(field_types(wanted["properties"])).keys() <= stated.keys():
         return False
-    client.indices.put_mapping(index=index, body={"_meta": {"strata": grown}, "properties": wanted["properties"]})
+    change_notes(client, index, lambda strata: grown_meta(strata, dataset), wanted["properties"])
     return True
 
 

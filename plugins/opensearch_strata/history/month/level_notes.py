@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.month.marks import Mark, marks_in, noted_in
+from opensearch_strata.history.month.noting import change_notes
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -136,13 +137,13 @@ def note_levels(
     :param notes: day -> its levels; one without levels removes the note of its day
     :param month: of the levels that cover the month; one without levels removes their note; None: as before
     """
-    meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
-    strata = meta.get("strata", {})
-    days = {day: note for day, note in {**complete_levels(strata), **notes}.items() if note.versions}
-    whole = month or complete_month(strata)
-    after = noted(strata, days, whole if whole and whole.versions else None)
-    if after != strata:  # read, change, write: the server replaces `_meta` as a whole
-        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
+
+    def changed(strata: dict[str, Any]) -> dict[str, Any]:
+        days = {day: note for day, note in {**complete_levels(strata), **notes}.items() if note.versions}
+        whole = month or complete_month(strata)
+        return noted(strata, days, whole if whole and whole.versions else None)
+
+    change_notes(client, index, changed)
 
 
 def _days_in(meta: Mapping[str, Any]) -> dict[date, LevelNote]:

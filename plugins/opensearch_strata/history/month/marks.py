@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opensearch_strata.connections.decisive.states import count_of_index
 from opensearch_strata.connections.removals import Removals
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.history.month.noting import change_notes
 from opensearch_strata.history.raw_day.inspection import RawDay
 
 if TYPE_CHECKING:
@@ -146,7 +147,9 @@ def raw_states_in(meta: Mapping[str, Any]) -> dict[date, Removals]:
     found = {}
     for day, said in noted_in(meta, RAW_STATES).items():
         match said:
-            case [str() as uuid, int() as removed, str() as history]:
+            case [str() as uuid, int() as removed, str() as history, int() as operations]:
+                found[day] = Removals(uuid, removed, history, operations)
+            case [str() as uuid, int() as removed, str() as history]:  # of an earlier release
                 found[day] = Removals(uuid, removed, history)
     return found
 
@@ -161,14 +164,14 @@ def remember(client: OpenSearch, dataset: Dataset, raw: RawDay, rows_version: st
     :raises TransientError: the state of the raw day cannot be read right now
     """
     state = count_of_index(client, raw.index)
-    index, day = dataset.month_index(raw.day), f"{raw.day}"
-    meta = client.indices.get_mapping(index=index)[index]["mappings"].get("_meta", {})
-    strata = meta.get("strata", {})
-    marks = {f"{one}": asdict(mark) for one, mark in marks_in(strata).items()}
-    states = {f"{one}": list(noted) for one, noted in raw_states_in(strata).items() if f"{one}" != day}
-    marks[day] = asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))
-    if state and (state.uuid, state.documents) == (raw.uuid, raw.documents):
-        states[day] = list(state.removals)
-    after = {**strata, "verified": marks, RAW_STATES: dict(sorted(states.items()))}
-    if after != strata:  # read, change, write: the server replaces `_meta` as a whole
-        client.indices.put_mapping(index=index, body={"_meta": {**meta, "strata": after}})
+    day = f"{raw.day}"
+
+    def marked(strata: dict[str, Any]) -> dict[str, Any]:
+        marks = {f"{one}": asdict(mark) for one, mark in marks_in(strata).items()}
+        states = {f"{one}": list(noted) for one, noted in raw_states_in(strata).items() if f"{one}" != day}
+        marks[day] = asdict(mark_of(dataset, raw.documents, raw.uuid, rows_version))
+        if state and (state.uuid, state.documents) == (raw.uuid, raw.documents):
+            states[day] = list(state.removals)
+        return {**strata, "verified": marks, RAW_STATES: dict(sorted(states.items()))}
+
+    change_notes(client, dataset.month_index(raw.day), marked)

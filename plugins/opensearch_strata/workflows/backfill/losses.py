@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.archive.targets.raw_indices import documents_in, refresh_days
 from opensearch_strata.connections.decisive.states import DayCount, counts_of_days
@@ -21,18 +21,25 @@ if TYPE_CHECKING:
     from opensearch_strata.definition.dataset import Dataset
 
 
-def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str, documents: int = 0) -> bool:
+def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str, documents: int | None = None) -> bool:
     """Whether history carries a raw day that is gone, that is, whether its rows came from the index with that UUID.
 
-    If it was deleted by somebody after late documents came, its rows carry fewer than were created in it.
+    If it was deleted by somebody after late documents came, its rows carry fewer than were created in it. If rows were
+    lost since, they carry fewer than were proven.
 
     :param index: name of the raw day
     :param uuid: of the index
-    :param documents: how many it must carry at least
+    :param documents: how many it must carry at least; None: it need not carry all
     """
     day = dataset.raw.names.date_in(index)
     rows = carried(client, dataset, day) if day else None
-    return rows is not None and uuid in rows.sources and rows.documents >= documents
+    if day is None or rows is None or uuid not in rows.sources:
+        return False
+    if documents is None:
+        return True
+    mark = marks_in(_noted(client, dataset, day)).get(day)
+    proven = mark.documents if mark and mark.uuid == uuid else 0
+    return rows.documents >= max(documents, proven)
 
 
 def retired_state(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -> Removals | None:
@@ -45,11 +52,17 @@ def retired_state(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -
     rows = carried(client, dataset, day) if day else None
     if day is None or not rows:
         return None
-    month = dataset.month_index(day)
-    strata = client.indices.get_mapping(index=month)[month]["mappings"].get("_meta", {}).get("strata", {})
+    strata = _noted(client, dataset, day)
     mark, state = marks_in(strata).get(day), raw_states_in(strata).get(day)
     is_of_them = mark is not None and mark.uuid == uuid and mark.is_of(rows.documents, rows.rows_version)
     return state if is_of_them and state and state.uuid == uuid else None
+
+
+def _noted(client: OpenSearch, dataset: Dataset, day: date) -> Mapping[str, Any]:
+    """``_meta.strata`` of the month that has rows of a day."""
+    month = dataset.month_index(day)
+    strata: Mapping[str, Any] = client.indices.get_mapping(index=month)[month]["mappings"]["_meta"]["strata"]
+    return strata
 
 
 def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:

@@ -33,7 +33,7 @@ samples = st.lists(texts, max_size=3).map(tuple)
 spans = st.tuples(numbers, numbers)
 reaches = st.none() | st.builds(Reach, st.integers(-(2**63), 0), st.integers(0, 2**63), texts)
 landings = st.none() | st.builds(Landing, *[st.text("0123456789abcdef", min_size=8, max_size=8)] * 2, hashes.map(tuple))
-removals = st.dictionaries(texts, st.builds(Removals, texts, numbers, texts), max_size=2)
+removals = st.dictionaries(texts, st.builds(Removals, texts, numbers, texts, numbers), max_size=2)
 more = {"rules": rules, "removals": removals, "landing": landings}
 rows = st.builds(
     ObjectRow,
