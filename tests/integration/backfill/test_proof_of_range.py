@@ -184,6 +184,22 @@ def test_without_a_note_of_its_state_a_retired_day_is_proven_by_number(
     assert "Of 1 retired day, it is not known what became of documents between load and deletion" in verdict(proof)
 
 
+def test_an_object_that_came_too_late_to_be_listed_is_loaded_again_with_the_others(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    """It was loaded from its notification, so only the ledger knows of it. Its load is forgotten like theirs."""
+    arrived = DAY + timedelta(days=6)
+    archive.fill(DAY, count=40)
+    late, others = measurements(DAY, count=40, seed=8)[:3], measurements(arrived, count=40, seed=8)
+    archive.put([*late, *others], "far")
+    backfill(shell, target, last=arrived)
+    held_before = held(target, DAY)
+    assert len(held_before) == 43
+    delete(target, 43)
+    assert backfill(shell, target)["proof"]["holds"]
+    assert same(held(target, DAY), held_before)
+
+
 def test_late_documents_that_were_deleted_with_their_day_are_not_proven(
     client: OpenSearch, shell: Shell, target: Stream, archive: Archive
 ) -> None:

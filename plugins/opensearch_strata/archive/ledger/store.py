@@ -190,12 +190,19 @@ class Ledger:
         :param indices: names of raw indices
         """
         created: dict[str, Counter[str]] = {index: Counter() for index in indices}
-        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(created)}}}}
-        for stored in self.index.find(self.query("object", held)):
-            row = row_of(stored.source, stored.seq_no, stored.primary_term)
+        for row in self.rows_in(created):
             for index in row.indices & created.keys():
                 created[index] += row.created_in(index)
         return created
+
+    def rows_in(self, indices: Iterable[str]) -> Iterator[ObjectRow]:
+        """Yield the rows of objects that have documents in raw indices.
+
+        :param indices: names of raw indices
+        """
+        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
+        for stored in self.index.find(self.query("object", held)):
+            yield row_of(stored.source, stored.seq_no, stored.primary_term)
 
     def forget_days(
         self,

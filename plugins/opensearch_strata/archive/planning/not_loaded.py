@@ -17,6 +17,7 @@ from opensearch_strata.errors import Refused
 
 if TYPE_CHECKING:
     from opensearch_strata.archive.documents.reading import ReadAs
+    from opensearch_strata.archive.events import Place
     from opensearch_strata.archive.ledger.rows import ObjectRow
     from opensearch_strata.archive.ledger.store import Ledger
     from opensearch_strata.archive.spans import Span
@@ -34,6 +35,7 @@ class NotLoaded:
     :param now: how the objects will be read
     :param poorer_days: raw days that hold fewer documents than were created in them
     :param days_now: present state of raw days
+    :param lost: objects that were added although they had been loaded, because their documents are gone
     :param again: raw day whose objects are loaded again -> UUIDs of the indices that they were loaded into
     :param lacking: those of the objects to load that were loaded before, by rules that left out events that are wanted
         now
@@ -51,6 +53,7 @@ class NotLoaded:
     now: ReadAs
     poorer_days: Collection[str]
     days_now: Mapping[str, Removals | None]
+    lost: set[Place] = field(default_factory=set)
     again: dict[str, set[str]] = field(default_factory=dict)
     lacking: Amount = field(default_factory=Amount)
     moved: Amount = field(default_factory=Amount)
@@ -98,12 +101,15 @@ class NotLoaded:
         if row and is_retimed and (held := retimed_days(row, self.now, self.days_now)):
             self.retimed = self.retimed.plus(listed.size)
             self.retimed_in |= held
+            self.lost.add(row.place)
             return
         if row:
             self.read += row.counts.read
             self.seconds += row.seconds
             self.dead = summed([self.dead, row.current.causes])
             lost = lost_days(row, self.poorer_days, self.days_now)
+            if lost:
+                self.lost.add(row.place)
             for index in lost:
                 removals = (load.removals.get(index) for load in (row.current, *row.loads))
                 self.again.setdefault(index, set()).update(one.uuid for one in removals if one)
@@ -142,6 +148,27 @@ def not_loaded(listing: Iterable[tuple[ListedObject, bool]], ledger: Ledger, fou
                 f"Use a range that ends before {found.objects[-1].place}, and load the rest with the next plan."
             )
     return found
+
+
+def lost_elsewhere(
+    ledger: Ledger, found: NotLoaded, now: Callable[[Place], ListedObject | None]
+) -> Iterator[tuple[ListedObject, bool]]:
+    """Objects that no listing of these days reaches, and that nevertheless had documents in them, which are gone.
+
+    An object that arrived later than ``intake.max_lateness`` allows was loaded from its notification. Its load is
+    forgotten with those of all the others, so it must be loaded again with them.
+
+    :param ledger: of the dataset
+    :param found: what the listing showed
+    :param now: an object as it is now; None if it is gone, or not of the source
+    :returns: as a listing
+    """
+    days = {*found.again, *found.poorer_days}
+    for row in ledger.rows_in(days) if days else ():
+        if row.place not in found.lost and lost_days(row, found.poorer_days, found.days_now):
+            listed = now(row.place)
+            if listed and listed.place == row.place:
+                yield listed, False
 
 
 def objects_lacking(ledger: Ledger, now: ReadAs) -> int:

@@ -12,15 +12,16 @@ from uuid import uuid4
 from opensearch_strata.archive.causes import Causes
 from opensearch_strata.archive.dead_letters.letter import dead_letters_url
 from opensearch_strata.archive.documents.reading import reading_of
+from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.planning.batches import USUAL_LIMITS, Batch, PlanLimits, batches_of
 from opensearch_strata.archive.planning.held_days import days_held
 from opensearch_strata.archive.planning.load_estimate import DiskRoom, Estimate, estimate
-from opensearch_strata.archive.planning.not_loaded import NotLoaded, not_loaded
+from opensearch_strata.archive.planning.not_loaded import NotLoaded, lost_elsewhere, not_loaded
 from opensearch_strata.archive.planning.sampling import Sample, sample
 from opensearch_strata.archive.spans import Span, span_of_days
 from opensearch_strata.archive.store.keys import REASONS, Reason
 from opensearch_strata.archive.store.listing import Amount, Listing, amount_of
-from opensearch_strata.archive.store.objects import ListedObject
+from opensearch_strata.archive.store.objects import ListedObject, object_now
 from opensearch_strata.archive.targets.disk import copies, free_below_watermark
 from opensearch_strata.definition.loading.intake import split_s3_url
 from opensearch_strata.errors import DefinitionError
@@ -192,7 +193,9 @@ def make_plan(
     span = span_of_days(first, last, dataset.zone)
     listing = Listing(s3, source_url, dataset.intake, *span, letters)
     left = NotLoaded(span, reading_of(dataset), poorer_days, days_now)
-    found = not_loaded(listing, ledger, left, limits.objects)
+    not_loaded(listing, ledger, left, limits.objects)
+    beyond = lost_elsewhere(ledger, left, lambda place: _now(s3, place, source_url, letters))
+    found = not_loaded(beyond, ledger, left, limits.objects)
     looked = sample(s3, dataset, found.objects, span) if found.objects else None
     return Plan(
         plan_id=new_plan_id(),
@@ -221,6 +224,15 @@ def make_plan(
         too_late=_too_late(s3, dataset, listing.too_late, span),
         estimate=estimate(looked, found.size, found.rate, room_of(client, dataset, last)) if looked else None,
     )
+
+
+def _now(s3: BaseClient, place: Place, source_url: str, letters: str) -> ListedObject | None:
+    """An object of a source as it is now; None if it is gone or of another source.
+
+    :param letters: URL below which the dead letters are
+    """
+    is_of_source = f"{place}".startswith(source_url) and not f"{place}".startswith(letters)
+    return object_now(s3, place.bucket, place.key) if is_of_source else None
 
 
 def new_plan_id() -> str:
