@@ -254,6 +254,26 @@ def test_documents_that_are_deleted_from_a_day_of_joined_shards_are_missed(
         client.indices.delete(index=source)
 
 
+def test_nothing_is_forgotten_of_a_day_that_cannot_be_loaded_again(
+    client: OpenSearch, shell: Shell, target: Stream, archive: Archive
+) -> None:
+    archive.fill(DAY, count=40)
+    steps, ref = loaded(client, shell, target, archive)
+    index, other = target.dataset.raw_index(DAY), f"{target.dataset.name}-other"
+    body = {"source": {"index": index}, "dest": {"index": other}}
+    client.indices.refresh(index=index)
+    client.reindex(body=body, params={"refresh": "true"})
+    client.indices.delete(index=index)
+    client.indices.put_alias(index=other, name=index)
+    try:
+        told = shell.run(f"backfill {target.dataset.name} --from {DAY} --to {DAY} --apply", 1).stderr
+        assert f"{index} is an alias of {other}" in " ".join(told.split())
+        proof = steps.prove(ref)
+        assert (proof.holds, proof.counts.created) == (False, 40)
+    finally:
+        client.indices.delete(index=other)
+
+
 def test_a_day_that_somebody_deleted_is_not_told_as_retired(
     client: OpenSearch, shell: Shell, target: Stream, archive: Archive
 ) -> None:

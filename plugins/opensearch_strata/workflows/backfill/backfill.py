@@ -33,7 +33,7 @@ from opensearch_strata.archive.store.listing import Listing, listed_pages
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.archive.targets.made_days import uuids
-from opensearch_strata.archive.targets.raw_indices import patient
+from opensearch_strata.archive.targets.raw_indices import patient, writable_days
 from opensearch_strata.archive.targets.ready_days import ReadyDays
 from opensearch_strata.archive.targets.wanted_days import Wanted, want
 from opensearch_strata.connections.processes import this_process
@@ -155,11 +155,13 @@ class Backfill:
         """Write the batches of a plan to the ledger, where the tasks that load them find them.
 
         :param wanted: until when a restore wants its days; without it, for the usual number of days
-        :raises Refused: objects must be restored first, the documents would not fit on the disks, or the ledger cannot
-            be set up
+        :raises Refused: objects must be restored first, the documents would not fit on the disks, a raw day that lost
+            documents accepts none, or the ledger cannot be set up
+        :raises TransientError: a disk is full
         """
         if plan.refusal:
             raise Refused(plan.refusal)
+        writable_days(self._client, sorted(plan.again))  # before its loads are forgotten
         self._ledger.ensure()
         self._plans.forget_before(f"{datetime.now(UTC) - _PLANS_KEPT:%Y%m%d}")
         reading = (restoring_of if isinstance(plan, RestorePlan) else reading_of)(self._dataset)
