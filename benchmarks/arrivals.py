@@ -23,6 +23,7 @@ from benchmarks.measures.loads.arriving import (
     delays,
     emulator_floor,
 )
+from benchmarks.measures.loads.floor import cpu_floor
 from benchmarks.report import Report, machine_of
 from benchmarks.running import command_line, log, node_at, refuse_leftovers, serve
 
@@ -94,14 +95,21 @@ def _measure(site: Site, aws: EmulatedS3, options: argparse.Namespace) -> Report
         large = arriving_seconds(site, told, large_archive, meter, options.rounds, log.info)
         tiny = arriving_seconds(site, told, tiny_archive, meter, options.rounds, log.info, beside_backfill=False)
         floor = emulator_floor(aws.url, told, tiny_archive)
+        least = cpu_floor(site, large_archive)
         delayed = delays(site, told, few, options.pause, log.info)
     finally:
         told.remove()
-    return _report(site, options, large, tiny, floor, delayed)
+    return _report(site, options, large, tiny, floor, least, delayed)
 
 
 def _report(
-    site: Site, options: argparse.Namespace, large: Arriving, tiny: Arriving, floor: float, delayed: Delays
+    site: Site,
+    options: argparse.Namespace,
+    large: Arriving,
+    tiny: Arriving,
+    floor: float,
+    least: float,
+    delayed: Delays,
 ) -> Report:
     queued, filled = large.rate(QUEUE), large.rate(BACKFILL)
     objects = len(tiny.archive.objects) / tiny.samples[QUEUE].seconds
@@ -127,7 +135,9 @@ def _report(
                 f"{delayed.p95:.2f} s",
                 f"refresh {delayed.refresh:g} s",
             ),
-            Result("cpu", large.loader_per_million, f"{large.cpu[QUEUE]['loader']:.1f} s", ""),
+            Result(
+                "cpu", large.loader_per_million, f"{large.cpu[QUEUE]['loader']:.1f} s", f"floor {least:.1f} s a million"
+            ),
         ],
         samples={
             **{f"objects of 1 MB, {side}": taken for side, taken in large.samples.items()},
@@ -135,7 +145,7 @@ def _report(
         },
         tables=[arriving_table(large, tiny, floor), arriving_cpu_table(large, tiny), delayed.table()],
         notes=NOTES,
-        details={"delays": delayed.seconds, "emulator_floor": floor},
+        details={"delays": delayed.seconds, "emulator_floor": floor, "cpu_floor": least},
     )
 
 
