@@ -7,7 +7,6 @@ import gzip
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import orjson
@@ -17,6 +16,7 @@ from airflow.sdk.module_loading import import_string  # type: ignore[attr-define
 from opensearch_strata.airflow.operators.arrivals.drain import DrainOperator
 from opensearch_strata.airflow.triggers.queue import QueueTrigger
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.workflows.arrivals.arrivals import Arrivals
 from tests.arrivals import ALL_DAYS, Inflow, Queues
 from tests.dags.assets import events as events_of
 from tests.dags.assets import know_assets
@@ -54,12 +54,12 @@ def run_arrivals(
     """Run a dataset's DAG; an empty queue is watched for a second."""
     monkeypatch.setattr("opensearch_strata.airflow.operators.arrivals.drain._POLL", 0.2)
 
-    def run(dataset: Dataset, name: str = "archive_arrivals", seconds: float = 60) -> Run:
-        def quicker(dag: Any) -> None:
-            for task in dag.tasks:
-                if isinstance(task, DrainOperator):
-                    task.seconds, task.empty, task.wait = seconds, 0, 1
+    def quicker(dag: Any) -> None:
+        for task in dag.tasks:
+            if isinstance(task, DrainOperator):
+                task.seconds, task.empty, task.wait = 60, 0, 1
 
+    def run(dataset: Dataset, name: str = "archive_arrivals") -> Run:
         return run_in_process("archive_arrivals.py", f"{dataset.name}_{name}", quicker, {})
 
     return run
@@ -119,25 +119,20 @@ def test_dead_letters_beyond_a_share_are_told_once(inflow: Inflow, run_arrivals:
 
 
 def test_a_queue_that_a_pass_does_not_empty_is_told_once_when_its_messages_are_old(
-    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic
+    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    over = Event()
+    drain = Arrivals.drain
 
-    def goes_on() -> None:
-        while not over.wait(0.02):
-            inflow.queues.send({"Event": "s3:TestEvent", "Bucket": inflow.bucket})
+    def drain_while_more_comes(self: Arrivals, *args: Any) -> Any:
+        drained = drain(self, *args)
+        inflow.queues.send({"Event": "s3:TestEvent", "Bucket": inflow.bucket})
+        return drained
 
+    monkeypatch.setattr(Arrivals, "drain", drain_while_more_comes)
     inflow.put(ndjson(range(10)))
-    inflow.queues.age(hours=2)
-    sender = Thread(target=goes_on)
-    sender.start()
-    try:
-        for _ in range(2):
-            assert run_arrivals(inflow.dataset, seconds=1).result("drain")["waiting"]
-            inflow.queues.age(hours=2)
-    finally:
-        over.set()
-        sender.join()
+    for _ in range(2):
+        inflow.queues.age(hours=2)
+        assert run_arrivals(inflow.dataset).result("drain")["waiting"] == 1
     (told,) = topic.received()
     assert told.subject == f"Strata: {inflow.dataset.name}: a message waited 120 minutes in the queue"
     sentence, cure, _ = told.paragraphs
@@ -169,6 +164,24 @@ def test_a_sweep_tells_that_yesterday_has_arrived(inflow: Inflow, run_arrivals: 
     assert run_arrivals(inflow.dataset, "arrivals_sweep").result("sweep")["created"] == 4
     told = {"dataset": inflow.dataset.name, "days": 1, "documents": 3, "dead_letters": 0}
     assert events_of(inflow.dataset, "arrived") == {str(yesterday.date()): told}
+
+
+def test_a_sweep_that_finds_an_object_in_quarantine_is_told_with_no_control_character_of_its_key(
+    inflow: Inflow, run_arrivals: RunArrivals, topic: Topic
+) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=5)
+    key = f"logs/{now:%Y/%m/%d/%H}/\u202e\u2028Bcc: everybody"
+    inflow.put(b"no JSON at all\n" * 50, key)
+    inflow.queues.empty()
+    for _ in range(2):
+        assert run_arrivals(inflow.dataset, "arrivals_sweep").state == "failed"
+    (told,) = topic.received()
+    assert told.subject == f"Strata: {inflow.dataset.name}: sweep failed: new objects are not loaded"
+    sentence, cure, link = told.paragraphs
+    assert "quarantine" in sentence
+    assert sentence.isprintable()
+    assert cure.startswith("Nothing is lost: ")
+    assert f"/dags/{inflow.dataset.name}_arrivals_sweep/runs/" in link
 
 
 def put_at(inflow: Inflow, moment: datetime, count: int) -> None:
