@@ -78,9 +78,10 @@ bench-day: setup  ## Compare a large day with a small one: loaded, condensed, pr
 bench-levels: setup  ## Ask a year of history with and without its levels (15 minutes; ARGS="--help")
 	@$(BIN)/python -m benchmarks.levels $(ARGS)
 
-picture: setup  ## Redraw the README's delays of 2013, and the panels of docs/dashboards.md, from a condensed history
+picture: setup  ## Redraw the pictures of README and docs from the flights of 2013: charts, panels, pages (needs Chromium)
 	@$(BIN)/python -m local.pictures.delays
 	@$(BIN)/python -m local.pictures.panels
+	@$(BIN)/python -m local.pictures.pages
 
 schema: setup  ## Regenerate the JSON Schema of dataset files from the models
 	@$(BIN)/python -c "from opensearch_strata.definition.files import dataset_schema; print(dataset_schema())" > include/datasets/dataset.schema.json

@@ -73,6 +73,14 @@ def test_a_page_fits_a_phone(open_page: Open, path: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_a_phone_shows_the_newest_days(open_page: Open) -> None:
+    page = open_page("datasets/well", width=390)
+    for year, day in (("2024", "2024-05-13"), ("2023", "2023-12-31")):
+        place = page.get_by_role("table", name=year).locator(f"a[href$='{day}']").bounding_box()
+        assert place is not None
+        assert 200 < place["x"] + place["width"] <= 390
+
+
 def test_airflows_theme_comes_before_that_of_the_system(open_page: Open) -> None:
     page = open_page("", scheme="light")
     for theme, expected in (("dark", "dark"), ("system", "light"), ("nonsense", "light")):

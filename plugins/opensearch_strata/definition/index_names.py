@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 
 # Directives that a name may contain: digits of fixed width only, so that a name can be read back unambiguously.
 DIRECTIVES = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%j": r"\d{3}"}
@@ -127,4 +127,10 @@ def day_of_transform(dataset: str, identity: str) -> date | None:
     :param dataset: its name
     :param identity: the id of any transform
     """
-    return IndexTemplate(f"strata-{dataset}-{{day}}", "day", "%Y.%m.%d").date_in(identity)
+    return _transforms(dataset).date_in(identity)
+
+
+@cache
+def _transforms(dataset: str) -> IndexTemplate:
+    """The ids of a dataset's transforms; a long history has thousands that are read."""
+    return IndexTemplate(f"strata-{dataset}-{{day}}", "day", "%Y.%m.%d")

@@ -62,6 +62,12 @@ def test_continuous_integration_runs_the_targets_of_the_makefile() -> None:
     assert {target for (line,) in ran.values() for target in line.split()[1:]} <= targets
 
 
+def test_pictures_are_small() -> None:
+    sizes = {file.name: file.stat().st_size for file in (PROJECT / "docs" / "images").iterdir()}
+    assert len(sizes) > 5
+    assert {name: size for name, size in sizes.items() if size > 150_000} == {}
+
+
 def test_no_two_files_of_tests_share_a_name() -> None:
     """pytest would collect only one of them, and call the other an error."""
     names = Counter(file.name for file in (PROJECT / "tests").glob("**/test_*.py"))

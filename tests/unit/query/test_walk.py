@@ -93,11 +93,17 @@ def test_the_buckets_of_the_rows_need_no_calendar() -> None:
     ]
 
 
+def test_days_are_one_stretch_until_clocks_are_changed() -> None:
+    span = [day_bounds(date(2013, 1, day), ZoneInfo("America/New_York"))[0] for day in (1, 1)]
+    found = walk("America/New_York", span[0], span[1].replace(year=2014), "6h")
+    assert [f"{moment_of(one.start):%m-%dT%H}" for one in found] == ["01-01T05", "03-11T04", "11-04T05"]
+
+
 def test_only_what_is_known_is_walked() -> None:
     dataset = dataset_of("t")
     century = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
     first, last = (milliseconds(datetime(2024, 5, day, 12, tzinfo=UTC)) for day in (6, 8))
-    for interval, count in (("1h", 1), ("6h", 3), ("1d", 3), ("1M", 1)):
+    for interval, count in (("1h", 1), ("6h", 1), ("1d", 3), ("1M", 1)):
         asked = Question.checked(dataset, *century, metrics=["load"], stats=["sum"], interval=interval)
         assert len(list(stretches(asked, first, last))) == count
     asked = Question.checked(dataset, *century, metrics=["load"], stats=["sum"])

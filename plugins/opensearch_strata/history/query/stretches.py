@@ -60,10 +60,13 @@ def stretches(question: Question, first: int, last: int) -> Iterator[Stretch]:
     elif interval.length == dataset.history.bucket_length != _DAY:
         yield Stretch(start, end, unit=question.bucket)  # records are named by the start of their bucket in any zone
     else:
+        days = _between(question, _days(dataset, start, end))
+        if interval.length == _DAY:
+            yield from days
+            return
+        # Parts of a day are measured in elapsed time from local midnight.
         unit = interval.length // timedelta(milliseconds=1)
-        for day in _between(question, _days(dataset, start, end)):
-            # Parts of a day are measured in elapsed time from local midnight.
-            yield day if interval.length == _DAY else replace(day, time=None, unit=unit, origin=day.time or 0)
+        yield from _joined(replace(day, time=None, unit=unit, origin=day.time or 0) for day in days)
 
 
 def _between(question: Question, begins: Iterable[date]) -> Iterator[Stretch]:
@@ -73,6 +76,20 @@ def _between(question: Question, begins: Iterable[date]) -> Iterator[Stretch]:
         start, end = max(midnight, question.start), min(following, question.end)
         if start < end:  # a zone that crosses the date line skips a day
             yield Stretch(start, end, time=midnight)
+
+
+def _joined(days: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Days that follow each other as one stretch, which ends where clocks were changed and records begin anew."""
+    joined: Stretch | None = None
+    for day in days:
+        if joined and joined.end == day.start and not (day.origin - joined.origin) % day.unit:
+            joined = replace(joined, end=day.end)
+            continue
+        if joined:
+            yield joined
+        joined = day
+    if joined:
+        yield joined
 
 
 def _days(dataset: Dataset, start: int, end: int) -> Iterator[date]:

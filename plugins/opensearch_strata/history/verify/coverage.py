@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Place = Literal["raw", "raw and history", "history", "differs", "unreadable"]
 
+_AT_ONCE = 8  # months that are looked at
 _LONGEST = 3000  # characters of names in one request: servers accept 4 KiB in its first line
 
 
@@ -147,14 +149,22 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
     closed = {name: f"{name} is closed, so its rows cannot be read. Open it." for name in found.closed}
     unreadable = {**closed, **found.blocked}
     days: dict[date, tuple[int, int, int]] = {}
-    for index, size in _sizes(client, expression).items():
-        if index not in months or index in unreadable:
-            continue
+    sizes = {
+        index: size for index, size in _sizes(client, expression).items() if index in months and index not in unreadable
+    }
+
+    def look(index: str) -> list[dict[str, Any]] | str:
         try:
             decisive.refresh(client, index)
-            buckets = _transforms(client, index)
+            return _transforms(client, index)
         except (StrataError, OpenSearchException) as error:
-            unreadable[index] = explain(error)
+            return explain(error)
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="months") as pool:
+        looked = list(pool.map(look, sizes))
+    for (index, size), buckets in zip(sizes.items(), looked, strict=True):
+        if isinstance(buckets, str):
+            unreadable[index] = buckets
             continue
         total = sum(bucket["rows"]["value"] for bucket in buckets)
         for bucket in buckets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +25,7 @@ from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import days_between, last_of_month, newest_complete
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.query.sources.carried import DayRows, days_of_month
-from opensearch_strata.history.query.sources.existing import Sources, find_sources
+from opensearch_strata.history.query.sources.existing import MonthSource, Sources, find_sources
 from opensearch_strata.history.verify.coverage import coverage
 from opensearch_strata.workflows.archiving import settings_of
 from opensearch_strata.workflows.expired import list_expired
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from opensearchpy import OpenSearch
 
+_AT_ONCE = 8  # months that are looked at
 _DAY = re.compile(r"dt=(\d{4}-\d{2}-\d{2})/(.+)", re.DOTALL)
 
 
@@ -233,11 +235,14 @@ def _shut(client: OpenSearch, dataset: Dataset) -> set[date]:
 def _found(client: OpenSearch, dataset: Dataset) -> tuple[Sources, dict[date, DayRows]]:
     """Every index, and the rows of each day in the months."""
     sources = find_sources(client, dataset)
-    found: dict[date, DayRows] = {}
-    for month in sources.months:
+
+    def look(month: MonthSource) -> Mapping[date, DayRows]:
         decisive.refresh(client, month.index)
-        found |= days_of_month(client, dataset, month.index, month.uuid, known=()).rows
-    return sources, found
+        return days_of_month(client, dataset, month.index, month.uuid, known=()).rows
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="months") as pool:
+        looked = list(pool.map(look, sources.months))
+    return sources, {day: rows for month in looked for day, rows in month.items()}
 
 
 def _unreadable(client: OpenSearch, dataset: Dataset, sources: Sources) -> dict[date, Unreadable]:

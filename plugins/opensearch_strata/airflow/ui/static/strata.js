@@ -62,7 +62,10 @@ function roam(table) {
   if (days.length) {
     const newest = days.reduce((one, other) => (one.href > other.href ? one : other));
     newest.tabIndex = 0;
-    table.parentNode.scrollLeft = newest.offsetLeft;  // on a phone, the newest days are what is looked for
+    addEventListener("load", () => {  // the style sheet is there: where a year does not fit, show the newest days
+      const { offsetLeft, offsetWidth } = newest.closest("td");
+      table.parentNode.scrollLeft = offsetLeft + offsetWidth - table.parentNode.clientWidth;
+    });
   }
   table.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
