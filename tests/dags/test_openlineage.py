@@ -18,6 +18,8 @@ from tests.streams import DAY, StreamFactory
 
 pytest.importorskip("airflow.providers.openlineage", reason="apache-airflow-providers-openlineage is not installed")
 
+pytestmark = pytest.mark.timeout(900)  # the provider's own listener takes its time where other tests run
+
 Flow = tuple[set[str], set[str]]
 
 
