@@ -51,6 +51,7 @@ def take_pictures(stack: Stack, folder: Path) -> list[Path]:
             _open(page, f"{stack.airflow_url}/strata/{PAGES['days']}")
             taken.append(_save(page, folder / "page-days-phone.png"))
         with _page(browser, IN_AIRFLOW) as page:
+            _open(page, f"{stack.airflow_url}/strata/{PAGES['days']}")
             page.goto(f"{stack.airflow_url}/dags/{DAG}")
             page.get_by_role("link", name="Days").click()
             page.frame_locator("iframe[title='Days']").get_by_role("heading", name="Tonight").wait_for()
@@ -89,7 +90,7 @@ def _open(page: Page, url: str) -> None:
     """Open one of our pages, again if an answer took too long: it is known by then."""
     for _ in range(5):
         page.goto(url)
-        if not page.locator(".problem[role=status]").count():
+        if "There was no answer" not in page.content():
             return
         page.wait_for_timeout(3000)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -75,12 +76,14 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "PAGE_SIZE", PAGE)
 
 
-def plan_of(days: int, *, with_raw: bool) -> ReadPlan:
+def plan_of(days: int, *, with_raw: bool, raw_hours: tuple[int, int] | None = None) -> ReadPlan:
     dataset = dataset_of("t", metrics={"load": {"field": "load", "stats": ["sum", "count"]}})
     end = START + timedelta(days=days)
     question = Question.checked(dataset, START, end, metrics=["load"], stats=["sum"], interval="1h", by=["device"])
     contents = Contents(1, milliseconds(START), milliseconds(end) - 1)
-    raw = [RawSource("t-2024.03.01", date(2024, 3, 1), "u", contents)] if with_raw else []
+    first, last = raw_hours or (0, days * 24)
+    late = Contents(1, milliseconds(START) + first * HOUR, milliseconds(START) + last * HOUR - 1)
+    raw = [RawSource("t-2024.03.01", date(2024, 3, 1), "u", late)] if with_raw else []
     return ReadPlan(question, raw, [], [MonthSource("t-history-2024.03", date(2024, 3, 1), {}, {}, contents)], {}, {})
 
 
@@ -102,6 +105,24 @@ def test_a_long_answer_is_held_page_by_page_and_looked_at_about_once(with_raw: b
     pages_of_an_hour = -(-devices // PAGE)
     assert server.looked_at <= (1 + pages_of_an_hour) * documents * sides
     assert server.searches <= sides * 1.5 * max(DAYS, documents / PAGE + 10)
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize(
+    ("raw_hours", "at_most"), [(None, 2 * DAYS + 2), ((240, 264), 8), ((0, 1), 5), ((479, 480), 6)]
+)
+def test_raw_documents_slow_down_only_what_they_touch(
+    raw_hours: tuple[int, int] | None, at_most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "PAGE_SIZE", 1000)
+    monkeypatch.setattr(pace, "PAGE_SIZE", 1000)
+    server = CountingServer(1)
+    plan = plan_of(DAYS, with_raw=True, raw_hours=raw_hours)
+    bands = Question.checked(
+        plan.question.dataset, START, START + timedelta(days=DAYS), metrics=["load"], stats=["sum"], interval="1h"
+    )
+    assert sum(1 for _ in read_all(server, replace(plan, question=bands))) == DAYS * 24
+    assert server.searches <= at_most
 
 
 @pytest.mark.usefixtures("small_pages")

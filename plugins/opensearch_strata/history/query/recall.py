@@ -87,7 +87,7 @@ class Recall:
     def __init__(self, client: OpenSearch, plan: ReadPlan) -> None:
         self._client = client
         self.plan = plan
-        self._pace: Pace | None = None
+        self._paces: dict[bool, Pace] = {}  # with raw documents, and without
         self._on_progress: OnProgress = lambda _: None
 
     def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell | Records]:
@@ -153,18 +153,28 @@ class Recall:
 
     def _of_stretch(self, piece: Stretch) -> Iterator[Cell]:
         """Cells of a stretch, whatever they are merged from."""
-        longest = _LONGEST_RAW if self.plan.raw else _LONGEST_HISTORY
-        pace = self._pace or Pace(longest // (piece.unit or longest), 1 if self.plan.question.by else PAGE_SIZE)
-        self._pace = pace
         rest: Stretch | None = piece
         while rest:
-            part, rest = rest.cut(pace.units)
+            pace, units = self._next(rest)
+            part, rest = rest.cut(units)
             found = 0
             for cell in self._cells_of(part):
                 found += 1
                 yield cell
             pace.learn(part.units, found)
             self._went_to(part.end)
+
+    def _next(self, rest: Stretch) -> tuple[Pace, int]:
+        """The pace of what comes next, and how many units that is: some with raw documents, or some ahead of them."""
+        raw = [d.contents.first for d in self.plan.raw if d.contents.touches(rest.start, rest.end)]
+        ahead = rest.units_before(min(first for first in raw if first is not None)) if raw else rest.units
+        has_raw = not ahead
+        if has_raw not in self._paces:
+            longest = _LONGEST_RAW if has_raw else _LONGEST_HISTORY
+            most = longest // (rest.unit or longest)
+            self._paces[has_raw] = Pace(most, 1 if self.plan.question.by else PAGE_SIZE)
+        pace = self._paces[has_raw]
+        return pace, pace.units if has_raw else min(pace.units, ahead)
 
     def _went_to(self, end: int) -> None:
         question = self.plan.question

@@ -34,6 +34,13 @@ class Stretch:
         """How many records a group can have."""
         return 1 if self.time is not None else self._number(self.end - 1) - self._number(self.start) + 1
 
+    def units_before(self, moment: int) -> int:
+        """How many of its first records end at or before a moment.
+
+        :param moment: epoch milliseconds
+        """
+        return 0 if self.time is not None else max(0, self._number(moment) - self._number(self.start))
+
     def cut(self, units: int) -> tuple[Stretch, Stretch | None]:
         """Divide it into its first units and the rest, which is None if nothing is left."""
         border = self.origin + (self._number(self.start) + units) * self.unit if self.time is None else self.end
