@@ -102,6 +102,9 @@ def merge_into(target: Bins, more: Mapping[int, int]) -> None:
 def coarsened(bins: Mapping[int, int], step: int, wanted: int) -> Bins:
     """The bins that the same values have at a larger step, exactly.
 
+    :param bins: counts per bin
+    :param step: how many keys a bin joins, 1 .. 50
+    :param wanted: how many it is to join
     :raises ValueError: the wanted step is not a multiple of the step, so bins would have to be split
     """
     if wanted % step:

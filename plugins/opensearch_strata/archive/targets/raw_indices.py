@@ -44,6 +44,7 @@ def writable_days(client: OpenSearch, names: Sequence[str]) -> dict[str, Any]:
 
     If one is write-blocked, wait for up to half a minute: a deletion that is abandoned lifts its block again.
 
+    :param names: of raw days
     :raises Refused: a raw day is read-only, write-blocked, closed or not an index
     :raises TransientError: a raw day is blocked because a disk is full
     """
