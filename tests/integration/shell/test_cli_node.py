@@ -188,6 +188,7 @@ def test_a_cycle_condenses_proves_and_retires(shell: Shell) -> None:
     assert report == {
         "day": str(DAY),
         "raw_documents": 30,
+        "raw_days": 1,
         "rows": report["rows"],
         "verified": True,
         "deleted": [raw_index(oldest), raw_index(old)],

@@ -1,8 +1,8 @@
 """Changes what a month notes in ``_meta.strata`` of its mapping, while others may do the same.
 
 The server replaces ``_meta`` as a whole, without a condition, so whoever changes it reads it, changes it and writes it.
-Of several who do so at once, the changes of all but the last would be lost. So they take turns: the turn is a document of
-the month, which is created and deleted like its rows, and belongs to no day.
+Of several who do so at once, the changes of all but the last would be lost. So they take turns: the turn is a document
+of the month, which is created and deleted like its rows, and belongs to no day.
 """
 
 from __future__ import annotations
