@@ -15,11 +15,11 @@ def test_without_a_browser_its_tests_are_skipped_unless_it_is_required(
     required: str, is_skipped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(browser, "CHROMIUM", None)
-    monkeypatch.setenv("STRATA_REQUIRE_BROWSER", required)
+    monkeypatch.setenv("TESTS_REQUIRE_BROWSER", required)
     found = runpy.run_path(str(PROJECT / "tests" / "browser.py"))
     assert found["needs_browser"].mark.args == (is_skipped,)
 
 
 def test_continuous_integration_requires_it() -> None:
     for name in (".ci/run", ".github/workflows/ci.yml"):
-        assert "STRATA_REQUIRE_BROWSER" in (PROJECT / name).read_text()
+        assert "TESTS_REQUIRE_BROWSER" in (PROJECT / name).read_text()
