@@ -56,9 +56,7 @@ def fates_of_days(
             fates[index] = Judged("uncarried" if known else "anew")
             continue
         last = {uuid: retired_state(index, uuid) for uuid in uuids}
-        if any(
-            (end := last.get(mark.uuid)) and end.is_before(mark, created) for mark, created in marks.items() if mark
-        ):
+        if any((end := last.get(mark.uuid)) and end.is_before(mark, marks[mark]) for mark in noted):
             fates[index] = Judged("uncarried")  # it was deleted with documents that came after its proof
             continue
         if there:

@@ -200,8 +200,7 @@ class Ledger:
 
         :param indices: names of raw indices
         """
-        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
-        for stored in self.index.find(self.query("object", held)):
+        for stored in self.index.find(self._query_of_days(indices)):
             yield row_of(stored.source, stored.seq_no, stored.primary_term)
 
     def forget_days(
@@ -221,8 +220,7 @@ class Ledger:
         :returns: number of objects whose loads were forgotten
         """
         now = dict.fromkeys(indices) if now is None else now
-        held = {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}}
-        query = self.query("object", held)
+        query = self._query_of_days(indices)
 
         def without(stored: Stored) -> Iterator[Change]:
             row = row_of(stored.source, stored.seq_no, stored.primary_term)
@@ -239,6 +237,10 @@ class Ledger:
             changes = [change for stored in part for change in without(stored)]
             forgotten += sum(version is not None for version in self.index.write(changes))
         return forgotten
+
+    def _query_of_days(self, indices: Iterable[str]) -> dict[str, Any]:
+        """Query for the rows of objects that have documents in raw indices."""
+        return self.query("object", {"nested": {"path": "days", "query": {"terms": {"days.index": sorted(indices)}}}})
 
     def quarantined(self) -> Iterator[ObjectRow]:
         """Yield the rows of objects in quarantine, in the order in which they were put there."""

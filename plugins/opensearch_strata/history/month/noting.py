@@ -48,7 +48,8 @@ def change_notes(
     :param properties: fields that the mapping must have as well; None: as it is
     :raises TransientError: others overwrote the notes each time
     """
-    if not properties and _is_as_changed(client, index, change):
+    # Read in any case: to write the turn to a month that is gone would create it.
+    if _is_as_changed(client, index, change) and not properties:
         return
     for _ in range(_TRIES):
         with _turn(client, index):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opensearch_strata.archive.targets.raw_indices import documents_in, refresh_days
 from opensearch_strata.connections.decisive.states import DayCount, counts_of_days
+from opensearch_strata.history.levels.stored import mapping_of, strata_in
 from opensearch_strata.history.month.marks import marks_in, raw_states_in
 from opensearch_strata.history.month.rows_of_day import carried
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
@@ -37,7 +38,7 @@ def is_retired(client: OpenSearch, dataset: Dataset, index: str, uuid: str, docu
         return False
     if documents is None:
         return True
-    mark = marks_in(_noted(client, dataset, day)).get(day)
+    mark = marks_in(strata_in(mapping_of(client, dataset.month_index(day)))).get(day)
     proven = mark.documents if mark and mark.uuid == uuid else 0
     return rows.documents >= max(documents, proven)
 
@@ -52,17 +53,10 @@ def retired_state(client: OpenSearch, dataset: Dataset, index: str, uuid: str) -
     rows = carried(client, dataset, day) if day else None
     if day is None or not rows:
         return None
-    strata = _noted(client, dataset, day)
+    strata = strata_in(mapping_of(client, dataset.month_index(day)))
     mark, state = marks_in(strata).get(day), raw_states_in(strata).get(day)
     is_of_them = mark is not None and mark.uuid == uuid and mark.is_of(rows.documents, rows.rows_version)
     return state if is_of_them and state and state.uuid == uuid else None
-
-
-def _noted(client: OpenSearch, dataset: Dataset, day: date) -> Mapping[str, Any]:
-    """``_meta.strata`` of the month that has rows of a day."""
-    month = dataset.month_index(day)
-    strata: Mapping[str, Any] = client.indices.get_mapping(index=month)[month]["mappings"]["_meta"]["strata"]
-    return strata
 
 
 def is_beyond_raw(client: OpenSearch, dataset: Dataset, day: date) -> bool:
