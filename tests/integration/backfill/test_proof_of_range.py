@@ -249,7 +249,7 @@ def test_documents_that_are_deleted_from_a_day_of_joined_shards_are_missed(
         delete(target, 30)
         target.write(measurements(DAY, count=30, seed=6))
         proof = steps.prove(ref)
-        assert (proof.holds, proof.days[0].documents) == (False, 400)
+        assert (proof.holds, proof.days[0].holds, proof.days[0].documents) == (False, False, 400)
     finally:
         client.indices.delete(index=source)
 
