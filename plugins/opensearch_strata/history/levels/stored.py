@@ -45,7 +45,10 @@ def mapping_of(client: OpenSearch, index: str) -> dict[str, Any]:
 
 
 def strata_in(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """``_meta.strata`` of a mapping; empty if it has none."""
+    """``_meta.strata`` of a mapping; empty if it has none.
+
+    :param mapping: as the server gives it: ``properties``, ``_meta``
+    """
     strata: dict[str, Any] = mapping.get("_meta", {}).get("strata", {})
     return strata
 
