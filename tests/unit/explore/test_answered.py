@@ -15,7 +15,9 @@ from opensearch_strata.airflow.ui.explore.answered import Answered, as_csv, join
 from opensearch_strata.airflow.ui.explore.asked import Asked, stats_of
 from tests.streams import DAY, dataset_of
 
-SHOP = dataset_of("shop")
+MEASURED = dataset_of("shop")
+TEMPERATURE = MEASURED.metrics["temperature"]
+SHOP = MEASURED.model_copy(update={"metrics": {**MEASURED.metrics, "pressure": TEMPERATURE}})
 START = datetime(2024, 5, 6, tzinfo=UTC)
 
 
@@ -34,7 +36,7 @@ def frame(metric: str, sources: list[str], by: list[Any] | None = None, **attrs:
 
 
 def of(metric: str, pages: list[pd.DataFrame], *metrics: str, by: str = "") -> Answered:
-    return of_pages(SHOP, Asked(metrics or (metric,), DAY, DAY, "1h", by), metric, pages)
+    return of_pages(SHOP, Asked(metrics or (metric,), DAY, DAY, "1h", by), [metric], pages)[metric]
 
 
 def test_bands_have_a_value_for_each_time_and_raw_spans_are_told() -> None:
@@ -71,6 +73,17 @@ def test_several_metrics_share_a_table() -> None:
         ["load", None, None, None, None, None, 1.0, 1, "raw"],
     ]
     assert [one.metric for one in found.series] == ["temperature", "load"]
+
+
+def test_metrics_of_one_question_leave_out_what_only_the_other_has() -> None:
+    both = ["temperature", "pressure"]
+    page = pd.concat([frame(both[0], ["raw"] * 3).iloc[:, :-1], frame(both[1], ["raw"] * 3)], axis=1)
+    page.iloc[1, page.columns.get_loc("pressure.count")] = pd.NA
+    found = of_pages(SHOP, Asked((*both,), DAY, DAY, "1h"), both, [page])
+    hours = [START.timestamp() + 3600 * hour for hour in range(3)]
+    assert [found[name].series[0].times for name in both] == [hours, [hours[0], hours[2]]]
+    assert found["pressure"].series[0].lines["count"] == [1.0, 3.0]
+    assert [record[1] for record in joined([*found.values()]).records] == [both[0]] * 3 + [both[1]] * 2
 
 
 def test_too_many_records_are_cut_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ class Answered:
 
 
 def answer(client: OpenSearch, dataset: Dataset, asked: Asked) -> Answered:
-    """Ask the reader, metric by metric, since each has statistics of its own.
+    """Ask the reader: metrics of the same statistics in one question, others in one of their own.
 
     :param client: of the dataset's cluster
     :param asked: the question
@@ -85,40 +85,63 @@ def answer(client: OpenSearch, dataset: Dataset, asked: Asked) -> Answered:
     from opensearch_strata.reader import read_pages
 
     start, end = asked.span(dataset)
-    parts: list[Answered] = []
+    alike: dict[tuple[str, ...], list[str]] = {}
     for metric in asked.metrics:
+        alike.setdefault(tuple(stats_of(dataset, metric)), []).append(metric)
+    parts: dict[str, Answered] = {}
+    for stats, metrics in alike.items():
         pages = read_pages(
             client,
             dataset,
             start,
             end,
-            metrics=[metric],
-            stats=stats_of(dataset, metric),
+            metrics=metrics,
+            stats=stats,
             interval=asked.interval,
             by=[asked.by] if asked.by else [],
             where=dict(asked.where),
         )
-        parts.append(of_pages(dataset, asked, metric, pages))
-    return joined(parts)
+        parts |= of_pages(dataset, asked, metrics, pages)
+    return joined([parts[metric] for metric in asked.metrics])
 
 
-def of_pages(dataset: Dataset, asked: Asked, metric: str, pages: Iterable[pd.DataFrame]) -> Answered:
-    """What one metric's frames say.
+def of_pages(
+    dataset: Dataset, asked: Asked, metrics: Sequence[str], pages: Iterable[pd.DataFrame]
+) -> dict[str, Answered]:
+    """What the reader's frames say of each metric.
 
-    :param metric: the only one in the frames
+    :param metrics: those in the frames; all have the same statistics
     :param pages: of the reader, in order
     """
-    stats = stats_of(dataset, metric)
-    read: list[list[Any]] = []
+    read: dict[str, list[list[Any]]] = {metric: [] for metric in metrics}
     notes: list[str] = []
     levels: list[str] = []
     for page in pages:
         notes += [note for note in page.attrs.get("notes", []) if note not in notes]
         levels += [f"{level}" for level in page.attrs.get("levels", []) if f"{level}" not in levels]
-        read += _records(page)[: MOST_RECORDS - len(read)]
-        if len(read) >= MOST_RECORDS:
-            notes.append(f"Only the first {counted(MOST_RECORDS, 'record')} of {metric} are here; ask for less.")
+        for metric, records in read.items():
+            records += _records(dataset, asked, metric, page)[: MOST_RECORDS - len(records)]
+        if all(len(records) >= MOST_RECORDS for records in read.values()):
             break
+    return {metric: _of_metric(dataset, asked, metric, records, notes, levels) for metric, records in read.items()}
+
+
+def _of_metric(
+    dataset: Dataset,
+    asked: Asked,
+    metric: str,
+    read: Sequence[Sequence[Any]],
+    notes: Sequence[str],
+    levels: list[str],
+) -> Answered:
+    """A metric's chart and its records in the table.
+
+    :param read: the metric's records
+    """
+    notes = [*notes]
+    if len(read) >= MOST_RECORDS:
+        notes.append(f"Only the first {counted(MOST_RECORDS, 'record')} of {metric} are here; ask for less.")
+    stats = stats_of(dataset, metric)
     lines, times = _lines(read, stats, has_group=bool(asked.by), notes=notes)
     groups = [asked.by] if asked.by else []
     every = list(dict.fromkeys(stat for name in asked.metrics for stat in stats_of(dataset, name)))
@@ -143,9 +166,12 @@ def _in_order(every: Sequence[str], stats: Sequence[str], values: Sequence[Any])
     return [found.get(stat) for stat in every]
 
 
-def _records(page: pd.DataFrame) -> list[list[Any]]:
-    columns: list[Any] = [page.index.to_pydatetime()]
-    columns += [page[name].astype(object).where(page[name].notna(), None) for name in page.columns]
+def _records(dataset: Dataset, asked: Asked, metric: str, page: pd.DataFrame) -> list[list[Any]]:
+    """Time, group, statistics and source of each record of a metric; without records that have only other metrics."""
+    own = page[page[f"{metric}.count"].notna()]
+    names = [*([asked.by] if asked.by else []), *(f"{metric}.{stat}" for stat in stats_of(dataset, metric)), "source"]
+    columns: list[Any] = [own.index.to_pydatetime()]
+    columns += [own[name].astype(object).where(own[name].notna(), None) for name in names]
     return [list(record) for record in zip(*columns, strict=True)]
 
 
