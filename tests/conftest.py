@@ -37,7 +37,7 @@ settings.load_profile("strata")
 ORDER = ["unit", "ui", "integration", "faults", "dags", "system"]
 WITH_AIRFLOW = ("dags", "system")
 CORE = ("unit", "ui", "integration")
-ABOUT_S3 = ("archive", "archive_out", "arrivals", "aws_lambda", "backfill", "pipeline")
+ABOUT_S3 = ("archive", "archive_out", "arrivals", "aws_lambda", "backfill", "history_copy", "pipeline")
 """Folders of tests/integration that are about S3 and SQS, and so not part of `make test`."""
 ONE_BY_ONE = ("tests/faults/cluster/test_deciding_requests.py",)
 
