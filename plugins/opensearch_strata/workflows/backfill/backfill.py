@@ -6,30 +6,26 @@ Each step is safe to repeat. A run may be killed after any of them; the next run
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from opensearch_strata.archive.backfill_proof import BackfillProof
-from opensearch_strata.archive.documents.event_times import EventTimes
 from opensearch_strata.archive.documents.reading import reading_of, restoring_of
-from opensearch_strata.archive.events import Place
 from opensearch_strata.archive.ledger.plans import Plans
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.load.batch import LoadSettings, load_batch
 from opensearch_strata.archive.load.batch_result import BatchResult
 from opensearch_strata.archive.load.progress import Progress
-from opensearch_strata.archive.planning.archived_days import ArchivedDays, day_of_key
+from opensearch_strata.archive.planning.archived_days import day_of_key
 from opensearch_strata.archive.planning.batches import PlanLimits
 from opensearch_strata.archive.planning.held_days import days_held, ranges_of
 from opensearch_strata.archive.planning.plan import Plan, make_plan
 from opensearch_strata.archive.planning.restore_plan import RestorePlan, make_restore_plan
-from opensearch_strata.archive.reconcile import prove_range
 from opensearch_strata.archive.redrive import Redriven, load_letters
-from opensearch_strata.archive.store.listing import Listing, listed_pages
+from opensearch_strata.archive.store.listing import listed_pages
 from opensearch_strata.archive.store.objects import build_s3
 from opensearch_strata.archive.targets import loading_settings, under_load
 from opensearch_strata.archive.targets.made_days import uuids
@@ -48,12 +44,11 @@ from opensearch_strata.workflows.backfill.losses import (
     is_beyond_raw,
     is_retired,
     poorer_than_loaded,
-    retired_state,
     states_now,
 )
 from opensearch_strata.workflows.backfill.plan_ref import PlanRef
+from opensearch_strata.workflows.backfill.proving import listing_of, prove_plan
 from opensearch_strata.workflows.backfill.restored_days import RestoredDays, restored_days, wanted_for
-from opensearch_strata.workflows.backfill.verdict import loading_again
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -240,7 +235,7 @@ class Backfill:
         if ref.archived:
             held = sorted({day_of_key(listed.place.key) for listed in objects})
         else:
-            held = days_held(self._listing(ref), self._dataset, objects, ref.span)
+            held = days_held(listing_of(self._s3, self._dataset, ref), self._dataset, objects, ref.span)
         restored = self._restored(ref, held)
         forms = restored and restored.forms
         days = ReadyDays(self._client, self._ledger, self._dataset, owner, process, forms, live=live)
@@ -269,41 +264,10 @@ class Backfill:
     def prove(self, ref: PlanRef) -> BackfillProof:
         """Prove, from the ledger and the raw days, that everything the source has for the days is loaded.
 
-        This includes the objects of the plan and those that were loaded before. It changes nothing, and looks no
-        document up but samples. The source is listed once more; objects that arrived since the plan and are not loaded
-        are counted.
-
         :raises Refused: S3 does not allow it
         :raises TransientError: S3, the ledger or the raw days cannot be read right now
         """
-        planned_at = ref.planned_at
-        seen: set[int] = set()  # hashes of the places, because there may be many
-        later: list[Place] = []
-
-        def planned() -> Iterator[Place]:
-            for number in range(ref.batches):
-                for listed in self._plans.batch(ref.plan_id, number):
-                    seen.add(hash(listed.place))
-                    yield listed.place
-            listing = self._archived(ref) if ref.archived else self._listing(ref)
-            for listed, _ in listing:
-                if hash(listed.place) in seen:
-                    continue
-                if listed.modified > planned_at:
-                    later.append(listed.place)
-                else:
-                    yield listed.place
-            if isinstance(listing, ArchivedDays):
-                yield from (place for place in listing.missing if hash(place) not in seen)
-
-        def latest_of(place: Place) -> int:
-            return EventTimes(self._dataset, place.key, None, None).latest
-
-        retired = partial(is_retired, self._client, self._dataset)
-        reading = (restoring_of if ref.archived else reading_of)(self._dataset)
-        state = partial(retired_state, self._client, self._dataset)
-        proof = prove_range(self._client, self._ledger, planned(), ref.span, later, retired, latest_of, reading, state)
-        return replace(proof, again=loading_again(self._dataset, ref, proof))
+        return prove_plan(self._client, self._s3, self._dataset, self._ledger, self._plans, ref)
 
     def forget(self, ref: PlanRef) -> None:
         """Delete the batches of a plan from the ledger, once nobody will need them any more."""
@@ -354,9 +318,3 @@ class Backfill:
         limits = {"MaxItems": 1, "PageSize": 1}
         pages = listed_pages(self._s3, *split_s3_url(source), PaginationConfig=limits)
         return any(page.get("Contents") for page in pages)
-
-    def _archived(self, ref: PlanRef) -> ArchivedDays:
-        return ArchivedDays(self._s3, settings_of(self._dataset), self._dataset.name, ref.days)
-
-    def _listing(self, ref: PlanRef) -> Listing:
-        return Listing(self._s3, ref.source, self._dataset.intake, *ref.span, ref.dead_letters)
