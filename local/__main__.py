@@ -44,7 +44,11 @@ def up() -> None:
         except StackError as error:
             if Stack.running("up") is None:
                 raise
-            log.warning("%s The stack is up, but lacks sample data; stop it and start it again to load them.", error)
+            log.warning(
+                "%s The stack is up, but lacks sample data. If that run is still at work, let it end; otherwise stop "
+                "the stack and start it again.",
+                error,
+            )
         except BaseException:
             stack.stop()
             raise

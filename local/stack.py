@@ -36,8 +36,8 @@ from local.readiness import (
 from local.server.distribution import opensearch_home
 from local.supervisor import OWN_LOG
 
-READY_WITHIN = 180
-"""Seconds after which we give up on a service that neither answers nor dies."""
+READY_WITHIN = 900
+"""Seconds after which we give up on a service that neither answers nor dies, also on a machine with much else to do."""
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ def run_dag(
     airflow.unpause(dag_id)
     began = time.monotonic()
     run_id = airflow.trigger(dag_id, partition_key, conf)
-    if airflow.wait_for_run(dag_id, run_id) != "success":
+    if airflow.wait_for_run(dag_id, run_id, within=1800) != "success":
         raise StackError(_failure(stack, airflow, dag_id, run_id))
     report: dict[str, Any] = airflow.return_value(dag_id, run_id, "report")
     log.info("%s (%.0f s)", report["verdict"], time.monotonic() - began)

@@ -13,6 +13,7 @@ from pathlib import Path
 from local.places import PROJECT
 from local.ports import Ports
 
+_LOCKED_SECONDS = 60  # for which a service waits while others write to SQLite; its default is 5
 FOREIGN = ("AIRFLOW", "AWS_", "OPENSEARCH_URL")
 """Prefixes of variables that a user's shell may contain for other installations; none of them reaches the stack."""
 
@@ -60,7 +61,7 @@ def airflow_environment(base: Mapping[str, str], home: Path, ports: Ports, keys:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={_LOCKED_SECONDS}",
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": str(ports.airflow),
             "AIRFLOW__API__BASE_URL": airflow,

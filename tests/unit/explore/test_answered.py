@@ -101,6 +101,10 @@ def test_a_file_computes_nothing_in_a_spreadsheet() -> None:
     assert rows[1][0] == "2024-05-06T00:00:00+00:00"
 
 
+def test_what_was_read_from_both_is_read_from_each() -> None:
+    assert of("temperature", [frame("temperature", ["both", "history"])]).sources == ["history", "raw"]
+
+
 def test_nothing_is_nothing() -> None:
     found = of("temperature", [])
     assert (found.records, found.raw, found.series[0].times) == ([], [], [])

@@ -100,8 +100,15 @@ def test_only_numbers_are_drawn() -> None:
 @pytest.mark.parametrize("bucket", ["15m", "1h", "6h", "1d"])
 def test_offered_intervals_cut_no_bucket(bucket: str) -> None:
     dataset = dataset_of("shop", history={"bucket": bucket})
-    for text in intervals_of(dataset):
+    for text in intervals_of(dataset, DAY, DAY):
         length = Interval.parse(text).length
         assert text in ("1d", "1M") or (length is not None and not length % dataset.history.bucket_length)
     for days in (1, 3, 10, 45, 400, 5000):
-        assert usual_interval(dataset, DAY, DAY + timedelta(days=days - 1)) in intervals_of(dataset)
+        last = DAY + timedelta(days=days - 1)
+        assert usual_interval(dataset, DAY, last) in intervals_of(dataset, DAY, last)
+
+
+def test_parts_of_days_that_begin_inside_buckets_are_not_offered() -> None:
+    dataset = dataset_of("shop", time_zone="Asia/Kolkata")
+    assert intervals_of(dataset, DAY, DAY) == ["1h", "1d", "1M"]
+    assert asked_of(dataset, [], DAY).interval == "1d"

@@ -21,6 +21,7 @@ MOST_RECORDS = 20_000
 """Records of all metrics of a question; what goes beyond is left out, and said."""
 MOST_LINES = 10
 """Values of a group that are drawn."""
+_BOTH = {"both": ("history", "raw")}
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _of_metric(
         records=records,
         series=[Series(metric, dataset.metrics[metric].unit or "", times, lines)],
         raw=_raw_spans(read),
-        sources=sorted({str(record[-1]) for record in read}),
+        sources=sorted({one for record in read for one in _BOTH.get(record[-1], (str(record[-1]),))}),
         levels=levels,
         notes=notes,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ from urllib.parse import urlencode
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import day_bounds
 from opensearch_strata.errors import Refused
+from opensearch_strata.history.query.intervals import Interval
 
 PERCENTILES = ("p50", "p90", "p99")
 MOST_METRICS = 4
@@ -120,10 +122,19 @@ def stats_of(dataset: Dataset, metric: str) -> list[str]:
     return [*percentiles, *(stat for stat in ("min", "max") if stat in kept), *average, "count"]
 
 
-def intervals_of(dataset: Dataset) -> list[str]:
-    """The intervals that do not cut the buckets of a dataset's rows, the shortest first."""
-    bucket = dataset.history.bucket_length
-    return [text for text in INTERVALS if text in ("1d", "1M") or not _length(text) % bucket]
+def intervals_of(dataset: Dataset, first: date, last: date) -> list[str]:
+    """The intervals of :data:`INTERVALS` whose borders do not cut the buckets of rows, the shortest first.
+
+    :param first: first day of the span, in which the zone's offset from UTC may change
+    :param last: last day
+    """
+    start, end = day_bounds(first, dataset.zone)[0], day_bounds(last, dataset.zone)[1]
+    possible = []
+    for text in INTERVALS:
+        with suppress(Refused):
+            Interval.parse(text).check(dataset, start, end)
+            possible.append(text)
+    return possible
 
 
 def usual_interval(dataset: Dataset, first: date, last: date) -> str:
@@ -134,13 +145,8 @@ def usual_interval(dataset: Dataset, first: date, last: date) -> str:
     """
     days = (last - first).days + 1
     wanted = next((text for most, text in _FINEST if days <= most), "1M")
-    possible = intervals_of(dataset)
+    possible = intervals_of(dataset, first, last)
     return wanted if wanted in possible else next(text for text in possible if INTERVALS.index(text) >= 4)
-
-
-def _length(text: str) -> timedelta:
-    number = int(text[:-1])
-    return timedelta(minutes=number) if text.endswith("m") else timedelta(hours=number)
 
 
 def shell_line(dataset: Dataset, asked: Asked) -> str:

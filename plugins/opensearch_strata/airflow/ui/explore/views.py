@@ -38,12 +38,13 @@ async def explore(request: Request, name: str, caller: CurrentReader) -> Respons
         problem = str(refused)
     found = await _answer(request, dataset, asked) if asked else Answer(problem=problem)
     answered: Answered | None = found.value
+    today = datetime.now(UTC).date()
     return rendering.page(
         "explore",
         _ROOT,
         dataset=dataset,
         metrics=drawable(dataset),
-        intervals=intervals_of(dataset),
+        intervals=intervals_of(dataset, asked.first if asked else today, asked.last if asked else today),
         asked=asked,
         problem=found.problem,
         answered=answered,
