@@ -63,7 +63,8 @@ def test_the_sentence_says_counts_sizes_and_what_is_wrong() -> None:
     late = cell({**PROVEN, "documents": 1200, "raw_bytes": 4096, "rows_bytes": 2048, "objects": OBJECTS})
     assert late.sentence == (
         f"{DAY}, differs: 1,200 raw documents (4.0 KiB), 3 rows for 10 documents (2.0 KiB), 2 archived objects "
-        f"(100 B). 1,190 documents came after its rows were made; the next audit condenses the day again."
+        f"(100 B). 1,190 documents came after its rows were made; the next audit, or the cycle before it deletes the "
+        f"day, condenses it again."
     )
     assert cell({}).sentence == f"{DAY}, missing."
 

@@ -174,12 +174,13 @@ def _kind(state: DayState, *, is_loading: bool, is_unreadable: bool) -> Kind:
 def _why(state: DayState) -> str:
     if state.problem:
         return state.problem
-    if state.rows and (late := _late(state)) > 0:
-        return f"{counted(late, 'document')} came after its rows were made; the next audit condenses the day again."
+    if state.rows and (late := late_documents(state)) > 0:
+        came = f"{counted(late, 'document')} came after its rows were made"
+        return f"{came}; the next audit, or the cycle before it deletes the day, condenses it again."
     return f"It stays: {state.wanted}." if state.wanted else ""
 
 
-def _late(state: DayState) -> int:
+def late_documents(state: DayState) -> int:
     """Documents of the raw day that its rows do not carry; negative if the rows carry more."""
     return state.documents - state.rows.documents if state.documents is not None and state.rows else 0
 
@@ -189,7 +190,7 @@ def _standing(dataset: Dataset, kind: Kind, state: DayState, window_end: date) -
     is_newest = state.day >= window_end
     if kind in ("raw", "unproven") and is_newest:
         return "waiting"
-    if kind == "differs" and _late(state) > 0:
+    if kind == "differs" and late_documents(state) > 0:
         return "waiting" if is_newest else "look"
     if kind == "missing":
         if is_newest:

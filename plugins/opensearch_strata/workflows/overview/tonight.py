@@ -9,7 +9,9 @@ from opensearch_strata.definition.consent import consent_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_expired
 from opensearch_strata.errors.amounts import counted
-from opensearch_strata.workflows.overview.kinds import Cell
+from opensearch_strata.workflows.audit.day_findings import is_proven
+from opensearch_strata.workflows.audit.inventory import DayState
+from opensearch_strata.workflows.overview.kinds import late_documents
 from opensearch_strata.workflows.overview.overview import Overview
 
 
@@ -22,6 +24,7 @@ class Tonight:
     :param condenses: what becomes of its day, a sentence
     :param archives: days that it would archive before it deletes them
     :param deletes: days that it would delete if the dataset allows it, each after its proof
+    :param lacks: which of these it would condense first -> why, a sentence
     :param refuses: days that have left the window but would be kept -> why, a sentence
     :param waits: how many more have left the window and wait for later runs
     :param consent: what applies to deletions, a sentence
@@ -32,6 +35,7 @@ class Tonight:
     condenses: str = ""
     archives: list[date] = field(default_factory=list)
     deletes: list[date] = field(default_factory=list)
+    lacks: dict[date, str] = field(default_factory=dict)
     refuses: dict[date, str] = field(default_factory=dict)
     waits: int = 0
     consent: str = ""
@@ -66,17 +70,19 @@ def tonight(overview: Overview, now: datetime) -> Tonight:
         return Tonight(None, consent=consent)
     day, at = upcoming
     border = newest_expired(day, dataset.raw.window_days)
-    expired = [cell for cell in overview.raw if cell.day <= border]
-    refuses = {cell.day: why for cell in expired if (why := _refused(overview, cell))}
-    may_go = [cell for cell in expired if cell.day not in refuses]
+    states = _states(overview)
+    expired = [states[cell.day] for cell in overview.raw if cell.day <= border]
+    refuses = {state.day: why for state in expired if (why := _refused(overview, state))}
+    may_go = [state for state in expired if state.day not in refuses]
     turn = may_go[: dataset.cycle.max_deletes_per_run]
     wants_archive = dataset.archive is not None and dataset.archive.before_delete
     return Tonight(
         day=day,
         at=at,
         condenses=_condenses(overview, day),
-        archives=[cell.day for cell in turn if wants_archive and not cell.objects],
-        deletes=[cell.day for cell in turn],
+        archives=[state.day for state in turn if wants_archive and not state.objects],
+        deletes=[state.day for state in turn],
+        lacks={state.day: why for state in turn if (why := _lacks(state))},
         refuses=refuses,
         waits=len(may_go) - len(turn),
         consent=consent,
@@ -84,30 +90,82 @@ def tonight(overview: Overview, now: datetime) -> Tonight:
 
 
 def _condenses(overview: Overview, day: date) -> str:
-    cell = overview.by_day.get(day)
+    """What becomes of the day that the run is about."""
     index = overview.dataset.raw_index(day)
-    if cell is None:  # the day goes on
+    if day > overview.inventory.window_end:  # the day goes on
         return f"{index} is condensed and proven when {day} is over."
-    if cell.documents is None:
-        return f"{index} does not exist, so there is nothing to condense."
-    if cell.kind in ("proven", "archived"):
-        return f"{index} is condensed already ({counted(cell.rows, 'row')}); it is proven again."
-    return f"{index} with {counted(cell.documents, 'document')} is condensed and proven."
+    state = _states(overview).get(day, DayState(day))
+    held, carried = state.documents or 0, state.rows.documents if state.rows else 0
+    if cannot := state.problem or _unreadable(overview, day):
+        return f"{cannot} So {index} cannot be condensed, and the run fails."
+    if held < carried:
+        there = f"holds {counted(held, 'document')}" if held else _nothing(state)
+        return f"{index} {there}, but its rows carry {carried:,}. They are kept as they are, and the run fails."
+    if not held and overview.dataset.raw.required_daily:
+        return f"{index} {_nothing(state)}, although every day is due (raw.required_daily), so the run fails."
+    if not held:
+        return f"{index} {_nothing(state)}, so there is nothing to condense."
+    if _is_recreated(state):
+        if held > carried:
+            return f"{_unsure(state)} The rows are kept as they are, and the run fails."
+        return (
+            f"{index} was recreated after its rows were made. It is condensed and proven if it holds everything that "
+            f"they carry; if not, the run fails."
+        )
+    if is_proven(state) and state.rows:
+        return f"{index} is condensed already ({counted(state.rows.number, 'row')}); it is condensed and proven again."
+    return f"{index} with {counted(held, 'document')} is condensed and proven."
 
 
-def _refused(overview: Overview, cell: Cell) -> str:
+def _refused(overview: Overview, state: DayState) -> str:
     """Why a day that has left the window would be kept; empty if nothing is in the way as far as is known."""
-    if cell.day in overview.loading:
-        return overview.loading[cell.day]
-    if cell.why:
-        return cell.why
-    match cell.kind:
-        case "empty":
-            return "It is empty, and an empty raw day is never verified."
-        case "unreadable":
-            return "It cannot be read, so it cannot be proven."
-        case "rebuilding":
-            return "The month of its rows is being replaced."
-        case "differs" if cell.documents is not None and cell.carried > cell.documents:
-            return f"It holds {counted(cell.documents, 'document')}, but its rows carry {cell.carried:,}."
-    return ""
+    if why := overview.loading.get(state.day) or state.problem:
+        return why
+    if state.wanted:
+        return f"It stays: {state.wanted}."
+    if not state.documents:
+        return "It is empty, and an empty raw day is never verified."
+    if why := _unreadable(overview, state.day):
+        return why
+    if overview.by_day[state.day].kind == "rebuilding":
+        return "The month of its rows is being replaced."
+    if (late := late_documents(state)) < 0:
+        return f"It holds {counted(state.documents, 'document')}, but its rows carry {state.documents - late:,}."
+    return _unsure(state) if late and _is_recreated(state) else ""
+
+
+def _lacks(state: DayState) -> str:
+    """Why a day is condensed before it can be proven, a sentence; empty if its rows carry it as far as is known."""
+    if state.rows is None:
+        return "It was never condensed."
+    if late := late_documents(state):
+        return f"{counted(late, 'document')} came after its rows were made."
+    return "It was recreated; it stays if it lacks anything that its rows carry." if _is_recreated(state) else ""
+
+
+def _states(overview: Overview) -> dict[date, DayState]:
+    return {state.day: state for state in overview.inventory.days}
+
+
+def _unreadable(overview: Overview, day: date) -> str:
+    """Why the rows of a day cannot be read; empty if they can."""
+    found = overview.inventory.unreadable.get(day.replace(day=1))
+    return found.why if found else ""
+
+
+def _nothing(state: DayState) -> str:
+    return "does not exist" if state.documents is None else "is empty"
+
+
+def _is_recreated(state: DayState) -> bool:
+    """Whether rows came from another index than the one that is there now. Old rows do not state it."""
+    return state.rows is not None and bool(state.rows.sources - {state.uuid})
+
+
+def _unsure(state: DayState) -> str:
+    """What a run says of a recreated day that holds more than its rows carry, for all that it could lack of them."""
+    held, carried = state.documents or 0, state.rows.documents if state.rows else 0
+    return (
+        f"It was recreated after its rows were made: it holds {counted(held, 'document')}, they carry {carried:,}, and "
+        f"nothing shows whether it includes those."
+    )
