@@ -27,7 +27,7 @@ from opensearch_strata.history.levels.index import ensure_levels_index
 from opensearch_strata.history.levels.rows import level_row_id
 from opensearch_strata.history.levels.stored import base_rows, stored_levels
 from opensearch_strata.history.month.index import ensure_month
-from opensearch_strata.history.month.level_notes import LevelNote, note_levels
+from opensearch_strata.history.month.level_notes import LevelNote, contents_of, note_levels
 from opensearch_strata.history.month.marks import Mark
 from opensearch_strata.history.month.row_ids import RAW_UUID, row_id
 from opensearch_strata.sketches.ddsketch import bins_of, pack, quantiles, step_of
@@ -148,7 +148,11 @@ class Year:
         self.client.indices.put_mapping(index=index, body=body)
         stored = stored_levels(self.client, dataset.levels_index(month), list(ids))
         notes = {
-            ids[unit]: LevelNote(base[unit].version, {name: level.version for name, level in levels.items()})
+            ids[unit]: LevelNote(
+                base[unit].version,
+                {name: level.version for name, level in levels.items()},
+                contents=contents_of(dataset),
+            )
             for unit, levels in stored.items()
         }
         note_levels(self.client, index, notes)

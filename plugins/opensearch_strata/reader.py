@@ -68,7 +68,9 @@ def read(
     :raises TransientError: rows or raw days were recreated while they were read, or were deleted one after another
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
-    return joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress), sys.maxsize)))
+    frame = joined(recall.plan, list(frames(recall.plan, recall.cells(on_progress), sys.maxsize)))
+    frame.attrs["levels"] = recall.levels_read
+    return frame
 
 
 def read_pages(
@@ -87,10 +89,17 @@ def read_pages(
 ) -> Iterator[pd.DataFrame]:
     """What :func:`read` returns, in frames of at most 10,000 records, so that memory does not grow with the span.
 
-    A refusal is raised before the first page. An error after that means that the pages so far are incomplete.
+    ``attrs["levels"]`` of a page names what was read until then. A refusal is raised before the first page. An error
+    after that means that the pages so far are incomplete.
     """
     recall = _begin(client, dataset, start, end, metrics, stats, interval, by, where, on_note)
-    return frames(recall.plan, recall.cells(on_progress))
+    return _pages(recall, on_progress)
+
+
+def _pages(recall: Recall, on_progress: OnProgress) -> Iterator[pd.DataFrame]:
+    for frame in frames(recall.plan, recall.cells(on_progress)):
+        frame.attrs["levels"] = recall.levels_read
+        yield frame
 
 
 def _begin(

@@ -60,7 +60,6 @@ def test_percentiles_come_from_the_bins_and_end_at_the_extremes() -> None:
         "units": {"temperature": "°C"},
         "relative_errors": {"temperature": 0.01},
         "distinct_errors": {},
-        "levels": [],
         "notes": [],
     }
 

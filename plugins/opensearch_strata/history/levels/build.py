@@ -28,8 +28,16 @@ from opensearch_strata.history.levels.stored import (
     stored_levels,
     strata_in,
 )
-from opensearch_strata.history.levels.unit import Unit, unit_of_day, unit_of_month
-from opensearch_strata.history.month.level_notes import LEVEL, LevelNote, marks_version, note_levels, quantiles_of
+from opensearch_strata.history.levels.unit import Unit, sound_levels, unit_of_day, unit_of_month
+from opensearch_strata.history.month.level_notes import (
+    LEVEL,
+    Contents,
+    LevelNote,
+    contents_of,
+    marks_version,
+    note_levels,
+    quantiles_of,
+)
 from opensearch_strata.history.month.marks import marks_in
 
 if TYPE_CHECKING:
@@ -50,9 +58,12 @@ def levels_of_day(client: OpenSearch, dataset: Dataset, day: date, mode: Mode) -
         return UnitLevels(f"{day}")
     unit = unit_of_day(client, dataset, day)
 
-    def note(versions: Versions) -> None:
+    def note(versions: Versions, contents: Contents) -> None:
         of = unit.found[unit.id].version
-        note_levels(client, unit.base.index, {day: LevelNote(of, versions, quantiles_of(dataset))})
+        is_lost = unit.noted is not None and not unit.noted.versions.items() <= versions.items()
+        # Levels of the month may have been merged from rows that are not what they were.
+        month = LevelNote("") if is_lost else None
+        note_levels(client, unit.base.index, {day: LevelNote(of, versions, quantiles_of(dataset), contents)}, month)
 
     return _done(client, dataset, unit, levels, mode, note)
 
@@ -70,10 +81,11 @@ def levels_of_month(client: OpenSearch, dataset: Dataset, month: date, mode: Mod
         return UnitLevels(f"{first:%Y-%m}")
     unit = unit_of_month(client, dataset, first)
 
-    def note(versions: Versions) -> None:
+    def note(versions: Versions, contents: Contents) -> None:
         if marks_in(strata_in(mapping_of(client, unit.base.index))) != unit.marks:
             raise TransientError(unit.moved)
-        note_levels(client, unit.base.index, {}, LevelNote(marks_version(unit.marks), versions, quantiles_of(dataset)))
+        whole = LevelNote(marks_version(unit.marks), versions, quantiles_of(dataset), contents)
+        note_levels(client, unit.base.index, {}, whole)
 
     return _done(client, dataset, unit, levels, mode, note)
 
@@ -84,7 +96,7 @@ def _done(
     unit: Unit,
     levels: Sequence[Level],
     mode: Mode,
-    note: Callable[[Versions], None],
+    note: Callable[[Versions, Contents], None],
 ) -> UnitLevels:
     if why := unit.why_not(dataset):
         return UnitLevels(unit.name, unit.documents, note=why)
@@ -110,7 +122,7 @@ class _Levels:
         dataset: Dataset,
         unit: Unit,
         levels: Sequence[Level],
-        note: Callable[[Versions], None],
+        note: Callable[[Versions, Contents], None],
     ) -> None:
         self._client = client
         self._dataset = dataset
@@ -120,13 +132,28 @@ class _Levels:
         self._index = dataset.levels_index(unit.base.unit)
         self._uuid, self._stored = self._found()
         self._there = unit.noted.versions if unit.noted else {}
-        noted = self._there if unit.noted and unit.noted.quantiles == quantiles_of(dataset) else {}
+        noted = self._there if unit.noted and self._has_all(unit.noted) else {}
         self._current = {
             level.name: self._stored[level.name].version
             for level in levels
             if level.name in self._stored and noted.get(level.name) == self._stored[level.name].version
         }
+        self._merged_from: set[Level] = set()
         self._has_strangers = bool(self._stored.keys() - {level.name for level in levels})
+
+    def _has_all(self, note: LevelNote) -> bool:
+        """Whether rows have what those would have that were merged now."""
+        if note.quantiles != quantiles_of(self._dataset):
+            return False
+        return note.contents == contents_of(self._dataset) or note.contents == self._contents
+
+    @cached_property
+    def _contents(self) -> Contents:
+        """What rows carry that are merged now; nothing if none can be."""
+        try:
+            return contents_of(self._as_stored)
+        except Refused:
+            return {}
 
     def _found(self) -> tuple[str, dict[str, StoredLevel]]:
         """UUID of the index of levels, and what it holds of the unit; empty if there is none."""
@@ -160,7 +187,7 @@ class _Levels:
             return self.seen()
         target = Target(self._index, self._uuid, self._unit.id)
         sources = dict.fromkeys(self._levels, self._unit.base)
-        found = self._proven(self._as_stored(), sources, target, write=False)
+        found = self._proven(self._as_stored, sources, target, write=False)
         finished(self._client, _proven(found), target, write=False)
         return [_told(level, found[level], self._state(level)) for level in self._levels]
 
@@ -174,14 +201,16 @@ class _Levels:
         if self._uuid != target.uuid:
             self._stored, self._current = {}, {}
         if self._there.keys() != self._current.keys():
-            self._note(self._current)  # nobody takes a level from here on until it is noted again
+            self._note(self._current, self._contents)  # nobody takes another one until it is noted again
         if self._has_strangers:  # of a level that the definition no longer has
             known = {"terms": {LEVEL: [level.name for level in self._levels]}}
             self._delete(target, {"bool": {"must_not": [known]}})
         done = self._written(target)
-        if base_rows(client, unit.base.index, unit.base.ids) != unit.found:
+        stored = {name: level.version for name, level in self._stored.items()}
+        is_base_same = base_rows(client, unit.base.index, unit.base.ids) == unit.found
+        if not is_base_same or self._current.items() - stored.items() or self._merged_from - self._sound():
             raise TransientError(unit.moved)
-        self._note(self._current)
+        self._note(self._current, self._contents)
         return done
 
     def _written(self, target: Target) -> list[LevelOfUnit]:
@@ -190,7 +219,7 @@ class _Levels:
         Those that are merged from base rows come first, together; then those that are merged from them.
         """
         try:
-            merged = self._as_stored()
+            merged = self._as_stored
         except Refused as error:
             return [LevelOfUnit(level.name, "left out", note=str(error)) for level in self._levels]
         found: dict[Level, ProvenLevel | Refused] = {}
@@ -213,6 +242,7 @@ class _Levels:
         self._current |= {level.name: one.version for level, one in proven.items() if one.holds}
         return [_told(level, found[level], "built") if level in found else self._seen(level) for level in self._levels]
 
+    @cached_property
     def _as_stored(self) -> Dataset:
         unit = self._unit
         return as_stored(self._client, self._dataset, unit.base, unit.marks.values(), strata_in(unit.month))
@@ -248,9 +278,19 @@ class _Levels:
             return base
         if finer := [one for one in ready if level.can_be_merged_from(one)]:
             return RowsOfUnit(target.index, [target.unit_id], base.unit, _coarsest(finer))
-        if of_days := [one for one in self._unit.finer if level.can_be_merged_from(one)]:
-            return RowsOfUnit(target.index, base.ids, base.unit, _coarsest(of_days))
+        if of_days := [one for one in self._of_days if level.can_be_merged_from(one)]:
+            self._merged_from.add(coarsest := _coarsest(of_days))
+            return RowsOfUnit(target.index, base.ids, base.unit, coarsest)
         return base
+
+    @cached_property
+    def _of_days(self) -> list[Level]:
+        """Levels of days that those of the month can be merged from, in the order of the definition."""
+        sound = self._sound()
+        return [level for level in self._dataset.levels if level in sound]
+
+    def _sound(self) -> set[Level]:
+        return sound_levels(self._client, self._dataset, self._unit, self._contents)
 
 
 def _told(level: Level, found: ProvenLevel | Refused, state: State) -> LevelOfUnit:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.levels import Level
 from opensearch_strata.history.levels.merge.merging import RowsOfUnit
-from opensearch_strata.history.levels.stored import StoredLevel, base_rows, mapping_of, strata_in
-from opensearch_strata.history.month.level_notes import LevelNote, complete_levels, complete_month
+from opensearch_strata.history.levels.stored import StoredLevel, base_rows, mapping_of, stored_levels, strata_in
+from opensearch_strata.history.month.level_notes import Contents, LevelNote, complete_levels, complete_month
 from opensearch_strata.history.month.marks import Mark, marks_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Unit:
     :param found: the base rows of each day, as they are
     :param month: mapping of the month index
     :param noted: what is noted as complete; None if nothing is
-    :param finer: complete levels of its days that levels of a month can be merged from
+    :param days: of a month, what is noted as complete of its days
     """
 
     name: str
@@ -39,7 +39,7 @@ class Unit:
     found: Mapping[str, StoredLevel]
     month: Mapping[str, Any]
     noted: LevelNote | None
-    finer: Sequence[Level] = ()
+    days: Mapping[date, LevelNote] = field(default_factory=dict)
 
     @property
     def documents(self) -> int:
@@ -86,12 +86,30 @@ def unit_of_month(client: OpenSearch, dataset: Dataset, first: date) -> Unit:
     """
     month = mapping_of(client, dataset.month_index(first))
     strata = strata_in(month)
-    marks, notes = marks_in(strata), complete_levels(strata)
-    of_days = [level for level in dataset.levels if not level.is_of_months]
-    finer = [level for level in of_days if all(day in notes and level.name in notes[day].versions for day in marks)]
+    marks = marks_in(strata)
     base, found = _base(client, dataset, marks, first)
     id_ = next(dataset.unit_id(level, first) for level in dataset.levels if level.is_of_months)
-    return Unit(f"{first:%Y-%m}", id_, base, marks, found, month, complete_month(strata), finer)
+    return Unit(f"{first:%Y-%m}", id_, base, marks, found, month, complete_month(strata), complete_levels(strata))
+
+
+def sound_levels(client: OpenSearch, dataset: Dataset, unit: Unit, contents: Contents) -> set[Level]:
+    """Levels of days that levels of a month can be merged from: the rows of each day are those that were compared.
+
+    Rows that somebody changed since stand for as many documents as before, so that nothing else would tell.
+
+    :param unit: the month
+    :param contents: what the rows must carry
+    """
+    if not unit.days:
+        return set()
+    stored = stored_levels(client, dataset.levels_index(unit.base.unit), unit.base.ids)
+
+    def is_sound(level: Level, day: date) -> bool:
+        note, rows = unit.days.get(day), stored.get(dataset.unit_id(level, day), {}).get(level.name)
+        return bool(note and rows and note.contents == contents and note.versions.get(level.name) == rows.version)
+
+    of_days = [level for level in dataset.levels if not level.is_of_months]
+    return {level for level in of_days if all(is_sound(level, day) for day in unit.marks)}
 
 
 def _base(

@@ -8,13 +8,16 @@ versions, after all of them were compared with the base rows; a level that it do
 
 Rows of a month cover all proven days of it. Their note, ``_meta.strata.month_levels``, names the version of all marks.
 A lost note only costs time, because the base rows are read instead.
+
+A definition may gain metrics, statistics and distributions after levels were built. So a note also says what the rows
+carry: by a digest, since the days of a month are mostly alike; ``_meta.strata.level_contents.<digest>`` spells it out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.month.marks import Mark, marks_in, noted_in
 from opensearch_strata.history.month.noting import change_notes
+from opensearch_strata.sketches.ddsketch import step_of
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -29,8 +33,11 @@ if TYPE_CHECKING:
 LEVEL = "metrics._level"
 """Field of a row of a level that holds the level's name; no metric can have this name, and base rows have no value."""
 
-OF_DAYS, OF_MONTH = "levels", "month_levels"
+OF_DAYS, OF_MONTH, CONTENTS = "levels", "month_levels", "level_contents"
 """Keys in ``_meta.strata`` of a month."""
+
+Contents = Mapping[str, Sequence[str]]
+"""Metric -> what rows carry of it, such as ``sum`` or ``sketch/20``, which is a sketch of the step 20."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +49,39 @@ class LevelNote:
     :param versions: level -> version of its rows, as :func:`opensearch_strata.history.month.marks.rows_version` gives
         it for the index that they are in
     :param quantiles: percentages of the quantiles that the rows carry, in ascending order
+    :param contents: what else they carry, see :func:`contents_of`
     """
 
     of: str
     versions: Mapping[str, str] = field(default_factory=dict)
     quantiles: tuple[float, ...] = ()
+    contents: Contents = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The note as the mapping holds it."""
-        return {"of": self.of, "versions": dict(self.versions), "quantiles": list(self.quantiles)}
+        return {
+            "of": self.of,
+            "versions": dict(self.versions),
+            "quantiles": list(self.quantiles),
+            "contents": _digest(self.contents),
+        }
+
+
+def contents_of(dataset: Dataset) -> dict[str, list[str]]:
+    """What rows carry that are merged by a definition.
+
+    :param dataset: as the base rows are, see :func:`opensearch_strata.history.levels.merge.definitions.as_stored`
+    """
+    steps = {name: f"/{step_of(error)}" for name, error in dataset.sketches.items()}
+    return {
+        name: sorted({*metric.stats, *(f"{leaf}{steps.get(name, '')}" for leaf in dataset.distribution_leaf(name))})
+        for name, metric in dataset.metrics.items()
+    }
+
+
+def _digest(contents: Contents) -> str:
+    text = json.dumps({name: list(leaves) for name, leaves in contents.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def quantiles_of(dataset: Dataset) -> tuple[float, ...]:
@@ -87,7 +118,7 @@ def complete_month(meta: Mapping[str, Any]) -> LevelNote | None:
 
     :param meta: ``_meta.strata`` of the month index
     """
-    note = _note(meta.get(OF_MONTH))
+    note = _note(meta.get(OF_MONTH), meta)
     return note if note and note.of == marks_version(marks_in(meta)) else None
 
 
@@ -98,9 +129,11 @@ def noted(meta: Mapping[str, Any], notes: Mapping[date, LevelNote], month: Level
     :param notes: of its days
     :param month: of the month as a whole; None if no level of it is complete
     """
-    rest = {key: value for key, value in meta.items() if key not in (OF_DAYS, OF_MONTH)}
+    rest = {key: value for key, value in meta.items() if key not in (OF_DAYS, OF_MONTH, CONTENTS)}
     days = {OF_DAYS: {f"{day}": note.as_json() for day, note in sorted(notes.items())}} if notes else {}
-    return {**rest, **days, **({OF_MONTH: month.as_json()} if month else {})}
+    every = {_digest(note.contents): note.contents for note in [*notes.values(), *([month] if month else [])]}
+    contents = {CONTENTS: {key: {name: list(leaves) for name, leaves in of.items()} for key, of in every.items()}}
+    return {**rest, **days, **({OF_MONTH: month.as_json()} if month else {}), **(contents if every else {})}
 
 
 def noted_anew(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,14 +181,24 @@ def note_levels(
 
 def _days_in(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
     """Anyone may write to a mapping: what is not a note is left out, as if it were lost."""
-    found = {day: _note(said) for day, said in noted_in(meta, OF_DAYS).items()}
+    found = {day: _note(said, meta) for day, said in noted_in(meta, OF_DAYS).items()}
     return {day: note for day, note in found.items() if note}
 
 
-def _note(said: Any) -> LevelNote | None:
+def _note(said: Any, meta: Mapping[str, Any]) -> LevelNote | None:
     match said:
         case {"of": str() as of, "versions": Mapping() as versions, "quantiles": list() as quantiles}:
+            contents = _contents(said.get("contents"), meta)
             is_sound = of and versions and all(isinstance(version, str) for version in versions.values())
-            if is_sound and all(isinstance(percent, int | float) for percent in quantiles):
-                return LevelNote(of, dict(versions), tuple(quantiles))
+            if is_sound and contents is not None and all(isinstance(percent, int | float) for percent in quantiles):
+                return LevelNote(of, dict(versions), tuple(quantiles), contents)
     return None
+
+
+def _contents(digest: Any, meta: Mapping[str, Any]) -> Contents | None:
+    """What a digest stands for; None if that is lost, or is not what it was."""
+    spelled = meta.get(CONTENTS)
+    found = spelled.get(digest) if isinstance(spelled, Mapping) and isinstance(digest, str) else None
+    if not isinstance(found, Mapping) or not all(isinstance(leaves, list) for leaves in found.values()):
+        return None
+    return dict(found) if _digest(found) == digest else None

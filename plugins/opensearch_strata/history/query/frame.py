@@ -105,7 +105,6 @@ def _frame(plan: ReadPlan, columns: Mapping[str, Any], times: Any) -> pd.DataFra
         "units": {metric: unit for metric in question.metrics if (unit := question.dataset.metrics[metric].unit)},
         "relative_errors": {metric: step / 1000 for metric, step in plan.steps.items()},
         "distinct_errors": plan.distinct_errors,
-        "levels": plan.levels_read,
         "notes": list(plan.notes),
     }
     return frame

@@ -116,12 +116,6 @@ class ReadPlan:
         there = (month for month in self.months if month.contents.touches_any(part.rows.buckets))
         return [month.index for month in there if not part.days or has_others(month, part.days)]
 
-    @cached_property
-    def levels_read(self) -> list[str]:
-        """Names of the levels that the answer is read from, the one with the fewest rows a day first."""
-        asked = self.parts(self.question.start, self.question.end)
-        return [level.name for level in self.levels if any(part.level == level for part in asked)]
-
     def _ids(self, days: Iterable[RawSource]) -> list[str]:
         return [self.question.dataset.transform_id(source.day) for source in days]
 
@@ -157,17 +151,18 @@ def make_read_plan(question: Question, sources: Sources, contained: Collection[d
     types = {**dataset.raw.fields, **{field: kind for month in months for field, kind in month.types.items()}}
     verified = [one.source for one in judged if one.read_as == "verified"]
     from_raw, from_both = ({one.source.day for one in judged if one.read_as == how} for how in ("raw", "verified"))
+    steps = _steps(question, months)
     return ReadPlan(
         question=question,
         raw=[one.source for one in judged if one.read_as in ("raw", "joined") and one.source.contents.documents],
         verified=verified,
         months=months,
-        steps=_steps(question, months),
+        steps=steps,
         types=types,
         joined=frozenset(one.source.day for one in judged if one.read_as == "joined"),
         trusted={one.source.day: sources.rows[one.source.day] for one in judged if one.read_as != "raw"},
         notes=notes_of(question, sources, judged),
-        levels=usable_levels(question, months, sources.levels, from_raw, from_both),
+        levels=usable_levels(question, months, sources.levels, from_raw, from_both, steps),
         level_indices=sources.levels,
     )
 

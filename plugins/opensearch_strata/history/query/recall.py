@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.retrying import GOING_PAUSE, GOING_TRIES, going_on, is_going
+from opensearch_strata.definition.levels import Level
 from opensearch_strata.history.buckets.aggregation import PAGE_SIZE
 from opensearch_strata.history.buckets.pace import Pace
 from opensearch_strata.history.buckets.partials import State, merged_of_states
@@ -70,12 +71,14 @@ class _Bucket:
 
     :param order: sort key that orders buckets as the server does
     :param key: key as the server returned it; empty if nothing is kept apart
+    :param level: whose rows were merged; None for base rows and raw documents
     """
 
     order: tuple[Any, ...]
     key: Body
     side: Side
     states: list[State]
+    level: Level | None
 
 
 class Recall:
@@ -89,6 +92,13 @@ class Recall:
         self.plan = plan
         self._paces: dict[bool, Pace] = {}  # with raw documents, and without
         self._on_progress: OnProgress = lambda _: None
+        self._read: set[Level] = set()
+
+    @property
+    def levels_read(self) -> list[str]:
+        """Names of the levels of which some row is a part of the answer so far, that with the fewest rows first."""
+        ordered = dict.fromkeys([*self.plan.levels, *self.plan.question.dataset.levels])
+        return [level.name for level in ordered if level in self._read]
 
     def cells(self, on_progress: OnProgress = lambda _: None) -> Iterator[Cell | Records]:
         """Every cell that has a value, ordered by time and groups; a missing group value comes first.
@@ -121,6 +131,8 @@ class Recall:
             if is_single and records is None and len(part) > 1:
                 continue  # there are more rows than expected, or other sources by now: a smaller part comes next
             if records is not None:
+                if fetching.rows.level and len(records):
+                    self._read.add(fetching.rows.level)
                 yield from self._with_repeated(part, records)
                 self._went_to(part.end)
             else:
@@ -214,7 +226,9 @@ class Recall:
         row = self._row(buckets)
         if not row:
             return None
-        sides = {bucket.side for bucket in buckets if len(buckets) == 1 or self._row([bucket])}
+        filled = [bucket for bucket in buckets if len(buckets) == 1 or self._row([bucket])]
+        sides = {bucket.side for bucket in filled}
+        self._read |= {bucket.level for bucket in filled if bucket.level}
         key = buckets[0].key
         groups = tuple(key[group] for group in self.plan.question.by)
         time = key[TIME] if part.time is None else part.time
@@ -229,30 +243,37 @@ class Recall:
         plan = self.plan
         whole_span = [(part.start, part.end)]
         partial = partial_buckets(plan.question.bucket, part.start, part.end)
-        wanted: list[tuple[Side, Body, Sequence[str]]] = []
+        wanted: list[tuple[Side, Body, Sequence[str], Level | None]] = []
         for rows in plan.parts(part.start, part.end):
             for names in _batches(part, plan.indices_of(rows)):
-                wanted.append(("history", part_query(plan, rows), names))
+                wanted.append(("history", part_query(plan, rows), names, rows.level))
         for days, asked in ((plan.raw, whole_span), (plan.verified, partial)):
             for names in _batches(part, [day.index for day in days if day.contents.touches_any(asked)]):
-                wanted.append(("raw", raw_query(plan, asked), names))
+                wanted.append(("raw", raw_query(plan, asked), names, None))
         size = max(_LEAST_PAGE, min(PAGE_SIZE, _HELD // max(len(wanted), 1)))
-        return [self._buckets(side, names, query, part, after, size) for side, query, names in wanted]
+        return [self._buckets(side, level, names, query, part, after, size) for side, query, names, level in wanted]
 
     def _buckets(
-        self, side: Side, indices: Sequence[str], query: Body, part: Stretch, after: Body | None, size: int
+        self,
+        side: Side,
+        level: Level | None,
+        indices: Sequence[str],
+        query: Body,
+        part: Stretch,
+        after: Body | None,
+        size: int,
     ) -> Iterator[_Bucket]:
         plan = self.plan
         while True:
             body = page_body(plan, side, query, part, after, size)
             found = decisive.search(self._client, ",".join(indices), body)["aggregations"]
             if "page" not in found:  # nothing is kept apart
-                yield _Bucket((), {}, side, found["metrics"]["value"])
+                yield _Bucket((), {}, side, found["metrics"]["value"], level)
                 return
             buckets = found["page"]["buckets"]
             for bucket in buckets:
                 key = bucket["key"]
-                yield _Bucket(key_order(key, plan.types), key, side, bucket["metrics"]["value"])
+                yield _Bucket(key_order(key, plan.types), key, side, bucket["metrics"]["value"], level)
             if len(buckets) < size:
                 return
             after = buckets[-1]["key"]

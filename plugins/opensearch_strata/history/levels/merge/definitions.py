@@ -40,7 +40,7 @@ def as_stored(
         distribution = metric.distribution
         if distribution and name in dataset.sketches:
             needed = {(name, leaf) for leaf in ("min", "max", "sketch")}
-            step = _step(source, name, {dataset.sketches[name], *_relative_errors(strata, name)})
+            step = _step(source, name, set(_relative_errors(strata, name)) or {dataset.sketches[name]})
             distribution = None if needed & lacking else Distribution(relative_error=step / 1000)
         elif any((name, leaf) in lacking for leaf in dataset.distribution_leaf(name)) or _is_of_others(
             dataset, strata, name
@@ -51,6 +51,7 @@ def as_stored(
 
 
 def _relative_errors(strata: Mapping[str, Any], metric: str) -> list[float]:
+    """Of the sketches in base rows, whatever the definition says now: readers merge these at the coarsest of them."""
     errors: list[float] = strata.get("metrics", {}).get(metric, {}).get("relative_errors", [])
     return errors
 
