@@ -16,11 +16,17 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from opensearch_strata.airflow.ui import rendering, sources
 from opensearch_strata.airflow.ui.access import Reader, reader
 from opensearch_strata.airflow.ui.answers import Answer, Answers
-from opensearch_strata.airflow.ui.asking import CurrentReader, answers_of, overview_of, wanted_dataset
+from opensearch_strata.airflow.ui.asking import (
+    CurrentReader,
+    ask,
+    begin,
+    known_definitions,
+    overview_of,
+    wanted_dataset,
+)
 from opensearch_strata.airflow.ui.explore.views import explore, explore_csv
 from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.files import Definitions
 from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.overview import Overview
@@ -41,9 +47,10 @@ def build_app(answers: Answers | None = None) -> FastAPI:
 
     :param answers: the questions under way; new ones by default
     """
-    app = FastAPI(title="Strata", dependencies=[Depends(reader)], openapi_url=None, docs_url=None, redoc_url=None)
+    guards = [Depends(begin), Depends(reader)]
+    app = FastAPI(title="Strata", dependencies=guards, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.answers = answers or Answers()
-    app.state.explored = Answers(most=_EXPLORED)
+    app.state.explored = Answers(app.state.answers.patience, most=_EXPLORED)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _refused)
     app.add_api_route("/", datasets, methods=["GET"])
@@ -59,15 +66,13 @@ def build_app(answers: Answers | None = None) -> FastAPI:
 
 async def datasets(request: Request, caller: CurrentReader) -> Response:
     """One line for each dataset that the caller may see, the worst first."""
-    answers = answers_of(request)
-    found = await answers.ask("definitions", sources.definitions)
-    known: Definitions = found.value or Definitions()
+    known, problem = await known_definitions(request)
     readable = await run_in_threadpool(caller.readable, map(sources.dag_id_of, known.datasets))
     visible = [one for name, one in known.datasets.items() if sources.dag_id_of(name) in readable]
-    looked = await asyncio.gather(*(overview_of(answers, one) for one in visible))
+    looked = await asyncio.gather(*(overview_of(request, one) for one in visible))
     lines = [_Line(dataset, answer) for dataset, answer in zip(visible, looked, strict=True)]
     lines.sort(key=lambda line: (line.rank, line.dataset.name))
-    return rendering.page("datasets", "", lines=lines, problem=found.problem, now=datetime.now(UTC))
+    return rendering.page("datasets", "", lines=lines, problem=problem, now=datetime.now(UTC))
 
 
 class _Line:
@@ -88,11 +93,10 @@ async def coverage(request: Request, name: str, caller: CurrentReader) -> Respon
 async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Response:
     """The calendar of the dataset that a DAG is the daily cycle of: the tab on the page of the DAG."""
     await run_in_threadpool(caller.require, dag_id)
-    found = await answers_of(request).ask("definitions", sources.definitions)
-    known: Definitions = found.value or Definitions()
+    known, _ = await known_definitions(request)
     name = dag_id.removesuffix(sources.CYCLE)
     if name not in known.datasets or dag_id != sources.dag_id_of(name):
-        told = found.problem or "This DAG is not the daily cycle of a dataset, so it has no days of its own."
+        told = "This DAG is not the daily cycle of a dataset, so it has no days of its own."
         return rendering.message("../", 200, "No dataset", told)
     return await _coverage(request, name, caller, "../")
 
@@ -100,18 +104,18 @@ async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Respon
 async def one_day(request: Request, name: str, day: date, caller: CurrentReader) -> Response:
     """One day of a dataset in detail.
 
-    :raises HTTPException: 403 or 404
+    :raises HTTPException: 403, 404, or 503 if the definitions could not be read
     """
     dataset = await wanted_dataset(request, name, caller)
-    answers, root = answers_of(request), "../../../"
-    seen = await overview_of(answers, dataset)
+    root = "../../../"
+    seen = await overview_of(request, dataset)
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value
     cell = overview.by_day.get(day)
     if cell is None:
         raise HTTPException(404, f"Nothing is known of {day}: {name} has no day before its first or after its last.")
-    found = await answers.ask(f"{name}\n{day}\n{overview.at}", partial(sources.one_day_of, overview, day))
+    found = await ask(request, f"{name}\n{day}\n{overview.at}", dataset, partial(sources.one_day_of, overview, day))
     days = list(overview.by_day)
     place = days.index(day)
     return rendering.page(
@@ -132,10 +136,10 @@ async def one_day(request: Request, name: str, day: date, caller: CurrentReader)
 async def loads(request: Request, name: str, caller: CurrentReader) -> Response:
     """What was loaded into a dataset, and what could not be."""
     dataset = await wanted_dataset(request, name, caller)
-    answers, root = answers_of(request), "../../"
+    root = "../../"
     seen, stands = await asyncio.gather(
-        answers.ask(f"loads\n{name}\n{dataset.fingerprint}", partial(sources.loads_of, dataset)),
-        overview_of(answers, dataset),
+        ask(request, f"loads\n{name}\n{dataset.fingerprint}", dataset, partial(sources.loads_of, dataset)),
+        overview_of(request, dataset),
     )
     if seen.value is None:
         return rendering.message(root, 503, f"The loads of {name} cannot be looked at", seen.problem)
@@ -163,7 +167,7 @@ async def static(name: str, caller: CurrentReader) -> Response:  # noqa: ARG001 
 
 async def _coverage(request: Request, name: str, caller: Reader, root: str) -> Response:
     dataset = await wanted_dataset(request, name, caller)
-    seen = await overview_of(answers_of(request), dataset)
+    seen = await overview_of(request, dataset)
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -17,25 +18,53 @@ from opensearch_strata.definition.files import Definitions
 CurrentReader = Annotated[Reader, Depends(reader)]
 
 
+async def begin(request: Request) -> None:
+    """Note until when a request must be answered: all its questions together are waited for no longer."""
+    answers: Answers = request.app.state.answers
+    request.state.until = answers.deadline()
+
+
+async def ask(request: Request, key: str, dataset: Dataset, question: Callable[[], Any]) -> Answer:
+    """Ask a cluster within the time that the request has left.
+
+    :param key: equal keys are the same question
+    :param dataset: whose cluster is asked
+    :param question: is called in a thread
+    """
+    answers: Answers = request.app.state.answers
+    return await answers.ask(key, question, lane_of(dataset), request.state.until)
+
+
+async def known_definitions(request: Request) -> tuple[Definitions, str]:
+    """The definitions, and a sentence if they are old ones.
+
+    :raises HTTPException: 503, they could not be read, or not in time
+    """
+    answers: Answers = request.app.state.answers
+    found = await answers.ask("definitions", sources.definitions, "definitions", request.state.until)
+    if found.value is None:
+        raise HTTPException(503, f"The definitions of the datasets could not be read. {found.problem}")
+    return found.value, found.problem
+
+
 async def wanted_dataset(request: Request, name: str, caller: Reader) -> Dataset:
     """A dataset that the caller may see. Whoever may not see it does not learn whether it exists.
 
-    :raises HTTPException: 403 or 404
+    :raises HTTPException: 403, 404, or 503 if the definitions could not be read
     """
     await run_in_threadpool(caller.require, sources.dag_id_of(name))
-    found = await answers_of(request).ask("definitions", sources.definitions)
-    known: Definitions = found.value or Definitions()
+    known, _ = await known_definitions(request)
     if name not in known.datasets:
-        raise HTTPException(404, found.problem or f"There is no valid dataset named {name}.")
+        raise HTTPException(404, f"There is no valid dataset named {name}.")
     return known.datasets[name]
 
 
-async def overview_of(answers: Answers, dataset: Dataset) -> Answer:
+async def overview_of(request: Request, dataset: Dataset) -> Answer:
     """How a dataset stands, or why that is not known."""
-    return await answers.ask(f"{dataset.name}\n{dataset.fingerprint}", partial(sources.overview_of, dataset))
+    key = f"{dataset.name}\n{dataset.fingerprint}"
+    return await ask(request, key, dataset, partial(sources.overview_of, dataset))
 
 
-def answers_of(request: Request) -> Answers:
-    """The questions of the pages under way, and their answers."""
-    answers: Answers = request.app.state.answers
-    return answers
+def lane_of(dataset: Dataset) -> str:
+    """The lane of a dataset's cluster."""
+    return f"cluster {dataset.cycle.opensearch_conn_id}"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from opensearch_strata.airflow.ui import rendering, sources
 from opensearch_strata.airflow.ui.answers import Answer, Answers
-from opensearch_strata.airflow.ui.asking import CurrentReader, answers_of, overview_of, wanted_dataset
+from opensearch_strata.airflow.ui.asking import CurrentReader, lane_of, overview_of, wanted_dataset
 from opensearch_strata.airflow.ui.explore.answered import Answered, as_csv
 from opensearch_strata.airflow.ui.explore.asked import (
     Asked,
@@ -57,7 +57,7 @@ async def explore(request: Request, name: str, caller: CurrentReader) -> Respons
 async def explore_csv(request: Request, name: str, caller: CurrentReader) -> Response:
     """The same as a file.
 
-    :raises HTTPException: 403, 404, or 422 if it cannot be answered
+    :raises HTTPException: 403, 404, 422 if it cannot be asked, or 503 if there is no answer
     """
     dataset = await wanted_dataset(request, name, caller)
     try:
@@ -75,7 +75,7 @@ async def _newest(request: Request, dataset: Dataset) -> date:
     """The newest day with data, so that a page without a question shows something; any day if the question says it."""
     if request.query_params.get("to", "").strip():
         return date.max
-    seen = await overview_of(answers_of(request), dataset)
+    seen = await overview_of(request, dataset)
     days = [cell.day for cell in seen.value.cells if cell.documents or cell.rows] if seen.value else []
     return days[-1] if days else newest_complete(datetime.now(UTC), dataset.zone)
 
@@ -83,7 +83,7 @@ async def _newest(request: Request, dataset: Dataset) -> date:
 async def _answer(request: Request, dataset: Dataset, asked: Asked) -> Answer:
     key = f"explore\n{dataset.name}\n{dataset.fingerprint}\n{asked.address}"
     explored: Answers = request.app.state.explored
-    return await explored.ask(key, partial(sources.answer_of, dataset, asked))
+    return await explored.ask(key, partial(sources.answer_of, dataset, asked), lane_of(dataset), request.state.until)
 
 
 def _for_script(value: object) -> Markup:
