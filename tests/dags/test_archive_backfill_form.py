@@ -91,7 +91,7 @@ def test_the_form_says_all_that_is_wrong_at_once() -> None:
     with pytest.raises(DefinitionError) as error:
         BackfillForm.checked({"dataset": "x", "max_concurrent_bulks": 9, "most": 1, "dry_run": "perhaps"})
     for part in (
-        "max_concurrent_bulks: Input should be less than or equal to 8 (is 9).",
+        "max_concurrent_bulks: must be less than or equal to 8 (is 9).",
         "most: this DAG",
         "dry_run: ",
     ):

@@ -79,7 +79,7 @@ def test_an_archived_day_comes_back_and_stays_until_it_is_no_longer_wanted(
         ({"keep_until": 3}, "keep_until is about restored days; use it with the source 'archive', or leave it out."),
         ({"keep_until": 3, "source": "s3://bucket/p/"}, "keep_until is about restored days"),
         ({"keep_until": 3, "source": "archive", "then": "condense_and_drop"}, "drops right away; leave one of the two"),
-        ({"keep_until": -1, "source": "archive"}, "keep_until: Input should be greater than or equal to 0"),
+        ({"keep_until": -1, "source": "archive"}, "keep_until: must be greater than or equal to 0"),
         ({"source": "the archive"}, "source: "),
     ],
 )

@@ -9,6 +9,8 @@ from collections.abc import Hashable
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -273,6 +275,19 @@ def _sentences(path: Path, error: ValidationError) -> list[str]:
     return [f"{path.name}: {_location(item['loc'])}: {_advice(item)}." for item in error.errors()]
 
 
+@cache
+def _keys() -> list[str]:
+    """Every key of a definition, at whatever depth."""
+    schema = Dataset.model_json_schema()
+    return sorted({key for model in [schema, *schema["$defs"].values()] for key in model.get("properties", {})})
+
+
+def _meant(key: object) -> str:
+    """The key that a misspelt one resembles, as a question; empty if there is none."""
+    near = get_close_matches(str(key), _keys(), 1, 0.75)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def _location(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc if part != "[key]") or "the file"
 
@@ -280,7 +295,7 @@ def _location(loc: tuple[int | str, ...]) -> str:
 def _advice(item: Any) -> str:
     match item["type"]:
         case "extra_forbidden":
-            return "unknown key; remove it or correct its spelling"
+            return f"unknown key; remove it or correct its spelling{_meant(item['loc'][-1])}"
         case "missing":
             return "is missing; add it"
         case "value_error":
@@ -288,7 +303,7 @@ def _advice(item: Any) -> str:
         case "model_type" | "dict_type":
             return "must be a mapping of keys to values; indent its keys below it"
         case _:
-            return f"{item['msg']} (got {item['input']!r})"
+            return f"{item['msg'].replace('Input should be', 'must be')} (got {item['input']!r})"
 
 
 def _clash(one: Dataset, other: Dataset) -> str | None:

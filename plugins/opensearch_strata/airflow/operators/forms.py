@@ -34,4 +34,4 @@ def _sentence(item: Any) -> str:
             return f"{name}: this param is missing."
         case "value_error":
             return f"{name}: {item['ctx']['error']}." if name else f"{item['ctx']['error']}."
-    return f"{name}: {item['msg']} (is {item['input']!r})."
+    return f"{name}: {item['msg'].replace('Input should be', 'must be')} (is {item['input']!r})."
