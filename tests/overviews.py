@@ -42,7 +42,7 @@ KINDS: dict[str, State] = {
     "raw": RAW,
     "unproven": {**PROVEN, "mark": None},
     "differs": {**PROVEN, "documents": 9},
-    "rows": {"rows": ROWS, "mark": MARK},
+    "amiss": {"rows": ROWS, "mark": MARK},
     "gone": GONE,
     "stored": {"objects": OBJECTS},
     "restored": {**PROVEN, "uuid": "another", "wanted": "it was restored"},
@@ -58,8 +58,9 @@ def overview(states: Mapping[int, State], dataset: Dataset = SHOP, **more: Any) 
     """An overview of days that are some days older than the end of the window."""
     days = [DayState(END - timedelta(days=ago), **states[ago]) for ago in sorted(states, reverse=True)]
     loading = more.get("loading", {})
-    cells = [cell_of(dataset, state, window_end=END, loading=loading.keys()) for state in days]
-    return Overview(dataset, NOW, Inventory(days, END, {}), cells, **more)
+    inventory = Inventory(days, END, {}, archive_seen=more.pop("archive_seen", True))
+    cells = [cell_of(dataset, state, inventory, loading=loading.keys()) for state in days]
+    return Overview(dataset, NOW, inventory, cells, **more)
 
 
 def loads(told: str) -> Loads:

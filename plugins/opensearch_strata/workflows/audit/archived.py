@@ -55,6 +55,18 @@ class ArchiveSeen:
     findings: list[Finding] = field(default_factory=list)
 
 
+def listed_archive(dataset: Dataset, state: DayState) -> ArchiveSeen | None:
+    """The archive of a day as far as the list of its objects shows it; None if there are none. Pure.
+
+    Nothing is read of it, so what it holds is unknown: it counts as sound if it has a manifest.
+    """
+    if not state.objects:
+        return None
+    if not state.has_manifest:
+        return ArchiveSeen(state.day, findings=[_without_manifest(dataset, state)])
+    return ArchiveSeen(state.day, holds=True)
+
+
 def see_archive(client: OpenSearch, s3: BaseClient, dataset: Dataset, state: DayState) -> ArchiveSeen:
     """Look at the archive of a day that has objects in its folder.
 
@@ -64,7 +76,7 @@ def see_archive(client: OpenSearch, s3: BaseClient, dataset: Dataset, state: Day
     folder = DayFolder(s3, settings_of(dataset), state.day)
     known, problem = _read(dataset, folder, state.day)
     if known is None and not problem:
-        return ArchiveSeen(state.day, findings=[_without_manifest(dataset, folder, state)])
+        return ArchiveSeen(state.day, findings=[_without_manifest(dataset, state)])
     if problem or known is None:
         other = known.manifest if known else None
         return ArchiveSeen(state.day, findings=[_broken(dataset, folder, state, problem, other)])
@@ -78,7 +90,7 @@ def see_archive(client: OpenSearch, s3: BaseClient, dataset: Dataset, state: Day
     agree = None
     if unreadable := unreadable_totals(manifest):
         told = f"{known.place} is damaged: {unreadable}, so that its rows cannot be compared with it."
-        findings.append(Finding("archive", state.day, told, "would be lost", _put_back(folder)))
+        findings.append(Finding("archive", state.day, told, "would be lost", _put_back(folder.url)))
     elif state.rows and state.documents in (None, manifest.documents):
         agree, differs = _against_totals(client, dataset, folder, known, state)
         findings += differs
@@ -138,7 +150,7 @@ def severity_of(state: DayState, documents: int = 0) -> Severity:
 
 
 def _broken(dataset: Dataset, folder: DayFolder, state: DayState, problem: str, manifest: Manifest | None) -> Finding:
-    cure = _put_back(folder)
+    cure = _put_back(folder.url)
     if manifest and manifest.dataset != dataset.name:
         cure = f"Give {dataset.name!r} or {manifest.dataset!r} another archive.prefix, and put the right manifest back."
     elif state.documents is not None:
@@ -146,8 +158,8 @@ def _broken(dataset: Dataset, folder: DayFolder, state: DayState, problem: str, 
     return Finding("archive", state.day, problem, severity_of(state, manifest.documents if manifest else 0), cure)
 
 
-def _put_back(folder: DayFolder) -> str:
-    return f"Put it back from an earlier version of the bucket or from a copy, into {folder.url}."
+def _put_back(url: str) -> str:
+    return f"Put it back from an earlier version of the bucket or from a copy, into {url}."
 
 
 def _unchecked(dataset: Dataset, state: DayState) -> Finding:
@@ -158,18 +170,19 @@ def _unchecked(dataset: Dataset, state: DayState) -> Finding:
     return Finding("archive", state.day, told, "look", f"strata archives {dataset.name} --deep")
 
 
-def _without_manifest(dataset: Dataset, folder: DayFolder, state: DayState) -> Finding:
-    objects = counted(len(state.objects), "object")
+def _without_manifest(dataset: Dataset, state: DayState) -> Finding:
+    objects, settings = counted(len(state.objects), "object"), settings_of(dataset)
+    url = f"s3://{settings.bucket}/{settings.folder(state.day)}"
     if state.documents is not None and state.linked:
         told = f"Its archive has {objects} but no manifest: it was deleted since the day was archived."
-        cure = f"{_put_back(folder)} Or archive the raw day again: {_again(dataset)}"
+        cure = f"{_put_back(url)} Or archive the raw day again: {_again(dataset)}"
         return Finding("archive", state.day, told, "would be lost", cure)
     if state.documents is not None:
         told = f"Its archive has {objects} but no manifest: an export did not end."
         return Finding("archive", state.day, told, "look", f"Nothing: the next export clears it up. {_again(dataset)}")
     return Finding(
         "archive", state.day, f"Its archive has {objects} but no manifest, and the raw day is gone.", "lost",
-        f"Put _manifest.json back into {folder.url} from an earlier version of the bucket.",
+        f"Put _manifest.json back into {url} from an earlier version of the bucket.",
     )  # fmt: skip
 
 

@@ -8,16 +8,31 @@ from datetime import date
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 from opensearch_strata.workflows.audit.archived import ArchiveSeen, from_archive
-from opensearch_strata.workflows.audit.findings import Finding
+from opensearch_strata.workflows.audit.findings import Finding, joined
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory
 
 AGREES = "Its raw day holds as many documents as when its rows were proven, and its rows are those of that proof."
 ROWS_ONLY = "Its rows are kept; the raw day was deleted, and there is no archive."
 ARCHIVED = "Its rows are those of its archive, and S3 has every object."
+_NOT_SEEN = "Its raw day is gone, and S3 was not asked, or did not answer, whether it is archived."
 _AGREE = "Nothing: its rows are those of its archive."
 _ALONE = (
     "Find out who wrote to the month. Only a snapshot or a copy of the history can show whether the rows are right."
 )
+
+
+def judge_day(dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inventory: Inventory) -> list[Finding]:
+    """What an audit says of a day whose documents it does not read, the worst first.
+
+    :param archive: see :func:`see_day`
+    :param inventory: see :func:`see_day`
+    """
+    found = [*see_day(dataset, state, archive, inventory)]
+    if state.documents is not None and is_redefined(dataset, state):
+        found.append(redefined(dataset, state.day))
+    elif is_proven(state):
+        found.append(Finding("day", state.day, AGREES, "fine"))
+    return joined(found)
 
 
 def see_day(dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inventory: Inventory) -> Iterator[Finding]:
@@ -36,7 +51,7 @@ def see_day(dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inve
         cure = "Repair or open the index, and audit again."
         yield Finding("unreadable", state.day, state.problem, "look" if state.shut else "would be lost", cure)
     if state.documents is None and not state.problem and not unreadable:
-        yield from _without_raw(dataset, state, archive, inventory.emptied_since)
+        yield from _without_raw(dataset, state, archive, inventory)
     if state.created and state.documents is not None and state.documents < state.created:
         yield Finding(
             "ledger", state.day,
@@ -47,8 +62,12 @@ def see_day(dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inve
 
 
 def _without_raw(
-    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, emptied_since: date | None
+    dataset: Dataset, state: DayState, archive: ArchiveSeen | None, inventory: Inventory
 ) -> Iterator[Finding]:
+    if not inventory.archive_seen:
+        yield from _mark(dataset, state, archive)
+        yield Finding("unfinished", state.day, _NOT_SEEN, "look", "Look again when S3 answers.", is_passing=True)
+        return
     if state.copied and state.rows is None and (state.is_nowhere or not state.mark):
         yield _only_copied(dataset, state)
         return
@@ -62,7 +81,7 @@ def _without_raw(
     marked = [*_mark(dataset, state, archive)]
     yield from marked
     if archive is None:
-        yield from _unarchived(dataset, state, emptied_since, is_proven=not marked)
+        yield from _unarchived(dataset, state, inventory.emptied_since, is_proven=not marked)
     elif archive.holds and archive.totals_agree and archive.checked:
         yield Finding("day", state.day, ARCHIVED, "fine")
     if state.created and state.rows.documents < state.created:
@@ -191,6 +210,13 @@ def is_proven(state: DayState) -> bool:
         return False
     same = state.documents == mark.documents == rows.documents and state.uuid == mark.uuid
     return same and mark.rows_version in ("", rows.version)
+
+
+def redefined(dataset: Dataset, day: date) -> Finding:
+    """What is to be said of a raw day whose rows were proven by an earlier definition."""
+    told = "Its rows were proven by an earlier definition of its metrics or groups: they are not those of now."
+    cure = f"strata reaggregate {dataset.name} --from {{first}} --to {{last}}"
+    return Finding("definition", day, told, "look", cure)
 
 
 def is_redefined(dataset: Dataset, state: DayState) -> bool:

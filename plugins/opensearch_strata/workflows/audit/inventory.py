@@ -124,12 +124,14 @@ class Inventory:
     :param unreadable: first day of each month whose rows cannot be read
     :param emptied_since: if no day whose raw day is gone has an archive any more, the first day that is known to have
         had one; None otherwise. Whatever span is asked for, it is of the whole dataset
+    :param archive_seen: whether it is known what is archived; if not, no day shows any trace of an archive
     """
 
     days: list[DayState]
     window_end: date
     unreadable: Mapping[date, Unreadable]
     emptied_since: date | None = None
+    archive_seen: bool = True
 
 
 def take_inventory(
@@ -143,7 +145,7 @@ def take_inventory(
 ) -> Inventory:
     """Look for everything that is left of each day. Changes nothing.
 
-    :param s3: client of the archive's bucket; None if the dataset has no archive
+    :param s3: client of the archive's bucket; None if the dataset has no archive, or if it is not to be looked at
     :param now: timezone-aware; days that have not ended by then are left out
     :param first: the first day to look at; by default, the first that is known
     :param last: the last day to look at; by default, the last that is known
@@ -196,7 +198,8 @@ def take_inventory(
         for month, why in _unreadable(client, dataset, sources).items()
         if (first is None or last_of_month(month) >= first) and (last is None or month <= last)
     }
-    return Inventory(asked, window_end, months, _emptied_since(days))
+    seen = s3 is not None or dataset.archive is None
+    return Inventory(asked, window_end, months, _emptied_since(days), seen)
 
 
 def _emptied_since(days: Sequence[DayState]) -> date | None:

@@ -17,7 +17,7 @@ from opensearch_strata.history.levels.prove import prove
 from opensearch_strata.history.verify.proof import Proof
 from opensearch_strata.history.verify.verify import verify
 from opensearch_strata.workflows.audit.archived import ArchiveSeen
-from opensearch_strata.workflows.audit.day_findings import AGREES, is_proven, is_redefined
+from opensearch_strata.workflows.audit.day_findings import AGREES, is_proven, is_redefined, redefined
 from opensearch_strata.workflows.audit.findings import Finding, Kind
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory
 from opensearch_strata.workflows.cycle import unproven
@@ -153,9 +153,7 @@ def see_raw_day(
     elif behind:
         yield behind
     if is_redefined(dataset, state) and not proven:
-        told = "Its rows were proven by an earlier definition of its metrics or groups: they are not those of now."
-        cure = f"strata reaggregate {dataset.name} --from {{first}} --to {{last}}"
-        yield Finding("definition", state.day, told, "look", cure)
+        yield redefined(dataset, state.day)
     if proven:
         yield Finding("day", state.day, AGREES, "fine")
 

@@ -9,12 +9,14 @@ from typing import Literal
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted, size
-from opensearch_strata.workflows.audit.day_findings import is_proven
-from opensearch_strata.workflows.audit.inventory import DayState
+from opensearch_strata.workflows.audit.archived import listed_archive
+from opensearch_strata.workflows.audit.day_findings import is_proven, judge_day
+from opensearch_strata.workflows.audit.findings import Finding, is_bad
+from opensearch_strata.workflows.audit.inventory import DayState, Inventory
 
 Kind = Literal[
     "proven", "archived", "raw", "unproven", "differs", "rows", "gone", "stored", "restored", "empty", "missing",
-    "lost", "unreadable", "loading", "rebuilding",
+    "lost", "amiss", "unseen", "unreadable", "loading", "rebuilding",
 ]  # fmt: skip
 
 Standing = Literal["bad", "look", "waiting", "well"]
@@ -50,6 +52,8 @@ MEANINGS: dict[Kind, Meaning] = {
     "missing": Meaning("missing", "There is neither a raw day, nor rows, nor an archive.", "look"),
     "differs": Meaning("differs", "The raw day and its rows count different numbers of documents.", "bad"),
     "lost": Meaning("was there, is nowhere", "It was there once, but nothing of it is left.", "bad"),
+    "amiss": Meaning("not as it should be", "It is not what was proven, archived or loaded.", "look"),
+    "unseen": Meaning("archive not known", "The raw day is gone, and the archive did not answer.", "look"),
     "unreadable": Meaning("cannot be read", "The raw day, or the month of its rows, cannot be read.", "bad"),
     "loading": Meaning("being loaded", "A backfill or a queue is loading into the raw day.", "waiting"),
     "rebuilding": Meaning("being rebuilt", "An import or a rewrite replaces the month of its rows.", "waiting"),
@@ -68,6 +72,7 @@ class Cell:
     :param rows_bytes: the share of its rows in their month
     :param stored_bytes: of the objects in the folder of its archive
     :param objects: how many these are
+    :param archive_seen: whether it is known what is archived
     :param has_raw: whether there is a raw day, readable or not
     :param why: what else is to be said of it, a sentence; empty if there is nothing
     :param standing: how urgent it is
@@ -82,6 +87,7 @@ class Cell:
     rows_bytes: int = 0
     stored_bytes: int = 0
     objects: int = 0
+    archive_seen: bool = True
     has_raw: bool = False
     why: str = ""
     standing: Standing = "well"
@@ -114,24 +120,27 @@ class Cell:
 def cell_of(
     dataset: Dataset,
     state: DayState,
+    inventory: Inventory,
     *,
-    window_end: date,
     loading: Set[date] = frozenset(),
     replaced: Set[date] = frozenset(),
-    unreadable: Set[date] = frozenset(),
 ) -> Cell:
-    """What a day is.
+    """What a day is. What an audit would say of it without reading anything more decides whether it is well.
 
     :param state: what is left of it
-    :param window_end: the newest day of the window
+    :param inventory: what the day is part of
     :param loading: days that somebody is loading into
     :param replaced: first days of the months that are being replaced
-    :param unreadable: first days of the months whose rows cannot be read
     """
     month = state.day.replace(day=1)
-    kind = _kind(state, is_loading=state.day in loading, is_unreadable=month in unreadable)
+    worst = judge_day(dataset, state, listed_archive(dataset, state), inventory)[:1]
+    found = worst[0] if worst and worst[0].severity != "fine" else None
+    kind = _kind(state, inventory, is_loading=state.day in loading)
+    if found and (MEANINGS[kind].standing == "well" or (kind == "unseen" and is_bad(found))):
+        kind = "amiss"
     if month in replaced and kind not in ("loading", "unreadable", "missing", "lost"):
         kind = "rebuilding"
+    said = found.finding if found and kind != "missing" else ""
     return Cell(
         day=state.day,
         kind=kind,
@@ -143,19 +152,23 @@ def cell_of(
         stored_bytes=sum(one.size for one in state.objects.values()),
         objects=len(state.objects),
         has_raw=state.documents is not None or bool(state.problem),
-        why=_why(state),
-        standing=_standing(dataset, kind, state, window_end),
+        archive_seen=inventory.archive_seen,
+        why=" ".join(dict.fromkeys(filter(None, [_why(state), said]))),
+        standing=_standing(dataset, kind, state, inventory.window_end, found),
     )
 
 
-def _kind(state: DayState, *, is_loading: bool, is_unreadable: bool) -> Kind:
+def _kind(state: DayState, inventory: Inventory, *, is_loading: bool) -> Kind:
     if is_loading:
         return "loading"
-    if state.problem or (is_unreadable and state.documents is None):
+    is_unreadable = state.day.replace(day=1) in inventory.unreadable
+    if state.problem or (is_unreadable and (state.documents is None or state.rows is None)):
         return "unreadable"
+    if state.documents is None and not inventory.archive_seen:
+        return "unseen"
     if state.is_nowhere:
-        traces = state.mark is not None or state.created is not None or state.linked or state.copied
-        return "lost" if traces else "missing"
+        traces = [state.mark, state.created is not None, state.linked, state.copied, state.objects]
+        return "lost" if any(traces) else "missing"
     if state.documents is None:
         if state.rows is None:
             return "stored"
@@ -185,8 +198,17 @@ def late_documents(state: DayState) -> int:
     return state.documents - state.rows.documents if state.documents is not None and state.rows else 0
 
 
-def _standing(dataset: Dataset, kind: Kind, state: DayState, window_end: date) -> Standing:
-    """How urgent a day is: the newest one may wait for its cycle, and days without events may be nobody's fault."""
+def _standing(dataset: Dataset, kind: Kind, state: DayState, window_end: date, found: Finding | None) -> Standing:
+    """How urgent a day is: no less than an audit says, but for days without events, which may be nobody's fault, and
+    what goes on now."""
+    alone = _alone(dataset, kind, state, window_end)
+    if found is None or kind in ("missing", "loading", "rebuilding"):
+        return alone
+    return min(alone, "bad" if is_bad(found) else "look", key=STANDINGS.index)
+
+
+def _alone(dataset: Dataset, kind: Kind, state: DayState, window_end: date) -> Standing:
+    """How urgent a kind of day is: the newest one may wait for its cycle."""
     is_newest = state.day >= window_end
     if kind in ("raw", "unproven") and is_newest:
         return "waiting"

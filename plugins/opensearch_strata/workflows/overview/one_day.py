@@ -11,8 +11,8 @@ from opensearch_strata.archive.ledger.row_documents import row_of
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.connections.retrying import part_of
 from opensearch_strata.workflows.audit.archived import see_archive
-from opensearch_strata.workflows.audit.day_findings import AGREES, is_proven, see_day
-from opensearch_strata.workflows.audit.findings import Finding, joined
+from opensearch_strata.workflows.audit.day_findings import judge_day
+from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.audit.inventory import DayState
 from opensearch_strata.workflows.overview.kinds import Cell
 from opensearch_strata.workflows.overview.overview import Overview
@@ -73,11 +73,9 @@ def look_at_day(client: OpenSearch, s3: BaseClient | None, overview: Overview, d
     dataset = overview.dataset
     (state,) = [one for one in overview.inventory.days if one.day == day]
     archive = see_archive(client, s3, dataset, state) if s3 and state.objects else None
-    findings = [*see_day(dataset, state, archive, overview.inventory)]
-    if is_proven(state):
-        findings.append(Finding("day", day, AGREES, "fine"))
+    findings = judge_day(dataset, state, archive, overview.inventory)
     loaded, objects = _loaded(Ledger(client, dataset.name, patience=0.0), dataset.raw_index(day))
-    return OneDay(cell, state, joined(findings), loaded, objects, overview.loading.get(day, ""))
+    return OneDay(cell, state, findings, loaded, objects, overview.loading.get(day, ""))
 
 
 def _loaded(ledger: Ledger, index: str) -> tuple[list[Loaded], int]:

@@ -89,9 +89,9 @@ class Overview:
         return sum(cell.rows_bytes for cell in self.cells)
 
     @property
-    def stored_bytes(self) -> int:
-        """Bytes of all archived objects."""
-        return sum(cell.stored_bytes for cell in self.cells)
+    def stored_bytes(self) -> int | None:
+        """Bytes of all archived objects; None if the archive was not looked at."""
+        return sum(cell.stored_bytes for cell in self.cells) if self.inventory.archive_seen else None
 
     @property
     def times_smaller(self) -> float | None:
@@ -129,10 +129,9 @@ def look_over(
         cell_of(
             dataset,
             state,
-            window_end=inventory.window_end,
+            inventory,
             loading=loading.keys(),
             replaced=replaced,
-            unreadable=inventory.unreadable.keys(),
         )
         for state in inventory.days
     ]

@@ -14,6 +14,8 @@ _NAMED = 3  # spans of days in a sentence
 _SAID: dict[Kind, tuple[str, str]] = {
     "differs": ("differs from its rows", "differ from their rows"),
     "lost": ("was there, and is nowhere", "were there, and are nowhere"),
+    "amiss": ("is not as it should be", "are not as they should be"),
+    "unseen": ("may be archived or not", "may be archived or not"),
     "unreadable": ("cannot be read", "cannot be read"),
 }
 """What is said of one day and of several, where the label alone does not do."""
