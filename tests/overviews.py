@@ -32,6 +32,9 @@ State = Mapping[str, Any]
 ROWS = DayRows(10, 3, "m/3/6/3", frozenset({"uuid"}))
 MARK = Mark(10, "uuid", SHOP.fingerprint, "m/3/6/3")
 OBJECTS = {NAME: StoredObject(10, "STANDARD", False), "part-0": StoredObject(90, "STANDARD", False)}
+PARTS = {"part-0": OBJECTS["part-0"]}
+"""Of an export that has not ended."""
+
 RAW: State = {"documents": 10, "uuid": "uuid", "raw_bytes": 4096}
 PROVEN: State = {**RAW, "rows": ROWS, "mark": MARK, "rows_bytes": 512}
 GONE: State = {"rows": ROWS, "mark": MARK, "rows_bytes": 512, "objects": OBJECTS}

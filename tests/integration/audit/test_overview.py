@@ -13,6 +13,7 @@ from opensearch_strata.archive.store.objects import s3_config
 from opensearch_strata.archive.targets.under_load import register
 from opensearch_strata.workflows.overview.one_day import look_at_day
 from opensearch_strata.workflows.overview.overview import Overview, look_over
+from opensearch_strata.workflows.overview.tonight import tonight
 from opensearch_strata.workflows.overview.verdict import verdict_of
 from tests.audits import COUNT, KEPT, NEWEST, NOW, OLD, empty
 from tests.streams import Stream, StreamFactory
@@ -45,12 +46,14 @@ def test_days_that_are_not(sound: Stream, s3: Any, bucket: str) -> None:
     ledger.ensure()
     register(ledger, [sound.dataset.raw_index(NEWEST)], "a backfill")
     seen = look_over(sound.client, s3, sound.dataset, NOW)
-    assert kinds(seen) == dict(zip([*OLD, *KEPT], ["stored", "rows", "gone", "differs", "loading"], strict=True))
+    assert kinds(seen) == dict(zip([*OLD, *KEPT], ["stored", "amiss", "gone", "differs", "loading"], strict=True))
     assert "3 documents came after its rows were made" in seen.by_day[KEPT[0]].sentence
     assert seen.loading[NEWEST].startswith("a backfill (registered until")
-    day = look_at_day(sound.client, s3, seen, OLD[0])
-    assert day is not None
-    assert [(found.kind, found.severity) for found in day.findings] == [("rows", "would be lost")]
+    assert [seen.by_day[day].standing for day in OLD] == ["bad", "bad", "well"]
+    for old, found in zip(OLD, [("rows", "would be lost"), ("archive", "lost"), ("day", "fine")], strict=True):
+        day = look_at_day(sound.client, s3, seen, old)
+        assert day is not None
+        assert [(one.kind, one.severity) for one in day.findings] == [found]
 
 
 def _without_archive(sound: Stream) -> None:
@@ -66,7 +69,8 @@ def _without_archive(sound: Stream) -> None:
         config=s3_config(1, path_style=True).merge(s3_config(1).__class__(retries={"total_max_attempts": 1})),
     )
     seen = look_over(sound.client, nowhere, sound.dataset, NOW)
-    assert kinds(seen) == {**dict.fromkeys(OLD, "rows"), **dict.fromkeys(KEPT, "proven")}
+    assert (seen.stored_bytes, tonight(seen, NOW).archives) == (None, None)
+    assert kinds(seen) == {**dict.fromkeys(OLD, "unseen"), **dict.fromkeys(KEPT, "proven")}
     (told,) = seen.unseen
     assert told.startswith("Its archive was not looked at, so it is not in the calendar:")
     assert verdict_of(seen).standing == "look"

@@ -16,14 +16,13 @@ from opensearch_strata.workflows.audit.archived import ArchiveSeen
 from opensearch_strata.workflows.audit.day_findings import judge_day
 from opensearch_strata.workflows.audit.inventory import DayState, Inventory, Unreadable
 from opensearch_strata.workflows.overview.kinds import MEANINGS, STANDINGS, Cell, cell_of
-from tests.overviews import GONE, KINDS, MARK, OBJECTS, PROVEN, RAW, ROWS, SHOP, State
+from tests.overviews import GONE, KINDS, MARK, OBJECTS, PARTS, PROVEN, RAW, ROWS, SHOP, State
 from tests.streams import DAY, dataset_of
 
 DAILY = dataset_of("shop", raw={"required_daily": True})
 PLAIN = dataset_of("shop")
 HALF = replace(ROWS, documents=5, number=2)
 WRITTEN = replace(ROWS, version="m/99/6/3")
-PARTS = {"part-0": OBJECTS["part-0"]}
 
 
 MONTH = DAY.replace(day=1)

@@ -9,10 +9,11 @@ import pytest
 from opensearch_strata.workflows.audit.inventory import Inventory, Unreadable
 from opensearch_strata.workflows.overview.overview import Overview
 from opensearch_strata.workflows.overview.tonight import next_run, tonight
-from tests.overviews import END, NOW, OBJECTS, PROVEN, RAW, ROWS, SHOP, State, overview
+from tests.overviews import END, MARK, NOW, OBJECTS, PARTS, PROVEN, RAW, ROWS, SHOP, State, overview
 from tests.streams import DAY, dataset_of
 
 DAILY = dataset_of("shop", raw={"window_days": 3, "required_daily": True})
+ARCHIVE = {"bucket": "shop-archive"}
 BEFORE_THE_RUN = datetime(2024, 5, 14, 1, tzinfo=UTC)
 RECREATED = {**PROVEN, "uuid": "another"}
 
@@ -136,3 +137,35 @@ def test_a_day_that_is_due_makes_the_run_fail_if_it_has_no_documents(state: Stat
 def test_a_day_that_is_over_and_of_which_nothing_is_known_does_not_exist() -> None:
     found = tonight(overview({1: PROVEN}), BEFORE_THE_RUN)
     assert found.condenses == "shop-2024.05.13 does not exist, so there is nothing to condense."
+
+
+def days(*ago: int) -> list[date]:
+    return [END - timedelta(days=one) for one in ago]
+
+
+def test_an_archive_without_a_manifest_is_written_anew_and_so_is_that_of_a_day_that_grew() -> None:
+    archived = {**PROVEN, "objects": OBJECTS}
+    grown = {**archived, "documents": 15}
+    states = {9: {**PROVEN, "objects": PARTS}, 8: grown, 7: archived}
+    assert (
+        tonight(overview({**states, 0: PROVEN}, dataset_of("shop", archive=ARCHIVE)), NOW).archives == []
+    )  # no window
+    found = tonight(overview({**states, 0: PROVEN}, dataset_of("shop", archive=ARCHIVE, raw={"window_days": 3})), NOW)
+    assert (found.deletes, found.archives) == (days(9, 8, 7), days(9, 8))
+
+
+def test_days_are_archived_when_they_are_old_enough() -> None:
+    archive = {**ARCHIVE, "after_days": 3}
+    states = {6: PROVEN, 5: {**PROVEN, "objects": OBJECTS}, 4: {**PROVEN, "documents": 9}, 3: {"documents": 0}}
+    states |= {2: {**PROVEN, "wanted": "it was restored"}, 1: PROVEN, 0: PROVEN}
+    found = tonight(overview(states, dataset_of("shop", raw={"window_days": 30}, archive=archive)), NOW)
+    assert (found.deletes, found.archives) == ([], days(6, 2, 1))
+    assert found.unarchived == {END - timedelta(days=4): "It holds 9 documents, but its rows carry 10."}
+    own = dataset_of("shop", raw={"window_days": 30}, archive={**ARCHIVE, "after_days": 1, "before_delete": False})
+    assert tonight(overview({1: PROVEN, 0: PROVEN}, own), NOW).archives == days(1, 0, -1)
+    assert tonight(overview({1: PROVEN, 0: PROVEN}, own), BEFORE_THE_RUN).archives == days(1, 0)
+
+
+def test_what_is_archived_is_not_known_if_the_archive_was_not_looked_at() -> None:
+    found = tonight(overview({9: PROVEN, 8: {"rows": ROWS, "mark": MARK}, 0: PROVEN}, archive_seen=False), NOW)
+    assert (found.deletes, found.archives) == (days(9), None)

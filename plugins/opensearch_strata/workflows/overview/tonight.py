@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
@@ -22,7 +23,9 @@ class Tonight:
     :param day: its day; None if the schedule has ended
     :param at: when it begins, in the dataset's time zone
     :param condenses: what becomes of its day, a sentence
-    :param archives: days that it would archive before it deletes them
+    :param archives: days that it would archive, since they are to be deleted or old enough; None if it is not known
+        which ones are archived
+    :param unarchived: days that are old enough to be archived but cannot be, so that the run fails -> why, a sentence
     :param deletes: days that it would delete if the dataset allows it, each after its proof
     :param lacks: which of these it would condense first -> why, a sentence
     :param refuses: days that have left the window but would be kept -> why, a sentence
@@ -33,7 +36,8 @@ class Tonight:
     day: date | None
     at: datetime | None = None
     condenses: str = ""
-    archives: list[date] = field(default_factory=list)
+    archives: list[date] | None = field(default_factory=list)
+    unarchived: dict[date, str] = field(default_factory=dict)
     deletes: list[date] = field(default_factory=list)
     lacks: dict[date, str] = field(default_factory=dict)
     refuses: dict[date, str] = field(default_factory=dict)
@@ -75,18 +79,47 @@ def tonight(overview: Overview, now: datetime) -> Tonight:
     refuses = {state.day: why for state in expired if (why := _refused(overview, state))}
     may_go = [state for state in expired if state.day not in refuses]
     turn = may_go[: dataset.cycle.max_deletes_per_run]
-    wants_archive = dataset.archive is not None and dataset.archive.before_delete
+    archives, unarchived = _archives(overview, day, turn)
     return Tonight(
         day=day,
         at=at,
         condenses=_condenses(overview, day),
-        archives=[state.day for state in turn if wants_archive and not state.objects],
+        archives=archives,
+        unarchived=unarchived,
         deletes=[state.day for state in turn],
         lacks={state.day: why for state in turn if (why := _lacks(state))},
         refuses=refuses,
         waits=len(may_go) - len(turn),
         consent=consent,
     )
+
+
+def _archives(
+    overview: Overview, run_day: date, leaving: Sequence[DayState]
+) -> tuple[list[date] | None, dict[date, str]]:
+    """See :class:`Tonight`.
+
+    :param leaving: days that it would delete
+    """
+    settings = overview.dataset.archive
+    if settings is None:
+        return [], {}
+    if not overview.inventory.archive_seen:
+        return None, {}
+    states = _states(overview)
+    oldest = date.min if settings.after_days is None else run_day - timedelta(days=settings.after_days - 1)
+    due = [states[cell.day] for cell in overview.raw if cell.day <= oldest and states[cell.day].documents != 0]
+    cannot = {state.day: why for state in due if _needs_archive(state) and (why := _unprovable(overview, state))}
+    wanted = [*due, *(leaving if settings.before_delete else [])]
+    days = {state.day for state in wanted if _needs_archive(state) and state.day not in cannot}
+    if overview.inventory.window_end < run_day <= oldest:  # its own day, which goes on
+        days.add(run_day)
+    return sorted(days), cannot
+
+
+def _needs_archive(state: DayState) -> bool:
+    """Whether a raw day has no archive, or holds more than when it was proven, and so more than its archive."""
+    return not state.has_manifest or late_documents(state) > 0
 
 
 def _condenses(overview: Overview, day: date) -> str:
@@ -119,10 +152,17 @@ def _condenses(overview: Overview, day: date) -> str:
 
 def _refused(overview: Overview, state: DayState) -> str:
     """Why a day that has left the window would be kept; empty if nothing is in the way as far as is known."""
-    if why := overview.loading.get(state.day) or state.problem:
+    if why := overview.loading.get(state.day):
         return why
-    if state.wanted:
+    if state.wanted and not state.problem:
         return f"It stays: {state.wanted}."
+    return _unprovable(overview, state)
+
+
+def _unprovable(overview: Overview, state: DayState) -> str:
+    """Why no proof of a raw day can hold; empty if one may."""
+    if state.problem:
+        return state.problem
     if not state.documents:
         return "It is empty, and an empty raw day is never verified."
     if why := _unreadable(overview, state.day):
