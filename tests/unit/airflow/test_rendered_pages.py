@@ -31,7 +31,7 @@ from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.one_day import Loaded, OneDay
 from opensearch_strata.workflows.overview.overview import Overview
-from tests.overviews import END, KINDS, PROVEN, SHOP, answered, loads, overview
+from tests.overviews import END, KINDS, MARK, PROVEN, ROWS, SHOP, answered, loads, overview
 from tests.streams import dataset_of
 
 EVIL = "<script>alert('x')</script>"
@@ -184,6 +184,30 @@ def test_the_days_have_the_colours_that_the_legend_names(shown: Shown) -> None:
     assert "being loaded" not in text
     css = shown.get("static/strata.css")
     assert all(f".cell.{kind} {{" in css for kind in MEANINGS)
+
+
+def test_an_archive_that_did_not_answer_is_not_an_empty_one(shown: Shown) -> None:
+    states = {9: {**PROVEN, "documents": 15}, 8: {"rows": ROWS, "mark": MARK}, 0: PROVEN}
+    shown.made["shop"] = overview(states, archive_seen=False, unseen=["Its archive was not looked at: S3 refused."])
+    text = shown.get("datasets/shop")
+    assert "<td>not known</td>" in shown.get("")
+    assert "<dt>Archive</dt><dd>not known: it was not looked at" in text
+    before = "<dt>Archived before that</dt>\n  <dd>"
+    assert f"{before}not known: the archive was not looked at</dd>" in text
+    assert 'class="cell unseen"' in text
+    assert 'class="cell rows"' not in text
+    assert "2024-05-04: 5 documents came after its rows were made." in text
+    assert "not known" in shown.get("datasets/shop/days/2024-05-05")
+
+
+def test_what_is_archived_by_age_is_shown(shown: Shown) -> None:
+    archive = {"bucket": "shop-archive", "after_days": 2}
+    late = dataset_of("shop", raw={"window_days": 30}, archive=archive)
+    shown.made["shop"] = overview({2: {**PROVEN, "documents": 9}, 1: PROVEN, 0: PROVEN}, late)
+    with patch.object(sources, "definitions", lambda: Definitions({"shop": late})):
+        text = shown.get("datasets/shop")
+    assert "<dt>Archived before that, or at an age of 2 days</dt>\n  <dd>2024-05-12, 2024-05-13</dd>" in text
+    assert "<li>2024-05-11: It holds 9 documents, but its rows carry 10.</li>" in text
 
 
 def test_the_tab_of_a_dag_is_the_calendar_of_its_dataset(shown: Shown) -> None:

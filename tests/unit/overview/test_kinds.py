@@ -111,7 +111,7 @@ def test_the_sentence_says_counts_sizes_and_what_is_wrong() -> None:
     assert cell({}).sentence == f"{DAY}, missing."
 
 
-_STATES = st.fixed_dictionaries(
+_STATES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
     optional={
         "documents": st.integers(0, 11),

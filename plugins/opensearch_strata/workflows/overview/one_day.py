@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from opensearch_strata.archive.ledger.row_documents import row_of
 from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.connections.retrying import part_of
-from opensearch_strata.workflows.audit.archived import see_archive
+from opensearch_strata.workflows.audit.archived import listed_archive, see_archive
 from opensearch_strata.workflows.audit.day_findings import judge_day
 from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.audit.inventory import DayState
@@ -72,7 +72,7 @@ def look_at_day(client: OpenSearch, s3: BaseClient | None, overview: Overview, d
         return None
     dataset = overview.dataset
     (state,) = [one for one in overview.inventory.days if one.day == day]
-    archive = see_archive(client, s3, dataset, state) if s3 and state.objects else None
+    archive = see_archive(client, s3, dataset, state) if s3 and state.objects else listed_archive(dataset, state)
     findings = judge_day(dataset, state, archive, overview.inventory)
     loaded, objects = _loaded(Ledger(client, dataset.name, patience=0.0), dataset.raw_index(day))
     return OneDay(cell, state, findings, loaded, objects, overview.loading.get(day, ""))
