@@ -254,6 +254,14 @@ def test_a_question_is_kept_in_the_form_and_taken_elsewhere(shown: Shown) -> Non
     assert shown.client.get("/strata/datasets/shop/explore.csv?from=tomorrow").status_code == 422
 
 
+def test_the_form_holds_the_true_value_and_the_page_shows_it(shown: Shown) -> None:
+    text = shown.get("datasets/shop/explore?where.site=%20%E2%80%AEgpj&where.device=a%0Ab")
+    assert 'name="where.site" value=" \u202egpj"' in text
+    assert r"--where $&#39;site= \xe2\x80\xaegpj&#39;" in text
+    assert "The value of device has a line break, which no form can hold" in text
+    assert "The value of site" not in text
+
+
 def test_one_dataset_that_cannot_be_looked_at_comes_first_and_hides_no_other(shown: Shown) -> None:
     others = {f"other{number}": overview({0: PROVEN}, dataset_of(f"other{number}")) for number in range(2)}
     shown.caller.dags |= {f"{name}_daily_cycle" for name in ["down", *others]}

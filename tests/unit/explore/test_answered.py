@@ -64,6 +64,13 @@ def test_values_of_a_group_are_lines_most_documents_first(monkeypatch: pytest.Mo
     assert len(found.records) == 6
 
 
+def test_documents_without_the_group_are_a_line_that_no_value_is_taken_for() -> None:
+    page = frame("temperature", ["raw"] * 3, ["none", "without site", "gone"])
+    page["site"] = page["site"].cat.remove_categories("gone")
+    found = of("temperature", [page], by="site")
+    assert found.series[0].lines == {"p50 without site": [3.0], "p50 of without site": [2.0], "p50 of none": [1.0]}
+
+
 def test_several_metrics_share_a_table() -> None:
     both = ("temperature", "load")
     found = joined([of(name, [frame(name, ["raw"])], *both) for name in both])

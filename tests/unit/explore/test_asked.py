@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shlex
+import subprocess
 from datetime import date, timedelta
 from urllib.parse import parse_qsl
 
@@ -17,16 +18,18 @@ from opensearch_strata.airflow.ui.explore.asked import (
     drawable,
     intervals_of,
     python_lines,
-    shell_line,
+    shell_lines,
     stats_of,
     usual_interval,
 )
 from opensearch_strata.errors import Refused
+from opensearch_strata.errors.printable import printable
 from opensearch_strata.history.query.intervals import Interval
 from opensearch_strata.history.query.question import Question
 from tests.streams import DAY, dataset_of
 
 SHOP = dataset_of("shop")
+SPAN = ("start", "end")
 TOP = {"field": "site", "stats": ["count"], "distribution": {"top_values": 3}}
 
 
@@ -45,7 +48,7 @@ def test_without_a_word_it_is_the_last_month_of_the_first_metric() -> None:
     st.dates(date(2001, 1, 1), date(2030, 1, 1)),
     st.integers(0, 400),
     st.sampled_from(["", "device", "site"]),
-    st.dictionaries(st.sampled_from(["device", "site"]), st.text(min_size=1).filter(lambda text: text == text.strip())),
+    st.dictionaries(st.sampled_from(["device", "site"]), st.text(min_size=1)),
 )
 def test_an_address_says_all_that_was_asked(
     metrics: list[str], first: date, days: int, by: str, where: dict[str, str]
@@ -53,21 +56,51 @@ def test_an_address_says_all_that_was_asked(
     last = first + timedelta(days=days)
     one = Asked(tuple(metrics), first, last, usual_interval(SHOP, first, last), by, where)
     assert asked(*parse_qsl(one.address, keep_blank_values=True)) == one
-    words = shlex.split(shell_line(SHOP, one))
-    assert words[:3] == ["strata", "query", "shop"]
-    assert [words[place + 1] for place, word in enumerate(words) if word == "--where"] == [
-        f"{group}={value}" for group, value in where.items()
-    ]
-    call = ast.parse("\n".join(python_lines(SHOP, one))).body[0].value  # type: ignore[attr-defined]
-    said = {keyword.arg: keyword.value for keyword in call.keywords}
-    assert ast.literal_eval(said["metrics"]) == metrics
-    assert ("where" in said) == bool(where)
-    assert not where or ast.literal_eval(said["where"]) == where
+    shown = shell_lines(SHOP, one)
+    assert all(printable(line) == line for line in shown)
+    if all(value.isprintable() for value in where.values()):
+        words = shlex.split(shown[0])
+        assert words[:3] == ["strata", "query", "shop"]
+        assert [words[place + 1] for place, word in enumerate(words) if word == "--where"] == [
+            f"{group}={value}" for group, value in where.items()
+        ]
+    python = python_lines(SHOP, one)
+    assert all(printable(line) == line for line in python)
+    calls = [call.value for call in ast.parse("\n".join(python)).body]  # type: ignore[attr-defined]
+    found = []
+    for call in calls:
+        said = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg not in SPAN}
+        assert said.get("where", {}) == where
+        assert all(said["stats"] == stats_of(SHOP, metric) for metric in said["metrics"])
+        found += said["metrics"]
+    assert found == metrics
     start, end = one.span(SHOP)
     for metric in metrics:  # the reader itself accepts it
         Question.checked(
             SHOP, start, end, metrics=[metric], stats=stats_of(SHOP, metric), interval=one.interval, where=where
         )
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb\x01", "\u202egpj.exe", " lead", "it's \\ \t\u200b1\x7f", "plain", "ü\xa0x", "\x01f"]
+)
+def test_bash_gives_the_shell_what_was_asked(value: str) -> None:
+    one = asked(("where.site", value), ("metric", "load"), ("metric", "temperature"))
+    assert one.where == {"site": value}
+    lines = shell_lines(SHOP, one)
+    assert [line.partition(" --metric ")[2].partition(" --where")[0] for line in lines] == [
+        "load --stat avg,count",
+        "temperature --stat p50,p90,p99,min,max,avg,count",
+    ]
+    for line in lines:
+        echoed = f"strata() {{ printf '%s\\0' \"$@\"; }}; {line}"
+        words = subprocess.run(["bash", "-c", echoed], capture_output=True, check=True).stdout.decode().split("\0")
+        assert words[words.index("--where") + 1] == f"site={value}"
+
+
+def test_what_no_command_can_be_given_is_said() -> None:
+    (line,) = shell_lines(SHOP, asked(("where.site", "a\0b")))
+    assert line.startswith("# No command can be given the character NUL")
 
 
 @pytest.mark.parametrize(

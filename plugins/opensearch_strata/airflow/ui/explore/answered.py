@@ -9,7 +9,7 @@ from datetime import datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from opensearch_strata.airflow.ui.explore.asked import Asked, stats_of
+from opensearch_strata.airflow.ui.explore.asked import Asked, alike, stats_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.errors.amounts import counted
 
@@ -86,11 +86,8 @@ def answer(client: OpenSearch, dataset: Dataset, asked: Asked) -> Answered:
     from opensearch_strata.reader import read_pages
 
     start, end = asked.span(dataset)
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for metric in asked.metrics:
-        alike.setdefault(tuple(stats_of(dataset, metric)), []).append(metric)
     parts: dict[str, Answered] = {}
-    for stats, metrics in alike.items():
+    for stats, metrics in alike(dataset, asked).items():
         pages = read_pages(
             client,
             dataset,
@@ -143,7 +140,7 @@ def _of_metric(
     if len(read) >= MOST_RECORDS:
         notes.append(f"Only the first {counted(MOST_RECORDS, 'record')} of {metric} are here; ask for less.")
     stats = stats_of(dataset, metric)
-    lines, times = _lines(read, stats, has_group=bool(asked.by), notes=notes)
+    lines, times = _lines(read, stats, asked.by, notes)
     groups = [asked.by] if asked.by else []
     every = list(dict.fromkeys(stat for name in asked.metrics for stat in stats_of(dataset, name)))
     records = [
@@ -177,13 +174,13 @@ def _records(dataset: Dataset, asked: Asked, metric: str, page: pd.DataFrame) ->
 
 
 def _lines(
-    records: Sequence[Sequence[Any]], stats: Sequence[str], *, has_group: bool, notes: list[str]
+    records: Sequence[Sequence[Any]], stats: Sequence[str], by: str, notes: list[str]
 ) -> tuple[dict[str, list[float | None]], list[float]]:
     """The lines, and their times. With a group, one line for each of its values: the median, else the average."""
     times = sorted({record[0].timestamp() for record in records})
     place = {time: number for number, time in enumerate(times)}
     lines: dict[str, list[float | None]] = {}
-    if not has_group:
+    if not by:
         for number, stat in enumerate(stats, 1):
             lines[stat] = [None] * len(times)
             for record in records:
@@ -191,24 +188,26 @@ def _lines(
         return lines, times
     stat = next(one for one in ("p50", "avg", "max", "count") if one in stats)
     column, count = 2 + stats.index(stat), 2 + stats.index("count")
-    documents: dict[str, int] = {}
+    documents: dict[Any, int] = {}
     for record in records:
-        documents[_named(record[1])] = documents.get(_named(record[1]), 0) + int(record[count] or 0)
-    drawn = sorted(documents, key=lambda name: (-documents[name], name))[:MOST_LINES]
+        documents[record[1]] = documents.get(record[1], 0) + int(record[count] or 0)
+    labels = {group: _label(stat, by, group) for group in documents}
+    drawn = sorted(documents, key=lambda group: (-documents[group], labels[group]))[:MOST_LINES]
     if len(documents) > len(drawn):
         notes.append(
             f"The {len(drawn)} values with most documents are drawn, of {len(documents)}; the file and the table have "
             f"all of them."
         )
-    lines = {f"{stat} of {name}": [None] * len(times) for name in drawn}
+    lines = {labels[group]: [None] * len(times) for group in drawn}
     for record in records:
-        if (name := f"{stat} of {_named(record[1])}") in lines:
-            lines[name][place[record[0].timestamp()]] = _number(record[column])
+        if (label := labels[record[1]]) in lines:
+            lines[label][place[record[0].timestamp()]] = _number(record[column])
     return lines, times
 
 
-def _named(group: Any) -> str:
-    return "none" if group is None else str(group)
+def _label(stat: str, by: str, group: Any) -> str:
+    """What a line is called: one for each value, and one that no value has, for documents without the group."""
+    return f"{stat} without {by}" if group is None else f"{stat} of {group}"
 
 
 def _number(value: Any) -> float | None:

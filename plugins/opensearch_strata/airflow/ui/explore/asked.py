@@ -69,8 +69,9 @@ def asked_of(dataset: Dataset, given: Sequence[tuple[str, str]], newest: date) -
     """
     values: dict[str, list[str]] = {}
     for name, value in given:
-        if value.strip():
-            values.setdefault(name, []).append(value.strip())
+        told = value if name.startswith("where.") else value.strip()  # the value of a group may begin with a space
+        if told:
+            values.setdefault(name, []).append(told)
     known = drawable(dataset)
     if not known:
         raise Refused(f"No metric of {dataset.name!r} is a number, so there is nothing to draw. Use strata query.")
@@ -149,48 +150,67 @@ def usual_interval(dataset: Dataset, first: date, last: date) -> str:
     return wanted if wanted in possible else next(text for text in possible if INTERVALS.index(text) >= 4)
 
 
-def shell_line(dataset: Dataset, asked: Asked) -> str:
-    """The line of the shell that asks the same.
+def alike(dataset: Dataset, asked: Asked) -> dict[tuple[str, ...], list[str]]:
+    """The metrics of a question by their statistics: those of the same are asked for together.
 
     :param asked: on a page
     """
-    words = ["strata", "query", dataset.name, "--from", f"{asked.first}", "--to", f"{asked.last}"]
-    words += [
-        "--interval",
-        asked.interval,
-        "--metric",
-        ",".join(asked.metrics),
-        "--stat",
-        ",".join(_stats(dataset, asked)),
-    ]
-    words += ["--by", asked.by] if asked.by else []
-    words += [word for group, value in asked.where.items() for word in ("--where", f"{group}={value}")]
-    return shlex.join(words)
+    found: dict[tuple[str, ...], list[str]] = {}
+    for metric in asked.metrics:
+        found.setdefault(tuple(stats_of(dataset, metric)), []).append(metric)
+    return found
+
+
+def shell_lines(dataset: Dataset, asked: Asked) -> list[str]:
+    """The lines of the shell that ask the same: one for the metrics of the same statistics.
+
+    :param asked: on a page
+    """
+    if any("\0" in value for value in asked.where.values()):
+        return ["# No command can be given the character NUL, which is in a value; the call in Python can."]
+    lines = []
+    for stats, metrics in alike(dataset, asked).items():
+        words = ["strata", "query", dataset.name, "--from", f"{asked.first}", "--to", f"{asked.last}"]
+        words += ["--interval", asked.interval, "--metric", ",".join(metrics), "--stat", ",".join(stats)]
+        words += ["--by", asked.by] if asked.by else []
+        words += [word for group, value in asked.where.items() for word in ("--where", f"{group}={value}")]
+        lines.append(" ".join(map(_quoted, words)))
+    return lines
+
+
+def _quoted(word: str) -> str:
+    """A word for the shell; characters that control or cannot be seen are written as bytes of UTF-8, as bash does."""
+    if word.isprintable():
+        return shlex.quote(word)
+    escapes = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+    shown = [escapes.get(one) or (one if one.isprintable() else _bytes(one)) for one in word]
+    return f"$'{''.join(shown)}'"
+
+
+def _bytes(character: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def python_lines(dataset: Dataset, asked: Asked) -> list[str]:
-    """The call in Python that asks the same, line by line.
+    """The calls in Python that ask the same, line by line: one for the metrics of the same statistics.
 
     :param asked: on a page
     """
     days = (asked.first, asked.last + timedelta(days=1))
     start, end = (f"datetime({day.year}, {day.month}, {day.day}, tzinfo=dataset.zone)" for day in days)
-    return [
-        "frame = read(",
-        "    client,  # an opensearchpy.OpenSearch",
-        f"    dataset,  # load_definitions(datasets_dir()).get({dataset.name!r})",
-        f"    start={start},",
-        f"    end={end},",
-        f"    metrics={list(asked.metrics)!r},",
-        f"    stats={_stats(dataset, asked)!r},",
-        f"    interval={asked.interval!r},",
-        *([f"    by={[asked.by]!r},"] if asked.by else []),
-        *([f"    where={dict(asked.where)!r},"] if asked.where else []),
-        ")",
-    ]
-
-
-def _stats(dataset: Dataset, asked: Asked) -> list[str]:
-    """The statistics that all metrics of a question have."""
-    first, *others = (stats_of(dataset, name) for name in asked.metrics)
-    return [stat for stat in first if all(stat in other for other in others)]
+    lines: list[str] = []
+    for number, (stats, metrics) in enumerate(alike(dataset, asked).items(), 1):
+        lines += [
+            f"frame{number if number > 1 else ''} = read(",
+            "    client,  # an opensearchpy.OpenSearch",
+            f"    dataset,  # load_definitions(datasets_dir()).get({dataset.name!r})",
+            f"    start={start},",
+            f"    end={end},",
+            f"    metrics={metrics!r},",
+            f"    stats={list(stats)!r},",
+            f"    interval={asked.interval!r},",
+            *([f"    by={[asked.by]!r},"] if asked.by else []),
+            *([f"    where={dict(asked.where)!r},"] if asked.where else []),
+            ")",
+        ]
+    return lines

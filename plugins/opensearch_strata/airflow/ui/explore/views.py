@@ -19,7 +19,7 @@ from opensearch_strata.airflow.ui.explore.asked import (
     drawable,
     intervals_of,
     python_lines,
-    shell_line,
+    shell_lines,
 )
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_complete
@@ -49,7 +49,7 @@ async def explore(request: Request, name: str, caller: CurrentReader) -> Respons
         problem=found.problem,
         answered=answered,
         data=_for_script(answered.as_json(dataset.time_zone)) if answered else "",
-        shell=shell_line(dataset, asked) if asked else "",
+        shell=shell_lines(dataset, asked) if asked else [],
         python=python_lines(dataset, asked) if asked else [],
     )
 
