@@ -63,7 +63,7 @@ def routes(app: FastAPI) -> list[str]:
     """An address of each route, whoever added it."""
     found = [route for route in app.routes if isinstance(route, APIRoute | Route)]
     assert len(found) == len(app.routes)  # nothing is mounted that this walk would miss
-    return [route.path.replace("{name:path}", "strata.css").format(**PARTS) for route in found]
+    return [route.path.replace("{name:path}", "strata.css").format(**PARTS) for route in found[:-1]]
 
 
 @dataclass

@@ -11,7 +11,10 @@ from typing import Any
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from opensearch_strata.airflow.ui import rendering, sources
 from opensearch_strata.airflow.ui.access import Reader, reader
@@ -20,6 +23,7 @@ from opensearch_strata.airflow.ui.asking import (
     CurrentReader,
     ask,
     begin,
+    files_in,
     known_definitions,
     overview_of,
     wanted_dataset,
@@ -27,6 +31,7 @@ from opensearch_strata.airflow.ui.asking import (
 from opensearch_strata.airflow.ui.explore.views import explore, explore_csv
 from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.printable import brief
 from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.overview import Overview
@@ -48,7 +53,7 @@ def build_app(answers: Answers | None = None) -> FastAPI:
     :param answers: the questions under way; new ones by default
     """
     guards = [Depends(begin), Depends(reader)]
-    app = FastAPI(title="Strata", dependencies=guards, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(dependencies=guards, redirect_slashes=False, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.answers = answers or Answers()
     app.state.explored = Answers(app.state.answers.patience, most=_EXPLORED)
     app.add_exception_handler(StarletteHTTPException, _refused)
@@ -61,18 +66,45 @@ def build_app(answers: Answers | None = None) -> FastAPI:
     app.add_api_route("/datasets/{name}/loads", loads, methods=["GET"])
     app.add_api_route("/dags/{dag_id}", of_dag, methods=["GET"])
     app.add_api_route("/static/{name:path}", static, methods=["GET"])
+    app.router.add_api_route("/{path:path}", nowhere, route_class_override=_WhateverElse)
     return app
 
 
+class _WhateverElse(APIRoute):
+    """The last route: it takes every path and every method that no other does, so that they are guarded, too."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:  # noqa: ARG002 - whatever it is
+        """Match every request; the path is not looked at, because a line break in it matches no pattern."""
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": {"path": ""}, "route": self}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with what is guarded, whatever the method."""
+        await self.app(scope, receive, send)
+
+
+async def nowhere(request: Request) -> Response:
+    """What is no page, or is not read.
+
+    :raises HTTPException: 404 or 405
+    """
+    raise HTTPException(404 if request.method == "GET" else 405)
+
+
 async def datasets(request: Request, caller: CurrentReader) -> Response:
-    """One line for each dataset that the caller may see, the worst first."""
+    """One line for each dataset that the caller may see, the worst first; before them, what is wrong with definitions.
+
+    A problem is shown to whoever may read the DAGs of all datasets that it names.
+    """
     known, problem = await known_definitions(request)
-    readable = await run_in_threadpool(caller.readable, map(sources.dag_id_of, known.datasets))
+    told = {sentence: {*map(sources.dag_id_of, files_in(sentence))} for sentence in known.problems}
+    asked_for = {*map(sources.dag_id_of, known.datasets)}.union(*told.values())
+    readable = await run_in_threadpool(caller.readable, sorted(asked_for))
     visible = [one for name, one in known.datasets.items() if sources.dag_id_of(name) in readable]
     looked = await asyncio.gather(*(overview_of(request, one) for one in visible))
     lines = [_Line(dataset, answer) for dataset, answer in zip(visible, looked, strict=True)]
     lines.sort(key=lambda line: (line.rank, line.dataset.name))
-    return rendering.page("datasets", "", lines=lines, problem=problem, now=datetime.now(UTC))
+    broken = [f"{brief(sentence)}." for sentence, dags in told.items() if dags <= readable]
+    return rendering.page("datasets", "", lines=lines, broken=broken, problem=problem, now=datetime.now(UTC))
 
 
 class _Line:
@@ -196,5 +228,9 @@ def _refused(request: Request, error: Exception) -> Response:
     detail: Any = getattr(error, "detail", "")
     phrase = HTTPStatus(status).phrase
     told = detail if isinstance(detail, str) and detail not in ("", phrase) and status != 401 else _WHY.get(status)
-    depth = max(0, request.scope["path"].removeprefix(request.scope.get("root_path", "")).count("/") - 1)
-    return rendering.message("../" * depth, status, phrase, told or phrase)
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    encoded = request.scope.get("raw_path", b"").lower().count(b"%2f")  # to a browser, these are no slashes
+    answer = rendering.message("../" * max(0, path.count("/") - encoded - 1), status, phrase, told or phrase)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = "GET"
+    return answer

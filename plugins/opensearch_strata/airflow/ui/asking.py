@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
@@ -14,6 +16,8 @@ from opensearch_strata.airflow.ui.access import Reader, reader
 from opensearch_strata.airflow.ui.answers import Answer, Answers
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import Definitions
+
+_FILE = re.compile(r"([^\s:,'\"()/]+)\.ya?ml\b")
 
 CurrentReader = Annotated[Reader, Depends(reader)]
 
@@ -45,6 +49,15 @@ async def known_definitions(request: Request) -> tuple[Definitions, str]:
     if found.value is None:
         raise HTTPException(503, f"The definitions of the datasets could not be read. {found.problem}")
     return found.value, found.problem
+
+
+def files_in(problem: str) -> set[str]:
+    """Names, without their endings, of the files that a problem of the definitions is about: those of the datasets.
+
+    :param problem: begins with the name of a file, unless it is about the folder
+    """
+    head = problem.partition(": ")[0]
+    return {Path(head).stem for _ in _FILE.finditer(head)} | set(_FILE.findall(problem))
 
 
 async def wanted_dataset(request: Request, name: str, caller: Reader) -> Dataset:
