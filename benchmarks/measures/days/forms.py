@@ -11,7 +11,7 @@ from benchmarks.material.telemetry import bodies, raw_mapping
 from benchmarks.material.workload import SIZES_OLD, Workload, write
 from benchmarks.measures.history.condensing import pages
 from benchmarks.timing import Samples, Task, timed
-from opensearch_strata.archive.targets.day_template import DayForm, day_template
+from opensearch_strata.archive.targets.templates.day_template import DayForm, day_template
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.presentation.tables import Table
 

@@ -16,20 +16,9 @@ METADATA = ("owner", "log_group", "log_stream", "event_id", "object", "position"
 
 
 def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:
-    """Field path -> mapping, for every field of raw documents that the dataset states.
-
-    A multi-field (``device.keyword``) is mapped together with the field above it if that one is stated. Otherwise it is
-    left to dynamic mapping: mapped on its own, it would turn the field above it into an object.
-    """
+    """Field path -> mapping, for every field that the dataset states of the documents that are loaded."""
     intake, raw = dataset.intake, dataset.raw
-    stated = {**dict.fromkeys(dataset.history.group_by, "keyword"), raw.timestamp: "date", **raw.fields}
-    wanted: dict[str, dict[str, Any]] = {}
-    for path, kind in sorted(stated.items()):
-        above, _, name = path.rpartition(".")
-        if above in wanted:
-            wanted[above].setdefault("fields", {})[name] = {"type": kind}
-        elif name != "keyword" and above not in stated:
-            wanted[path] = {"type": kind}
+    wanted = mapped({**dict.fromkeys(dataset.history.group_by, "keyword"), raw.timestamp: "date", **raw.fields})
     if intake.metadata:
         for name in METADATA:
             wanted.setdefault(f"{intake.metadata}.{name}", _KEYWORD)
@@ -37,6 +26,24 @@ def raw_properties(dataset: Dataset) -> dict[str, dict[str, Any]]:
         wanted.setdefault("parse_error", {**_KEYWORD, "ignore_above": _LONGEST})
     if intake.unparsed == "document" or "raw" in (intake.parser, *intake.parsers.values()):
         wanted.setdefault("message", {"type": "text"})
+    return wanted
+
+
+def mapped(stated: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Field path -> mapping, for fields of stated types.
+
+    A multi-field (``device.keyword``) is mapped together with the field above it if that one is stated. Otherwise it is
+    left to dynamic mapping: mapped on its own, it would turn the field above it into an object.
+
+    :param stated: field path -> type
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for path, kind in sorted(stated.items()):
+        above, _, name = path.rpartition(".")
+        if above in wanted:
+            wanted[above].setdefault("fields", {})[name] = {"type": kind}
+        elif name != "keyword" and above not in stated:
+            wanted[path] = {"type": kind}
     return wanted
 
 
