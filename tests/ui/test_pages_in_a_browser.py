@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -36,8 +39,11 @@ def open_page(browser: Browser, site: str) -> Iterator[Open]:
         if "sandbox" not in message.text:  # Chromium warns of what Airflow allows its frames
             told.append(message.text)
 
-    def open_(path: str, *, scheme: str = "light", width: int = 1300, within: str = "/strata/") -> Page:
-        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})  # type: ignore[arg-type]
+    def open_(
+        path: str, *, scheme: str = "light", width: int = 1300, within: str = "/strata/", zone: str = "UTC"
+    ) -> Page:
+        size: Any = {"width": width, "height": 900}
+        page = browser.new_page(color_scheme=scheme, viewport=size, timezone_id=zone)  # type: ignore[arg-type]
         page.on("console", hear)
         page.on("pageerror", lambda error: told.append(str(error)))
         page.goto(f"{site}{within}{path}")
@@ -179,3 +185,39 @@ def test_charts_are_drawn_with_one_crosshair_and_can_be_taken_away(open_page: Op
     table = page.locator("details table tbody tr")
     assert table.count() == len(records)
     assert [table.nth(0).locator("td").nth(place).text_content() for place in (1, 3)] == [records[0][1], "raw"]
+
+
+DRAWN = """([zone, times, step]) => {
+    const one = {metric: "load", unit: "", times, lines: {count: times}};
+    const options = optionsOf(one, {zone, raw: []}, 600);
+    const axis = options.axes[0];
+    const ticks = axis.splits(null, 0, times[0], times.at(-1), step);
+    return [times.map(time => options.series[0].value(null, time)), ticks, axis.values(null, ticks, 0, 0, step)];
+}"""
+"""What the crosshair says of each time, and the ticks below a chart with their labels."""
+
+
+@pytest.mark.parametrize("day", [datetime(2024, 3, 31, tzinfo=UTC), datetime(2024, 10, 27, tzinfo=UTC)])
+def test_times_are_those_of_the_dataset_where_the_browser_changes_its_clock(open_page: Open, day: datetime) -> None:
+    page = open_page(f"{SHOP}/explore", zone="Europe/Berlin")
+    times = [(day + timedelta(minutes=15 * number)).timestamp() for number in range(-16, 14 * 4)]
+    for zone in ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"):
+        told, ticks, labels = page.evaluate(DRAWN, [zone, times, 3600])
+        walls = [datetime.fromtimestamp(time, ZoneInfo(zone)) for time in times]
+        assert told == [f"{wall:%Y-%m-%d %H:%M}" for wall in walls]
+        full = [datetime.fromtimestamp(tick, ZoneInfo(zone)) for tick in ticks]
+        assert {wall.strftime("%d %H") for wall in full} == {f"{w:%d %H}" for w in walls if not w.minute}
+        assert [label.partition("\n")[0] for label in labels] == [f"{wall:%H:%M}" for wall in full]
+        assert ticks == sorted(set(ticks))
+
+
+def test_ticks_that_are_far_apart_are_midnights(open_page: Open) -> None:
+    page = open_page(f"{SHOP}/explore", zone="Europe/Berlin")
+    zone = ZoneInfo("America/New_York")
+    ends = [datetime(2022, 11, 20, 7, tzinfo=zone).timestamp(), datetime(2024, 4, 2, tzinfo=zone).timestamp()]
+    for step, first, number in ((1, "11-21\n2022", 499), (90, "Jan\n2023", 6), (365, "2023", 2)):
+        _, ticks, labels = page.evaluate(DRAWN, ["America/New_York", ends, step * 86_400])
+        walls = [datetime.fromtimestamp(tick, zone) for tick in ticks]
+        assert {(wall.hour, wall.minute) for wall in walls} == {(0, 0)}
+        assert (len(walls), labels[0]) == (number, first)
+        assert step == 1 or {wall.day for wall in walls} == {1}

@@ -4,14 +4,63 @@
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const HUES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8", "--c9"];
 const DAY = 86_400;
-// Seconds between ticks -> what is written below each, and below the first of a year and of a day.
-const TICKS = [
-  [365 * DAY, "{YYYY}", null, null, null, null, null, null, 1],
-  [28 * DAY, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
-  [DAY, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
-  [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
-];
+const MONTH = 30 * DAY;  // as uPlot counts them: ticks that are so far apart are months or years apart
+const YEAR = 365 * DAY;
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const BANDS = [["max", "min", "22"], ["p99", "p50", "44"]];
+
+// The clock of a time zone. A Date that is shifted into the zone would be wrong where the browser's own clock skips an
+// hour, so a time stays what it is, and its wall time is that of UTC with the same numbers: both are in seconds.
+function clockOf(zone) {
+  const format = new Intl.DateTimeFormat("en-u-ca-gregory-nu-latn", {
+    timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric",
+    minute: "numeric", second: "numeric",
+  });
+  const wallOf = (time) => {
+    const part = Object.fromEntries(format.formatToParts(time * 1000).map(({ type, value }) => [type, Number(value)]));
+    return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second) / 1000;
+  };
+  const timeOf = (wall) => {
+    const near = 2 * wall - wallOf(wall);
+    return near + wall - wallOf(near);
+  };
+  return { wallOf, timeOf, textOf: (time) => new Date(wallOf(time) * 1000).toISOString() };
+}
+
+// Ticks at round wall times: full hours, midnights, first days of months or years.
+function ticksOf({ wallOf, timeOf }) {
+  return (chart, axis, low, high, step) => {
+    const first = wallOf(low);
+    const months = step < MONTH ? 0 : step < YEAR ? Math.round(step / MONTH) : 12 * Math.round(step / YEAR);
+    const date = new Date(first * 1000);
+    const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
+    const begin = months < 12 ? month - (month % months) : -12 * (year % (months / 12));  // counted from January
+    const wallAt = months
+      ? (number) => Date.UTC(year, begin + number * months, 1) / 1000
+      : (number) => Math.floor(first / step) * step + number * step;
+    const ticks = [];
+    for (let number = 0, time = low; time <= high; number += 1) {
+      time = timeOf(wallAt(number));
+      if (time >= low && time <= high && !(time <= ticks.at(-1))) ticks.push(time);
+    }
+    return ticks;
+  };
+}
+
+// What is written below each tick, and below the first of a year and of a day.
+function labelsOf({ textOf }) {
+  return (chart, ticks, axis, space, step) => ticks.map((time, place) => {
+    const text = textOf(time);
+    const before = place ? textOf(ticks[place - 1]) : "";
+    const [year, day, minute] = [text.slice(0, 4), text.slice(5, 10), text.slice(11, 16)];
+    const isNewYear = before.slice(0, 4) !== year;
+    if (step >= YEAR) return year;
+    if (step >= MONTH) return MONTHS[Number(text.slice(5, 7)) - 1] + (isNewYear ? `\n${year}` : "");
+    if (step >= DAY) return day + (isNewYear ? `\n${year}` : "");
+    if (isNewYear) return `${minute}\n${year}-${day}`;
+    return minute + (before.slice(5, 10) === day ? "" : `\n${day}`);
+  });
+}
 
 function shadeRaw(spans) {
   return (chart) => {
@@ -27,8 +76,13 @@ function shadeRaw(spans) {
   };
 }
 
+function timeShown({ textOf }, time) {
+  return textOf(time).slice(0, 16).replace("T", " ");
+}
+
 function optionsOf(one, data, width) {
   const names = Object.keys(one.lines);
+  const clock = clockOf(data.zone);
   const hue = (number) => style(HUES[number % HUES.length]);
   const axis = { stroke: style("--fg"), grid: { stroke: style("--line") }, ticks: { stroke: style("--line") } };
   const series = names.map((name, number) => ({
@@ -47,12 +101,11 @@ function optionsOf(one, data, width) {
     title: one.unit ? `${one.metric} [${one.unit}]` : one.metric,
     width,
     height: 260,
-    tzDate: (time) => uPlot.tzDate(new Date(time * 1000), data.zone),
     cursor: { sync: { key: "strata" } },
     legend: { live: true },
     scales: { count: { range: (_, low, high) => [0, high || 1] } },
-    axes: [{ ...axis, values: TICKS }, { ...axis, size: 70 }],
-    series: [{ label: "time", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
+    axes: [{ ...axis, splits: ticksOf(clock), values: labelsOf(clock) }, { ...axis, size: 70 }],
+    series: [{ label: "time", value: (chart, time) => (time === null ? "--" : timeShown(clock, time)) }, ...series],
     bands,
     hooks: { drawClear: [shadeRaw(data.raw)] },
   };
