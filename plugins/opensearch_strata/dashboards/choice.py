@@ -1,7 +1,9 @@
 """What is drawn of a dataset: its metrics, the levels whose rows are points of a chart, and the fields to plot. Pure.
 
-A chart reads single rows: one row of a level is one point, so ``max`` of a field is that very field. This is what makes
-quantiles exact in programs that cannot merge them. It holds for intervals no longer than the level's bucket.
+A level has a row for each bucket and each raw day that has documents of it. So a bucket usually is one row, and has
+more of them if some of its documents came late, in another day's index: their minima, maxima, sums and counts are
+joined by the server, and their quantiles by the script that merges sketches. A program that cannot run it shows a
+quantile where there is one row, and its bounds elsewhere.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.levels import MONTH, Level, quantile_leaf
@@ -16,6 +19,9 @@ from opensearch_strata.errors import DefinitionError
 
 MOST_METRICS = 4
 """How many metrics are drawn unless a person names them; each has up to four charts."""
+
+MOST_GROUPS = 20
+"""How many groups a chart of the highest shows."""
 
 DOCUMENTS = "transform._doc_count"
 """How many documents a row stands for. To be added up: the server's own count of rows as their documents
@@ -32,10 +38,14 @@ class Field:
 
     :param path: its field in the index
     :param label: how people call it: ``p99``, ``maximum``
+    :param joined: how rows of one bucket are joined; ``sketch``: only by merging their sketches
+    :param percent: of a quantile
     """
 
     path: str
     label: str
+    joined: Literal["min", "max", "sum", "sketch"]
+    percent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,15 +99,17 @@ def chosen(dataset: Dataset, metrics: Sequence[str] = ()) -> Choice:
 
 
 def trend_of(dataset: Dataset, metric: str) -> list[Field]:
-    """The fields of a row that are drawn over time: its quantiles, or what it has of average and extremes.
+    """The fields of a row that are drawn over time: its quantiles, or what it has of extremes, or one that adds up.
+
+    Averages are none of them: they are sums over counts.
 
     :param metric: name of a metric that measures
     """
     if quantiles := _quantiles(dataset, metric):
         return quantiles
-    names = {"max": "maximum", "avg": "average", "min": "minimum"}
-    stats = [stat for stat in names if stat in dataset.metrics[metric].stats]
-    return [Field(f"metrics.{metric}.{stat}", names[stat]) for stat in stats] or [peak_of(dataset, metric)]
+    extremes = [Field(f"metrics.{metric}.max", "maximum", "max"), Field(f"metrics.{metric}.min", "minimum", "min")]
+    stats = dataset.metrics[metric].stats
+    return [field for field in extremes if field.joined in stats] or [peak_of(dataset, metric)]
 
 
 def peak_of(dataset: Dataset, metric: str) -> Field:
@@ -108,15 +120,19 @@ def peak_of(dataset: Dataset, metric: str) -> Field:
     if quantiles := _quantiles(dataset, metric):
         return quantiles[-1]
     stats = dataset.metrics[metric].stats
-    stat, label = next(pair for pair in (("max", "maximum"), ("sum", "sum"), ("count", "count")) if pair[0] in stats)
-    return Field(f"metrics.{metric}.{stat}", label)
+    if "max" in stats:
+        return Field(f"metrics.{metric}.max", "maximum", "max")
+    stat = "sum" if "sum" in stats else "count"
+    return Field(f"metrics.{metric}.{stat}", stat, "sum")
 
 
 def _quantiles(dataset: Dataset, metric: str) -> list[Field]:
     if metric not in dataset.sketches:
         return []
     percents = sorted(dataset.history.quantiles)
-    return [Field(f"metrics.{metric}.{quantile_leaf(percent)}", f"p{percent:g}") for percent in percents]
+    return [
+        Field(f"metrics.{metric}.{quantile_leaf(percent)}", f"p{percent:g}", "sketch", percent) for percent in percents
+    ]
 
 
 def with_unit(dataset: Dataset, metric: str) -> str:
@@ -129,7 +145,7 @@ def with_unit(dataset: Dataset, metric: str) -> str:
 
 
 def interval_of(level: Level) -> str:
-    """The longest interval of a calendar in which no two rows of a level begin, in any time zone.
+    """The longest interval of a calendar in which no two buckets of a level begin, in any time zone.
 
     A part of a day may begin at other times of the clock on days when clocks change, so ``6h`` is drawn by the hour.
     """

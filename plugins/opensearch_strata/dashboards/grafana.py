@@ -1,9 +1,8 @@
 """A dashboard of Grafana for a dataset, and the data sources that it reads. Pure.
 
-For the data source ``grafana-opensearch-datasource``, whose queries are described by ``src/types.ts`` and turned into
-requests by ``pkg/opensearch/lucene_handler.go`` of https://github.com/grafana/opensearch-datasource. A data source is
-of one index expression and one time field, so a dataset has one for each kind of its indices. Provisioning gives them
-the uids that the dashboard names: https://grafana.com/docs/grafana/latest/administration/provisioning/.
+For the data source ``grafana-opensearch-datasource``. A data source is of one index expression and one time field, so
+a dataset has one for each kind of its indices. Provisioning gives them the uids that the dashboard names:
+https://grafana.com/docs/grafana/latest/administration/provisioning/.
 
 Grafana replaces ``$name`` and ``[[name]]`` everywhere in a query (``applyTemplateVariables`` in
 ``src/opensearchDatasource.ts``) and knows no way to escape them. Lucene does; for the name of a field there is none.
@@ -19,18 +18,25 @@ from typing import Any
 
 from opensearch_strata.dashboards.choice import (
     DOCUMENTS,
+    MOST_GROUPS,
     Choice,
-    Field,
     bucket_word,
     interval_of,
     peak_of,
     trend_of,
 )
+from opensearch_strata.dashboards.grafana_queries import (
+    average_of,
+    joined,
+    lines_of,
+    metric_of,
+    over_time,
+    query_of,
+    shorter,
+)
 from opensearch_strata.dashboards.patterns import Patterns
-from opensearch_strata.dashboards.visualizations import MOST_GROUPS
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.levels import Level
-from opensearch_strata.history.month.level_notes import LEVEL
 
 Body = dict[str, Any]
 
@@ -40,7 +46,19 @@ _LONGEST_UID = 40
 _WIDTH = 24
 _HALF = _WIDTH // 2
 _REPLACED = re.compile(r"\$|\[\[")
-_PLAIN = re.compile(r"[A-Za-z0-9_.]")
+_BOUNDS = (
+    "Grafana cannot merge quantiles. Where documents of one bucket came in several raw days, its quantile lies between "
+    "those of its rows, which are drawn as at least and at most (to within one value's rank)."
+)
+
+_FEWEST: Body = {
+    "matcher": {"id": "byName", "options": "Min"},
+    "properties": [
+        {"id": "displayName", "value": "fewest documents of a row"},
+        {"id": "unit", "value": "none"},
+    ],
+}
+"""The data source calls a column by how it was computed: ``metricAggType`` in ``pkg/opensearch/models.go``."""
 
 
 def dashboard(dataset: Dataset, choice: Choice) -> Body:
@@ -100,26 +118,6 @@ def data_sources(dataset: Dataset, patterns: Patterns) -> Body:
     }
 
 
-def lucene_of_level(level: Level | None) -> str:
-    """A query that finds the rows of a level, in Lucene's syntax; all rows without one.
-
-    :param level: the wanted level; None for base rows, which are in indices of their own
-    """
-    if level is None:
-        return "*"
-    return f"{LEVEL}:{''.join(map(_escaped, level.name))}"
-
-
-def _escaped(character: str) -> str:
-    """A character of a term that neither Lucene nor Grafana takes for anything else.
-
-    Lucene reads ``\\u0024`` as a dollar sign: QueryParser's ``discardEscapeChar``.
-    """
-    if _PLAIN.fullmatch(character) or ord(character) > 0xFFFF:
-        return character
-    return f"\\u{ord(character):04x}"
-
-
 def _uid(dataset: Dataset, source: str) -> str:
     uid = "-".join(filter(None, ("strata", dataset.name, source)))
     if len(uid) <= _LONGEST_UID:
@@ -130,7 +128,7 @@ def _uid(dataset: Dataset, source: str) -> str:
 def _volume(dataset: Dataset, choice: Choice) -> Body:
     # Any interval is exact that is not shorter than that of the rows.
     level = choice.hours or choice.all
-    query = _query([{"id": "1", "type": "sum", "field": DOCUMENTS}], [_over_time("2", "auto", 0)], level)
+    query = query_of([{"id": "1", "type": "sum", "field": DOCUMENTS}], [over_time("2", "auto", 0)], level)
     return {
         **_panel(dataset, "levels" if level else "history", "Documents", "timeseries", [query], _WIDTH, 7),
         "interval": interval_of(level) if level else dataset.history.bucket,
@@ -139,65 +137,61 @@ def _volume(dataset: Dataset, choice: Choice) -> Body:
 
 
 def _of_metric(dataset: Dataset, choice: Choice, metric: str) -> list[Body]:
-    unit, panels = dataset.metrics[metric].unit or "", []
+    unit, peak, panels = dataset.metrics[metric].unit or "", peak_of(dataset, metric), []
     if level := choice.all:
         fields = trend_of(dataset, metric)
-        # Not one row falls into another's interval, and intervals without a row are left out.
-        time = _over_time("1", _shorter(interval_of(level)), 1)
-        metrics = [_max(f"{number}", field) for number, field in enumerate(fields, start=2)]
+        # No row falls into another bucket's interval, and intervals without a row are left out.
+        time = over_time("1", shorter(interval_of(level)), 1)
         queries = [
-            {**_query([one], [time], level), "refId": f"A{place}", "alias": field.label}
-            for place, (one, field) in enumerate(zip(metrics, fields, strict=True))
+            {**query_of(metrics, [time], level), "refId": f"A{place}", "alias": alias}
+            for place, (alias, metrics) in enumerate(lines_of(fields))
         ]
         title = f"{metric}: {', '.join(field.label for field in fields)} of each {bucket_word(level)}"
         drawn = _drawn(unit, "line", [_around(dataset, level)])
-        panels.append({**_panel(dataset, "levels", title, "timeseries", queries), "fieldConfig": drawn})
+        told = _BOUNDS if peak.joined == "sketch" else ""
+        panel = _panel(dataset, "levels", title, "timeseries", queries)
+        panels.append({**panel, "description": told, "fieldConfig": drawn})
         if "sum" in dataset.metrics[metric].stats:
             finest = choice.hours or level
             panels.append(
                 {
-                    **_panel(dataset, "levels", f"{metric}: average", "timeseries", [_average(metric, finest)]),
+                    **_panel(dataset, "levels", f"{metric}: average", "timeseries", [average_of(metric, finest)]),
                     "interval": interval_of(finest),
-                    "description": "Sums divided by counts, so it is the average of all documents at any interval.",
+                    "description": "Sums divided by counts, so it is the average of all documents at any interval. "
+                    "Rows from before the definition asked for the sum are left out.",
                     "fieldConfig": _drawn(unit, "line"),
                 }
             )
     if (level := choice.groups) and not _REPLACED.search(level.group_by[0]):
-        peak = peak_of(dataset, metric)
-        group, *others = level.group_by
         terms = {
             "id": "1",
             "type": "terms",
-            "field": group,
+            "field": level.group_by[0],
             "settings": {"size": f"{MOST_GROUPS}", "order": "desc", "orderBy": "2", "min_doc_count": "1"},
         }
-        title = f"{metric}: highest {peak.label} of a {bucket_word(level)} by group"
-        panels.append(
-            {
-                **_panel(dataset, "levels", title, "table", [_query([_max("2", peak)], [terms], level)]),
-                "description": "Each row is also of one value of the other groups." if others else "",
-                "fieldConfig": _drawn(unit),
-            }
-        )
+        metrics, title, told = [joined("2", peak)], f"{metric}: highest {peak.label} by group", ""
+        drawn = _drawn(unit)
+        if peak.joined == "sketch":
+            metrics = [metric_of("2", "max", peak.path), metric_of("3", "min", DOCUMENTS)]
+            title, told = f"{metric}: highest {peak.label} of a row by group", _of_rows(level)
+            drawn["overrides"].append(_FEWEST)
+        panel = _panel(dataset, "levels", title, "table", [query_of(metrics, [terms], level)])
+        panels.append({**panel, "description": told, "fieldConfig": drawn})
     return panels
 
 
-def _average(metric: str, level: Level) -> Body:
-    """The average of all documents of an interval of any length: sums over counts, never averages of averages."""
-    paths = {"2": ("sum", f"metrics.{metric}.sum"), "3": ("sum", f"metrics.{metric}.count")}
-    parts = [{"id": key, "type": kind, "field": path, "hide": True} for key, (kind, path) in paths.items()]
-    quotient = {
-        "id": "4",
-        "type": "bucket_script",
-        "pipelineVariables": [{"name": "sum", "pipelineAgg": "2"}, {"name": "count", "pipelineAgg": "3"}],
-        "settings": {"script": "params.sum / params.count"},
-    }
-    return {**_query([*parts, quotient], [_over_time("1", "auto", 1)], level), "alias": "average"}
+def _of_rows(level: Level) -> str:
+    others = " and of one value of the other groups" if len(level.group_by) > 1 else ""
+    return (
+        f"Of single rows. A row is of one {bucket_word(level)}{others}, as far as its documents came in one raw day: a "
+        "few late documents have a row of their own, and its quantile may be the highest here. The last column is "
+        "the fewest documents that a row of the group has. read() and OpenSearch Dashboards merge such rows."
+    )
 
 
 def _documents(dataset: Dataset) -> Body:
     documents = {"id": "1", "type": "raw_data", "settings": {"size": "500", "order": "desc", "useTimeRange": True}}
-    query = _query([documents], [], None)
+    query = query_of([documents], [], None)
     return {
         **_panel(dataset, "raw", "Raw documents", "table", [query], _WIDTH, 10),
         "fieldConfig": _drawn(""),
@@ -211,36 +205,6 @@ def _around(dataset: Dataset, level: Level) -> Body:
         "title": "Raw documents around this point",
         "url": f"/d/{_uid(dataset, '')}?time=${{__value.time}}&time.window={window}",
         "targetBlank": False,
-    }
-
-
-def _shorter(interval: str) -> str:
-    """The interval in which Grafana asks for rows, whose histograms know no time zone.
-
-    Local midnights may be an hour or 15 minutes off those of UTC, and two of them may be on one day of UTC.
-    """
-    return interval if interval in ("5m", "1m") else "15m"
-
-
-def _over_time(identity: str, interval: str, at_least: int) -> Body:
-    settings = {"interval": interval, "min_doc_count": f"{at_least}", "trimEdges": "0"}
-    return {"id": identity, "type": "date_histogram", "field": "@timestamp", "settings": settings}
-
-
-def _max(identity: str, field: Field) -> Body:
-    return {"id": identity, "type": "max", "field": field.path}
-
-
-def _query(metrics: Sequence[Body], buckets: Sequence[Body], level: Level | None) -> Body:
-    return {
-        "refId": "A",
-        "queryType": "lucene",
-        "luceneQueryType": "Metric",
-        "query": lucene_of_level(level),
-        "alias": "",
-        "metrics": list(metrics),
-        "bucketAggs": list(buckets),
-        "format": "table",
     }
 
 

@@ -73,23 +73,26 @@ def _rows(patterns: Patterns, level: Level | None) -> tuple[str, Source]:
 
 def _of_metric(dataset: Dataset, choice: Choice, patterns: Patterns, metric: str) -> Iterator[Panel]:
     name, peak = with_unit(dataset, metric), peak_of(dataset, metric)
+    has_sketch = peak.joined == "sketch"
     if level := choice.all:
         fields = trend_of(dataset, metric)
-        state = visualizations.over_time("line", fields, name, interval_of(level), dataset.time_zone)
-        labels = ", ".join(field.label for field in fields)
-        yield Panel(
-            f"trend-{metric}", f"{metric}: {labels} of each {bucket_word(level)}", state, *_rows(patterns, level), level
-        )
+        title = f"{metric}: {', '.join(field.label for field in fields)} of each {bucket_word(level)}"
+        if has_sketch:
+            yield _vega(f"trend-{metric}", title, vega.trend_spec(dataset, level, patterns.levels, metric), level)
+        else:
+            state = visualizations.over_time("line", fields, name, interval_of(level), dataset.time_zone)
+            yield Panel(f"trend-{metric}", title, state, *_rows(patterns, level), level)
     if level := choice.groups:
-        group, *others = level.group_by
-        title = f"{metric}: {group} with the highest {peak.label} of a {bucket_word(level)}"
-        title += f" (and of one {', '.join(others)})" if others else ""
-        state = visualizations.highest(peak, group, name)
-        yield Panel(f"highest-{metric}", title, state, *_rows(patterns, level), level)
+        title = f"{metric}: {level.group_by[0]} with the highest {peak.label}"
+        if has_sketch:
+            title += f" of a {'month' if level.is_of_months else 'day'}"
+            yield _vega(f"highest-{metric}", title, vega.highest_spec(dataset, level, patterns.levels, metric), level)
+        else:
+            state = visualizations.highest(peak, level.group_by[0], name)
+            yield Panel(f"highest-{metric}", title, state, *_rows(patterns, level), level)
     if level := choice.hours:
         spec = vega.hours_spec(dataset, level, patterns.levels, metric)
-        title = f"{metric}: {peak.label} of each {bucket_word(level)}, by day and hour"
-        yield _vega(f"hours-{metric}", title, spec, level)
+        yield _vega(f"hours-{metric}", f"{metric}: {peak.label} of each hour, by day and hour", spec, level)
     level = choice.merged
     index, _ = _rows(patterns, level)
     if metric in dataset.sketches:
@@ -111,8 +114,8 @@ def _about(dataset: Dataset) -> str:
     return (
         f"Made by `strata dashboards {dataset.name}`; making it again replaces it. Days are those of "
         f"{dataset.time_zone}.\n\n"
-        "- A click on a bar or a point narrows the time range to it, and the list of **raw documents** at the end "
-        "shows what is behind it, as far as raw days still exist.\n"
+        "- A click on a bar of the documents narrows the time range to it, and the list of **raw documents** at the "
+        "end shows what is behind it, as far as raw days still exist.\n"
         "- Charts over time read rows of all documents. A filter on a group empties them; charts *of whatever "
         "the filters select* follow it, because they merge the rows of all groups.\n"
         "- Points are those of the history, so the newest is of the last day that was condensed and proven."

@@ -10,32 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from opensearch_strata.dashboards.choice import DOCUMENTS, Field
+from opensearch_strata.dashboards.choice import DOCUMENTS, MOST_GROUPS, Field
 
 Body = dict[str, Any]
-
-MOST_GROUPS = 20
-"""How many groups a chart of the highest shows."""
 
 
 def over_time(
     kind: Literal["line", "histogram"], fields: Sequence[Field], axis: str, interval: str, time_zone: str
 ) -> Body:
-    """A chart of fields of single rows over time, or of how many documents they stand for.
+    """A chart of fields of rows over time, or of how many documents they stand for.
 
     :param kind: lines, or bars
-    :param fields: each a line; none for the number of documents
+    :param fields: each a line, none a quantile; none for the number of documents
     :param axis: title of the vertical axis
     :param interval: length of a point in time, see :func:`opensearch_strata.dashboards.choice.interval_of`
     :param time_zone: whose calendar counts
     """
-    metrics = [_max(number, field) for number, field in enumerate(fields, start=2)] or [
+    metrics = [_joined(number, field) for number, field in enumerate(fields, start=2)] or [
         _aggregation("2", "sum", "metric", {"field": DOCUMENTS, "customLabel": axis})
     ]
     time = {
         "field": "@timestamp",
         "interval": interval,
-        # Otherwise Dashboards takes a longer interval for more than 100 points, and shows maxima of quantiles.
+        # Otherwise Dashboards takes a longer interval for more than 100 points, against its title.
         "useNormalizedOpenSearchInterval": False,
         "scaleMetricValues": False,
         "time_zone": time_zone,
@@ -51,7 +48,7 @@ def over_time(
 
 
 def highest(field: Field, group: str, axis: str) -> Body:
-    """A bar chart of the groups with the highest value in a single row.
+    """A bar chart of the groups with the highest maximum, sum or count of the time range.
 
     :param group: field of the group
     :param axis: title of the axis of the values
@@ -69,7 +66,7 @@ def highest(field: Field, group: str, axis: str) -> Body:
     return {
         "type": "horizontal_bar",
         "params": _drawn("histogram", [field.label], axis, sideways=True),
-        "aggs": [_max(2, field), _aggregation("1", "terms", "segment", groups)],
+        "aggs": [_joined(2, field), _aggregation("1", "terms", "segment", groups)],
     }
 
 
@@ -93,8 +90,8 @@ def text(markdown: str) -> Body:
     }
 
 
-def _max(number: int, field: Field) -> Body:
-    return _aggregation(f"{number}", "max", "metric", {"field": field.path, "customLabel": field.label})
+def _joined(number: int, field: Field) -> Body:
+    return _aggregation(f"{number}", field.joined, "metric", {"field": field.path, "customLabel": field.label})
 
 
 def _aggregation(identity: str, kind: str, schema: str, params: Body) -> Body:

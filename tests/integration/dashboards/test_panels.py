@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 import random
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
 
-import pandas as pd
 import pytest
 
 from opensearch_strata.dashboards.applying import store_scripts
-from opensearch_strata.dashboards.made import Made, made
+from opensearch_strata.dashboards.made import made
 from opensearch_strata.dashboards.vega import PERCENTS
 from opensearch_strata.definition.days import day_bounds, days_between
 from opensearch_strata.history.levels.prove import prove
-from opensearch_strata.reader import read
-from tests.dashboards import (
-    Shown,
-    by_part,
-    dashboards_request,
-    grafana_requests,
-    vega_search,
+from tests.dashboards import Shown, by_part, vega_search
+from tests.drawn import (
+    Drawn,
+    asked,
+    assert_same,
+    dashboards_answer,
+    grafana_answers,
+    highest,
+    searched,
+    times,
+    vega_answer,
 )
 from tests.streams import Document, Stream, StreamFactory
 
@@ -31,19 +33,6 @@ FIRST, LAST = date(2024, 3, 31), date(2024, 4, 1)
 """Clocks go forward on the first day: the midnights of London are both on that day of UTC. The months are two."""
 SITE = 'the "site" \\ of: $__from + [[x]] 😀'
 TYPES = {"at $x": "date", "device": "keyword", SITE: "keyword", "temperature": "double", "load": "short"}
-
-
-class Drawn(NamedTuple):
-    """A dataset with levels and its dashboards.
-
-    :param shown: all its days
-    :param documents: of each day
-    """
-
-    stream: Stream
-    found: Made
-    shown: Shown
-    documents: dict[date, list[Document]]
 
 
 @pytest.fixture(scope="module")
@@ -81,48 +70,12 @@ def documents_of(stream: Stream, day: date) -> list[Document]:
     return documents
 
 
-def asked(drawn: Drawn, stats: list[str], interval: str | None = "1d", **options: Any) -> pd.DataFrame:
-    """What ``read()`` answers for all days."""
-    end = drawn.shown.end + timedelta(milliseconds=1)
-    return read(
-        drawn.stream.client, drawn.stream.dataset, drawn.shown.start, end,
-        **{"metrics": ["temperature"], "stats": stats, "interval": interval, **options},
-    )  # fmt: skip
-
-
-def searched(drawn: Drawn, index: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = drawn.stream.client.search(index=index, body=body, params={"ignore_unavailable": "true"})
-    return answer
-
-
-def dashboards_answer(drawn: Drawn, part: str, shown: Shown | None = None) -> dict[str, Any]:
-    objects = drawn.found.objects
-    one = by_part(objects, drawn.stream.dataset.name)[part]
-    return searched(drawn, *dashboards_request(objects, one, shown or drawn.shown))
-
-
-def vega_answer(drawn: Drawn, part: str, shown: Shown | None = None) -> dict[str, Any]:
-    one = by_part(drawn.found.objects, drawn.stream.dataset.name)[part]
-    return searched(drawn, *vega_search(one, shown or drawn.shown))
-
-
-def times(frame: pd.DataFrame) -> list[int]:
-    """Beginnings of records, epoch milliseconds."""
-    return [round(moment.timestamp() * 1000) for moment in frame.index]
-
-
-def assert_same(found: list[float], wanted: pd.Series) -> None:
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        assert math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9), (found, list(wanted))
-
-
 def test_the_trend_of_quantiles_is_that_of_read(drawn: Drawn) -> None:
-    buckets = dashboards_answer(drawn, "trend-temperature")["aggregations"]["1"]["buckets"]
+    buckets = vega_answer(drawn, "trend-temperature")["aggregations"]["days"]["buckets"]
     frame = asked(drawn, ["p50", "p90", "p99"])
     assert [bucket["key"] for bucket in buckets] == times(frame)
-    for number, stat in enumerate(("p50", "p90", "p99"), start=2):
-        assert_same([bucket[f"{number}"]["value"] for bucket in buckets], frame[f"temperature.{stat}"])
+    for place, stat in enumerate(("p50", "p90", "p99")):
+        assert_same([bucket["merged"]["value"]["quantiles"][place] for bucket in buckets], frame[f"temperature.{stat}"])
 
 
 def test_the_trend_of_a_metric_without_a_sketch_is_what_its_rows_have(drawn: Drawn) -> None:
@@ -143,9 +96,16 @@ def test_the_volume_counts_documents_and_a_click_leads_to_them(drawn: Drawn) -> 
 
 
 def test_the_highest_are_those_of_read(drawn: Drawn) -> None:
-    buckets = dashboards_answer(drawn, "highest-temperature")["aggregations"]["1"]["buckets"]
-    frame = asked(drawn, ["p99"], by=["device", SITE])
-    wanted = frame.groupby("device")["temperature.p99"].max().sort_values(ascending=False)
+    found = highest(vega_answer(drawn, "highest-temperature"))
+    wanted = asked(drawn, ["p99"], by=["device"]).groupby("device")["temperature.p99"].max()
+    assert_same([found[device] for device in wanted.index], wanted)
+    assert len(found) == len(wanted)
+
+
+def test_the_highest_of_a_metric_without_a_sketch_are_those_of_read(drawn: Drawn) -> None:
+    buckets = dashboards_answer(drawn, "highest-load")["aggregations"]["1"]["buckets"]
+    frame = asked(drawn, ["sum"], None, metrics=["load"], by=["device"])
+    wanted = frame.set_index("device")["load.sum"].sort_values(ascending=False)
     assert [bucket["key"] for bucket in buckets] == list(wanted.index)
     assert_same([bucket["2"]["value"] for bucket in buckets], wanted)
 
@@ -158,7 +118,7 @@ def test_the_heat_map_has_each_hour_of_the_local_clock(drawn: Drawn) -> None:
     ]
     frame = asked(drawn, ["p99"], "1h")
     assert [bucket["key_as_string"][:13] for bucket in buckets] == list(frame.index.strftime("%Y-%m-%dT%H"))
-    assert_same([bucket["peak"]["value"] for bucket in buckets], frame["temperature.p99"])
+    assert_same([bucket["peak"]["value"]["quantiles"][0] for bucket in buckets], frame["temperature.p99"])
 
 
 @pytest.mark.parametrize("filters", [{}, {"device": "d1"}, {"device": "d2", SITE: "s0"}])
@@ -194,25 +154,20 @@ def test_any_quantile_is_also_that_of_base_rows(drawn: Drawn) -> None:
 def test_averages_of_what_filters_select_are_those_of_all_documents(drawn: Drawn) -> None:
     shown = Shown(drawn.shown.start, drawn.shown.end, [{"match_phrase": {"device": "d1"}}])
     buckets = vega_answer(drawn, "averages-load", shown)["aggregations"]["days"]["buckets"]
-    found = [bucket["sum"]["value"] / bucket["count"]["value"] for bucket in buckets]
+    found = [bucket["summed"]["sum"]["value"] / bucket["count"]["value"] for bucket in buckets]
     for one, documents in zip(found, drawn.documents.values(), strict=True):
         loads = [document["load"] for document in documents if document["device"] == "d1"]
         assert math.isclose(one, sum(loads) / len(loads))
 
 
-def grafana_answers(drawn: Drawn, title: str, interval: str = "1h", shown: Shown | None = None) -> list[dict[str, Any]]:
-    (panel,) = [one for one in drawn.found.grafana["panels"] if one["title"] == title]
-    requests = grafana_requests(panel, drawn.found.data_sources, shown or drawn.shown, interval)
-    return [searched(drawn, index, body) for index, body in requests]
-
-
 def test_grafana_shows_the_same_trend_although_it_knows_no_calendar(drawn: Drawn) -> None:
     answers = grafana_answers(drawn, "temperature: p50, p90, p99 of each day")
     frame = asked(drawn, ["p50", "p90", "p99"])
-    for number, (answer, stat) in enumerate(zip(answers, ("p50", "p90", "p99"), strict=True), start=2):
-        buckets = answer["aggregations"]["1"]["buckets"]
-        assert [bucket["key"] for bucket in buckets] == times(frame)
-        assert_same([bucket[f"{number}"]["value"] for bucket in buckets], frame[f"temperature.{stat}"])
+    for place, stat in enumerate(("p50", "p90", "p99")):
+        exact, *bounds = (answer["aggregations"]["1"]["buckets"] for answer in answers[3 * place : 3 * place + 3])
+        assert [bucket["key"] for bucket in exact] == times(frame)
+        assert_same([bucket["4"]["value"] for bucket in exact], frame[f"temperature.{stat}"])
+        assert all(bucket["4"]["value"] is None for buckets in bounds for bucket in buckets)
 
 
 def test_grafana_averages_are_those_of_all_documents_at_any_interval(drawn: Drawn) -> None:
@@ -235,11 +190,12 @@ def test_grafana_averages_are_those_of_all_documents_at_any_interval(drawn: Draw
 def test_grafana_counts_documents_and_finds_the_highest(drawn: Drawn) -> None:
     (answer,) = grafana_answers(drawn, "Documents", "12h")
     assert sum(bucket["1"]["value"] for bucket in answer["aggregations"]["2"]["buckets"]) == 240
-    (answer,) = grafana_answers(drawn, "temperature: highest p99 of a day by group")
-    theirs = dashboards_answer(drawn, "highest-temperature")["aggregations"]["1"]["buckets"]
-    assert [(bucket["key"], bucket["2"]) for bucket in answer["aggregations"]["1"]["buckets"]] == [
-        (bucket["key"], bucket["2"]) for bucket in theirs
-    ]
+    (answer,) = grafana_answers(drawn, "temperature: highest p99 of a row by group")
+    frame = asked(drawn, ["p99"], by=["device", SITE])
+    wanted = frame.groupby("device")["temperature.p99"].max().sort_values(ascending=False)
+    buckets = answer["aggregations"]["1"]["buckets"]
+    assert [bucket["key"] for bucket in buckets] == list(wanted.index)
+    assert_same([bucket["2"]["value"] for bucket in buckets], wanted)
 
 
 def test_a_link_of_grafana_leads_to_the_documents_of_a_point(drawn: Drawn) -> None:

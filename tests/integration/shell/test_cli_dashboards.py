@@ -50,7 +50,7 @@ def test_without_an_option_it_says_what_it_would_make(shell: Shell, stream: Stre
         for line in told.splitlines()
         if line.count("|") == 5
     }
-    assert lines["temperature: p50, p90, p99 of each day"] == ["line", f"{name}-levels-*", "1d"]
+    assert lines["temperature: p50, p90, p99 of each day"] == ["vega", f"{name}-levels-*", "1d"]
     assert lines["Raw documents"] == ["search", f"{name}-*,-{name}-history-*,-{name}-levels-*", "-"]
     assert lines["temperature: p99 of each hour, by day and hour"] == ["vega", f"{name}-levels-*", "1h"]
     assert not list(shell.folder.glob("*.ndjson"))

@@ -78,23 +78,23 @@ def test_a_metric_without_quantiles_is_drawn_by_what_it_has() -> None:
     stats = {"all": ["min", "max", "sum", "count", "avg"], "total": ["sum", "count"], "seen": ["count"]}
     metrics = {name: {"field": name, "stats": wanted} for name, wanted in stats.items()}
     dataset = dataset_of("t", metrics=metrics)
-    assert [field.path for field in trend_of(dataset, "all")] == [
-        "metrics.all.max", "metrics.all.avg", "metrics.all.min"
+    assert [(field.path, field.joined) for field in trend_of(dataset, "all")] == [
+        ("metrics.all.max", "max"), ("metrics.all.min", "min")
     ]  # fmt: skip
-    assert [peak_of(dataset, name).path for name in metrics] == [
-        "metrics.all.max", "metrics.total.sum", "metrics.seen.count"
+    assert [(peak_of(dataset, name).path, peak_of(dataset, name).joined) for name in metrics] == [
+        ("metrics.all.max", "max"), ("metrics.total.sum", "sum"), ("metrics.seen.count", "sum")
     ]  # fmt: skip
     assert [field.label for field in trend_of(dataset, "seen")] == ["count"]
 
 
 def test_quantiles_are_those_of_the_history() -> None:
     dataset = dataset_of("t", history={"quantiles": [99.9, 50]})
-    assert [(field.path, field.label) for field in trend_of(dataset, "temperature")] == [
-        ("metrics.temperature.p50", "p50"),
-        ("metrics.temperature.p99_9", "p99.9"),
+    assert [(field.path, field.label, field.joined, field.percent) for field in trend_of(dataset, "temperature")] == [
+        ("metrics.temperature.p50", "p50", "sketch", 50),
+        ("metrics.temperature.p99_9", "p99.9", "sketch", 99.9),
     ]
     assert [field.label for field in trend_of(dataset_of("t", history={"quantiles": []}), "temperature")] == [
-        "maximum", "average", "minimum"
+        "maximum", "minimum"
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.places import PROJECT
-from opensearch_strata.dashboards.grafana import lucene_of_level
+from opensearch_strata.dashboards.grafana_queries import lucene_of_level
 from opensearch_strata.dashboards.made import made, write_files
 from opensearch_strata.definition.files import load_definitions
 from opensearch_strata.definition.levels import Level
@@ -77,7 +77,7 @@ def test_a_group_whose_name_grafana_would_replace_is_not_drawn(group: str, drawn
     for panel in found.grafana["panels"]:
         grafana_requests(panel, found.data_sources, SHOWN)
     titles = [panel["title"] for panel in found.grafana["panels"]]
-    assert ("temperature: highest p99 of a day by group" in titles) is drawn
+    assert ("temperature: highest p99 of a row by group" in titles) is drawn
 
 
 @pytest.mark.parametrize("name", ["t", "a" * 64])

@@ -95,7 +95,7 @@ def hostile(names: list[str], unit: str = "") -> Dataset:
             "group_by": groups,
             "levels": [{"bucket": "1h"}, {"bucket": "1d", "group_by": groups[:1]}, {"bucket": "1d"}],
         },
-        metrics={"temperature": temperature},
+        metrics={"temperature": temperature, "load": {**temperature, "distribution": None}},
     )
 
 
@@ -105,11 +105,14 @@ def test_names_that_mean_something_elsewhere_are_only_names() -> None:
     assert_published_form(found)
     parts = by_part(found.objects, "t")
     assert parts["raw"]["attributes"]["timeFieldName"] == HOSTILE[-2]
-    state = json.loads(parts["highest-temperature"]["attributes"]["visState"])
+    state = json.loads(parts["highest-load"]["attributes"]["visState"])
     assert state["aggs"][1]["params"]["field"] == HOSTILE[0]
-    assert "temperature (quote " in state["params"]["valueAxes"][0]["title"]["text"]
-    source = json.loads(parts["highest-temperature"]["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    assert "load (quote " in state["params"]["valueAxes"][0]["title"]["text"]
+    source = json.loads(parts["highest-load"]["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
     assert source["filter"][0]["query"]["match_phrase"] == {"metrics._level": f"1d.{HOSTILE[0]}"}
+    spec = vega_panel(parts["highest-temperature"])
+    assert spec["data"]["url"]["body"]["aggs"]["groups"]["terms"]["field"] == HOSTILE[0]
+    assert spec["data"]["url"]["body"]["query"]["bool"]["filter"][1] == {"term": {"metrics._level": f"1d.{HOSTILE[0]}"}}
     markdown = json.loads(parts["about"]["attributes"]["visState"])["params"]["markdown"]
     assert not any(name in markdown for name in HOSTILE)
 
@@ -141,7 +144,7 @@ def test_no_name_of_a_dataset_is_part_of_an_expression_or_replaced(names: list[s
     of_plain, of_found = (by_part(one.objects, "t") for one in (plain, found))
     assert of_plain.keys() == of_found.keys()
     assert_published_form(found)
-    for part in ("hours-temperature", "quantiles-temperature"):
+    for part in ("trend-temperature", "highest-temperature", "hours-temperature", "quantiles-temperature"):
         one, other = vega_panel(of_plain[part]), vega_panel(of_found[part])
         assert expressions(one) == expressions(other)
         assert keys_of(one) == keys_of(other)  # keys between percent signs are what Dashboards replaces

@@ -23,7 +23,8 @@ _ADD = ("fields", "sketch_count", "sketch_wire", "totals", "rows")
 _GATHER = ("fields", "sketch_wire", "totals", "gather")
 _REDUCE = ("sketch_wire", "totals", "row")
 _FETCH = ("fields", "sketch_wire", "records")
-_QUANTILES = ("sketch_wire", "totals", "quantiles")
+_COARSEST = (*_GATHER, "sketch_step", "coarsest")
+_QUANTILES = ("sketch_wire", "sketch_step", "totals", "quantiles")
 _ADD_TOPS = {"condense": ("top_values",), "recall": ("top_values", "top_values_read")}
 _ADD_SETS = {"condense": ("distinct", "distinct_hash"), "recall": ("distinct", "distinct_read")}
 
@@ -135,7 +136,7 @@ def quantile_scripts() -> dict[str, str]:
     """
     parts = {
         "init": _script(*_INIT, "recall_init"),
-        "map": _script(*_GATHER, "recall_map"),
+        "map": _script(*_COARSEST, "quantiles_map_begin", "recall_map", "quantiles_map_end"),
         "combine": _script(*_GATHER, "quantiles_combine"),
         "reduce": _script(*_QUANTILES, "quantiles_reduce"),
     }
@@ -146,7 +147,8 @@ def quantile_params(dataset: Dataset, metric: str, fractions: Sequence[float]) -
     """``params`` of the scripts of :func:`quantile_scripts`.
 
     They answer ``{count, min, max, quantiles?}`` for a bucket, or null if it has no values; without ``quantiles`` if a
-    row lacks its sketch.
+    row lacks its sketch. Rows of several relative errors are merged at the coarsest of them, whatever the definition
+    says by now; the script fails if its step is not a multiple of the others.
 
     :param metric: name of a metric with a sketch
     :param fractions: the wanted quantiles, 0 .. 1, ascending
