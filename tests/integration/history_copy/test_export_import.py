@@ -22,7 +22,7 @@ from tests.streams import DAY, Stream, StreamFactory, assert_verified
 pytestmark = pytest.mark.versions
 
 FILE = f"plant/history/month=2024-05/day={DAY}.parquet"
-NOT_OF_ROWS = ("verified", "same_rows", "raw_states", "levels", "month_levels")
+NOT_OF_ROWS = ("verified", "same_rows", "raw_states", "levels", "month_levels", "level_contents")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from opensearch_strata.errors import Refused, TransientError
 from opensearch_strata.history.copy.day_file import DayCopy
 from opensearch_strata.history.copy.layout import RowLayout
 from opensearch_strata.history.copy.reading import read_rows
-from opensearch_strata.history.month.level_notes import OF_DAYS, OF_MONTH
+from opensearch_strata.history.month.level_notes import CONTENTS, OF_DAYS, OF_MONTH
 from opensearch_strata.history.month.marks import RAW_STATES, Mark, mark_of, marks_in
 from opensearch_strata.history.month.rows_of_day import Carried, carried, of_day
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
@@ -21,7 +21,7 @@ from opensearch_strata.history.verify.verify import verify
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
-OWN_NOTES = ("verified", "same_rows", RAW_STATES, OF_DAYS, OF_MONTH)
+OWN_NOTES = ("verified", "same_rows", RAW_STATES, OF_DAYS, OF_MONTH, CONTENTS)
 """Keys of ``_meta.strata`` that speak of the rows of one index, and say nothing of a copy."""
 
 
