@@ -28,7 +28,7 @@ test: setup  ## Run the unit tests, and those of history, shell and pages on a r
 test-rest: setup  ## Run the others: archives and queues, DAGs with a real scheduler, faults, long tests (35 minutes)
 	@$(PYTEST) -m "not core and not mwaa and not exhaustive"
 
-test-exhaustive: setup  ## Run what the long tests repeat less: each bad answer to each request, thousands of random steps
+test-exhaustive: setup  ## Run what takes hours: all bad answers to all requests, thousands of random steps, each benchmark, a year
 	@$(PYTEST) -m exhaustive
 
 test-mwaa: setup  ## Run the tests of the DAGs with the Airflow and Python of managed Airflow (10 minutes)
@@ -38,7 +38,7 @@ test-versions: setup  ## Run the tests that every OpenSearch must pass with the 
 	@for version in $$($(BIN)/python -m local.server.releases); do \
 		echo "OpenSearch $$version"; \
 		env -u OPENSEARCH_URL OPENSEARCH_VERSION=$$version \
-			$(BIN)/python -m pytest tests/integration -m "versions and not long" --numprocesses 2 || exit; \
+			$(BIN)/python -m pytest tests/integration -m "versions and not long and not exhaustive" --numprocesses 2 || exit; \
 	done
 
 lint: setup  ## Check style, types and the dependency rule
@@ -48,7 +48,7 @@ lint: setup  ## Check style, types and the dependency rule
 	@$(BIN)/lint-imports
 
 coverage: setup  ## Run the unit and integration tests, list lines that never ran, write build/coverage/index.html
-	@$(PYTEST) tests/unit tests/integration -m "not long" \
+	@$(PYTEST) tests/unit tests/integration -m "not long and not exhaustive" \
 		--cov --cov-report=term:skip-covered --cov-report=html
 
 docs: setup  ## Build the docs as a site in build/site/index.html; a broken link or anchor is an error

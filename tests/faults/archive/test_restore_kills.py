@@ -80,7 +80,7 @@ def test_a_restore_that_was_killed_is_finished_by_the_next_one(
 
 @pytest.mark.long  # some minutes
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("step", [2, pytest.param(1, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_a_restore_is_killed_at_every_nth_request(
     stream: Stream, opensearch_url: str, s3: Any, s3_url: str, step: int
 ) -> None:

@@ -25,7 +25,7 @@ from opensearch_strata.workflows.backfill.verdict import verdict
 from tests.archives import forget_ledger
 from tests.streams import Stream, StreamFactory
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]  # the year is loaded by the first test
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(900)]  # the year is loaded by the first test
 
 FIRST, LAST = date(2013, 1, 1), date(2013, 12, 31)
 DAYS = days_between(FIRST, LAST)

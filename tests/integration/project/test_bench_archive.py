@@ -42,7 +42,7 @@ def day(client: OpenSearch, prefix: str) -> Iterator[BenchDay]:
         made.workload.remove()
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path
 ) -> None:

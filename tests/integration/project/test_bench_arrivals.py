@@ -16,7 +16,7 @@ from benchmarks.goals import ARRIVALS_GOALS
 from local.places import PROJECT
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     client: OpenSearch, opensearch_url: str, tmp_path: Path

@@ -35,7 +35,7 @@ def names_of(client: OpenSearch, prefix: str) -> set[str]:
     return {*indices, *(one["name"] for one in templates if one["name"].startswith(prefix))}
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path
 ) -> None:

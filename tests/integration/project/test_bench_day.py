@@ -36,7 +36,7 @@ def names_of(client: OpenSearch, prefix: str) -> set[str]:
     return set(client.indices.get(index=f"{prefix}-*"))
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_a_run_fills_every_line_and_the_next_one_finds_the_days(
     client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path

@@ -33,7 +33,7 @@ def names_of(client: OpenSearch, prefix: str) -> set[str]:
     return set(client.indices.get(index=f"{prefix}-*"))
 
 
-@pytest.mark.long
+@pytest.mark.exhaustive
 def test_a_run_fills_every_line_of_the_table_and_leaves_nothing(
     client: OpenSearch, opensearch_url: str, prefix: str, tmp_path: Path
 ) -> None:
