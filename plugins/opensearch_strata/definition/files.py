@@ -22,6 +22,7 @@ from yaml.constructor import ConstructorError
 from opensearch_strata.definition.dataset import Dataset, overlapping
 from opensearch_strata.definition.index_names import IndexTemplate
 from opensearch_strata.definition.loading.intake import RENAMED
+from opensearch_strata.definition.strict_model import demand
 from opensearch_strata.errors import DefinitionError
 
 MOST_NESTED = 500
@@ -303,7 +304,7 @@ def _advice(item: Any) -> str:
         case "model_type" | "dict_type":
             return "must be a mapping of keys to values; indent its keys below it"
         case _:
-            return f"{item['msg'].replace('Input should be', 'must be')} (got {item['input']!r})"
+            return f"{demand(item['msg'])} (got {item['input']!r})"
 
 
 def _clash(one: Dataset, other: Dataset) -> str | None:

@@ -12,3 +12,11 @@ class Strict(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def demand(message: str) -> str:
+    """What pydantic demands of a value, as what a sentence says of its key.
+
+    :param message: of one of pydantic's errors, such as ``Input should be a valid integer``
+    """
+    return message.replace("Input should be", "must be")

@@ -59,10 +59,28 @@ def test_the_note_of_a_month_holds_as_long_as_all_marks_stay() -> None:
     ],
 )
 def test_what_is_no_note_is_as_good_as_lost(said: Any) -> None:
-    meta = meta_of({DAY: replace(MARK, rows_version="v")}, levels={f"{DAY}": said, "2013-01": said}, month_levels=said)
+    spelled = noted({}, {DAY: NOTE}, None)["level_contents"]
+    (digest,) = spelled  # without it, nothing at all would be a note
+    said = {**said, "contents": digest} if isinstance(said, dict) else said
+    marks = {DAY: replace(MARK, rows_version="v")}
+    meta = meta_of(marks, levels={f"{DAY}": said, "2013-01": said}, month_levels=said, level_contents=spelled)
     assert complete_levels(meta) == {}
     assert complete_month(meta) is None
     assert complete_levels(meta_of({DAY: MARK}, levels=said)) == {}
+
+
+@pytest.mark.parametrize("spelled", [None, 1, {}, "lost", "changed", "no lists"])
+def test_a_note_whose_contents_are_not_what_they_were_is_as_good_as_lost(spelled: Any) -> None:
+    note = replace(NOTE, contents={"load": ["count", "sum"]})
+    marks = {DAY: MARK}
+    meta = noted(meta_of(marks), {DAY: note}, LevelNote(marks_version(marks), {"1M": "v"}, contents=note.contents))
+    assert complete_levels(meta) == {DAY: note}
+    assert complete_month(meta)
+    (digest,) = meta["level_contents"]
+    others = {"lost": {"0": note.contents}, "changed": {digest: {"load": ["count"]}}, "no lists": {digest: {"load": 1}}}
+    meta["level_contents"] = others.get(spelled, spelled) if isinstance(spelled, str) else spelled
+    assert complete_levels(meta) == {}
+    assert complete_month(meta) is None
 
 
 def test_notes_go_with_the_very_rows_to_another_index() -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from opensearch_strata.definition.strict_model import demand
 from opensearch_strata.errors import DefinitionError
 
 Form = TypeVar("Form", bound=BaseModel)
@@ -34,4 +35,4 @@ def _sentence(item: Any) -> str:
             return f"{name}: this param is missing."
         case "value_error":
             return f"{name}: {item['ctx']['error']}." if name else f"{item['ctx']['error']}."
-    return f"{name}: {item['msg'].replace('Input should be', 'must be')} (is {item['input']!r})."
+    return f"{name}: {demand(item['msg'])} (is {item['input']!r})."

@@ -57,7 +57,7 @@ def files_in(problem: str) -> set[str]:
     :param problem: begins with the name of a file, unless it is about the folder
     """
     head = problem.partition(": ")[0]
-    return {Path(head).stem for _ in _FILE.finditer(head)} | set(_FILE.findall(problem))
+    return {*_FILE.findall(problem), *([Path(head).stem] if _FILE.search(head) else [])}
 
 
 async def wanted_dataset(request: Request, name: str, caller: Reader) -> Dataset:

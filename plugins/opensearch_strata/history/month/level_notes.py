@@ -118,7 +118,7 @@ def complete_month(meta: Mapping[str, Any]) -> LevelNote | None:
 
     :param meta: ``_meta.strata`` of the month index
     """
-    note = _note(meta.get(OF_MONTH), meta)
+    note = _note(meta.get(OF_MONTH), _spelled_in(meta))
     return note if note and note.of == marks_version(marks_in(meta)) else None
 
 
@@ -181,24 +181,32 @@ def note_levels(
 
 def _days_in(meta: Mapping[str, Any]) -> dict[date, LevelNote]:
     """Anyone may write to a mapping: what is not a note is left out, as if it were lost."""
-    found = {day: _note(said, meta) for day, said in noted_in(meta, OF_DAYS).items()}
+    spelled = _spelled_in(meta)
+    found = {day: _note(said, spelled) for day, said in noted_in(meta, OF_DAYS).items()}
     return {day: note for day, note in found.items() if note}
 
 
-def _note(said: Any, meta: Mapping[str, Any]) -> LevelNote | None:
+def _note(said: Any, spelled: Mapping[str, Contents]) -> LevelNote | None:
+    """A note; None if it is not one, or if what its rows carry is lost.
+
+    :param spelled: digest -> what it stands for
+    """
     match said:
         case {"of": str() as of, "versions": Mapping() as versions, "quantiles": list() as quantiles}:
-            contents = _contents(said.get("contents"), meta)
+            digest = said.get("contents")
+            contents = spelled.get(digest) if isinstance(digest, str) else None
             is_sound = of and versions and all(isinstance(version, str) for version in versions.values())
             if is_sound and contents is not None and all(isinstance(percent, int | float) for percent in quantiles):
                 return LevelNote(of, dict(versions), tuple(quantiles), contents)
     return None
 
 
-def _contents(digest: Any, meta: Mapping[str, Any]) -> Contents | None:
-    """What a digest stands for; None if that is lost, or is not what it was."""
+def _spelled_in(meta: Mapping[str, Any]) -> dict[str, Contents]:
+    """Digest -> what it stands for, each checked once for all days; what is not what it was is left out."""
     spelled = meta.get(CONTENTS)
-    found = spelled.get(digest) if isinstance(spelled, Mapping) and isinstance(digest, str) else None
-    if not isinstance(found, Mapping) or not all(isinstance(leaves, list) for leaves in found.values()):
-        return None
-    return dict(found) if _digest(found) == digest else None
+    found: dict[str, Contents] = {}
+    for digest, contents in spelled.items() if isinstance(spelled, Mapping) else ():
+        is_sound = isinstance(contents, Mapping) and all(isinstance(leaves, list) for leaves in contents.values())
+        if is_sound and _digest(contents) == digest:
+            found[digest] = dict(contents)
+    return found
