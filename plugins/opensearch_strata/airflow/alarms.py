@@ -29,19 +29,27 @@ _AGAIN = timedelta(hours=20)  # less than a day, so that what lasts is told agai
 _CLASSES = {
     "sns": "airflow.providers.amazon.aws.notifications.sns.SnsNotifier",
     "slack": "airflow.providers.slack.notifications.slack.SlackNotifier",
+    "slack_webhook": "airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier",
     "smtp": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
 }
-_CONNECTIONS = {"sns": "aws_conn_id", "slack": "slack_conn_id", "smtp": "smtp_conn_id"}
-_SLACK = "replace('&', '&amp;') | replace('<', '&lt;') | replace('>', '&gt;')"  # https://api.slack.com/reference/surfaces/formatting
+_SHORT = {path: short for short, path in _CLASSES.items()}
+_CONNECTIONS = {
+    "sns": "aws_conn_id",
+    "slack": "slack_conn_id",
+    "slack_webhook": "slack_webhook_conn_id",
+    "smtp": "smtp_conn_id",
+}
 
 # What an alarm says reaches a notifier only as values of these templates, never as a template of its own: it may hold
-# text from documents, file names and servers.
-_TEXTS: Mapping[str, Mapping[str, str]] = {
+# text from documents, file names and servers. Slack must not call at addresses in it, either, to show what is there.
+_SLACK = {"text": "{{ strata.subject }}\n\n{{ strata.message }}", "unfurl_links": False, "unfurl_media": False}
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "sns": {"subject": "{{ strata.subject }}", "message": "{{ strata.message }}"},
-    "slack": {"text": f"{{{{ strata.subject | {_SLACK} }}}}\n\n{{{{ strata.message | {_SLACK} }}}}"},
+    "slack": _SLACK,
+    "slack_webhook": _SLACK,
     "smtp": {
         "subject": "{{ strata.subject }}",
-        "html_content": '<div style="white-space: pre-wrap">{{ strata.message | e }}</div>',
+        "html_content": '<div style="white-space: pre-wrap">{{ strata.message }}</div>',
     },
 }
 
@@ -158,30 +166,48 @@ def _sent(context: Context, receiver: Receiver, values: dict[str, str]) -> bool:
         # Not as_native: a sentence that looks like a number or a list stays text.
         from jinja2.sandbox import SandboxedEnvironment
 
-        notifier = _notifier(receiver)
-        told: Any = {**context, "strata": values}
+        short = _SHORT.get(receiver.notifier, receiver.notifier)
+        notifier = _notifier(receiver, short)
+        said = {name: _mrkdwn(text) for name, text in values.items()} if _DEFAULTS.get(short) is _SLACK else values
+        told: Any = {**context, "strata": said}
         notifier.render_template_fields(told, SandboxedEnvironment(keep_trailing_newline=True))
         notifier.notify(told)
     except Exception as error:  # noqa: BLE001 - the task goes on, and its own verdict is in its log
-        _LOG.warning("%s could not be told of %s: %s", receiver.notifier, values["subject"], brief(str(error)))
+        _LOG.warning("%s could not be told of %s: %s", receiver.notifier, values["subject"], _reason(error))
         return False
     _LOG.info("told %s: %s", receiver.notifier, values["subject"])
     return True
 
 
-def _notifier(receiver: Receiver) -> BaseNotifier:
+def _reason(error: Exception) -> str:
+    """Why a notifier failed, in a line. Slack's API names the reason in its answer, and not in the first line."""
+    answer: Any = getattr(error, "response", None)
+    code = answer.get("error") if hasattr(answer, "get") else None
+    return brief(f"{code}: {error}" if isinstance(code, str) else str(error))
+
+
+def _mrkdwn(text: str) -> str:
+    """Text as Slack shows it, without mentions and links: https://docs.slack.dev/messaging/formatting-message-text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _notifier(receiver: Receiver, short: str) -> BaseNotifier:
     """Build the notifier that a receiver names.
 
+    :param receiver: of the definition
+    :param short: short name of the notifier if it has one, otherwise its class path
     :raises ImportError: its provider is not installed, or there is no such class
     :raises TypeError: the class is no notifier of Airflow, or takes other arguments
     """
     from airflow.sdk.bases.notifier import BaseNotifier
     from airflow.sdk.module_loading import import_string  # type: ignore[attr-defined]  # where Airflow takes it from
 
-    kind: Any = import_string(_CLASSES.get(receiver.notifier, receiver.notifier))
+    kind: Any = import_string(_CLASSES.get(short, short))
     if not (isinstance(kind, type) and issubclass(kind, BaseNotifier)):
         raise TypeError(f"{receiver.notifier} is no subclass of airflow.sdk.BaseNotifier")
-    arguments: dict[str, Any] = {**_TEXTS.get(receiver.notifier, {}), **receiver.arguments}
+    arguments: dict[str, Any] = {**_DEFAULTS.get(receiver.notifier, {}), **receiver.arguments}
+    if short == "smtp" and isinstance(html := arguments.get("html_content"), str):
+        arguments["html_content"] = f"{{% autoescape true %}}{html}{{% endautoescape %}}"
     if receiver.connection:
         arguments[_CONNECTIONS[receiver.notifier]] = receiver.connection
     found: BaseNotifier = kind(**arguments)

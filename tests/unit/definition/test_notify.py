@@ -16,7 +16,7 @@ MAIL = {"notifier": "smtp", "arguments": {"to": "night@example.com"}}
 @pytest.mark.parametrize(
     ("receiver", "told"),
     [
-        ({"notifier": "sms"}, "neither sns, slack, smtp nor the path of a class"),
+        ({"notifier": "sms"}, "neither sns, slack, slack_webhook, smtp nor the path of a class"),
         ({"notifier": "sns"}, "sns needs the arguments ['target_arn']"),
         ({**MAIL, "arguments": {"to": "a@b", "files": ["/etc/passwd"]}}, "smtp takes no arguments ['files']"),
         ({"notifier": "acme.Pager", "arguments": {"api_key": "x"}}, "put them into a connection"),

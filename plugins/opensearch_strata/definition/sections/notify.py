@@ -19,6 +19,7 @@ _SECRET = re.compile(r"password|passwd|secret|token|api_?key|private_?key|creden
 NEEDED: Mapping[str, frozenset[str]] = {
     "sns": frozenset({"target_arn"}),
     "slack": frozenset(),
+    "slack_webhook": frozenset(),
     "smtp": frozenset({"to"}),
 }
 """Short name of a notifier -> arguments that it cannot do without."""
@@ -26,6 +27,7 @@ NEEDED: Mapping[str, frozenset[str]] = {
 TAKEN: Mapping[str, frozenset[str]] = {
     "sns": frozenset({"target_arn", "region_name", "subject", "message", "message_attributes"}),
     "slack": frozenset({"channel", "username", "icon_url", "text"}),
+    "slack_webhook": frozenset({"text"}),
     "smtp": frozenset({"to", "cc", "bcc", "from_email", "subject", "html_content", "custom_headers"}),
 }
 """Short name of a notifier -> the arguments that it takes."""
@@ -34,7 +36,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
 class Receiver(Strict):
     """One notifier of Airflow, and what it is told."""
 
-    notifier: str = Field(description="sns, slack, smtp, or the class path of any notifier of Airflow.")
+    notifier: str = Field(description="sns, slack, slack_webhook, smtp, or the class path of any notifier.")
     connection: Annotated[str, StringConstraints(pattern=r"^[\w.:/-]{1,200}$")] | None = Field(
         None, description="Airflow connection of the notifier; by default, that of its provider."
     )
@@ -70,7 +72,7 @@ def _problem(notifier: str, connection: str | None, arguments: Mapping[str, Any]
         if not _CLASS_PATH.fullmatch(notifier):
             return f"{notifier!r} is neither {', '.join(TAKEN)} nor the path of a class, such as acme.alarms.Pager"
         if connection:
-            return "connection is for sns, slack and smtp; give another class its connection as one of its arguments"
+            return f"connection is for {', '.join(TAKEN)}; give another class its connection as one of its arguments"
         return ""
     if unknown := sorted(arguments.keys() - TAKEN[notifier]):
         return f"{notifier} takes no arguments {unknown}, but {', '.join(sorted(TAKEN[notifier]))}"
