@@ -89,3 +89,20 @@ def test_a_broken_definition_is_told_to_who_may_know_of_it(readable: tuple[str, 
     assert [sentence in text for sentence in ("raw.index", "is also the name", "no such folder")] == expected
     assert "hunter2" not in text
     assert ("other.yaml" in text) == expected[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["datasets/shop", "datasets/shop/explore", "datasets/shop/loads", "dags/shop_daily_cycle"]
+)
+def test_the_page_of_a_broken_definition_says_what_the_list_says(path: str) -> None:
+    clash = "other.yaml: name: 'x' is also the name of shop.yaml, which stays in use; change other.yaml."
+    with patch.object(sources, "definitions", lambda: Definitions(problems=[SECRET, clash, "far.yaml: is broken."])):
+        told, less = client("shop", "other", "far"), client("shop")
+        answer = told.get(f"/strata/{path}")
+        listed = told.get("/strata/").text
+        assert answer.status_code == 404
+        for sentence in ("shop.yaml: raw.index: must be text", "is also the name of shop.yaml"):
+            assert sentence in answer.text
+            assert sentence in listed
+        assert ("far.yaml" in answer.text, "hunter2" in answer.text) == (False, False)
+        assert "other.yaml" not in less.get(f"/strata/{path}").text

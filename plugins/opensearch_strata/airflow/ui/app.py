@@ -23,15 +23,14 @@ from opensearch_strata.airflow.ui.asking import (
     CurrentReader,
     ask,
     begin,
-    files_in,
     known_definitions,
     overview_of,
+    told_problems,
     wanted_dataset,
 )
 from opensearch_strata.airflow.ui.explore.views import explore, explore_csv
 from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.errors.printable import brief
 from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.overview import Overview
@@ -91,19 +90,14 @@ async def nowhere(request: Request) -> Response:
 
 
 async def datasets(request: Request, caller: CurrentReader) -> Response:
-    """One line for each dataset that the caller may see, the worst first; before them, what is wrong with definitions.
-
-    A problem is shown to whoever may read the DAGs of all datasets that it names.
-    """
+    """One line for each dataset that the caller may see, the worst first; what is wrong with definitions before them."""
     known, problem = await known_definitions(request)
-    told = {sentence: {*map(sources.dag_id_of, files_in(sentence))} for sentence in known.problems}
-    asked_for = {*map(sources.dag_id_of, known.datasets)}.union(*told.values())
-    readable = await run_in_threadpool(caller.readable, sorted(asked_for))
+    broken = await told_problems(known, caller)
+    readable = await run_in_threadpool(caller.readable, sorted(map(sources.dag_id_of, known.datasets)))
     visible = [one for name, one in known.datasets.items() if sources.dag_id_of(name) in readable]
     looked = await asyncio.gather(*(overview_of(request, one) for one in visible))
     lines = [_Line(dataset, answer) for dataset, answer in zip(visible, looked, strict=True)]
     lines.sort(key=lambda line: (line.rank, line.dataset.name))
-    broken = [f"{brief(sentence)}." for sentence, dags in told.items() if dags <= readable]
     return rendering.page("datasets", "", lines=lines, broken=broken, problem=problem, now=datetime.now(UTC))
 
 
@@ -127,7 +121,8 @@ async def of_dag(request: Request, dag_id: str, caller: CurrentReader) -> Respon
     await run_in_threadpool(caller.require, dag_id)
     known, _ = await known_definitions(request)
     name = dag_id.removesuffix(sources.CYCLE)
-    if name not in known.datasets or dag_id != sources.dag_id_of(name):
+    is_cycle = dag_id == sources.dag_id_of(name)
+    if not is_cycle or (name not in known.datasets and not await told_problems(known, caller, name)):
         told = "This DAG is not the daily cycle of a dataset, so it has no days of its own."
         return rendering.message("../", 200, "No dataset", told)
     return await _coverage(request, name, caller, "../")

@@ -16,6 +16,7 @@ from opensearch_strata.airflow.ui.access import Reader, reader
 from opensearch_strata.airflow.ui.answers import Answer, Answers
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.files import Definitions
+from opensearch_strata.errors.printable import brief
 
 _FILE = re.compile(r"([^\s:,'\"()/]+)\.ya?ml\b")
 
@@ -60,15 +61,31 @@ def files_in(problem: str) -> set[str]:
     return {*_FILE.findall(problem), *([Path(head).stem] if _FILE.search(head) else [])}
 
 
+async def told_problems(known: Definitions, caller: Reader, name: str = "") -> list[str]:
+    """What is wrong with definitions, as sentences for a page. Each is told to whoever may read the DAGs of all
+    datasets that it names.
+
+    :param known: the definitions, with their problems
+    :param name: only what is wrong with the file of this dataset; with all files by default
+    """
+    files = {sentence: files_in(sentence) for sentence in known.problems}
+    dags = {
+        sentence: {*map(sources.dag_id_of, names)} for sentence, names in files.items() if not name or name in names
+    }
+    readable = await run_in_threadpool(caller.readable, sorted(set[str]().union(*dags.values())))
+    return [f"{brief(sentence)}." for sentence, those in dags.items() if those <= readable]
+
+
 async def wanted_dataset(request: Request, name: str, caller: Reader) -> Dataset:
     """A dataset that the caller may see. Whoever may not see it does not learn whether it exists.
 
-    :raises HTTPException: 403, 404, or 503 if the definitions could not be read
+    :raises HTTPException: 403, 404 with what is wrong with its definition, or 503 if the definitions could not be read
     """
     await run_in_threadpool(caller.require, sources.dag_id_of(name))
     known, _ = await known_definitions(request)
     if name not in known.datasets:
-        raise HTTPException(404, f"There is no valid dataset named {name}.")
+        wrong = await told_problems(known, caller, name)
+        raise HTTPException(404, " ".join([f"There is no valid dataset named {name}.", *wrong]))
     return known.datasets[name]
 
 
