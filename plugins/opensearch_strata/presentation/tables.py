@@ -142,8 +142,8 @@ def coverage_table(dataset: str, days: Sequence[DayCoverage]) -> Table:
     :param days: one row of the table each, in this order
     """
     rows = [
-        (f"{d.day}", d.place, d.raw_documents, size(d.raw_bytes) if d.raw_bytes else None, d.rows, d.carried,
-         size(d.history_bytes) if d.history_bytes else None)
+        (f"{d.day}", d.place, d.raw_documents, None if d.raw_bytes == 0 else size(d.raw_bytes), d.rows, d.carried,
+         None if d.history_bytes == 0 else size(d.history_bytes))
         for d in days
     ]  # fmt: skip
     columns = ("day", "where", "raw documents", "raw size", "rows", "documents in rows", "history size")

@@ -25,8 +25,8 @@ class CycleReport:
     """What the cycle of one day found and did.
 
     :param verdict: one sentence
-    :param raw_bytes: store size of the raw day's primary shards; 0 if it is gone
-    :param history_bytes: the share of the day's rows in the primary shards of their month
+    :param raw_bytes: store size of the raw day's primary shards; 0 if it is gone, None if not known
+    :param history_bytes: the share of the day's rows in the primary shards of their month; None if not known
     :param verified: whether this cycle proved the day
     :param deleted: raw days that were deleted
     :param would_delete: raw days that a run that deletes would delete
@@ -43,8 +43,8 @@ class CycleReport:
     verdict: str
     raw_documents: int = 0
     rows: int = 0
-    raw_bytes: int = 0
-    history_bytes: int = 0
+    raw_bytes: int | None = 0
+    history_bytes: int | None = 0
     verified: bool = False
     deleted: list[str] = field(default_factory=list)
     would_delete: list[str] = field(default_factory=list)

@@ -31,7 +31,7 @@ from opensearch_strata.workflows.audit.findings import Finding
 from opensearch_strata.workflows.overview.kinds import MEANINGS
 from opensearch_strata.workflows.overview.one_day import Loaded, OneDay
 from opensearch_strata.workflows.overview.overview import Overview
-from tests.overviews import END, KINDS, MARK, PROVEN, ROWS, SHOP, answered, loads, overview
+from tests.overviews import END, KINDS, MARK, PROVEN, ROWS, SHOP, State, answered, loads, overview
 from tests.streams import dataset_of
 
 EVIL = "<script>alert('x')</script>"
@@ -198,6 +198,21 @@ def test_an_archive_that_did_not_answer_is_not_an_empty_one(shown: Shown) -> Non
     assert 'class="cell rows"' not in text
     assert "2024-05-04: 5 documents came after its rows were made." in text
     assert "not known" in shown.get("datasets/shop/days/2024-05-05")
+
+
+UNKNOWN = {**PROVEN, "raw_bytes": None, "rows_bytes": None}
+
+
+@pytest.mark.parametrize(
+    ("newest", "raw", "rows"),
+    [(UNKNOWN, "not known", "not known"), (PROVEN, "at least 4.0 KiB", "at least 512 B")],
+)
+def test_a_size_that_is_not_known_is_not_none(newest: State, raw: str, rows: str, shown: Shown) -> None:
+    shown.made["shop"] = overview({1: UNKNOWN, 0: newest})
+    assert f"2 days, {raw}" in shown.get("")
+    assert f"in a window of 3 days, {raw}</dd>" in shown.get("datasets/shop")
+    assert f"6 rows, {rows}, since" in shown.get("datasets/shop")
+    assert shown.get("datasets/shop/days/2024-05-12").count('<td class="n">not known</td>') == 2
 
 
 def test_what_is_archived_by_age_is_shown(shown: Shown) -> None:

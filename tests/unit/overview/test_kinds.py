@@ -109,6 +109,8 @@ def test_the_sentence_says_counts_sizes_and_what_is_wrong() -> None:
         f"day, condenses it again."
     )
     assert cell({}).sentence == f"{DAY}, missing."
+    unknown = cell({**PROVEN, "raw_bytes": None, "rows_bytes": None}).sentence
+    assert "10 raw documents (size not known), 3 rows (size not known)" in unknown
 
 
 _STATES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(

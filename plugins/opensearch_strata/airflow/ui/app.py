@@ -90,7 +90,7 @@ async def nowhere(request: Request) -> Response:
 
 
 async def datasets(request: Request, caller: CurrentReader) -> Response:
-    """One line for each dataset that the caller may see, the worst first; what is wrong with definitions before them."""
+    """One line for each dataset that the caller may see, the worst first; above, what is wrong with definitions."""
     known, problem = await known_definitions(request)
     broken = await told_problems(known, caller)
     readable = await run_in_threadpool(caller.readable, sorted(map(sources.dag_id_of, known.datasets)))

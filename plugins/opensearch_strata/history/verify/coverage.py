@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from opensearch_strata.connections import decisive
 from opensearch_strata.connections.expanded import STATE, expand, past_blocked
@@ -31,19 +31,19 @@ class DayCoverage:
     """One day of a dataset.
 
     :param raw_documents: None if there is no raw day
-    :param raw_bytes: store size of its primary shards
+    :param raw_bytes: store size of its primary shards; None if OpenSearch does not say it
     :param rows: how many rows of history it has
     :param carried: how many raw documents the rows stand for
-    :param history_bytes: the share of the rows, by their number, in the primary shards of their month
+    :param history_bytes: the share of the rows, by their number, in the primary shards of their month; None likewise
     :param problem: why the raw day or the month of its rows cannot be read; empty if both can
     """
 
     day: date
     raw_documents: int | None = None
-    raw_bytes: int = 0
+    raw_bytes: int | None = 0
     rows: int = 0
     carried: int = 0
-    history_bytes: int = 0
+    history_bytes: int | None = 0
     problem: str = ""
 
     @property
@@ -69,7 +69,7 @@ def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
     days = []
     for day in sorted(raw.keys() | rows.keys()):
         count = raw.get(day, _RawCount(None))
-        carried = rows.get(day, (0, 0, 0))
+        carried = rows.get(day, _Rows())
         problem = count.problem or unreadable.get(dataset.month_index(day), "")
         days.append(DayCoverage(day, count.documents, count.size, *carried, problem=problem))
     return days
@@ -78,8 +78,14 @@ def coverage(client: OpenSearch, dataset: Dataset) -> list[DayCoverage]:
 @dataclass(frozen=True)
 class _RawCount:
     documents: int | None
-    size: int = 0
+    size: int | None = 0
     problem: str = ""
+
+
+class _Rows(NamedTuple):
+    number: int = 0
+    documents: int = 0
+    size: int | None = 0
 
 
 def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
@@ -95,7 +101,7 @@ def _raw_days(client: OpenSearch, dataset: Dataset) -> dict[date, _RawCount]:
     days = {}
     for name, day in dated.items():
         found = documents.get(name, found_there.blocked.get(name, f"{name} is closed."))
-        size = sizes.get(name, 0)
+        size = sizes.get(name)
         days[day] = _RawCount(None, size, found) if isinstance(found, str) else _RawCount(found, size)
     return days
 
@@ -131,16 +137,16 @@ def _documents(client: OpenSearch, indices: list[str]) -> dict[str, int | str]:
     return {**dict.fromkeys(indices, 0), **{bucket["key"]: bucket["documents"]["value"] for bucket in found}}
 
 
-def _sizes(client: OpenSearch, expression: str) -> dict[str, int]:
-    """Index name -> bytes of its primary shards."""
+def _sizes(client: OpenSearch, expression: str) -> dict[str, int | None]:
+    """Index name -> bytes of its primary shards; None where the statistics lack them."""
     params = {"expand_wildcards": "open,hidden"}
     ask = partial(client.indices.stats, metric="store", params=params)
     found = past_blocked(lambda names: ask(index=names)["indices"], expression).indices
-    return {name: body["primaries"].get("store", {}).get("size_in_bytes", 0) for name, body in found.items()}
+    return {name: body["primaries"].get("store", {}).get("size_in_bytes") for name, body in found.items()}
 
 
-def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tuple[int, int, int]], Mapping[str, str]]:
-    """Day -> (rows, documents that they carry, their bytes), and month index -> why its rows cannot be read."""
+def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, _Rows], Mapping[str, str]]:
+    """Day -> its rows, and month index -> why its rows cannot be read."""
     from opensearchpy import OpenSearchException
 
     expression = dataset.history.names.expression
@@ -148,7 +154,7 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
     months = months_in(dataset, found.indices)
     closed = {name: f"{name} is closed, so its rows cannot be read. Open it." for name in found.closed}
     unreadable = {**closed, **found.blocked}
-    days: dict[date, tuple[int, int, int]] = {}
+    days: dict[date, _Rows] = {}
     sizes = {
         index: size for index, size in _sizes(client, expression).items() if index in months and index not in unreadable
     }
@@ -170,7 +176,8 @@ def _history_days(client: OpenSearch, dataset: Dataset) -> tuple[dict[date, tupl
         for bucket in buckets:
             if day := day_of_transform(dataset.name, bucket["key"]):
                 rows = bucket["rows"]["value"]
-                days[day] = (rows, int(bucket["documents"]["value"]), size * rows // total)
+                share = None if size is None else size * rows // total
+                days[day] = _Rows(rows, int(bucket["documents"]["value"]), share)
     return days, unreadable
 
 

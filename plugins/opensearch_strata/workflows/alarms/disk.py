@@ -31,13 +31,16 @@ class Forecast:
         return self.free // self.per_day if self.per_day else 0
 
 
-def forecast(client: OpenSearch, dataset: Dataset, day: date, *, raw_bytes: int, raw_days: int) -> Forecast | None:
+def forecast(
+    client: OpenSearch, dataset: Dataset, day: date, *, raw_bytes: int | None, raw_days: int
+) -> Forecast | None:
     """Compare the room on the disks with what the rest of the window will need.
 
     :param day: the newest day of the window
-    :param raw_bytes: size of its primary shards
+    :param raw_bytes: size of its primary shards; None if it is not known
     :param raw_days: how many days of the window are raw, with this one
-    :returns: None if the window is full, if there is no raw day, or if the cluster does not report its disks
+    :returns: None if the window is full, if no raw day is there or known in size, or if the cluster does not report its
+        disks
     """
     from opensearch_strata.archive.planning.plan import room_of
 

@@ -67,8 +67,9 @@ class DayState:
     :param problem: why the raw day cannot be read; empty if it can, or if there is none
     :param shut: whether that is so because somebody closed or blocked it
     :param wanted: why the raw day stays for now although it has left the window: a person restored it; else empty
-    :param raw_bytes: store size of the raw day's primary shards; merges change it, so it is no part of equality
-    :param rows_bytes: the share of its rows in the primary shards of their month
+    :param raw_bytes: store size of the raw day's primary shards, None if it is not known; merges change it, so it is no
+        part of equality
+    :param rows_bytes: the share of its rows in the primary shards of their month; None if it is not known
     """
 
     day: date
@@ -83,8 +84,8 @@ class DayState:
     problem: str = ""
     shut: bool = False
     wanted: str = ""
-    raw_bytes: int = field(default=0, compare=False)
-    rows_bytes: int = field(default=0, compare=False)
+    raw_bytes: int | None = field(default=0, compare=False)
+    rows_bytes: int | None = field(default=0, compare=False)
 
     @property
     def has_manifest(self) -> bool:

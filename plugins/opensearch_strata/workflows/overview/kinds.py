@@ -68,8 +68,8 @@ class Cell:
     :param documents: of the raw day; None if there is none, or it cannot be read
     :param rows: how many rows it has
     :param carried: how many raw documents they stand for
-    :param raw_bytes: store size of the raw day's primary shards
-    :param rows_bytes: the share of its rows in their month
+    :param raw_bytes: store size of the raw day's primary shards; None if it is not known
+    :param rows_bytes: the share of its rows in their month; None likewise
     :param stored_bytes: of the objects in the folder of its archive
     :param objects: how many these are
     :param archive_seen: whether it is known what is archived
@@ -83,8 +83,8 @@ class Cell:
     documents: int | None = None
     rows: int = 0
     carried: int = 0
-    raw_bytes: int = 0
-    rows_bytes: int = 0
+    raw_bytes: int | None = 0
+    rows_bytes: int | None = 0
     stored_bytes: int = 0
     objects: int = 0
     archive_seen: bool = True
@@ -102,10 +102,10 @@ class Cell:
         """Its counts and sizes, as phrases; empty if there are none."""
         parts = []
         if self.documents is not None:
-            parts.append(f"{counted(self.documents, 'raw document')} ({size(self.raw_bytes)})")
+            parts.append(f"{counted(self.documents, 'raw document')} ({_told_size(self.raw_bytes)})")
         if self.rows:
             stands = "" if self.carried == self.documents else f" for {counted(self.carried, 'document')}"
-            parts.append(f"{counted(self.rows, 'row')}{stands} ({size(self.rows_bytes)})")
+            parts.append(f"{counted(self.rows, 'row')}{stands} ({_told_size(self.rows_bytes)})")
         if self.objects:
             parts.append(f"{counted(self.objects, 'archived object')} ({size(self.stored_bytes)})")
         return ", ".join(parts)
@@ -115,6 +115,10 @@ class Cell:
         """All of it in one line, for a hover text and for who does not see colours."""
         numbers = f": {self.numbers}" if self.numbers else ""
         return f"{self.day}, {self.label}{numbers}.{f' {self.why}' if self.why else ''}"
+
+
+def _told_size(count: int | None) -> str:
+    return "size not known" if count is None else size(count)
 
 
 def cell_of(

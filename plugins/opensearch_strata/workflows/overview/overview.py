@@ -12,6 +12,7 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets.under_load import registrations, told_loading, users
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.errors.amounts import total_size
 from opensearch_strata.errors.judging import explain, is_known
 from opensearch_strata.history.month.stand_in import stand_in_names
 from opensearch_strata.workflows.arrivals.standing import Standing, standing
@@ -79,14 +80,14 @@ class Overview:
         return sum(cell.rows for cell in self.cells)
 
     @property
-    def raw_bytes(self) -> int:
-        """Bytes of all raw days, in primary shards."""
-        return sum(cell.raw_bytes for cell in self.cells)
+    def raw_size(self) -> str:
+        """Size of all raw days, in primary shards."""
+        return total_size(cell.raw_bytes for cell in self.cells)
 
     @property
-    def rows_bytes(self) -> int:
-        """Bytes of the base rows of all days, in primary shards."""
-        return sum(cell.rows_bytes for cell in self.cells)
+    def rows_size(self) -> str:
+        """Size of the base rows of all days, in primary shards."""
+        return total_size(cell.rows_bytes for cell in self.cells)
 
     @property
     def stored_bytes(self) -> int | None:
@@ -95,10 +96,14 @@ class Overview:
 
     @property
     def times_smaller(self) -> float | None:
-        """How many times smaller rows are than the raw days that they stand for; None if no day has both."""
-        both = [cell for cell in self.cells if cell.kind in ("proven", "archived") and cell.rows_bytes]
-        rows = sum(cell.rows_bytes for cell in both)
-        return sum(cell.raw_bytes for cell in both) / rows if rows else None
+        """How many times smaller rows are than raw days that they stand for; None if no day is known to have both."""
+        both = [
+            (cell.raw_bytes, cell.rows_bytes)
+            for cell in self.cells
+            if cell.kind in ("proven", "archived") and cell.raw_bytes is not None and cell.rows_bytes
+        ]
+        rows = sum(rows for _, rows in both)
+        return sum(raw for raw, _ in both) / rows if rows else None
 
 
 def look_over(
