@@ -80,12 +80,17 @@ class Shown:
         return str(answer.text)
 
 
+def fresh(caller: Somebody) -> TestClient:
+    """The pages for somebody, which know no answer yet."""
+    app = build_app(Answers(patience=2))
+    app.dependency_overrides[reader] = lambda: caller
+    return mounted(app)
+
+
 @pytest.fixture
 def shown() -> Iterator[Shown]:
     made = {"shop": overview({4: KINDS["gone"], 2: KINDS["lost"], 1: PROVEN, 0: KINDS["raw"]})}
     caller = Somebody()
-    app = build_app(Answers(patience=2))
-    app.dependency_overrides[reader] = lambda: caller
 
     def one_day(seen: Overview, day: Any) -> OneDay:
         state = next(one for one in seen.inventory.days if one.day == day)
@@ -103,7 +108,7 @@ def shown() -> Iterator[Shown]:
             "answer_of": lambda dataset, asked: answered(EVIL, asked),
         }.items():
             patched.enter_context(patch.object(sources, name, value))
-        yield Shown(mounted(app), caller, made)
+        yield Shown(fresh(caller), caller, made)
 
 
 @pytest.mark.parametrize("path", routes(build_app()))
@@ -267,6 +272,18 @@ def test_a_question_is_kept_in_the_form_and_taken_elsewhere(shown: Shown) -> Non
     assert answer.text.startswith("time,metric,p50,source")
     assert "is not a day" in shown.get("datasets/shop/explore?from=tomorrow")
     assert shown.client.get("/strata/datasets/shop/explore.csv?from=tomorrow").status_code == 422
+
+
+def test_metrics_that_are_no_numbers_are_named_beside_those_that_are_offered(shown: Shown) -> None:
+    assert "Not drawn" not in shown.get("datasets/shop/explore")
+    load = {"field": "load", "stats": ["count", "sum"]}
+    users = {"field": "user", "stats": ["count"], "distribution": {"distinct": {"error": 0.02}}}
+    mixed = dataset_of("shop", metrics={"load": load, "users": users})
+    with patch.multiple(sources, definitions=lambda: Definitions({"shop": mixed})):
+        shown.client = fresh(shown.caller)
+        text = shown.get("datasets/shop/explore")
+    assert "Not drawn, because they are no numbers: users (different values, --stat distinct)." in text
+    assert 'value="users"' not in text
 
 
 def test_the_form_holds_the_true_value_and_the_page_shows_it(shown: Shown) -> None:

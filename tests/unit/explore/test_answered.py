@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from opensearch_strata.airflow.ui.explore import answered as module
-from opensearch_strata.airflow.ui.explore.answered import Answered, as_csv, joined, of_pages
+from opensearch_strata.airflow.ui.explore.answered import Answered, joined, of_pages
 from opensearch_strata.airflow.ui.explore.asked import Asked, stats_of
+from opensearch_strata.airflow.ui.explore.table import as_csv, as_text
 from tests.streams import DAY, dataset_of
 
 MEASURED = dataset_of("shop")
@@ -69,6 +70,30 @@ def test_documents_without_the_group_are_a_line_that_no_value_is_taken_for() -> 
     page["site"] = page["site"].cat.remove_categories("gone")
     found = of("temperature", [page], by="site")
     assert found.series[0].lines == {"p50 without site": [3.0], "p50 of without site": [2.0], "p50 of none": [1.0]}
+    for rows in (as_text(found), [*csv.reader(StringIO(as_csv(found)))][1:]):
+        assert [row[1] for row in rows] == ["none", "without site", "without site"]
+    assert found.notes == [
+        "One value of site is the text 'without site'; the file and the table do not tell it from documents without "
+        "site. The charts do."
+    ]
+    page = page.iloc[[0, 2]]
+    assert of("temperature", [page], by="site").notes == []
+
+
+def test_numbers_of_a_column_have_the_decimals_of_their_metric() -> None:
+    coarse = TEMPERATURE.model_copy(update={"decimals": 1})
+    shop = SHOP.model_copy(update={"metrics": {**SHOP.metrics, "pressure": coarse}})
+    both = ("temperature", "pressure")
+    found = []
+    for name in both:
+        page = frame(name, ["raw"])
+        page[f"{name}.p50"], page[f"{name}.min"], page[f"{name}.avg"] = 12.0, 11.5, 1234567.125
+        found.append(of_pages(shop, Asked(both, DAY, DAY, "1h"), [name], [page])[name])
+    table = [dict(zip(found[0].columns, row, strict=True)) for row in as_text(joined(found))]
+    assert [[row[stat] for stat in ("p50", "min", "avg", "count")] for row in table] == [
+        ["12", "11.5", "1.23457e+06", "1"],
+        ["12.0", "11.5", "1234567.125", "1"],
+    ]
 
 
 def test_several_metrics_share_a_table() -> None:

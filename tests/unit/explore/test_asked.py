@@ -20,6 +20,7 @@ from opensearch_strata.airflow.ui.explore.asked import (
     python_lines,
     shell_lines,
     stats_of,
+    undrawn,
     usual_interval,
 )
 from opensearch_strata.errors import Refused
@@ -31,6 +32,7 @@ from tests.streams import DAY, dataset_of
 SHOP = dataset_of("shop")
 SPAN = ("start", "end")
 TOP = {"field": "site", "stats": ["count"], "distribution": {"top_values": 3}}
+USERS = {"field": "user", "stats": ["count"], "distribution": {"distinct": {"error": 0.02}}}
 
 
 def asked(*given: tuple[str, str]) -> Asked:
@@ -122,9 +124,10 @@ def test_what_cannot_be_asked_is_a_sentence(given: list[tuple[str, str]], why: s
 
 
 def test_only_numbers_are_drawn() -> None:
-    metrics = {"sites": TOP, "load": {"field": "load", "stats": ["count", "sum"]}}
+    metrics = {"sites": TOP, "users": USERS, "load": {"field": "load", "stats": ["count", "sum"]}}
     mixed = dataset_of("shop", metrics=metrics, history={"group_by": ["device"]})
     assert drawable(mixed) == ["load"]
+    assert undrawn(mixed) == ["sites (most frequent values, --stat top)", "users (different values, --stat distinct)"]
     assert stats_of(mixed, "load") == ["avg", "count"]
     with pytest.raises(Refused, match="No metric of 'shop' is a number"):
         asked_of(dataset_of("shop", metrics={"sites": TOP}, history={"group_by": ["device"]}), [], DAY)

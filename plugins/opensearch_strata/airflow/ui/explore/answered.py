@@ -1,12 +1,9 @@
-"""The answer to a question as charts, as a table of text, and as a file. Values in, values out."""
+"""The answer to a question: its records, and the charts of them. Values in, values out."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from opensearch_strata.airflow.ui.explore.asked import Asked, alike, stats_of
@@ -44,7 +41,8 @@ class Answered:
     """The answer.
 
     :param columns: of the table
-    :param records: of the table, as the reader gave them
+    :param records: of the table, as the reader gave them; documents without the group are named as in the charts
+    :param decimals: how many the values of a metric have, for those of which it is known
     :param series: one for each metric
     :param raw: spans that were read from raw documents, epoch seconds
     :param sources: where records came from, in words
@@ -54,6 +52,7 @@ class Answered:
 
     columns: list[str] = field(default_factory=list)
     records: list[list[Any]] = field(default_factory=list)
+    decimals: Mapping[str, int] = field(default_factory=dict)
     series: list[Series] = field(default_factory=list)
     raw: list[tuple[float, float]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -139,23 +138,39 @@ def _of_metric(
     notes = [*notes]
     if len(read) >= MOST_RECORDS:
         notes.append(f"Only the first {counted(MOST_RECORDS, 'record')} of {metric} are here; ask for less.")
-    stats = stats_of(dataset, metric)
+    stats, decimals = stats_of(dataset, metric), dataset.decimals(metric)
     lines, times = _lines(read, stats, asked.by, notes)
     groups = [asked.by] if asked.by else []
     every = list(dict.fromkeys(stat for name in asked.metrics for stat in stats_of(dataset, name)))
     records = [
-        [*record[: 1 + len(groups)], metric, *_in_order(every, stats, record[1 + len(groups) : -1]), record[-1]]
+        [
+            record[0],
+            *_group(asked.by, record),
+            metric,
+            *_in_order(every, stats, record[1 + len(groups) : -1]),
+            record[-1],
+        ]
         for record in read
     ]
     return Answered(
         columns=["time", *groups, "metric", *every, "source"],
         records=records,
+        decimals={} if decimals is None else {metric: decimals},
         series=[Series(metric, dataset.metrics[metric].unit or "", times, lines)],
         raw=_raw_spans(read),
         sources=sorted({one for record in read for one in _BOTH.get(record[-1], (str(record[-1]),))}),
         levels=levels,
         notes=notes,
     )
+
+
+def _group(by: str, record: Sequence[Any]) -> list[Any]:
+    """What a record's group is called, alone in a list; nothing where no group was asked for."""
+    return [_without(by) if record[1] is None else record[1]] if by else []
+
+
+def _without(by: str) -> str:
+    return f"without {by}"
 
 
 def _in_order(every: Sequence[str], stats: Sequence[str], values: Sequence[Any]) -> list[Any]:
@@ -191,6 +206,11 @@ def _lines(
     documents: dict[Any, int] = {}
     for record in records:
         documents[record[1]] = documents.get(record[1], 0) + int(record[count] or 0)
+    if None in documents and _without(by) in documents:
+        notes.append(
+            f"One value of {by} is the text '{_without(by)}'; the file and the table do not tell it from documents "
+            f"without {by}. The charts do."
+        )
     labels = {group: _label(stat, by, group) for group in documents}
     drawn = sorted(documents, key=lambda group: (-documents[group], labels[group]))[:MOST_LINES]
     if len(documents) > len(drawn):
@@ -207,7 +227,7 @@ def _lines(
 
 def _label(stat: str, by: str, group: Any) -> str:
     """What a line is called: one for each value, and one that no value has, for documents without the group."""
-    return f"{stat} without {by}" if group is None else f"{stat} of {group}"
+    return f"{stat} {_without(by)}" if group is None else f"{stat} of {group}"
 
 
 def _number(value: Any) -> float | None:
@@ -237,30 +257,10 @@ def joined(parts: Sequence[Answered]) -> Answered:
     return Answered(
         columns=parts[0].columns,
         records=[record for part in parts for record in part.records],
+        decimals={metric: number for part in parts for metric, number in part.decimals.items()},
         series=[one for part in parts for one in part.series],
         raw=max((part.raw for part in parts), key=lambda spans: sum(end - start for start, end in spans)),
         sources=sorted({source for part in parts for source in part.sources}),
         levels=list(dict.fromkeys(level for part in parts for level in part.levels)),
         notes=list(dict.fromkeys(note for part in parts for note in part.notes)),
     )
-
-
-def as_csv(answered: Answered) -> str:
-    """The table as CSV, with a header. Texts that a spreadsheet would compute begin with an apostrophe.
-
-    :param answered: with all its records
-    """
-    out = StringIO()
-    writer = csv.writer(out)
-    writer.writerow(answered.columns)
-    for record in answered.records:
-        writer.writerow([_cell(value) for value in record])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else value

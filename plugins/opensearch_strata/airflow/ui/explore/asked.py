@@ -112,6 +112,15 @@ def drawable(dataset: Dataset) -> list[str]:
     return [name for name in dataset.metrics if name not in dataset.counted]
 
 
+def undrawn(dataset: Dataset) -> list[str]:
+    """The metrics that are no numbers, each with what it counts and with the statistic that reads it."""
+    kinds = {
+        **dict.fromkeys(dataset.top_values, "most frequent values, --stat top"),
+        **dict.fromkeys(dataset.distinct, "different values, --stat distinct"),
+    }
+    return [f"{name} ({kinds[name]})" for name in dataset.metrics if name in kinds]
+
+
 def stats_of(dataset: Dataset, metric: str) -> list[str]:
     """What is drawn of a metric: percentiles where it has them, and whichever its rows keep of the rest.
 

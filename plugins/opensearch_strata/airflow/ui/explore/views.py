@@ -12,7 +12,7 @@ from markupsafe import Markup
 from opensearch_strata.airflow.ui import rendering, sources
 from opensearch_strata.airflow.ui.answers import Answer, Answers
 from opensearch_strata.airflow.ui.asking import CurrentReader, lane_of, overview_of, wanted_dataset
-from opensearch_strata.airflow.ui.explore.answered import Answered, as_csv
+from opensearch_strata.airflow.ui.explore.answered import Answered
 from opensearch_strata.airflow.ui.explore.asked import (
     Asked,
     asked_of,
@@ -20,7 +20,9 @@ from opensearch_strata.airflow.ui.explore.asked import (
     intervals_of,
     python_lines,
     shell_lines,
+    undrawn,
 )
+from opensearch_strata.airflow.ui.explore.table import as_csv, as_text
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_complete
 from opensearch_strata.errors import Refused
@@ -44,10 +46,12 @@ async def explore(request: Request, name: str, caller: CurrentReader) -> Respons
         _ROOT,
         dataset=dataset,
         metrics=drawable(dataset),
+        undrawn=undrawn(dataset),
         intervals=intervals_of(dataset, asked.first if asked else today, asked.last if asked else today),
         asked=asked,
         problem=found.problem,
         answered=answered,
+        table=as_text(answered) if answered else [],
         data=_for_script(answered.as_json(dataset.time_zone)) if answered else "",
         shell=shell_lines(dataset, asked) if asked else [],
         python=python_lines(dataset, asked) if asked else [],
