@@ -1,4 +1,4 @@
-"""Airflow's metrics of a run, as a collector of OpenTelemetry receives them."""
+"""Airflow's metrics of a run, as a collector of OpenTelemetry and a server of StatsD receive them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from tests.dags.archives import Archive
 from tests.dags.conftest import RunDag
 from tests.metric_names import documented_metrics
 from tests.servers.otlp import MetricsReceiver
+from tests.servers.statsd import StatsdReceiver, airflow_sends
 from tests.streams import DAY, StreamFactory
 
+SHORT_KINDS = {"counter": "c", "gauge": "g", "time": "ms"}
 OLDEST, OLD = DAY - timedelta(days=3), DAY - timedelta(days=2)
 
 
@@ -111,3 +113,27 @@ def test_a_backfill_tells_what_it_loaded(archive: Archive, run_backfill: RunDag,
     assert {name: found[f"backfill.{name}"] for name in counters} == {n: ("sum", v) for n, v in counters.items()}
     assert found["backfill.bytes"][1] > 0
     assert {found["backfill.dead_letters"], found["backfill.quarantined"]} == {("sum", 0)}
+
+
+def test_statsd_is_told_of_a_cycle_what_the_table_says(
+    make_stream: StreamFactory, define: Callable[[Dataset], None], run_dag: RunDag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = make_stream(raw={"window_days": 2}, engine="search")
+    define(stream.dataset)
+    stream.condensed(OLD)
+    stream.fill(DAY)
+    with StatsdReceiver() as server:
+        with airflow_sends(server, monkeypatch, with_tags=True):
+            assert run_dag(stream.dataset, day=str(DAY), dry_run=False).state == "success"
+        lines = server.received(lambda lines: any(line.name.endswith("cycle.lag") for line in lines))
+    table = {f"airflow.{name}": SHORT_KINDS[kind] for name, kind in documented_metrics().items()}
+    ours = [line for line in lines if line.name.startswith("airflow.strata.")]
+    assert {line.name: line.kind for line in ours}.items() <= table.items()
+    assert {dict(line.tags)["dataset"] for line in ours} == {stream.dataset.name}
+    last = {line.name.removeprefix("airflow.strata."): line.value for line in ours}
+    assert last.keys() == {name.removeprefix("airflow.strata.") for name in table if ".cycle." in name} | {
+        "step.duration"
+    }
+    assert (last["cycle.documents"], last["cycle.days_deleted"], last["cycle.unproven_days"]) == (240, 1, 0)
+    steps = {dict(line.tags)["step"] for line in ours if line.kind == "ms"}
+    assert steps >= {"resolve_day", "ensure_history", "condense", "verify", "prove", "delete", "report"}
