@@ -23,11 +23,13 @@ class Consent:
     :param given: whether a person confirmed it for the window, pattern and time zone that the dataset has now
     :param asked: whether ``cycle.delete`` is set, so that only the confirmation may be missing
     :param sentence: what applies now, and what to do if deletions are wanted
+    :param line: the line that confirms it, for the dataset's ``cycle``; empty unless only that is missing
     """
 
     given: bool
     asked: bool
     sentence: str
+    line: str = ""
 
 
 def confirmation(dataset: Dataset) -> str:
@@ -58,6 +60,7 @@ def consent_of(dataset: Dataset) -> Consent:
             True,
             f"Nothing of {name} is deleted yet: cycle.delete is true, but {why}. A dry run shows what would be "
             f"deleted, and the line that confirms it.",
+            f'delete_confirmed: "{confirmation(dataset)}"',
         )
     kept = f"{dataset.raw.window_days} complete day{'' if dataset.raw.window_days == 1 else 's'}"
     return Consent(
@@ -67,7 +70,8 @@ def consent_of(dataset: Dataset) -> Consent:
 
 def request(dataset: Dataset) -> str:
     """The question of a run that may not delete yet, shown after the table of what it would delete."""
-    if not consent_of(dataset).asked:
+    consent = consent_of(dataset)
+    if not consent.asked:
         return (
             f"Nothing of {dataset.name} is deleted: cycle.delete is false. The table shows which raw days would be "
             f"deleted. If that is wanted, set it to true in the dataset, and the next run prints the line that "
@@ -75,5 +79,5 @@ def request(dataset: Dataset) -> str:
         )
     return (
         f"Nothing was deleted. If these days, and from now on every day that leaves this window, may be deleted, put "
-        f'this line below `cycle:` of {dataset.name}: delete_confirmed: "{confirmation(dataset)}"'
+        f"this line below `cycle:` of {dataset.name}: {consent.line}"
     )

@@ -197,7 +197,7 @@ def test_an_archive_that_did_not_answer_is_not_an_empty_one(shown: Shown) -> Non
     text = shown.get("datasets/shop")
     assert "<td>not known</td>" in shown.get("")
     assert "<dt>Archive</dt><dd>not known: it was not looked at" in text
-    before = "<dt>Archived before that</dt>\n  <dd>"
+    before = "<dt>Archived before a deletion</dt>\n  <dd>"
     assert f"{before}not known: the archive was not looked at</dd>" in text
     assert 'class="cell unseen"' in text
     assert 'class="cell rows"' not in text
@@ -226,7 +226,7 @@ def test_what_is_archived_by_age_is_shown(shown: Shown) -> None:
     shown.made["shop"] = overview({2: {**PROVEN, "documents": 9}, 1: PROVEN, 0: PROVEN}, late)
     with patch.object(sources, "definitions", lambda: Definitions({"shop": late})):
         text = shown.get("datasets/shop")
-    assert "<dt>Archived before that, or at an age of 2 days</dt>\n  <dd>2024-05-12, 2024-05-13</dd>" in text
+    assert "<dt>Archived before a deletion, or at an age of 2 days</dt>\n  <dd>2024-05-12, 2024-05-13</dd>" in text
     assert "<li>2024-05-11: It holds 9 documents, but its rows carry 10.</li>" in text
 
 

@@ -63,7 +63,8 @@ def test_tonight_says_what_leaves_the_window_and_what_stays() -> None:
         date(2024, 5, 9): "It holds 9 documents, but its rows carry 10.",
         date(2024, 5, 10): "Somebody is loading into it.",
     }
-    assert "(confirmed)" in found.consent
+    assert "(confirmed)" in found.consent.sentence
+    assert not found.consent.line
 
 
 def test_days_that_the_run_condenses_first_are_not_kept() -> None:

@@ -14,7 +14,14 @@ from tests.overviews import END, MARK, PROVEN, RAW, overview
 def test_a_dataset_without_faults_is_well() -> None:
     found = verdict_of(overview({1: PROVEN, 0: PROVEN}))
     assert (found.standing, found.sentences) == ("well", [f"All days are as they should be; {END} is proven."])
-    assert verdict_of(overview({})).sentences == ["There is no day yet."]
+
+
+def test_a_dataset_without_a_day_says_what_it_waits_for() -> None:
+    found = verdict_of(overview({}))
+    assert (found.standing, found.sentences) == (
+        "waiting",
+        ["No raw day has been seen yet; an index named like shop-{day}, such as shop-2024.05.13, is awaited."],
+    )
 
 
 def test_the_worst_is_said_first() -> None:

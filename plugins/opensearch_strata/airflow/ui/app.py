@@ -32,7 +32,7 @@ from opensearch_strata.airflow.ui.explore.views import explore, explore_csv
 from opensearch_strata.airflow.ui.forms import forms_of, loading_forms_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.presentation.calendar import WEEKDAYS, years_of
-from opensearch_strata.workflows.overview.kinds import MEANINGS
+from opensearch_strata.workflows.overview.kinds import MEANINGS, Cell
 from opensearch_strata.workflows.overview.overview import Overview
 from opensearch_strata.workflows.overview.tonight import tonight
 from opensearch_strata.workflows.overview.verdict import verdict_of
@@ -198,6 +198,7 @@ async def _coverage(request: Request, name: str, caller: Reader, root: str) -> R
     if seen.value is None:
         return rendering.message(root, 503, f"{name} cannot be looked at", seen.problem)
     overview: Overview = seen.value
+    days = _shown_days(overview)
     return rendering.page(
         "coverage",
         root,
@@ -206,11 +207,21 @@ async def _coverage(request: Request, name: str, caller: Reader, root: str) -> R
         problem=seen.problem,
         age=seen.age,
         verdict=verdict_of(overview),
-        years=years_of(overview.by_day),
+        years=years_of(days),
+        has_today=isinstance(days.get(overview.today), str),
         weekdays=WEEKDAYS,
         legend=[(kind, meaning, n) for kind, meaning in MEANINGS.items() if (n := _number_of(overview, kind))],
         tonight=tonight(overview, datetime.now(UTC)),
     )
+
+
+def _shown_days(overview: Overview) -> dict[date, Cell | str]:
+    """What is shown of each day: of the one that goes on, a sentence, if its year has other days."""
+    days: dict[date, Cell | str] = dict(overview.by_day)
+    today = overview.today
+    if any(day.year == today.year for day in days):
+        days.setdefault(today, f"{today}, today: it is not over yet.")
+    return days
 
 
 def _number_of(overview: Overview, kind: str) -> int:

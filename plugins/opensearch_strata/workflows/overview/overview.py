@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets.under_load import registrations, told_loading, users
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
+from opensearch_strata.definition.days import newest_expired
 from opensearch_strata.errors.amounts import total_size
 from opensearch_strata.errors.judging import explain, is_known
 from opensearch_strata.history.month.stand_in import stand_in_names
@@ -57,6 +58,21 @@ class Overview:
     def raw(self) -> list[Cell]:
         """The days that have a raw day, oldest first."""
         return [cell for cell in self.cells if cell.has_raw]
+
+    @property
+    def window_start(self) -> date:
+        """The oldest day of the window."""
+        newest = self.inventory.window_end
+        return min(newest, newest_expired(newest, self.dataset.raw.window_days) + timedelta(days=1))
+
+    @property
+    def today(self) -> date:
+        """The day that goes on, in the dataset's time zone."""
+        return self.at.astimezone(self.dataset.zone).date()
+
+    def is_in_window(self, day: date) -> bool:
+        """Whether a day is one of the newest complete ones, which stay raw."""
+        return self.window_start <= day <= self.inventory.window_end
 
     @property
     def last_proven(self) -> date | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from opensearch_strata.definition.consent import consent_of
+from opensearch_strata.definition.consent import Consent, consent_of
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.days import newest_expired
 from opensearch_strata.errors.amounts import counted
@@ -21,6 +21,7 @@ class Tonight:
     """The next run.
 
     :param day: its day; None if the schedule has ended
+    :param consent: what applies to deletions
     :param at: when it begins, in the dataset's time zone
     :param condenses: what becomes of its day, a sentence
     :param archives: days that it would archive, since they are to be deleted or old enough; None if it is not known
@@ -30,10 +31,10 @@ class Tonight:
     :param lacks: which of these it would condense first -> why, a sentence
     :param refuses: days that have left the window but would be kept -> why, a sentence
     :param waits: how many more have left the window and wait for later runs
-    :param consent: what applies to deletions, a sentence
     """
 
     day: date | None
+    consent: Consent
     at: datetime | None = None
     condenses: str = ""
     archives: list[date] | None = field(default_factory=list)
@@ -42,7 +43,6 @@ class Tonight:
     lacks: dict[date, str] = field(default_factory=dict)
     refuses: dict[date, str] = field(default_factory=dict)
     waits: int = 0
-    consent: str = ""
 
 
 def next_run(dataset: Dataset, now: datetime) -> tuple[date, datetime] | None:
@@ -68,10 +68,10 @@ def tonight(overview: Overview, now: datetime) -> Tonight:
     :param now: aware
     """
     dataset = overview.dataset
-    consent = consent_of(dataset).sentence
+    consent = consent_of(dataset)
     upcoming = next_run(dataset, now)
     if upcoming is None:
-        return Tonight(None, consent=consent)
+        return Tonight(None, consent)
     day, at = upcoming
     border = newest_expired(day, dataset.raw.window_days)
     states = _states(overview)

@@ -47,9 +47,16 @@ def verdict_of(overview: Overview) -> Verdict:
     found.sort(key=lambda one: STANDINGS.index(one[0]))
     if not found:
         proven = overview.last_proven
-        well = f"All days are as they should be; {proven} is proven." if proven else "There is no day yet."
-        return Verdict("well" if proven else "waiting", [well])
+        if proven:
+            return Verdict("well", [f"All days are as they should be; {proven} is proven."])
+        return Verdict("waiting", [_awaited(overview)])
     return Verdict(found[0][0], [sentence for _, sentence in found])
+
+
+def _awaited(overview: Overview) -> str:
+    """What a dataset without any day waits for."""
+    raw, example = overview.dataset.raw, overview.dataset.raw_index(overview.inventory.window_end)
+    return f"No raw day has been seen yet; an index named like {raw.index}, such as {example}, is awaited."
 
 
 def _days(cells: Sequence[Cell]) -> Iterator[tuple[Standing, str]]:
