@@ -70,6 +70,7 @@ class Stack:
         self._preferred = preferred
         self._supervisor: subprocess.Popen[bytes] | None = None
         self._launched = 0.0
+        self._told: set[str] = set()
         self._pids = self.folder / "pids"
         self._node_folder = server_folder() / name / "opensearch"
 
@@ -132,6 +133,7 @@ class Stack:
         (self._pids / OWN_LOG).write_text(str(self._supervisor.pid))
         (self.folder / "ports.json").write_text(json.dumps(asdict(self.ports)))
         self._launched = time.monotonic()
+        self._told.clear()
 
     def _lay_out(self) -> None:
         with ThreadPoolExecutor() as pool:  # both take seconds the first time
@@ -171,6 +173,9 @@ class Stack:
             wait_until_ready(service.url + service.health, self._is_running, READY_WITHIN, service.ready)
         except NotReadyError as error:
             raise StackError(self._culprit() or f"{service.title} {error}. Logs: {self.logs}") from error
+        if service.title in self._told:  # it is waited for again by whoever needs it next
+            return
+        self._told.add(service.title)
         log.info("%-11s ready after %2.0f s  %s", service.title, time.monotonic() - self._launched, service.url)
 
     def _is_running(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from pathlib import Path
@@ -17,7 +16,6 @@ from opensearch_strata.cli.app import app
 from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.definition.schedule import Cycle
 from opensearch_strata.definition.sections.notify import Notify, Receiver
-from tests.metric_names import documented_metrics
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\S+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -109,20 +107,6 @@ def test_every_anchor_is_a_heading_of_its_page() -> None:
             re.sub(r"[^\w\- ]", "", heading.lower()) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         )
         assert anchor in {heading.replace(" ", "-") for heading in headings}, f"{page.name}: {target.name}#{anchor}"
-
-
-def test_every_alert_and_panel_is_about_a_metric_of_the_table() -> None:
-    (rules,) = map(yaml.safe_load, blocks("yaml", "alerts"))
-    known = {f"airflow_{name.replace('.', '_')}" for name in documented_metrics()}
-    expressions = {rule["alert"]: rule["expr"] for rule in rules["groups"][0]["rules"]}
-    for panel in json.loads((PROJECT / "deploy" / "grafana.json").read_text())["panels"]:
-        expressions |= {f"{panel['title']} {one['refId']}": one["expr"] for one in panel["targets"]}
-    assert len(expressions) > 15
-    for place, expression in expressions.items():
-        named = {name.removesuffix("_total") for name in re.findall(r"airflow_\w+", expression)}
-        assert named, place
-        assert named <= known, place
-        assert expression.count("(") == expression.count(")"), place
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
