@@ -75,8 +75,19 @@ def _loaded(page: Page) -> float:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_fits_a_phone(open_page: Open, path: str) -> None:
-    page = open_page(path, width=390)
+    page = open_page(path, width=360)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_list_of_datasets_does_not_scroll_sideways_on_a_phone(open_page: Open) -> None:
+    page = open_page("", width=360)
+    listed = page.get_by_role("region", name="Table of datasets")
+    assert listed.evaluate("region => region.scrollWidth <= region.clientWidth")
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="well"))
+    expect(row.get_by_role("cell")).to_have_count(6)
+    before = "cell => getComputedStyle(cell, '::before').content"
+    headings = [row.get_by_role("cell").nth(place).evaluate(before) for place in (0, 1, 5)]
+    assert headings == ['"State: "', '"Raw days: "', '"Loads: "']
 
 
 def test_a_phone_shows_the_newest_days(open_page: Open) -> None:
