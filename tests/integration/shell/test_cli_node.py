@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from opensearch_strata.workflows.overview.overview import look_over
 from tests.shell import Shell, days_before
 from tests.streams import DAY
 
@@ -29,6 +30,23 @@ def test_a_day_is_condensed_verified_and_shown(shell: Shell) -> None:
     assert day.pop("raw_bytes") > 0 < day.pop("history_bytes")
     assert day.pop("problem") == ""
     assert day == {"day": f"{DAY}", "place": "raw and history", "raw_documents": 240, "rows": rows, "carried": 240}
+
+
+def test_status_names_the_days_that_the_pages_do_not_count(shell: Shell) -> None:
+    stream = shell.stream()
+    now = datetime.now(UTC)
+    days = days_before(now.date(), 3)
+    stream.condensed(days[0], count=30)
+    assert "do not count" not in shell.run(f"status {stream.dataset.name}").stdout
+    for day in days[1:]:
+        stream.fill(day, count=10)
+    seen = look_over(stream.client, None, stream.dataset, now)
+    shown = shell.json(f"status {stream.dataset.name}")["days"]
+    told = [(day["day"], day["raw_documents"], day["rows"], day["carried"]) for day in shown]
+    assert [day for day, *_ in told] == [f"{day}" for day in days]
+    assert [(f"{cell.day}", cell.documents, cell.rows, cell.carried) for cell in seen.cells] == told[:-1]
+    text = shell.run(f"status {stream.dataset.name}").stdout
+    assert f"Not over yet, so the pages in Airflow do not count: {days[-1]}\n" in text
 
 
 def test_condense_as_json(shell: Shell) -> None:

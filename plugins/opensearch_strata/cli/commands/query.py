@@ -61,6 +61,8 @@ def status(
     print_table(coverage_table(dataset, days))
     for problem in (day.problem for day in days if day.problem):
         say(f"Cannot be read, and is therefore never deleted: {problem}")
+    if going_on := [f"{day.day}" for day in days if day.day > yesterday]:
+        say(f"Not over yet, so the pages in Airflow do not count: {', '.join(going_on)}")
     say(
         _behind(dataset, behind)
         if days
