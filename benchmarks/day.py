@@ -1,4 +1,4 @@
-"""`make bench-day`: what a day of full size costs from raw documents to proven rows, compared with a small day.
+"""`make bench-day`: what a day of full size costs until its rows and levels are proven, compared with a small day.
 
 Both days are of the reference workload. After a warm-up, every step is done with the small day, the large one, and the
 small one again, so that a slow hour of the machine affects both.
@@ -16,7 +16,17 @@ from benchmarks.goals import Result
 from benchmarks.material.emulated_s3 import emulated_s3
 from benchmarks.material.workload import FIRST_DAY, BenchmarkError, Workload
 from benchmarks.measures.days.loading import Loaded, is_loaded, load_day
-from benchmarks.measures.days.step import ARCHIVE, OURS, READERS, STANDARD, STEPS, Took, in_own_process
+from benchmarks.measures.days.step import (
+    ARCHIVE,
+    CONDENSE,
+    LEVELS,
+    OURS,
+    READERS,
+    STANDARD,
+    STEPS,
+    Took,
+    in_own_process,
+)
 from benchmarks.measures.days.watch import Peaks, watched
 from benchmarks.measures.history.condensing import empty_month
 from benchmarks.peak_memory import MEGABYTE
@@ -51,6 +61,7 @@ class Side:
     took: dict[str, list[Took]] = field(default_factory=dict)
     peaks: dict[str, Peaks] = field(default_factory=dict)
     month_bytes: int = 0
+    level_bytes: int = 0
 
     def seconds(self, step: str) -> float:
         """Median of a step."""
@@ -68,8 +79,11 @@ class Side:
         workload = self.workload
         (day, *_) = workload.days
         log.info("%s of %s", step, workload.dataset.raw_index(day))
-        if step == "condense":
+        if step == CONDENSE:
             empty_month(workload, workload.dataset, day)
+            workload.client.indices.delete(
+                index=workload.dataset.levels_index(day), params={"ignore_unavailable": "true"}
+            )
         with watched(workload.client) as peaks:
             took = in_own_process(url, workload.dataset, day, step, s3_url)
         self.took.setdefault(step, []).append(took)
@@ -81,7 +95,8 @@ class Side:
 
         :raises BenchmarkError: with what each of them saw
         """
-        seen = {step: {took.rows for took in found} for step, found in self.took.items() if step != ARCHIVE}
+        apart = (LEVELS, ARCHIVE)
+        seen = {step: {took.rows for took in found} for step, found in self.took.items() if step not in apart}
         if len(set().union(*seen.values())) != 1:
             raise BenchmarkError(f"The steps of {self.workload.prefix} do not agree on the number of rows: {seen}.")
 
@@ -176,7 +191,9 @@ def _measure(small: Workload, large: Workload, url: str, options: argparse.Names
                 with emulated_s3() as s3:
                     side.measure(url, ARCHIVE, s3.url)
     for side in sides:
-        side.month_bytes = side.workload.bytes_of(side.workload.dataset.month_index(side.workload.days[0]))
+        dataset, (day, *_) = side.workload.dataset, side.workload.days
+        side.month_bytes = side.workload.bytes_of(dataset.month_index(day))
+        side.level_bytes = side.workload.bytes_of(dataset.levels_index(day))
         side.require_agreement()
     return Report(
         title="A day of full size",
@@ -268,12 +285,24 @@ def _sizes_table(sides: list[Side], disk: int) -> Table:
             None if side.loaded.seconds is None else round(side.loaded.documents / side.loaded.seconds),
             side.loaded.segments,
             round(side.loaded.bytes / MEGABYTE),
-            side.took["condense"][-1].rows,
+            side.took[CONDENSE][-1].rows,
             round(side.month_bytes / MEGABYTE, 1),
+            side.took[LEVELS][-1].rows,
+            round(side.level_bytes / MEGABYTE, 1),
         )
         for side in sides
     ]
-    columns = ("raw day", "s to load", "documents/s", "segments", "MB", "rows", "MB of rows")
+    columns = (
+        "raw day",
+        "s to load",
+        "documents/s",
+        "segments",
+        "MB",
+        "rows",
+        "MB of rows",
+        "level rows",
+        "MB of levels",
+    )
     return Table(
         f"Sizes; the disk was used by {max(disk, 0) / MEGABYTE:,.0f} MB more at most than before", columns, rows
     )

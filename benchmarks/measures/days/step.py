@@ -33,6 +33,7 @@ from opensearch_strata.errors import StrataError
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.buckets.bucket_pages import Pages, each_page
 from opensearch_strata.history.condense.condense import condense
+from opensearch_strata.history.levels.build import levels_of_day
 from opensearch_strata.history.month.marks import remember
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 from opensearch_strata.history.verify.verify import verify
@@ -71,6 +72,13 @@ def _verify(client: OpenSearch, dataset: Dataset, day: date, on_documents: Calla
     return proof.rows
 
 
+def _levels(client: OpenSearch, dataset: Dataset, day: date, _: Callable[[int], None]) -> int:
+    found = levels_of_day(client, dataset, day, "build")
+    if any(level.state != "built" for level in found.levels):
+        raise BenchmarkError(f"The levels of {dataset.raw_index(day)} are not complete: {found.problem}")
+    return sum(level.rows for level in found.levels)
+
+
 def _reads(build: Callable[[Dataset, Any, Any, int], dict[str, Any]]) -> Step:
     """A step that asks for every bucket of the day, and does nothing with it."""
 
@@ -100,14 +108,14 @@ def _archive(s3_url: str, client: OpenSearch, dataset: Dataset, day: date, on_do
     return len(objects)
 
 
-STEPS: dict[str, Step] = {"condense": _condense, "verify": _verify}
+CONDENSE, VERIFY, LEVELS = "condense", "verify", "levels"
+STEPS: dict[str, Step] = {CONDENSE: _condense, VERIFY: _verify, LEVELS: _levels}
 """What becomes of a raw day, in this order. Their seconds are added up and compared with what is promised."""
 
 OURS, STANDARD = READERS = ("condense aggregation", "44 standard aggregations")
 """The same buckets read twice, by slices of the same size: our statistics with sketches, and statistics alone."""
 
 _ALL: dict[str, Step] = {**STEPS, OURS: _reads(rows_body), STANDARD: _reads(_standard)}
-
 
 ARCHIVE = "archive"
 """The raw day to an emulated S3, as `strata archive` does it; its rows are objects."""
