@@ -1,6 +1,6 @@
 """`make bench-day`: what a day of full size costs until its rows and levels are proven, compared with a small day.
 
-Both days are of the reference workload. After a warm-up, every step is done with the small day, the large one, and the
+Both days are of the reference workload. After a warm-up, all steps are done with the small day, the large one, and the
 small one again, so that a slow hour of the machine affects both.
 """
 
@@ -183,8 +183,8 @@ def _measure(small: Workload, large: Workload, url: str, options: argparse.Names
             first.measure(url, step)
         first.took.clear()
         for _ in range(options.rounds):
-            for step in (*STEPS, *READERS):
-                for side in (first, second, first):
+            for side in (first, second, first):
+                for step in (*STEPS, *READERS):
                     side.measure(url, step)
         if options.archive:
             for side in sides:
@@ -197,7 +197,7 @@ def _measure(small: Workload, large: Workload, url: str, options: argparse.Names
         side.require_agreement()
     return Report(
         title="A day of full size",
-        method="Each step with the small day, the large one, and the small one again; medians. The cores are shared by "
+        method="All steps with the small day, the large one, and the small one again; medians. The cores are shared by "
         "the client and the node.",
         command=command_line("benchmarks.day", options.url),
         machine={**machine_of(client), "load before": round(load_before, 1)},

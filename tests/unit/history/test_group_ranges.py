@@ -11,6 +11,7 @@ from opensearch_strata.history.buckets.at_once import LEAST_SEARCHES, usual_sear
 from opensearch_strata.history.buckets.group_ranges import (
     ALL_GROUPS,
     MOST_DOCUMENTS,
+    MOST_GROUPS,
     Border,
     BorderSearch,
     GroupRange,
@@ -133,6 +134,25 @@ def test_parts_are_about_a_page_and_not_too_many_documents() -> None:
     assert [border[0][1] for border in cut(250, 1)] == ["00080", "00160", "00240"]
     assert len(cut(10, MOST_DOCUMENTS // 2)) == 4
     assert len(cut(3, 5 * MOST_DOCUMENTS)) == 2, "a single group is never cut"
+
+
+def test_no_part_has_more_groups_than_fit_into_a_cache() -> None:
+    found = BorderSearch(["device"], page=10 * MOST_GROUPS)
+    buckets = [{"key": {"device": f"{number:05d}"}, "doc_count": 1} for number in range(2 * MOST_GROUPS + 1)]
+    found.see(buckets[:MOST_GROUPS])
+    assert found.borders == []
+    found.see(buckets[MOST_GROUPS:])
+    assert [border[0][1] for border in found.borders] == [f"{MOST_GROUPS:05d}", f"{2 * MOST_GROUPS:05d}"]
+
+
+def test_many_ranges_of_groups_take_few_slices_each() -> None:
+    borders = [border_of(("b", f"{number:02d}")) for number in range(41)]
+    walk = DayWalk(SliceWalk(HOUR, 0, 24 * HOUR - 1), borders)
+    parts = []
+    while part := walk.next():
+        parts.append(part)
+        walk.learn(part, MOST_GROUPS * part.units, 0, [])
+    assert len(parts) == 5 * len({part.groups for part in parts}) == 5 * 42
 
 
 def test_a_group_with_several_buckets_is_not_cut() -> None:

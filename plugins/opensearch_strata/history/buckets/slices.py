@@ -126,8 +126,10 @@ class SliceWalk:
             return []
         self.done = True
         walks = []
-        for groups in self.groups.cut(borders):
-            walk = SliceWalk(self._bucket, 0, self._last * self._bucket, groups=groups, shares=self._shares)
+        ranges = self.groups.cut(borders)
+        shares = -(-self._shares // len(ranges))  # no thread is left with much if there are many walks
+        for groups in ranges:
+            walk = SliceWalk(self._bucket, 0, self._last * self._bucket, groups=groups, shares=shares)
             walk.place, walk._start = self.place, self._start
             walks.append(walk)
         return walks
