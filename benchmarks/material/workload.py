@@ -109,16 +109,25 @@ class Workload:
         """Merge indices to one segment that searches see and nothing can shrink further.
 
         :param settle: seconds to wait first. If an index keeps no ``_source``, the server retains a hidden one for
-            recoveries until the retention lease has advanced, which happens every 30 s. If it is merged earlier, or
-            never because there is only one segment, the hidden source stays and the index looks twice its size.
+            recoveries until the retention lease has advanced, which happens every 30 s. If it is merged earlier, the
+            hidden source stays and the index looks twice its size.
         """
-        joined = ",".join(indices)
+        names = list(indices)
+        joined = ",".join(names)
         self.client.indices.flush(index=joined)
         time.sleep(settle)
+        if settle:
+            self._add_segments(names)
         self.client.indices.forcemerge(index=joined, params={"max_num_segments": 1, "request_timeout": 3600})
         self.client.indices.flush(index=joined)
         self.client.indices.refresh(index=joined)
         time.sleep(min(settle, SIZES_OLD))
+
+    def _add_segments(self, indices: Iterable[str]) -> None:
+        """Write a document and delete it: the server would not rewrite the only segment of an index."""
+        for index in indices:
+            self.client.index(index=index, id="another-segment", body={}, params={"refresh": "true"})
+            self.client.delete(index=index, id="another-segment", params={"refresh": "true"})
 
     def bytes_of(self, index: str) -> int:
         """Store size of an index's primary shards in bytes."""
