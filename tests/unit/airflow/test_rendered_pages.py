@@ -195,7 +195,7 @@ def test_an_archive_that_did_not_answer_is_not_an_empty_one(shown: Shown) -> Non
     states = {9: {**PROVEN, "documents": 15}, 8: {"rows": ROWS, "mark": MARK}, 0: PROVEN}
     shown.made["shop"] = overview(states, archive_seen=False, unseen=["Its archive was not looked at: S3 refused."])
     text = shown.get("datasets/shop")
-    assert "<td>not known</td>" in shown.get("")
+    assert '<td data-label="Archive">not known</td>' in shown.get("")
     assert "<dt>Archive</dt><dd>not known: it was not looked at" in text
     before = "<dt>Archived before a deletion</dt>\n  <dd>"
     assert f"{before}not known: the archive was not looked at</dd>" in text

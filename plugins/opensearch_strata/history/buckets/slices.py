@@ -127,7 +127,8 @@ class SliceWalk:
         self.done = True
         walks = []
         ranges = self.groups.cut(borders)
-        shares = -(-self._shares // len(ranges))  # no thread is left with much if there are many walks
+        # No thread is left with much of the day if there are far more walks than threads.
+        shares = max(1, min(self._shares, 4 * self._shares // len(ranges)))
         for groups in ranges:
             walk = SliceWalk(self._bucket, 0, self._last * self._bucket, groups=groups, shares=shares)
             walk.place, walk._start = self.place, self._start
