@@ -23,6 +23,7 @@ from benchmarks.material.day_export import day_export
 from benchmarks.material.emulated_s3 import BUCKET, s3_at
 from benchmarks.material.peers import standard_body
 from benchmarks.material.workload import BenchmarkError
+from benchmarks.measures.history.levels import build_levels
 from benchmarks.peak_memory import peak_bytes
 from local.places import PROJECT
 from opensearch_strata.connections import decisive
@@ -33,7 +34,6 @@ from opensearch_strata.errors import StrataError
 from opensearch_strata.history.buckets.aggregation import rows_body
 from opensearch_strata.history.buckets.bucket_pages import Pages, each_page
 from opensearch_strata.history.condense.condense import condense
-from opensearch_strata.history.levels.build import levels_of_day
 from opensearch_strata.history.month.marks import remember
 from opensearch_strata.history.raw_day.inspection import inspect_raw_day
 from opensearch_strata.history.verify.verify import verify
@@ -73,10 +73,7 @@ def _verify(client: OpenSearch, dataset: Dataset, day: date, on_documents: Calla
 
 
 def _levels(client: OpenSearch, dataset: Dataset, day: date, _: Callable[[int], None]) -> int:
-    found = levels_of_day(client, dataset, day, "build")
-    if any(level.state != "built" for level in found.levels):
-        raise BenchmarkError(f"The levels of {dataset.raw_index(day)} are not complete: {found.problem}")
-    return sum(level.rows for level in found.levels)
+    return build_levels(client, dataset, day)
 
 
 def _reads(build: Callable[[Dataset, Any, Any, int], dict[str, Any]]) -> Step:

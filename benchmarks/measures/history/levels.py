@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
+
+from opensearchpy import OpenSearch
 
 from benchmarks.material.workload import BenchmarkError, Workload
 from benchmarks.timing import Samples
+from opensearch_strata.definition.dataset import Dataset
 from opensearch_strata.history.condense.condense import condense
 from opensearch_strata.history.levels.build import levels_of_day
 from opensearch_strata.history.month.marks import remember
@@ -43,6 +47,17 @@ class Levels:
         return 100 * self.seconds[LEVELS].seconds / self.seconds[WITHOUT].seconds
 
 
+def build_levels(client: OpenSearch, dataset: Dataset, day: date) -> int:
+    """Build the levels of a proven day, which has none. Returns how many rows they have.
+
+    :raises BenchmarkError: a level is not complete
+    """
+    found = levels_of_day(client, dataset, day, "build")
+    if any(level.state != "built" for level in found.levels):
+        raise BenchmarkError(f"The levels of {dataset.raw_index(day)} are not complete: {found.problem}")
+    return sum(level.rows for level in found.levels)
+
+
 def measure_levels(workload: Workload, rounds: int, say: Callable[[str], None]) -> Levels:
     """Condense, prove and level the days of a definition of its own, round by round after a warm-up.
 
@@ -63,12 +78,9 @@ def measure_levels(workload: Workload, rounds: int, say: Callable[[str], None]) 
                 raise BenchmarkError(f"The rows of {proof.index} are not proven: {proof.failed}.")
             remember(client, dataset, proof.raw, proof.carried.rows_version)
             proven = time.perf_counter()
-            found = levels_of_day(client, dataset, day, "build")
-            if any(level.state != "built" for level in found.levels):
-                raise BenchmarkError(f"The levels of {proof.index} are not complete: {found.problem}")
+            rows += build_levels(client, dataset, day)
             taken[WITHOUT] += proven - started
             taken[LEVELS] += time.perf_counter() - proven
-            rows += sum(level.rows for level in found.levels)
         if number:
             for name, seconds in taken.items():
                 samples[name].append(seconds / len(workload.days))

@@ -84,25 +84,16 @@ def test_groups_are_cut_where_an_hour_has_more_than_a_page(
     assert_verified(fleet)
 
 
-def test_groups_are_cut_where_an_hour_has_more_than_fit_into_a_cache(
-    fleet: Stream, whole: Rows, asked: list[Body], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", ["MOST_GROUPS", "MOST_DOCUMENTS"])
+def test_groups_are_cut_where_an_hour_has_too_many_groups_or_documents(
+    fleet: Stream, whole: Rows, asked: list[Body], monkeypatch: pytest.MonkeyPatch, most: str
 ) -> None:
     monkeypatch.setattr(aggregation, "PAGE_SIZE", 1000)
-    monkeypatch.setattr(group_ranges, "MOST_GROUPS", 20)
+    monkeypatch.setattr(group_ranges, most, 20)
     fleet.condense()
     assert fleet.rows() == whole
     assert sum(map(is_cut_by_groups, pages_of(asked))) > len(pages_of(asked)) / 2
     assert_verified(fleet)
-
-
-def test_groups_are_cut_where_a_bucket_has_too_many_documents(
-    fleet: Stream, whole: Rows, asked: list[Body], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(aggregation, "PAGE_SIZE", 1000)
-    monkeypatch.setattr(group_ranges, "MOST_DOCUMENTS", 20)
-    fleet.condense()
-    assert fleet.rows() == whole
-    assert any(map(is_cut_by_groups, pages_of(asked)))
 
 
 def test_a_cluster_that_refuses_ranges_of_keywords_gets_searches_of_all_groups(

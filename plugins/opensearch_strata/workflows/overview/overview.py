@@ -12,7 +12,7 @@ from opensearch_strata.archive.ledger.store import Ledger
 from opensearch_strata.archive.targets.under_load import registrations, told_loading, users
 from opensearch_strata.connections.expanded import expand
 from opensearch_strata.definition.dataset import Dataset
-from opensearch_strata.definition.days import newest_expired
+from opensearch_strata.definition.days import day_of, newest_expired
 from opensearch_strata.errors.amounts import total_size
 from opensearch_strata.errors.judging import explain, is_known
 from opensearch_strata.history.month.stand_in import stand_in_names
@@ -68,7 +68,7 @@ class Overview:
     @property
     def today(self) -> date:
         """The day that goes on, in the dataset's time zone."""
-        return self.at.astimezone(self.dataset.zone).date()
+        return day_of(self.at, self.dataset.zone)
 
     def is_in_window(self, day: date) -> bool:
         """Whether a day is one of the newest complete ones, which stay raw."""
